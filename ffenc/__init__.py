@@ -1,0 +1,90 @@
+"""Camera frames into verified video datasets, through FFmpeg subprocesses.
+
+The public names are loaded when they are first used, so that ``import ffenc`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ffenc.config import VideoEncoderConfig
+    from ffenc.dataset.video_info import video_info
+    from ffenc.errors import FFencError
+    from ffenc.ffmpeg.binaries import Binaries, find_binaries
+    from ffenc.ffmpeg.capabilities import Capabilities, probe_capabilities
+    from ffenc.ffmpeg.ffprobe import probe_packets, probe_video
+    from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
+    from ffenc.frames import FrameFormat
+    from ffenc.video.concat import ConcatResult, concat_videos
+    from ffenc.video.encode import encode_frames, encode_images
+    from ffenc.video.reader import VideoReader
+    from ffenc.video.reencode import reencode_video
+    from ffenc.video.run import EncodeResult
+    from ffenc.video.selection import Selection, select_encoder
+    from ffenc.video.writer import VideoWriter
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Binaries",
+    "Capabilities",
+    "ConcatResult",
+    "EncodeResult",
+    "FFencError",
+    "FrameFormat",
+    "PacketIndex",
+    "Selection",
+    "VideoEncoderConfig",
+    "VideoReader",
+    "VideoStreamInfo",
+    "VideoWriter",
+    "concat_videos",
+    "encode_frames",
+    "encode_images",
+    "find_binaries",
+    "probe_capabilities",
+    "probe_packets",
+    "probe_video",
+    "reencode_video",
+    "select_encoder",
+    "video_info",
+]
+
+_MODULES = {
+    "Binaries": "ffmpeg.binaries",
+    "Capabilities": "ffmpeg.capabilities",
+    "ConcatResult": "video.concat",
+    "EncodeResult": "video.run",
+    "FFencError": "errors",
+    "FrameFormat": "frames",
+    "PacketIndex": "ffmpeg.stream_info",
+    "Selection": "video.selection",
+    "VideoEncoderConfig": "config",
+    "VideoReader": "video.reader",
+    "VideoStreamInfo": "ffmpeg.stream_info",
+    "VideoWriter": "video.writer",
+    "concat_videos": "video.concat",
+    "encode_frames": "video.encode",
+    "encode_images": "video.encode",
+    "find_binaries": "ffmpeg.binaries",
+    "probe_capabilities": "ffmpeg.capabilities",
+    "probe_packets": "ffmpeg.ffprobe",
+    "probe_video": "ffmpeg.ffprobe",
+    "reencode_video": "video.reencode",
+    "select_encoder": "video.selection",
+    "video_info": "dataset.video_info",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'ffenc' has no attribute {name!r}")
+    value = getattr(import_module(f"ffenc.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,1 @@
+"""What ffenc knows about encoders: rows of data, no input or output."""

@@ -1,0 +1,89 @@
+"""FFmpeg's generic encoder options that may be given, with the types and ranges that make sense.
+
+FFmpeg prints them only in its full help (25 to 400 ms), they hardly changed from 4.2 to 9.0, and many of their printed
+ranges are those of a C integer: ``bf=99`` is accepted there and cut to 16 by the encoder.  So they are rows too.
+Which encoder reads which of them stands in the encoder's row.  Options that change which frames are encoded
+(``r``, ``t``, ``vf``, ...) are not encoder options and never accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+_COMPARISONS = (
+    "sad", "sse", "satd", "dct", "psnr", "bit", "rd", "zero", "vsad", "vsse", "nsse", "dctmax", "chroma", "msad",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenericOption:
+    """One option of FFmpeg's ``AVCodecContext`` class.
+
+    Attributes:
+        kind: ``rate`` is a whole number of bits that may carry k, M or G; ``flags`` a ``+``-joined list of choices.
+        low, high: range of a number.
+        choices: names accepted (instead of, or for flags as, the value).
+    """
+
+    kind: Literal["int", "float", "rate", "choice", "flags"]
+    low: float = 0
+    high: float = 2**31 - 1
+    choices: tuple[str, ...] = ()
+
+
+_QP = GenericOption(kind="int", low=-1, high=255)
+_FACTOR = GenericOption(kind="float", low=-32, high=32)
+_RATE = GenericOption(kind="rate", low=0, high=2**40)
+_MASK = GenericOption(kind="float", low=-1, high=1)
+
+GENERIC_OPTIONS: Mapping[str, GenericOption] = MappingProxyType(
+    {
+        "b": _RATE,
+        "maxrate": _RATE,
+        "minrate": _RATE,
+        "bufsize": _RATE,
+        "bt": _RATE,
+        "bf": GenericOption(kind="int", low=-1, high=16),
+        "refs": GenericOption(kind="int", low=1, high=16),
+        "keyint_min": GenericOption(kind="int", low=0, high=1_000_000),
+        "qmin": _QP,
+        "qmax": _QP,
+        "qdiff": GenericOption(kind="int", low=0, high=255),
+        "qcomp": GenericOption(kind="float", low=0, high=1),
+        "qblur": GenericOption(kind="float", low=0, high=99),
+        "i_qfactor": _FACTOR,
+        "i_qoffset": _FACTOR,
+        "b_qfactor": _FACTOR,
+        "b_qoffset": _FACTOR,
+        "rc_init_occupancy": GenericOption(kind="int"),
+        "trellis": GenericOption(kind="int", low=0, high=2),
+        "me_range": GenericOption(kind="int", low=0, high=1023),
+        "subq": GenericOption(kind="int", low=0, high=11),
+        "dia_size": GenericOption(kind="int", low=-16, high=16),
+        "last_pred": GenericOption(kind="int", low=0, high=99),
+        "bidir_refine": GenericOption(kind="int", low=0, high=4),
+        "mbd": GenericOption(kind="int", low=0, high=2, choices=("simple", "bits", "rd")),
+        "cmp": GenericOption(kind="choice", choices=_COMPARISONS),
+        "subcmp": GenericOption(kind="choice", choices=_COMPARISONS),
+        "mbcmp": GenericOption(kind="choice", choices=_COMPARISONS),
+        "lumi_mask": _MASK,
+        "dark_mask": _MASK,
+        "tcplx_mask": _MASK,
+        "scplx_mask": _MASK,
+        "p_mask": _MASK,
+        "slices": GenericOption(kind="int", low=0, high=256),
+        "level": GenericOption(kind="int", low=0, high=255),
+        "profile": GenericOption(kind="int", low=0, high=1000),
+        "compression_level": GenericOption(kind="int", low=-1, high=32767),
+        "flags": GenericOption(
+            kind="flags",
+            choices=(
+                "mv4", "qpel", "loop", "gray", "low_delay", "bitexact", "aic", "cgop", "ilme", "ildct",
+            ),
+        ),
+    }
+)  # fmt: skip
+"""By FFmpeg's option name, without a stream specifier."""

@@ -1,0 +1,230 @@
+"""The shape of a row: what FFmpeg's listings cannot tell about an encoder.
+
+A row never repeats what the probe says (pixel formats, option types, ranges, choices).  It says which option
+carries which config field, in which scale, and where an encoder is known to ignore what it is given.
+
+An option written ``"svtav1-params:lp"`` means the key ``lp`` inside the dictionary option ``svtav1-params``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+Version: TypeAlias = tuple[int, ...]
+"""A dotted version as numbers, e.g. ``(1, 4, 1)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByVersion(Generic[T]):
+    """A value that changed with the version of the library behind an encoder.
+
+    Attributes:
+        steps: (first version, value) pairs, ascending; the first pair holds for every older and unknown version.
+    """
+
+    steps: tuple[tuple[Version, T], ...]
+
+    def at(self, version: Version | None) -> T:
+        """The value that holds for ``version``; the oldest one, which promises least, if it is not known."""
+        value = self.steps[0][1]
+        for since, later in self.steps:
+            if version is not None and version >= since:
+                value = later
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """How ``crf``, the abstract quality, reaches this encoder.
+
+    Attributes:
+        options: every one of them gets the mapped value.
+        crf: lowest and highest crf that can be asked for.
+        values: what these two become; between them the mapping is linear.  Equal to ``crf`` for an encoder that
+            speaks in crf itself.
+        whole: the encoder takes whole numbers only.  Where the mapping is one to one a fractional crf is refused,
+            elsewhere the mapped value is rounded.
+        floor: the mapped value never goes below it.
+        fraction_option: option that takes a fractional crf where ``options`` do not, and since which version of
+            the library; None if there is none.
+        companions: further options without which the quality option does not hold.
+        unset_below: crf values below this are taken for "not set" by the encoder, and so refused.
+        excludes: other rate controls, of which the encoder would follow only one in silence.
+    """
+
+    options: tuple[str, ...]
+    crf: tuple[float, float]
+    values: tuple[float, float]
+    whole: bool = False
+    floor: float | None = None
+    fraction_option: str | None = None
+    fraction_since: Version = ()
+    companions: Mapping[str, str] = field(default_factory=dict)
+    unset_below: float = 0
+    excludes: tuple[str, ...] = ("b", "qp", "cq", "q", "global_quality")
+
+    @property
+    def one_to_one(self) -> bool:
+        """True if the encoder's scale is the crf scale."""
+        return self.crf == self.values
+
+    def value(self, crf: float) -> float:
+        """Map a crf (within `crf`) to the encoder's own scale."""
+        (first, last), (low, high) = self.crf, self.values
+        mapped = crf if self.one_to_one else low + (crf - first) * (high - low) / (last - first)
+        if self.floor is not None:
+            mapped = max(self.floor, mapped)
+        return round(mapped) if self.whole else round(mapped, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """How ``preset`` reaches this encoder.
+
+    Attributes:
+        option: the FFmpeg option.
+        default: what an unset preset means; None leaves it to the encoder.
+        names: the accepted names where the listing prints none (the option is a free string for FFmpeg).
+        names_only: numbers are refused, because they mean different presets in different FFmpeg versions.
+    """
+
+    option: str
+    default: int | str | None = None
+    names: tuple[str, ...] = ()
+    names_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gop:
+    """How ``g`` reaches this encoder.
+
+    Attributes:
+        option: the FFmpeg option.
+        one_since_libavcodec: first libavcodec major version whose wrapper passes ``g=1`` on; older ones take it for
+            "not set".
+        companions: what has to go with a short GOP unless the user says otherwise (``bf=0``, for random access).
+        companions_up_to: the longest GOP they are needed for; None: any.
+    """
+
+    option: str = "g"
+    one_since_libavcodec: int = 0
+    companions: Mapping[str, str] = field(default_factory=dict)
+    companions_up_to: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threads:
+    """How ``encoder_threads`` reaches this encoder.
+
+    Attributes:
+        option: the option that takes the number.
+        companions: what has to go with it.
+        highest: the largest number that is a thread count or level of its own, by library version; None: no limit.
+    """
+
+    option: str
+    companions: Mapping[str, str] = field(default_factory=dict)
+    highest: ByVersion[int | None] = ByVersion((((0,), None),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FastDecode:
+    """How ``fast_decode`` above 0 reaches this encoder.
+
+    Attributes:
+        option: the option.
+        value: a fixed text (``"fastdecode"``), or None for the level itself.
+        highest: the highest level known, by library version.
+        highest_preset: numeric presets above it ignore the option, by library version; None: no such limit.
+    """
+
+    option: str
+    value: str | None = None
+    highest: ByVersion[int] = ByVersion((((0,), 2),))
+    highest_preset: ByVersion[int | None] = ByVersion((((0,), None),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterString:
+    """A dictionary option such as ``x264-params``, whose keys FFmpeg hands on without knowing them.
+
+    Attributes:
+        keys: keys that may be given; all others are refused, above all those that name files.
+        owned: keys that a config field or argument speaks for, and its name.
+    """
+
+    keys: frozenset[str]
+    owned: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardwareDevice:
+    """A family of hardware encoders, and what has to be on the command line for it.
+
+    Attributes:
+        name: nvenc, vaapi, ...
+        platforms: values of `sys.platform` it exists on.
+        nodes: glob patterns of device files; without a match there is nothing to try.  Empty: only a trial tells.
+        init: arguments before the input; ``{node}`` stands for the device file.
+        upload: filters that move a frame to the device, after the conversion to ``formats``.
+        formats: pixel format of the stream -> software format the encoder is fed with.
+        needs: one sentence for people.
+        never_run: True: built from FFmpeg's documentation and sources, never run on such hardware by us.
+    """
+
+    name: str
+    platforms: tuple[str, ...]
+    nodes: tuple[str, ...] = ()
+    init: tuple[tuple[str, str], ...] = ()
+    upload: tuple[str, ...] = ()
+    formats: Mapping[str, str] = field(default_factory=dict)
+    needs: str
+    never_run: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderSpec:
+    """One encoder of FFmpeg.
+
+    Attributes:
+        name: FFmpeg's encoder name.
+        codec: the bitstream standard it writes, as ffprobe names it.
+        quality, preset, gop, threads, fast_decode: how the config's fields reach it; None: it has no such setting.
+        intra_only: every frame is a key frame whatever ``g`` says.
+        defaults: options set unless the user sets them in extra_options.
+        generic: FFmpeg's generic encoder options that this encoder reads; the others it ignores in silence.
+        text_options: what may stand in its free string options, as regular expressions; others are refused.
+        parameters: its dictionary options.
+        muxers: containers that can hold its stream with exact time stamps, the default first.  FFmpeg writes AV1 and
+            VP9 into MP4 but not into MOV.
+        tags: fourcc per muxer where the default one plays in fewer places.
+        minimum_size: smallest width and height, by library version.
+        library_version: regular expression for the version of the library in what the encoder writes to stderr.
+        complaints: regular expressions of lines by which it says that an option was ignored.
+        pixel_formats: what it takes where the listing does not say.
+        device: the hardware it needs; None: software.
+    """
+
+    name: str
+    codec: str
+    quality: Quality | None = None
+    preset: Preset | None = None
+    gop: Gop | None = Gop()
+    threads: Threads | None = None
+    fast_decode: FastDecode | None = None
+    intra_only: bool = False
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    generic: frozenset[str] = frozenset()
+    text_options: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, ParameterString] = field(default_factory=dict)
+    muxers: tuple[str, ...] = ("mp4", "mov")
+    tags: Mapping[str, str] = field(default_factory=dict)
+    minimum_size: ByVersion[int] = ByVersion((((0,), 2),))
+    library_version: str | None = None
+    complaints: tuple[str, ...] = ()
+    pixel_formats: tuple[str, ...] = ()
+    device: HardwareDevice | None = None

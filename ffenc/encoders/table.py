@@ -1,0 +1,71 @@
+"""All rows in one table, and the ways to look something up in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ffenc.encoders.hardware import DEVICES, HARDWARE
+from ffenc.encoders.software import LIBSVTAV1, SOFTWARE
+from ffenc.encoders.spec import EncoderSpec, HardwareDevice
+
+AUTO = "auto"
+"""The ``vcodec`` that asks for whatever hardware encoder works here."""
+
+DEFAULT_ENCODER = LIBSVTAV1.name
+"""LeRobot's default encoder."""
+
+ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType({row.name: row for row in SOFTWARE + HARDWARE})
+"""Every row by FFmpeg's encoder name."""
+
+CODECS: tuple[str, ...] = tuple(dict.fromkeys(row.codec for row in SOFTWARE if row.codec != row.name))
+"""Codec names that may stand for "the best software encoder of this codec in this build"."""
+
+AUTO_CODECS = ("h264", "hevc", "av1", "vp9")
+"""Codecs in the order ``auto`` tries them on each device: the most widely decodable first."""
+
+# LeRobot stores the codec of the stream, not the encoder, and reads it back this way (configs/video.py).
+_STORED_CODECS: Mapping[str, str] = MappingProxyType({"av1": DEFAULT_ENCODER})
+
+
+def find_encoder(name: str) -> EncoderSpec | None:
+    """The row of an encoder; None for an encoder FFmpeg may list but we know nothing about."""
+    return ENCODERS.get(name)
+
+
+def encoders_for_codec(codec: str) -> tuple[EncoderSpec, ...]:
+    """Software rows of a codec, best first; empty if ``codec`` is no codec of `CODECS`."""
+    return tuple(row for row in SOFTWARE if row.codec == codec and codec in CODECS)
+
+
+def encoder_for_stored_codec(codec: str) -> str:
+    """What ``video.codec`` of a dataset means as ``vcodec``."""
+    return _STORED_CODECS.get(codec, codec)
+
+
+def auto_candidates(platform: str) -> tuple[EncoderSpec, ...]:
+    """Hardware rows that can exist on a platform, in the order ``auto`` tries them.
+
+    Args:
+        platform: a value of `sys.platform`.
+    """
+    return tuple(
+        row
+        for device in DEVICES
+        if platform in device.platforms
+        for codec in AUTO_CODECS
+        for row in HARDWARE
+        if row.device is device and row.codec == codec
+    )
+
+
+def auto_fallbacks() -> tuple[EncoderSpec, ...]:
+    """Software rows that ``auto`` falls back to: LeRobot's default first."""
+    rest = (row for codec in ("h264", "hevc", "av1") for row in encoders_for_codec(codec))
+    return (LIBSVTAV1, *(row for row in rest if row is not LIBSVTAV1))
+
+
+def device_of(name: str) -> HardwareDevice | None:
+    """The hardware an encoder needs; None for software and for unknown encoders."""
+    row = ENCODERS.get(name)
+    return None if row is None else row.device

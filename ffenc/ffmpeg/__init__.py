@@ -1,0 +1,1 @@
+"""Talk to the FFmpeg executables: find them, run them, read what they list."""

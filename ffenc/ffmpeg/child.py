@@ -1,0 +1,134 @@
+"""One child process by its PID: its one wait, its kill, and what the system tells about it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+_LONGEST_PAUSE_S = 0.05
+
+# FFREPORT makes ffmpeg write a log wherever the variable says; the others put escape sequences into stderr.
+_ENVIRONMENT_REMOVED = ("FFREPORT", "AV_LOG_FORCE_COLOR", "AV_LOG_FORCE_256COLOR")
+# A library or driver that calls setlocale() must not turn 1.5x into 1,5x or translate the errors we match.
+# To ffmpeg file names are bytes, so the C locale costs nothing.
+_ENVIRONMENT_SET = {"LC_ALL": "C", "AV_LOG_FORCE_NOCOLOR": "1"}
+
+
+def child_environment() -> dict[str, str]:
+    """Our environment without what would make ffmpeg write elsewhere or otherwise than we read it."""
+    kept = {name: value for name, value in os.environ.items() if name not in _ENVIRONMENT_REMOVED}
+    return kept | _ENVIRONMENT_SET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a child used, as the system summed it up when it was waited for."""
+
+    cpu_user_s: float
+    """CPU seconds in user mode, of the child and of whatever it waited for itself."""
+
+    cpu_system_s: float
+    """CPU seconds in the kernel, likewise."""
+
+    max_rss_bytes: int | None
+    """Largest resident size.  On Linux the last ``VmHWM`` seen before the end: ``ru_maxrss`` starts from the
+    *parent's* peak there (measured: 610 MiB for /bin/true).  None if nobody looked in time."""
+
+
+class Child:
+    """A process that we started, the leader of its own group and session.
+
+    Nothing is ever sent to a PID after its wait, when it may be somebody else's.  Threads may share it.
+
+    Attributes:
+        pid: process ID, and ID of its group.
+        returncode: exit status, negative for a signal, as ``subprocess`` has it; None before the wait, and
+            also after it if somebody else took the status (SIGCHLD ignored, a foreign ``waitpid(-1)``).
+        usage: known after the wait.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self.usage: Usage | None = None
+        self._ended = False
+        self._peak_rss_bytes: int | None = None
+        self._owner_pid = os.getpid()
+        # Reentrant: a signal handler may abort while the main thread is in here.
+        self._lock = threading.RLock()
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether we are a fork of the process that started it: then it is not ours to wait for or to kill."""
+        return os.getpid() != self._owner_pid
+
+    def poll(self) -> bool:
+        """Whether it has ended; the first time that it has, its status is taken."""
+        with self._lock:
+            if not self._ended:
+                self._try_wait()
+            return self._ended
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for its end for at most ``timeout_s`` seconds of wall time; whether it has ended."""
+        deadline = time.monotonic() + timeout_s
+        pause_s = 0.0005
+        while not self.poll():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        return True
+
+    def kill(self) -> None:
+        """SIGKILL to its whole group, so that what a wrapper script started goes too; safe at any time."""
+        with self._lock:
+            if self._ended or self.is_foreign:
+                return
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                # It is a zombie already (macOS says EPERM then), which the wait will find.
+                return
+
+    def cpu_s(self) -> float | None:
+        """CPU seconds used so far, user and system; None where there is no /proc.
+
+        Processes that the child has started and not yet waited for are not in it, so a wrapper script has to
+        ``exec``.
+        """
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_bytes()
+        except OSError:
+            return None
+        # Fields 14 and 15 of proc(5), counted from behind the name, which may contain anything.
+        fields = stat[stat.rindex(b")") + 2 :].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def sample_memory(self) -> None:
+        """Note its peak resident size so far, where /proc tells it; the value is gone once it has ended."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_bytes()
+        except OSError:
+            return
+        for line in status.splitlines():
+            if line.startswith(b"VmHWM:"):
+                self._peak_rss_bytes = int(line.split()[1]) * 1024
+
+    def _try_wait(self) -> None:
+        try:
+            pid, status, resources = os.wait4(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            self._ended = True
+            return
+        if pid == 0:
+            return
+        peak = resources.ru_maxrss if sys.platform == "darwin" else self._peak_rss_bytes
+        self.returncode = os.waitstatus_to_exitcode(status)
+        self.usage = Usage(cpu_user_s=resources.ru_utime, cpu_system_s=resources.ru_stime, max_rss_bytes=peak)
+        self._ended = True

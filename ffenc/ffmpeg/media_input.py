@@ -1,0 +1,143 @@
+"""How ffenc lets FFmpeg open a media file that nobody vouches for."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ffenc.errors import ProbeError, describe_returncode
+
+MEDIA_DEMUXERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg", "nut", "ivf", "asf")
+"""The demuxers a media file may use: containers that hold their own data.  Never a playlist."""
+
+_MP4_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof", b"sidx", b"pnot"})
+_READ_BYTES_PER_S = 10_000_000
+_TAGGED_LINE = re.compile(r"^(?:\[[^\]]* @ (?:0x)?[0-9a-fA-F]+\] )?\[(error|fatal|panic|warning)\] (.*)$")
+_COMPLAINTS_KEPT = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaFile:
+    """A regular, non-empty file that FFmpeg may be asked about.
+
+    Attributes:
+        path: absolute; symbolic links are kept as they are.
+        size_bytes: its size when it was looked at.
+    """
+
+    path: Path
+    size_bytes: int
+
+    @property
+    def timeout_s(self) -> float:
+        """Time to read the whole file even from a slow network disk."""
+        return 30.0 + self.size_bytes / _READ_BYTES_PER_S
+
+
+def media_file(path: str | os.PathLike[str]) -> MediaFile:
+    """Look at a path before any process is started for it.
+
+    Raises:
+        ProbeError: nothing is there, or it is a directory, a device, a pipe (reading one would wait for ever)
+            or an empty file.
+    """
+    absolute = Path(path).absolute()
+    try:
+        status = absolute.stat()
+    except OSError as err:
+        raise ProbeError(f"{absolute} cannot be measured: {err.strerror}", path=absolute) from err
+    if stat.S_ISDIR(status.st_mode):
+        raise ProbeError(f"{absolute} is a directory; name a media file in it", path=absolute)
+    if not stat.S_ISREG(status.st_mode):
+        raise ProbeError(f"{absolute} is not a regular file; only those can be measured", path=absolute)
+    if status.st_size == 0:
+        raise ProbeError(f"{absolute} is empty: nothing was ever written to it; make it again", path=absolute)
+    return MediaFile(path=absolute, size_bytes=status.st_size)
+
+
+def input_arguments(path: Path) -> tuple[str, ...]:
+    """The arguments, up to and including ``-i FILE``, with which ffmpeg and ffprobe open an untrusted file.
+
+    ``file:`` before an absolute path keeps names with a leading dash, a colon or a percent sign from being taken
+    for something else.  A protocol list alone does not stop a playlist disguised as ``.mp4`` from naming other
+    local files; the list of demuxers does (measured with 4.2.2, 5.1, 7.0, 8.1 and 9.0).
+    """
+    return (
+        *("-protocol_whitelist", "file"),
+        *("-format_whitelist", ",".join(MEDIA_DEMUXERS)),
+        *("-i", f"file:{path.absolute()}"),
+    )
+
+
+def complaints(stderr: str) -> str:
+    """The errors in what a tool wrote with ``-loglevel level+...``, one per line, without memory addresses.
+
+    Of the warnings only those about corrupt packets count; the rest is also said of healthy files.
+    """
+    lines: list[str] = []
+    for line in stderr.splitlines():
+        tagged = _TAGGED_LINE.match(line)
+        if tagged is None:
+            continue
+        level, text = tagged[1], tagged[2].strip()
+        if (level != "warning" or "corrupt" in text.lower()) and text not in lines[-1:]:
+            lines.append(text)
+    if len(lines) > _COMPLAINTS_KEPT:
+        lines[_COMPLAINTS_KEPT:] = [f"... and {len(lines) - _COMPLAINTS_KEPT} more"]
+    return "\n".join(lines)
+
+
+def refusal(media: MediaFile, stderr: str) -> ProbeError:
+    """The error for a file that FFmpeg would not open, from its own words and the first bytes of the file."""
+    said = complaints(stderr)
+    if "not on whitelist" in said:
+        why = (
+            "is not a media file: FFmpeg reads it as a playlist, a script, text or a picture, and such a file "
+            "could name other files; give the media file itself"
+        )
+    elif not _looks_like_mp4(media.path) and "moov atom not found" in said:
+        why = "is not a media file, whatever its name says; give a video file"
+    elif "moov atom not found" in said:
+        why = (
+            "has no index (moov atom not found): its writing was cut off or never finished. "
+            "Take a complete copy, or make it again"
+        )
+    else:
+        why = f"cannot be read as a media file; FFmpeg says: {said or 'nothing'}"
+    return ProbeError(f"{media.path} {why}", path=media.path)
+
+
+def crashed(media: MediaFile, tool: Path, returncode: int) -> ProbeError:
+    """The error for a tool that was killed by a signal, so that what it printed cannot be trusted."""
+    return ProbeError(
+        f"{media.path} could not be measured: {tool} was {describe_returncode(returncode)} while reading it; "
+        "try another FFmpeg build",
+        path=media.path,
+    )
+
+
+def no_video(media: MediaFile, kinds: Iterable[str]) -> ProbeError:
+    """The error for a file whose streams are none of them video."""
+    seen = ", ".join(sorted(set(kinds))) or "nothing"
+    return ProbeError(
+        f"{media.path} has no video stream (only {seen}; a cover picture does not count); give a file with video",
+        path=media.path,
+    )
+
+
+def undescribed(media: MediaFile, codec: str) -> ProbeError:
+    """The error for a video stream of which too little is known to work with it."""
+    return ProbeError(
+        f"{media.path}: size, pixel format, time base or frame rate of its {codec} stream cannot be told; either "
+        "the file is cut off too early, or this FFmpeg cannot decode the codec: try another build",
+        path=media.path,
+    )
+
+
+def _looks_like_mp4(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(8)[4:] in _MP4_BOXES

@@ -1,0 +1,83 @@
+"""The one number of an MP4 header that ffmpeg prints nowhere: how many frames it claims.
+
+ISO/IEC 14496-12: a file is a row of boxes, each with a 32-bit size, a four-character type and its contents.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+_INDEX_BYTES_MAX = 256 * 1024 * 1024
+
+
+def declared_frames(path: Path) -> int | None:
+    """Samples that the first video track declares, which ffprobe calls ``nb_frames``.
+
+    Returns:
+        None for a file that declares none: a fragmented MP4, or anything that is not well-formed MP4.
+    """
+    with path.open("rb") as file:
+        moov = _movie_box(file)
+    if moov is None:
+        return None
+    for kind, track in _boxes(moov):
+        if kind == b"trak" and _is_video(track):
+            time_to_sample = _descend(track, b"mdia", b"minf", b"stbl", b"stts")
+            return None if time_to_sample is None else _sample_count(time_to_sample) or None
+    return None
+
+
+def _movie_box(file: BinaryIO) -> memoryview | None:
+    """The contents of the top-level ``moov`` box, found without reading the others."""
+    end = file.seek(0, os.SEEK_END)
+    position = 0
+    while position + 8 <= end:
+        file.seek(position)
+        head = file.read(16)
+        size, kind = struct.unpack(">I4s", head[:8])
+        header_bytes = 8
+        if size == 1 and len(head) == 16:  # a 64-bit size follows
+            size, header_bytes = int.from_bytes(head[8:], "big"), 16
+        elif size == 0:  # to the end of the file
+            size = end - position
+        if size < header_bytes:
+            return None
+        if kind == b"moov":
+            file.seek(position + header_bytes)
+            return memoryview(file.read(min(size - header_bytes, _INDEX_BYTES_MAX)))
+        position += size
+    return None
+
+
+def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    position = 0
+    while position + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, position)
+        if size < 8:  # nothing inside an index is large or open-ended
+            return
+        yield kind, data[position + 8 : position + size]
+        position += size
+
+
+def _descend(data: memoryview, *kinds: bytes) -> memoryview | None:
+    inner: memoryview | None = data
+    for kind in kinds:
+        if inner is None:
+            return None
+        inner = next((contents for found, contents in _boxes(inner) if found == kind), None)
+    return inner
+
+
+def _is_video(track: memoryview) -> bool:
+    handler = _descend(track, b"mdia", b"hdlr")
+    return handler is not None and bytes(handler[8:12]) == b"vide"
+
+
+def _sample_count(time_to_sample: memoryview) -> int:
+    """Sum of the run lengths in an ``stts`` box: version and flags, number of runs, then (count, duration)."""
+    runs = time_to_sample[8:]
+    return sum(count for count, _ in struct.iter_unpack(">II", runs[: len(runs) - len(runs) % 8]))

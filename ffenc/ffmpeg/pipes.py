@@ -1,0 +1,210 @@
+"""Our ends of the pipes to a child: they never block for long, and no fork inherits them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import sys
+import threading
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, Protocol
+from weakref import WeakSet
+
+from ffenc.errors import FrameError
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+logger = logging.getLogger(__name__)
+
+PIPE_BYTES = 1024 * 1024
+"""Wanted size of a data pipe; against Linux' default of 64 KiB this doubled the throughput (measured)."""
+
+_DRAIN_BYTES = 64 * 1024
+_DRAIN_POLL_S = 0.2
+
+
+class PipeEnd:
+    """One end of a pipe, non-blocking, closed once and for all.
+
+    Every operation holds the lock for one short wait at most, so another thread may close at any moment
+    without the descriptor's number being reused under a running call.
+
+    Args:
+        file: the unbuffered file object that ``subprocess`` made; it belongs to this object from here on.
+        events: ``select.POLLIN`` or ``select.POLLOUT``: what to wait for.
+        large: ask the system for 1 MiB of buffer.
+    """
+
+    def __init__(self, file: IO[bytes], events: int, *, large: bool = False) -> None:
+        self._file: IO[bytes] | None = file
+        self._lock = threading.RLock()
+        self._poll = select.poll()
+        self._poll.register(file.fileno(), events)
+        os.set_blocking(file.fileno(), False)
+        if large and sys.platform == "linux":
+            try:
+                fcntl.fcntl(file.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            except OSError as err:  # EPERM: this user's share of pipe memory is used up
+                logger.debug("a pipe keeps its size, which is only slower: %s", err)
+        _open_ends.add(self)
+
+    def write_some(self, view: memoryview, wait_s: float) -> int | None:
+        """Write what fits now, after waiting up to ``wait_s`` seconds for room.
+
+        Returns:
+            Bytes written, or None when there was no room.
+
+        Raises:
+            BrokenPipeError: nobody reads, or this end was closed.
+        """
+        with self._lock:
+            file = self._opened()
+            if wait_s and not self._poll.poll(wait_s * 1000):
+                return None
+            return file.write(view)
+
+    def read_some(self, view: memoryview, wait_s: float) -> int | None:
+        """Read what is there now, after waiting up to ``wait_s`` seconds for something.
+
+        Returns:
+            Bytes read, 0 at end of file, or None when there was nothing.
+
+        Raises:
+            BrokenPipeError: this end was closed.
+        """
+        with self._lock:
+            file = self._opened()
+            if wait_s and not self._poll.poll(wait_s * 1000):
+                return None
+            count: int | None = file.readinto(view)  # type: ignore[attr-defined]  # it is a FileIO
+            return count
+
+    def close(self) -> None:
+        """Close; a second call does nothing."""
+        with self._lock:
+            file, self._file = self._file, None
+            if file is not None:
+                file.close()
+        _open_ends.discard(self)
+
+    def close_after_fork(self) -> None:
+        """Close in a forked child, where a thread that no longer exists may hold the lock for ever."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _opened(self) -> IO[bytes]:
+        if self._file is None:
+            raise BrokenPipeError("this end of the pipe was closed")
+        return self._file
+
+
+def flat_view(buffer: Buffer) -> memoryview:
+    """The bytes of a C-contiguous buffer of any shape and item type, as they lie in memory, without a copy.
+
+    Raises:
+        FrameError: it is something else.
+    """
+    expected = "a C-contiguous buffer"
+    try:
+        view = memoryview(buffer)
+        if view.c_contiguous:
+            return view.cast("B") if view.nbytes else memoryview(b"")
+        seen = f"strides {view.strides} for shape {view.shape}"
+    except (TypeError, ValueError, BufferError) as err:
+        seen = type(buffer).__name__
+        raise FrameError(f"{seen} cannot go through a pipe: {err}", expected=expected, seen=seen) from err
+    what = f"a buffer with {seen} is not C-contiguous and would be sent scrambled; use numpy.ascontiguousarray"
+    raise FrameError(what, expected=expected, seen=seen)
+
+
+class Sink(Protocol):
+    """What a `Drain` pours into."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+
+    def end(self) -> None:
+        """Take note that there will be no more."""
+
+
+class Drain(threading.Thread):
+    """A daemon thread that empties a pipe into a sink until end of file, then closes it.
+
+    Args:
+        pipe: the end to read from; it belongs to the thread.
+        sink: takes the bytes.
+        on_error: called when the sink raises, after which nothing more is read.
+
+    Attributes:
+        error: what the sink raised.
+    """
+
+    def __init__(self, pipe: PipeEnd, sink: Sink, *, name: str, on_error: Callable[[], None]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._pipe = pipe
+        self._sink = sink
+        self._on_error = on_error
+        self._stopping = False
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Empty the pipe."""
+        try:
+            self._pour()
+            self._sink.end()
+        except BaseException as err:  # it crosses to the thread that owns the child
+            self.error = err
+            self._on_error()
+        finally:
+            self._pipe.close()
+
+    def settle(self, linger_s: float) -> None:
+        """Wait for end of file, which comes with the child's death; after ``linger_s`` stop without it.
+
+        Somebody whom the child started may still hold the pipe.  From the thread itself (a callback that
+        aborts) this does nothing.
+        """
+        if threading.current_thread() is self:
+            return
+        if self.ident is None:  # it could not be started
+            self._pipe.close()
+            return
+        self.join(linger_s)
+        self._stopping = True
+        self.join(2 * _DRAIN_POLL_S)
+        if self.is_alive():
+            logger.warning("%s is still busy in a callback", self.name)
+
+    def _pour(self) -> None:
+        view = memoryview(bytearray(_DRAIN_BYTES))
+        while not self._stopping:
+            count = self._pipe.read_some(view, _DRAIN_POLL_S)
+            if count == 0:
+                return
+            if count:
+                self._sink.feed(bytes(view[:count]))
+
+
+# A fork must not fall between the making of a pipe and its entry here, or the new process would keep a copy
+# of the child's end as well, and an end of file would never come.  Starting holds this lock, and so does fork.
+start_lock = threading.RLock()
+_open_ends: WeakSet[PipeEnd] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for end in list(_open_ends):
+        end.close_after_fork()
+    _open_ends.clear()
+    start_lock.release()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(
+        before=start_lock.acquire, after_in_parent=start_lock.release, after_in_child=_after_fork_in_child
+    )

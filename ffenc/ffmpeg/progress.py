@@ -1,0 +1,93 @@
+"""What ``ffmpeg -progress`` reports while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# A line of a report is under 50 bytes; whatever is longer is not a report.
+_LINE_BYTES = 4096
+# FFmpeg 4.x prints its "no timestamp" constant, -2**63 or one more, where later versions print N/A.
+_NO_TIME_US = -(2**62)
+_KEYS = ("frame", "fps", "total_size", "out_time_us", "out_time_ms", "speed", "progress")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One report of ``-progress`` (FFmpeg ``print_report`` in fftools/ffmpeg.c, 4.2 to 9.0)."""
+
+    frame: int
+    """Pictures encoded so far; 0 where ffmpeg names none."""
+
+    fps: float | None
+    """Pictures per second since the start."""
+
+    size_bytes: int | None
+    """Bytes handed to the muxer's output so far; None where ffmpeg does not know."""
+
+    out_time_s: float | None
+    """Presentation time reached in the output, in seconds; None before the first packet."""
+
+    speed: float | None
+    """Seconds of output per second of wall time; None where ffmpeg does not know."""
+
+    done: bool
+    """Whether this is the last report, written after the encoders were flushed."""
+
+
+class ProgressReader:
+    """Turn the bytes of ``-progress pipe:1`` into `Progress` values.
+
+    Args:
+        on_progress: called with each report in the thread that feeds; what it raises comes out of `feed`.
+    """
+
+    def __init__(self, on_progress: Callable[[Progress], None] | None = None) -> None:
+        self._on_progress = on_progress
+        self._unfinished = b""
+        self._fields: dict[str, str] = {}
+        self.latest: Progress | None = None
+
+    @property
+    def work_done(self) -> tuple[object, ...]:
+        """Changes when ffmpeg got further, but not when only the clock did (fps and speed always move)."""
+        if self.latest is None:
+            return ()
+        return self.latest.frame, self.latest.size_bytes, self.latest.out_time_s, self.latest.done
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes; they may end anywhere."""
+        *complete, unfinished = (self._unfinished + chunk).split(b"\n")
+        self._unfinished = unfinished[:_LINE_BYTES]
+        for line in complete:
+            key, _, value = line.decode(errors="replace").partition("=")
+            if key in _KEYS:
+                self._fields[key] = value.strip()
+            if key == "progress":
+                self._report(self._fields)
+                self._fields = {}
+
+    def end(self) -> None:
+        """Say that nothing more will come; a report that was cut off is not one."""
+
+    def _report(self, fields: dict[str, str]) -> None:
+        # out_time_ms is in microseconds too, in every version; out_time_us has been there since 4.0.
+        time_us = _number(fields.get("out_time_us", fields.get("out_time_ms", "")))
+        size_bytes = _number(fields.get("total_size", ""))
+        self.latest = Progress(
+            frame=int(_number(fields.get("frame", "")) or 0),
+            fps=_number(fields.get("fps", "")),
+            size_bytes=None if size_bytes is None else int(size_bytes),
+            out_time_s=None if time_us is None or time_us < _NO_TIME_US else time_us / 1e6,
+            speed=_number(fields.get("speed", "").rstrip("x")),
+            done=fields["progress"] == "end",
+        )
+        if self._on_progress is not None:
+            self._on_progress(self.latest)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:  # "N/A", or a key that this version does not print
+        return None

@@ -1,0 +1,268 @@
+"""What is known of a media file after measuring it: values only, nothing here opens a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+from ffenc.errors import ProbeError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioStreamInfo:
+    """The first audio stream of a file.
+
+    Attributes:
+        codec: FFmpeg's name of the codec, such as ``"aac"``.
+        channels: number of audio channels.
+        sample_rate: samples per second and channel.
+        bit_rate: bits per second as the container declares them, None if it does not.  Measured without
+            ffprobe it is cut down to whole kbit/s, because the banner prints no more.
+        bit_depth: bits of one *decoded* sample (32 for AAC, which decodes to float), None if unknown.
+        channel_layout: such as ``"stereo"``, None if the file names none.
+    """
+
+    codec: str
+    channels: int
+    sample_rate: int
+    bit_rate: int | None = None
+    bit_depth: int | None = None
+    channel_layout: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoStreamInfo:
+    """What the header of a file claims about its first video stream that is not an attached picture.
+
+    A header can be wrong, above all about a truncated file; `PacketIndex` is what is really there.
+
+    Attributes:
+        path: the file, absolute.
+        codec: name of the bitstream standard: ``av1 h264 hevc vp9 ffv1 mpeg4 mjpeg`` ...
+        profile: such as ``"High"``; None if the codec has none that FFmpeg can name.
+        codec_tag: the four characters in the container (``avc1``, ``hev1``); None in Matroska.
+        pix_fmt: pixel format that decoding yields.  It need not be the one asked for at encode time: gray
+            H.264 says ``yuvj420p`` (measured with 4.4 to 9.0).
+        channels: components per pixel of ``pix_fmt``: 3 for yuv420p, 1 for gray12le.
+        width: pixels per row as stored, before any rotation.
+        height: rows as stored, before any rotation.
+        fps: frames per second; the average when the rate is not constant.
+        is_constant_rate: False when the header shows a variable rate; then nothing may be computed as k/fps.
+        time_base: seconds per tick of the stream.
+        start_s: first presentation time in seconds, None if the container does not tell.
+        duration_s: seconds from the start of the first frame to the end of the last one, None if unknown.  Measured
+            without ffprobe it is that of the packets, so of a truncated file what is left.
+        has_b_frames: frames the decoder holds back for reordering; 0 means packets are in display order.  Without
+            ffprobe, a file of one single frame says 0.
+        color_range: ``"tv"``, ``"pc"`` or None when unspecified, as the next three.
+        color_space: matrix coefficients.
+        color_primaries: primaries.
+        color_transfer: transfer characteristics.
+        sample_aspect_ratio: width to height of one pixel, None if unspecified.
+        rotation: degrees counter-clockwise a player turns the picture by, 0 to 359.
+        extradata_hash: ``"adler32:<hex>"`` of the codec's out-of-band headers; None if it has none.
+        container: FFmpeg's demuxer names, such as ``"mov,mp4,m4a,3gp,3g2,mj2"``.
+        size_bytes: size of the whole file.
+        audio: the first audio stream, or None.
+        frames_declared: frames the header claims; None where it claims none (Matroska, fragmented MP4), and
+            without ffprobe for all but MP4.
+    """
+
+    path: Path
+    codec: str
+    profile: str | None
+    codec_tag: str | None
+    pix_fmt: str
+    channels: int
+    width: int
+    height: int
+    fps: Fraction
+    is_constant_rate: bool
+    time_base: Fraction
+    start_s: Fraction | None
+    duration_s: Fraction | None
+    has_b_frames: int
+    color_range: str | None
+    color_space: str | None
+    color_primaries: str | None
+    color_transfer: str | None
+    sample_aspect_ratio: Fraction | None
+    rotation: int
+    extradata_hash: str | None
+    container: str
+    size_bytes: int
+    audio: AudioStreamInfo | None
+    frames_declared: int | None
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the file has an audio stream at all."""
+        return self.audio is not None
+
+
+class Packet(NamedTuple):
+    """One packet of the video stream, in the order of the file.
+
+    Attributes:
+        pts: presentation time in ticks; None if the file gives none.
+        size_bytes: coded size.
+        is_key: decoding can start here.
+        is_hidden: an edit list cuts it out: it is decoded but never shown.
+    """
+
+    pts: int | None
+    size_bytes: int
+    is_key: bool
+    is_hidden: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacketIndex:
+    """What is really in the video stream of a file, found by reading every packet and decoding none.
+
+    A packet whose bytes are cut off by the end of the file is not in here, so ``count`` of a truncated file is
+    less than ``frames_declared``.
+
+    Attributes:
+        time_base: seconds per tick.
+        pts: presentation times in ticks of the frames that are shown, ascending.
+        keyframes: positions in ``pts`` of the frames at which decoding can start.
+        size_bytes: bytes of all packets of the stream.
+        hidden: packets that an edit list hides (a stream-copied trim leaves them); they are not in ``pts``.
+        errors: what FFmpeg complained about while reading, one per line; empty for a healthy file.
+    """
+
+    time_base: Fraction
+    pts: tuple[int, ...]
+    keyframes: tuple[int, ...]
+    size_bytes: int
+    hidden: int = 0
+    errors: str = ""
+
+    @classmethod
+    def from_packets(
+        cls, packets: Iterable[Packet], *, path: Path, time_base: Fraction, errors: str = ""
+    ) -> PacketIndex:
+        """Index packets given in the order of the file.
+
+        Raises:
+            ProbeError: a packet has no presentation time, as with B-frames in AVI.
+        """
+        shown: list[tuple[int, bool]] = []
+        size_bytes = hidden = 0
+        for number, packet in enumerate(packets):
+            size_bytes += packet.size_bytes
+            if packet.is_hidden:
+                hidden += 1
+            elif packet.pts is None:
+                raise ProbeError(
+                    f"{path}: video packet {number} has no presentation time, so no frame can be placed; "
+                    "re-encode the file, or remux it into MP4 or Matroska",
+                    path=path,
+                )
+            else:
+                shown.append((packet.pts, packet.is_key))
+        shown.sort()
+        return cls(
+            time_base=time_base,
+            pts=tuple(pts for pts, _ in shown),
+            keyframes=tuple(k for k, (_, is_key) in enumerate(shown) if is_key),
+            size_bytes=size_bytes,
+            hidden=hidden,
+            errors=errors,
+        )
+
+    @property
+    def count(self) -> int:
+        """Frames that are really there."""
+        return len(self.pts)
+
+    def pts_s(self, index: int) -> Fraction:
+        """Presentation time of frame ``index`` in seconds, exact."""
+        return self.pts[index] * self.time_base
+
+    def first_off_grid(self, fps: Fraction) -> int | None:
+        """The first frame k that is not shown at exactly k/fps seconds, or None if all are.
+
+        The grid starts at zero: a stream that starts later is off it from frame 0.
+        """
+        ticks_per_frame = 1 / (fps * self.time_base)
+        step, divisor = ticks_per_frame.numerator, ticks_per_frame.denominator
+        return next((k for k, pts in enumerate(self.pts) if pts * divisor != k * step), None)
+
+
+_COMPONENTS = (
+    (re.compile(r"gray|mono|pal8"), 1),
+    (re.compile(r"ya(8|16|f)"), 2),
+    (re.compile(r"yuva|ayuv|vuya|uyva|rgba|bgra|argb|abgr|gbrap"), 4),
+)
+
+
+def component_count(pix_fmt: str) -> int:
+    """Components per pixel of an FFmpeg pixel format, which is what LeRobot calls its channels.
+
+    The names are regular enough for three prefixes; everything else has three components.  It agrees with the
+    ``NB_COMPONENTS`` of every software format that FFmpeg 4.2 to 9.0 lists.
+    """
+    return next((count for prefix, count in _COMPONENTS if prefix.match(pix_fmt)), 3)
+
+
+_SAMPLE_BITS = {"u8": 8, "s16": 16, "s32": 32, "s64": 64, "flt": 32, "dbl": 64}
+
+
+def sample_bits(sample_fmt: str) -> int | None:
+    """Bits of one sample of an FFmpeg sample format: 32 for ``fltp``; None for an unknown one."""
+    return _SAMPLE_BITS.get(sample_fmt.removesuffix("p"))
+
+
+def clock_s(text: str) -> Fraction | None:
+    """``"00:00:00.667000000"``, as Matroska tags the duration of a stream, in seconds; None if it is not one."""
+    try:
+        hours, minutes, seconds = (Fraction(part) for part in text.split(":"))
+    except (ValueError, ZeroDivisionError):
+        return None
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def frame_rate(
+    average: Fraction | None, nominal: Fraction | None, *, frames: int | None, duration_s: Fraction | None
+) -> tuple[Fraction, bool] | None:
+    """The frame rate a header means, and whether it is constant.
+
+    Args:
+        average: ``avg_frame_rate``, frames over duration.
+        nominal: ``r_frame_rate``, the slowest rate that can express every time stamp.
+        frames: declared number of frames, if any.
+        duration_s: declared duration, if any.
+
+    Returns:
+        (rate, is constant), or None if the header has no rate at all.  The two rates of a constant stream are
+        equal.  Edit lists, rounded to milliseconds up to FFmpeg 8, make the average a little wrong; so the
+        nominal rate also counts as constant when it accounts for all frames to within half a frame.
+    """
+    if average is None or nominal is None:
+        rate = average or nominal
+        return None if rate is None else (rate, False)
+    if average == nominal:
+        return average, True
+    if frames is not None and duration_s is not None and abs(frames - nominal * duration_s) < Fraction(1, 2):
+        return nominal, True
+    return average, False
+
+
+def whole_frames_duration_s(
+    declared_s: Fraction | None, *, fps: Fraction, is_constant_rate: bool, frames: int | None
+) -> Fraction | None:
+    """The duration that a whole number of frames has, where the declared one was only rounded.
+
+    FFmpeg 8 and older write the edit list in milliseconds: 20 frames at 30 per second with B-frames then declare
+    10230 of 10240 ticks (measured).  A duration that is off by half a frame or more is meant and is kept.
+    """
+    if declared_s is None or frames is None or not is_constant_rate:
+        return declared_s
+    exact_s = frames / fps
+    return exact_s if abs(exact_s - declared_s) * fps < Fraction(1, 2) else declared_s

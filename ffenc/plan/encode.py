@@ -1,0 +1,266 @@
+"""The plan of one encode: where frames come from, what happens to them, and the exact command."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from ffenc.config import VideoEncoderConfig
+from ffenc.errors import InputError
+from ffenc.ffmpeg.capabilities import Capabilities
+from ffenc.frames import FrameFormat
+from ffenc.plan.graph import Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
+from ffenc.plan.picture import MATRIX, MATRIX_TAG, color_range, has_matrix
+from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
+
+MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
+"""Containers by file suffix.  Others (Matroska, AVI) cannot hold every k/fps exactly and are refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawFrames:
+    """Numpy frames written to ffmpeg's standard input."""
+
+    frames: FrameFormat
+    fps: Fraction
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.frames.width, self.frames.height
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSequence:
+    """Numbered images of one directory, read by ffmpeg itself.
+
+    Attributes:
+        pattern: printf-style path (``/dir/frame-%06d.png``), with every other ``%`` doubled.
+        start_number: number of the first image.
+        count: images, without a gap.
+        size: (width, height) of every image.
+    """
+
+    pattern: str
+    start_number: int
+    count: int
+    size: tuple[int, int]
+    fps: Fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoClip:
+    """A range of frames of one constant-rate video file.
+
+    Attributes:
+        path: the file.
+        demuxer: its container format, as ffprobe names it.
+        stream: stream specifier of the video.
+        size: (width, height) as displayed, rotation applied.
+        first, count: frames ``first`` to ``first + count - 1`` are taken.
+        seek_s: where to seek before decoding, in seconds from the start of the file; None decodes from its start.
+        audio: what happens to its first audio stream: ``"drop"``, ``"copy"`` (whole file only), or ``"encode"`` (AAC,
+            cut to the same range).
+        start_s: when frame ``first`` is shown, in seconds from where decoding begins; the audio is cut there.
+    """
+
+    path: Path
+    demuxer: str
+    stream: str
+    size: tuple[int, int]
+    fps: Fraction
+    first: int
+    count: int
+    seek_s: Fraction | None = None
+    start_s: Fraction = Fraction(0)
+    audio: Literal["drop", "copy", "encode"] = "drop"
+
+
+Source: TypeAlias = RawFrames | ImageSequence | VideoClip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodePlan:
+    """Everything that is known before a process starts.
+
+    Attributes:
+        argv: the command.
+        output: the file it writes (a temporary sibling of the final one when a writer runs it).
+        source: where the frames come from.
+        encoder: the encoder with its checked options.
+        muxer: the container.
+    """
+
+    argv: tuple[str, ...]
+    output: Path
+    source: Source
+    encoder: ResolvedEncoder
+    muxer: str
+
+    @property
+    def fps(self) -> Fraction:
+        """Frame rate of the output."""
+        return self.source.fps
+
+    def writing_to(self, output: Path) -> EncodePlan:
+        """The same plan with another output file."""
+        url = file_url(output)
+        old = file_url(self.output)
+        argv = tuple(url if argument == old else argument for argument in self.argv)
+        return replace(self, argv=argv, output=output)
+
+    def __str__(self) -> str:
+        """The command as one would type it into a shell."""
+        return shlex.join(self.argv)
+
+
+def muxer_for(path: Path | str) -> str:
+    """The container a file name asks for.
+
+    Raises:
+        InputError: no suffix of `MUXERS`.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in MUXERS:
+        raise InputError(
+            f"cannot write {path}: the name must end in {', '.join(MUXERS)} (other containers round time stamps)",
+            path=path,
+        )
+    return MUXERS[suffix]
+
+
+def plan_encode(
+    config: VideoEncoderConfig,
+    source: Source,
+    output: Path | str,
+    capabilities: Capabilities,
+    *,
+    muxer: str | None = None,
+    encoder_threads: int | None = None,
+    device_node: str | None = None,
+) -> EncodePlan:
+    """Turn a config and a source into one checked command.  Pure: nothing is started, read or written.
+
+    Args:
+        config: with a concrete ``vcodec`` or a codec name, not ``auto``.
+        source: raw frames, an image sequence, or a range of a video file.
+        output: the file the command writes.
+        capabilities: of the FFmpeg that will run it.
+        muxer: container; None takes it from the suffix of ``output``.
+        encoder_threads: see `resolve_encoder`.
+        device_node: see `resolve_encoder`.
+
+    Raises:
+        CapabilityError: see `resolve_encoder`; every refused option is named before anything is encoded.
+        InputError: the output's suffix names no container of `MUXERS`.
+    """
+    output = Path(output)
+    muxer = muxer or muxer_for(output)
+    width, height = source.size
+    encoder = resolve_encoder(
+        config,
+        capabilities,
+        width=width,
+        height=height,
+        muxer=muxer,
+        encoder_threads=encoder_threads,
+        device_node=device_node,
+    )
+    argv = ffmpeg_argv(
+        capabilities.ffmpeg,
+        inputs=[_input(source)],
+        video=[*_selection(source), *picture_filters(encoder.feed_pix_fmt), *_upload(encoder)],
+        output=file_url(output),
+        output_options=[*_output(encoder, muxer), *_audio(source)],
+        maps=[] if not isinstance(source, VideoClip) or source.audio == "drop" else ["a:0"],
+        global_options=encoder.device_options,
+    )
+    return EncodePlan(argv=argv, output=output, source=source, encoder=encoder, muxer=muxer)
+
+
+def picture_filters(pix_fmt: str) -> list[Filter]:
+    """Convert whatever comes to ``pix_fmt`` in ffenc's colour convention, and say so to the encoder.
+
+    ``scale`` names BT.470BG and SMPTE 170M alike (one matrix, two tags), so ``setparams`` states the tag; from FFmpeg 8
+    the encoder's options alone would be refused as a conflict.  Bilinear, as PyAV converts.
+    """
+    full_or_limited = color_range(pix_fmt)
+    scale = {"out_range": full_or_limited, "flags": "bilinear"}
+    tags = {"range": full_or_limited}
+    if has_matrix(pix_fmt):
+        scale["out_color_matrix"] = MATRIX
+        tags["colorspace"] = MATRIX_TAG
+    return [("scale", scale), ("format", {"pix_fmts": pix_fmt}), ("setparams", tags)]
+
+
+def _input(source: Source) -> Input:
+    """The demuxer is always named, so that no file is taken for a playlist."""
+    rate = ("framerate", str(source.fps))
+    if isinstance(source, RawFrames):
+        form = source.frames
+        options = (
+            ("f", "rawvideo"),
+            ("pix_fmt", form.pix_fmt),
+            ("s", f"{form.width}x{form.height}"),
+            rate,
+            # There is nothing to detect; without these ffmpeg reads ahead before it encodes.
+            ("probesize", "32"),
+            ("analyzeduration", "0"),
+        )
+        return Input(url="pipe:0", options=options)
+    strict = (
+        ("protocol_whitelist", "file"),
+        ("err_detect", "explode"),
+        # A picture of another size or format then shows up as a warning instead of being rescaled in silence.
+        ("reinit_filter", "0"),
+    )
+    if isinstance(source, ImageSequence):
+        series = (("f", "image2"), ("pattern_type", "sequence"), ("start_number", str(source.start_number)), rate)
+        return Input(url=f"file:{source.pattern}", options=(*strict, *series))
+    seek = () if source.seek_s is None else (("ss", f"{float(source.seek_s):.6f}"),)
+    return Input(url=file_url(source.path), options=(*strict, ("f", source.demuxer), *seek), stream=source.stream)
+
+
+def _selection(source: Source) -> list[Filter]:
+    """Exactly the frames asked for, with time stamps from 0."""
+    if not isinstance(source, VideoClip):
+        return []
+    first = 0 if source.seek_s is not None else source.first
+    trim = {"start_frame": str(first), "end_frame": str(first + source.count)}
+    # The input is checked to be constant rate, so counting frames is exact where its own time stamps may be rounded.
+    return [("trim", trim), *restart_clock(source.fps)]
+
+
+def _upload(encoder: ResolvedEncoder) -> list[Filter]:
+    return [(name, {}) for name in encoder.upload_filters]
+
+
+def _output(encoder: ResolvedEncoder, muxer: str) -> list[Option]:
+    options: list[Option] = [("c:v", encoder.name)]
+    if not encoder.upload_filters:
+        # The plus sign turns automatic conversion off: a format the encoder does not take becomes an error.
+        options.append(("pix_fmt", f"+{encoder.feed_pix_fmt}"))
+    options.append(("color_range", color_range(encoder.feed_pix_fmt)))
+    if has_matrix(encoder.feed_pix_fmt):
+        options.append(("colorspace", MATRIX_TAG))
+    options += [(f"{name}:v", text) for name, text in encoder.options]
+    # The index in front lets players and network readers start at once; it is written out of place, see video.output.
+    return [*options, ("movflags", "+faststart"), ("f", muxer)]
+
+
+def _audio(source: Source) -> list[Option]:
+    if not isinstance(source, VideoClip) or source.audio == "drop":
+        return []
+    if source.audio == "copy":
+        return [("c:a", "copy")]
+    length = source.count / source.fps
+    cut = f"atrim=start={float(source.start_s):.9f}:duration={float(length):.9f},asetpts=PTS-STARTPTS"
+    return [("c:a", "aac"), ("filter:a", cut)]
+
+
+def frames_expected(source: Source) -> int | None:
+    """Frames that must be in the output; None while they are still being written."""
+    return None if isinstance(source, RawFrames) else source.count

@@ -1,0 +1,113 @@
+"""Arguments as FFmpeg reads them, through ffmpeg-python's graphs.  The only module that imports it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from ffenc.errors import DependencyError
+
+if not hasattr(ffmpeg, "get_args"):
+    # Other distributions install the import name "ffmpeg" too, and the last one installed wins.
+    _owners = ", ".join(sorted(set(packages_distributions().get("ffmpeg", ["an unknown package"]))))
+    raise DependencyError(
+        f"the module 'ffmpeg' ({ffmpeg.__file__}) is not ffmpeg-python's; it is provided by: {_owners}. "
+        "Uninstall the others, then: pip install --force-reinstall ffmpeg-python"
+    )
+
+Option = tuple[str, str]
+"""(name without dash, value) of one FFmpeg option."""
+
+Filter = tuple[str, Mapping[str, str]]
+"""(name, named arguments) of one FFmpeg filter."""
+
+
+def file_url(path: Path | str) -> str:
+    """A local file such that no name is taken for an option, a protocol or a pattern."""
+    return f"file:{Path(path).absolute()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One input of a command.
+
+    Attributes:
+        url: what to read.
+        options: written before it.
+        stream: specifier of the video stream.
+        filters: what its pictures go through before they are joined with those of the other inputs.
+    """
+
+    url: str
+    options: tuple[Option, ...] = ()
+    stream: str = "v:0"
+    filters: tuple[Filter, ...] = ()
+
+
+def ffmpeg_argv(
+    binary: Path | str,
+    *,
+    inputs: Sequence[Input],
+    video: Iterable[Filter] = (),
+    output: str,
+    output_options: Iterable[Option],
+    maps: Sequence[str] = (),
+    global_options: Sequence[Option] = (),
+) -> tuple[str, ...]:
+    """A whole ffmpeg command.
+
+    Args:
+        binary: the executable.
+        inputs: their video streams are joined one after the other.
+        video: filters over the joined pictures; none at all means that the stream is taken as it is.
+        output: url.
+        output_options: encoder, muxer and the like.
+        maps: further stream specifiers of the first input to take as they are, e.g. ``a:0``.
+        global_options: e.g. hardware devices.
+
+    Returns:
+        The argument vector; ``-progress pipe:1`` is part of it, so standard output carries progress unless the
+        output itself goes there.
+    """
+    nodes = [ffmpeg.input(part.url, **_keywords(part.options)) for part in inputs]
+    pictures = [_chain(node[part.stream], part.filters) for node, part in zip(nodes, inputs, strict=True)]
+    joined = pictures[0] if len(pictures) == 1 else ffmpeg.concat(*pictures, v=1, a=0)
+    streams = [_chain(joined, video), *(nodes[0][specifier] for specifier in maps)]
+    target = ffmpeg.output(*streams, output, **_keywords(output_options))
+    return (str(binary), *_leading(output, global_options), *ffmpeg.get_args(target))
+
+
+def restart_clock(fps: Fraction) -> tuple[Filter, Filter]:
+    """Filters after which picture k stands at exactly k/fps, whatever time stamps came in."""
+    return (
+        ("setpts", {"expr": f"N*{fps.denominator}/({fps.numerator}*TB)"}),
+        ("fps", {"fps": str(fps)}),
+    )
+
+
+def _chain(node: Any, filters: Iterable[Filter]) -> Any:
+    for name, arguments in filters:
+        node = node.filter(name, **arguments)
+    return node
+
+
+def _leading(output: str, global_options: Sequence[Option]) -> list[str]:
+    # -y: the output is a temporary file that ffenc has created itself.  -xerror: without it ffmpeg skips what it cannot
+    # read and still ends with status 0.
+    leading = ["-hide_banner", "-nostdin", "-loglevel", "warning", "-nostats", "-xerror", "-y"]
+    if not output.startswith("pipe:"):
+        leading += ["-progress", "pipe:1"]
+    for name, value in global_options:
+        leading += [f"-{name}", value]
+    return leading
+
+
+def _keywords(options: Iterable[Option]) -> dict[str, str]:
+    # ffmpeg-python spells -f "format" and writes the rest as it comes, sorted by name.
+    return {("format" if name == "f" else name): value for name, value in options}

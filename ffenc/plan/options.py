@@ -1,0 +1,301 @@
+"""Check one option and write it as FFmpeg reads it.  What is not known to take effect is refused here."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+
+from ffenc.config import OptionValue
+from ffenc.encoders.generic import GENERIC_OPTIONS, GenericOption
+from ffenc.encoders.spec import EncoderSpec, ParameterString
+from ffenc.errors import EncoderOptionError
+from ffenc.ffmpeg.listing import EncoderHelp, EncoderOption
+
+# Values of a dictionary key: no separators, and no slash, so that nothing can name a file.
+_PARAMETER_VALUE = re.compile(r"[A-Za-z0-9_.,+()|-]*")
+_RATE = re.compile(r"(\d+(?:\.\d+)?)([kKMG]?)")
+_RATE_UNITS = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
+_TRUE_FALSE = {"true": "1", "false": "0", "1": "1", "0": "0", "yes": "1", "no": "0", "on": "1", "off": "0"}
+# Options of the ffmpeg program that people mistake for encoder options; each would change which frames are kept.
+_PROGRAM_OPTIONS = frozenset(
+    "r t to ss sseof frames fs vf filter filter_complex filter_script s aspect vsync fps_mode shortest an vn sn dn map "
+    "f y n i c codec vcodec vframes vtag tag pass passlogfile vstats vstats_file attach dump_attachment bsf progress "
+    "stats report loglevel force_key_frames copyts start_at_zero itsoffset movflags metadata disposition".split()
+)
+
+
+def number_text(value: float) -> str:
+    """A number as short text that FFmpeg reads back exactly: ``30``, ``30.5``."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name spelt most like ``name``, or None if none is near."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def plain_option_name(name: str) -> str:
+    """Drop the video stream specifier: ``profile:v`` and ``profile`` are one option."""
+    return re.sub(r":v(:0)?$", "", name)
+
+
+def extra_option(name: str, value: object, *, encoder: str, spec: EncoderSpec | None, listing: EncoderHelp) -> str:
+    """Check one of the user's extra options and write its value.
+
+    Args:
+        name: option name without stream specifier.
+        value: as given; a mapping only for dictionary options.
+        encoder: FFmpeg's encoder name, for messages.
+        spec: the encoder's row, if there is one.
+        listing: the encoder's options in this FFmpeg.
+
+    Returns:
+        The text that goes behind ``-name:v``.
+
+    Raises:
+        EncoderOptionError: unknown, ignored by this encoder, wrong type, out of range, or free text.
+    """
+    parameters = spec.parameters.get(name) if spec else None
+    if parameters and name in listing.options:
+        return _parameter_string(name, value, parameters, encoder=encoder)
+    if isinstance(value, Mapping):
+        raise EncoderOptionError(
+            f"{name} of {encoder} takes one value, not a dictionary: {dict(value)!r}",
+            option=name,
+            value=value,
+            encoder=encoder,
+        )
+    assert isinstance(value, bool | int | float | str)
+    own = listing.options.get(name)
+    if own is not None:
+        return _own_option(own, value, encoder=encoder, spec=spec)
+    generic = GENERIC_OPTIONS.get(name)
+    if generic is not None and (name in spec.generic if spec else name == "b"):
+        return _generic_option(name, generic, value, encoder=encoder)
+    raise _unknown(name, value, encoder=encoder, spec=spec, listing=listing)
+
+
+def listed_value(option: EncoderOption, value: OptionValue, *, encoder: str, field: str | None = None) -> str:
+    """Check a value against an option of the encoder's own listing and write it.
+
+    Args:
+        option: as listed by this FFmpeg.
+        value: as given.
+        encoder: for messages.
+        field: the config field it came from, if not from ``extra_options``.
+
+    Raises:
+        EncoderOptionError: wrong type, not among the choices, or out of range.
+    """
+    label = field or option.name
+    if option.type == "boolean":
+        return _boolean(label, value, encoder=encoder)
+    if option.type == "flags":
+        return _flags(label, value, [choice.name for choice in option.choices], encoder=encoder)
+    choices = [choice.name for choice in option.choices]
+    if isinstance(value, str) and value in choices:
+        return value
+    number = _number(value)
+    accepted = _describe(option.minimum, option.maximum, choices)
+    if option.type in _NUMBER_TYPES and number is not None:
+        if option.type in _WHOLE_TYPES and not float(number).is_integer():
+            raise _refused(label, value, encoder, f"takes whole numbers only, {accepted}", accepted)
+        if _within(number, option.minimum, option.maximum):
+            return number_text(number)
+        raise _refused(label, value, encoder, f"is out of range, {accepted}", accepted)
+    near = nearest_name(str(value), choices)
+    raise _refused(label, value, encoder, f"is not accepted, {accepted}", accepted, near)
+
+
+_WHOLE_TYPES = frozenset({"int", "int64", "uint64"})
+_NUMBER_TYPES = _WHOLE_TYPES | {"float", "double"}
+
+
+def _own_option(option: EncoderOption, value: OptionValue, *, encoder: str, spec: EncoderSpec | None) -> str:
+    if option.type in _NUMBER_TYPES or option.type in ("boolean", "flags"):
+        return listed_value(option, value, encoder=encoder)
+    pattern = spec.text_options.get(option.name) if spec and option.type == "string" else None
+    if pattern is None:
+        raise EncoderOptionError(
+            f"{option.name} of {encoder} takes free text, which could name a file or go unread, so ffenc does not pass "
+            "it on" + (f"; use a dictionary option: {', '.join(spec.parameters)}" if spec and spec.parameters else ""),
+            option=option.name,
+            value=value,
+            encoder=encoder,
+        )
+    text = str(value)
+    if not re.fullmatch(pattern, text):
+        names = re.findall(r"[a-z][a-z0-9-]+", pattern)
+        near = nearest_name(text, names)
+        raise _refused(option.name, value, encoder, f"does not fit the pattern {pattern}", pattern, near)
+    return text
+
+
+def _generic_option(name: str, option: GenericOption, value: OptionValue, *, encoder: str) -> str:
+    if option.kind == "flags":
+        return _flags(name, value, option.choices, encoder=encoder)
+    if isinstance(value, str) and value in option.choices:
+        return value
+    accepted = _describe(option.low, option.high, option.choices)
+    if option.kind == "choice":
+        raise _refused(
+            name, value, encoder, f"is not accepted, {accepted}", accepted, nearest_name(str(value), option.choices)
+        )
+    number = _rate(value) if option.kind == "rate" else _number(value)
+    if number is None:
+        raise _refused(name, value, encoder, f"is not a number, {accepted}", accepted)
+    if option.kind != "float" and not float(number).is_integer():
+        raise _refused(name, value, encoder, f"takes whole numbers only, {accepted}", accepted)
+    if not _within(number, option.low, option.high):
+        raise _refused(name, value, encoder, f"is out of range, {accepted}", accepted)
+    return number_text(number)
+
+
+def parse_parameters(name: str, value: object, *, encoder: str) -> dict[str, str]:
+    """A dictionary option as a dictionary, from ``{"aq-mode": 2}`` or ``"aq-mode=2:no-sao"``.
+
+    Raises:
+        EncoderOptionError: neither of the two forms, or a value that could hide a separator.
+    """
+    if isinstance(value, Mapping):
+        pairs = [(str(key), _parameter_text(item)) for key, item in value.items()]
+    elif isinstance(value, str):
+        pairs = [
+            (key.strip(), text.strip() if equals else "1")
+            for key, equals, text in (part.partition("=") for part in value.split(":") if part.strip())
+        ]
+    else:
+        raise EncoderOptionError(
+            f"{name} of {encoder} takes a dictionary or text such as 'key=value:key=value', got {value!r}",
+            option=name,
+            value=value,
+            encoder=encoder,
+        )
+    for key, text in pairs:
+        if not _PARAMETER_VALUE.fullmatch(text):
+            raise EncoderOptionError(
+                f"{name}: the value {text!r} of {key} has characters that no parameter of {encoder} needs",
+                option=f"{name}:{key}",
+                value=text,
+                encoder=encoder,
+            )
+    return dict(pairs)
+
+
+def _parameter_string(name: str, value: object, parameters: ParameterString, *, encoder: str) -> str:
+    pairs = parse_parameters(name, value, encoder=encoder)
+    for key, text in pairs.items():
+        if key in parameters.owned:
+            field = parameters.owned[key]
+            raise EncoderOptionError(
+                f"{key} in {name} belongs to {field}; set {field} instead",
+                option=f"{name}:{key}",
+                value=text,
+                encoder=encoder,
+            )
+        if key not in parameters.keys:
+            near = nearest_name(key, parameters.keys)
+            raise EncoderOptionError(
+                f"{name} of {encoder} has no key {key!r} that ffenc passes on" + _did_you_mean(near),
+                option=f"{name}:{key}",
+                value=text,
+                encoder=encoder,
+                nearest=near,
+            )
+    return join_parameters(pairs)
+
+
+def join_parameters(pairs: Mapping[str, str]) -> str:
+    """``{"lp": "2", "tune": "0"}`` as FFmpeg's dictionary syntax ``lp=2:tune=0``."""
+    return ":".join(f"{key}={text}" for key, text in pairs.items())
+
+
+def _parameter_text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    return number_text(value) if isinstance(value, int | float) else str(value)
+
+
+def _unknown(
+    name: str, value: object, *, encoder: str, spec: EncoderSpec | None, listing: EncoderHelp
+) -> EncoderOptionError:
+    known = [*listing.options, *(spec.generic if spec else ("b",))]
+    near = nearest_name(name, known)
+    inside = [option for option, keys in (spec.parameters if spec else {}).items() if name in keys.keys]
+    if inside:
+        reason = f"{encoder} has no option {name!r}, but a key of that name in {inside[0]}: {{{inside[0]!r}: {{{name!r}: ...}}}}"
+    elif name in GENERIC_OPTIONS:
+        reason = f"{name!r} is an option of FFmpeg that {encoder} does not read; it would be ignored"
+    elif name in _PROGRAM_OPTIONS:
+        reason = (
+            f"{name!r} is an option of the ffmpeg program and not of an encoder; it would change the frames or files that "
+            "ffenc answers for"
+        )
+    else:
+        reason = f"{encoder} of this FFmpeg has no option {name!r}" + _did_you_mean(near)
+    return EncoderOptionError(reason, option=name, value=value, encoder=encoder, nearest=near)
+
+
+def _did_you_mean(near: str | None) -> str:
+    return f"; did you mean {near!r}?" if near else ""
+
+
+def _refused(
+    label: str, value: object, encoder: str, what: str, accepted: str, near: str | None = None
+) -> EncoderOptionError:
+    return EncoderOptionError(
+        f"{label}={value!r} for {encoder} {what}" + _did_you_mean(near),
+        option=label,
+        value=value,
+        encoder=encoder,
+        accepted=accepted,
+        nearest=near,
+    )
+
+
+def _boolean(label: str, value: OptionValue, *, encoder: str) -> str:
+    text = str(value).lower()
+    if text == "auto" or text in _TRUE_FALSE:
+        return _TRUE_FALSE.get(text, text)
+    raise _refused(label, value, encoder, "is not true, false or auto", "true, false, auto")
+
+
+def _flags(label: str, value: OptionValue, choices: Iterable[str], *, encoder: str) -> str:
+    known = tuple(choices)
+    text = str(value)
+    names = re.findall(r"[+-]?([^+-]+)", text)
+    wrong = [name for name in names if name not in known]
+    if names and not wrong and re.fullmatch(r"([+-]?[^+-]+)+", text):
+        return text
+    accepted = ", ".join(known)
+    near = nearest_name(wrong[0], known) if wrong else None
+    raise _refused(label, value, encoder, f"is not a '+'-joined list of {accepted}", accepted, near)
+
+
+def _number(value: OptionValue) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return float(value) if re.fullmatch(r"-?\d+(\.\d+)?", value) else None
+    return value if value == value and abs(value) != float("inf") else None
+
+
+def _rate(value: OptionValue) -> float | None:
+    match = _RATE.fullmatch(str(value)) if not isinstance(value, bool) else None
+    return float(match[1]) * _RATE_UNITS[match[2]] if match else None
+
+
+def _within(number: float, low: float | None, high: float | None) -> bool:
+    return (low is None or number >= low) and (high is None or number <= high)
+
+
+def _describe(low: float | None, high: float | None, choices: Iterable[str]) -> str:
+    parts = []
+    if low is not None and high is not None:
+        parts.append(f"a number from {number_text(low)} to {number_text(high)}")
+    names = ", ".join(choices)
+    if names:
+        parts.append(f"one of {names}")
+    return "accepted: " + (" or ".join(parts) or "nothing that ffenc can check")

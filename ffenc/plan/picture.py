@@ -1,0 +1,140 @@
+"""Checks of a picture's size and pixel format, and the one colour convention of ffenc.
+
+Colour: BT.601 with limited range, at every size, because that is what decoders assume that ignore tags.  The conversion
+stands in the filter graph and the same values are tagged in the stream, so a decoder that reads tags agrees.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ffenc.encoders.spec import EncoderSpec, Version
+from ffenc.errors import FrameSizeError, PixelFormatError
+from ffenc.ffmpeg.capabilities import Capabilities
+from ffenc.ffmpeg.listing import EncoderHelp
+from ffenc.plan.options import nearest_name
+
+MATRIX = "bt601"
+"""The scale filter's name of the matrix."""
+
+MATRIX_TAG = "smpte170m"
+"""The tag of the same matrix in the stream."""
+
+_LARGEST_SIDE = 16383  # pixels; encoders and FFmpeg's own size check fail at 16384
+_FULL_RANGE = re.compile(r"^(yuvj|gray|ya|gbr|rgb|bgr|0rgb|0bgr|argb|abgr|monob|monow|pal8)")
+_NO_MATRIX = re.compile(r"^(gbr|rgb|bgr|0rgb|0bgr|argb|abgr|gray|ya|monob|monow|pal8)")
+
+
+def color_range(pix_fmt: str) -> str:
+    """``"pc"`` for formats that are full range by definition (yuvj..., grey, RGB), else ``"tv"``.
+
+    libswscale treats them so (``handle_jpeg`` and ``isGray`` in its sources).
+    """
+    return "pc" if _FULL_RANGE.match(pix_fmt) else "tv"
+
+
+def has_matrix(pix_fmt: str) -> bool:
+    """True for formats with chroma, which a matrix converts from RGB."""
+    return not _NO_MATRIX.match(pix_fmt)
+
+
+def chroma_steps(pix_fmt: str) -> tuple[int, int]:
+    """How many pixels share one chroma sample, horizontally and vertically."""
+    if "420" in pix_fmt or pix_fmt.startswith(("nv12", "nv21", "p010", "p012", "p016")):
+        return 2, 2
+    if "422" in pix_fmt or pix_fmt.startswith(("nv16", "nv20", "p210", "p216")):
+        return 2, 1
+    if "440" in pix_fmt:
+        return 1, 2
+    if "411" in pix_fmt:
+        return 4, 1
+    return (4, 4) if "410" in pix_fmt else (1, 1)
+
+
+def check_picture(
+    pix_fmt: str,
+    *,
+    capabilities: Capabilities,
+    listing: EncoderHelp,
+    spec: EncoderSpec | None,
+    encoder: str,
+    width: int,
+    height: int,
+    muxer: str,
+    library: Version | None,
+) -> str:
+    """Check that the encoder takes pictures of this format and size into this container.
+
+    Returns:
+        The software pixel format to feed the encoder with.
+
+    Raises:
+        PixelFormatError: unknown, or not among those the encoder lists; ffmpeg would convert without a word.
+        FrameSizeError: too small, too large, or an odd side where pixels share chroma samples.
+    """
+    feed = _check_pix_fmt(pix_fmt, capabilities, listing, spec, encoder)
+    if spec and muxer not in spec.muxers:
+        raise PixelFormatError(
+            f"{encoder} cannot be stored in {muxer} with exact time stamps; use a file name ending in "
+            + " or ".join(f".{name}" for name in spec.muxers),
+            pix_fmt=pix_fmt,
+        )
+    _check_size(pix_fmt, spec, encoder, width, height, library)
+    return feed
+
+
+def accepted_pixel_formats(
+    capabilities: Capabilities, listing: EncoderHelp, spec: EncoderSpec | None
+) -> tuple[str, ...] | None:
+    """Pixel formats a stream of this encoder can be asked for; None if only the encoder knows, at run time."""
+    if spec and spec.device and spec.device.upload:
+        return tuple(spec.device.formats)
+    listed = listing.pixel_formats
+    if listed is not None:
+        known = capabilities.pixel_formats
+        listed = tuple(name for name in listed if name not in known or not known[name].hardware)
+    if spec and spec.pixel_formats:
+        listed = tuple(name for name in spec.pixel_formats if listed is None or name in listed)
+    if listed is not None and spec and spec.device:
+        streams = (stream for stream, feed in spec.device.formats.items() if feed in listed)
+        listed = tuple(dict.fromkeys((*streams, *listed)))
+    return listed
+
+
+def _check_pix_fmt(
+    pix_fmt: str, capabilities: Capabilities, listing: EncoderHelp, spec: EncoderSpec | None, encoder: str
+) -> str:
+    accepted = accepted_pixel_formats(capabilities, listing, spec)
+    if pix_fmt not in capabilities.pixel_formats:
+        near = nearest_name(pix_fmt, capabilities.pixel_formats)
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise PixelFormatError(
+            f"this FFmpeg has no pixel format {pix_fmt!r}{hint}", pix_fmt=pix_fmt, accepted=accepted or ()
+        )
+    if accepted is not None and pix_fmt not in accepted:
+        raise PixelFormatError(
+            f"{encoder} of this FFmpeg does not take pix_fmt={pix_fmt!r}; it takes {', '.join(accepted)}",
+            pix_fmt=pix_fmt,
+            accepted=accepted,
+        )
+    return spec.device.formats.get(pix_fmt, pix_fmt) if spec and spec.device else pix_fmt
+
+
+def _check_size(
+    pix_fmt: str, spec: EncoderSpec | None, encoder: str, width: int, height: int, library: Version | None
+) -> None:
+    across, down = chroma_steps(pix_fmt)
+    if width % across or height % down:
+        raise FrameSizeError(
+            f"{width}x{height} does not fit {pix_fmt}: its width must be a multiple of {across} and its height of {down}; "
+            "crop or pad the frames, or choose a pix_fmt without shared chroma (yuv444p)",
+            width=width,
+            height=height,
+        )
+    smallest = spec.minimum_size.at(library) if spec else 1
+    if min(width, height) < smallest or max(width, height) > _LARGEST_SIDE:
+        raise FrameSizeError(
+            f"{width}x{height} is outside of what {encoder} takes here: {smallest} to {_LARGEST_SIDE} pixels a side",
+            width=width,
+            height=height,
+        )

@@ -1,0 +1,1 @@
+"""Running plans: frames or files in, one verified file out."""

@@ -1,0 +1,168 @@
+"""Join clips without re-encoding."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ffenc.errors import ConcatError, InputError
+from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.ffmpeg.ffprobe import probe_video_and_packets
+from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.progress import Progress
+from ffenc.ffmpeg.stream_info import VideoStreamInfo
+from ffenc.plan.concat import ConcatPlan, plan_concat
+from ffenc.plan.encode import muxer_for
+from ffenc.video.output import PendingFile, check_packets, check_target
+from ffenc.video.reencode import MeasuredClip, measure_clip
+from ffenc.video.run import ProgressCallback
+from ffenc.video.writer import STALL_TIMEOUT_S
+
+_PROBES_AT_ONCE = 4  # a probe mostly waits for its process to start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConcatResult:
+    """A joined file that was read back and found right.
+
+    Attributes:
+        path: the file.
+        clips: clips in it.
+        frames: frames in it, the sum over the clips.
+        offsets: number of each clip's first frame in the file.
+        fps: frames per second.
+        size_bytes: size of the file.
+        stream: what was measured from the file.
+    """
+
+    path: Path
+    clips: int
+    frames: int
+    offsets: tuple[int, ...]
+    fps: Fraction
+    size_bytes: int
+    stream: VideoStreamInfo
+
+    @property
+    def duration_s(self) -> Fraction:
+        """Length of the video in seconds."""
+        return self.frames / self.fps
+
+
+def concat_videos(
+    clips: Sequence[str | Path],
+    output: str | Path,
+    *,
+    overwrite: bool = False,
+    binaries: Binaries | None = None,
+    stall_timeout_s: float = STALL_TIMEOUT_S,
+    progress: ProgressCallback | None = None,
+) -> ConcatResult:
+    """Join clips by stream copy: every bit stays as it was encoded, every frame lands at exactly k/fps.
+
+    Everything that a stream copy cannot mend is checked in all clips before a byte is written: codec, profile, pixel
+    format, size, frame rate, time base, extradata, colour, B-frames.  Packet count and time stamps are checked after.
+
+    Args:
+        clips: files in order; only their video is taken, so clips with audio are refused.
+        output: ends in ``.mp4`` or ``.mov``.
+        overwrite: replace an existing file.
+        binaries: the executables; found by `find_binaries` if None.
+        stall_timeout_s: longest time without progress.
+        progress: called with (frames copied, frames in all), from another thread.
+
+    Raises:
+        ConcatError: the clips differ; it has each one's values.
+        InputError: a clip is damaged, of variable frame rate, does not start at 0, or has audio; or no clips.
+        OutputError: the joined file is not right; it was removed.
+    """
+    binaries = binaries or find_binaries()
+    output = Path(output)
+    muxer_for(output)
+    check_target(output, overwrite=overwrite)
+    measured = measure_clips(clips, binaries=binaries)
+    with (
+        tempfile.TemporaryDirectory(prefix="ffenc-concat-") as directory,
+        PendingFile(output, overwrite=overwrite) as pending,
+    ):
+        plan = _plan(measured, Path(directory), pending.path, binaries)
+        _run(plan, stall_timeout_s, progress)
+        stream, packets = probe_video_and_packets(pending.path, binaries=binaries)
+        check_packets(packets, path=output, fps=plan.fps, frames=plan.frames)
+        pending.commit()
+    counts = [clip.packets.count for clip in measured]
+    return ConcatResult(
+        path=output,
+        clips=len(counts),
+        frames=plan.frames,
+        offsets=tuple(sum(counts[:number]) for number in range(len(counts))),
+        fps=plan.fps,
+        size_bytes=output.stat().st_size,
+        stream=stream,
+    )
+
+
+def measure_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> list[MeasuredClip]:
+    """Measure all clips and refuse those that cannot be part of any exact join.
+
+    Raises:
+        InputError: see `concat_videos`.
+    """
+    if not clips:
+        raise InputError("there are no clips to join", path=".")
+    with ThreadPoolExecutor(max_workers=_PROBES_AT_ONCE) as pool:
+        measured = list(pool.map(lambda path: measure_clip(path, binaries=binaries), clips))
+    for clip in measured:
+        _check_clip(clip)
+    return measured
+
+
+def _check_clip(clip: MeasuredClip) -> None:
+    path = clip.stream.path
+    if clip.stream.audio is not None:
+        raise ConcatError(
+            f"{path} has audio, whose frames do not end where the video's do; joining copies video only, so drop the audio "
+            "first (ffenc reencode --audio=drop)",
+            path=path,
+        )
+    off = clip.packets.first_off_grid(clip.stream.fps)
+    if off is not None or clip.packets.hidden:
+        raise ConcatError(
+            f"{path} does not show frame k at exactly k/{clip.stream.fps} s "
+            f"({f'first at frame {off}' if off is not None else 'an edit list hides frames'}); re-encode it first",
+            path=path,
+        )
+
+
+def _plan(measured: Sequence[MeasuredClip], directory: Path, output: Path, binaries: Binaries) -> ConcatPlan:
+    """Plan over links with plain names: a line break in a path cannot be written in a list at all."""
+    links = []
+    for number, clip in enumerate(measured):
+        link = directory / f"{number:06d}.clip"
+        link.symlink_to(clip.stream.path.absolute())
+        links.append(link)
+    return plan_concat(
+        binaries.ffmpeg,
+        [clip.stream for clip in measured],
+        [clip.packets.count for clip in measured],
+        output,
+        list_path=directory / "list.ffconcat",
+        links=links,
+        muxer=muxer_for(output),
+    )
+
+
+def _run(plan: ConcatPlan, stall_timeout_s: float, progress: ProgressCallback | None) -> None:
+    def report(update: Progress) -> None:
+        if progress is not None:
+            progress(update.frame, plan.frames)
+
+    plan.list_path.write_text(plan.list_text, encoding="utf-8")
+    with FFmpegProcess.start(
+        plan.argv, stdout="progress", stall_timeout_s=stall_timeout_s, on_progress=report
+    ) as process:
+        process.finish()

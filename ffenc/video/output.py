@@ -1,0 +1,146 @@
+"""A file appears under its name whole and checked, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import secrets
+from fractions import Fraction
+from pathlib import Path
+
+from ffenc.errors import OutputError, OutputExistsError
+from ffenc.ffmpeg.stream_info import PacketIndex
+
+logger = logging.getLogger(__name__)
+
+_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL)
+
+
+def check_target(path: Path, *, overwrite: bool) -> None:
+    """Refuse an output that exists already, or whose directory does not.
+
+    Raises:
+        OutputExistsError: it exists and ``overwrite`` is False, or it is a directory.
+        OutputError: the directory is missing.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a directory; name the file to write", path=path)
+    if path.exists() and not overwrite:
+        raise OutputExistsError(path)
+    if not path.parent.is_dir():
+        raise OutputError(f"the directory of {path} does not exist; create it first", path=path)
+
+
+class PendingFile:
+    """A temporary sibling that becomes the final file in one step.
+
+    The sibling is created exclusively, so two writers never share one, and lies in the same directory, so that the
+    rename is atomic.  It keeps the final suffix, by which people and programs recognise it.  As a context manager it
+    removes whatever was not committed.
+
+    Attributes:
+        final: where the file will be.
+        path: the temporary sibling, to be written by whoever fills it.
+    """
+
+    def __init__(self, final: Path, *, overwrite: bool) -> None:
+        check_target(final, overwrite=overwrite)
+        self.final = final
+        self.overwrite = overwrite
+        self.path = final.with_name(f".{final.stem}.{secrets.token_hex(4)}.part{final.suffix}")
+        try:
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except OSError as err:
+            raise OutputError(f"cannot write into {final.parent}: {err.strerror}", path=final) from err
+
+    def commit(self) -> None:
+        """Make the content durable, then give it its name.
+
+        The content is synced before the rename and the directory after it: without the first, a power loss leaves an
+        empty file under the final name, without the second only the temporary name.
+
+        Raises:
+            OutputExistsError: another writer was faster and ``overwrite`` is False; the temporary file is removed.
+            OutputError: the file system refused.
+        """
+        try:
+            _sync(self.path)
+            if self.overwrite:
+                self.path.replace(self.final)
+            else:
+                self._link_exclusively()
+            _sync(self.final.parent)
+        except FileExistsError as err:
+            self.discard()
+            raise OutputExistsError(self.final) from err
+        except OSError as err:
+            self.discard()
+            raise OutputError(f"cannot finish {self.final}: {err.strerror}", path=self.final) from err
+
+    def discard(self) -> None:
+        """Remove the temporary file; safe to call again, and after `commit`."""
+        self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> PendingFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+
+    def _link_exclusively(self) -> None:
+        # A hard link fails if the name exists, a rename would replace it in silence.
+        try:
+            os.link(self.path, self.final)
+        except OSError as err:
+            if err.errno not in _NO_HARD_LINKS:
+                raise
+            if self.final.exists():
+                raise FileExistsError(self.final) from err
+            self.path.replace(self.final)
+        else:
+            self.path.unlink()
+
+
+def check_packets(packets: PacketIndex, *, path: Path, fps: Fraction, frames: int) -> None:
+    """Every frame is in the file, at exactly k/fps.
+
+    Args:
+        packets: of the finished file.
+        path: the final path, for the message.
+        fps: frame rate that was asked for.
+        frames: frames that went in.
+
+    Raises:
+        OutputError: a frame is missing or too many, the file is damaged, or a time stamp is off the grid.
+    """
+    if packets.errors:
+        raise OutputError(f"{path} was written, but reading it back gives errors: {packets.errors}", path=path)
+    if packets.count != frames or packets.hidden:
+        raise OutputError(
+            f"{frames} frames went in, but {packets.count} came out ({packets.hidden} hidden); {path} was not written",
+            path=path,
+            frames_expected=frames,
+            packets_counted=packets.count,
+        )
+    off = packets.first_off_grid(fps)
+    if off is not None:
+        raise OutputError(
+            f"frame {off} is shown at {float(packets.pts_s(off)):.9f} s instead of {float(off / fps):.9f} s "
+            f"({fps} frames per second); {path} was not written",
+            path=path,
+            frames_expected=frames,
+            packets_counted=packets.count,
+        )
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as err:
+        if err.errno != errno.EINVAL:  # some file systems cannot sync a directory
+            raise
+        logger.debug("%s cannot be synced: %s", path, err)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,206 @@
+"""Re-encode a clip, or an exact range of its frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from ffenc.config import VideoEncoderConfig
+from ffenc.errors import InputError
+from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.ffmpeg.ffprobe import probe_video_and_packets
+from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
+from ffenc.frames import FrameFormat
+from ffenc.plan.encode import EncodePlan, VideoClip, plan_encode
+from ffenc.video.output import PendingFile, check_target
+from ffenc.video.run import EncodeResult, ProgressCallback, run_plan
+from ffenc.video.selection import prepare
+from ffenc.video.writer import STALL_TIMEOUT_S
+
+AudioChoice = Literal["keep", "drop"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredClip:
+    """A clip whose header and packets agree, so that frame numbers and times can be computed from each other."""
+
+    stream: VideoStreamInfo
+    packets: PacketIndex
+
+    @property
+    def demuxer(self) -> str:
+        """One demuxer name; ffprobe lists a family of them."""
+        return self.stream.container.split(",")[0]
+
+    @property
+    def display_size(self) -> tuple[int, int]:
+        """(width, height) after the rotation that ffmpeg applies when it decodes."""
+        width, height = self.stream.width, self.stream.height
+        return (height, width) if self.stream.rotation in (90, 270) else (width, height)
+
+    def time_s(self, frame: int) -> Fraction:
+        """When a frame is shown, counted from the first time stamp of the file, as ffmpeg's ``-ss`` counts.
+
+        That first time stamp may be the audio's.
+        """
+        first = self.packets.pts_s(0)
+        start = first if self.stream.start_s is None else min(first, self.stream.start_s)
+        return self.packets.pts_s(frame) - start
+
+    def seek_point_s(self, frame: int) -> Fraction:
+        """Where to seek so that exactly ``frame`` is the first one decoded: half a frame before it."""
+        return max(Fraction(0), self.time_s(frame) - 1 / (2 * self.stream.fps))
+
+
+def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
+    """Probe a clip and refuse what no frame arithmetic holds for.
+
+    Raises:
+        ProbeError: not a video.
+        InputError: damaged, without frames, or of variable frame rate.
+    """
+    stream, packets = probe_video_and_packets(path, binaries=binaries)
+    if packets.errors or (
+        stream.frames_declared is not None and packets.count + packets.hidden < stream.frames_declared
+    ):
+        raise InputError(
+            f"{path} is damaged: its header claims {stream.frames_declared} frames, {packets.count} are there"
+            + (f" ({packets.errors})" if packets.errors else ""),
+            path=path,
+        )
+    if packets.count == 0:
+        raise InputError(f"{path} has no video frames", path=path)
+    if not stream.is_constant_rate:
+        raise InputError(
+            f"{path} has a variable frame rate (about {float(stream.fps):.3f}); make it constant first, for example with "
+            f"ffmpeg -i in -r {round(stream.fps)} out, and look at which frames are repeated or dropped",
+            path=path,
+        )
+    return MeasuredClip(stream=stream, packets=packets)
+
+
+def reencode_video(
+    source: str | Path,
+    output: str | Path,
+    *,
+    config: VideoEncoderConfig | None = None,
+    start: int | None = None,
+    end: int | None = None,
+    audio: AudioChoice | None = None,
+    overwrite: bool = False,
+    encoder_threads: int | None = None,
+    binaries: Binaries | None = None,
+    stall_timeout_s: float = STALL_TIMEOUT_S,
+    progress: ProgressCallback | None = None,
+) -> EncodeResult:
+    """Decode frames ``[start, end)`` of a clip and encode them anew, with time stamps from 0.
+
+    Args:
+        source: a clip with constant frame rate.
+        output: ends in ``.mp4`` or ``.mov``; may not be ``source``.
+        config: encoder settings; LeRobot's defaults if None.
+        start: first frame, counted from 0; None means 0.
+        end: frame after the last one; None means all.
+        audio: ``"keep"`` (copied, or cut with the video and encoded as AAC) or ``"drop"``.  A clip with audio needs a
+            choice; one without has none to make.
+        overwrite, encoder_threads, binaries, stall_timeout_s: see `VideoWriter`.
+        progress: called with (frames encoded, frames in all) about twice a second, from another thread.
+
+    Raises:
+        InputError: not a constant-rate clip, a range outside of it, or audio without a choice.
+        FFencError: see `VideoWriter`.  In every case there is no output then.
+    """
+    binaries = binaries or find_binaries()
+    output = Path(output)
+    plan = plan_reencode(
+        source,
+        output,
+        config=config,
+        start=start,
+        end=end,
+        audio=audio,
+        encoder_threads=encoder_threads,
+        binaries=binaries,
+    )
+    check_target(output, overwrite=overwrite)
+    if output.exists() and output.samefile(source):
+        raise InputError(f"{output} is the input itself; write to another name and rename it", path=output)
+    with PendingFile(output, overwrite=overwrite) as pending:
+        return run_plan(
+            plan.writing_to(pending.path), pending, binaries, stall_timeout_s=stall_timeout_s, progress=progress
+        )
+
+
+def plan_reencode(
+    source: str | Path,
+    output: str | Path,
+    *,
+    config: VideoEncoderConfig | None = None,
+    start: int | None = None,
+    end: int | None = None,
+    audio: AudioChoice | None = None,
+    encoder_threads: int | None = None,
+    binaries: Binaries | None = None,
+) -> EncodePlan:
+    """The command of `reencode_video`, without running it."""
+    binaries = binaries or find_binaries()
+    clip = measure_clip(source, binaries=binaries)
+    first, stop = _frame_range(clip, start, end)
+    width, height = clip.display_size
+    seek_s = clip.seek_point_s(first) if first else None
+    prepared = prepare(
+        config or VideoEncoderConfig(),
+        binaries=binaries,
+        frames=FrameFormat(width=width, height=height),
+        fps=clip.stream.fps,
+        encoder_threads=encoder_threads,
+    )
+    return plan_encode(
+        prepared.config,
+        VideoClip(
+            path=Path(source),
+            demuxer=clip.demuxer,
+            stream="v:0",
+            size=(width, height),
+            fps=clip.stream.fps,
+            first=first,
+            count=stop - first,
+            seek_s=seek_s,
+            start_s=clip.time_s(first) - (seek_s or 0),
+            audio=_audio(clip, audio, whole=(first, stop) == (0, clip.packets.count)),
+        ),
+        output,
+        prepared.capabilities,
+        encoder_threads=encoder_threads,
+        device_node=prepared.device_node,
+    )
+
+
+def _frame_range(clip: MeasuredClip, start: int | None, end: int | None) -> tuple[int, int]:
+    count = clip.packets.count
+    first = 0 if start is None else start
+    stop = count if end is None else end
+    if not 0 <= first < stop <= count:
+        raise InputError(
+            f"frames [{first}, {stop}) are not within {clip.stream.path}, which has frames [0, {count})",
+            path=clip.stream.path,
+        )
+    return first, stop
+
+
+def _audio(clip: MeasuredClip, choice: AudioChoice | None, *, whole: bool) -> Literal["drop", "copy", "encode"]:
+    if clip.stream.audio is None:
+        if choice == "keep":
+            raise InputError(f"{clip.stream.path} has no audio to keep", path=clip.stream.path)
+        return "drop"
+    if choice is None:
+        raise InputError(
+            f"{clip.stream.path} has audio ({clip.stream.audio.codec}); say audio='keep' or audio='drop' "
+            "(--audio=keep or --audio=drop)",
+            path=clip.stream.path,
+        )
+    if choice == "drop":
+        return "drop"
+    return "copy" if whole else "encode"

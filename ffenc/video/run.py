@@ -1,0 +1,156 @@
+"""Run one plan to the end and believe only what was read back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ffenc.errors import EncoderOptionError, InputError, OutputError, PixelFormatError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.child import Usage
+from ffenc.ffmpeg.ffprobe import probe_video_and_packets
+from ffenc.ffmpeg.process import FFmpegProcess, Finished
+from ffenc.ffmpeg.progress import Progress
+from ffenc.ffmpeg.stream_info import VideoStreamInfo
+from ffenc.plan.encode import EncodePlan, frames_expected
+from ffenc.plan.resolve import ResolvedEncoder
+from ffenc.video.output import PendingFile, check_packets
+
+ProgressCallback = Callable[[int, int | None], None]
+"""Called with (frames done, frames in all or None)."""
+
+# Exit status 0 and yet not what was asked: FFmpeg only writes a line about it.
+_CHANGED_PICTURE = "Changing video frame properties on the fly"
+_CHANGED_FORMAT = "Incompatible pixel format"
+_SILENT_LOSSES = (_CHANGED_PICTURE, _CHANGED_FORMAT, "has not been used for any stream")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeResult:
+    """A video file that was written, read back and found right.
+
+    Attributes:
+        path: the file.
+        frames: frames in it; as many as were given.
+        fps: frames per second.
+        size_bytes: size of the file.
+        encoder: FFmpeg's encoder, its options, and the config as it took effect.
+        stream: what was measured from the file.
+        argv: the command that wrote it.
+        usage: CPU time and memory of the ffmpeg process.
+    """
+
+    path: Path
+    frames: int
+    fps: Fraction
+    size_bytes: int
+    encoder: ResolvedEncoder
+    stream: VideoStreamInfo
+    argv: tuple[str, ...]
+    usage: Usage
+
+    @property
+    def duration_s(self) -> Fraction:
+        """Length of the video in seconds."""
+        return self.frames / self.fps
+
+
+def start_plan(
+    plan: EncodePlan, *, stdin: bool, stall_timeout_s: float, progress: ProgressCallback | None = None
+) -> FFmpegProcess:
+    """Start the plan's command, watching for the lines by which an encoder says that it ignored an option."""
+    total = frames_expected(plan.source)
+
+    def report(update: Progress) -> None:
+        if progress is not None:
+            progress(update.frame, total)
+
+    patterns = [re.compile(text) for text in (*plan.encoder.complaints, *_SILENT_LOSSES)]
+    return FFmpegProcess.start(
+        plan.argv,
+        stdin=stdin,
+        stdout="progress",
+        stall_timeout_s=stall_timeout_s,
+        on_progress=report,
+        stderr_errors=patterns,
+    )
+
+
+def run_plan(
+    plan: EncodePlan,
+    pending: PendingFile,
+    binaries: Binaries,
+    *,
+    stall_timeout_s: float,
+    progress: ProgressCallback | None = None,
+) -> EncodeResult:
+    """Run a plan that needs no frames from us, and check its file.
+
+    Raises:
+        ProcessError: ffmpeg failed, died or hung.
+        EncoderOptionError: the encoder said that it ignored an option.
+        OutputError: the file is not what was asked for.
+    """
+    with start_plan(plan, stdin=False, stall_timeout_s=stall_timeout_s, progress=progress) as process:
+        finished = process.finish()
+        check_complaints(process, plan)
+    return check_result(plan, pending, binaries, finished, frames=frames_expected(plan.source) or 0)
+
+
+def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
+    """Turn a line such as "Error parsing option ..." into an error; ffmpeg itself ends with status 0 after it.
+
+    Raises:
+        EncoderOptionError: the encoder ignored an option.
+        PixelFormatError: ffmpeg chose another pixel format.
+        InputError: a picture in the middle has another size or pixel format than the first.
+    """
+    if not process.stderr_matches:
+        return
+    line = process.stderr_matches[0].strip()
+    name = plan.encoder.name
+    if _CHANGED_PICTURE in line:
+        width, height = plan.source.size
+        raise InputError(
+            f"not every picture has the size and pixel format of the first ({width}x{height}); ffmpeg would rescale the "
+            "others, so make them alike first",
+            path=plan.output,
+        )
+    if _CHANGED_FORMAT in line:
+        raise PixelFormatError(f"ffmpeg: {line}", pix_fmt=plan.encoder.feed_pix_fmt)
+    raise EncoderOptionError(
+        f"{name} of this FFmpeg did not take an option: {line}\ncommand: {plan}",
+        option="extra_options",
+        value=dict(plan.encoder.config.extra_options),
+        encoder=name,
+    )
+
+
+def check_result(
+    plan: EncodePlan, pending: PendingFile, binaries: Binaries, finished: Finished, *, frames: int
+) -> EncodeResult:
+    """Read the file back, compare it with the plan, and give it its name.
+
+    Raises:
+        OutputError: another frame count, time stamp, size, codec or pixel format than planned.
+    """
+    stream, packets = probe_video_and_packets(pending.path, binaries=binaries)
+    check_packets(packets, path=pending.final, fps=plan.fps, frames=frames)
+    seen = {"codec": stream.codec, "size": (stream.width, stream.height)}
+    wanted = {"codec": plan.encoder.codec, "size": plan.source.size}
+    if seen != wanted:
+        raise OutputError(f"the file has {seen} where {wanted} was asked for", path=pending.final)
+    pending.commit()
+    return EncodeResult(
+        path=pending.final,
+        frames=frames,
+        fps=plan.fps,
+        size_bytes=pending.final.stat().st_size,
+        encoder=plan.encoder,
+        stream=stream,
+        argv=plan.argv,
+        usage=finished.usage,
+    )

@@ -1,0 +1,225 @@
+"""Numpy frames in, one verified video file out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from ffenc.config import VideoEncoderConfig
+from ffenc.errors import FFencError, OutputError, ProcessError
+from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
+from ffenc.plan.encode import EncodePlan, RawFrames, muxer_for, plan_encode
+from ffenc.video.output import PendingFile, check_target
+from ffenc.video.run import EncodeResult, ProgressCallback, check_complaints, check_result, start_plan
+from ffenc.video.selection import prepare
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ffenc.ffmpeg.process import FFmpegProcess
+
+STALL_TIMEOUT_S = 10.0
+"""Longest time an encode may go without any progress (bytes taken, frames reported, CPU time used), in seconds."""
+
+
+class VideoWriter:
+    """Write numpy frames of one camera to one file.
+
+    The file appears under its name only after `close` has read it back: as many packets as frames were accepted, every
+    one at exactly k/fps.  Otherwise there is a typed error and no file.  As a context manager it closes when the block
+    ends normally and aborts, leaving nothing behind, when the block raises.
+
+    Example::
+
+        with VideoWriter("laptop.mp4", fps=30) as writer:
+            for frame in camera:  # (480, 640, 3) uint8 RGB
+                writer.write(frame)
+        print(writer.result.size_bytes)
+
+    Not thread-safe: one thread writes (`abort` may come from any).
+
+    Attributes:
+        path: the final file.
+        fps: exact frame rate.
+        frames_written: frames accepted so far.
+        plan: the command and all it was made from; None before the frame size is known.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        fps: FrameRate,
+        config: VideoEncoderConfig | None = None,
+        size: tuple[int, int] | None = None,
+        layout: str = "rgb",
+        overwrite: bool = False,
+        encoder_threads: int | None = None,
+        binaries: Binaries | None = None,
+        stall_timeout_s: float = STALL_TIMEOUT_S,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        """Check what can be checked at once; nothing is started yet.
+
+        Args:
+            path: ends in ``.mp4`` or ``.mov``.
+            fps: whole number, Fraction or ``"30000/1001"``.
+            config: encoder settings; LeRobot's defaults if None.
+            size: (width, height) in pixels; None takes it from the first frame.  Given, every wrong setting is found
+                on entering the context instead of at the first frame.
+            layout: a key of `ffenc.frames.LAYOUTS`: what the arrays hold.
+            overwrite: replace an existing file.
+            encoder_threads: threads of the encoder (for SVT-AV1 its ``lp``); None leaves it to the encoder.
+            binaries: the executables; found by `find_binaries` if None.
+            stall_timeout_s: longest time without progress before the encoder is killed.
+            progress: called with (frames encoded, None) about twice a second, from another thread.
+
+        Raises:
+            OutputExistsError: ``path`` exists and ``overwrite`` is False.
+            OutputError: its directory does not exist.
+            InputError: its suffix names no container that ffenc writes.
+            ValueError: a wrong frame rate, size or layout.
+        """
+        self.path = Path(path)
+        muxer_for(self.path)
+        check_target(self.path, overwrite=overwrite)
+        self.fps = parse_frame_rate(fps)
+        self.frames_written = 0
+        self.plan: EncodePlan | None = None
+        self._config = config or VideoEncoderConfig()
+        self._layout = layout
+        self._format = FrameFormat(width=size[0], height=size[1], layout=layout) if size else None
+        self._overwrite = overwrite
+        self._encoder_threads = encoder_threads
+        self._binaries = binaries or find_binaries()
+        self._stall_timeout_s = stall_timeout_s
+        self._progress = progress
+        self._process: FFmpegProcess | None = None
+        self._pending: PendingFile | None = None
+        self._result: EncodeResult | None = None
+        self._ended: str | None = None
+
+    @property
+    def result(self) -> EncodeResult:
+        """What was written; only after `close`.
+
+        Raises:
+            FFencError: the writer is not closed, or was aborted.
+        """
+        if self._result is None:
+            raise FFencError(f"{self.path} has no result: the writer {self._ended or 'is still open'}")
+        return self._result
+
+    def write(self, frame: npt.NDArray[Any]) -> None:
+        """Hand one frame to the encoder; returns when ffmpeg's pipe has taken it.
+
+        Args:
+            frame: array of the declared layout and size, e.g. ``(height, width, 3)`` uint8; it is not kept.
+
+        Raises:
+            FrameError: wrong shape or dtype; nothing was sent, and the writer can go on.
+            CapabilityError: at the first frame: this FFmpeg cannot do what the config asks for.
+            ProcessError: ffmpeg died or hung; the temporary file is removed.
+        """
+        if self._ended:
+            raise FFencError(f"cannot write to {self.path}: the writer {self._ended}")
+        form = self._format or FrameFormat.of(frame, self._layout)
+        data = form.bytes_of(frame)
+        process = self._process or self._start(form)
+        try:
+            process.write(data)
+        except ProcessError as err:
+            err.frames_written = self.frames_written
+            self.abort()
+            raise
+        except BaseException:
+            # Interrupted in the middle of a frame: everything behind it would be shifted.
+            self.abort()
+            raise
+        self.frames_written += 1
+
+    def close(self) -> EncodeResult:
+        """End the stream, read the file back, and give it its name.  A second call returns the same result.
+
+        Raises:
+            OutputError: no frame was written, or the file is not what was asked for; there is no file then.
+            ProcessError: ffmpeg failed, died or hung.
+            EncoderOptionError: the encoder said that it ignored an option.
+        """
+        if self._ended:
+            return self.result
+        if self._process is None or self.plan is None or self._pending is None or self.frames_written == 0:
+            self.abort()
+            raise OutputError(f"no frame was written, so there is no {self.path}", path=self.path, frames_expected=0)
+        try:
+            finished = self._process.finish()
+            check_complaints(self._process, self.plan)
+            self._result = check_result(self.plan, self._pending, self._binaries, finished, frames=self.frames_written)
+        except ProcessError as err:
+            err.frames_written = self.frames_written
+            self.abort()
+            raise
+        except BaseException:
+            self.abort()
+            raise
+        self._ended = "is closed"
+        return self._result
+
+    def abort(self) -> None:
+        """Kill the encoder and leave nothing behind.  Safe to call again, and from another thread."""
+        self._ended = self._ended or "was aborted"
+        if self._process is not None:
+            self._process.abort()
+        if self._pending is not None:
+            self._pending.discard()
+
+    def _start(self, form: FrameFormat) -> FFmpegProcess:
+        prepared = prepare(
+            self._config,
+            binaries=self._binaries,
+            frames=form,
+            fps=self.fps,
+            encoder_threads=self._encoder_threads,
+        )
+
+        # Every refusal comes before the first file appears.
+        plan = plan_encode(
+            prepared.config,
+            RawFrames(frames=form, fps=self.fps),
+            self.path,
+            prepared.capabilities,
+            encoder_threads=self._encoder_threads,
+            device_node=prepared.device_node,
+        )
+        self._pending = PendingFile(self.path, overwrite=self._overwrite)
+        self.plan = plan.writing_to(self._pending.path)
+        try:
+            self._process = start_plan(
+                self.plan, stdin=True, stall_timeout_s=self._stall_timeout_s, progress=self._progress
+            )
+        except BaseException:
+            self.abort()
+            raise
+        self._format = form
+        return self._process
+
+    def __enter__(self) -> Self:
+        if self._format is not None and self._process is None:
+            self._start(self._format)
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if exc_type is None:
+            self.close()
+        else:
+            self.abort()
+
+    def __repr__(self) -> str:
+        state = self._ended or ("is open" if self._process else "has not started")
+        return f"<VideoWriter {self.path} {state}, {self.frames_written} frames>"

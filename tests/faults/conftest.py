@@ -1,0 +1,88 @@
+"""After every fault: no child, no descriptor, no thread, no stray process is left."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+FAKE_FFMPEG = Path(__file__).parent.parent / "fakes" / "ffmpeg"
+OWNER_VARIABLE = "FAKE_OWNER"
+
+
+def open_descriptors() -> set[tuple[str, str]]:
+    """(number, what it is) of every open descriptor of this process."""
+    directory = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
+    found = set()
+    for entry in directory.iterdir():
+        try:
+            found.add((entry.name, str(entry.readlink()) if sys.platform == "linux" else ""))
+        except FileNotFoundError:  # the one with which the directory is being read
+            continue
+    return found
+
+
+def processes_of(owner: str) -> set[int]:
+    """PIDs of all processes that inherited our mark, our children or not; nothing outside Linux."""
+    marked = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if f"{OWNER_VARIABLE}={owner}".encode() in environment.split(b"\0"):
+            marked.add(int(entry.name))
+    return marked
+
+
+def has_children() -> bool:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
+    owner = f"{os.getpid()}-{request.node.name}"
+    monkeypatch.setenv(OWNER_VARIABLE, owner)
+    descriptors = open_descriptors()
+    threads = set(threading.enumerate())
+    yield
+    assert not has_children(), "a child or a zombie is left"
+    assert open_descriptors() <= descriptors
+    assert set(threading.enumerate()) <= threads
+    deadline = time.monotonic() + 5
+    while (stray := processes_of(owner)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not stray, "a process that we started is still there"
+
+
+@pytest.fixture
+def fake() -> Callable[..., list[str]]:
+    """The command line of a fake ffmpeg that does these steps."""
+
+    def command(*steps: str) -> list[str]:
+        return [str(FAKE_FFMPEG), " ".join(steps)]
+
+    return command
+
+
+@pytest.fixture
+def within() -> Callable[[float], AbstractContextManager[None]]:
+    """``with within(5):`` what is inside has to be over in 5 s: a hang is the fault, slowness is not."""
+
+    @contextmanager
+    def bounded(seconds: float) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        assert time.monotonic() - started < seconds
+
+    return bounded
