@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -9,6 +10,8 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from ffenc.errors import ProcessStartError
 
 _LONGEST_PAUSE_S = 0.05
 
@@ -18,11 +21,25 @@ _ENVIRONMENT_REMOVED = ("FFREPORT", "AV_LOG_FORCE_COLOR", "AV_LOG_FORCE_256COLOR
 # To ffmpeg file names are bytes, so the C locale costs nothing.
 _ENVIRONMENT_SET = {"LC_ALL": "C", "AV_LOG_FORCE_NOCOLOR": "1"}
 
+_START_HINTS = {
+    errno.ENOENT: "; check the path, or install it",
+    errno.EACCES: "; is it a file, and executable (chmod +x)?",
+    errno.ENOEXEC: "; it is not a program for this machine (a text file, or another architecture?)",
+}
+
 
 def child_environment() -> dict[str, str]:
     """Our environment without what would make ffmpeg write elsewhere or otherwise than we read it."""
     kept = {name: value for name, value in os.environ.items() if name not in _ENVIRONMENT_REMOVED}
     return kept | _ENVIRONMENT_SET
+
+
+def start_error(argv: tuple[str, ...], error: OSError | ValueError) -> ProcessStartError:
+    """Why a command could not be started, and what to do; a ValueError is a NUL byte or a lone surrogate."""
+    why, hint = str(error), ""
+    if isinstance(error, OSError) and error.errno is not None:
+        why, hint = os.strerror(error.errno), _START_HINTS.get(error.errno, "")
+    return ProcessStartError(f"could not start {argv[0]}: {why}{hint}", argv=argv)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,6 +101,8 @@ class Lifetime:
     def send(self, rest: memoryview) -> None:
         """Write all of it to standard input; errors as ``FFmpegProcess.write``."""
         pipe = self._require(self._stdin, "write to", "stdin=True")
+        if pipe.closed:
+            raise ProcessError(f"cannot write to {self.name}: its input was ended", argv=self.argv)
         if self._sending:
             what = f"an earlier write to {self.name} was interrupted; what follows a part of a frame is misread"
             raise ProcessError(what, argv=self.argv)
@@ -120,6 +122,10 @@ class Lifetime:
             wait_s = SLICE_S
         self._sending = False
 
+    def end_input(self) -> None:
+        """Close standard input; errors as ``FFmpegProcess.write``."""
+        self._require(self._stdin, "end the input of", "stdin=True").close()
+
     def receive(self, rest: memoryview) -> int:
         """Fill a buffer from standard output, short only at end of file; errors as ``read_into``."""
         pipe = self._require(self._stdout, "read from", "stdout='data'")
@@ -130,6 +136,16 @@ class Lifetime:
         if rest and self._has_failed:
             raise self.fail(ProcessDiedError, f"{self.name} failed")
         return wanted - len(rest)
+
+    def receive_all(self, limit_bytes: int) -> bytes:
+        """Read standard output to end of file; more than ``limit_bytes`` is an error."""
+        printed = bytearray()
+        block = memoryview(bytearray(64 * 1024))
+        while count := self.receive(block):
+            printed += block[:count]
+            if len(printed) > limit_bytes:
+                raise self.fail(ProcessError, f"{self.name} printed more than {limit_bytes} bytes; killed it")
+        return bytes(printed)
 
     def end(self, timeout_s: float = math.inf) -> int:
         """Close standard input and wait until all is over; the exit status, whatever it is."""

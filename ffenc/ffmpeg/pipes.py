@@ -8,7 +8,7 @@ import select
 import sys
 import threading
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 from weakref import WeakSet
 
 from ffenc.errors import FrameError
@@ -17,7 +17,11 @@ if sys.platform != "win32":
     import fcntl
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from typing_extensions import Buffer
+
+    # Before Python 3.12 numpy does not declare that its arrays are buffers.
+    Bytes: TypeAlias = Buffer | npt.NDArray[Any]
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +45,7 @@ class PipeEnd:
     """
 
     def __init__(self, file: IO[bytes], events: int, *, large: bool = False) -> None:
-        self._file: IO[bytes] | None = file
+        self._file = file
         self._lock = threading.RLock()
         self._poll = select.poll()
         self._poll.register(file.fileno(), events)
@@ -53,6 +57,11 @@ class PipeEnd:
                 logger.debug("a pipe keeps its size, which is only slower: %s", err)
         _open_ends.add(self)
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._file.closed
+
     def write_some(self, view: memoryview, wait_s: float) -> int | None:
         """Write what fits now, after waiting up to ``wait_s`` seconds for room.
 
@@ -62,11 +71,7 @@ class PipeEnd:
         Raises:
             BrokenPipeError: nobody reads, or this end was closed.
         """
-        with self._lock:
-            file = self._opened()
-            if wait_s and not self._poll.poll(wait_s * 1000):
-                return None
-            return file.write(view)
+        return self._transfer(self._file.write, view, wait_s)
 
     def read_some(self, view: memoryview, wait_s: float) -> int | None:
         """Read what is there now, after waiting up to ``wait_s`` seconds for something.
@@ -77,34 +82,31 @@ class PipeEnd:
         Raises:
             BrokenPipeError: this end was closed.
         """
-        with self._lock:
-            file = self._opened()
-            if wait_s and not self._poll.poll(wait_s * 1000):
-                return None
-            count: int | None = file.readinto(view)  # type: ignore[attr-defined]  # it is a FileIO
-            return count
+        return self._transfer(self._file.readinto, view, wait_s)  # type: ignore[attr-defined]  # it is a FileIO
 
     def close(self) -> None:
         """Close; a second call does nothing."""
         with self._lock:
-            file, self._file = self._file, None
-            if file is not None:
-                file.close()
+            self._file.close()
         _open_ends.discard(self)
 
     def close_after_fork(self) -> None:
         """Close in a forked child, where a thread that no longer exists may hold the lock for ever."""
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
+        self._file.close()
 
-    def _opened(self) -> IO[bytes]:
-        if self._file is None:
-            raise BrokenPipeError("this end of the pipe was closed")
-        return self._file
+    def _transfer(self, some: Callable[[memoryview], int | None], view: memoryview, wait_s: float) -> int | None:
+        with self._lock:
+            if self._file.closed:
+                raise BrokenPipeError("this end of the pipe was closed")
+            if wait_s and not self._poll.poll(wait_s * 1000):
+                return None
+            try:
+                return some(view)
+            except ValueError as err:
+                raise BrokenPipeError("a signal handler closed this end of the pipe meanwhile") from err
 
 
-def flat_view(buffer: Buffer) -> memoryview:
+def flat_view(buffer: Bytes) -> memoryview:
     """The bytes of a C-contiguous buffer of any shape and item type, as they lie in memory, without a copy.
 
     Raises:
@@ -112,7 +114,7 @@ def flat_view(buffer: Buffer) -> memoryview:
     """
     expected = "a C-contiguous buffer"
     try:
-        view = memoryview(buffer)
+        view = memoryview(cast("Buffer", buffer))
         if view.c_contiguous:
             return view.cast("B") if view.nbytes else memoryview(b"")
         seen = f"strides {view.strides} for shape {view.shape}"

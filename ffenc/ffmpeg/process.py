@@ -7,7 +7,6 @@ thread is left.
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
 import os
@@ -22,20 +21,15 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
-from ffenc.errors import (
-    ProcessDiedError,
-    ProcessError,
-    ProcessStartError,
-    describe_returncode,
-)
-from ffenc.ffmpeg.child import Usage, child_environment
+from ffenc.errors import ProcessDiedError, ProcessStartError, describe_returncode
+from ffenc.ffmpeg.child import Usage, child_environment, start_error
 from ffenc.ffmpeg.lifetime import Lifetime, State
 from ffenc.ffmpeg.pipes import PipeEnd, flat_view, start_lock
 from ffenc.ffmpeg.progress import Progress, ProgressReader
 from ffenc.ffmpeg.stderr import StderrTail
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from ffenc.ffmpeg.pipes import Bytes
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +38,6 @@ StdoutMode = Literal["discard", "progress", "data"]
 STALL_TIMEOUT_S = 10.0
 TOOL_STDERR_BYTES = 4 * 1024 * 1024
 TOOL_STDOUT_BYTES = 256 * 1024 * 1024
-
-_START_HINTS = {
-    errno.ENOENT: "; check the path, or install it",
-    errno.EACCES: "; is it a file, and executable (chmod +x)?",
-    errno.ENOEXEC: "; it is not a program for this machine (a text file, or another architecture?)",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +187,7 @@ class FFmpegProcess:
             self.abort()  # an interrupted finish leaves it running
             raise
 
-    def write(self, buffer: Buffer) -> None:
+    def write(self, buffer: Bytes) -> None:
         """Write all of a buffer to its standard input.
 
         Args:
@@ -216,7 +204,18 @@ class FFmpegProcess:
         """
         self._life.send(flat_view(buffer))
 
-    def read_into(self, buffer: Buffer) -> int:
+    def end_input(self) -> None:
+        """Close its standard input, so that it comes to its end while its output can still be read.
+
+        Only for ``stdin=True`` together with ``stdout="data"``; `finish` does it by itself.  A second call does
+        nothing.
+
+        Raises:
+            ProcessError: as `write`.
+        """
+        self._life.end_input()
+
+    def read_into(self, buffer: Bytes) -> int:
         """Fill a buffer from its standard output.
 
         Args:
@@ -311,7 +310,7 @@ def run_tool(argv: Sequence[str | os.PathLike[str]], *, timeout_s: float = 10.0,
         wall_s=timeout_s,
     )
     try:
-        stdout = _read_all(life)
+        stdout = life.receive_all(TOOL_STDOUT_BYTES)
         returncode = life.end()
     except BaseException:
         life.abort()
@@ -319,17 +318,6 @@ def run_tool(argv: Sequence[str | os.PathLike[str]], *, timeout_s: float = 10.0,
     if check and returncode != 0:
         raise life.fail(ProcessDiedError, f"{life.name} failed")
     return ToolOutput(argv=life.argv, returncode=returncode, stdout=stdout, stderr=life.tail.text)
-
-
-def _read_all(life: Lifetime) -> bytes:
-    printed = bytearray()
-    block = memoryview(bytearray(64 * 1024))
-    while count := life.receive(block):
-        printed += block[:count]
-        if len(printed) > TOOL_STDOUT_BYTES:
-            what = f"{life.name} printed more than {TOOL_STDOUT_BYTES} bytes; killed it"
-            raise life.fail(ProcessError, what)
-    return bytes(printed)
 
 
 def _start(
@@ -378,8 +366,5 @@ def _spawn(argv: tuple[str, ...], *, stdin: bool, stdout: bool) -> subprocess.Po
             env=child_environment(),
             start_new_session=True,
         )
-    except OSError as err:
-        hint = _START_HINTS.get(err.errno or 0, "")
-        raise ProcessStartError(f"could not start {argv[0]}: {err.strerror}{hint}", argv=argv) from err
-    except ValueError as err:  # a NUL byte or a lone surrogate in an argument
-        raise ProcessStartError(f"could not start {argv[0]}: {err}", argv=argv) from err
+    except (OSError, ValueError) as err:
+        raise start_error(argv, err) from err

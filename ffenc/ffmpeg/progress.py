@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 # A line of a report is under 50 bytes; whatever is longer is not a report.
 _LINE_BYTES = 4096
-# FFmpeg 4.x prints its "no timestamp" constant, -2**63 or one more, where later versions print N/A.
+# Before the first packet 4.2 and 5.1 print 0, 7.0 to 9.0 print N/A (measured), and 6.0 its "no timestamp" constant,
+# -2**63 + 1 (from public reports).
 _NO_TIME_US = -(2**62)
 _KEYS = ("frame", "fps", "total_size", "out_time_us", "out_time_ms", "speed", "progress")
 
@@ -26,7 +27,7 @@ class Progress:
     """Bytes handed to the muxer's output so far; None where ffmpeg does not know."""
 
     out_time_s: float | None
-    """Presentation time reached in the output, in seconds; None before the first packet."""
+    """Presentation time reached in the output, in seconds; 0 or None before the first packet."""
 
     speed: float | None
     """Seconds of output per second of wall time; None where ffmpeg does not know."""

@@ -51,7 +51,8 @@ class StderrTail:
         """Take the next bytes; they may end anywhere, even inside a character."""
         with self._lock:
             *complete, unfinished = (self._unfinished + chunk).split(b"\n")
-            for line in complete:
+            # Of a flood, only what will be kept is worth the time, unless every line has to be looked at.
+            for line in complete if self._patterns else complete[-self._max_lines :]:
                 self._keep(self._shown(line))
             shown = self._shown(unfinished)
             # One byte more than a line may have is enough to know later that it was cut.

@@ -133,7 +133,8 @@ class PacketIndex:
         keyframes: positions in ``pts`` of the frames at which decoding can start.
         size_bytes: bytes of all packets of the stream.
         hidden: packets that an edit list hides (a stream-copied trim leaves them); they are not in ``pts``.
-        errors: what FFmpeg complained about while reading, one per line; empty for a healthy file.
+        errors: what FFmpeg complained about while reading, one per line; empty for a healthy file.  It can be empty
+            for a file cut off exactly between two packets as well; then only ``count`` tells.
     """
 
     time_base: Fraction

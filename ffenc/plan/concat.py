@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from ffenc.errors import ConcatError
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
-from ffenc.plan.graph import Input, ffmpeg_argv, file_url
+from ffenc.plan.graph import VIDEO, Input, ffmpeg_argv, file_url
 
 AGREEMENT: Mapping[str, Callable[[VideoStreamInfo], object]] = MappingProxyType(
     {
@@ -131,6 +131,7 @@ def plan_concat(
             Input(
                 url=file_url(list_path),
                 options=(("protocol_whitelist", "file"), ("f", "concat"), ("safe", "0")),
+                stream=VIDEO,
             )
         ],
         output=file_url(output),

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ffenc.frames import FrameFormat
-from ffenc.plan.graph import Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
+from ffenc.plan.graph import VIDEO, Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,18 +61,18 @@ def plan_decode(
         options: list[Option] = [("protocol_whitelist", "file"), ("f", demuxer)]
         if part.seek_s is not None:
             options.append(("ss", f"{float(part.seek_s):.6f}"))
-        inputs.append(Input(url=file_url(path), options=tuple(options), filters=_selection(part.offsets)))
+        inputs.append(Input(url=file_url(path), options=tuple(options), stream=VIDEO, filters=_selection(part.offsets)))
     argv = ffmpeg_argv(
         ffmpeg,
         inputs=inputs,
         video=[
             # Chosen frames move together on the time line; ffmpeg would fill gaps with copies otherwise.
-            *restart_clock(fps),
+            restart_clock(fps),
             ("scale", {"flags": "bicubic"}),
             ("format", {"pix_fmts": frames.pix_fmt}),
         ],
         output="pipe:1",
-        output_options=[("c:v", "rawvideo"), ("pix_fmt", f"+{frames.pix_fmt}"), ("f", "rawvideo")],
+        output_options=[("c:v", "rawvideo"), ("pix_fmt", f"+{frames.pix_fmt}"), ("r", str(fps)), ("f", "rawvideo")],
     )
     return DecodePlan(argv=argv, count=sum(len(part.offsets) for part in ranges))
 

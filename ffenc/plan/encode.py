@@ -12,7 +12,7 @@ from ffenc.config import VideoEncoderConfig
 from ffenc.errors import InputError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.frames import FrameFormat
-from ffenc.plan.graph import Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
+from ffenc.plan.graph import VIDEO, Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
 from ffenc.plan.picture import MATRIX, MATRIX_TAG, color_range, has_matrix
 from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
 
@@ -58,7 +58,6 @@ class VideoClip:
     Attributes:
         path: the file.
         demuxer: its container format, as ffprobe names it.
-        stream: stream specifier of the video.
         size: (width, height) as displayed, rotation applied.
         first, count: frames ``first`` to ``first + count - 1`` are taken.
         seek_s: where to seek before decoding, in seconds from the start of the file; None decodes from its start.
@@ -69,7 +68,6 @@ class VideoClip:
 
     path: Path
     demuxer: str
-    stream: str
     size: tuple[int, int]
     fps: Fraction
     first: int
@@ -174,7 +172,7 @@ def plan_encode(
         inputs=[_input(source)],
         video=[*_selection(source), *picture_filters(encoder.feed_pix_fmt), *_upload(encoder)],
         output=file_url(output),
-        output_options=[*_output(encoder, muxer), *_audio(source)],
+        output_options=[*_output(encoder, muxer), *_rate_and_audio(source)],
         maps=[] if not isinstance(source, VideoClip) or source.audio == "drop" else ["a:0"],
         global_options=encoder.device_options,
     )
@@ -221,7 +219,7 @@ def _input(source: Source) -> Input:
         series = (("f", "image2"), ("pattern_type", "sequence"), ("start_number", str(source.start_number)), rate)
         return Input(url=f"file:{source.pattern}", options=(*strict, *series))
     seek = () if source.seek_s is None else (("ss", f"{float(source.seek_s):.6f}"),)
-    return Input(url=file_url(source.path), options=(*strict, ("f", source.demuxer), *seek), stream=source.stream)
+    return Input(url=file_url(source.path), options=(*strict, ("f", source.demuxer), *seek), stream=VIDEO)
 
 
 def _selection(source: Source) -> list[Filter]:
@@ -231,7 +229,7 @@ def _selection(source: Source) -> list[Filter]:
     first = 0 if source.seek_s is not None else source.first
     trim = {"start_frame": str(first), "end_frame": str(first + source.count)}
     # The input is checked to be constant rate, so counting frames is exact where its own time stamps may be rounded.
-    return [("trim", trim), *restart_clock(source.fps)]
+    return [("trim", trim), restart_clock(source.fps)]
 
 
 def _upload(encoder: ResolvedEncoder) -> list[Filter]:
@@ -251,14 +249,17 @@ def _output(encoder: ResolvedEncoder, muxer: str) -> list[Option]:
     return [*options, ("movflags", "+faststart"), ("f", muxer)]
 
 
-def _audio(source: Source) -> list[Option]:
-    if not isinstance(source, VideoClip) or source.audio == "drop":
+def _rate_and_audio(source: Source) -> list[Option]:
+    if not isinstance(source, VideoClip):
         return []
+    rate = ("r", str(source.fps))
+    if source.audio == "drop":
+        return [rate]
     if source.audio == "copy":
-        return [("c:a", "copy")]
+        return [rate, ("c:a", "copy")]
     length = source.count / source.fps
     cut = f"atrim=start={float(source.start_s):.9f}:duration={float(length):.9f},asetpts=PTS-STARTPTS"
-    return [("c:a", "aac"), ("filter:a", cut)]
+    return [rate, ("c:a", "aac"), ("filter:a", cut)]
 
 
 def frames_expected(source: Source) -> int | None:

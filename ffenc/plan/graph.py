@@ -24,6 +24,9 @@ if not hasattr(ffmpeg, "get_args"):
 Option = tuple[str, str]
 """(name without dash, value) of one FFmpeg option."""
 
+VIDEO = "V:0"
+"""Stream specifier of the first video stream that is not an attached picture."""
+
 Filter = tuple[str, Mapping[str, str]]
 """(name, named arguments) of one FFmpeg filter."""
 
@@ -83,12 +86,13 @@ def ffmpeg_argv(
     return (str(binary), *_leading(output, global_options), *ffmpeg.get_args(target))
 
 
-def restart_clock(fps: Fraction) -> tuple[Filter, Filter]:
-    """Filters after which picture k stands at exactly k/fps, whatever time stamps came in."""
-    return (
-        ("setpts", {"expr": f"N*{fps.denominator}/({fps.numerator}*TB)"}),
-        ("fps", {"fps": str(fps)}),
-    )
+def restart_clock(fps: Fraction) -> Filter:
+    """A filter after which picture k stands at k/fps, whatever time stamps came in.
+
+    The output has to state the same rate with ``-r``, which makes it exact.  (A ``fps`` filter would do so too, but in
+    FFmpeg 4.2 it drops the last pictures, because ``setpts`` does not move the end of the stream.)
+    """
+    return "setpts", {"expr": f"N*{fps.denominator}/({fps.numerator}*TB)"}
 
 
 def _chain(node: Any, filters: Iterable[Filter]) -> Any:

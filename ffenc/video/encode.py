@@ -10,9 +10,9 @@ from typing import Any
 import numpy.typing as npt
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.errors import InputError, OutputError, ProbeError, ProcessError
+from ffenc.errors import InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.ffprobe import probe_video
+from ffenc.ffmpeg.image import probe_image_size
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
 from ffenc.plan.encode import EncodePlan, ImageSequence, plan_encode
 from ffenc.video.output import PendingFile, check_target
@@ -121,13 +121,9 @@ def plan_images(
     binaries = binaries or find_binaries()
     rate = parse_frame_rate(fps)
     images = find_images(directory)
-    try:
-        first = probe_video(images[0], binaries=binaries)
-    except ProbeError as err:
-        raise InputError(f"{images[0]} cannot be read as an image: {err}", path=images[0]) from err
     match = _NUMBERED.match(images[0].name)
     assert match is not None
-    width, height = first.width, first.height
+    width, height = probe_image_size(images[0], ffmpeg=binaries.ffmpeg)
     prepared = prepare(
         config or VideoEncoderConfig(),
         binaries=binaries,

@@ -72,13 +72,23 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
         )
     if packets.count == 0:
         raise InputError(f"{path} has no video frames", path=path)
-    if not stream.is_constant_rate:
+    if not stream.is_constant_rate or not _is_even(packets, stream.fps):
         raise InputError(
             f"{path} has a variable frame rate (about {float(stream.fps):.3f}); make it constant first, for example with "
             f"ffmpeg -i in -r {round(stream.fps)} out, and look at which frames are repeated or dropped",
             path=path,
         )
     return MeasuredClip(stream=stream, packets=packets)
+
+
+def _is_even(packets: PacketIndex, fps: Fraction) -> bool:
+    """True if no frame is more than a quarter of its length away from k/fps after the first.
+
+    Headers hide a variable rate in some containers; a quarter allows for Matroska's whole milliseconds.
+    """
+    ticks_per_frame = float(1 / (fps * packets.time_base))
+    first = packets.pts[0]
+    return all(abs(pts - first - k * ticks_per_frame) <= ticks_per_frame / 4 for k, pts in enumerate(packets.pts))
 
 
 def reencode_video(
@@ -162,7 +172,6 @@ def plan_reencode(
         VideoClip(
             path=Path(source),
             demuxer=clip.demuxer,
-            stream="v:0",
             size=(width, height),
             fps=clip.stream.fps,
             first=first,

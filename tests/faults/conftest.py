@@ -19,13 +19,10 @@ OWNER_VARIABLE = "FAKE_OWNER"
 def open_descriptors() -> set[tuple[str, str]]:
     """(number, what it is) of every open descriptor of this process."""
     directory = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
-    found = set()
-    for entry in directory.iterdir():
-        try:
-            found.add((entry.name, str(entry.readlink()) if sys.platform == "linux" else ""))
-        except FileNotFoundError:  # the one with which the directory is being read
-            continue
-    return found
+    if sys.platform != "linux":
+        return {(entry.name, "") for entry in directory.iterdir()}
+    # The one with which the directory is being read is gone when it is looked at.
+    return {(entry.name, str(entry.readlink())) for entry in directory.iterdir() if entry.is_symlink()}
 
 
 def processes_of(owner: str) -> set[int]:
@@ -53,6 +50,8 @@ def has_children() -> bool:
 def nothing_is_left(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
     owner = f"{os.getpid()}-{request.node.name}"
     monkeypatch.setenv(OWNER_VARIABLE, owner)
+    # The fake is to run on this very Python, not on whatever slow wrapper comes first.
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     descriptors = open_descriptors()
     threads = set(threading.enumerate())
     yield
@@ -70,7 +69,7 @@ def fake() -> Callable[..., list[str]]:
     """The command line of a fake ffmpeg that does these steps."""
 
     def command(*steps: str) -> list[str]:
-        return [str(FAKE_FFMPEG), " ".join(steps)]
+        return [str(FAKE_FFMPEG), *steps]
 
     return command
 

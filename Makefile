@@ -1,0 +1,47 @@
+# Two commands do everything: `make demo` and `make test`.  Each sets up what it needs in .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint format bench clean
+
+# The main job on frames it makes itself, or on a clip of yours: make demo INPUT=clip.mp4
+demo: $(VENV)/.ready-demo
+	$(BIN)/ffenc demo $(if $(INPUT),--input=$(INPUT))
+
+# Every interpreter from 3.10 to 3.13 and every FFmpeg build that can be had here; see noxfile.py.
+test: $(VENV)/.ready-nox
+	$(BIN)/nox --sessions tests builds
+
+lint: $(VENV)/.ready-nox
+	$(BIN)/nox --sessions lint
+
+format: $(VENV)/.ready-dev
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: $(VENV)/.ready-bench
+	$(BIN)/python benchmarks/encode.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) .nox .cache demo
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.ready-demo: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[ffmpeg]'
+	touch $@
+
+$(VENV)/.ready-dev: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[all,dev]'
+	touch $@
+
+$(VENV)/.ready-nox: $(BIN)/python
+	$(BIN)/pip install --quiet nox
+	touch $@
+
+$(VENV)/.ready-bench: $(BIN)/python pyproject.toml benchmarks/requirements.txt
+	$(BIN)/pip install --quiet --editable '.[ffmpeg]' --requirement benchmarks/requirements.txt
+	touch $@

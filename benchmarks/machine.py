@@ -1,0 +1,101 @@
+"""What the figures were measured on, and how the machine is kept from spoiling them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+from collections import Counter
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+CAP_SYS_NICE = 23
+"""The right to take real-time priority (capabilities(7))."""
+
+_PR_CAPBSET_DROP = 24
+_RESTARTED = "FFENC_BENCH_RESTARTED"
+
+
+def give_up_realtime_rights() -> None:
+    """Start this program again without the right to real-time priority, if it has it.
+
+    SVT-AV1 takes SCHED_FIFO 99 for its threads when it may, in a child process as well as inside PyAV.  It then starves
+    whatever else is measured.  A right that is gone from the bounding set does not survive an ``exec``, and no helper
+    program is needed for that.
+    """
+    if sys.platform != "linux" or not may_take_realtime() or _RESTARTED in os.environ:
+        return
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_CAPBSET_DROP, CAP_SYS_NICE, 0, 0, 0) == 0:
+        os.environ[_RESTARTED] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606  # ourselves, with our own arguments
+
+
+def may_take_realtime() -> bool:
+    """Whether CAP_SYS_NICE is among the effective rights of this process."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
+    return bool(int(effective, 16) >> CAP_SYS_NICE & 1)
+
+
+def thread_policies(pid: int | str = "self") -> str:
+    """The scheduling policies of all threads of a process, such as ``"57 SCHED_OTHER"``."""
+    names = {getattr(os, name): name for name in ("SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_IDLE")}
+    seen: Counter[str] = Counter()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            policy = os.sched_getscheduler(int(task.name))
+        except ProcessLookupError:  # it ended meanwhile
+            continue
+        seen[names.get(policy, str(policy))] += 1
+    return ", ".join(f"{count} {name}" for name, count in seen.most_common())
+
+
+def child_pids() -> list[int]:
+    """The processes that this one has started and not yet waited for."""
+    return [
+        int(pid)
+        for task in Path("/proc/self/task").iterdir()
+        for pid in (task / "children").read_text(encoding="ascii").split()
+    ]
+
+
+def memory_directory(size_bytes: int, fallback: Path) -> Path:
+    """A directory whose files are kept in memory, if it has room; else ``fallback``, and the page cache has to do."""
+    shared = Path("/dev/shm")  # noqa: S108  # nothing is shared through it; the file names are our own directory's
+    if not shared.is_dir():
+        return fallback
+    status = os.statvfs(shared)
+    return shared if status.f_bavail * status.f_frsize > 2 * size_bytes else fallback
+
+
+def description() -> dict[str, str]:
+    """Processor, system and the versions of everything that takes part."""
+    packages = ("ffenc", "numpy", "pydantic", "av", "imageio-ffmpeg", "opencv-python-headless", "pillow")
+    found = {
+        "processor": f"{os.cpu_count()} x {_processor()}",
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "load at start": ", ".join(f"{load:.2f}" for load in os.getloadavg()),
+        "may take real-time priority": "yes" if may_take_realtime() else "no",
+    }
+    return found | {package: _version(package) for package in packages}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model")))
+    return next(names, platform.processor() or platform.machine())

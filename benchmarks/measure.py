@@ -1,0 +1,205 @@
+"""Costs, interleaved repeats, and figures that are held against a target."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import resource
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one run took.
+
+    Attributes:
+        wall_s: seconds by the clock.
+        own_cpu_s: CPU seconds of this process, all threads, user and system.
+        child_cpu_s: CPU seconds of the children that were waited for meanwhile.
+        note: whatever else the run measured.
+    """
+
+    wall_s: float
+    own_cpu_s: float
+    child_cpu_s: float
+    note: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of parent and children together."""
+        return self.own_cpu_s + self.child_cpu_s
+
+
+def cost_of(work: Callable[[], Mapping[str, float] | None]) -> Cost:
+    """Run something once and measure it."""
+    own, children, clock = _cpu_s(resource.RUSAGE_SELF), _cpu_s(resource.RUSAGE_CHILDREN), time.perf_counter()
+    note = work()
+    return Cost(
+        wall_s=time.perf_counter() - clock,
+        own_cpu_s=_cpu_s(resource.RUSAGE_SELF) - own,
+        child_cpu_s=_cpu_s(resource.RUSAGE_CHILDREN) - children,
+        note=note or {},
+    )
+
+
+def _cpu_s(who: int) -> float:
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
+
+
+def interleaved(
+    works: Mapping[str, Callable[[], Mapping[str, float] | None]], repeats: int, *, warm_up: bool = True
+) -> dict[str, list[Cost]]:
+    """Run all in turn, the order reversed in every other round, so that a slow minute of the machine hits all alike."""
+    costs: dict[str, list[Cost]] = {name: [] for name in works}
+    if warm_up:
+        for work in works.values():
+            work()
+    for round_number in range(repeats):
+        order = list(works)
+        for name in order if round_number % 2 == 0 else reversed(order):
+            costs[name].append(cost_of(works[name]))
+    return costs
+
+
+def run_silently(argv: Sequence[str]) -> None:
+    """Run a command to its end; its output goes nowhere."""
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def in_fresh_process(work: Callable[..., T], *arguments: Any) -> T:
+    """Call a function in a new interpreter, where nothing has been imported or remembered before."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One number that is held against a target.
+
+    Attributes:
+        section: which part of the run it belongs to.
+        name: what it is.
+        unit: of the values; ``"x"`` for a ratio.
+        values: one for each pair of runs.
+        at_most: the target, if there is one.
+    """
+
+    section: str
+    name: str
+    unit: str
+    values: tuple[float, ...]
+    at_most: float | None = None
+
+    @property
+    def median(self) -> float:
+        """The median of the values."""
+        return statistics.median(self.values)
+
+    @property
+    def verdict(self) -> str:
+        """``met`` or ``not met`` by the median; said to be unsure if the spread is on both sides of the target."""
+        if self.at_most is None:
+            return ""
+        verdict = "met" if self.median <= self.at_most else "not met"
+        unsure = min(self.values) <= self.at_most < max(self.values)
+        return f"{verdict} (spread crosses it)" if unsure else verdict
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for the JSON file."""
+        return {
+            "section": self.section,
+            "name": self.name,
+            "unit": self.unit,
+            "median": self.median,
+            "min": min(self.values),
+            "max": max(self.values),
+            "values": list(self.values),
+            "at_most": self.at_most,
+            "verdict": self.verdict,
+        }
+
+
+class Report:
+    """Collects tables and figures and prints them as they come."""
+
+    def __init__(self, machine: Mapping[str, str]) -> None:
+        self.machine = dict(machine)
+        self.figures: list[Figure] = []
+        self.tables: list[dict[str, Any]] = []
+        self.remarks: list[str] = []
+        self._console = Console(width=150, highlight=False, soft_wrap=False)
+        self._print_table("Machine", ["what", "value"], [list(item) for item in machine.items()])
+
+    def remark(self, text: str) -> None:
+        """Print one sentence and keep it."""
+        self.remarks.append(text)
+        self._console.print(f"- {text}", markup=False)
+
+    def figure(
+        self, section: str, name: str, values: Sequence[float], *, unit: str = "x", at_most: float | None = None
+    ) -> None:
+        """Keep one figure; all are printed by `print_figures`."""
+        self.figures.append(Figure(section=section, name=name, unit=unit, values=tuple(values), at_most=at_most))
+
+    def ratio(
+        self, section: str, name: str, ours: Sequence[float], theirs: Sequence[float], *, at_most: float | None = None
+    ) -> None:
+        """Keep the ratios of two series, pair by pair."""
+        pairs = [our / their for our, their in zip(ours, theirs, strict=True)]
+        self.figure(section, name, pairs, at_most=at_most)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table and keep it."""
+        self.tables.append({"title": title, "columns": list(columns), "rows": [list(row) for row in rows]})
+        self._print_table(title, columns, rows)
+
+    def print_figures(self) -> None:
+        """Print every figure beside its target."""
+        rows = [
+            [
+                figure.section,
+                figure.name,
+                f"{figure.median:.3f} {figure.unit}",
+                f"{min(figure.values):.3f} .. {max(figure.values):.3f}",
+                str(len(figure.values)),
+                "" if figure.at_most is None else f"<= {figure.at_most:g} {figure.unit}",
+                figure.verdict,
+            ]
+            for figure in self.figures
+        ]
+        self._print_table("Figures and targets", ["section", "figure", "median", "spread", "n", "target", ""], rows)
+
+    def as_json(self) -> str:
+        """The whole run as JSON text."""
+        document = {
+            "machine": self.machine,
+            "figures": [figure.as_json() for figure in self.figures],
+            "tables": self.tables,
+            "remarks": self.remarks,
+        }
+        return json.dumps(document, indent=1) + "\n"
+
+    def _print_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        table = Table(title=title, title_justify="left", title_style="bold")
+        for number, column in enumerate(columns):
+            table.add_column(column, justify="left" if number == 0 else "right")
+        for row in rows:
+            table.add_row(*row)
+        self._console.print(table)
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """``median (min..max)``."""
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}..{max(values):.{digits}f})"

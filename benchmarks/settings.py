@@ -1,0 +1,32 @@
+"""What one run of the benchmark was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ffenc import Binaries
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The command line, resolved.
+
+    Attributes:
+        binaries: the executables everybody uses who uses any.
+        clip: footage to take frames from; None makes it up.
+        scratch: a directory of our own for outputs, on the disk that is to be measured.
+        repeats: pairs of runs for what is held against a target.
+        quick: fewer frames and files.
+    """
+
+    binaries: Binaries
+    clip: Path | None
+    scratch: Path
+    repeats: int
+    quick: bool
+
+    @property
+    def few(self) -> int:
+        """Runs of what is only shown beside."""
+        return max(1, self.repeats // 2)

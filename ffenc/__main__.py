@@ -1,0 +1,9 @@
+"""``python -m ffenc``."""
+
+from __future__ import annotations
+
+import sys
+
+from ffenc.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,47 @@
+"""A few frames of a clip side by side in one image, for a first look."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.stream_info import VideoStreamInfo
+from ffenc.plan.graph import VIDEO, Input, ffmpeg_argv, file_url
+from ffenc.video.output import PendingFile
+
+COLUMNS, ROWS = 3, 2
+_TIMEOUT_S = 60.0
+
+
+def save_contact_sheet(
+    stream: VideoStreamInfo, frames: int, image: Path, *, binaries: Binaries, overwrite: bool
+) -> None:
+    """Write a sheet of `COLUMNS` by `ROWS` frames, evenly spaced over the clip.
+
+    Args:
+        stream: the clip.
+        frames: frames in it; with fewer than the sheet has places, the rest of it stays black.
+        image: file to write; its suffix names the image format.
+        binaries: the executables.
+        overwrite: replace an existing file.
+
+    Raises:
+        OutputExistsError: it exists and ``overwrite`` is False.
+        ProcessError: ffmpeg failed or took longer than a minute.
+    """
+    step = max(1, frames // (COLUMNS * ROWS))
+    with PendingFile(image, overwrite=overwrite) as pending:
+        argv = ffmpeg_argv(
+            binaries.ffmpeg,
+            inputs=[Input(url=file_url(stream.path), options=(("f", stream.container.split(",")[0]),), stream=VIDEO)],
+            video=[
+                ("select", {"expr": f"not(mod(n,{step}))"}),
+                ("scale", {"w": "320", "h": "-2"}),
+                ("tile", {"layout": f"{COLUMNS}x{ROWS}", "padding": "4"}),
+            ],
+            output=file_url(pending.path),
+            output_options=[("frames:v", "1"), ("f", "image2"), ("update", "1")],
+        )
+        run_tool(argv, timeout_s=_TIMEOUT_S)
+        pending.commit()

@@ -1,0 +1,117 @@
+"""Explain a command line that could not be read: what was probably meant, and how it is written."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import yaml
+
+from ffenc.cli.arguments import ENCODER_GROUPS
+from ffenc.cli.values import load_value
+
+_DICT_FLAGS = tuple(f"--{prefix}.extra_options" for prefix in ENCODER_GROUPS)
+
+
+def explain(error: str, words: Sequence[str], *, flags: Iterable[str], commands: Iterable[str]) -> str:
+    """The parser's message in our words, with what was probably meant.
+
+    Args:
+        error: what jsonargparse said.
+        words: the whole command line behind ``ffenc``.
+        flags: every flag of the sub-command.
+        commands: every sub-command.
+    """
+    if quoted := quoted_command(words):
+        return (
+            f"the shell took {_DICT_FLAGS[0].lstrip('-')} apart, because it is not in quotes. Write:\n"
+            f"  {quoted}\nor each option by itself, as in {_DICT_FLAGS[0]}.bf=2"
+        )
+    message = _plainly(error)
+    known = list(flags)
+    for word in words:
+        name = word.partition("=")[0]
+        if not name.startswith("--") or name == "--" or name in known or name.startswith(_DICT_FLAGS):
+            continue
+        if near := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
+            message += f"\n{name}: did you mean {near[0]}?"
+    if "invalid choice" in message and words:
+        for near_command in difflib.get_close_matches(words[0], list(commands), n=1):
+            message += f"\ndid you mean {near_command}?"
+    return message
+
+
+def quoted_command(words: Sequence[str]) -> str | None:
+    """The whole command with a mangled dictionary put together and in quotes; None if none was mangled.
+
+    Of ``extra_options={"tune": "film", "bf": 2}`` without quotes a shell makes the words ``extra_options={tune:``,
+    ``film,``, ``bf:`` and ``2}``; of ``extra_options={"tune":"film","bf":2}`` it makes two flags, ``extra_options=tune:film``
+    and ``extra_options=bf:2``.
+    """
+    kept: list[str] = []
+    options: dict[str, Any] = {}
+    place = 0
+    rest = list(words)
+    flag = ""
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        if name not in _DICT_FLAGS:
+            kept.append(word)
+            continue
+        if not equals and rest:
+            value = rest.pop(0)
+        while value.startswith("{") and value.count("{") > value.count("}") and rest and not rest[0].startswith("--"):
+            value += f" {rest.pop(0)}"
+        flag, place = name, place or len(kept)
+        options |= _options_in(value)
+    if not flag or quoted_as_given(words, flag, options):
+        return None
+    text = f"{flag}={shlex.quote(json.dumps(options))}" if options else f"""{flag}='{{"bf": 2}}'"""
+    return " ".join(["ffenc", *map(shlex.quote, kept[:place]), text, *map(shlex.quote, kept[place:])])
+
+
+def quoted_as_given(words: Sequence[str], flag: str, options: dict[str, Any]) -> bool:
+    """Whether the dictionary was all right as it came, so that something else must be wrong."""
+    for number, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name == flag:
+            value = value if equals else "".join(words[number + 1 : number + 2])
+            read = _read(value)
+            return isinstance(read, dict) and None not in read.values() and read == options
+    return False
+
+
+def _options_in(text: str) -> dict[str, Any]:
+    read = _read(text)
+    if isinstance(read, dict) and read and None not in read.values():
+        return read
+    inner = text.strip().removeprefix("{").removesuffix("}")
+    if "{" in inner:
+        return {}
+    found = {}
+    for part in inner.split(","):
+        # "profile:v: high" has its own colon in the name, "profile:v:high" too.
+        name, colon, value = part.partition(": ") if ": " in part else part.rpartition(":")
+        if colon:
+            found[name.strip()] = _read(value.strip())
+    return found
+
+
+def _read(text: str) -> Any:
+    try:
+        return load_value(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _plainly(error: str) -> str:
+    """Without the names of Python's things."""
+    error = re.sub(r'Parser key "([^"]+)":\s*', r"--\1: ", error)
+    error = re.sub(r"<class '(\w+)'>", r"\1", error)
+    error = re.sub(r"\b(?:encode|images|reencode|concat|info|demo|probe|doctor)\.(\w+)", r"\1", error)
+    return error[:1].lower() + error[1:]

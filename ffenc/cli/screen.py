@@ -1,0 +1,138 @@
+"""Where things are shown: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from rich import box
+from rich.console import Console, RenderableType
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from ffenc.video.run import ProgressCallback
+
+_FILE_WIDTH = 120
+"""Characters per line where the output is no terminal, unless COLUMNS says otherwise."""
+
+
+class _Console(Console):
+    """Prints names as they are: no markup, no emoji codes, no colouring of things that look like numbers."""
+
+    def __init__(self, *, stderr: bool) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+        if not self.is_terminal and "COLUMNS" not in os.environ:
+            self.width = _FILE_WIDTH
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to `ffenc.cli.main`, as where rich is not involved."""
+        raise  # noqa: PLE0704  rich calls this while it handles the BrokenPipeError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    """What a sub-command prints to.
+
+    Attributes:
+        out: standard output, for results.
+        err: standard error, for everything else.
+        as_json: results are printed as JSON.
+    """
+
+    out: Console
+    err: Console
+    as_json: bool
+
+    @classmethod
+    def of(cls, *, as_json: bool) -> Screen:
+        """The streams of this process."""
+        return cls(out=_Console(stderr=False), err=_Console(stderr=True), as_json=as_json)
+
+    def result(self, value: Mapping[str, object], *shown: RenderableType) -> None:
+        """Print a result: ``value`` as JSON, or else what is to be shown of it."""
+        if self.as_json:
+            self.lines(json.dumps(plain(value), indent=2, allow_nan=False))
+            return
+        for part in shown:
+            self.out.print(part)
+
+    def lines(self, text: str) -> None:
+        """Print text for programs or for copying: whole lines, however long."""
+        self.out.file.write(text + "\n")
+
+    def note(self, text: str) -> None:
+        """Tell people something that is not part of the result."""
+        if not self.as_json:
+            self.err.print(Text(text), soft_wrap=True)
+
+    def failure(self, title: str, message: str) -> None:
+        """Show why there is no result."""
+        if not self.err.is_terminal:
+            self.err.print(Text(f"{title}: {message}"), soft_wrap=True)
+            return
+        # No bars at the sides, so that a command can be copied out of it.
+        shape = box.HORIZONTALS
+        self.err.print(Panel(Text(message), title=Text(title), title_align="left", box=shape, border_style="red"))
+
+    @contextmanager
+    def progress(self, label: str, *, total: int | None = None) -> Iterator[ProgressCallback | None]:
+        """A progress bar for people who watch; None where nobody does.
+
+        Args:
+            label: what is going on.
+            total: frames in all, where the library is not told.
+        """
+        if self.as_json or not self.err.is_terminal:
+            yield None
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(compact=True),
+        )
+        with Progress(*columns, console=self.err, transient=True, expand=True) as bar:
+            task = bar.add_task(label, total=total)
+
+            def report(done: int, in_all: int | None) -> None:
+                bar.update(task, completed=done, total=in_all if in_all is not None else total)
+
+            yield report
+
+
+class _Rate(ProgressColumn):
+    """Frames per second of work, not of video."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.0f} frames/s", style="progress.data.speed")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: exact rates and times are texts (``"30000/1001"``), as FFmpeg writes them."""
+    if isinstance(value, BaseModel):
+        return plain(value.model_dump())
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return str(value) if isinstance(value, Path | Fraction) else value
+
+
+def tolerate_any_name() -> None:
+    """Let names that are not valid in the terminal's encoding be printed, with escapes, rather than fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

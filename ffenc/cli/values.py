@@ -1,0 +1,87 @@
+"""How a value is read from a flag or a configuration file: YAML, without its traps.
+
+YAML 1.1, which PyYAML and jsonargparse follow, reads ``1:1`` as 61 (base 60), ``on`` as true and ``010`` as 8.  For
+FFmpeg's options those are texts: ``deblock=1:1`` would become ``deblock=61`` without a word.  Here a word is a number, a
+truth value or null only where JSON says so too.
+"""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentTypeError
+from fractions import Fraction
+from typing import Any
+
+import yaml
+from jsonargparse import set_loader
+
+from ffenc.frames import parse_frame_rate
+
+PARSER_MODE = "ffenc"
+"""The ``parser_mode`` of all our parsers."""
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML's structures with JSON's scalars."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  PyYAML declares it so
+
+
+for _tag, _pattern, _first in (
+    ("null", r"null|~|", ["n", "~", ""]),
+    ("bool", r"true|false", ["t", "f"]),
+    ("int", r"-?(0|[1-9][0-9]*)", list("-0123456789")),
+    ("float", r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)", list("-0123456789")),
+):
+    _PlainLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), _first)
+
+
+def load_value(text: str) -> Any:
+    """Read one value, or a whole file of them.
+
+    Raises:
+        yaml.YAMLError: it is no YAML.
+    """
+    return yaml.load(text, Loader=_PlainLoader)  # noqa: S506  it is a SafeLoader
+
+
+set_loader(PARSER_MODE, load_value, (yaml.YAMLError,))
+
+
+def frame_rate(value: str | int) -> Fraction:
+    """``30`` or ``30000/1001``."""
+    try:
+        return parse_frame_rate(value)
+    except ValueError as err:
+        raise ArgumentTypeError(str(err)) from err
+
+
+def picture_size(value: str) -> tuple[int, int]:
+    """``640x480`` as (width, height)."""
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", value)
+    if match is None:
+        raise ArgumentTypeError(f"{value!r} is no size; write width and height in pixels, for example 640x480")
+    return int(match[1]), int(match[2])
+
+
+def names(value: str | list[str]) -> tuple[str, ...]:
+    """``a,b,c``; a list as well, where it comes from a file."""
+    parts = value.split(",") if isinstance(value, str) else value
+    found = tuple(part.strip() for part in parts if part.strip())
+    if not found:
+        raise ArgumentTypeError(f"{value!r} names nothing; write names with commas between them")
+    return found
+
+
+def positive(value: str | int) -> int:
+    """A whole number of at least 1."""
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)) or int(value) < 1:
+        raise ArgumentTypeError(f"{value!r} must be a whole number of at least 1")
+    return int(value)
+
+
+def frame_number(value: str | int) -> int:
+    """A whole number of at least 0."""
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,15}", str(value)):
+        raise ArgumentTypeError(f"{value!r} is no frame number; write a whole number, counted from 0")
+    return int(value)

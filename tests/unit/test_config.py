@@ -1,0 +1,216 @@
+"""The config says what is wrong on every machine, and only that."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+from pydantic import ValidationError
+
+from ffenc.config import VideoEncoderConfig
+
+
+def test_the_defaults_are_those_of_lerobot():
+    assert VideoEncoderConfig().model_dump() == {
+        "vcodec": "libsvtav1",
+        "pix_fmt": "yuv420p",
+        "g": 2,
+        "crf": 30,
+        "preset": None,
+        "fast_decode": 0,
+        "video_backend": "ffmpeg",
+        "extra_options": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("vcodec", ""),
+        ("vcodec", "-y"),
+        ("vcodec", "lib x264"),
+        ("vcodec", "../libx264"),
+        ("vcodec", "libx264\n"),
+        ("vcodec", None),
+        ("pix_fmt", "YUV420P"),
+        ("pix_fmt", "+yuv420p"),
+        ("pix_fmt", "yuv420p,format=gray"),
+        ("pix_fmt", "yuv420p\n"),
+        ("pix_fmt", 420),
+        ("g", 0),
+        ("g", -1),
+        ("g", 2.0),
+        ("g", 2.5),
+        ("g", True),
+        ("g", "2"),
+        ("crf", -1),
+        ("crf", True),
+        ("crf", "30"),
+        ("crf", float("nan")),
+        ("crf", float("inf")),
+        ("preset", ""),
+        ("preset", 1.5),
+        ("preset", True),
+        ("preset", "slow -y"),
+        ("preset", "a/b"),
+        ("preset", "a=b"),
+        ("fast_decode", -1),
+        ("fast_decode", 3),
+        ("fast_decode", True),
+        ("fast_decode", 1.0),
+        ("fast_decode", None),
+        ("video_backend", "torchcodec"),
+        ("extra_options", []),
+        ("extra_options", "tune=film"),
+        ("extra_options", {"": 1}),
+        ("extra_options", {"-tune": "film"}),
+        ("extra_options", {"tune ": "film"}),
+        ("extra_options", {"tu ne": "film"}),
+        ("extra_options", {"tune\n": "film"}),
+        ("extra_options", {1: "film"}),
+        ("extra_options", {"tune": None}),
+        ("extra_options", {"tune": ["film"]}),
+        ("extra_options", {"x264-params": {"aq": {"mode": 1}}}),
+        ("bitrate", 100),
+    ],
+    ids=repr,
+)
+def test_what_is_wrong_everywhere_is_refused_at_construction(field, value):
+    with pytest.raises(ValidationError) as caught:
+        VideoEncoderConfig(**{field: value})
+    assert {error["loc"][0] for error in caught.value.errors()} == {field}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("vcodec", "auto"),
+        ("vcodec", "h264_nvenc"),
+        ("vcodec", "libvpx-vp9"),
+        ("vcodec", "an.encoder_of-tomorrow2"),
+        ("pix_fmt", "gray12le"),
+        ("g", None),
+        ("g", 1),
+        ("g", 10**6),
+        ("crf", None),
+        ("crf", 0),
+        ("crf", 30.5),
+        ("crf", 200),
+        ("preset", "veryfast"),
+        ("preset", "p4"),
+        ("preset", -2),
+        ("preset", "8"),
+        ("fast_decode", 2),
+        ("video_backend", "pyav"),
+        ("extra_options", {"tune": "film", "profile:v": "high", "bf": 2}),
+        ("extra_options", {"x264-params": {"aq-mode": 2, "psy": False, "aq-strength": 0.5, "me": "umh"}}),
+    ],
+    ids=repr,
+)
+def test_what_depends_on_the_machine_is_accepted_and_kept_as_it_is(field, value):
+    kept = getattr(VideoEncoderConfig(**{field: value}), field)
+    assert kept == value
+    assert type(kept) is type(value)
+
+
+def test_no_options_may_be_written_as_null():
+    assert VideoEncoderConfig(extra_options=None).extra_options == {}
+
+
+def test_a_config_cannot_be_changed():
+    config = VideoEncoderConfig()
+    with pytest.raises(ValidationError, match="frozen"):
+        config.crf = 20
+
+
+def test_a_config_does_not_share_its_options_with_the_caller():
+    options = {"x264-params": {"aq-mode": 1}}
+    config = VideoEncoderConfig(extra_options=options)
+    options["x264-params"]["aq-mode"] = 2
+    options["tune"] = "film"
+    assert config.extra_options == {"x264-params": {"aq-mode": 1}}
+
+
+EXAMPLE = VideoEncoderConfig(
+    vcodec="libx264", crf=23.5, preset="fast", extra_options={"tune": "film", "x264-params": {"aq-mode": 2}}
+)
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        pickle.loads(pickle.dumps(EXAMPLE)),
+        copy.deepcopy(EXAMPLE),
+        VideoEncoderConfig.model_validate_json(EXAMPLE.model_dump_json(exclude_unset=True)),
+    ],
+    ids=["pickle", "deepcopy", "JSON"],
+)
+def test_a_config_survives_every_way_of_travelling(copied):
+    assert copied == EXAMPLE
+    assert hash(copied) == hash(EXAMPLE)
+    # What was left at its default must not come back as a demand.
+    assert [copied.was_given(field) for field in ("crf", "g", "pix_fmt")] == [True, False, False]
+
+
+def test_unlike_configs_are_unlike_keys():
+    assert len({EXAMPLE, EXAMPLE.model_copy(), VideoEncoderConfig(), VideoEncoderConfig(crf=31)}) == 3
+
+
+def test_a_field_that_equals_its_default_still_counts_as_given():
+    assert VideoEncoderConfig(crf=30).was_given("crf")
+    assert not VideoEncoderConfig().was_given("crf")
+
+
+STORED = {
+    "video.height": 480,
+    "video.width": 640,
+    "video.codec": "h264",
+    "video.pix_fmt": "yuv444p",
+    "video.fps": 30,
+    "video.channels": 3,
+    "video.is_depth_map": False,
+    "video.g": 10,
+    "video.crf": 23.5,
+    "video.preset": "fast",
+    "video.fast_decode": 1,
+    "video.video_backend": "pyav",
+    "video.extra_options": {"tune": "film", "profile:v": "high", "bf": 2},
+    "has_audio": False,
+    "audio.codec": "aac",
+    "is_depth_map": False,
+}
+
+
+def test_a_stored_config_is_read_back():
+    assert VideoEncoderConfig.from_video_info(STORED) == VideoEncoderConfig(
+        vcodec="h264",
+        pix_fmt="yuv444p",
+        g=10,
+        crf=23.5,
+        preset="fast",
+        fast_decode=1,
+        video_backend="pyav",
+        extra_options={"tune": "film", "profile:v": "high", "bf": 2},
+    )
+
+
+@pytest.mark.parametrize(
+    ("codec", "vcodec"),
+    [("av1", "libsvtav1"), ("h264", "h264"), ("hevc", "hevc"), ("vp9", "vp9"), ("ffv1", "ffv1"), (None, "libsvtav1")],
+)
+def test_a_stored_codec_means_what_lerobot_takes_it_for(codec, vcodec):
+    assert VideoEncoderConfig.from_video_info({"video.codec": codec}).vcodec == vcodec
+
+
+@pytest.mark.parametrize("absent", [{}, {f"video.{name}": None for name in ("g", "crf", "preset", "pix_fmt")}])
+def test_what_is_not_stored_or_null_is_the_default_and_not_given(absent):
+    config = VideoEncoderConfig.from_video_info({**absent, "video.extra_options": {}})
+    assert config == VideoEncoderConfig()
+    assert not config.model_fields_set
+
+
+@pytest.mark.parametrize("wrong", [{"video.g": 0}, {"video.crf": "30"}, {"video.video_backend": "torchcodec"}])
+def test_a_stored_value_that_no_config_can_have_is_refused(wrong):
+    with pytest.raises(ValidationError):
+        VideoEncoderConfig.from_video_info({**STORED, **wrong})

@@ -1,0 +1,138 @@
+"""Every error is in the tree, says what it knows as text and as attributes, and crosses process borders whole."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+
+from ffenc import errors
+from ffenc.errors import (
+    BinaryNotFoundError,
+    CapabilityError,
+    ConcatError,
+    DependencyError,
+    EncoderOptionError,
+    EncoderUnavailableError,
+    FFencError,
+    FrameError,
+    FrameSizeError,
+    InputError,
+    OutputError,
+    OutputExistsError,
+    PixelFormatError,
+    ProbeError,
+    ProcessDiedError,
+    ProcessError,
+    ProcessStartError,
+    ProcessTimeoutError,
+    describe_returncode,
+)
+
+PROCESS = {"argv": ("ffmpeg", "-i", "a b"), "returncode": -9, "stderr_tail": "first\nlast", "frames_written": 7}
+EXAMPLES = [
+    FFencError("plain"),
+    BinaryNotFoundError("ffmpeg", [("PATH", "nothing"), ("package", "not installed")], remedy="install it"),
+    DependencyError("shadowed"),
+    CapabilityError("cannot"),
+    EncoderUnavailableError("no", requested="auto", refused=[("h264_nvenc", "no GPU")], alternatives=["libx264"]),
+    PixelFormatError("no", pix_fmt="gray", accepted=["yuv420p", "nv12"]),
+    EncoderOptionError("no", option="tune", value={"a": 1}, encoder="libx264", accepted="film", nearest="film"),
+    FrameSizeError("odd", width=3, height=5),
+    FrameError("no", expected="(4, 6, 3) uint8", seen="(6, 4) uint8"),
+    InputError("no", path="in.mp4"),
+    ConcatError("differ", path="a.mp4", disagreements={"width": [640, 320]}),
+    ProcessError("failed", **PROCESS),
+    ProcessStartError("never started", argv=["ffmpeg"]),
+    ProcessDiedError("died", **PROCESS),
+    ProcessTimeoutError("hung", **PROCESS),
+    OutputError("short", path="out.mp4", frames_expected=3, packets_counted=2),
+    OutputExistsError("out.mp4"),
+    ProbeError("no video", path="text.txt"),
+]
+TREE = {error.__name__: error for error in vars(errors).values() if isinstance(error, type)}
+CLASSES = {name: cls for name, cls in TREE.items() if issubclass(cls, FFencError)}
+
+
+def test_every_class_is_public_sorted_drawn_and_in_the_examples_of_this_test():
+    assert errors.__all__ == sorted(CLASSES)
+    assert {type(example).__name__ for example in EXAMPLES} == set(CLASSES)
+    drawn = re.findall(r"^ +(?:[│├└─ ]*)(\w+Error)\b", errors.__doc__, re.MULTILINE)
+    assert sorted(drawn) == sorted(CLASSES)
+
+
+def test_the_tree_is_drawn_as_it_is():
+    parents = {}
+    levels = {}
+    for line in errors.__doc__.splitlines():
+        if match := re.match(r"^    ([│├└─ ]*)(\w+Error)\b(.*)", line):
+            depth = len(match[1]) // 4
+            levels[depth] = match[2]
+            parents[match[2]] = (levels.get(depth - 1), re.search(r"also (\w+)", match[3]))
+    for name, (parent, also) in parents.items():
+        bases = [base.__name__ for base in CLASSES[name].__bases__]
+        assert bases[0] == (parent or "Exception"), name
+        assert bases[1:] == ([also[1]] if also else []), name
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_an_error_comes_out_of_a_pickle_as_it_went_in(error):
+    copied = pickle.loads(pickle.dumps(error))
+    assert type(copied) is type(error)
+    assert str(copied) == str(error)
+    assert vars(copied) == vars(error)
+
+
+def test_what_was_added_later_crosses_too():
+    error = ProcessDiedError("died", argv=["ffmpeg"])
+    error.frames_written = 12
+    assert "frames written: 12" in str(pickle.loads(pickle.dumps(error)))
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_an_error_can_be_printed(error):
+    assert str(error).strip()
+    assert type(error).__doc__
+
+
+def test_a_process_error_tells_command_status_and_last_words():
+    assert str(ProcessError("ffmpeg failed", **PROCESS)).splitlines() == [
+        "ffmpeg failed (killed by SIGKILL)",
+        "frames written: 7",
+        "command: ffmpeg -i 'a b'",
+        "its last words:",
+        "  first",
+        "  last",
+    ]
+    assert "wrote nothing to standard error" in str(ProcessStartError("no", argv=["ffmpeg"]))
+
+
+@pytest.mark.parametrize(
+    ("returncode", "text"),
+    [(0, "exit status 0"), (234, "exit status 234"), (-9, "killed by SIGKILL"), (-250, "killed by signal 250")],
+)
+def test_an_exit_status_is_told_from_a_signal(returncode, text):
+    assert describe_returncode(returncode) == text
+
+
+def test_a_refusal_lists_every_candidate_and_the_alternatives():
+    text = str(EXAMPLES[4])
+    assert text.splitlines() == ["no", "  h264_nvenc: no GPU", "available instead: libx264"]
+
+
+def test_a_missing_program_lists_every_place():
+    assert str(EXAMPLES[1]).splitlines()[1:] == ["  PATH: nothing", "  package: not installed", "install it"]
+
+
+def test_an_existing_output_is_also_the_builtin_error():
+    error = OutputExistsError(Path("out.mp4"))
+    assert isinstance(error, FileExistsError)
+    assert error.path == Path("out.mp4")
+    assert "overwrite=True" in str(error)
+
+
+@pytest.mark.parametrize("kind", [PixelFormatError, EncoderOptionError, FrameSizeError, FrameError, InputError])
+def test_a_wrong_value_is_also_a_value_error(kind):
+    assert issubclass(kind, ValueError)
