@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from ffenc.dataset.video_info import video_info
     from ffenc.errors import FFencError
     from ffenc.ffmpeg.binaries import Binaries, find_binaries
-    from ffenc.ffmpeg.capabilities import Capabilities, probe_capabilities
+    from ffenc.ffmpeg.capabilities import Capabilities
+    from ffenc.ffmpeg.capability_probe import probe_capabilities
     from ffenc.ffmpeg.ffprobe import probe_packets, probe_video
     from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
     from ffenc.frames import FrameFormat
@@ -69,7 +70,7 @@ _MODULES = {
     "encode_frames": "video.encode",
     "encode_images": "video.encode",
     "find_binaries": "ffmpeg.binaries",
-    "probe_capabilities": "ffmpeg.capabilities",
+    "probe_capabilities": "ffmpeg.capability_probe",
     "probe_packets": "ffmpeg.ffprobe",
     "probe_video": "ffmpeg.ffprobe",
     "reencode_video": "video.reencode",

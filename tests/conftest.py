@@ -13,7 +13,8 @@ import pytest
 from ffenc.encoders.software import SOFTWARE
 from ffenc.errors import BinaryNotFoundError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.capabilities import Capabilities, probe_capabilities
+from ffenc.ffmpeg.capabilities import Capabilities
+from ffenc.ffmpeg.capability_probe import probe_capabilities
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

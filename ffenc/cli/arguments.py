@@ -12,7 +12,7 @@ from jsonargparse import SUPPRESS, ArgumentParser, Namespace
 from pydantic import ValidationError
 
 from ffenc.cli.screen import Screen
-from ffenc.cli.values import PARSER_MODE, load_value, positive
+from ffenc.cli.values import PARSER_MODE, load_leniently, positive
 from ffenc.config import VideoEncoderConfig
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 
@@ -182,6 +182,6 @@ def _as_typed(value: object) -> str:
     """A value as one would write it on the command line."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, str) and load_value(value) == value:
+    if isinstance(value, str) and load_leniently(value) == value:
         return value
     return repr(value)

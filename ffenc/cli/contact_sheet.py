@@ -6,22 +6,19 @@ from pathlib import Path
 
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.process import run_tool
-from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.graph import VIDEO, Input, ffmpeg_argv, file_url
 from ffenc.video.output import PendingFile
+from ffenc.video.run import EncodeResult
 
 COLUMNS, ROWS = 3, 2
 _TIMEOUT_S = 60.0
 
 
-def save_contact_sheet(
-    stream: VideoStreamInfo, frames: int, image: Path, *, binaries: Binaries, overwrite: bool
-) -> None:
+def save_contact_sheet(result: EncodeResult, image: Path, *, binaries: Binaries, overwrite: bool) -> None:
     """Write a sheet of `COLUMNS` by `ROWS` frames, evenly spaced over the clip.
 
     Args:
-        stream: the clip.
-        frames: frames in it; with fewer than the sheet has places, the rest of it stays black.
+        result: the clip; if it has fewer frames than the sheet has places, the rest of the sheet stays black.
         image: file to write; its suffix names the image format.
         binaries: the executables.
         overwrite: replace an existing file.
@@ -30,11 +27,12 @@ def save_contact_sheet(
         OutputExistsError: it exists and ``overwrite`` is False.
         ProcessError: ffmpeg failed or took longer than a minute.
     """
-    step = max(1, frames // (COLUMNS * ROWS))
+    step = max(1, result.frames // (COLUMNS * ROWS))
+    demuxer = result.stream.container.split(",")[0]
     with PendingFile(image, overwrite=overwrite) as pending:
         argv = ffmpeg_argv(
             binaries.ffmpeg,
-            inputs=[Input(url=file_url(stream.path), options=(("f", stream.container.split(",")[0]),), stream=VIDEO)],
+            inputs=[Input(url=file_url(result.path), options=(("f", demuxer),), stream=VIDEO)],
             video=[
                 ("select", {"expr": f"not(mod(n,{step}))"}),
                 ("scale", {"w": "320", "h": "-2"}),

@@ -39,7 +39,7 @@ from ffenc.dataset.video_info import video_info
 from ffenc.encoders.table import AUTO, DEFAULT_ENCODER
 from ffenc.errors import OutputError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.ffmpeg.capabilities import probe_capabilities
+from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.frames import FrameFormat
 from ffenc.video.encode import encode_frames
 from ffenc.video.output import PendingFile, check_target
@@ -144,9 +144,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
             )
         metadata = _metadata(result)
         _save(files[_METADATA], metadata, overwrite=arguments.overwrite)
-        save_contact_sheet(
-            result.stream, result.frames, files[_PREVIEW], binaries=binaries, overwrite=arguments.overwrite
-        )
+        save_contact_sheet(result, files[_PREVIEW], binaries=binaries, overwrite=arguments.overwrite)
         samples = _compare(footage, files[_VIDEO], binaries)
     document = {
         "video": encode_document(result),
@@ -230,8 +228,8 @@ def _compare(footage: _Footage, video: Path, binaries: Binaries) -> list[_Sample
 def _shown(
     footage: _Footage, result: EncodeResult, files: Mapping[str, Path], samples: list[_Sample]
 ) -> Iterator[RenderableType]:
-    source = "made with numpy" if footage.clip is None else f"of {footage.clip.path}, without any audio"
-    yield Text(f"{footage.count} frames {footage.form}, {source}\n")
+    source = "made with numpy" if footage.clip is None else f"of {footage.clip.path} (frames only, no audio)"
+    yield Text(f"{footage.count} frames {source}: arrays of {footage.form}\n")
     yield encode_table(result)
     yield Text()
     yield _sample_table(samples)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -76,7 +77,7 @@ def _contents(stream: VideoStreamInfo, packets: PacketIndex) -> Iterator[tuple[s
     missing = (stream.frames_declared or 0) - packets.count - packets.hidden
     short = f"; {missing} of those declared are missing" if missing > 0 else ""
     yield "frames", f"{packets.count}{hidden}{short}"
-    gaps = [after - before for before, after in zip(packets.keyframes, packets.keyframes[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(packets.keyframes)]
     spacing = f", at most {max(gaps)} frames apart" if gaps else ""
     yield "key frames", f"{len(packets.keyframes)}{spacing}"
     off = packets.first_off_grid(stream.fps)

@@ -27,7 +27,8 @@ class _Lines(logging.Handler):
                 head += f"{record.name}: "
             text = Text(head, style=_STYLES.get(record.levelname, "dim"))
             self._console.print(text.append(record.getMessage(), style="none"), soft_wrap=True)
-        except Exception:  # noqa: BLE001  the logging module's own way: a log line must not end the work
+        except Exception:
+            # As every handler does: a line that cannot be shown must not end the work.
             self.handleError(record)
 
 

@@ -83,7 +83,7 @@ def command_tree() -> tuple[ArgumentParser, Mapping[str, Command]]:
         allow_abbrev=False,
     )
     tree = top.add_subcommands(dest="command", required=True, title="commands", metavar="COMMAND", description=None)
-    commands = {}
+    commands: dict[str, Command] = {}
     for module in _MODULES:
         command = module.command()
         tree.add_subcommand(command.name, command.parser, help=command.summary, aliases=list(command.aliases))

@@ -9,10 +9,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import yaml
-
 from ffenc.cli.arguments import ENCODER_GROUPS
-from ffenc.cli.values import load_value
+from ffenc.cli.values import load_leniently
 
 _DICT_FLAGS = tuple(f"--{prefix}.extra_options" for prefix in ENCODER_GROUPS)
 
@@ -49,8 +47,8 @@ def quoted_command(words: Sequence[str]) -> str | None:
     """The whole command with a mangled dictionary put together and in quotes; None if none was mangled.
 
     Of ``extra_options={"tune": "film", "bf": 2}`` without quotes a shell makes the words ``extra_options={tune:``,
-    ``film,``, ``bf:`` and ``2}``; of ``extra_options={"tune":"film","bf":2}`` it makes two flags, ``extra_options=tune:film``
-    and ``extra_options=bf:2``.
+    ``film,``, ``bf:`` and ``2}``; without the blanks too, it makes two flags, ``extra_options=tune:film`` and
+    ``extra_options=bf:2``.
     """
     kept: list[str] = []
     options: dict[str, Any] = {}
@@ -81,13 +79,13 @@ def quoted_as_given(words: Sequence[str], flag: str, options: dict[str, Any]) ->
         name, equals, value = word.partition("=")
         if name == flag:
             value = value if equals else "".join(words[number + 1 : number + 2])
-            read = _read(value)
+            read = load_leniently(value)
             return isinstance(read, dict) and None not in read.values() and read == options
     return False
 
 
 def _options_in(text: str) -> dict[str, Any]:
-    read = _read(text)
+    read = load_leniently(text)
     if isinstance(read, dict) and read and None not in read.values():
         return read
     inner = text.strip().removeprefix("{").removesuffix("}")
@@ -98,15 +96,8 @@ def _options_in(text: str) -> dict[str, Any]:
         # "profile:v: high" has its own colon in the name, "profile:v:high" too.
         name, colon, value = part.partition(": ") if ": " in part else part.rpartition(":")
         if colon:
-            found[name.strip()] = _read(value.strip())
+            found[name.strip()] = load_leniently(value.strip())
     return found
-
-
-def _read(text: str) -> Any:
-    try:
-        return load_value(text)
-    except yaml.YAMLError:
-        return text
 
 
 def _plainly(error: str) -> str:

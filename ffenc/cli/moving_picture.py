@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -47,4 +49,4 @@ def _draw_bars(frame: npt.NDArray[np.uint8], number: int) -> None:
 def _bars(height: int, width: int) -> tuple[int, list[tuple[int, int]]]:
     """First row, and (first column, column behind) of each bar, the highest bit first."""
     edges = [round(width * part / _BITS) for part in range(_BITS + 1)]
-    return height - max(4, height // 12), list(zip(edges, edges[1:], strict=False))
+    return height - max(4, height // 12), list(pairwise(edges))

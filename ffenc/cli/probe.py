@@ -21,7 +21,8 @@ from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.spec import EncoderSpec
 from ffenc.encoders.table import ENCODERS, auto_candidates, auto_fallbacks
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.ffmpeg.capabilities import Capabilities, probe_capabilities
+from ffenc.ffmpeg.capabilities import Capabilities
+from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.listing import parse_version
 from ffenc.ffmpeg.process import run_tool
 from ffenc.frames import FrameFormat
@@ -145,7 +146,7 @@ def _tools(binaries: Binaries, capabilities: Capabilities) -> dict[str, dict[str
     ffprobe: dict[str, str | None] = {"path": None, "version": None, "origin": binaries.ffprobe_origin}
     if binaries.ffprobe is not None:
         ffprobe |= {"path": str(binaries.ffprobe), "version": _version(binaries.ffprobe)}
-    ffmpeg = {
+    ffmpeg: dict[str, str | None] = {
         "path": str(binaries.ffmpeg),
         "version": capabilities.version.text,
         "origin": binaries.ffmpeg_origin,

@@ -62,8 +62,13 @@ class Screen:
         if self.as_json:
             self.lines(json.dumps(plain(value), indent=2, allow_nan=False))
             return
-        for part in shown:
-            self.out.print(part)
+        if self.out.is_terminal:
+            self.out.print(*shown, sep="\n")
+            return
+        with self.out.capture() as captured:
+            self.out.print(*shown, sep="\n")
+        # Tables are filled up to their width with blanks.
+        self.lines("\n".join(line.rstrip() for line in captured.get().rstrip().splitlines()))
 
     def lines(self, text: str) -> None:
         """Print text for programs or for copying: whole lines, however long."""

@@ -1,18 +1,19 @@
 """How a value is read from a flag or a configuration file: YAML, without its traps.
 
-YAML 1.1, which PyYAML and jsonargparse follow, reads ``1:1`` as 61 (base 60), ``on`` as true and ``010`` as 8.  For
-FFmpeg's options those are texts: ``deblock=1:1`` would become ``deblock=61`` without a word.  Here a word is a number, a
-truth value or null only where JSON says so too.
+YAML 1.1, which PyYAML and jsonargparse follow, reads ``1:1`` as 61 (base 60), ``on`` as true and ``010`` as 8.  To
+FFmpeg those are texts: ``deblock=1:1`` would become ``deblock=61`` without a word.  Here a word is a number, a truth
+value or null only where JSON says so too.
 """
 
 from __future__ import annotations
 
 import re
 from argparse import ArgumentTypeError
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 from jsonargparse import set_loader
 
 from ffenc.frames import parse_frame_rate
@@ -21,14 +22,14 @@ PARSER_MODE = "ffenc"
 """The ``parser_mode`` of all our parsers."""
 
 
-class _PlainLoader(yaml.SafeLoader):
+class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
     """YAML's structures with JSON's scalars."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  PyYAML declares it so
 
 
 for _tag, _pattern, _first in (
-    ("null", r"null|~|", ["n", "~", ""]),
+    ("null", r"null|", ["n", ""]),
     ("bool", r"true|false", ["t", "f"]),
     ("int", r"-?(0|[1-9][0-9]*)", list("-0123456789")),
     ("float", r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)", list("-0123456789")),
@@ -45,10 +46,20 @@ def load_value(text: str) -> Any:
     return yaml.load(text, Loader=_PlainLoader)  # noqa: S506  it is a SafeLoader
 
 
+def load_leniently(text: str) -> Any:
+    """The value, or the text itself where it is no YAML."""
+    try:
+        return load_value(text)
+    except yaml.YAMLError:
+        return text
+
+
 set_loader(PARSER_MODE, load_value, (yaml.YAMLError,))
 
+# The types of flags.  jsonargparse also hands them what they returned, to check it once more.
 
-def frame_rate(value: str | int) -> Fraction:
+
+def frame_rate(value: str | int | Fraction) -> Fraction:
     """``30`` or ``30000/1001``."""
     try:
         return parse_frame_rate(value)
@@ -56,15 +67,17 @@ def frame_rate(value: str | int) -> Fraction:
         raise ArgumentTypeError(str(err)) from err
 
 
-def picture_size(value: str) -> tuple[int, int]:
+def picture_size(value: str | tuple[int, int]) -> tuple[int, int]:
     """``640x480`` as (width, height)."""
-    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", value)
+    if isinstance(value, tuple):
+        return value
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", str(value))
     if match is None:
         raise ArgumentTypeError(f"{value!r} is no size; write width and height in pixels, for example 640x480")
     return int(match[1]), int(match[2])
 
 
-def names(value: str | list[str]) -> tuple[str, ...]:
+def names(value: str | Sequence[str]) -> tuple[str, ...]:
     """``a,b,c``; a list as well, where it comes from a file."""
     parts = value.split(",") if isinstance(value, str) else value
     found = tuple(part.strip() for part in parts if part.strip())

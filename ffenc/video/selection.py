@@ -24,7 +24,8 @@ from ffenc.encoders.spec import EncoderSpec
 from ffenc.encoders.table import AUTO, auto_candidates, auto_fallbacks, find_encoder
 from ffenc.errors import EncoderUnavailableError, FFencError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.capabilities import Capabilities, probe_capabilities
+from ffenc.ffmpeg.capabilities import Capabilities
+from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames, plan_encode

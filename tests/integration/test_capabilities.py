@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ffenc.ffmpeg import capabilities
-from ffenc.ffmpeg.capabilities import Capabilities, probe_capabilities
+from ffenc.ffmpeg import capability_probe
+from ffenc.ffmpeg.capabilities import Capabilities
+from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.process import ToolOutput, run_tool
 
 pytestmark = pytest.mark.integration
@@ -130,7 +131,7 @@ def test_cached_answers_are_the_same(ffmpeg, found, tmp_path, monkeypatch):
     monkeypatch.setenv("FFENC_CACHE_DIR", str(tmp_path))
     names = list(found.encoders)
     for _ in range(2):
-        monkeypatch.setattr(capabilities, "_memo", {})
+        monkeypatch.setattr(capability_probe, "_memo", {})
         again = probe_capabilities(ffmpeg, encoders=names, library_versions=VERSION_PATTERNS)
         assert again.helps == found.helps
         assert again.library_versions == found.library_versions

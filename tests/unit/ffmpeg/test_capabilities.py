@@ -14,8 +14,8 @@ import orjson
 import pytest
 
 from ffenc.errors import BinaryNotFoundError, CapabilityError, ProbeError, ProcessError, ProcessTimeoutError
-from ffenc.ffmpeg import capabilities
-from ffenc.ffmpeg.capabilities import probe_capabilities
+from ffenc.ffmpeg import capability_probe
+from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.listing import parse_encoder_help, parse_encoders, parse_pix_fmts, parse_version
 
 RECORDED = Path(__file__).parents[2] / "recorded"
@@ -75,7 +75,7 @@ def fake(tmp_path):
 
 def forget(monkeypatch):
     """What a new process would not know."""
-    monkeypatch.setattr(capabilities, "_memo", {})
+    monkeypatch.setattr(capability_probe, "_memo", {})
 
 
 LISTINGS = Counter(["-version", "-encoders", "-pix_fmts"])
@@ -184,7 +184,7 @@ def test_in_one_process_the_value_is_the_same_object(fake, cache):
 def test_another_executable_or_library_at_the_same_path_is_asked_anew(change, fake, monkeypatch, tmp_path):
     linker = tmp_path / "ld.so.cache"
     linker.write_text("")
-    monkeypatch.setattr(capabilities, "_LINKER_CACHE", linker)
+    monkeypatch.setattr(capability_probe, "_LINKER_CACHE", linker)
     old = probe_capabilities(fake.path)
     fake.questions()
     times = fake.path.stat()

@@ -1,0 +1,237 @@
+"""What this FFmpeg says it can do: asked in parallel, only what is needed, and remembered.
+
+One spawn answers one question; FFmpeg ignores every information option but the first.  A spawn takes 2 ms for a
+static build and 60 to 300 ms for Debian's, which links about 200 libraries (measured), so the answers are kept on disk,
+one file per executable, as the text FFmpeg printed: a better parser then needs no new cache.
+
+An answer counts as long as real path, size and modification time of the executable stay the same, and that of
+``/etc/ld.so.cache`` too: it is rewritten whenever a shared library is installed, and an encoder library can be
+exchanged without ffmpeg.  The folder is the user's cache folder, or ``FFENC_CACHE_DIR``.  A file that cannot be read is
+ignored, a folder that cannot be written costs time only; two processes may overwrite each other's file, and the loser
+asks again some day.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import orjson
+import platformdirs
+
+from ffenc.errors import ProbeError, ProcessDiedError, ProcessError
+from ffenc.ffmpeg.binaries import find_ffmpeg
+from ffenc.ffmpeg.capabilities import Capabilities
+from ffenc.ffmpeg.listing import (
+    parse_encoder_help,
+    parse_encoders,
+    parse_pix_fmts,
+    parse_version,
+)
+from ffenc.ffmpeg.process import run_tool
+
+logger = logging.getLogger(__name__)
+
+Question = tuple[str, ...]
+"""The arguments that make FFmpeg answer."""
+
+_FORMAT = 1
+_VERSION: Question = ("-version",)
+_ENCODERS: Question = ("-encoders",)
+_PIX_FMTS: Question = ("-pix_fmts",)
+_PROCESSES = 8
+_STDERR_SHOWN = 2000
+_LINKER_CACHE = Path("/etc/ld.so.cache")
+_DOTTED = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})(?:\.([0-9]{1,6}))?")
+
+# Values by executable and question set; a race of threads only computes one twice.
+_memo: dict[tuple[object, ...], Capabilities] = {}
+
+
+def probe_capabilities(
+    ffmpeg: str | Path | None = None,
+    *,
+    encoders: Sequence[str] = (),
+    library_versions: Mapping[str, str] | None = None,
+    use_cache: bool = True,
+    timeout_s: float = 20.0,
+) -> Capabilities:
+    r"""Ask an FFmpeg for its version, its video encoders, its pixel formats, and the encoders named.
+
+    Args:
+        ffmpeg: the executable; None to search, see `ffenc.ffmpeg.binaries`.
+        encoders: encoders whose options are wanted, by their own names (``libx264``, not ``h264``).
+        library_versions: for each encoder whose library's version is wanted, a regular expression with one group,
+            which finds it in what the encoder prints, such as ``r"SVT-AV1 Encoder Lib v(\S+)"``.  No listing has it,
+            so one small frame is encoded.
+        use_cache: whether answers may come from earlier calls, and are kept for later ones.
+        timeout_s: most seconds for each answer.
+
+    Raises:
+        BinaryNotFoundError: there is no ffmpeg.
+        ProcessError: it does not run, dies, or does not end in time.
+        ProbeError: it runs, but what it prints is not what FFmpeg prints.
+    """
+    path, _ = find_ffmpeg(ffmpeg)
+    names, patterns = tuple(dict.fromkeys(encoders)), dict(library_versions or {})
+    ask = partial(_ask_all, path, timeout_s=timeout_s)
+    read = partial(_read, path, names=names, patterns=patterns)
+    questions = [_VERSION, _ENCODERS, _PIX_FMTS, *map(_help_question, names), *map(_library_question, patterns)]
+    if not use_cache:
+        return read(ask(questions))
+
+    identity = _identity(path)
+    key = (path, *identity, names, *sorted(patterns.items()))
+    if key in _memo:
+        return _memo[key]
+    file = _cache_file(path)
+    texts = remembered = _load(file, identity)
+    missing = [question for question in questions if _key(question) not in remembered]
+    if missing:
+        texts = remembered | ask(missing)
+    try:
+        capabilities = read(texts)
+    except ProbeError:
+        if not remembered:
+            raise
+        logger.debug("%s holds answers that cannot be read; asking again", file)
+        missing, texts = questions, ask(questions)
+        capabilities = read(texts)
+    if missing:
+        _save(file, identity, texts)
+    _memo[key] = capabilities
+    return capabilities
+
+
+def _help_question(encoder: str) -> Question:
+    return "-h", f"encoder={encoder}"
+
+
+def _library_question(encoder: str) -> Question:
+    # Not lavfi's test sources: a build may be without them.  And one frame, not none: SVT-AV1 1.4.1 under FFmpeg 5.1.9
+    # never ends when its input is empty (measured), and does not heed SIGTERM then.
+    source = ("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", "64x64", "-framerate", "25", "-i", "/dev/zero")
+    sink = ("-frames:v", "1", "-c:v", encoder, "-strict", "experimental", "-f", "null", "-")
+    return source + sink
+
+
+def _key(question: Question) -> str:
+    return " ".join(question)
+
+
+def _ask_all(ffmpeg: Path, questions: Iterable[Question], *, timeout_s: float) -> dict[str, str]:
+    """The answers by `_key`; that of an encode which failed is left out."""
+    questions = list(questions)
+    with ThreadPoolExecutor(_PROCESSES, thread_name_prefix="ffenc-probe") as pool:
+        answers = pool.map(partial(_ask, ffmpeg, timeout_s=timeout_s), questions)
+        return {_key(q): text for q, text in zip(questions, answers, strict=True) if text is not None}
+
+
+def _ask(ffmpeg: Path, question: Question, *, timeout_s: float) -> str | None:
+    argv = (str(ffmpeg), "-hide_banner", "-nostdin", *question)
+    if "-c:v" in question:
+        try:
+            return run_tool(argv, timeout_s=timeout_s).stderr
+        except ProcessError as err:
+            logger.debug("the version of an encoder's library stays unknown: %s", err)
+            return None
+    # The exit status says nothing: it is 0 even for an unknown encoder.  But half a listing must not pass for a whole.
+    output = run_tool(argv, timeout_s=timeout_s, check=False)
+    text = output.stdout.decode(errors="replace")
+    if output.returncode < 0 or (output.returncode != 0 and not text.strip()):
+        raise ProcessDiedError(
+            f"{ffmpeg} could not answer {_key(question)}",
+            argv=argv,
+            returncode=output.returncode,
+            stderr_tail=output.stderr[-_STDERR_SHOWN:],
+        )
+    return text
+
+
+def _read(ffmpeg: Path, texts: Mapping[str, str], *, names: Sequence[str], patterns: Mapping[str, str]) -> Capabilities:
+    encoders = parse_encoders(texts[_key(_ENCODERS)], origin=ffmpeg)
+    helps = {}
+    for name in names:
+        encoder_help = parse_encoder_help(texts[_key(_help_question(name))], name, origin=ffmpeg)
+        if encoder_help is not None:
+            helps[name] = encoder_help
+    library_versions = {}
+    for name, pattern in patterns.items():
+        if version := _library_version(texts.get(_key(_library_question(name)), ""), pattern):
+            library_versions[name] = version
+        else:
+            logger.debug("%s: the version of the library behind %s is unknown", ffmpeg, name)
+    return Capabilities(
+        ffmpeg=ffmpeg,
+        version=parse_version(texts[_key(_VERSION)], origin=ffmpeg),
+        encoders={name: row for name, row in encoders.items() if row.media_type == "video"},
+        pixel_formats=parse_pix_fmts(texts[_key(_PIX_FMTS)], origin=ffmpeg),
+        helps=helps,
+        library_versions=library_versions,
+    )
+
+
+def _library_version(text: str, pattern: str) -> tuple[int, ...] | None:
+    found = re.search(pattern, text)
+    dotted = _DOTTED.search(found[1]) if found else None
+    return tuple(int(part) for part in dotted.groups() if part) if dotted else None
+
+
+def _identity(ffmpeg: Path) -> list[str | int]:
+    """What has to be the same for an old answer to hold."""
+    try:
+        real = ffmpeg.resolve()
+        status = real.stat()
+    except OSError as err:
+        raise ProbeError(f"{ffmpeg} was there and is gone: {err}", path=ffmpeg) from err
+    try:
+        libraries_ns = _LINKER_CACHE.stat().st_mtime_ns
+    except OSError:
+        libraries_ns = 0  # not a system with the GNU linker
+    # JSON takes no file name that is not UTF-8; as Latin-1 every one has a text of its own.
+    return [_FORMAT, os.fsencode(real).decode("latin-1"), status.st_size, status.st_mtime_ns, libraries_ns]
+
+
+def _cache_file(ffmpeg: Path) -> Path:
+    given = os.environ.get("FFENC_CACHE_DIR")
+    folder = Path(given).absolute() if given else platformdirs.user_cache_path("ffenc", appauthor=False)
+    # Two paths with one checksum overwrite each other's file, no more: the path stands inside, too.
+    return folder / f"capabilities-{zlib.crc32(os.fsencode(ffmpeg.resolve())):08x}.json"
+
+
+def _load(file: Path, identity: list[str | int]) -> dict[str, str]:
+    """What an earlier call kept for this executable; nothing if there is no such file or it is not ours."""
+    try:
+        document = orjson.loads(file.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as err:
+        logger.debug("no answers from %s: %s", file, err)
+        return {}
+    if not isinstance(document, dict) or document.get("identity") != identity:
+        logger.debug("no answers from %s: it is about another executable", file)
+        return {}
+    texts = document.get("texts")
+    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        return {}
+    return texts
+
+
+def _save(file: Path, identity: list[str | int], texts: Mapping[str, str]) -> None:
+    if not file.is_absolute():
+        logger.debug("answers are not kept: this user has no home folder, %s", file)
+        return
+    temporary = file.with_name(f"{file.name}.{os.urandom(8).hex()}.tmp")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(orjson.dumps({"identity": identity, "texts": texts}))
+        temporary.replace(file)
+    except OSError as err:
+        logger.debug("answers are not kept: %s", err)
+        with contextlib.suppress(OSError):  # most likely it was never made
+            temporary.unlink()

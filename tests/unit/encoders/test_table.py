@@ -1,0 +1,156 @@
+"""The rows as data: what every one of them has to fulfil, and how they are found."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+import pytest
+
+from ffenc.encoders.generic import GENERIC_OPTIONS
+from ffenc.encoders.hardware import DEVICES, HARDWARE
+from ffenc.encoders.software import SOFTWARE
+from ffenc.encoders.table import (
+    AUTO_CODECS,
+    CODECS,
+    DEFAULT_ENCODER,
+    ENCODERS,
+    auto_candidates,
+    auto_fallbacks,
+    device_of,
+    encoder_for_stored_codec,
+    encoders_for_codec,
+    find_encoder,
+)
+
+ROWS = pytest.mark.parametrize("row", SOFTWARE + HARDWARE, ids=lambda row: row.name)
+
+
+def test_every_name_stands_for_one_row():
+    assert list(ENCODERS) == [row.name for row in SOFTWARE + HARDWARE]
+    assert all(find_encoder(row.name) is row for row in SOFTWARE + HARDWARE)
+    assert find_encoder("libx264rgb") is None
+
+
+@ROWS
+def test_quality_runs_one_way_within_its_scale(row):
+    if row.quality is None:
+        return
+    low, high = row.quality.crf
+    values = [row.quality.value(low + (high - low) * step / 100) for step in range(101)]
+    rising, falling = (all(step(a, b) for a, b in pairwise(values)) for step in (lambda a, b: a <= b, lambda a, b: a >= b))
+    assert rising != falling
+    assert row.quality.value(low) != row.quality.value(high)
+    if row.quality.floor is None:
+        assert (values[0], values[-1]) == row.quality.values
+
+
+@ROWS
+def test_a_row_names_generic_options_that_are_in_the_table(row):
+    assert row.generic <= set(GENERIC_OPTIONS)
+
+
+@ROWS
+def test_a_quality_is_not_left_to_a_rate_that_the_user_may_set_beside_it(row):
+    if row.quality and "b" in row.generic:
+        assert "b" in {*row.quality.excludes, *row.quality.options, *row.quality.companions}
+
+
+@ROWS
+def test_no_key_of_a_dictionary_is_both_passed_on_and_owned(row):
+    for parameters in row.parameters.values():
+        assert not parameters.keys & set(parameters.owned)
+
+
+# What reads or writes files, runs a second pass, or takes frames away, in any of the libraries' spellings.
+FORBIDDEN_KEYS = re.compile(
+    r".*(stats|csv|dump|file|log|path|recon|input|output|pass|analysis-(save|load|reuse)|fgs|lambda|zones$|zonefile|roi|seek|"
+    r"skip$|frames$|lut|dhdr|dolby|opt-?s$|pred-?struct-?file|two|table|rpu).*"
+)
+ALLOWED_ALIKE = {"force-cfr", "no-slow-firstpass"}
+
+
+@ROWS
+def test_no_key_of_a_dictionary_could_name_a_file(row):
+    for parameters in row.parameters.values():
+        assert {key for key in parameters.keys if FORBIDDEN_KEYS.fullmatch(key)} <= ALLOWED_ALIKE
+
+
+@ROWS
+def test_no_text_that_is_passed_on_could_name_a_file_or_hide_an_option(row):
+    for pattern in row.text_options.values():
+        for text in ("/tmp/x", "../x", "a/b", "x=y", "-y", "file:x", "a b", "", "x\n", "%d", "pipe:1"):
+            assert not re.fullmatch(pattern, text), (pattern, text)
+
+
+@ROWS
+def test_the_patterns_of_a_row_are_patterns(row):
+    assert all(re.compile(pattern) for pattern in row.complaints)
+    assert row.library_version is None or re.compile(row.library_version).groups == 1
+
+
+@ROWS
+def test_a_row_can_be_stored_somewhere(row):
+    assert row.muxers
+    assert set(row.muxers) <= {"mp4", "mov"}
+    assert set(row.tags) <= set(row.muxers)
+
+
+def test_hardware_rows_say_that_nobody_ran_them():
+    assert all(row.device is not None and row.device.never_run for row in HARDWARE)
+    assert all(row.threads is None and row.fast_decode is None for row in HARDWARE)
+    assert {row.device.name for row in HARDWARE} == {device.name for device in DEVICES}
+
+
+@pytest.mark.parametrize(
+    ("codec", "best_first"),
+    [
+        ("h264", ["libx264", "libopenh264"]),
+        ("hevc", ["libx265"]),
+        ("av1", ["libsvtav1", "libaom-av1", "librav1e"]),
+        ("vp9", ["libvpx-vp9"]),
+        ("ffv1", []),
+        ("mpeg2video", []),
+        ("libx264", []),
+        ("auto", []),
+    ],
+)
+def test_a_codec_stands_for_its_software_encoders_best_first(codec, best_first):
+    assert [row.name for row in encoders_for_codec(codec)] == best_first
+    assert (codec in CODECS) == bool(best_first)
+
+
+@pytest.mark.parametrize(
+    ("platform", "families"),
+    [
+        ("linux", ["nvenc", "vaapi", "qsv", "amf", "v4l2m2m", "vulkan"]),
+        ("darwin", ["videotoolbox"]),
+        ("win32", ["nvenc", "qsv", "amf", "vulkan"]),
+        ("freebsd13", []),
+    ],
+)
+def test_auto_tries_what_the_platform_can_have_by_family_then_by_codec(platform, families):
+    rows = auto_candidates(platform)
+    assert list(dict.fromkeys(row.device.name for row in rows)) == families
+    for family in families:
+        codecs = [row.codec for row in rows if row.device.name == family]
+        assert codecs == [codec for codec in AUTO_CODECS if codec in codecs]
+
+
+def test_auto_falls_back_to_the_default_encoder_first():
+    assert [row.name for row in auto_fallbacks()] == [
+        "libsvtav1", "libx264", "libopenh264", "libx265", "libaom-av1", "librav1e"
+    ]  # fmt: skip
+    assert DEFAULT_ENCODER == "libsvtav1"
+
+
+def test_a_stored_codec_is_read_back_as_lerobot_does():
+    assert [encoder_for_stored_codec(codec) for codec in ("av1", "h264", "hevc", "vp9")] == [
+        "libsvtav1", "h264", "hevc", "vp9"
+    ]  # fmt: skip
+
+
+def test_the_hardware_behind_an_encoder_is_known():
+    assert device_of("h264_vaapi").name == "vaapi"
+    assert device_of("libx264") is None
+    assert device_of("h264_rkmpp") is None
