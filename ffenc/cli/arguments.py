@@ -160,22 +160,21 @@ def _nested(options: Mapping[str, object]) -> dict[str, object]:
 
 def _explain(err: ValidationError, flags: Mapping[str, str]) -> Iterator[str]:
     """One paragraph per field: what was given, what is accepted, what the field is for."""
-    by_field: dict[str, list[str]] = {}
-    inputs: dict[str, object] = {}
+    reasons: dict[str, list[str]] = {}
+    errors = {}
     for error in err.errors(include_url=False):
         name = str(error["loc"][0])
-        reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
+        flag = f"--{flags.get(name, name)}"
         if name == "extra_options" and len(error["loc"]) > 1:
-            reason = f"{error['loc'][1]}: {reason}"
-        by_field.setdefault(name, []).append(reason)
-        inputs.setdefault(name, error["input"])
-    for name, reasons in by_field.items():
+            flag += f".{error['loc'][1]}"
+        reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
+        reasons.setdefault(flag, []).append(reason.removeprefix("must be ") if flag in reasons else reason)
+        errors.setdefault(flag, (name, error["input"]))
+    for flag, (name, value) in errors.items():
+        yield f"{flag} was given {_as_typed(value)}: {' or '.join(dict.fromkeys(reasons[flag]))}"
         field = VideoEncoderConfig.model_fields.get(name)
-        yield f"--{flags.get(name, name)} was given {_as_typed(inputs[name])}: {' or '.join(dict.fromkeys(reasons))}"
-        if field is None:
-            yield f"  fields: {', '.join(VideoEncoderConfig.model_fields)}"
-        else:
-            yield f"  {field.description}"
+        known = f"fields: {', '.join(VideoEncoderConfig.model_fields)}"
+        yield f"  {known if field is None else field.description}"
 
 
 def _as_typed(value: object) -> str:

@@ -103,16 +103,17 @@ def _dispatch(words: list[str]) -> int:
         command = commands.get(words[0])
         flags = re.findall(r"--[\w.-]+", command.parser.format_help()) if command else ()
         return _wrong(screen, words, explain(str(err), words, flags=flags, commands=commands))
-    return _run(commands[parsed.command], parsed[parsed.command], words)
+    try:
+        return _run(commands[parsed.command], parsed[parsed.command])
+    except UsageError as err:
+        return _wrong(screen, words, explain(str(err), words, flags=(), commands=commands))
 
 
-def _run(command: Command, arguments: Namespace, words: Sequence[str]) -> int:
+def _run(command: Command, arguments: Namespace) -> int:
     screen = Screen.of(as_json=arguments.json)
     try:
         with logging_to(screen.err, verbose=arguments.verbose):
             command.run(arguments, screen)
-    except UsageError as err:
-        return _wrong(screen, words, str(err))
     except BrokenPipeError:
         raise
     except (FFencError, OSError) as err:

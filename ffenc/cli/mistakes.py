@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from ffenc.cli.arguments import ENCODER_GROUPS
@@ -15,7 +15,7 @@ from ffenc.cli.values import load_leniently
 _DICT_FLAGS = tuple(f"--{prefix}.extra_options" for prefix in ENCODER_GROUPS)
 
 
-def explain(error: str, words: Sequence[str], *, flags: Iterable[str], commands: Iterable[str]) -> str:
+def explain(error: str, words: Sequence[str], *, flags: Iterable[str], commands: Collection[str]) -> str:
     """The parser's message in our words, with what was probably meant.
 
     Args:
@@ -37,9 +37,8 @@ def explain(error: str, words: Sequence[str], *, flags: Iterable[str], commands:
             continue
         if near := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
             message += f"\n{name}: did you mean {near[0]}?"
-    if "invalid choice" in message and words:
-        for near_command in difflib.get_close_matches(words[0], list(commands), n=1):
-            message += f"\ndid you mean {near_command}?"
+    if words[0] not in commands and (close := difflib.get_close_matches(words[0], commands, n=1)):
+        message += f"\ndid you mean {close[0]}?"
     return message
 
 
@@ -67,27 +66,26 @@ def quoted_command(words: Sequence[str]) -> str | None:
             value += f" {rest.pop(0)}"
         flag, place = name, place or len(kept)
         options |= _options_in(value)
-    if not flag or quoted_as_given(words, flag, options):
+    if not flag or _is_whole(words, flag):
         return None
     text = f"{flag}={shlex.quote(json.dumps(options))}" if options else f"""{flag}='{{"bf": 2}}'"""
     return " ".join(["ffenc", *map(shlex.quote, kept[:place]), text, *map(shlex.quote, kept[place:])])
 
 
-def quoted_as_given(words: Sequence[str], flag: str, options: dict[str, Any]) -> bool:
-    """Whether the dictionary was all right as it came, so that something else must be wrong."""
+def _is_whole(words: Sequence[str], flag: str) -> bool:
+    """Whether the dictionary came through the shell as it was meant, so that something else must be wrong."""
     for number, word in enumerate(words):
         name, equals, value = word.partition("=")
         if name == flag:
             value = value if equals else "".join(words[number + 1 : number + 2])
-            read = load_leniently(value)
-            return isinstance(read, dict) and None not in read.values() and read == options
+            return '"' in value or _is_dictionary(load_leniently(value))
     return False
 
 
 def _options_in(text: str) -> dict[str, Any]:
     read = load_leniently(text)
-    if isinstance(read, dict) and read and None not in read.values():
-        return read
+    if _is_dictionary(read):
+        return dict(read)
     inner = text.strip().removeprefix("{").removesuffix("}")
     if "{" in inner:
         return {}
@@ -98,6 +96,11 @@ def _options_in(text: str) -> dict[str, Any]:
         if colon:
             found[name.strip()] = load_leniently(value.strip())
     return found
+
+
+def _is_dictionary(value: object) -> bool:
+    # {bf:2} without a blank is a key "bf:2" without a value to YAML.
+    return isinstance(value, dict) and bool(value) and None not in value.values()
 
 
 def _plainly(error: str) -> str:

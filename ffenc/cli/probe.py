@@ -6,6 +6,7 @@ import difflib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -37,6 +38,9 @@ _NEVER_RUN = (
     "Hardware encoders were never run by the developers of ffenc, who had no such hardware. What stands here about "
     "them comes from the trials on this machine alone."
 )
+
+
+_LONG_REASON = 40  # characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
         encoders=rows,
     )
     tried = []
-    with screen.progress("trying encoders", total=len(rows)) as progress:
+    with screen.progress("trying encoders", total=len(rows), unit="encoders") as progress:
         for spec, candidate in zip(rows, candidates, strict=True):
             tried.append(_Tried(spec=spec, listed=spec.name in capabilities.encoders, candidate=candidate))
             if progress:
@@ -179,23 +183,24 @@ def _table(tried: Sequence[_Tried], *, title: str) -> Table:
     table.add_column("listed", no_wrap=True)
     table.add_column("works", no_wrap=True)
     table.add_column("reason", overflow="fold", ratio=1)
-    before = None
-    for each in tried:
-        if before is not None and before.device != each.device:
-            table.add_section()
-        candidate = each.candidate
-        on_node = f" on {candidate.device_node}" if candidate.works and candidate.device_node else ""
-        reason = f"{candidate.reason}{on_node}"
-        # One sentence for a whole family, where it is the same one.
-        repeats = before is not None and before.device == each.device and before.candidate.reason == candidate.reason
-        table.add_row(
-            Text(each.spec.name),
-            each.device,
-            "yes" if each.listed else "no",
-            Text("yes", style="bold green") if candidate.works else Text("no", style="red" if each.listed else "dim"),
-            Text('"' if repeats and not candidate.works else reason),
-        )
-        before = each
+    for _, family in groupby(tried, key=lambda each: each.device):
+        said: dict[str, str] = {}
+        for each in family:
+            candidate = each.candidate
+            on_node = f" on {candidate.device_node}" if candidate.works and candidate.device_node else ""
+            # A long sentence about a whole family stands there once.
+            first = said.setdefault(candidate.reason, each.spec.name)
+            repeats = first != each.spec.name and len(candidate.reason) > _LONG_REASON
+            table.add_row(
+                Text(each.spec.name),
+                each.device,
+                "yes" if each.listed else "no",
+                Text("yes", style="bold green")
+                if candidate.works
+                else Text("no", style="red" if each.listed else "dim"),
+                Text(f"as {first}" if repeats else candidate.reason + on_node),
+            )
+        table.add_section()
     return table
 
 

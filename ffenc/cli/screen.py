@@ -89,12 +89,15 @@ class Screen:
         self.err.print(Panel(Text(message), title=Text(title), title_align="left", box=shape, border_style="red"))
 
     @contextmanager
-    def progress(self, label: str, *, total: int | None = None) -> Iterator[ProgressCallback | None]:
+    def progress(
+        self, label: str, *, total: int | None = None, unit: str = "frames"
+    ) -> Iterator[ProgressCallback | None]:
         """A progress bar for people who watch; None where nobody does.
 
         Args:
             label: what is going on.
-            total: frames in all, where the library is not told.
+            total: how many there are, where the library is not told.
+            unit: of what.
         """
         if self.as_json or not self.err.is_terminal:
             yield None
@@ -103,7 +106,7 @@ class Screen:
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            _Rate(),
+            _Rate(unit),
             TimeRemainingColumn(compact=True),
         )
         with Progress(*columns, console=self.err, transient=True, expand=True) as bar:
@@ -116,11 +119,17 @@ class Screen:
 
 
 class _Rate(ProgressColumn):
-    """Frames per second of work, not of video."""
+    """Frames (or whatever it is) per second of work, not of video."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:.0f} frames/s", style="progress.data.speed")
+        return Text(
+            "" if speed is None else f"{speed:.{0 if speed >= 10 else 1}f} {self._unit}/s", style="progress.data.speed"
+        )
 
 
 def plain(value: Any) -> Any:

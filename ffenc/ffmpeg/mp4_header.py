@@ -1,4 +1,4 @@
-"""The one number of an MP4 header that ffmpeg prints nowhere: how many frames it claims.
+"""The boxes of an MP4 header, and the one number in it that ffmpeg prints nowhere: how many frames it claims.
 
 ISO/IEC 14496-12: a file is a row of boxes, each with a 32-bit size, a four-character type and its contents.
 """
@@ -21,18 +21,18 @@ def declared_frames(path: Path) -> int | None:
         None for a file that declares none: a fragmented MP4, or anything that is not well-formed MP4.
     """
     with path.open("rb") as file:
-        moov = _movie_box(file)
+        moov = movie_box(file)
     if moov is None:
         return None
-    for kind, track in _boxes(moov):
-        if kind == b"trak" and _is_video(track):
-            time_to_sample = _descend(track, b"mdia", b"minf", b"stbl", b"stts")
+    for kind, track in boxes(moov):
+        if kind == b"trak" and is_video(track):
+            time_to_sample = descend(track, b"mdia", b"minf", b"stbl", b"stts")
             return None if time_to_sample is None else _sample_count(time_to_sample) or None
     return None
 
 
-def _movie_box(file: BinaryIO) -> memoryview | None:
-    """The contents of the top-level ``moov`` box, found without reading the others."""
+def movie_box(file: BinaryIO) -> memoryview | None:
+    """The contents of the top-level ``moov`` box, found without reading the others; None if there is none."""
     end = file.seek(0, os.SEEK_END)
     position = 0
     while position + 8 <= end:
@@ -53,7 +53,8 @@ def _movie_box(file: BinaryIO) -> memoryview | None:
     return None
 
 
-def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+def boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """(type, contents) of every box in a row of them."""
     position = 0
     while position + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, position)
@@ -63,17 +64,19 @@ def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         position += size
 
 
-def _descend(data: memoryview, *kinds: bytes) -> memoryview | None:
+def descend(data: memoryview, *kinds: bytes) -> memoryview | None:
+    """The contents of the first box of a type in the first box of a type, and so on; None if one is missing."""
     inner: memoryview | None = data
     for kind in kinds:
         if inner is None:
             return None
-        inner = next((contents for found, contents in _boxes(inner) if found == kind), None)
+        inner = next((contents for found, contents in boxes(inner) if found == kind), None)
     return inner
 
 
-def _is_video(track: memoryview) -> bool:
-    handler = _descend(track, b"mdia", b"hdlr")
+def is_video(track: memoryview) -> bool:
+    """Whether a ``trak`` box is a video track."""
+    handler = descend(track, b"mdia", b"hdlr")
     return handler is not None and bytes(handler[8:12]) == b"vide"
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from ffenc.errors import ConcatError, InputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
+from ffenc.ffmpeg.mp4_index import Mp4Index, read_mp4_index
 from ffenc.ffmpeg.process import FFmpegProcess
 from ffenc.ffmpeg.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
@@ -114,11 +115,32 @@ def measure_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> list[Me
     """
     if not clips:
         raise InputError("there are no clips to join", path=".")
+    paths = [Path(clip) for clip in clips]
+    first = measure_clip(paths[0], binaries=binaries)
+    index = read_mp4_index(paths[0])
+    # Trust the tables only if FFmpeg reads the same from them.
+    known = index if index is not None and index.packets == first.packets else None
     with ThreadPoolExecutor(max_workers=_PROBES_AT_ONCE) as pool:
-        measured = list(pool.map(lambda path: measure_clip(path, binaries=binaries), clips))
+        rest = list(pool.map(lambda path: _measure_like(path, first, known, binaries), paths[1:]))
+    measured = [first, *rest]
     for clip in measured:
         _check_clip(clip)
     return measured
+
+
+def _measure_like(path: Path, first: MeasuredClip, known: Mp4Index | None, binaries: Binaries) -> MeasuredClip:
+    """Measure a clip without FFmpeg if its stream cannot be told apart from that of the first clip."""
+    index = read_mp4_index(path) if known is not None else None
+    if known is None or index is None or index.likeness != known.likeness:
+        return measure_clip(path, binaries=binaries)
+    stream = replace(
+        first.stream,
+        path=path.absolute(),
+        size_bytes=path.stat().st_size,
+        duration_s=index.packets.count / first.stream.fps,
+        frames_declared=index.packets.count,
+    )
+    return MeasuredClip(stream=stream, packets=index.packets)
 
 
 def _check_clip(clip: MeasuredClip) -> None:
