@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import secrets
+import weakref
 from fractions import Fraction
 from pathlib import Path
 
@@ -53,6 +54,8 @@ class PendingFile:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except OSError as err:
             raise OutputError(f"cannot write into {final.parent}: {err.strerror}", path=final) from err
+        # Also when its owner is forgotten, and at the end of the interpreter.
+        self._removal = weakref.finalize(self, self.path.unlink, missing_ok=True)
 
     def commit(self) -> None:
         """Make the content durable, then give it its name.
@@ -80,7 +83,7 @@ class PendingFile:
 
     def discard(self) -> None:
         """Remove the temporary file; safe to call again, and after `commit`."""
-        self.path.unlink(missing_ok=True)
+        self._removal()
 
     def __enter__(self) -> PendingFile:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import threading
@@ -151,6 +152,15 @@ def test_abort_from_another_thread(tmp_path: Path, binaries: Binaries) -> None:
     with pytest.raises(FFencError):
         writer.write(numbered_frame(1))
     writer.abort()
+    assert left_behind(tmp_path) == []
+
+
+def test_forgotten_writer_leaves_nothing(tmp_path: Path, binaries: Binaries) -> None:
+    writer = VideoWriter(tmp_path / "a.mp4", fps=30, config=H264, binaries=binaries)
+    writer.write(numbered_frame(0))
+    with pytest.warns(ResourceWarning):
+        del writer
+        gc.collect()
     assert left_behind(tmp_path) == []
 
 
