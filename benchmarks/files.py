@@ -51,7 +51,7 @@ def images(report: Report, settings: Settings) -> None:
             peers.pyav_images(pngs, path, encoder, options)
 
         works: dict[str, Callable[[], None]] = {OURS: ours, "limit: ffmpeg decodes them": lambda: run_silently(decode)}
-        if peers.av is not None:
+        if "av" in peers.installed():
             works[PIL] = theirs
         costs = interleaved(works, settings.repeats)
         rows = []
@@ -98,14 +98,14 @@ def concat(report: Report, settings: Settings) -> None:
         works[bare] = lambda: join(without, outputs[bare])
     else:
         works[OURS] = lambda: join(without, outputs[OURS])
-    if peers.av is not None:
+    if "av" in peers.installed():
         works[PYAV] = lambda: peers.pyav_concat(clips, outputs[PYAV])
     listing = settings.scratch / "clips.ffconcat"
     listing.write_text("ffconcat version 1.0\n" + "".join(f"file '{clip}'\n" for clip in clips))
     plain = _concat_command(settings.binaries, listing, settings.scratch / "joined-plain.mp4")
-    works["part: ffmpeg's concat alone"] = lambda: run_silently(plain)
-    works["part: reading every clip, four at once"] = lambda: _probe_all(clips, settings.binaries)
-    works["part: reading the joined file"] = lambda: _probe_all([outputs[OURS]], settings.binaries)
+    works["limit: ffmpeg's concat, nothing checked"] = lambda: run_silently(plain)
+    works["beside: reading every clip, four at once"] = lambda: _probe_all(clips, settings.binaries)
+    works["beside: reading the joined file"] = lambda: _probe_all([outputs[OURS]], settings.binaries)
     costs = interleaved(works, settings.repeats)
     report.table(
         f"{count} clips of {frames} frames, {size_mb:.0f} MB, joined",

@@ -76,7 +76,8 @@ def _texture(random: np.random.Generator, height: int, width: int) -> Frames:
         scaled = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
         total += strength * np.asarray(scaled, np.float32)
     low, high = total.min(), total.max()
-    return ((total - low) * (235 / (high - low)) + 10).astype(np.uint8)
+    scaled_up: Frames = ((total - low) * (235 / (high - low)) + 10).astype(np.uint8)
+    return scaled_up
 
 
 def _octaves() -> Sequence[tuple[int, float]]:

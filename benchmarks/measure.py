@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import resource
@@ -42,7 +43,8 @@ class Cost:
 
 
 def cost_of(work: Callable[[], Mapping[str, float] | None]) -> Cost:
-    """Run something once and measure it."""
+    """Run something once and measure it, with the garbage of others collected before."""
+    gc.collect()
     own, children, clock = _cpu_s(resource.RUSAGE_SELF), _cpu_s(resource.RUSAGE_CHILDREN), time.perf_counter()
     note = work()
     return Cost(

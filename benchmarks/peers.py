@@ -5,12 +5,14 @@ Each is used as its documentation or LeRobot uses it.  None of them reads back w
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +21,24 @@ from footage import Frames
 from machine import thread_policies
 from PIL import Image
 
-try:
-    import av
-except ImportError:
-    av = None
-try:
-    import imageio_ffmpeg
-except ImportError:
-    imageio_ffmpeg = None
-try:
-    import cv2
-except ImportError:
-    cv2 = None
+
+def _module(name: str) -> Any:
+    """A peer, or None if it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+av, imageio_ffmpeg, cv2 = (_module(name) for name in ("av", "imageio_ffmpeg", "cv2"))
 
 FPS = 30
+
+
+def installed() -> set[str]:
+    """Import names of the peers that are there."""
+    return {name for name, module in (("av", av), ("imageio_ffmpeg", imageio_ffmpeg), ("cv2", cv2)) if module}
+
 
 Write = Callable[[Frames, Path], None]
 """Encodes all frames to a file."""
@@ -65,7 +71,7 @@ def opencv_writers() -> tuple[dict[str, Write], list[str]]:
     failed: list[str] = []
     for code in ("mp4v", "avc1", "av01"):
         if _opencv_opens(code):
-            works[f"OpenCV, {code}"] = lambda frames, path, code=code: _opencv(frames, path, code)
+            works[f"OpenCV, {code}"] = partial(_opencv, code)
         else:
             failed.append(f"OpenCV {cv2.__version__} has no encoder for {code}")
     return works, failed
@@ -101,12 +107,16 @@ def pyav_concat(clips: Sequence[Path], path: Path) -> None:
 
 
 def pyav_svt_version() -> str:
-    """Version of the SVT-AV1 that PyAV brings, which only the library itself prints when it starts."""
+    """Version of the SVT-AV1 that PyAV brings, which only the library itself prints.
+
+    It looks at ``SVT_LOG`` once, so a fresh process has to ask.
+    """
     if av is None:
         return "?"
+    os.environ["SVT_LOG"] = "3"
     with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryFile() as said:
         frames = np.zeros((2, 64, 64, 3), np.uint8)
-        with _stderr_to(said.fileno(), SVT_LOG="3"):
+        with _stderr_to(said.fileno()):
             _pyav(frames, Path(directory) / "a.mp4", "libsvtav1", {}, through_pil=False)
         said.seek(0)
         found = re.search(rb"Encoder Lib v(\S+)", said.read())
@@ -143,35 +153,33 @@ def _pyav(frames: Frames, path: Path, encoder: str, options: Mapping[str, str], 
 def _pyav_output(
     path: Path, encoder: str, options: Mapping[str, str], width: int, height: int
 ) -> Iterator[tuple[Any, Any]]:
-    os.environ.setdefault("SVT_LOG", "1")  # errors only: in our process it would print to our terminal
-    with av.open(str(path), "w") as container:
+    with _quiet_svt(), av.open(str(path), "w") as container:
         stream = container.add_stream(encoder, FPS, options=dict(options))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         yield container, stream
         container.mux(stream.encode())
-    # FFmpeg processes must not inherit it: ffenc learns SVT-AV1's version from what it prints.
-    os.environ.pop("SVT_LOG", None)
 
 
 def _imageio(frames: Frames, path: Path, encoder: str, options: Mapping[str, str]) -> None:
     _, height, width, _ = frames.shape
-    writer = imageio_ffmpeg.write_frames(
-        str(path),
-        (width, height),
-        fps=FPS,
-        codec=encoder,
-        quality=None,
-        macro_block_size=1,
-        ffmpeg_log_level="error",
-        output_params=[part for name, value in options.items() for part in (f"-{name}", value)],
-    )
-    writer.send(None)
-    for frame in frames:
-        writer.send(frame)
-    writer.close()
+    with _quiet_svt():
+        writer = imageio_ffmpeg.write_frames(
+            str(path),
+            (width, height),
+            fps=FPS,
+            codec=encoder,
+            quality=None,
+            macro_block_size=1,
+            ffmpeg_log_level="error",
+            output_params=[part for name, value in options.items() for part in (f"-{name}", value)],
+        )
+        writer.send(None)
+        for frame in frames:
+            writer.send(frame)
+        writer.close()
 
 
-def _opencv(frames: Frames, path: Path, code: str) -> None:
+def _opencv(code: str, frames: Frames, path: Path) -> None:
     _, height, width, _ = frames.shape
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), float(FPS), (width, height))
     for frame in frames:
@@ -182,23 +190,32 @@ def _opencv(frames: Frames, path: Path, code: str) -> None:
 def _opencv_opens(code: str) -> bool:
     with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryFile() as said, _stderr_to(said.fileno()):
         path = Path(directory) / "a.mp4"
-        _opencv(np.zeros((4, 480, 640, 3), np.uint8), path, code)
+        _opencv(code, np.zeros((4, 480, 640, 3), np.uint8), path)
         return path.is_file() and path.stat().st_size > 1000
 
 
 @contextmanager
-def _stderr_to(descriptor: int, **environment: str) -> Iterator[None]:
+def _quiet_svt() -> Iterator[None]:
+    """Let SVT-AV1 print errors only, unless it was asked to say more; a peer would have it print to our terminal.
+
+    It is taken back afterwards: ffenc learns the version of its FFmpeg's SVT-AV1 from what that prints.
+    """
+    before = os.environ.get("SVT_LOG")
+    os.environ["SVT_LOG"] = before or "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["SVT_LOG"]
+
+
+@contextmanager
+def _stderr_to(descriptor: int) -> Iterator[None]:
     """Send what C libraries print to a file for a while."""
-    kept, before = os.dup(2), {name: os.environ.get(name) for name in environment}
+    kept = os.dup(2)
     os.dup2(descriptor, 2)
-    os.environ.update(environment)
     try:
         yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
-import statistics
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from measure import Report, in_fresh_process, interleaved, run_silently
+from measure import Cost, Report, cost_of, in_fresh_process, interleaved, run_silently, spread
 from settings import Settings
 
 from ffenc import Binaries, VideoEncoderConfig, VideoWriter, probe_capabilities
@@ -18,32 +17,39 @@ from ffenc import Binaries, VideoEncoderConfig, VideoWriter, probe_capabilities
 IMPORT_TARGET = 1.2
 PROBE_TARGET_MS = 5.0
 
+_BASE = "import numpy, pydantic"
+_USED = "numpy and one pydantic model"
 _IMPORTS = {
-    "import numpy, pydantic": "import numpy, pydantic",
+    _BASE: "import numpy, pydantic",
+    # pydantic loads most of itself when its first model is made, which every user of it does.
+    _USED: "import numpy\nfrom pydantic import BaseModel\nclass Model(BaseModel): a: int = 1",
     "import ffenc": "import ffenc",
-    "writer and config": "from ffenc import VideoWriter, VideoEncoderConfig",
+    "VideoEncoderConfig": "from ffenc import VideoEncoderConfig",
+    "VideoWriter, VideoEncoderConfig": "from ffenc import VideoWriter, VideoEncoderConfig",
 }
 
 
 def imports(report: Report, settings: Settings) -> None:
     """Whole processes that only import."""
-    works = {name: (lambda code=code: run_silently([sys.executable, "-c", code])) for name, code in _IMPORTS.items()}
+    works = {name: partial(run_silently, [sys.executable, "-c", code]) for name, code in _IMPORTS.items()}
     costs = interleaved(works, settings.repeats * 3)
     rows = [
-        [
-            name,
-            f"{1000 * statistics.median(run.wall_s for run in runs):.0f}",
-            f"{1000 * statistics.median(run.child_cpu_s for run in runs):.0f}",
-        ]
+        [name, spread([1000 * run.wall_s for run in runs], 0), spread([1000 * run.child_cpu_s for run in runs], 0)]
         for name, runs in costs.items()
     ]
     report.table("Import, a whole process", ["", "wall ms", "CPU ms"], rows)
-    base, *others = costs
-    for name in others:
-        wall = [run.wall_s for run in costs[base]], [run.wall_s for run in costs[name]]
-        cpu = [run.child_cpu_s for run in costs[base]], [run.child_cpu_s for run in costs[name]]
-        report.ratio("import", f"{name} / numpy, pydantic, wall", wall[1], wall[0], at_most=IMPORT_TARGET)
-        report.ratio("import", f"{name} / numpy, pydantic, CPU", cpu[1], cpu[0], at_most=IMPORT_TARGET)
+    for name, base in (
+        ("import ffenc", _BASE),
+        ("VideoEncoderConfig", _USED),
+        ("VideoWriter, VideoEncoderConfig", _BASE),
+        ("VideoWriter, VideoEncoderConfig", _USED),
+    ):
+        ours, theirs = costs[name], costs[base]
+        label = f"{name} / {base}"
+        wall = [run.wall_s for run in ours], [run.wall_s for run in theirs]
+        cpu = [run.child_cpu_s for run in ours], [run.child_cpu_s for run in theirs]
+        report.ratio("import wall", label, *wall, at_most=IMPORT_TARGET)
+        report.ratio("import CPU", label, *cpu, at_most=IMPORT_TARGET)
 
 
 def probe(report: Report, settings: Settings) -> None:
@@ -54,27 +60,33 @@ def probe(report: Report, settings: Settings) -> None:
         later = [in_fresh_process(_start_up, settings.binaries, settings.scratch) for _ in range(settings.repeats)]
     finally:
         del os.environ["FFENC_CACHE_DIR"]
-    report.figure("probe", "nothing remembered", [first[0]], unit="ms")
-    report.figure("probe", "remembered on disk", [each[0] for each in later], unit="ms", at_most=PROBE_TARGET_MS)
-    report.figure("probe", "asked again in the same process", [each[1] for each in later], unit="ms")
-    report.figure("probe", "writer entered and first frame taken", [each[2] for each in later], unit="ms")
+    report.figure("probe", "nothing remembered, wall", [first[0].wall_s * 1000], unit="ms")
+    remembered, again, frame = ([each[number] for each in later] for number in range(3))
+    report.figure(
+        "probe", "remembered on disk, wall", [1000 * c.wall_s for c in remembered], unit="ms", at_most=PROBE_TARGET_MS
+    )
+    report.figure(
+        "probe", "remembered on disk, CPU", [1000 * c.cpu_s for c in remembered], unit="ms", at_most=PROBE_TARGET_MS
+    )
+    report.figure("probe", "asked again in one process, wall", [1000 * c.wall_s for c in again], unit="ms")
+    report.figure("probe", "first frame taken, wall", [1000 * c.wall_s for c in frame], unit="ms")
 
 
-def _start_up(binaries: Binaries, scratch: Path) -> tuple[float, float, float]:
-    """Milliseconds of a first probe, of a second one, and to the first frame written."""
-    clock = time.perf_counter()
-    probe_capabilities(binaries.ffmpeg, encoders=["libsvtav1"])
-    first = time.perf_counter() - clock
-    clock = time.perf_counter()
-    probe_capabilities(binaries.ffmpeg, encoders=["libsvtav1"])
-    second = time.perf_counter() - clock
-    clock = time.perf_counter()
-    frame = np.zeros((480, 640, 3), np.uint8)
+def _start_up(binaries: Binaries, scratch: Path) -> tuple[Cost, Cost, Cost]:
+    """A first probe, a second one, and a writer up to its first frame; what they need is imported before."""
     writer = VideoWriter(scratch / "first.mp4", fps=30, config=VideoEncoderConfig(), binaries=binaries)
-    writer.write(frame)
-    third = time.perf_counter() - clock
+    frame = np.zeros((480, 640, 3), np.uint8)
+    costs = (
+        cost_of(partial(_probe, binaries)),
+        cost_of(partial(_probe, binaries)),
+        cost_of(partial(writer.write, frame)),
+    )
     writer.abort()
-    return 1000 * first, 1000 * second, 1000 * third
+    return costs
+
+
+def _probe(binaries: Binaries) -> None:
+    probe_capabilities(binaries.ffmpeg, encoders=["libsvtav1"])
 
 
 def memory(report: Report, settings: Settings) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from footage import Frames, frames_of
 from machine import child_pids, memory_directory, thread_policies
-from measure import Cost, Report, cost_of, interleaved, run_silently, spread
+from measure import Cost, Report, cost_of, in_fresh_process, interleaved, run_silently, spread
 from peers import FPS, Write, opencv_writers, pyav_svt_version, pyav_thread_policies, writers
 from quality import quality_of
 from settings import Settings
@@ -176,6 +176,10 @@ def _figures(report: Report, case: Case, costs: Mapping[str, list[Cost]], read_b
 
     per_frame("parent CPU a frame, all threads", [cost.own_cpu_s for cost in ours])
     per_frame("parent CPU a frame, in write()", [cost.note["feeding_s"] for cost in ours])
+    beyond = [our.cpu_s - their.cpu_s for our, their in zip(ours, limit, strict=True)]
+    report.figure(
+        section, "CPU beyond the limit a frame, all of it", [1000 * each / case.count for each in beyond], unit="ms"
+    )
     report.figure(section, "CPU of reading back, once", [1000 * cost.cpu_s for cost in read_back], unit="ms")
     for name, runs in costs.items():
         if name not in (OURS, LIMIT) and not name.startswith("OpenCV"):
@@ -203,5 +207,5 @@ def _show_encoders(report: Report, settings: Settings) -> None:
     svt = ".".join(str(part) for part in capabilities.library_versions.get("libsvtav1", ("?",)))
     report.remark(
         f"ffenc, the limit and imageio-ffmpeg use ffmpeg {capabilities.version.text} with SVT-AV1 {svt}; "
-        f"PyAV brings SVT-AV1 {pyav_svt_version()}"
+        f"PyAV brings SVT-AV1 {in_fresh_process(pyav_svt_version)}"
     )

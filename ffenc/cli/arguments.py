@@ -15,6 +15,7 @@ from ffenc.cli.screen import Screen
 from ffenc.cli.values import PARSER_MODE, load_leniently, positive
 from ffenc.config import VideoEncoderConfig
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.plan.options import number_text
 
 ENCODER_GROUPS = ("camera_encoder", "rgb_encoder")
 """The prefix of the encoder's flags, and its other name."""
@@ -90,7 +91,7 @@ def add_encoder_flags(parser: ArgumentParser) -> None:
     model; jsonargparse only reads them.
     """
     group = parser.add_argument_group(
-        "camera encoder", "Also as --rgb_encoder.NAME. Fields that are not given apply where the encoder has them."
+        "camera encoder", "Also as --rgb_encoder.NAME. Defaults apply where the encoder has the setting."
     )
     for prefix in ENCODER_GROUPS:
         for name, field in VideoEncoderConfig.model_fields.items():
@@ -101,7 +102,7 @@ def add_encoder_flags(parser: ArgumentParser) -> None:
                 help_text += f"; quote it, '{{\"bf\": 2}}', or write --{prefix}.{name}.bf=2"
             group.add_argument(
                 f"--{prefix}.{name}",
-                type=dict[str, Any] if is_dict else Any,
+                type=dict if is_dict else Any,
                 default=SUPPRESS,
                 metavar="DICT" if is_dict else "VALUE",
                 help=help_text if prefix == ENCODER_GROUPS[0] else SUPPRESS,
@@ -121,12 +122,29 @@ def encoder_config(arguments: Namespace) -> VideoEncoderConfig:
     flags: dict[str, str] = {}
     for prefix in ENCODER_GROUPS:
         values = arguments.get(prefix)
-        for name, value in (values.as_dict() if values else {}).items():
+        if values is None:
+            continue
+        if not isinstance(values, Namespace):
+            raise UsageError(f"{prefix} was given {_as_typed(values)}; it holds settings such as {prefix}.crf")
+        for name, value in values.as_dict().items():
             if name in given:
                 raise UsageError(f"--{flags[name]} and --{prefix}.{name} are the same setting; give one of them")
             given[name], flags[name] = value, f"{prefix}.{name}"
     if isinstance(options := given.get("extra_options"), Mapping):
         given["extra_options"] = _nested(options)
+    return checked_config(given, flags)
+
+
+def checked_config(given: Mapping[str, object], flags: Mapping[str, str]) -> VideoEncoderConfig:
+    """A config with these fields given.
+
+    Args:
+        given: fields and values.
+        flags: by which flag, without its dashes, each came.
+
+    Raises:
+        UsageError: a value that is wrong on every machine.
+    """
     try:
         return VideoEncoderConfig.model_validate(given)
     except ValidationError as err:
@@ -148,30 +166,44 @@ def _nested(options: Mapping[str, object]) -> dict[str, object]:
     nested: dict[str, object] = {}
     for name, value in options.items():
         outer, dot, inner = name.partition(".")
-        if not dot:
-            nested[name] = value
-            continue
-        group = nested.setdefault(outer, {})
-        if not isinstance(group, dict):
+        part = {inner: _typed(value)} if dot else _typed(value)
+        before = nested.get(outer)
+        if before is not None and not (isinstance(before, dict) and isinstance(part, dict)):
             raise UsageError(f"extra_options has {outer!r} as a value and as a dictionary; give one of them")
-        group[inner] = value
+        nested[outer] = {**before, **part} if isinstance(before, dict) and isinstance(part, dict) else part
     return nested
+
+
+def _typed(value: object) -> object:
+    """The number that a text is, if FFmpeg is told the same either way.
+
+    jsonargparse leaves every value of a dotted flag a text, also ``extra_options.bf=2``.
+    """
+    if isinstance(value, Mapping):
+        return {key: _typed(part) for key, part in value.items()}
+    if isinstance(value, str):
+        read = load_leniently(value)
+        if isinstance(read, int | float) and not isinstance(read, bool) and number_text(read) == value:
+            return read
+    return value
 
 
 def _explain(err: ValidationError, flags: Mapping[str, str]) -> Iterator[str]:
     """One paragraph per field: what was given, what is accepted, what the field is for."""
     reasons: dict[str, list[str]] = {}
-    errors = {}
+    given: dict[str, tuple[str, object]] = {}
     for error in err.errors(include_url=False):
         name = str(error["loc"][0])
         flag = f"--{flags.get(name, name)}"
         if name == "extra_options" and len(error["loc"]) > 1:
             flag += f".{error['loc'][1]}"
         reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
-        reasons.setdefault(flag, []).append(reason.removeprefix("must be ") if flag in reasons else reason)
-        errors.setdefault(flag, (name, error["input"]))
-    for flag, (name, value) in errors.items():
-        yield f"{flag} was given {_as_typed(value)}: {' or '.join(dict.fromkeys(reasons[flag]))}"
+        given.setdefault(flag, (name, error["input"]))
+        reasons.setdefault(flag, []).append(reason)
+    for flag, (name, value) in given.items():
+        first, *others = dict.fromkeys(reasons[flag])
+        accepted = " or ".join((first, *(reason.removeprefix("must be ") for reason in others)))
+        yield f"{flag} was given {_as_typed(value)}: {accepted}"
         field = VideoEncoderConfig.model_fields.get(name)
         known = f"fields: {', '.join(VideoEncoderConfig.model_fields)}"
         yield f"  {known if field is None else field.description}"

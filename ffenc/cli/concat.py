@@ -8,7 +8,7 @@ from jsonargparse import Namespace
 from rich.filesize import decimal
 
 from ffenc.cli.arguments import Command, add_job_flags, binaries_of, command_parser
-from ffenc.cli.results import pairs_table, show_command
+from ffenc.cli.results import frames_text, pairs_table, show_command
 from ffenc.cli.screen import Screen, plain
 from ffenc.plan.concat import plan_concat
 from ffenc.plan.encode import muxer_for
@@ -16,8 +16,9 @@ from ffenc.video.concat import ConcatResult, concat_videos, measure_clips
 from ffenc.video.output import check_target
 
 _DESCRIPTION = """\
-Join clips in the order given, by stream copy: nothing is encoded again, and every frame lands at exactly k/fps.
-Clips that one stream cannot hold are refused with the reason. Only video is joined; drop audio first."""
+Join clips in the order given, by stream copy: nothing is encoded again, and
+every frame lands at exactly k/fps. Clips that one stream cannot hold are
+refused with the reason. Only video is joined; drop audio first."""
 
 
 def command() -> Command:
@@ -55,7 +56,7 @@ def _rows(result: ConcatResult) -> list[tuple[str, object]]:
     picture = f"{stream.width}x{stream.height} at {result.fps} per second"
     return [
         ("clips", f"{result.clips}, starting at frames {_shortened(result.offsets)}"),
-        ("video", f"{result.frames} frames, {picture}, {float(result.duration_s):.3f} s"),
+        ("video", f"{frames_text(result.frames)}, {picture}, {float(result.duration_s):.3f} s"),
         ("stream", f"{stream.codec}, {stream.pix_fmt}, copied"),
         ("size", decimal(result.size_bytes)),
     ]

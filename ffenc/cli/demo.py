@@ -31,13 +31,13 @@ from ffenc.cli.arguments import (
 from ffenc.cli.contact_sheet import save_contact_sheet
 from ffenc.cli.frame_plan import plan_frames
 from ffenc.cli.moving_picture import number_in, picture
-from ffenc.cli.results import encode_document, encode_table, pairs_table, show_plan
+from ffenc.cli.results import encode_document, encode_table, frames_text, pairs_table, show_plan
 from ffenc.cli.screen import Screen, plain
 from ffenc.cli.values import positive
 from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.video_info import video_info
 from ffenc.encoders.table import AUTO, DEFAULT_ENCODER
-from ffenc.errors import OutputError
+from ffenc.errors import OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.frames import FrameFormat
@@ -57,9 +57,10 @@ _FPS = Fraction(30)
 _FEATURE = "observation.images.demo"
 
 _DESCRIPTION = f"""\
-Make {FRAMES_MADE} frames of a moving picture with numpy (or take up to {FRAMES_TAKEN} of a clip), encode them, measure
-the file, write its metadata as LeRobot stores it and a sheet of preview pictures beside it, decode some frames
-again and compare them with what went in. Takes a few seconds."""
+Make {FRAMES_MADE} frames of a moving picture with numpy (or take up to {FRAMES_TAKEN} of a clip),
+encode them and measure the file; write its metadata as LeRobot stores it and
+a sheet of preview pictures beside it; decode some frames again and compare
+them with what went in. Takes a few seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,10 +143,27 @@ def run(arguments: Namespace, screen: Screen) -> None:
                 binaries=binaries,
                 progress=progress,
             )
-        metadata = _metadata(result)
-        _save(files[_METADATA], metadata, overwrite=arguments.overwrite)
-        save_contact_sheet(result, files[_PREVIEW], binaries=binaries, overwrite=arguments.overwrite)
-        samples = _compare(footage, files[_VIDEO], binaries)
+        _finish(result, footage, files, binaries, screen, overwrite=arguments.overwrite)
+
+
+def _finish(
+    result: EncodeResult,
+    footage: _Footage,
+    files: dict[str, Path],
+    binaries: Binaries,
+    screen: Screen,
+    *,
+    overwrite: bool,
+) -> None:
+    """Everything that comes after the video."""
+    metadata = _metadata(result)
+    _save(files[_METADATA], metadata, overwrite=overwrite)
+    try:
+        save_contact_sheet(result, files[_PREVIEW], binaries=binaries, overwrite=overwrite)
+    except ProcessError as err:
+        # The proof is in the numbers, and some builds cannot write this kind of image.
+        screen.note(f"no {files.pop(_PREVIEW)}: {(err.stderr_tail or str(err)).splitlines()[0]}")
+    samples = _compare(footage, files[_VIDEO], binaries)
     document = {
         "video": encode_document(result),
         "info": metadata,
@@ -229,7 +247,7 @@ def _shown(
     footage: _Footage, result: EncodeResult, files: Mapping[str, Path], samples: list[_Sample]
 ) -> Iterator[RenderableType]:
     source = "made with numpy" if footage.clip is None else f"of {footage.clip.path} (frames only, no audio)"
-    yield Text(f"{footage.count} frames {source}: arrays of {footage.form}\n")
+    yield Text(f"{frames_text(footage.count)} {source}: arrays of {footage.form}\n")
     yield encode_table(result)
     yield Text()
     yield _sample_table(samples)
@@ -252,9 +270,11 @@ def _sample_table(samples: list[_Sample]) -> Table:
         pad_edge=False,
     )
     table.add_column("frame", justify="right")
-    table.add_column("number read from the picture", justify="right")
     table.add_column("PSNR to the original", justify="right")
+    if any(sample.number_seen is not None for sample in samples):
+        table.add_column("number read from the picture", justify="right")
     for sample in samples:
         likeness = "identical" if sample.psnr_db is None else f"{sample.psnr_db:.1f} dB"
-        table.add_row(str(sample.number), "-" if sample.number_seen is None else str(sample.number_seen), likeness)
+        seen = [] if sample.number_seen is None else [str(sample.number_seen)]
+        table.add_row(str(sample.number), likeness, *seen)
     return table

@@ -26,8 +26,9 @@ from ffenc.video.output import check_target
 from ffenc.video.reader import VideoReader
 
 _DESCRIPTION = """\
-Decode every frame of a clip into a numpy array and encode the arrays at the clip's rate: the path that camera frames
-take. Only frames are carried; a clip with audio needs --audio=drop. ffenc reencode is faster and can keep audio."""
+Decode every frame of a clip into a numpy array, and encode the arrays at the
+clip's rate: the path that camera frames take. Audio is not carried, so a clip
+that has some needs --audio=drop. ffenc reencode is faster and can keep it."""
 
 
 def command() -> Command:

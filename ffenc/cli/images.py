@@ -21,8 +21,8 @@ from ffenc.video.encode import encode_images, plan_images
 from ffenc.video.output import check_target
 
 _DESCRIPTION = """\
-Encode the numbered images of a directory (frame-000000.png, ...): PNG, JPEG or TIFF, one series, without a gap.
-FFmpeg reads them itself."""
+Encode the numbered images of a directory (frame-000000.png, ...): PNG, JPEG
+or TIFF, one series, without a gap. FFmpeg reads them itself."""
 
 
 def command() -> Command:

@@ -17,8 +17,9 @@ from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 
 _DESCRIPTION = """\
-Measure a media file: its header, every packet that is really there, its key frames, and the keys that LeRobot stores
-of it. Nothing is decoded. What only the encoder's settings tell (video.crf, ...) is not in a file."""
+Measure a media file: its header, every packet that is really there, its key
+frames, and the keys that LeRobot stores of it. Nothing is decoded. Settings of
+the encoder (video.crf, ...) are not in a file."""
 
 
 def command() -> Command:

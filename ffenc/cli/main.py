@@ -1,4 +1,4 @@
-"""The tree of commands, and what becomes of an error.
+"""Where the program starts, and what becomes of an error.
 
 Exit status: 0 it worked; 1 the work failed; 2 the command line or a setting in it is wrong; 130 interrupted; 141 nobody
 reads standard output any more; 128 + n ended by signal n.
@@ -7,40 +7,15 @@ reads standard output any more; 128 + n ended by signal n.
 from __future__ import annotations
 
 import os
-import re
 import sys
-from argparse import ArgumentError, RawDescriptionHelpFormatter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 
-from jsonargparse import ArgumentParser, Namespace
-
-import ffenc
-from ffenc.cli import concat, demo, encode, images, info, probe, reencode
-from ffenc.cli.arguments import Command, UsageError
 from ffenc.cli.endings import signals_as_exceptions
-from ffenc.cli.logs import logging_to
-from ffenc.cli.mistakes import explain
 from ffenc.cli.screen import Screen, tolerate_any_name
-from ffenc.cli.values import PARSER_MODE
 from ffenc.errors import FFencError
 
-FAILED, WRONG_USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
-
-_MODULES = (probe, encode, images, reencode, concat, info, demo)
-
-_DESCRIPTION = """\
-Camera frames into verified video files, through FFmpeg.
-
-A file appears under its name only after it was read back: every frame is in it, each at exactly k/fps seconds."""
-
-_EPILOG = """\
-examples:
-  ffenc demo                                   make a small video and look at every step
-  ffenc probe --size=640x480                   which encoders really work on this machine
-  ffenc images frames/ out.mp4 --fps=30        numbered PNG or JPEG files
-  ffenc reencode in.mp4 out.mp4 --start=30 --end=90 --camera_encoder.vcodec=h264
-
-ffenc COMMAND --help describes a command. FFENC_FFMPEG and FFENC_FFPROBE name the executables to use."""
+FAILED, INTERRUPTED, BROKEN_PIPE = 1, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tolerate_any_name()
     try:
         with signals_as_exceptions():
-            status = _dispatch(words)
+            status = _run(words)
             sys.stdout.flush()
     except SystemExit as err:  # from --help, --version, or a signal
         return err.code if isinstance(err.code, int) else 0
@@ -70,58 +45,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def command_tree() -> tuple[ArgumentParser, Mapping[str, Command]]:
-    """The parser of the whole command line, and every command by each of its names."""
-    top = ArgumentParser(
-        prog="ffenc",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
-        parser_mode=PARSER_MODE,
-        version=ffenc.__version__,
-        exit_on_error=False,
-        allow_abbrev=False,
-    )
-    tree = top.add_subcommands(dest="command", required=True, title="commands", metavar="COMMAND", description=None)
-    commands: dict[str, Command] = {}
-    for module in _MODULES:
-        command = module.command()
-        tree.add_subcommand(command.name, command.parser, help=command.summary, aliases=list(command.aliases))
-        commands |= dict.fromkeys((command.name, *command.aliases), command)
-    return top, commands
+def _said(err: FFencError | OSError) -> str:
+    """The message of an error, without the number that an operating system gives it."""
+    if isinstance(err, FFencError) or not err.strerror:
+        return str(err)
+    return err.strerror if err.filename is None else f"{err.filename}: {err.strerror}"
 
 
-def _dispatch(words: list[str]) -> int:
-    top, commands = command_tree()
-    screen = Screen.of(as_json="--json" in words)
-    if not words:
-        top.print_help(sys.stderr)
-        return WRONG_USAGE
+def _run(words: list[str]) -> int:
     try:
-        parsed = top.parse_args(words)
-    except ArgumentError as err:
-        command = commands.get(words[0])
-        flags = re.findall(r"--[\w.-]+", command.parser.format_help()) if command else ()
-        return _wrong(screen, words, explain(str(err), words, flags=flags, commands=commands))
-    try:
-        return _run(commands[parsed.command], parsed[parsed.command])
-    except UsageError as err:
-        return _wrong(screen, words, explain(str(err), words, flags=(), commands=commands))
-
-
-def _run(command: Command, arguments: Namespace) -> int:
-    screen = Screen.of(as_json=arguments.json)
-    try:
-        with logging_to(screen.err, verbose=arguments.verbose):
-            command.run(arguments, screen)
+        # Not at the top: an import too can fail with an error for people, if a dependency is missing or shadowed.
+        tree = import_module("ffenc.cli.tree")
+        status: int = tree.dispatch(words)
     except BrokenPipeError:
         raise
     except (FFencError, OSError) as err:
-        screen.failure(f"ffenc {command.name} failed", str(err))
+        screen = Screen.of(as_json=False)
+        screen.failure(" ".join(["ffenc", *words[:1], "failed"]), _said(err))
         return FAILED
-    return 0
-
-
-def _wrong(screen: Screen, words: Sequence[str], message: str) -> int:
-    screen.failure(f"ffenc {words[0]}" if not words[0].startswith("-") else "ffenc", message)
-    return WRONG_USAGE
+    return status

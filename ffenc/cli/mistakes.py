@@ -14,6 +14,8 @@ from ffenc.cli.values import load_leniently
 
 _DICT_FLAGS = tuple(f"--{prefix}.extra_options" for prefix in ENCODER_GROUPS)
 
+_PAIR = re.compile(r"[\w-]+(:v)?:[^:/]+")
+
 
 def explain(error: str, words: Sequence[str], *, flags: Iterable[str], commands: Collection[str]) -> str:
     """The parser's message in our words, with what was probably meant.
@@ -30,10 +32,11 @@ def explain(error: str, words: Sequence[str], *, flags: Iterable[str], commands:
             f"  {quoted}\nor each option by itself, as in {_DICT_FLAGS[0]}.bf=2"
         )
     message = _plainly(error)
-    known = list(flags)
-    for word in words:
-        name = word.partition("=")[0]
-        if not name.startswith("--") or name == "--" or name in known or name.startswith(_DICT_FLAGS):
+    known = [name for flag in flags for name in (flag, flag.replace(*ENCODER_GROUPS))]
+    on_the_line = [word.partition("=")[0] for word in words if word.startswith("--")]
+    in_a_file = [f"--{name}" for name in re.findall(r"(?:option|[Kk]ey) ['\"]([\w.-]+)['\"]", error)]
+    for name in dict.fromkeys((*on_the_line, *in_a_file)):
+        if name == "--" or name in known or name.startswith(_DICT_FLAGS):
             continue
         if near := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
             message += f"\n{name}: did you mean {near[0]}?"
@@ -62,6 +65,9 @@ def quoted_command(words: Sequence[str]) -> str | None:
             continue
         if not equals and rest:
             value = rest.pop(0)
+            while _PAIR.fullmatch(value) and rest and _PAIR.fullmatch(rest[0]):
+                options |= _options_in(value)
+                value = rest.pop(0)
         while value.startswith("{") and value.count("{") > value.count("}") and rest and not rest[0].startswith("--"):
             value += f" {rest.pop(0)}"
         flag, place = name, place or len(kept)

@@ -14,7 +14,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ffenc.cli.arguments import Command, UsageError, binaries_of, command_parser
+from ffenc.cli.arguments import Command, UsageError, binaries_of, checked_config, command_parser
 from ffenc.cli.results import pairs_table
 from ffenc.cli.screen import Screen
 from ffenc.cli.values import frame_rate, names, picture_size, positive
@@ -30,9 +30,10 @@ from ffenc.frames import FrameFormat
 from ffenc.video.selection import Candidate, examine_encoders
 
 _DESCRIPTION = """\
-Find the executables, and try every hardware encoder of this platform and every software encoder that ffenc knows: each
-encodes a few frames with the real command at the given size and rate, and the file is read back. That FFmpeg lists an
-encoder says only that it was compiled in."""
+Find the executables, and try every hardware encoder of this platform and every
+software encoder that ffenc knows: each encodes a few frames with the real
+command at the given size and rate, and the file is read back. That FFmpeg
+lists an encoder says only that it was compiled in."""
 
 _NEVER_RUN = (
     "Hardware encoders were never run by the developers of ffenc, who had no such hardware. What stands here about "
@@ -90,7 +91,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     capabilities = probe_capabilities(binaries.ffmpeg)
     given = {} if arguments.pix_fmt is None else {"pix_fmt": arguments.pix_fmt}
     width, height = arguments.size
-    config = VideoEncoderConfig.model_validate(given)
+    config = checked_config(given, flags={"pix_fmt": "pix_fmt"})
     rows = _rows(arguments.encoders, capabilities)
     candidates = examine_encoders(
         config,

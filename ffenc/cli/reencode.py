@@ -21,8 +21,9 @@ from ffenc.video.output import check_target
 from ffenc.video.reencode import plan_reencode, reencode_video
 
 _DESCRIPTION = """\
-Decode a clip and encode it anew, whole or from frame START up to but without frame END.
-Frames are counted from 0, and the result starts at time 0. FFmpeg does both; no picture passes through Python."""
+Decode a clip and encode it anew: all of it, or frames START to END - 1.
+Frames are counted from 0, and the result starts at time 0. FFmpeg does both;
+no picture passes through Python."""
 
 
 def command() -> Command:

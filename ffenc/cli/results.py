@@ -10,7 +10,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from ffenc.cli.screen import Screen, plain
+from ffenc.cli.screen import Screen, plain, visible
 from ffenc.plan.encode import EncodePlan
 from ffenc.video.run import EncodeResult
 
@@ -18,11 +18,11 @@ from ffenc.video.run import EncodeResult
 def pairs_table(rows: Iterable[tuple[str, object]], *, title: str = "") -> Table:
     """Two columns without lines: what, and its value."""
     table = Table.grid(padding=(0, 2))
-    table.title, table.title_justify, table.title_style = title or None, "left", "bold"
+    table.title, table.title_justify, table.title_style = visible(title) or None, "left", "bold"
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(f"  {name}", Text(str(value)))
+        table.add_row(f"  {name}", Text(visible(str(value))))
     return table
 
 
@@ -48,13 +48,18 @@ def encode_table(result: EncodeResult) -> Table:
     """An `EncodeResult` for people."""
     return pairs_table(
         [
-            ("video", f"{result.frames} frames, {picture_text(result)}, {float(result.duration_s):.3f} s"),
+            ("video", f"{frames_text(result.frames)}, {picture_text(result)}, {float(result.duration_s):.3f} s"),
             ("encoder", encoder_text(result)),
             ("size", size_text(result)),
             ("ffmpeg", usage_text(result)),
         ],
         title=f"wrote {result.path}",
     )
+
+
+def frames_text(count: int) -> str:
+    """``90 frames``."""
+    return f"{count} frame{'' if count == 1 else 's'}"
 
 
 def picture_text(result: EncodeResult) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
@@ -13,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from rich import box
 from rich.console import Console, RenderableType
-from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.rule import Rule
 from rich.text import Text
 
-from ffenc.video.run import ProgressCallback
+ProgressCallback = Callable[[int, int | None], None]
+"""What the library reports to: (frames done, frames in all or None), from any thread."""
 
 _FILE_WIDTH = 120
 """Characters per line where the output is no terminal, unless COLUMNS says otherwise."""
@@ -77,16 +78,19 @@ class Screen:
     def note(self, text: str) -> None:
         """Tell people something that is not part of the result."""
         if not self.as_json:
-            self.err.print(Text(text), soft_wrap=True)
+            self.err.print(Text(visible(text)), soft_wrap=True)
 
     def failure(self, title: str, message: str) -> None:
         """Show why there is no result."""
+        message = visible(message)
         if not self.err.is_terminal:
             self.err.print(Text(f"{title}: {message}"), soft_wrap=True)
             return
-        # No bars at the sides, so that a command can be copied out of it.
-        shape = box.HORIZONTALS
-        self.err.print(Panel(Text(message), title=Text(title), title_align="left", box=shape, border_style="red"))
+        self.err.print(Rule(Text(title, style="bold red"), align="left", style="red"))
+        for line in message.splitlines():
+            # A command keeps its line, however long, so that it can be copied; everything else is wrapped at words.
+            self.err.print(Text(line), soft_wrap=line.startswith(("  ", "command:")))
+        self.err.print(Rule(style="red"))
 
     @contextmanager
     def progress(
@@ -143,6 +147,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
     return str(value) if isinstance(value, Path | Fraction) else value
+
+
+def visible(text: str) -> str:
+    """The text with control characters as escapes, so that the name of a file cannot steer the terminal."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def tolerate_any_name() -> None:

@@ -2,7 +2,7 @@
 
 FFmpeg prints them only in its full help (25 to 400 ms), they hardly changed from 4.2 to 9.0, and many of their printed
 ranges are those of a C integer: ``bf=99`` is accepted there and cut to 16 by the encoder.  So they are rows too.
-Which encoder reads which of them stands in the encoder's row.  Options that change which frames are encoded
+Which encoder reads which of them (and of the names of ``flags``) stands in the encoder's row.  Options that change which frames are encoded
 (``r``, ``t``, ``vf``, ...) are not encoder options and never accepted.
 """
 
@@ -23,12 +23,12 @@ class GenericOption:
     """One option of FFmpeg's ``AVCodecContext`` class.
 
     Attributes:
-        kind: ``rate`` is a whole number of bits that may carry k, M or G; ``flags`` a ``+``-joined list of choices.
+        kind: ``rate`` is a whole number of bits that may carry k, M or G.
         low, high: range of a number.
-        choices: names accepted (instead of, or for flags as, the value).
+        choices: names accepted instead of a number.
     """
 
-    kind: Literal["int", "float", "rate", "choice", "flags"]
+    kind: Literal["int", "float", "rate", "choice"]
     low: float = 0
     high: float = 2**31 - 1
     choices: tuple[str, ...] = ()
@@ -78,12 +78,6 @@ GENERIC_OPTIONS: Mapping[str, GenericOption] = MappingProxyType(
         "level": GenericOption(kind="int", low=0, high=255),
         "profile": GenericOption(kind="int", low=0, high=1000),
         "compression_level": GenericOption(kind="int", low=-1, high=32767),
-        "flags": GenericOption(
-            kind="flags",
-            choices=(
-                "mv4", "qpel", "loop", "gray", "low_delay", "bitexact", "aic", "cgop", "ilme", "ildct",
-            ),
-        ),
     }
 )  # fmt: skip
 """By FFmpeg's option name, without a stream specifier."""

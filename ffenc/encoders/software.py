@@ -205,6 +205,8 @@ MJPEG = EncoderSpec(
     gop=None,
     intra_only=True,
     generic=_MPEGVIDEO,
+    # Builds list the limited-range formats too, but then refuse them as non-standard.
+    pixel_formats=("yuvj420p", "yuvj422p", "yuvj444p"),
 )
 
 SOFTWARE = (

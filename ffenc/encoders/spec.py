@@ -53,7 +53,8 @@ class Quality:
             the library; None if there is none.
         companions: further options without which the quality option does not hold.
         unset_below: crf values below this are taken for "not set" by the encoder, and so refused.
-        excludes: other rate controls, of which the encoder would follow only one in silence.
+        excludes: other rate controls (options, or ``option:key``), of which the encoder would follow only one in
+            silence.
     """
 
     options: tuple[str, ...]
@@ -74,8 +75,10 @@ class Quality:
 
     def value(self, crf: float) -> float:
         """Map a crf (within `crf`) to the encoder's own scale."""
+        if self.one_to_one:
+            return crf
         (first, last), (low, high) = self.crf, self.values
-        mapped = crf if self.one_to_one else low + (crf - first) * (high - low) / (last - first)
+        mapped = low + (crf - first) * (high - low) / (last - first)
         if self.floor is not None:
             mapped = max(self.floor, mapped)
         return round(mapped) if self.whole else round(mapped, 3)
@@ -155,10 +158,12 @@ class ParameterString:
     Attributes:
         keys: keys that may be given; all others are refused, above all those that name files.
         owned: keys that a config field or argument speaks for, and its name.
+        ranges: keys of numbers that the library would cut to a range without a word, and that range.
     """
 
     keys: frozenset[str]
     owned: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,8 +200,11 @@ class EncoderSpec:
         codec: the bitstream standard it writes, as ffprobe names it.
         quality, preset, gop, threads, fast_decode: how the config's fields reach it; None: it has no such setting.
         intra_only: every frame is a key frame whatever ``g`` says.
-        defaults: options set unless the user sets them in extra_options.
         generic: FFmpeg's generic encoder options that this encoder reads; the others it ignores in silence.
+        generic_since: of these, the ones that older wrappers ignore, and the libavcodec version from which they count.
+        flags: names of the generic option ``flags`` that this encoder reads.
+        ranges: its own options that it would cut to a narrower range than the listing prints, and that range.
+        refused: its own options that cannot do what they say here, and why.
         text_options: what may stand in its free string options, as regular expressions; others are refused.
         parameters: its dictionary options.
         muxers: containers that can hold its stream with exact time stamps, the default first.  FFmpeg writes AV1 and
@@ -217,8 +225,11 @@ class EncoderSpec:
     threads: Threads | None = None
     fast_decode: FastDecode | None = None
     intra_only: bool = False
-    defaults: Mapping[str, str] = field(default_factory=dict)
     generic: frozenset[str] = frozenset()
+    generic_since: Mapping[str, Version] = field(default_factory=dict)
+    flags: frozenset[str] = frozenset()
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
     text_options: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, ParameterString] = field(default_factory=dict)
     muxers: tuple[str, ...] = ("mp4", "mov")

@@ -105,7 +105,7 @@ class Child:
     def kill(self) -> None:
         """SIGKILL to its whole group, so that what a wrapper script started goes too; safe at any time."""
         with self._lock:
-            if self._ended or self.is_foreign:
+            if self._ended:
                 return
             try:
                 os.killpg(self.pid, signal.SIGKILL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 import warnings
 from pathlib import Path
@@ -265,9 +264,7 @@ class Lifetime:
         while not self.child.poll():
             self.child.sample_memory()
             # The end of standard error comes with the end of the child and wakes us at once.
-            if stderr.is_alive() and stderr is not threading.current_thread():
-                stderr.join(SLICE_S)
-            else:
+            if stderr.wait(SLICE_S):
                 time.sleep(pause_s)
                 pause_s = min(2 * pause_s, SLICE_S)
             if not self.child.poll() and (why := watch.complaint()):

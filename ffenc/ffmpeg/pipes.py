@@ -153,6 +153,7 @@ class Drain(threading.Thread):
         self._sink = sink
         self._on_error = on_error
         self._stopping = False
+        self._ended = threading.Event()
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -165,6 +166,14 @@ class Drain(threading.Thread):
             self._on_error()
         finally:
             self._pipe.close()
+            self._ended.set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for its end for at most ``timeout_s`` seconds; whether it has ended.
+
+        Unlike ``join`` this may be interrupted: until 3.12 that then takes a running thread for ended.
+        """
+        return self._ended.wait(timeout_s)
 
     def settle(self, linger_s: float) -> None:
         """Wait for end of file, which comes with the child's death; after ``linger_s`` stop without it.
@@ -177,11 +186,12 @@ class Drain(threading.Thread):
         if self.ident is None:  # it could not be started
             self._pipe.close()
             return
-        self.join(linger_s)
-        self._stopping = True
-        self.join(2 * _DRAIN_POLL_S)
-        if self.is_alive():
-            logger.warning("%s is still busy in a callback", self.name)
+        if not self.wait(linger_s):
+            self._stopping = True
+            if not self.wait(2 * _DRAIN_POLL_S):
+                logger.warning("%s is still busy in a callback", self.name)
+                return
+        self.join()
 
     def _pour(self) -> None:
         view = memoryview(bytearray(_DRAIN_BYTES))

@@ -7,6 +7,7 @@ thread is left.
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import os
@@ -27,6 +28,7 @@ from ffenc.ffmpeg.lifetime import Lifetime, State
 from ffenc.ffmpeg.pipes import PipeEnd, flat_view, start_lock
 from ffenc.ffmpeg.progress import Progress, ProgressReader
 from ffenc.ffmpeg.stderr import StderrTail
+from ffenc.ffmpeg.uninterrupted import make_uninterrupted
 
 if TYPE_CHECKING:
     from ffenc.ffmpeg.pipes import Bytes
@@ -126,7 +128,8 @@ class FFmpegProcess:
         """
         if on_progress is not None and stdout != "progress":
             raise ProcessStartError("on_progress is of no use without stdout='progress'", argv=argv)
-        lifetime = _start(
+        launch = functools.partial(
+            _launch,
             tuple(argv),
             stdin=stdin,
             stdout=stdout,
@@ -134,7 +137,7 @@ class FFmpegProcess:
             tail=StderrTail(patterns=stderr_errors),
             on_progress=on_progress,
         )
-        return cls(lifetime)
+        return cls(make_uninterrupted(launch, Lifetime.abort))
 
     @property
     def pid(self) -> int:
@@ -301,7 +304,8 @@ def run_tool(argv: Sequence[str | os.PathLike[str]], *, timeout_s: float = 10.0,
         ProcessTimeoutError: it had not ended in time; it was killed.
         ProcessError: it printed more than 256 MiB; it was killed.
     """
-    life = _start(
+    launch = functools.partial(
+        _launch,
         tuple(os.fspath(part) for part in argv),
         stdin=False,
         stdout="data",
@@ -309,6 +313,7 @@ def run_tool(argv: Sequence[str | os.PathLike[str]], *, timeout_s: float = 10.0,
         tail=StderrTail(max_lines=TOOL_STDERR_BYTES, max_bytes=TOOL_STDERR_BYTES),
         wall_s=timeout_s,
     )
+    life = make_uninterrupted(launch, Lifetime.abort)
     try:
         stdout = life.receive_all(TOOL_STDOUT_BYTES)
         returncode = life.end()
@@ -320,7 +325,7 @@ def run_tool(argv: Sequence[str | os.PathLike[str]], *, timeout_s: float = 10.0,
     return ToolOutput(argv=life.argv, returncode=returncode, stdout=stdout, stderr=life.tail.text)
 
 
-def _start(
+def _launch(
     argv: tuple[str, ...],
     *,
     stdin: bool,

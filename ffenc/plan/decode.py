@@ -68,7 +68,8 @@ def plan_decode(
         video=[
             # Chosen frames move together on the time line; ffmpeg would fill gaps with copies otherwise.
             restart_clock(fps),
-            ("scale", {"flags": "bicubic"}),
+            # The default flags darken every colour by about one level and some by three; with these it is at most one.
+            ("scale", {"flags": "bicubic+accurate_rnd+full_chroma_int"}),
             ("format", {"pix_fmts": frames.pix_fmt}),
         ],
         output="pipe:1",

@@ -183,10 +183,11 @@ def picture_filters(pix_fmt: str) -> list[Filter]:
     """Convert whatever comes to ``pix_fmt`` in ffenc's colour convention, and say so to the encoder.
 
     ``scale`` names BT.470BG and SMPTE 170M alike (one matrix, two tags), so ``setparams`` states the tag; from FFmpeg 8
-    the encoder's options alone would be refused as a conflict.  Bilinear, as PyAV converts.
+    the encoder's options alone would be refused as a conflict.  Bilinear, as PyAV converts; ``accurate_rnd`` takes away a
+    bias of 0.2 levels at no measurable cost.
     """
     full_or_limited = color_range(pix_fmt)
-    scale = {"out_range": full_or_limited, "flags": "bilinear"}
+    scale = {"out_range": full_or_limited, "flags": "bilinear+accurate_rnd"}
     tags = {"range": full_or_limited}
     if has_matrix(pix_fmt):
         scale["out_color_matrix"] = MATRIX

@@ -5,15 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from ffenc.config import OptionValue
 from ffenc.encoders.generic import GENERIC_OPTIONS, GenericOption
-from ffenc.encoders.spec import EncoderSpec, ParameterString
+from ffenc.encoders.spec import EncoderSpec, ParameterString, Version
 from ffenc.errors import EncoderOptionError
 from ffenc.ffmpeg.listing import EncoderHelp, EncoderOption
 
-# Values of a dictionary key: no separators, and no slash, so that nothing can name a file.
-_PARAMETER_VALUE = re.compile(r"[A-Za-z0-9_.,+()|-]*")
+# Values of a dictionary key: no separators, no slash, so that nothing can name a file, and no number that is none.
+_PARAMETER_VALUE = re.compile(r"(?!-?(?:nan|inf)$)[A-Za-z0-9_.,+()|-]*")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)([kKMG]?)")
 _RATE_UNITS = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
 _TRUE_FALSE = {"true": "1", "false": "0", "1": "1", "0": "0", "yes": "1", "no": "0", "on": "1", "off": "0"}
@@ -41,7 +42,9 @@ def plain_option_name(name: str) -> str:
     return re.sub(r":v(:0)?$", "", name)
 
 
-def extra_option(name: str, value: object, *, encoder: str, spec: EncoderSpec | None, listing: EncoderHelp) -> str:
+def extra_option(
+    name: str, value: object, *, encoder: str, spec: EncoderSpec | None, listing: EncoderHelp, libavcodec: Version
+) -> str:
     """Check one of the user's extra options and write its value.
 
     Args:
@@ -50,6 +53,7 @@ def extra_option(name: str, value: object, *, encoder: str, spec: EncoderSpec | 
         encoder: FFmpeg's encoder name, for messages.
         spec: the encoder's row, if there is one.
         listing: the encoder's options in this FFmpeg.
+        libavcodec: version of its libavcodec.
 
     Returns:
         The text that goes behind ``-name:v``.
@@ -71,10 +75,18 @@ def extra_option(name: str, value: object, *, encoder: str, spec: EncoderSpec | 
     own = listing.options.get(name)
     if own is not None:
         return _own_option(own, value, encoder=encoder, spec=spec)
+    if name == "flags" and spec and spec.flags:
+        return _flags(name, value, sorted(spec.flags), encoder=encoder)
     generic = GENERIC_OPTIONS.get(name)
-    if generic is not None and (name in spec.generic if spec else name == "b"):
+    if generic is not None and _is_read(name, spec, libavcodec):
         return _generic_option(name, generic, value, encoder=encoder)
     raise _unknown(name, value, encoder=encoder, spec=spec, listing=listing)
+
+
+def _is_read(name: str, spec: EncoderSpec | None, libavcodec: Version) -> bool:
+    if spec is None:
+        return name == "b"
+    return name in spec.generic and libavcodec >= spec.generic_since.get(name, ())
 
 
 def listed_value(option: EncoderOption, value: OptionValue, *, encoder: str, field: str | None = None) -> str:
@@ -114,7 +126,17 @@ _NUMBER_TYPES = _WHOLE_TYPES | {"float", "double"}
 
 
 def _own_option(option: EncoderOption, value: OptionValue, *, encoder: str, spec: EncoderSpec | None) -> str:
+    if spec and option.name in spec.refused:
+        raise EncoderOptionError(
+            f"{option.name} of {encoder} is not passed on: {spec.refused[option.name]}",
+            option=option.name,
+            value=value,
+            encoder=encoder,
+        )
     if option.type in _NUMBER_TYPES or option.type in ("boolean", "flags"):
+        if spec and option.name in spec.ranges:
+            low, high = spec.ranges[option.name]
+            option = replace(option, minimum=low, maximum=high)
         return listed_value(option, value, encoder=encoder)
     pattern = spec.text_options.get(option.name) if spec and option.type == "string" else None
     if pattern is None:
@@ -134,8 +156,6 @@ def _own_option(option: EncoderOption, value: OptionValue, *, encoder: str, spec
 
 
 def _generic_option(name: str, option: GenericOption, value: OptionValue, *, encoder: str) -> str:
-    if option.kind == "flags":
-        return _flags(name, value, option.choices, encoder=encoder)
     if isinstance(value, str) and value in option.choices:
         return value
     accepted = _describe(option.low, option.high, option.choices)
@@ -173,15 +193,13 @@ def parse_parameters(name: str, value: object, *, encoder: str) -> dict[str, str
             value=value,
             encoder=encoder,
         )
+    parsed: dict[str, str] = {}
     for key, text in pairs:
-        if not _PARAMETER_VALUE.fullmatch(text):
-            raise EncoderOptionError(
-                f"{name}: the value {text!r} of {key} has characters that no parameter of {encoder} needs",
-                option=f"{name}:{key}",
-                value=text,
-                encoder=encoder,
-            )
-    return dict(pairs)
+        if key in parsed or not _PARAMETER_VALUE.fullmatch(text):
+            wrong = "is given twice" if key in parsed else f"has a value {text!r} that no parameter of {encoder} needs"
+            raise EncoderOptionError(f"{name}: {key} {wrong}", option=f"{name}:{key}", value=text, encoder=encoder)
+        parsed[key] = text
+    return parsed
 
 
 def _parameter_string(name: str, value: object, parameters: ParameterString, *, encoder: str) -> str:
@@ -204,6 +222,11 @@ def _parameter_string(name: str, value: object, parameters: ParameterString, *, 
                 encoder=encoder,
                 nearest=near,
             )
+        low, high = parameters.ranges.get(key, (None, None))
+        number = _number(text)
+        if number is not None and not _within(number, low, high):
+            accepted = _describe(low, high, ())
+            raise _refused(f"{name}:{key}", text, encoder, f"is out of range, {accepted}", accepted)
     return join_parameters(pairs)
 
 
@@ -221,13 +244,13 @@ def _parameter_text(value: object) -> str:
 def _unknown(
     name: str, value: object, *, encoder: str, spec: EncoderSpec | None, listing: EncoderHelp
 ) -> EncoderOptionError:
-    known = [*listing.options, *(spec.generic if spec else ("b",))]
+    known = [*listing.options, *(spec.generic if spec else ("b",)), *(["flags"] if spec and spec.flags else [])]
     near = nearest_name(name, known)
     inside = [option for option, keys in (spec.parameters if spec else {}).items() if name in keys.keys]
     if inside:
         reason = f"{encoder} has no option {name!r}, but a key of that name in {inside[0]}: {{{inside[0]!r}: {{{name!r}: ...}}}}"
-    elif name in GENERIC_OPTIONS:
-        reason = f"{name!r} is an option of FFmpeg that {encoder} does not read; it would be ignored"
+    elif name in GENERIC_OPTIONS or name == "flags":
+        reason = f"{name!r} is an option of FFmpeg that {encoder} of this FFmpeg does not read; it would be ignored"
     elif name in _PROGRAM_OPTIONS:
         reason = (
             f"{name!r} is an option of the ffmpeg program and not of an encoder; it would change the frames or files that "

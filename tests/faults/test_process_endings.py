@@ -62,7 +62,7 @@ def test_death_in_the_middle_of_writing(
             again()
         assert str(repeated.value) == str(caught.value)
     process.abort()
-    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 def test_a_file_size_limit_is_named_although_stderr_is_empty(fake: Fake, tmp_path: Path) -> None:

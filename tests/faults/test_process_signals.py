@@ -80,14 +80,22 @@ def test_an_interrupted_call_can_be_aborted(fake: Fake, within: Within, call: st
 
 
 def test_an_interrupt_on_leaving_the_block_aborts(fake: Fake, within: Within) -> None:
-    with (
-        within(SOON_S),
-        alarm(_interrupt, 0.3),
-        pytest.raises(KeyboardInterrupt),
-        FFmpegProcess.start(fake("hang"), stall_timeout_s=LONG_S) as process,
-    ):
+    process = FFmpegProcess.start(fake("hang"), stall_timeout_s=LONG_S)
+    with within(SOON_S), alarm(_interrupt, 0.3), pytest.raises(KeyboardInterrupt), process:
         pass
     assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("delay_s", [0.0001 * 1.3**step for step in range(20)])
+def test_an_interrupt_while_starting_leaves_nothing(fake: Fake, delay_s: float) -> None:
+    process = None
+    try:
+        with alarm(_interrupt, delay_s):
+            process = FFmpegProcess.start(fake("hang"), stdin=True, stall_timeout_s=LONG_S)
+            process.write(FRAME)
+    except KeyboardInterrupt:
+        if process is not None:
+            process.abort()
 
 
 def test_after_an_interrupted_write_nothing_may_follow_but_the_end(fake: Fake) -> None:

@@ -1,0 +1,91 @@
+"""The tree of commands."""
+
+from __future__ import annotations
+
+import re
+import sys
+from argparse import ArgumentError, RawDescriptionHelpFormatter
+from collections.abc import Mapping, Sequence
+
+from jsonargparse import ArgumentParser
+
+import ffenc
+from ffenc.cli import concat, demo, encode, images, info, probe, reencode
+from ffenc.cli.arguments import Command, UsageError
+from ffenc.cli.logs import logging_to
+from ffenc.cli.mistakes import explain
+from ffenc.cli.screen import Screen
+from ffenc.cli.values import PARSER_MODE
+
+WRONG_USAGE = 2
+
+_MODULES = (probe, encode, images, reencode, concat, info, demo)
+
+_DESCRIPTION = """\
+Camera frames into verified video files, through FFmpeg.
+
+A file appears under its name only after it was read back: every frame is in
+it, each at exactly k/fps seconds."""
+
+_EPILOG = """\
+examples:
+  ffenc demo                                 make a small video and look at every step
+  ffenc probe --size=640x480                 which encoders really work on this machine
+  ffenc images frames/ out.mp4 --fps=30      numbered PNG or JPEG files
+  ffenc reencode in.mp4 out.mp4 --start=30 --end=90 --camera_encoder.vcodec=h264
+
+ffenc COMMAND --help describes a command.
+FFENC_FFMPEG and FFENC_FFPROBE name the executables to use."""
+
+
+def command_tree() -> tuple[ArgumentParser, Mapping[str, Command]]:
+    """The parser of the whole command line, and every command by each of its names."""
+    top = ArgumentParser(
+        prog="ffenc",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+        parser_mode=PARSER_MODE,
+        version=ffenc.__version__,
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    branches = top.add_subcommands(dest="command", required=True, title="commands", metavar="COMMAND", description=None)
+    commands: dict[str, Command] = {}
+    for module in _MODULES:
+        command = module.command()
+        branches.add_subcommand(command.name, command.parser, help=command.summary, aliases=list(command.aliases))
+        commands |= dict.fromkeys((command.name, *command.aliases), command)
+    return top, commands
+
+
+def dispatch(words: Sequence[str]) -> int:
+    """Read the command line and run the command.
+
+    Args:
+        words: the words behind ``ffenc``.
+
+    Returns:
+        0, or `WRONG_USAGE`, which was explained then.
+
+    Raises:
+        FFencError: the work failed.
+        SystemExit: for ``--help`` and ``--version``.
+    """
+    top, commands = command_tree()
+    if not words:
+        top.print_help(sys.stderr)
+        return WRONG_USAGE
+    try:
+        parsed = top.parse_args(list(words))
+        command, arguments = commands[parsed.command], parsed[parsed.command]
+        screen = Screen.of(as_json=arguments.json)
+        with logging_to(screen.err, verbose=arguments.verbose):
+            command.run(arguments, screen)
+    except (ArgumentError, UsageError) as err:
+        named = commands.get(words[0])
+        flags = re.findall(r"--[\w.-]+", (named.parser if named else top).format_help())
+        message = explain(str(err), words, flags=flags, commands=commands)
+        Screen.of(as_json=False).failure(f"ffenc {words[0]}" if named else "ffenc", message)
+        return WRONG_USAGE
+    return 0

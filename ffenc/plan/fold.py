@@ -1,0 +1,285 @@
+"""Fold one encoder's row and one config into the encoder's options, or say which of them would not take effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ffenc.config import OptionValue, VideoEncoderConfig
+from ffenc.encoders.spec import EncoderSpec, Version
+from ffenc.errors import EncoderOptionError
+from ffenc.ffmpeg.listing import EncoderHelp
+from ffenc.plan.options import (
+    extra_option,
+    join_parameters,
+    listed_value,
+    nearest_name,
+    number_text,
+    parse_parameters,
+    plain_option_name,
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Fold:
+    """One fold; each method handles one field and returns it as it takes effect.
+
+    Attributes:
+        name: FFmpeg's encoder name.
+        spec: its row, if there is one.
+        listing: its options in this FFmpeg.
+        config: what was asked for.
+        libavcodec: version of this FFmpeg's libavcodec.
+        library: version of the library behind the encoder, if it is known.
+        options: what goes on the command line, by option name.
+        parameters: the same for dictionary options, by their key.
+        owners: options (``name`` or ``name:key``) that a field speaks for, and that field.
+        rivals: options that would not go together with a field that is set, and that field.
+    """
+
+    name: str
+    spec: EncoderSpec | None
+    listing: EncoderHelp
+    config: VideoEncoderConfig
+    libavcodec: Version
+    library: Version | None
+    options: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, dict[str, str]] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    rivals: dict[str, str] = field(default_factory=dict)
+
+    def gop(self) -> int | None:
+        """``g``."""
+        g = self.config.g
+        gop = self.spec.gop if self.spec else None
+        option = gop.option if gop else "g"
+        self.owners[option] = "g"
+        if self.spec and self.spec.intra_only:
+            self._refuse_if_given("g", "every frame is a key frame whatever g says; leave it unset or 1", unless=g == 1)
+            return 1
+        if g is None:
+            return None
+        if gop and g == 1 and self.libavcodec[0] < gop.one_since_libavcodec:
+            raise self._error(
+                "g", g, f"{self.name} of FFmpeg before libavcodec {gop.one_since_libavcodec} takes g=1 for 'not set' and "
+                "writes one key frame in all; use g=2 or more, or another encoder",
+            )  # fmt: skip
+        self._set(option, str(g), owner="g")
+        if gop and (gop.companions_up_to is None or g <= gop.companions_up_to):
+            self.options.update(gop.companions)
+        return g
+
+    def quality(self) -> float | int | None:
+        """``crf``."""
+        crf = self.config.crf
+        quality = self.spec.quality if self.spec else None
+        if quality is None:
+            return crf if self._is_listed("crf", crf) else None
+        for option in (*quality.options, quality.fraction_option):
+            if option:
+                self.owners[option] = "crf"
+        if crf is None:
+            return None
+        low, high = quality.crf
+        accepted = f"{number_text(max(low, quality.unset_below))} to {number_text(high)}"
+        if not low <= crf <= high:
+            raise self._error("crf", crf, f"crf for {self.name} goes from {accepted}", accepted)
+        if crf < quality.unset_below:
+            raise self._error(
+                "crf", crf, f"{self.name} takes a crf of {number_text(crf)} for 'not set'; use {accepted}", accepted
+            )
+        options = quality.options
+        if quality.whole and quality.one_to_one and not float(crf).is_integer():
+            options = (self._fraction_option(crf, accepted),)
+        for option in options:
+            self._set(option, number_text(quality.value(crf)), owner="crf")
+        for key, text in quality.companions.items():
+            self._set(key, text, owner="crf")
+        self.rivals.update(dict.fromkeys((*quality.companions, *quality.excludes), "crf"))
+        return crf
+
+    def _fraction_option(self, crf: float, accepted: str) -> str:
+        quality = self.spec.quality if self.spec else None
+        reason = f"{self.name} takes whole numbers only as crf ({accepted})"
+        if quality and quality.fraction_option:
+            if self.library and self.library >= quality.fraction_since:
+                return quality.fraction_option
+            dotted = ".".join(map(str, quality.fraction_since))
+            reason += f"; its library takes fractions from version {dotted}, this one is {self._library_text()}"
+        raise self._error("crf", crf, reason, accepted)
+
+    def preset(self) -> int | str | None:
+        """``preset``."""
+        value = self.config.preset
+        preset = self.spec.preset if self.spec else None
+        if preset is None:
+            return value if self._is_listed("preset", value) else None
+        self.owners[preset.option] = "preset"
+        value = preset.default if value is None else value
+        if value is None:
+            return None
+        if preset.names_only and not (isinstance(value, str) and not value.lstrip("-").isdigit()):
+            raise self._error(
+                "preset", value, f"preset numbers of {self.name} mean other presets in other FFmpeg versions; use a name: "
+                + self._choices(preset.option),
+            )  # fmt: skip
+        if preset.names:
+            if value not in preset.names:
+                near = nearest_name(str(value), preset.names)
+                hint = f"; did you mean {near!r}?" if near else ""
+                accepted = ", ".join(preset.names)
+                raise self._error("preset", value, f"preset of {self.name} is one of {accepted}{hint}", accepted, near)
+            text = str(value)
+        else:
+            text = self._check_listed(preset.option, value, field="preset")
+        self._set(preset.option, text, owner="preset")
+        return value
+
+    def fast_decode(self) -> int:
+        """``fast_decode``."""
+        level = self.config.fast_decode
+        if level == 0:
+            return 0
+        fast = self.spec.fast_decode if self.spec else None
+        if fast is None:
+            raise self._error("fast_decode", level, f"{self.name} has no fast-decode setting; leave fast_decode at 0")
+        highest = fast.highest.at(self.library)
+        if level > highest:
+            raise self._error(
+                "fast_decode", level,
+                f"{self.name} with library version {self._library_text()} knows fast_decode 0 to {highest}", f"0 to {highest}",
+            )  # fmt: skip
+        limit = fast.highest_preset.at(self.library)
+        preset_option = self.spec.preset.option if self.spec and self.spec.preset else ""
+        preset = self.options.get(preset_option, "")
+        if limit is not None and preset.isdigit() and int(preset) > limit:
+            raise self._error(
+                "fast_decode", level, f"{self.name} with library version {self._library_text()} ignores fast_decode above "
+                f"preset {limit} (this is preset {preset}); use preset {limit} or lower, or fast_decode=0",
+            )  # fmt: skip
+        self._set(fast.option, fast.value or str(level), owner="fast_decode")
+        return level
+
+    def threads(self, count: int | None) -> None:
+        """``encoder_threads``."""
+        threads = self.spec.threads if self.spec else None
+        if threads is None:
+            if count is not None:
+                raise self._error(
+                    "encoder_threads", count, f"{self.name} has no thread setting; leave encoder_threads unset"
+                )
+            return
+        self.owners[threads.option] = "encoder_threads"
+        if count is None:
+            return
+        highest = threads.highest.at(self.library)
+        whole = isinstance(count, int) and not isinstance(count, bool)
+        if not whole or count < 1 or (highest is not None and count > highest):
+            accepted = "1 or more" if highest is None else f"1 to {highest}"
+            raise self._error("encoder_threads", count, f"encoder_threads for {self.name} is {accepted}", accepted)
+        self._set(threads.option, str(count), owner="encoder_threads")
+        for key, text in threads.companions.items():
+            self._set(key, text, owner="encoder_threads")
+
+    def extras(self) -> None:
+        """``extra_options``, which cannot speak for any of the fields above."""
+        seen: dict[str, str] = {}
+        for given, value in self.config.extra_options.items():
+            name = plain_option_name(given)
+            if name in seen:
+                raise self._error(given, value, f"{given!r} and {seen[name]!r} are the same option; give it once")
+            seen[name] = given
+            self._check_ownership(name, given, value)
+            text = extra_option(
+                name, value, encoder=self.name, spec=self.spec, listing=self.listing, libavcodec=self.libavcodec
+            )
+            if self.spec and name in self.spec.parameters:
+                pairs = parse_parameters(name, text, encoder=self.name)
+                for key, part in pairs.items():
+                    self._check_ownership(f"{name}:{key}", f"{name}:{key}", part)
+                self.parameters.setdefault(name, {}).update(pairs)
+            else:
+                self.options[name] = text
+
+    def _check_ownership(self, option: str, given: str, value: object) -> None:
+        if option in self.rivals:
+            field = self.rivals[option]
+            message = (
+                f"{given!r} does not go together with {field} for {self.name}: the encoder would follow one of the two"
+            )
+            raise self._error(given, value, f"{message}; leave it out, or set {field} to None")
+        if option in self.owners:
+            field = self.owners[option]
+            raise self._error(given, value, f"{given!r} is set by {field} for {self.name}; use {field} instead")
+        if option in _PICTURE_OPTIONS:
+            raise self._error(
+                given, value, f"{given!r} follows from {_PICTURE_OPTIONS[option]}; it cannot be set by itself"
+            )
+
+    def written(self) -> Iterator[tuple[str, str]]:
+        """The options as (name, text) pairs."""
+        yield from self.options.items()
+        for key, pairs in self.parameters.items():
+            yield key, join_parameters(pairs)
+
+    def _set(self, option: str, text: str, *, owner: str) -> None:
+        self.owners[option] = owner
+        name, inside, key = option.partition(":")
+        if inside:
+            self.parameters.setdefault(name, {})[key] = text
+        else:
+            self.options[name] = text
+
+    def _is_listed(self, field: str, value: OptionValue | None) -> bool:
+        """Set a field that the row says nothing about; False if it has no effect, which is fine where nobody gave it.
+
+        Without a row, an option of the field's name in the encoder's own help is taken to be it.
+        """
+        if self.spec is None and field in self.listing.options:
+            self.owners[field] = field
+            if value is not None:
+                self._set(field, self._check_listed(field, value, field=field), owner=field)
+            return True
+        known = [*self.listing.options, *sorted(self.spec.generic if self.spec else ("b",))]
+        advice = "use extra_options for what it reads: " + ", ".join(known)
+        self._refuse_if_given(field, f"{self.name} has no {field} setting; leave {field} unset (None), or {advice}")
+        return False
+
+    def _check_listed(self, option: str, value: OptionValue, *, field: str) -> str:
+        listed = self.listing.options.get(option)
+        if listed is None:
+            # A generic option that carries a field (vaapi's compression_level): checked like one of the user's.
+            return extra_option(
+                option, value, encoder=self.name, spec=self.spec, listing=self.listing, libavcodec=self.libavcodec
+            )
+        if listed.type == "string":
+            raise self._error(field, value, f"{option} of {self.name} takes free text, which ffenc does not pass on")
+        return listed_value(listed, value, encoder=self.name, field=field)
+
+    def _refuse_if_given(self, field: str, reason: str, *, unless: bool = False) -> None:
+        value = getattr(self.config, field)
+        if self.config.was_given(field) and value is not None and not unless:
+            raise self._error(field, value, reason)
+
+    def _choices(self, option: str) -> str:
+        listed = self.listing.options.get(option)
+        return ", ".join(choice.name for choice in listed.choices) if listed else "none is listed"
+
+    def _library_text(self) -> str:
+        return ".".join(map(str, self.library)) if self.library else "unknown"
+
+    def _error(
+        self, option: str, value: object, message: str, accepted: str = "", near: str | None = None
+    ) -> EncoderOptionError:
+        return EncoderOptionError(
+            message, option=option, value=value, encoder=self.name, accepted=accepted, nearest=near
+        )
+
+
+_PICTURE_OPTIONS: Mapping[str, str] = {
+    "pix_fmt": "the field pix_fmt",
+    "color_range": "pix_fmt (BT.601, limited range, is what decoders assume that ignore tags)",
+    "colorspace": "pix_fmt (BT.601, limited range, is what decoders assume that ignore tags)",
+    "color_primaries": "pix_fmt",
+    "color_trc": "pix_fmt",
+}
