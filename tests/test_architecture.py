@@ -77,9 +77,12 @@ def test_no_encoder_is_named_outside_the_rows(path):
     named = [
         (node.lineno, node.value)
         for node in ast.walk(module)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in prose
         # An encoder of the same name as its codec ("mpeg4") is the codec's name, which ffprobe prints.
-        and node.value in ENCODERS and ENCODERS[node.value].codec != node.value
+        and node.value in ENCODERS
+        and ENCODERS[node.value].codec != node.value
     ]
     assert named == []
 

@@ -21,6 +21,9 @@ ENCODER_GROUPS = ("camera_encoder", "rgb_encoder")
 """The prefix of the encoder's flags, and its other name."""
 
 
+_LONGEST_SHOWN = 100  # characters of a value that is repeated in a message
+
+
 class UsageError(Exception):
     """The command line itself is wrong; nothing was started."""
 
@@ -213,6 +216,5 @@ def _as_typed(value: object) -> str:
     """A value as one would write it on the command line."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, str) and load_leniently(value) == value:
-        return value
-    return repr(value)
+    text = value if isinstance(value, str) and load_leniently(value) == value else repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

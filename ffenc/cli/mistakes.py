@@ -34,7 +34,7 @@ def explain(error: str, words: Sequence[str], *, flags: Iterable[str], commands:
     message = _plainly(error)
     known = [name for flag in flags for name in (flag, flag.replace(*ENCODER_GROUPS))]
     on_the_line = [word.partition("=")[0] for word in words if word.startswith("--")]
-    in_a_file = [f"--{name}" for name in re.findall(r"(?:option|[Kk]ey) ['\"]([\w.-]+)['\"]", error)]
+    in_a_file = [f"--{name}" for name in re.findall(r"does not accept [a-z ]+ '([\w.-]+)'", error)]
     for name in dict.fromkeys((*on_the_line, *in_a_file)):
         if name == "--" or name in known or name.startswith(_DICT_FLAGS):
             continue

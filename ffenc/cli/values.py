@@ -7,6 +7,7 @@ value or null only where JSON says so too.
 
 from __future__ import annotations
 
+import json
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ from ffenc.frames import parse_frame_rate
 
 PARSER_MODE = "ffenc"
 """The ``parser_mode`` of all our parsers."""
+
+
+_UNREADABLE = (yaml.YAMLError, ValueError)
 
 
 class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
@@ -38,23 +42,32 @@ for _tag, _pattern, _first in (
 
 
 def load_value(text: str) -> Any:
-    """Read one value, or a whole file of them.
+    """Read one value, or a whole file of them: as JSON if it is that, else as YAML.
 
     Raises:
-        yaml.YAMLError: it is no YAML.
+        yaml.YAMLError: it is neither.
+        ValueError: a number of more digits than Python reads.
     """
-    return yaml.load(text, Loader=_PlainLoader)  # noqa: S506  it is a SafeLoader
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except ValueError:
+        # JSON is YAML but for its escapes of characters beyond 16 bits.
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506  it is a SafeLoader
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def load_leniently(text: str) -> Any:
     """The value, or the text itself where it is no YAML."""
     try:
         return load_value(text)
-    except yaml.YAMLError:
+    except _UNREADABLE:
         return text
 
 
-set_loader(PARSER_MODE, load_value, (yaml.YAMLError,))
+set_loader(PARSER_MODE, load_value, _UNREADABLE)
 
 # The types of flags.  jsonargparse also hands them what they returned, to check it once more.
 

@@ -2,8 +2,8 @@
 
 FFmpeg prints them only in its full help (25 to 400 ms), they hardly changed from 4.2 to 9.0, and many of their printed
 ranges are those of a C integer: ``bf=99`` is accepted there and cut to 16 by the encoder.  So they are rows too.
-Which encoder reads which of them (and of the names of ``flags``) stands in the encoder's row.  Options that change which frames are encoded
-(``r``, ``t``, ``vf``, ...) are not encoder options and never accepted.
+Which encoder reads which of them (and of the names of ``flags``) stands in the encoder's row.  Options that change
+which frames are encoded (``r``, ``t``, ``vf``, ...) are not encoder options and never accepted.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class GenericOption:
     choices: tuple[str, ...] = ()
 
 
-_QP = GenericOption(kind="int", low=-1, high=255)
-_FACTOR = GenericOption(kind="float", low=-32, high=32)
-_RATE = GenericOption(kind="rate", low=0, high=2**40)
-_MASK = GenericOption(kind="float", low=-1, high=1)
+_QP = GenericOption(kind="int", low=0, high=255)
+_FACTOR = GenericOption(kind="float", low=0.1, high=10)
+_RATE = GenericOption(kind="rate", low=1, high=2**40)
+_COMPARISON = GenericOption(kind="choice", choices=_COMPARISONS)
 
 GENERIC_OPTIONS: Mapping[str, GenericOption] = MappingProxyType(
     {
@@ -45,39 +45,28 @@ GENERIC_OPTIONS: Mapping[str, GenericOption] = MappingProxyType(
         "maxrate": _RATE,
         "minrate": _RATE,
         "bufsize": _RATE,
-        "bt": _RATE,
-        "bf": GenericOption(kind="int", low=-1, high=16),
+        "bf": GenericOption(kind="int", low=0, high=16),
         "refs": GenericOption(kind="int", low=1, high=16),
-        "keyint_min": GenericOption(kind="int", low=0, high=1_000_000),
+        "keyint_min": GenericOption(kind="int", low=1, high=1_000_000),
         "qmin": _QP,
         "qmax": _QP,
-        "qdiff": GenericOption(kind="int", low=0, high=255),
+        "qdiff": GenericOption(kind="int", low=1, high=50),
         "qcomp": GenericOption(kind="float", low=0, high=1),
-        "qblur": GenericOption(kind="float", low=0, high=99),
         "i_qfactor": _FACTOR,
-        "i_qoffset": _FACTOR,
         "b_qfactor": _FACTOR,
-        "b_qoffset": _FACTOR,
-        "rc_init_occupancy": GenericOption(kind="int"),
+        "rc_init_occupancy": GenericOption(kind="rate", low=1, high=2**31 - 1),
         "trellis": GenericOption(kind="int", low=0, high=2),
-        "me_range": GenericOption(kind="int", low=0, high=1023),
+        "me_range": GenericOption(kind="int", low=4, high=1023),
         "subq": GenericOption(kind="int", low=0, high=11),
         "dia_size": GenericOption(kind="int", low=-16, high=16),
-        "last_pred": GenericOption(kind="int", low=0, high=99),
-        "bidir_refine": GenericOption(kind="int", low=0, high=4),
         "mbd": GenericOption(kind="int", low=0, high=2, choices=("simple", "bits", "rd")),
-        "cmp": GenericOption(kind="choice", choices=_COMPARISONS),
-        "subcmp": GenericOption(kind="choice", choices=_COMPARISONS),
-        "mbcmp": GenericOption(kind="choice", choices=_COMPARISONS),
-        "lumi_mask": _MASK,
-        "dark_mask": _MASK,
-        "tcplx_mask": _MASK,
-        "scplx_mask": _MASK,
-        "p_mask": _MASK,
-        "slices": GenericOption(kind="int", low=0, high=256),
+        "cmp": _COMPARISON,
+        "subcmp": _COMPARISON,
+        "mbcmp": _COMPARISON,
+        "slices": GenericOption(kind="int", low=1, high=256),
         "level": GenericOption(kind="int", low=0, high=255),
         "profile": GenericOption(kind="int", low=0, high=1000),
         "compression_level": GenericOption(kind="int", low=-1, high=32767),
     }
-)  # fmt: skip
+)
 """By FFmpeg's option name, without a stream specifier."""

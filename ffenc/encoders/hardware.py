@@ -74,9 +74,12 @@ DEVICES = (VIDEOTOOLBOX, NVENC, VAAPI, QSV, AMF, V4L2M2M, VULKAN)
 # Short GOPs and B-frames do not go together: with g=2 NVENC's GOP is shorter than its P-frame interval, and VA-API's
 # default of two B-frames makes random access slower.  extra_options may say otherwise.
 _NO_B_FRAMES = Gop(companions={"bf": "0"})
-_RATE = frozenset({"b", "maxrate", "minrate", "bufsize", "qmin", "qmax"})
-_COMMON = _RATE | {"bf", "refs", "slices", "level", "profile"}
+_RATE = frozenset({"b", "maxrate", "bufsize", "bf"})
+# A constant quantiser leaves nothing for a rate control to do.
+_RATE_ONLY = ("b", "maxrate", "bufsize", "qp", "cq", "q", "global_quality")
 _HVC1 = {"mp4": "hvc1", "mov": "hvc1"}
+# Only NVENC, on new hardware, lists a format of 10 bits for H.264 and means it.
+_EIGHT_BITS = ("yuv420p", "nv12")
 # Smallest picture that every generation of the family is said to take; not verified on hardware.
 _SMALLEST = ByVersion((((0,), 128),))
 
@@ -88,7 +91,7 @@ def _row(
     *,
     preset: Preset | None = None,
     gop: Gop = _NO_B_FRAMES,
-    generic: frozenset[str] = _COMMON,
+    generic: frozenset[str] = _RATE,
     pixel_formats: tuple[str, ...] = (),
 ) -> EncoderSpec:
     return EncoderSpec(
@@ -101,7 +104,7 @@ def _row(
         tags=_HVC1 if codec == "hevc" else {},
         muxers=("mp4", "mov") if codec in ("h264", "hevc") else ("mp4",),
         minimum_size=_SMALLEST,
-        pixel_formats=pixel_formats,
+        pixel_formats=pixel_formats or (_EIGHT_BITS if codec == "h264" and device is not NVENC else ()),
         device=device,
     )
 
@@ -116,14 +119,25 @@ def _nvenc(codec: str, highest: int) -> EncoderSpec:
         unset_below=0.01,
         companions={"rc": "vbr", "b": "0"},
     )
-    return _row(codec, NVENC, quality, preset=Preset(option="preset", names_only=True))
+    generic = _RATE | {"refs", "qmin", "qmax"}
+    return _row(codec, NVENC, quality, preset=Preset(option="preset", names_only=True), generic=generic)
 
 
 def _constant_quantiser(options: tuple[str, ...], *, codec: str, mode: dict[str, str]) -> Quality:
     if codec in ("av1", "vp9"):
         # These count the quantiser index, 0 to 255, where crf counts to 63.
-        return Quality(options=options, crf=(0, 63), values=(0, 255), whole=True, unset_below=0.01, companions=mode)
-    return Quality(options=options, crf=(0, 51), values=(0, 51), whole=True, unset_below=1, companions=mode)
+        return Quality(
+            options=options,
+            crf=(0, 63),
+            values=(0, 255),
+            whole=True,
+            unset_below=0.01,
+            companions=mode,
+            excludes=_RATE_ONLY,
+        )
+    return Quality(
+        options=options, crf=(0, 51), values=(0, 51), whole=True, unset_below=1, companions=mode, excludes=_RATE_ONLY
+    )
 
 
 def _vaapi(codec: str) -> EncoderSpec:
@@ -135,14 +149,17 @@ def _vaapi(codec: str) -> EncoderSpec:
         VAAPI,
         quality,
         preset=Preset(option="compression_level"),
-        generic=_COMMON | {"compression_level"},
+        generic=_RATE | {"compression_level", "slices"},
     )
 
 
 def _qsv(codec: str) -> EncoderSpec:
-    # global_quality selects ICQ, whose scale is 1 to 51 for every codec.
-    quality = Quality(options=("global_quality",), crf=(0, 51), values=(0, 51), whole=True, unset_below=1)
-    return _row(codec, QSV, quality, preset=Preset(option="preset", names_only=True))
+    # global_quality selects ICQ, whose scale is 1 to 51 for every codec, as long as no maxrate is set.
+    quality = Quality(
+        options=("global_quality",), crf=(0, 51), values=(0, 51), whole=True, unset_below=1, excludes=_RATE_ONLY
+    )
+    preset = Preset(option="preset", names_only=True)
+    return _row(codec, QSV, quality, preset=preset, generic=_RATE | {"refs", "slices"})
 
 
 def _amf(codec: str, options: tuple[str, ...]) -> EncoderSpec:
@@ -153,7 +170,7 @@ def _amf(codec: str, options: tuple[str, ...]) -> EncoderSpec:
 
 def _videotoolbox(codec: str) -> EncoderSpec:
     # LeRobot's formula, q = 100 - 2 crf, at least 1; FFmpeg's scale runs the other way, 100 is best.
-    quality = Quality(options=("q",), crf=(0, 51), values=(100, -2), floor=1)
+    quality = Quality(options=("q",), crf=(0, 51), values=(100, -2), floor=1, excludes=_RATE_ONLY)
     return _row(codec, VIDEOTOOLBOX, quality, gop=Gop())
 
 

@@ -21,15 +21,18 @@ _X26X_PRESETS = (
     "veryslow",
     "placebo",
 )
-_RATE_CONTROL = frozenset({"b", "maxrate", "bufsize"})
-# What the encoders built on FFmpeg's own mpegvideo code read.
-_MPEGVIDEO = _RATE_CONTROL | {
-    "minrate", "bt", "qmin", "qmax", "qdiff", "qcomp", "qblur", "i_qfactor", "i_qoffset", "trellis", "mbd", "cmp",
-    "subcmp", "mbcmp", "flags", "slices", "lumi_mask", "dark_mask", "tcplx_mask", "scplx_mask", "p_mask",
-}  # fmt: skip
-_INTER_MPEGVIDEO = _MPEGVIDEO | {
-    "bf", "b_qfactor", "b_qoffset", "me_range", "subq", "dia_size", "keyint_min", "bidir_refine", "last_pred",
-}  # fmt: skip
+_VBV = frozenset({"b", "maxrate", "bufsize"})
+# One without the other is ignored by x264 and x265, with a line on stderr or without one.
+_VBV_NEEDS = {"maxrate": "bufsize", "bufsize": "maxrate", "rc_init_occupancy": "bufsize"}
+# What the encoders built on FFmpeg's own mpegvideo code read beside a fixed quantiser.
+_MPEGVIDEO = frozenset({"b", "qmin", "qmax", "trellis", "slices"})
+_MPEGVIDEO_REFUSED = {
+    **dict.fromkeys(("skip_threshold", "skip_factor", "skip_exp", "skip_cmp"), "it would leave frames out"),
+    "error_rate": "it would damage the stream on purpose",
+    "ps": "it is for packets on a network",
+    "rc_buf_aggressivity": "FFmpeg itself calls it useless",
+}
+_NO_SIDE_DATA = "frames carry no such data here"
 
 LIBX264 = EncoderSpec(
     name="libx264",
@@ -38,23 +41,41 @@ LIBX264 = EncoderSpec(
     preset=Preset(option="preset", names=_X26X_PRESETS),
     threads=Threads(option="threads"),
     fast_decode=FastDecode(option="tune", value="fastdecode"),
-    generic=_RATE_CONTROL
+    # All of these show in the settings that x264 writes into the stream (4.2 to 9.0); bt, minrate, qblur, b_qfactor and
+    # most flags do not, and of cmp only one bit counts.
+    generic=_VBV
     | {
-        "minrate", "bf", "refs", "keyint_min", "qmin", "qmax", "qdiff", "qcomp", "qblur", "i_qfactor", "b_qfactor",
-        "me_range", "subq", "trellis", "cmp", "flags", "slices", "rc_init_occupancy", "bt",
+        "bf", "refs", "keyint_min", "qmin", "qmax", "qdiff", "qcomp", "i_qfactor", "me_range", "subq", "trellis", "slices",
+        "rc_init_occupancy",
+    },
+    needs={**_VBV_NEEDS, "crf_max": "bufsize", "nal-hrd": "bufsize"},
+    # x264 cuts numbers to these without a word, and takes -1 for "not set".
+    ranges={
+        "aq-mode": (0, 3), "aq-strength": (0, 3), "b-bias": (-90, 100), "b-pyramid": (0, 2), "b_strategy": (0, 2),
+        "chromaoffset": (-32, 32), "cplxblur": (0, 999), "crf_max": (0, 51), "direct-pred": (0, 3),
+        "me_method": (0, 4), "motion-est": (0, 4), "noise_reduction": (0, 65536), "qmax": (0, 69), "qmin": (0, 69),
+        "rc-lookahead": (0, 250), "sc_threshold": (0, 100_000), "weightp": (0, 2),
+    },
+    refused={
+        "fastfirstpass": "there is no second pass",
+        "forced-idr": "no key frame is forced",
+        "intra-refresh": "it would replace the key frames that g asks for",
+        "mb_info": _NO_SIDE_DATA,
+        "ssim": "it only prints a number",
+        "udu_sei": _NO_SIDE_DATA,
     },
     text_options={
         "tune": r"(film|animation|grain|stillimage|psnr|ssim|fastdecode|zerolatency)"
         r"([,.](film|animation|grain|stillimage|psnr|ssim|fastdecode|zerolatency))*",
         "profile": r"baseline|main|high|high10|high422|high444",
-        "level": r"1b|[1-6](\.?[0-3])?",
+        "level": r"1b|1\.?3|[1-6](\.?[0-2])?",
         "psy-rd": r"\d+(\.\d+)?([:,]\d+(\.\d+)?)?",
-        "deblock": r"-?\d([:,]-?\d)?",
+        "deblock": r"-?[0-6]([:,]-?[0-6])?",
         "partitions": r"none|all|(p8x8|p4x4|b8x8|i8x8|i4x4)(,(p8x8|p4x4|b8x8|i8x8|i4x4))*",
         "wpredp": r"[0-2]",
     },
     parameters={"x264-params": parameters.X264},
-    complaints=(r"Error parsing option '.+'",),
+    complaints=(r"Error parsing option '.+'", r"x264.*\bignor(ed|ing)\b"),
 )  # fmt: skip
 
 LIBX265 = EncoderSpec(
@@ -62,21 +83,25 @@ LIBX265 = EncoderSpec(
     codec="hevc",
     quality=Quality(options=("crf",), crf=(0, 51), values=(0, 51)),
     preset=Preset(option="preset", names=_X26X_PRESETS),
-    threads=Threads(option="threads"),  # x265's frame threads
+    # FFmpeg 4.2's wrapper ignores g and writes one key frame in all; x265's own key works in every build.  Its default
+    # is the open GOP.
+    gop=Gop(option="x265-params:keyint", closed={"x265-params:open-gop": "0"}),
+    # FFmpeg's threads are x265's frame threads; the work is done by a pool, which has all processors whatever they are.
+    threads=Threads(option="x265-params:pools"),
     fast_decode=FastDecode(option="tune", value="fastdecode"),
-    generic=_RATE_CONTROL
-    | {
-        "bf",
-        "refs",
-        "keyint_min",
-        "qmin",
-        "qmax",
-        "qdiff",
-        "qcomp",
-        "qblur",
-        "i_qfactor",
-        "b_qfactor",
-        "flags",
+    generic=_VBV
+    | {"bf", "refs", "keyint_min", "qmin", "qmax", "qdiff", "qcomp", "i_qfactor", "b_qfactor", "rc_init_occupancy"},
+    # FFmpeg 4.3 made its wrapper read these (libavcodec 58.91); 4.2's ignores them.
+    generic_since=dict.fromkeys(
+        ("bf", "refs", "keyint_min", "qmin", "qmax", "qdiff", "qcomp", "i_qfactor", "b_qfactor"), (58, 91)
+    ),
+    needs=_VBV_NEEDS,
+    ranges={"qcomp": (0.5, 1), "qmin": (0, 69), "qmax": (0, 69)},
+    refused={
+        "a53cc": _NO_SIDE_DATA,
+        "dolbyvision": _NO_SIDE_DATA,
+        "forced-idr": "no key frame is forced",
+        "udu_sei": _NO_SIDE_DATA,
     },
     text_options={
         "tune": r"psnr|ssim|grain|fastdecode|zerolatency|animation",
@@ -88,7 +113,13 @@ LIBX265 = EncoderSpec(
     # Apple's players take HEVC in MP4 only under this tag; FFmpeg's default is hev1.
     tags={"mp4": "hvc1", "mov": "hvc1"},
     minimum_size=ByVersion((((0,), 16),)),
-    complaints=(r"Unknown option: \S+", r"Invalid value for \S+", r"Error setting (preset|profile|tune)"),
+    complaints=(
+        r"Unknown option: \S+",
+        r"Invalid value for \S+",
+        r"Error setting (preset|profile|tune)",
+        # What it says without having been asked for anything stands in the exceptions.
+        r"x265 \[warning\]: (?!Source height < 720p|No thread pool).*([Dd]isabl|ignored|requires?\b)",
+    ),
 )
 
 LIBSVTAV1 = EncoderSpec(
@@ -104,6 +135,7 @@ LIBSVTAV1 = EncoderSpec(
         fraction_option="svtav1-params:crf",
         fraction_since=(4,),
         unset_below=1,  # the wrapper only passes crf > 0
+        excludes=("b", "qp", "qmin", "qmax"),
     ),
     preset=Preset(option="preset", default=12),
     gop=Gop(one_since_libavcodec=60),  # FFmpeg 5.1's wrapper only passes g > 1
@@ -112,37 +144,55 @@ LIBSVTAV1 = EncoderSpec(
         # Number of processors before SVT 3, a level of parallelism since; 7 and more are cut to 6 there.
         highest=ByVersion((((0,), None), ((3,), 6))),
     ),
+    # Measured by comparing files with and without, SVT 1.4.1, 3.0.0, 4.1 and 4.2, pictures of 320x240 to 1920x1080 (SVT 2
+    # is taken to be like 3).  Since 3 the smallest resolution class ignores it, 640x480 included, and so do fast presets.
     fast_decode=FastDecode(
         option="svtav1-params:fast-decode",
         highest=ByVersion((((0,), 1), ((2,), 2))),
-        highest_preset=ByVersion((((0,), 10), ((2,), None))),
+        highest_preset=ByVersion((((0,), 10), ((2,), 7), ((4,), 8))),
+        smallest_area=ByVersion((((0,), 0), ((2,), 0x4CE00))),
     ),
-    # SVT ignores bf, refs, flags and qmin/qmax beside crf; measured by comparing the files.
-    generic=frozenset({"maxrate", "bufsize", "level", "b"}),
+    # It ignores bf, refs and flags in every mode.
+    generic=_VBV | {"qmin", "qmax", "level"},
+    needs={"bufsize": "maxrate"},
+    ranges={"level": (20, 73), "qmin": (0, 63), "qmax": (0, 63)},
+    refused={"dolbyvision": _NO_SIDE_DATA},
     parameters={"svtav1-params": parameters.SVT_AV1},
     muxers=("mp4",),
     minimum_size=ByVersion((((0,), 64), ((3,), 2))),
     library_version=r"SVT-AV1 Encoder Lib v(\d+(?:\.\d+)+)",
     complaints=(
         r"Error parsing option \S+: .*",
-        r"Svt\[(warn|error)\]: .*(not supported|is only supported).*",
+        r"Svt\[(warn|error)\]: .*(not supported|only supported|will be forced|(is|be) ignored|Defaulting )",
     ),
 )
+
+# Beside a fixed quality these are fatal or change nothing.
+_RATE_ONLY = ("b", "minrate", "undershoot-pct", "overshoot-pct", "minsection-pct", "maxsection-pct")
 
 LIBAOM_AV1 = EncoderSpec(
     name="libaom-av1",
     codec="av1",
     # Up to FFmpeg 4.2 the default bit rate caps crf unless it is set to 0.
-    quality=Quality(options=("crf",), crf=(0, 63), values=(0, 63), whole=True, companions={"b": "0"}),
+    quality=Quality(
+        options=("crf",), crf=(0, 63), values=(0, 63), whole=True, companions={"b": "0"}, excludes=_RATE_ONLY
+    ),
     preset=Preset(option="cpu-used"),
     # With a GOP of 2 and look-ahead, FFmpeg 9.0.2's libaom crashes ("smooth_filter_noise") and 5.1's files are 2.6
     # times larger (measured at 176x144); longer GOPs gain from the look-ahead.
     gop=Gop(companions={"lag-in-frames": "0"}, companions_up_to=2),
     threads=Threads(option="threads", companions={"row-mt": "1"}),
-    generic=_RATE_CONTROL | {"minrate", "keyint_min", "qmin", "qmax", "profile", "level", "flags"},
+    generic=frozenset({"b", "qmin", "qmax"}),
+    ranges={"qmin": (0, 63), "qmax": (0, 63)},
+    refused={
+        "dolbyvision": _NO_SIDE_DATA,
+        "drop-threshold": "it would leave frames out",
+        "still-picture": "it would make every frame a key frame, whatever g says",
+    },
     parameters={"aom-params": parameters.AOM},
     muxers=("mp4",),
     minimum_size=ByVersion((((0,), 16),)),
+    complaints=(r"Failed to set \S+ codec control",),
 )
 
 LIBRAV1E = EncoderSpec(
@@ -151,7 +201,7 @@ LIBRAV1E = EncoderSpec(
     quality=Quality(options=("qp",), crf=(0, 63), values=(0, 255), whole=True),
     preset=Preset(option="speed"),
     threads=Threads(option="threads"),
-    generic=frozenset({"b", "keyint_min", "qmin", "qmax"}),
+    generic=frozenset({"b", "keyint_min"}),
     parameters={"rav1e-params": parameters.RAV1E},
     muxers=("mp4",),
     minimum_size=ByVersion((((0,), 16),)),
@@ -161,11 +211,26 @@ LIBRAV1E = EncoderSpec(
 LIBVPX_VP9 = EncoderSpec(
     name="libvpx-vp9",
     codec="vp9",
-    quality=Quality(options=("crf",), crf=(0, 63), values=(0, 63), whole=True, companions={"b": "0"}),
+    quality=Quality(
+        options=("crf",),
+        crf=(0, 63),
+        values=(0, 63),
+        whole=True,
+        companions={"b": "0"},
+        excludes=(*_RATE_ONLY, "lossless", "corpus-complexity"),
+    ),
     preset=Preset(option="cpu-used"),
     threads=Threads(option="threads", companions={"row-mt": "1"}),
-    generic=_RATE_CONTROL | {"minrate", "keyint_min", "qmin", "qmax", "profile", "slices", "flags"},
+    generic=frozenset({"b", "minrate", "qmin", "qmax"}),
+    ranges={"qmin": (0, 63), "qmax": (0, 63), "tune": (0, 1)},
+    refused={
+        "drop-threshold": "it would leave frames out",
+        "quality": "it is another name of deadline",
+        "speed": "it is another name of cpu-used, which is the field preset",
+        "vp8flags": "it is for VP8",
+    },
     muxers=("mp4",),
+    complaints=(r"Failed to set \S+ codec control",),
 )
 
 LIBOPENH264 = EncoderSpec(
@@ -177,7 +242,8 @@ LIBOPENH264 = EncoderSpec(
         options=("qmin", "qmax"), crf=(1, 51), values=(1, 51), whole=True, companions={"rc_mode": "quality"}
     ),
     threads=Threads(option="threads"),
-    generic=_RATE_CONTROL | {"slices"},
+    generic=frozenset({"b", "slices"}),
+    refused={"allow_skip_frames": "it would leave frames out"},
     minimum_size=ByVersion((((0,), 16),)),
 )
 
@@ -185,7 +251,8 @@ FFV1 = EncoderSpec(
     name="ffv1",
     codec="ffv1",
     threads=Threads(option="threads"),
-    generic=frozenset({"level", "slices", "flags"}),
+    generic=frozenset({"level", "slices"}),
+    ranges={"level": (0, 3)},
     muxers=("mov",),  # no MP4 tag exists on any build, and Matroska rounds time stamps to 1 ms
 )
 
@@ -194,7 +261,13 @@ MPEG4 = EncoderSpec(
     codec="mpeg4",
     quality=Quality(options=("q",), crf=(0, 51), values=(1, 31)),
     threads=Threads(option="threads"),
-    generic=_INTER_MPEGVIDEO,
+    generic=_MPEGVIDEO | {"mbd", "cmp", "subcmp", "mbcmp", "dia_size", "me_range", "profile", "level"},
+    flags=frozenset({"mv4", "qpel", "aic"}),
+    ranges={"qmin": (1, 31), "qmax": (1, 31), "profile": (0, 15), "level": (0, 15)},
+    refused={
+        **_MPEGVIDEO_REFUSED,
+        "bf": "it has no closed GOP, so that the pictures before a key frame would be lost where reading starts there",
+    },
 )
 
 MJPEG = EncoderSpec(
@@ -205,6 +278,8 @@ MJPEG = EncoderSpec(
     gop=None,
     intra_only=True,
     generic=_MPEGVIDEO,
+    ranges={"qmin": (1, 31), "qmax": (1, 31)},
+    refused=_MPEGVIDEO_REFUSED,
     # Builds list the limited-range formats too, but then refuse them as non-standard.
     pixel_formats=("yuvj420p", "yuvj422p", "yuvj444p"),
 )

@@ -111,12 +111,15 @@ class Gop:
             "not set".
         companions: what has to go with a short GOP unless the user says otherwise (``bf=0``, for random access).
         companions_up_to: the longest GOP they are needed for; None: any.
+        closed: what makes decoding possible from every key frame on, whatever ``g`` is: without it pictures shown
+            before a key frame come after it in the stream and are lost where reading starts there.
     """
 
     option: str = "g"
     one_since_libavcodec: int = 0
     companions: Mapping[str, str] = field(default_factory=dict)
     companions_up_to: int | None = None
+    closed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,12 +146,15 @@ class FastDecode:
         value: a fixed text (``"fastdecode"``), or None for the level itself.
         highest: the highest level known, by library version.
         highest_preset: numeric presets above it ignore the option, by library version; None: no such limit.
+        smallest_area: smaller pictures ignore the option, by library version: width times height in pixels, each
+            rounded up to a multiple of 8.
     """
 
     option: str
     value: str | None = None
     highest: ByVersion[int] = ByVersion((((0,), 2),))
     highest_preset: ByVersion[int | None] = ByVersion((((0,), None),))
+    smallest_area: ByVersion[int] = ByVersion((((0,), 0),))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,8 +209,9 @@ class EncoderSpec:
         generic: FFmpeg's generic encoder options that this encoder reads; the others it ignores in silence.
         generic_since: of these, the ones that older wrappers ignore, and the libavcodec version from which they count.
         flags: names of the generic option ``flags`` that this encoder reads.
-        ranges: its own options that it would cut to a narrower range than the listing prints, and that range.
-        refused: its own options that cannot do what they say here, and why.
+        ranges: numeric options, its own or generic, that it would cut to a range without a word, and that range.
+        refused: options that do harm here or cannot do what they say, and why.
+        needs: options that it ignores in silence unless another one is set, and that one.
         text_options: what may stand in its free string options, as regular expressions; others are refused.
         parameters: its dictionary options.
         muxers: containers that can hold its stream with exact time stamps, the default first.  FFmpeg writes AV1 and
@@ -230,6 +237,7 @@ class EncoderSpec:
     flags: frozenset[str] = frozenset()
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    needs: Mapping[str, str] = field(default_factory=dict)
     text_options: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, ParameterString] = field(default_factory=dict)
     muxers: tuple[str, ...] = ("mp4", "mov")

@@ -29,6 +29,7 @@ class Fold:
         spec: its row, if there is one.
         listing: its options in this FFmpeg.
         config: what was asked for.
+        width, height: picture size in pixels.
         libavcodec: version of this FFmpeg's libavcodec.
         library: version of the library behind the encoder, if it is known.
         options: what goes on the command line, by option name.
@@ -41,6 +42,8 @@ class Fold:
     spec: EncoderSpec | None
     listing: EncoderHelp
     config: VideoEncoderConfig
+    width: int
+    height: int
     libavcodec: Version
     library: Version | None
     options: dict[str, str] = field(default_factory=dict)
@@ -53,7 +56,9 @@ class Fold:
         g = self.config.g
         gop = self.spec.gop if self.spec else None
         option = gop.option if gop else "g"
-        self.owners[option] = "g"
+        self.owners.update({"g": "g", option: "g"})
+        for key, text in (gop.closed if gop else {}).items():
+            self._set(key, text, owner="g")
         if self.spec and self.spec.intra_only:
             self._refuse_if_given("g", "every frame is a key frame whatever g says; leave it unset or 1", unless=g == 1)
             return 1
@@ -66,7 +71,7 @@ class Fold:
             )  # fmt: skip
         self._set(option, str(g), owner="g")
         if gop and (gop.companions_up_to is None or g <= gop.companions_up_to):
-            self.options.update(gop.companions)
+            self.options.update(gop.companions)  # not owned: the user may say otherwise
         return g
 
     def quality(self) -> float | int | None:
@@ -157,6 +162,13 @@ class Fold:
                 "fast_decode", level, f"{self.name} with library version {self._library_text()} ignores fast_decode above "
                 f"preset {limit} (this is preset {preset}); use preset {limit} or lower, or fast_decode=0",
             )  # fmt: skip
+        area = (self.width + 7) // 8 * 8 * ((self.height + 7) // 8 * 8)
+        smallest = fast.smallest_area.at(self.library)
+        if area < smallest:
+            raise self._error(
+                "fast_decode", level, f"{self.name} with library version {self._library_text()} ignores fast_decode for pictures "
+                f"of less than {smallest} pixels, such as {self.width}x{self.height}; use fast_decode=0",
+            )  # fmt: skip
         self._set(fast.option, fast.value or str(level), owner="fast_decode")
         return level
 
@@ -200,6 +212,15 @@ class Fold:
                 self.parameters.setdefault(name, {}).update(pairs)
             else:
                 self.options[name] = text
+        self._check_needs(seen)
+
+    def _check_needs(self, given: Mapping[str, str]) -> None:
+        for option, needed in (self.spec.needs if self.spec else {}).items():
+            if option in given and needed not in self.options:
+                raise self._error(
+                    given[option], self.config.extra_options[given[option]],
+                    f"{self.name} ignores {given[option]!r} unless {needed!r} is set beside it",
+                )  # fmt: skip
 
     def _check_ownership(self, option: str, given: str, value: object) -> None:
         if option in self.rivals:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -19,11 +20,13 @@ _RATE = re.compile(r"(\d+(?:\.\d+)?)([kKMG]?)")
 _RATE_UNITS = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
 _TRUE_FALSE = {"true": "1", "false": "0", "1": "1", "0": "0", "yes": "1", "no": "0", "on": "1", "off": "0"}
 # Options of the ffmpeg program that people mistake for encoder options; each would change which frames are kept.
-_PROGRAM_OPTIONS = frozenset(
-    "r t to ss sseof frames fs vf filter filter_complex filter_script s aspect vsync fps_mode shortest an vn sn dn map "
-    "f y n i c codec vcodec vframes vtag tag pass passlogfile vstats vstats_file attach dump_attachment bsf progress "
-    "stats report loglevel force_key_frames copyts start_at_zero itsoffset movflags metadata disposition".split()
-)
+_PROGRAM_OPTIONS = frozenset({
+    "r", "t", "to", "ss", "sseof", "frames", "fs", "vf", "filter", "filter_complex", "filter_script", "s", "aspect",
+    "vsync", "fps_mode", "shortest", "an", "vn", "sn", "dn", "map", "f", "y", "n", "i", "c", "codec", "vcodec",
+    "vframes", "vtag", "tag", "pass", "passlogfile", "vstats", "vstats_file", "attach", "dump_attachment", "bsf",
+    "progress", "stats", "report", "loglevel", "force_key_frames", "copyts", "start_at_zero", "itsoffset",
+    "movflags", "metadata", "disposition",
+})  # fmt: skip
 
 
 def number_text(value: float) -> str:
@@ -64,6 +67,14 @@ def extra_option(
     parameters = spec.parameters.get(name) if spec else None
     if parameters and name in listing.options:
         return _parameter_string(name, value, parameters, encoder=encoder)
+    if spec and name in spec.refused:
+        raise EncoderOptionError(
+            f"{name} of {encoder} is not passed on: {spec.refused[name]}", option=name, value=value, encoder=encoder
+        )
+    own, generic = listing.options.get(name), GENERIC_OPTIONS.get(name)
+    flags = spec.flags if spec and name == "flags" else frozenset()
+    if own is None and not flags and (generic is None or not _is_read(name, spec, libavcodec)):
+        raise _unknown(name, value, encoder=encoder, spec=spec, listing=listing)
     if isinstance(value, Mapping):
         raise EncoderOptionError(
             f"{name} of {encoder} takes one value, not a dictionary: {dict(value)!r}",
@@ -72,15 +83,13 @@ def extra_option(
             encoder=encoder,
         )
     assert isinstance(value, bool | int | float | str)
-    own = listing.options.get(name)
     if own is not None:
         return _own_option(own, value, encoder=encoder, spec=spec)
-    if name == "flags" and spec and spec.flags:
-        return _flags(name, value, sorted(spec.flags), encoder=encoder)
-    generic = GENERIC_OPTIONS.get(name)
-    if generic is not None and _is_read(name, spec, libavcodec):
-        return _generic_option(name, generic, value, encoder=encoder)
-    raise _unknown(name, value, encoder=encoder, spec=spec, listing=listing)
+    if flags:
+        return _flags(name, value, sorted(flags), encoder=encoder)
+    assert generic is not None
+    low, high = spec.ranges.get(name, (generic.low, generic.high)) if spec else (generic.low, generic.high)
+    return _generic_option(name, replace(generic, low=low, high=high), value, encoder=encoder)
 
 
 def _is_read(name: str, spec: EncoderSpec | None, libavcodec: Version) -> bool:
@@ -126,13 +135,6 @@ _NUMBER_TYPES = _WHOLE_TYPES | {"float", "double"}
 
 
 def _own_option(option: EncoderOption, value: OptionValue, *, encoder: str, spec: EncoderSpec | None) -> str:
-    if spec and option.name in spec.refused:
-        raise EncoderOptionError(
-            f"{option.name} of {encoder} is not passed on: {spec.refused[option.name]}",
-            option=option.name,
-            value=value,
-            encoder=encoder,
-        )
     if option.type in _NUMBER_TYPES or option.type in ("boolean", "flags"):
         if spec and option.name in spec.ranges:
             low, high = spec.ranges[option.name]
@@ -250,7 +252,7 @@ def _unknown(
     if inside:
         reason = f"{encoder} has no option {name!r}, but a key of that name in {inside[0]}: {{{inside[0]!r}: {{{name!r}: ...}}}}"
     elif name in GENERIC_OPTIONS or name == "flags":
-        reason = f"{name!r} is an option of FFmpeg that {encoder} of this FFmpeg does not read; it would be ignored"
+        reason = f"{name!r} is an option of FFmpeg that {encoder} of this FFmpeg ignores, always or with other options"
     elif name in _PROGRAM_OPTIONS:
         reason = (
             f"{name!r} is an option of the ffmpeg program and not of an encoder; it would change the frames or files that "
@@ -302,7 +304,7 @@ def _number(value: OptionValue) -> float | None:
         return None
     if isinstance(value, str):
         return float(value) if re.fullmatch(r"-?\d+(\.\d+)?", value) else None
-    return value if value == value and abs(value) != float("inf") else None
+    return value if math.isfinite(value) else None
 
 
 def _rate(value: OptionValue) -> float | None:

@@ -88,7 +88,7 @@ def accepted_pixel_formats(
 ) -> tuple[str, ...] | None:
     """Pixel formats a stream of this encoder can be asked for; None if only the encoder knows, at run time."""
     if spec and spec.device and spec.device.upload:
-        return tuple(spec.device.formats)
+        return tuple(name for name in spec.device.formats if name in (spec.pixel_formats or spec.device.formats))
     listed = listing.pixel_formats
     if listed is not None:
         known = capabilities.pixel_formats

@@ -120,6 +120,8 @@ def resolve_encoder(
         spec=find_encoder(name),
         listing=capabilities.help(name),
         config=config,
+        width=width,
+        height=height,
         libavcodec=capabilities.version.libavcodec,
         library=capabilities.library_versions.get(name),
     )

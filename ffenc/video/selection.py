@@ -7,7 +7,6 @@ real size, and reads the file back.
 from __future__ import annotations
 
 import functools
-import glob
 import logging
 import sys
 import tempfile
@@ -216,7 +215,7 @@ def examine_encoders(
 def device_nodes(spec: EncoderSpec) -> list[str]:
     """Device files that an encoder's hardware could be behind, sorted."""
     patterns = spec.device.nodes if spec.device else ()
-    return sorted(node for pattern in patterns for node in glob.glob(pattern))
+    return sorted(str(node) for pattern in patterns for node in Path("/").glob(pattern.lstrip("/")))
 
 
 def _examine(row: EncoderSpec, is_listed: bool, try_on: Callable[[str, str | None], None]) -> Candidate:

@@ -42,7 +42,7 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "libvpx-vp9": {"deadline": "realtime", "tile-columns": 1},
     "libopenh264": {"profile": "constrained_baseline"},
     "ffv1": {"slicecrc": 1},
-    "mpeg4": {"bf": 2, "trellis": 1},
+    "mpeg4": {"flags": "+mv4+aic", "trellis": 1},
     "mjpeg": {"huffman": "default"},
     "nvenc": {"tune": "ll", "spatial-aq": True},
     "vaapi": {"low_power": True},
@@ -68,10 +68,11 @@ def cases(row: EncoderSpec) -> Iterator[tuple[str, dict[str, Any], int | None]]:
     yield "everything left to the encoder", {**base, "crf": None, "g": None}, None
     if family(row) in PRESETS:
         yield "preset", {**base, "preset": PRESETS[family(row)]}, None
-    yield "fast decode", {**base, "fast_decode": 1, "preset": 10} if row.fast_decode and row.fast_decode.value is None else {
-        **base,
-        "fast_decode": 1,
-    }, None
+    yield (
+        "fast decode",
+        {**base, "fast_decode": 1} | ({"preset": 8} if row.fast_decode and row.fast_decode.value is None else {}),
+        None,
+    )
     yield "two threads", base, 2
     yield "ten bits", {**base, "pix_fmt": "yuv420p10le"}, None
     if family(row) in EXTRAS:
@@ -98,7 +99,10 @@ def render(row: EncoderSpec, source: str, capabilities: Capabilities) -> str:
     lines = [f"# {row.name}, {source}"]
     for what, fields, threads in cases(row):
         config = VideoEncoderConfig.model_validate(fields)
-        lines += ["", f"## {what}: {config.model_dump(exclude_unset=True)}" + (f", {threads} threads" if threads else "")]
+        lines += [
+            "",
+            f"## {what}: {config.model_dump(exclude_unset=True)}" + (f", {threads} threads" if threads else ""),
+        ]
         try:
             plan = plan_encode(
                 config,

@@ -34,7 +34,10 @@ def patches(frame: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
     """Mean colour in the middle of every patch, ``(64, 3)``."""
     height, width = frame.shape[0] // 8, frame.shape[1] // 8
     middles = [
-        frame[y * height + height // 4 : (y + 1) * height - height // 4, x * width + width // 4 : (x + 1) * width - width // 4]
+        frame[
+            y * height + height // 4 : (y + 1) * height - height // 4,
+            x * width + width // 4 : (x + 1) * width - width // 4,
+        ]
         for y in range(8)
         for x in range(8)
     ]
@@ -153,14 +156,14 @@ def test_sixteen_bits_are_lossless_in_ffv1(tmp_path: Path, binaries: Binaries) -
     rng = np.random.default_rng(1)
     frames = rng.integers(0, 65536, (4, 48, 64), np.uint16)
     config = VideoEncoderConfig(vcodec="ffv1", pix_fmt="gray16le")
-    result = encode_frames(frames, tmp_path / "a.mov", fps=Fraction(30), config=config, layout="gray16", binaries=binaries)
+    result = encode_frames(
+        frames, tmp_path / "a.mov", fps=Fraction(30), config=config, layout="gray16", binaries=binaries
+    )
     decoded = list(VideoReader(result.path, layout="gray16", binaries=binaries))
     assert np.array_equal(np.stack(decoded), frames)
 
 
-def test_twelve_bit_codes_are_lossless_in_hevc(
-    tmp_path: Path, binaries: Binaries, capabilities_here: object
-) -> None:
+def test_twelve_bit_codes_are_lossless_in_hevc(tmp_path: Path, binaries: Binaries, capabilities_here: object) -> None:
     """Depth codes of 12 bits, as LeRobot stores them."""
     formats = capabilities_here.helps["libx265"].pixel_formats  # type: ignore[attr-defined]
     if "gray12le" not in (formats or ()):

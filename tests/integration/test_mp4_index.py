@@ -24,7 +24,9 @@ SETTINGS = {
 }
 
 
-def encode(path: Path, binaries: Binaries, count: int = 30, start: int = 0, fps: str = "30", **settings: object) -> Path:
+def encode(
+    path: Path, binaries: Binaries, count: int = 30, start: int = 0, fps: str = "30", **settings: object
+) -> Path:
     config = VideoEncoderConfig.model_validate({"vcodec": "h264", **settings})
     return encode_frames(numbered_frames(count, start=start), path, fps=fps, config=config, binaries=binaries).path
 

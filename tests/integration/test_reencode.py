@@ -36,8 +36,10 @@ def clip_with_audio(tmp_path: Path, binaries: Binaries) -> Path:
     path = tmp_path / "with-audio.mp4"
     tone = ["-f", "s16le", "-ar", "48000", "-ac", "1", "-i", "/dev/zero"]
     run_tool(
-        [str(binaries.ffmpeg), "-v", "error", "-i", str(silent), *tone, "-map", "0:v", "-map", "1:a", "-c:v", "copy"]
-        + ["-c:a", "aac", "-t", "2", "-shortest", str(path)]
+        [
+            *(str(binaries.ffmpeg), "-v", "error", "-i", str(silent), *tone, "-map", "0:v", "-map", "1:a"),
+            *("-c:v", "copy", "-c:a", "aac", "-t", "2", "-shortest", str(path)),
+        ]
     )
     silent.unlink()
     return path
@@ -115,8 +117,20 @@ def test_audio_that_is_not_there(tmp_path: Path, binaries: Binaries, clip: Path)
 def test_variable_rate_is_refused(tmp_path: Path, binaries: Binaries, clip: Path, name: str) -> None:
     variable = tmp_path / name
     run_tool(
-        [str(binaries.ffmpeg), "-v", "error", "-i", str(clip), "-vf", "setpts=PTS+floor(N/7)/10/TB", "-c:v", "mpeg4"]
-        + ["-vsync" if "4.2" in probe_version(binaries) else "-fps_mode", "vfr", str(variable)]
+        [
+            *(
+                str(binaries.ffmpeg),
+                "-v",
+                "error",
+                "-i",
+                str(clip),
+                "-vf",
+                "setpts=PTS+floor(N/7)/10/TB",
+                "-c:v",
+                "mpeg4",
+            ),
+            *("-vsync" if "4.2" in probe_version(binaries) else "-fps_mode", "vfr", str(variable)),
+        ]
     )
     with pytest.raises(InputError, match="variable frame rate"):
         reencode_video(variable, tmp_path / "out.mp4", config=H264, binaries=binaries)

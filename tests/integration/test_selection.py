@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from ffenc import Binaries, FrameFormat, VideoEncoderConfig, VideoReader, encode_frames, probe_capabilities, select_encoder
+from ffenc import (
+    Binaries,
+    FrameFormat,
+    VideoEncoderConfig,
+    VideoReader,
+    encode_frames,
+    probe_capabilities,
+    select_encoder,
+)
 from ffenc.encoders.table import ENCODERS, auto_candidates, auto_fallbacks
 from ffenc.errors import EncoderUnavailableError
 from ffenc.video.selection import device_nodes, examine_encoders
@@ -49,9 +56,7 @@ def test_listed_is_not_available(binaries: Binaries) -> None:
     assert [candidate.works for candidate in candidates] == [False] * len(rows)
 
 
-def test_preference_is_kept_and_said_once(
-    binaries: Binaries, caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
+def test_preference_is_kept_and_said_once(binaries: Binaries, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     frames = FrameFormat(width=320, height=240)  # a size of its own: answers are remembered per size
     config = VideoEncoderConfig(vcodec="auto")
     with caplog.at_level(logging.INFO):
@@ -98,7 +103,7 @@ def test_named_hardware_that_is_not_there(tmp_path: Path, binaries: Binaries, na
     config = VideoEncoderConfig(vcodec=name)
     with pytest.raises(EncoderUnavailableError, match=name):
         encode_frames(numbered_frames(3), tmp_path / "a.mp4", fps=30, config=config, binaries=binaries)
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("codec", "expected"), [("h264", "libx264"), ("hevc", "libx265"), ("vp9", "libvpx-vp9")])

@@ -28,7 +28,12 @@ def test_every_layout_is_in_the_table_of_this_test():
 def test_a_layout_is_one_shape_one_dtype_and_one_raw_format(layout):
     pix_fmt, shape, dtype, size_bytes = LAYOUT_TABLE[layout]
     form = FrameFormat(width=6, height=4, layout=layout)
-    assert (form.pix_fmt, form.shape, form.dtype, form.frame_size_bytes) == (pix_fmt, shape, np.dtype(dtype), size_bytes)
+    assert (form.pix_fmt, form.shape, form.dtype, form.frame_size_bytes) == (
+        pix_fmt,
+        shape,
+        np.dtype(dtype),
+        size_bytes,
+    )
     frame = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
     assert bytes(form.bytes_of(frame)) == frame.tobytes()
     assert FrameFormat.of(frame, layout) == form

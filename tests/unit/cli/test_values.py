@@ -28,6 +28,9 @@ from ffenc.cli.values import frame_number, frame_rate, load_leniently, load_valu
         ('"30"', "30"),
         ('{"tune": "film", "profile:v": "high", "bf": 2}', {"tune": "film", "profile:v": "high", "bf": 2}),
         ("[1, two]", [1, "two"]),
+        ('"\\ud83d\\ude00"', "\U0001f600"),
+        ("NaN", "NaN"),
+        ("Infinity", "Infinity"),
     ],
 )
 def test_values_as_json_has_them(text: str, value: object) -> None:
@@ -53,6 +56,11 @@ def test_broken_yaml() -> None:
     with pytest.raises(yaml.YAMLError):
         load_value("{a: [")
     assert load_leniently("{a: [") == "{a: ["
+
+
+def test_a_number_beyond_all_bounds() -> None:
+    with pytest.raises(ValueError, match="digits"):
+        load_value("1" * 5000)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ def test_quality_runs_one_way_within_its_scale(row):
         return
     low, high = row.quality.crf
     values = [row.quality.value(low + (high - low) * step / 100) for step in range(101)]
-    rising, falling = (all(step(a, b) for a, b in pairwise(values)) for step in (lambda a, b: a <= b, lambda a, b: a >= b))
+    rising, falling = (
+        all(step(a, b) for a, b in pairwise(values)) for step in (lambda a, b: a <= b, lambda a, b: a >= b)
+    )
     assert rising != falling
     assert row.quality.value(low) != row.quality.value(high)
     if row.quality.floor is None:
@@ -65,12 +67,69 @@ def test_no_key_of_a_dictionary_is_both_passed_on_and_owned(row):
 # What reads or writes files, runs a second pass or writes logs, from the parameter documents of x264 164, x265 4.1,
 # SVT-AV1 4, libaom 3.13 and rav1e 0.8.  (x264 reads ``cqm`` as a file name unless it says flat or jvt.)
 FORBIDDEN_KEYS = frozenset(
-    "stats pass passes multipass two-pass qpfile qp-file use-q-file dump-yuv cqm cqmfile cqm4 cqm8 tcfile-in tcfile-out "
-    "opencl-clbin log log-level log-file log-file-level csv csv-log-level analysis-save analysis-load analysis-reuse-file "
-    "analysis-reuse-mode lambda-file zonefile zones recon recon-file recon-depth scaling-list dhdr10-info "
-    "dolby-vision-rpu nalu-file film-grain-file aom-film-grain abr-ladder input input-res output config errlog stat-file "
-    "fgs-table roi-map-file pred-struct-file film-grain-table vmaf-model-path partition-info-path rate-distribution-info-path "
-    "first-pass second-pass first_pass second_pass frames skip seek n nb".split()
+    [
+        "stats",
+        "pass",
+        "passes",
+        "multipass",
+        "two-pass",
+        "qpfile",
+        "qp-file",
+        "use-q-file",
+        "dump-yuv",
+        "cqm",
+        "cqmfile",
+        "cqm4",
+        "cqm8",
+        "tcfile-in",
+        "tcfile-out",
+        "opencl-clbin",
+        "log",
+        "log-level",
+        "log-file",
+        "log-file-level",
+        "csv",
+        "csv-log-level",
+        "analysis-save",
+        "analysis-load",
+        "analysis-reuse-file",
+        "analysis-reuse-mode",
+        "lambda-file",
+        "zonefile",
+        "zones",
+        "recon",
+        "recon-file",
+        "recon-depth",
+        "scaling-list",
+        "dhdr10-info",
+        "dolby-vision-rpu",
+        "nalu-file",
+        "film-grain-file",
+        "aom-film-grain",
+        "abr-ladder",
+        "input",
+        "input-res",
+        "output",
+        "config",
+        "errlog",
+        "stat-file",
+        "fgs-table",
+        "roi-map-file",
+        "pred-struct-file",
+        "film-grain-table",
+        "vmaf-model-path",
+        "partition-info-path",
+        "rate-distribution-info-path",
+        "first-pass",
+        "second-pass",
+        "first_pass",
+        "second_pass",
+        "frames",
+        "skip",
+        "seek",
+        "n",
+        "nb",
+    ]
 )
 
 

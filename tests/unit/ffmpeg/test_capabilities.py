@@ -360,4 +360,4 @@ def test_exit_status_of_a_listing_is_not_looked_at(fake):
 
 def test_value_crosses_process_borders(fake):
     found = probe_capabilities(fake.path, encoders=["libx264"])
-    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
+    assert pickle.loads(pickle.dumps(found)) == found

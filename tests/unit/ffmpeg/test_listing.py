@@ -410,4 +410,4 @@ def test_a_line_that_cannot_be_read_is_logged_and_the_rest_is_kept(caplog):
 
 def test_values_can_be_pickled():
     found = recorded_help("9.0.2", "libx264")
-    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
+    assert pickle.loads(pickle.dumps(found)) == found

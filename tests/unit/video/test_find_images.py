@@ -25,7 +25,9 @@ def test_order_is_that_of_the_numbers(tmp_path: Path) -> None:
     [
         pytest.param([], "no numbered images", id="empty"),
         pytest.param(["a.txt", "cover.png"], "no numbered images", id="nothing-numbered"),
-        pytest.param(["f1.png", "f2.png", "f4.png", "f7.png"], r"3 of the images 1 to 7 are missing: 3, 5, 6", id="gap"),
+        pytest.param(
+            ["f1.png", "f2.png", "f4.png", "f7.png"], r"3 of the images 1 to 7 are missing: 3, 5, 6", id="gap"
+        ),
         pytest.param(["f1.png", "f2.jpg"], "more than one series", id="two-kinds"),
         pytest.param(["a1.png", "b2.png"], "more than one series", id="two-prefixes"),
         pytest.param(["f1.png", "f01.png"], "twice", id="one-number-twice"),
