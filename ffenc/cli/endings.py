@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_AGAIN_AFTER_S = 0.01
 
 
 @contextmanager
@@ -23,12 +31,38 @@ def signals_as_exceptions() -> Iterator[None]:
         return
     heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, _end) for number in heeded}
+    hook, sys.unraisablehook = sys.unraisablehook, _raise_again
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
+
+
+def _raise_again(unraisable: UnraisableHookArgs) -> None:
+    """Repeat a signal whose exception Python dropped.
+
+    Whatever is raised in a finaliser or in the callback of a weak reference is only printed.  A signal can arrive just
+    there (seen in ``_weakrefset``, when a thread ends), and then the work would go on as if nothing had been said.
+    """
+    error = unraisable.exc_value
+    if isinstance(error, KeyboardInterrupt):
+        number = int(signal.SIGINT)
+    elif isinstance(error, SystemExit) and isinstance(error.code, int):
+        number = error.code - 128
+    else:
+        sys.__unraisablehook__(unraisable)
+        return
+    # From another thread and a little later, for it would be dropped again in here; without threading's locks, which
+    # the interrupted code may hold.
+    _thread.start_new_thread(_repeat, (number,))
+
+
+def _repeat(number: int) -> None:
+    time.sleep(_AGAIN_AFTER_S)
+    _thread.interrupt_main(number)

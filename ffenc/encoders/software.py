@@ -112,13 +112,14 @@ LIBX265 = EncoderSpec(
     parameters={"x265-params": parameters.X265},
     # Apple's players take HEVC in MP4 only under this tag; FFmpeg's default is hev1.
     tags={"mp4": "hvc1", "mov": "hvc1"},
-    minimum_size=ByVersion((((0,), 16),)),
+    # Below one coding unit it fails with some presets, and crashes in some builds (34x34 in 5.1.9 and 8.1.2).
+    minimum_size=ByVersion((((0,), 64),)),
     complaints=(
         r"Unknown option: \S+",
         r"Invalid value for \S+",
         r"Error setting (preset|profile|tune)",
         # What it says without having been asked for anything stands in the exceptions.
-        r"x265 \[warning\]: (?!Source height < 720p|No thread pool).*([Dd]isabl|ignored|requires?\b)",
+        r"x265 \[warning\]: (?!Source height < 720p|No thread pool|Too few rows).*([Dd]isabl|ignored|requires?\b)",
     ),
 )
 
@@ -159,7 +160,7 @@ LIBSVTAV1 = EncoderSpec(
     refused={"dolbyvision": _NO_SIDE_DATA},
     parameters={"svtav1-params": parameters.SVT_AV1},
     muxers=("mp4",),
-    minimum_size=ByVersion((((0,), 64), ((3,), 2))),
+    minimum_size=ByVersion((((0,), 64), ((3,), 4))),
     library_version=r"SVT-AV1 Encoder Lib v(\d+(?:\.\d+)+)",
     complaints=(
         r"Error parsing option \S+: .*",

@@ -162,7 +162,7 @@ def test_pictures(error: type[CapabilityError], fields: dict[str, Any], message:
 
 
 def test_unknown_encoder_offers_the_nearest() -> None:
-    with pytest.raises(EncoderUnavailableError, match="did you mean 'libx26[45]'") as caught:
+    with pytest.raises(EncoderUnavailableError, match=r"did you mean 'libx26[45]'") as caught:
         plan(vcodec="libx246")
     assert "libx264" in caught.value.alternatives
 
