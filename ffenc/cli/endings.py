@@ -7,8 +7,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,8 @@ def signals_as_exceptions() -> Iterator[None]:
         return
     heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, _end) for number in heeded}
-    hook, sys.unraisablehook = sys.unraisablehook, _raise_again
+    hook = sys.unraisablehook
+    sys.unraisablehook = partial(_raise_again, otherwise=hook)
     try:
         yield
     finally:
@@ -44,7 +46,7 @@ def _end(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _raise_again(unraisable: UnraisableHookArgs) -> None:
+def _raise_again(unraisable: UnraisableHookArgs, *, otherwise: Callable[[UnraisableHookArgs], object]) -> None:
     """Repeat a signal whose exception Python dropped.
 
     Whatever is raised in a finaliser or in the callback of a weak reference is only printed.  A signal can arrive just
@@ -52,17 +54,17 @@ def _raise_again(unraisable: UnraisableHookArgs) -> None:
     """
     error = unraisable.exc_value
     if isinstance(error, KeyboardInterrupt):
-        number = int(signal.SIGINT)
+        number = signal.SIGINT
     elif isinstance(error, SystemExit) and isinstance(error.code, int):
-        number = error.code - 128
+        number = signal.Signals(error.code - 128)
     else:
-        sys.__unraisablehook__(unraisable)
+        otherwise(unraisable)
         return
     # From another thread and a little later, for it would be dropped again in here; without threading's locks, which
     # the interrupted code may hold.
     _thread.start_new_thread(_repeat, (number,))
 
 
-def _repeat(number: int) -> None:
+def _repeat(number: signal.Signals) -> None:
     time.sleep(_AGAIN_AFTER_S)
     _thread.interrupt_main(number)
