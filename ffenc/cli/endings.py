@@ -67,4 +67,4 @@ def _raise_again(unraisable: UnraisableHookArgs, *, otherwise: Callable[[Unraisa
 
 def _repeat(number: signal.Signals) -> None:
     time.sleep(_AGAIN_AFTER_S)
-    _thread.interrupt_main(number)
+    _thread.interrupt_main(signal.Signals(number))
