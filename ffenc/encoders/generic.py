@@ -58,7 +58,6 @@ GENERIC_OPTIONS: Mapping[str, GenericOption] = MappingProxyType(
         "trellis": GenericOption(kind="int", low=0, high=2),
         "me_range": GenericOption(kind="int", low=4, high=1023),
         "subq": GenericOption(kind="int", low=0, high=11),
-        "dia_size": GenericOption(kind="int", low=-16, high=16),
         "mbd": GenericOption(kind="int", low=0, high=2, choices=("simple", "bits", "rd")),
         "cmp": _COMPARISON,
         "subcmp": _COMPARISON,

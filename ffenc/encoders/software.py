@@ -119,7 +119,7 @@ LIBX265 = EncoderSpec(
         r"Invalid value for \S+",
         r"Error setting (preset|profile|tune)",
         # What it says without having been asked for anything stands in the exceptions.
-        r"x265 \[warning\]: (?!Source height < 720p|No thread pool|Too few rows).*([Dd]isabl|ignored|requires?\b)",
+        r"x265 \[warning\]: (?!Source height < 720p|No thread pool|Too few rows|hevc-aq).*([Dd]isabl|ignored|requires?\b)",
     ),
 )
 
@@ -164,7 +164,7 @@ LIBSVTAV1 = EncoderSpec(
     library_version=r"SVT-AV1 Encoder Lib v(\d+(?:\.\d+)+)",
     complaints=(
         r"Error parsing option \S+: .*",
-        r"Svt\[(warn|error)\]: .*(not supported|only supported|will be forced|(is|be) ignored|Defaulting )",
+        r"Svt\[(warn|error)\]: .*(not supported|only supported|will be forced|(is|be) ignored)",
     ),
 )
 
@@ -262,7 +262,7 @@ MPEG4 = EncoderSpec(
     codec="mpeg4",
     quality=Quality(options=("q",), crf=(0, 51), values=(1, 31)),
     threads=Threads(option="threads"),
-    generic=_MPEGVIDEO | {"mbd", "cmp", "subcmp", "mbcmp", "dia_size", "me_range", "profile", "level"},
+    generic=_MPEGVIDEO | {"mbd", "cmp", "subcmp", "mbcmp", "me_range", "profile", "level"},
     flags=frozenset({"mv4", "qpel", "aic"}),
     ranges={"qmin": (1, 31), "qmax": (1, 31), "profile": (0, 15), "level": (0, 15)},
     refused={

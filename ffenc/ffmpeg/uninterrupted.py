@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import _thread
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -26,37 +26,41 @@ def make_uninterrupted(make: Callable[[], T], undo: Callable[[T], None]) -> T:
     Raises:
         ProcessStartError: no thread could be started.
     """
-    maker = _Maker(make, undo)
+    job = _Job(make, undo)
     try:
-        maker.start()
-        # Not join(): until 3.12 a join that is interrupted takes a running thread for ended.
-        maker.done.wait()
+        _thread.start_new_thread(job.run, ())
+        job.done.acquire()
     except RuntimeError as err:  # no more threads; or, since 3.12, the interpreter is shutting down
         raise ProcessStartError(f"no thread to start a child in: {err}", argv=()) from err
     except BaseException:
-        maker.abandon()
+        job.abandon()
         raise
-    maker.join()
-    if maker.error is not None:
-        raise maker.error
-    return maker.made[0]
+    if job.error is not None:
+        raise job.error
+    return job.made[0]
 
 
-class _Maker(threading.Thread, Generic[T]):
+class _Job(Generic[T]):
+    """What is made, and whether anybody still wants it.
+
+    Bare locks and threads: an interrupt inside `threading.Event`, which `threading.Thread.start` uses as well, can leave
+    its inner lock taken for ever (seen on 3.10).
+    """
+
     def __init__(self, make: Callable[[], T], undo: Callable[[T], None]) -> None:
-        super().__init__(name="start of a child", daemon=True)
         self._make = make
         self._undo = undo
-        self._lock = threading.Lock()
+        self._fate = _thread.allocate_lock()
         self._abandoned = False
-        self.done = threading.Event()
+        self.done = _thread.allocate_lock()  # taken until the work is over
+        self.done.acquire()
         self.made: list[T] = []
         self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
             made = self._make()
-            with self._lock:
+            with self._fate:
                 self.made.append(made)
                 abandoned = self._abandoned
             if abandoned:
@@ -64,11 +68,14 @@ class _Maker(threading.Thread, Generic[T]):
         except BaseException as err:  # it crosses to the thread that waits
             self.error = err
         finally:
-            self.done.set()
+            self.done.release()
 
     def abandon(self) -> None:
-        with self._lock:
+        """Undo what was or will be made; it usually is there in a moment, and then this thread does it."""
+        if not self.made and self.error is None:
+            self.done.acquire(timeout=_UNDO_WAIT_S)
+        with self._fate:
             self._abandoned = True
-        self.done.wait(_UNDO_WAIT_S)
-        for made in self.made:
-            self._undo(made)
+            made = list(self.made)
+        for thing in made:
+            self._undo(thing)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from ffenc.errors import ConcatError, InputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.ffprobe import probe_video_and_packets
+from ffenc.ffmpeg.ffprobe import probe_video, probe_video_and_packets
 from ffenc.ffmpeg.mp4_index import Mp4Index, read_mp4_index
 from ffenc.ffmpeg.process import FFmpegProcess
 from ffenc.ffmpeg.progress import Progress
-from ffenc.ffmpeg.stream_info import VideoStreamInfo
+from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.plan.concat import ConcatPlan, plan_concat
 from ffenc.plan.encode import muxer_for
 from ffenc.video.output import PendingFile, check_packets, check_target
@@ -92,7 +92,7 @@ def concat_videos(
     ):
         plan = _plan(measured, Path(directory), pending.path, binaries)
         _run(plan, stall_timeout_s, progress)
-        stream, packets = probe_video_and_packets(pending.path, binaries=binaries)
+        stream, packets = _read_back(pending.path, binaries)
         check_packets(packets, path=output, fps=plan.fps, frames=plan.frames)
         pending.commit()
     counts = [clip.packets.count for clip in measured]
@@ -176,6 +176,14 @@ def _plan(measured: Sequence[MeasuredClip], directory: Path, output: Path, binar
         links=links,
         muxer=muxer_for(output),
     )
+
+
+def _read_back(path: Path, binaries: Binaries) -> tuple[VideoStreamInfo, PacketIndex]:
+    """Header by FFmpeg, frames from the tables where they are plain: listing every packet takes as long as joining."""
+    index = read_mp4_index(path)
+    if index is None:
+        return probe_video_and_packets(path, binaries=binaries)
+    return probe_video(path, binaries=binaries), index.packets
 
 
 def _run(plan: ConcatPlan, stall_timeout_s: float, progress: ProgressCallback | None) -> None:

@@ -46,6 +46,11 @@ def has_children() -> bool:
     return True
 
 
+def running_threads() -> set[threading.Thread]:
+    """Threads that run, without what `threading` noted of foreign ones: it keeps those after they ended."""
+    return {thread for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread)}
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
     owner = f"{os.getpid()}-{request.node.name}"
@@ -53,11 +58,11 @@ def nothing_is_left(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
     # The fake is to run on this very Python, not on whatever slow wrapper comes first.
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     descriptors = open_descriptors()
-    threads = set(threading.enumerate())
+    threads = running_threads()
     yield
     assert not has_children(), "a child or a zombie is left"
     assert open_descriptors() <= descriptors
-    assert set(threading.enumerate()) <= threads
+    assert running_threads() <= threads
     deadline = time.monotonic() + 5
     while (stray := processes_of(owner)) and time.monotonic() < deadline:
         time.sleep(0.05)
