@@ -33,7 +33,7 @@ CONCAT_TARGET = 1.2
 
 def images(report: Report, settings: Settings) -> None:
     """300 PNG of 640x480 to MP4, against reading each with PIL and encoding it with PyAV."""
-    count = 90 if settings.quick else 300
+    count = 60 if settings.quick else 300
     frames = frames_of(settings.clip, count, 640, 480)
     directory = settings.scratch / "png"
     write_pngs(frames, directory)

@@ -32,7 +32,7 @@ _IMPORTS = {
 def imports(report: Report, settings: Settings) -> None:
     """Whole processes that only import."""
     works = {name: partial(run_silently, [sys.executable, "-c", code]) for name, code in _IMPORTS.items()}
-    costs = interleaved(works, settings.repeats * 3)
+    costs = interleaved(works, settings.repeats * 2)
     rows = [
         [name, spread([1000 * run.wall_s for run in runs], 0), spread([1000 * run.child_cpu_s for run in runs], 0)]
         for name, runs in costs.items()

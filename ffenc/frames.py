@@ -48,6 +48,10 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
 )
 """Declared layouts by name.  ``rgb`` is the default everywhere; ``bgr`` is what OpenCV hands out."""
 
+_DTYPES: Mapping[str, np.dtype[Any]] = {
+    name: np.dtype(layout.dtype).newbyteorder("<") for name, layout in LAYOUTS.items()
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameFormat:
@@ -78,8 +82,7 @@ class FrameFormat:
     @property
     def dtype(self) -> np.dtype[Any]:
         """dtype of every frame, in little-endian byte order."""
-        little_endian: np.dtype[Any] = np.dtype(LAYOUTS[self.layout].dtype).newbyteorder("<")
-        return little_endian
+        return _DTYPES[self.layout]
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -78,7 +78,7 @@ def _dry_run(arguments: Namespace, screen: Screen) -> None:
         [clip.packets.count for clip in measured],
         output,
         list_path=Path("list.ffconcat"),
-        links=[clip.stream.path for clip in measured],
+        paths=[clip.stream.path for clip in measured],
         muxer=muxer,
     )
     show_command(screen, plan.argv, output=output, note="list.ffconcat would hold:", list=plan.list_text)

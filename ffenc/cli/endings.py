@@ -67,4 +67,6 @@ def _raise_again(unraisable: UnraisableHookArgs, *, otherwise: Callable[[Unraisa
 
 def _repeat(number: signal.Signals) -> None:
     time.sleep(_AGAIN_AFTER_S)
-    _thread.interrupt_main(signal.Signals(number))
+    main_thread = threading.main_thread().ident
+    assert main_thread is not None
+    signal.pthread_kill(main_thread, number)  # which also wakes it, if it waits for something

@@ -15,8 +15,9 @@ from ffenc.errors import ProcessStartError
 
 _LONGEST_PAUSE_S = 0.05
 
-# FFREPORT makes ffmpeg write a log wherever the variable says; the others put escape sequences into stderr.
-_ENVIRONMENT_REMOVED = ("FFREPORT", "AV_LOG_FORCE_COLOR", "AV_LOG_FORCE_256COLOR")
+# FFREPORT makes ffmpeg write a log wherever the variable says; SVT_LOG can hide the lines in which SVT-AV1 says its
+# version and what it ignored; the others put escape sequences into stderr.
+_ENVIRONMENT_REMOVED = ("FFREPORT", "SVT_LOG", "AV_LOG_FORCE_COLOR", "AV_LOG_FORCE_256COLOR")
 # A library or driver that calls setlocale() must not turn 1.5x into 1,5x or translate the errors we match.
 # To ffmpeg file names are bytes, so the C locale costs nothing.
 _ENVIRONMENT_SET = {"LC_ALL": "C", "AV_LOG_FORCE_NOCOLOR": "1"}

@@ -106,7 +106,7 @@ def plan_concat(
     output: Path,
     *,
     list_path: Path,
-    links: Sequence[Path],
+    paths: Sequence[Path],
     muxer: str,
 ) -> ConcatPlan:
     """Plan the join of clips that agree.
@@ -117,7 +117,7 @@ def plan_concat(
         frame_counts: frames really in each.
         output: the file to write.
         list_path: where the list will lie.
-        links: how the list names each clip; plain names, see `concat_list`.
+        paths: how the list names each clip; see `concat_list`.
         muxer: container of the output.
 
     Raises:
@@ -140,7 +140,7 @@ def plan_concat(
     return ConcatPlan(
         argv=argv,
         list_path=list_path,
-        list_text=concat_list(links, frame_counts, fps),
+        list_text=concat_list(paths, frame_counts, fps),
         output=output,
         frames=sum(frame_counts),
         fps=fps,

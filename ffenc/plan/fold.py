@@ -123,20 +123,18 @@ class Fold:
         value = preset.default if value is None else value
         if value is None:
             return None
-        if preset.names_only and not (isinstance(value, str) and not value.lstrip("-").isdigit()):
+        names = preset.names or (self._choices(preset.option) if preset.names_only else ())
+        accepted = ", ".join(names)
+        if preset.names_only and (not isinstance(value, str) or value.lstrip("-").isdigit()):
             raise self._error(
-                "preset", value, f"preset numbers of {self.name} mean other presets in other FFmpeg versions; use a name: "
-                + self._choices(preset.option),
+                "preset", value,
+                f"preset numbers of {self.name} mean other presets in other FFmpeg versions; use a name: {accepted}", accepted,
             )  # fmt: skip
-        if preset.names:
-            if value not in preset.names:
-                near = nearest_name(str(value), preset.names)
-                hint = f"; did you mean {near!r}?" if near else ""
-                accepted = ", ".join(preset.names)
-                raise self._error("preset", value, f"preset of {self.name} is one of {accepted}{hint}", accepted, near)
-            text = str(value)
-        else:
-            text = self._check_listed(preset.option, value, field="preset")
+        if names and value not in names:
+            near = nearest_name(str(value), names)
+            hint = f"; did you mean {near!r}?" if near else ""
+            raise self._error("preset", value, f"preset of {self.name} is one of {accepted}{hint}", accepted, near)
+        text = str(value) if names else self._check_listed(preset.option, value, field="preset")
         self._set(preset.option, text, owner="preset")
         return value
 
@@ -282,9 +280,9 @@ class Fold:
         if self.config.was_given(field) and value is not None and not unless:
             raise self._error(field, value, reason)
 
-    def _choices(self, option: str) -> str:
+    def _choices(self, option: str) -> tuple[str, ...]:
         listed = self.listing.options.get(option)
-        return ", ".join(choice.name for choice in listed.choices) if listed else "none is listed"
+        return tuple(choice.name for choice in listed.choices) if listed else ()
 
     def _library_text(self) -> str:
         return ".".join(map(str, self.library)) if self.library else "unknown"

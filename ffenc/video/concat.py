@@ -11,11 +11,11 @@ from pathlib import Path
 
 from ffenc.errors import ConcatError, InputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.ffprobe import probe_video, probe_video_and_packets
+from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.mp4_index import Mp4Index, read_mp4_index
 from ffenc.ffmpeg.process import FFmpegProcess
 from ffenc.ffmpeg.progress import Progress
-from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
+from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.concat import ConcatPlan, plan_concat
 from ffenc.plan.encode import muxer_for
 from ffenc.video.output import PendingFile, check_packets, check_target
@@ -92,8 +92,8 @@ def concat_videos(
     ):
         plan = _plan(measured, Path(directory), pending.path, binaries)
         _run(plan, stall_timeout_s, progress)
-        stream, packets = _read_back(pending.path, binaries)
-        check_packets(packets, path=output, fps=plan.fps, frames=plan.frames)
+        joined = _read_back(pending.path, measured[0], binaries)
+        check_packets(joined.packets, path=output, fps=plan.fps, frames=plan.frames)
         pending.commit()
     counts = [clip.packets.count for clip in measured]
     return ConcatResult(
@@ -103,7 +103,7 @@ def concat_videos(
         offsets=tuple(sum(counts[:number]) for number in range(len(counts))),
         fps=plan.fps,
         size_bytes=output.stat().st_size,
-        stream=stream,
+        stream=replace(joined.stream, path=output.absolute()),
     )
 
 
@@ -120,19 +120,26 @@ def measure_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> list[Me
     index = read_mp4_index(paths[0])
     # Trust the tables only if FFmpeg reads the same from them.
     known = index if index is not None and index.packets == first.packets else None
+    indices = [read_mp4_index(path) if known is not None else None for path in paths[1:]]
+    alike = [known is not None and index is not None and index.likeness == known.likeness for index in indices]
     with ThreadPoolExecutor(max_workers=_PROBES_AT_ONCE) as pool:
-        rest = list(pool.map(lambda path: _measure_like(path, first, known, binaries), paths[1:]))
+        others = {
+            path: pool.submit(measure_clip, path, binaries=binaries)
+            for path, is_alike in zip(paths[1:], alike, strict=True)
+            if not is_alike
+        }
+    rest = [
+        others[path].result() if index is None or path in others else _like(first, path, index)
+        for path, index in zip(paths[1:], indices, strict=True)
+    ]
     measured = [first, *rest]
     for clip in measured:
         _check_clip(clip)
     return measured
 
 
-def _measure_like(path: Path, first: MeasuredClip, known: Mp4Index | None, binaries: Binaries) -> MeasuredClip:
-    """Measure a clip without FFmpeg if its stream cannot be told apart from that of the first clip."""
-    index = read_mp4_index(path) if known is not None else None
-    if known is None or index is None or index.likeness != known.likeness:
-        return measure_clip(path, binaries=binaries)
+def _like(first: MeasuredClip, path: Path, index: Mp4Index) -> MeasuredClip:
+    """A clip whose stream cannot be told apart from that of the first; no process is needed to measure it."""
     stream = replace(
         first.stream,
         path=path.absolute(),
@@ -161,29 +168,32 @@ def _check_clip(clip: MeasuredClip) -> None:
 
 
 def _plan(measured: Sequence[MeasuredClip], directory: Path, output: Path, binaries: Binaries) -> ConcatPlan:
-    """Plan over links with plain names: a line break in a path cannot be written in a list at all."""
-    links = []
+    names = []
     for number, clip in enumerate(measured):
-        link = directory / f"{number:06d}.clip"
-        link.symlink_to(clip.stream.path.absolute())
-        links.append(link)
+        path = clip.stream.path.absolute()
+        if not str(path).isprintable():  # a line break cannot be written in a list at all
+            link = directory / f"{number:06d}.clip"
+            link.symlink_to(path)
+            path = link
+        names.append(path)
     return plan_concat(
         binaries.ffmpeg,
         [clip.stream for clip in measured],
         [clip.packets.count for clip in measured],
         output,
         list_path=directory / "list.ffconcat",
-        links=links,
+        paths=names,
         muxer=muxer_for(output),
     )
 
 
-def _read_back(path: Path, binaries: Binaries) -> tuple[VideoStreamInfo, PacketIndex]:
-    """Header by FFmpeg, frames from the tables where they are plain: listing every packet takes as long as joining."""
-    index = read_mp4_index(path)
-    if index is None:
-        return probe_video_and_packets(path, binaries=binaries)
-    return probe_video(path, binaries=binaries), index.packets
+def _read_back(path: Path, first: MeasuredClip, binaries: Binaries) -> MeasuredClip:
+    """Measure the joined file; where its tables are like those of the first clip, FFmpeg has nothing to add."""
+    index, known = read_mp4_index(path), read_mp4_index(first.stream.path)
+    if index is not None and known is not None and index.likeness == known.likeness:
+        return _like(first, path, index)
+    stream, packets = probe_video_and_packets(path, binaries=binaries)
+    return MeasuredClip(stream=stream, packets=packets)
 
 
 def _run(plan: ConcatPlan, stall_timeout_s: float, progress: ProgressCallback | None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import secrets
 import weakref
 from fractions import Fraction
 from pathlib import Path
@@ -49,7 +48,7 @@ class PendingFile:
         check_target(final, overwrite=overwrite)
         self.final = final
         self.overwrite = overwrite
-        self.path = final.with_name(f".{final.stem}.{secrets.token_hex(4)}.part{final.suffix}")
+        self.path = final.with_name(f".{final.stem}.{os.urandom(4).hex()}.part{final.suffix}")
         try:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except OSError as err:

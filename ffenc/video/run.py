@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -150,7 +150,7 @@ def check_result(
         fps=plan.fps,
         size_bytes=pending.final.stat().st_size,
         encoder=plan.encoder,
-        stream=stream,
+        stream=replace(stream, path=pending.final.absolute()),
         argv=plan.argv,
         usage=finished.usage,
     )

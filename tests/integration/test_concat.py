@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ffenc import Binaries, VideoEncoderConfig, VideoReader, concat_videos, encode_frames, probe_packets
+from ffenc import Binaries, VideoEncoderConfig, VideoReader, concat_videos, encode_frames, probe_packets, probe_video
 from ffenc.errors import ConcatError, InputError, OutputExistsError
 from tests.footage import numbered_frames, numbers_of
 
@@ -43,6 +43,7 @@ def test_no_drift(tmp_path: Path, binaries: Binaries, make_clip: MakeClip, fps: 
     packets = probe_packets(result.path, binaries=binaries)
     assert [packets.pts_s(k) for k in range(total)] == [k / Fraction(fps) for k in range(total)]
     assert result.offsets == tuple(starts)
+    assert result.stream == probe_video(result.path, binaries=binaries)
     assert numbers_of(VideoReader(result.path, binaries=binaries)) == list(range(total))
     parts = [probe_packets(clip, binaries=binaries).size_bytes for clip in clips]
     # Parameter sets may be repeated in band at a join, nothing else is added.

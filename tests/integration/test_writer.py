@@ -41,7 +41,7 @@ def test_result_says_what_was_measured(tmp_path: Path, binaries: Binaries) -> No
     result = encode_frames(numbered_frames(6), tmp_path / "a.mp4", fps=30, config=H264, binaries=binaries)
 
     assert result.size_bytes == result.path.stat().st_size
-    assert result.stream == probe_video(result.path, binaries=binaries) or result.stream.codec == "h264"
+    assert result.stream == probe_video(result.path, binaries=binaries)
     assert (result.stream.width, result.stream.height, result.stream.fps) == (128, 96, 30)
     assert (result.encoder.name, result.encoder.config.vcodec) == ("libx264", "libx264")
     assert pickle.loads(pickle.dumps(result)) == result
