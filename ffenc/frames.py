@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Rational
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -171,11 +172,12 @@ def parse_frame_rate(fps: FrameRate) -> Fraction:
     Raises:
         ValueError: a float, zero, negative, not a number, or above `MAX_FRAME_RATE`.
     """
-    if isinstance(fps, bool | float):
+    if isinstance(fps, bool) or not isinstance(fps, str | Rational):
         raise ValueError(f"frame rate {fps!r}: give a whole number, a Fraction or text such as '30000/1001'")
     try:
-        rate = Fraction(fps) if not isinstance(fps, str) else _fraction_text(fps)
-    except (ValueError, ZeroDivisionError, TypeError) as err:
+        # numpy's integers are rational numbers too, but of limited size.
+        rate = _fraction_text(fps) if isinstance(fps, str) else Fraction(int(fps.numerator), int(fps.denominator))
+    except (ValueError, ZeroDivisionError) as err:
         raise ValueError(f"frame rate {fps!r} is not a number; give 30, Fraction(30000, 1001) or '30000/1001'") from err
     if not 0 < rate <= MAX_FRAME_RATE:
         raise ValueError(f"frame rate {fps!r} must be above 0 and at most {MAX_FRAME_RATE} frames per second")

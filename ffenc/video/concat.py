@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ffenc.errors import ConcatError, InputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.ffprobe import probe_video_and_packets
+from ffenc.ffmpeg.ffprobe import probe_video, probe_video_and_packets
 from ffenc.ffmpeg.mp4_index import Mp4Index, read_mp4_index
 from ffenc.ffmpeg.process import FFmpegProcess
 from ffenc.ffmpeg.progress import Progress
@@ -188,12 +188,15 @@ def _plan(measured: Sequence[MeasuredClip], directory: Path, output: Path, binar
 
 
 def _read_back(path: Path, first: MeasuredClip, binaries: Binaries) -> MeasuredClip:
-    """Measure the joined file; where its tables are like those of the first clip, FFmpeg has nothing to add."""
+    """Measure the joined file, by its tables where they are plain: listing every packet takes as long as joining."""
     index, known = read_mp4_index(path), read_mp4_index(first.stream.path)
-    if index is not None and known is not None and index.likeness == known.likeness:
+    if index is None:
+        stream, packets = probe_video_and_packets(path, binaries=binaries)
+        return MeasuredClip(stream=stream, packets=packets)
+    if known is not None and index.likeness == known.likeness:
         return _like(first, path, index)
-    stream, packets = probe_video_and_packets(path, binaries=binaries)
-    return MeasuredClip(stream=stream, packets=packets)
+    # FFmpeg adds boxes of its own, such as a pixel aspect of 1:1.
+    return MeasuredClip(stream=probe_video(path, binaries=binaries), packets=index.packets)
 
 
 def _run(plan: ConcatPlan, stall_timeout_s: float, progress: ProgressCallback | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -159,7 +160,7 @@ def test_a_frame_rate_is_exact(given, exact):
 @pytest.mark.parametrize(
     "given",
     [
-        29.97, 30.0, np.float32(30), float("nan"), True, "29.97", "3e1", "3E1", "", " ", "thirty", "1/0", "30/1/1", "ntsc",
+        29.97, 30.0, Decimal("29.97"), np.float32(30), float("nan"), True, "29.97", "3e1", "3E1", "", " ", "thirty", "1/0", "30/1/1", "ntsc",
         None, [30], 0, -30, "0", "-30", "0/1", 1001, "1001", Fraction(1_000_001, 1000), "inf", "nan", "30\n-y",
     ],
     ids=repr,
