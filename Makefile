@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 # The main job on frames it makes itself, or on a clip of yours: make demo INPUT=clip.mp4
 demo: $(VENV)/.ready-demo
-	$(BIN)/ffenc demo $(if $(INPUT),--input=$(INPUT))
+	$(BIN)/ffenc demo --overwrite $(if $(INPUT),--input=$(INPUT))
 
 # Every interpreter from 3.10 to 3.13 and every FFmpeg build that can be had here; see noxfile.py.
 test: $(VENV)/.ready-nox
