@@ -253,7 +253,7 @@ def _shown(
     yield _sample_table(samples)
     said = {
         _VIDEO: "the video, read back and found whole",
-        _METADATA: "its metadata, as LeRobot's meta/info.json has it",
+        _METADATA: "its metadata, as LeRobot stores it",
         _PREVIEW: "a sheet of frames",
     }
     yield pairs_table(

@@ -131,7 +131,7 @@ def _constant_quantiser(options: tuple[str, ...], *, codec: str, mode: dict[str,
             crf=(0, 63),
             values=(0, 255),
             whole=True,
-            unset_below=0.01,
+            unset_below=0.13,
             companions=mode,
             excludes=_RATE_ONLY,
         )

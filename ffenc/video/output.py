@@ -49,12 +49,13 @@ class PendingFile:
         self.final = final
         self.overwrite = overwrite
         self.path = final.with_name(f".{final.stem}.{os.urandom(4).hex()}.part{final.suffix}")
+        # First, so that no interrupt comes between; also when its owner is forgotten, and at the end of the interpreter.
+        self._removal = weakref.finalize(self, self.path.unlink, missing_ok=True)
         try:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except OSError as err:
+            self._removal.detach()
             raise OutputError(f"cannot write into {final.parent}: {err.strerror}", path=final) from err
-        # Also when its owner is forgotten, and at the end of the interpreter.
-        self._removal = weakref.finalize(self, self.path.unlink, missing_ok=True)
 
     def commit(self) -> None:
         """Make the content durable, then give it its name.

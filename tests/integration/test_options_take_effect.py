@@ -234,7 +234,7 @@ GENERIC: dict[str, dict[str, Any]] = {
         "level": ({}, {}, 51),
     },
     "libaom-av1": {"b": ({**RATE}, {}, "900k"), "qmin": ({**RATE}, BITS, 50), "qmax": ({**RATE}, BITS, 30)},
-    "librav1e": {"b": ({**RATE}, {}, "900k"), "keyint_min": ({}, {}, 10)},
+    "librav1e": {"b": ({**RATE}, {}, "900k")},
     "libvpx-vp9": {
         "b": ({**RATE}, {}, "900k"), "minrate": ({**RATE}, BITS, "140k"), "qmin": ({}, {}, 12), "qmax": ({**RATE}, BITS, 20),
     },

@@ -217,3 +217,9 @@ def test_the_hardware_behind_an_encoder_is_known():
     assert device_of("h264_vaapi").name == "vaapi"
     assert device_of("libx264") is None
     assert device_of("h264_rkmpp") is None
+
+
+@ROWS
+def test_no_crf_that_is_accepted_becomes_what_the_encoder_takes_for_unset(row):
+    if row.quality and row.quality.unset_below:
+        assert row.quality.value(row.quality.unset_below) != 0
