@@ -59,7 +59,7 @@ class VideoClip:
         path: the file.
         demuxer: its container format, as ffprobe names it.
         size: (width, height) as displayed, rotation applied.
-        first, count: frames ``first`` to ``first + count - 1`` are taken.
+        first, count: frames ``first`` to ``first + count - 1`` are taken, counted from where decoding begins.
         seek_s: where to seek before decoding, in seconds from the start of the file; None decodes from its start.
         audio: what happens to its first audio stream: ``"drop"``, ``"copy"`` (whole file only), or ``"encode"`` (AAC,
             cut to the same range).
@@ -227,8 +227,7 @@ def _selection(source: Source) -> list[Filter]:
     """Exactly the frames asked for, with time stamps from 0."""
     if not isinstance(source, VideoClip):
         return []
-    first = 0 if source.seek_s is not None else source.first
-    trim = {"start_frame": str(first), "end_frame": str(first + source.count)}
+    trim = {"start_frame": str(source.first), "end_frame": str(source.first + source.count)}
     # The input is checked to be constant rate, so counting frames is exact where its own time stamps may be rounded.
     return [("trim", trim), restart_clock(source.fps)]
 

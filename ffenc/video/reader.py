@@ -161,8 +161,9 @@ class VideoReader:
         return [self._range(numbers[0], numbers) for numbers in merged]
 
     def _range(self, first: int, numbers: Sequence[int]) -> DecodeRange:
-        seek_s = self._clip.seek_point_s(first) if first else None
-        return DecodeRange(seek_s=seek_s, offsets=tuple(number - first for number in numbers))
+        key_frame = self._clip.key_frame_before(first)
+        seek_s = self._clip.seek_point_s(key_frame)
+        return DecodeRange(seek_s=seek_s, offsets=tuple(number - key_frame for number in numbers))
 
     def _decode(self, ranges: Sequence[DecodeRange]) -> Iterator[npt.NDArray[Any]]:
         plan: DecodePlan = plan_decode(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -49,9 +50,20 @@ class MeasuredClip:
         start = first if self.stream.start_s is None else min(first, self.stream.start_s)
         return self.packets.pts_s(frame) - start
 
-    def seek_point_s(self, frame: int) -> Fraction:
-        """Where to seek so that exactly ``frame`` is the first one decoded: half a frame before it."""
-        return max(Fraction(0), self.time_s(frame) - 1 / (2 * self.stream.fps))
+    def key_frame_before(self, frame: int) -> int:
+        """The frame from which ``frame`` can be decoded: the last key frame shown no later than it."""
+        keyframes = self.packets.keyframes
+        place = bisect.bisect_right(keyframes, frame)
+        return keyframes[place - 1] if place else 0
+
+    def seek_point_s(self, key_frame: int) -> Fraction | None:
+        """Where to seek so that ``key_frame`` is the first one decoded: half a frame before it; None for the start.
+
+        Only key frames are sought: with an open GOP the demuxer would go to the *next* one for a frame before it.
+        """
+        if key_frame == 0:
+            return None
+        return max(Fraction(0), self.time_s(key_frame) - 1 / (2 * self.stream.fps))
 
 
 def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
@@ -159,7 +171,8 @@ def plan_reencode(
     clip = measure_clip(source, binaries=binaries)
     first, stop = _frame_range(clip, start, end)
     width, height = clip.display_size
-    seek_s = clip.seek_point_s(first) if first else None
+    key_frame = clip.key_frame_before(first)
+    seek_s = clip.seek_point_s(key_frame)
     prepared = prepare(
         config or VideoEncoderConfig(),
         binaries=binaries,
@@ -174,7 +187,7 @@ def plan_reencode(
             demuxer=clip.demuxer,
             size=(width, height),
             fps=clip.stream.fps,
-            first=first,
+            first=first - key_frame,
             count=stop - first,
             seek_s=seek_s,
             start_s=clip.time_s(first) - (seek_s or 0),
