@@ -26,6 +26,7 @@ from ffenc.errors import ProcessDiedError, ProcessStartError, describe_returncod
 from ffenc.ffmpeg.child import Usage, child_environment, start_error
 from ffenc.ffmpeg.lifetime import Lifetime, State
 from ffenc.ffmpeg.pipes import PipeEnd, flat_view, start_lock
+from ffenc.ffmpeg.priority import Priority, lower_child, lower_this_thread
 from ffenc.ffmpeg.progress import Progress, ProgressReader
 from ffenc.ffmpeg.stderr import StderrTail
 from ffenc.ffmpeg.uninterrupted import make_uninterrupted
@@ -87,6 +88,7 @@ class FFmpegProcess:
     - Time limits are about progress, see `StallWatch`: a slow encoder is not killed, a hung one is.
     - An error is made after the wait, so it has the exit status or signal and the last words.
     - A forgotten one is killed, with a `ResourceWarning`; a fork of this process holds none of its pipes.
+    - It never gets real-time priority, not even as root, and may be given less priority than we have.
 
     As a context manager it finishes when the block ends normally and aborts when the block raises.  One thread
     uses it at a time, except that `abort` may come from any, and one may write while another reads.
@@ -108,6 +110,8 @@ class FFmpegProcess:
         stall_timeout_s: float = STALL_TIMEOUT_S,
         on_progress: Callable[[Progress], None] | None = None,
         stderr_errors: Sequence[re.Pattern[str]] = (),
+        priority: Priority = Priority(),  # noqa: B008  it is immutable
+        kept_open: Sequence[int] = (),
     ) -> FFmpegProcess:
         """Start a child process.
 
@@ -122,6 +126,8 @@ class FFmpegProcess:
                 callback is kept alive, and so is all that it refers to.
             stderr_errors: lines of standard error in which one of these is found are kept as
                 `stderr_matches`: some mistakes ffmpeg reports nowhere else, and then exits with status 0.
+            priority: of the child, see `Priority`.
+            kept_open: descriptors that the child inherits, so that a lock on them lasts as long as it lives.
 
         Raises:
             ProcessStartError: it could not be started.
@@ -136,6 +142,8 @@ class FFmpegProcess:
             stall_timeout_s=stall_timeout_s,
             tail=StderrTail(patterns=stderr_errors),
             on_progress=on_progress,
+            priority=priority,
+            kept_open=tuple(kept_open),
         )
         return cls(make_uninterrupted(launch, Lifetime.abort))
 
@@ -334,9 +342,14 @@ def _launch(
     tail: StderrTail,
     on_progress: Callable[[Progress], None] | None = None,
     wall_s: float = math.inf,
+    priority: Priority = Priority(),  # noqa: B008  it is immutable
+    kept_open: tuple[int, ...] = (),
 ) -> Lifetime:
+    # This runs in a thread of its own, see `make_uninterrupted`.
+    lower_this_thread(priority)
     with start_lock:
-        popen = _spawn(argv, stdin=stdin, stdout=stdout != "discard")
+        popen = _spawn(argv, stdin=stdin, stdout=stdout != "discard", kept_open=kept_open)
+        lower_child(popen.pid, priority)
         # Lifetime does the waiting; a Popen that believes in its end neither reaps nor complains.
         popen.returncode = 0
         assert popen.stderr is not None
@@ -356,7 +369,7 @@ def _launch(
     return lifetime
 
 
-def _spawn(argv: tuple[str, ...], *, stdin: bool, stdout: bool) -> subprocess.Popen[bytes]:
+def _spawn(argv: tuple[str, ...], *, stdin: bool, stdout: bool, kept_open: tuple[int, ...]) -> subprocess.Popen[bytes]:
     if sys.platform == "win32":
         raise ProcessStartError("ffenc runs FFmpeg on Linux and macOS only; on Windows, use WSL", argv=argv)
     if not argv:
@@ -370,6 +383,7 @@ def _spawn(argv: tuple[str, ...], *, stdin: bool, stdout: bool) -> subprocess.Po
             stderr=subprocess.PIPE,
             env=child_environment(),
             start_new_session=True,
+            pass_fds=kept_open,
         )
     except (OSError, ValueError) as err:
         raise start_error(argv, err) from err

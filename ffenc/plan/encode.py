@@ -19,6 +19,13 @@ from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
 MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 """Containers by file suffix.  Others (Matroska, AVI) cannot hold every k/fps exactly and are refused."""
 
+FRAGMENTS = "+frag_every_frame+delay_moov+default_base_moof"
+"""``movflags`` of a file that can be read up to its last whole frame wherever writing ends.
+
+A fragment per frame, so that what a crash loses does not depend on ``g``; ``delay_moov``, without which a stream with
+B-frames starts one frame late.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawFrames:
@@ -139,6 +146,7 @@ def plan_encode(
     muxer: str | None = None,
     encoder_threads: int | None = None,
     device_node: str | None = None,
+    fragmented: bool = False,
 ) -> EncodePlan:
     """Turn a config and a source into one checked command.  Pure: nothing is started, read or written.
 
@@ -150,6 +158,7 @@ def plan_encode(
         muxer: container; None takes it from the suffix of ``output``.
         encoder_threads: see `resolve_encoder`.
         device_node: see `resolve_encoder`.
+        fragmented: write the file in fragments, each as soon as its frame is encoded; see `FRAGMENTS`.
 
     Raises:
         CapabilityError: see `resolve_encoder`; every refused option is named before anything is encoded.
@@ -172,7 +181,7 @@ def plan_encode(
         inputs=[_input(source)],
         video=[*_selection(source), *picture_filters(encoder.feed_pix_fmt), *_upload(encoder)],
         output=file_url(output),
-        output_options=[*_output(encoder, muxer), *_rate_and_audio(source)],
+        output_options=[*_output(encoder), *_container(muxer, fragmented=fragmented), *_rate_and_audio(source)],
         maps=[] if not isinstance(source, VideoClip) or source.audio == "drop" else ["a:0"],
         global_options=encoder.device_options,
     )
@@ -236,7 +245,7 @@ def _upload(encoder: ResolvedEncoder) -> list[Filter]:
     return [(name, {}) for name in encoder.upload_filters]
 
 
-def _output(encoder: ResolvedEncoder, muxer: str) -> list[Option]:
+def _output(encoder: ResolvedEncoder) -> list[Option]:
     options: list[Option] = [("c:v", encoder.name)]
     if not encoder.upload_filters:
         # The plus sign turns automatic conversion off: a format the encoder does not take becomes an error.
@@ -244,9 +253,14 @@ def _output(encoder: ResolvedEncoder, muxer: str) -> list[Option]:
     options.append(("color_range", color_range(encoder.feed_pix_fmt)))
     if has_matrix(encoder.feed_pix_fmt):
         options.append(("colorspace", MATRIX_TAG))
-    options += [(f"{name}:v", text) for name, text in encoder.options]
+    return options + [(f"{name}:v", text) for name, text in encoder.options]
+
+
+def _container(muxer: str, *, fragmented: bool) -> list[Option]:
+    if fragmented:
+        return [("movflags", FRAGMENTS), ("flush_packets", "1"), ("f", muxer)]
     # The index in front lets players and network readers start at once; it is written out of place, see video.output.
-    return [*options, ("movflags", "+faststart"), ("f", muxer)]
+    return [("movflags", "+faststart"), ("f", muxer)]
 
 
 def _rate_and_audio(source: Source) -> list[Option]:

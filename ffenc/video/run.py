@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +12,7 @@ from ffenc.errors import EncoderOptionError, InputError, OutputError, PixelForma
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.child import Usage
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
+from ffenc.ffmpeg.priority import Priority
 from ffenc.ffmpeg.process import FFmpegProcess, Finished
 from ffenc.ffmpeg.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
@@ -59,7 +60,13 @@ class EncodeResult:
 
 
 def start_plan(
-    plan: EncodePlan, *, stdin: bool, stall_timeout_s: float, progress: ProgressCallback | None = None
+    plan: EncodePlan,
+    *,
+    stdin: bool,
+    stall_timeout_s: float,
+    progress: ProgressCallback | None = None,
+    priority: Priority = Priority(),  # noqa: B008  it is immutable
+    kept_open: Sequence[int] = (),
 ) -> FFmpegProcess:
     """Start the plan's command, watching for the lines by which an encoder says that it ignored an option."""
     total = frames_expected(plan.source)
@@ -76,6 +83,8 @@ def start_plan(
         stall_timeout_s=stall_timeout_s,
         on_progress=report,
         stderr_errors=patterns,
+        priority=priority,
+        kept_open=kept_open,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,12 @@ import numpy.typing as npt
 from ffenc.config import VideoEncoderConfig
 from ffenc.errors import FFencError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.ffmpeg.priority import Priority
+from ffenc.ffmpeg.process import STALL_TIMEOUT_S
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
 from ffenc.plan.encode import EncodePlan, RawFrames, muxer_for, plan_encode
 from ffenc.video.output import PendingFile, check_target
+from ffenc.video.recording import RecordingFile, copy_recording
 from ffenc.video.run import EncodeResult, ProgressCallback, check_complaints, check_result, start_plan
 from ffenc.video.selection import prepare
 
@@ -22,8 +26,9 @@ if TYPE_CHECKING:
 
     from ffenc.ffmpeg.process import FFmpegProcess
 
-STALL_TIMEOUT_S = 10.0
-"""Longest time an encode may go without any progress (bytes taken, frames reported, CPU time used), in seconds."""
+logger = logging.getLogger(__name__)
+
+__all__ = ["STALL_TIMEOUT_S", "VideoWriter"]
 
 
 class VideoWriter:
@@ -40,6 +45,10 @@ class VideoWriter:
                 writer.write(frame)
         print(writer.result.size_bytes)
 
+    With ``durable=True`` a crash, a kill or a power loss costs what was in the encoder, and at most a second: see
+    `ffenc.video.recording`.  What was recorded is then kept whatever goes wrong, also by an error, and only a call of
+    `abort` removes it.
+
     Not thread-safe: one thread writes (`abort` may come from any).
 
     Attributes:
@@ -47,6 +56,7 @@ class VideoWriter:
         fps: exact frame rate.
         frames_written: frames accepted so far.
         plan: the command and all it was made from; None before the frame size is known.
+        recording: with ``durable=True``, the hidden file that is being recorded; None before and after.
     """
 
     def __init__(
@@ -62,6 +72,8 @@ class VideoWriter:
         binaries: Binaries | None = None,
         stall_timeout_s: float = STALL_TIMEOUT_S,
         progress: ProgressCallback | None = None,
+        durable: bool = False,
+        priority: Priority = Priority(),  # noqa: B008  it is immutable
     ) -> None:
         """Check what can be checked at once; nothing is started yet.
 
@@ -77,6 +89,8 @@ class VideoWriter:
             binaries: the executables; found by `find_binaries` if None.
             stall_timeout_s: longest time without progress before the encoder is killed.
             progress: called with (frames encoded, None) about twice a second, from another thread.
+            durable: record in a way that survives a crash.
+            priority: of the encoder's process.
 
         Raises:
             OutputExistsError: ``path`` exists and ``overwrite`` is False.
@@ -99,7 +113,10 @@ class VideoWriter:
         self._stall_timeout_s = stall_timeout_s
         self._progress = progress
         self._process: FFmpegProcess | None = None
+        self._durable = durable
+        self._priority = priority
         self._pending: PendingFile | None = None
+        self.recording: RecordingFile | None = None
         self._result: EncodeResult | None = None
         self._ended: str | None = None
 
@@ -134,11 +151,11 @@ class VideoWriter:
             process.write(data)
         except ProcessError as err:
             err.frames_written = self.frames_written
-            self.abort()
+            self._fail()
             raise
         except BaseException:
             # Interrupted in the middle of a frame: everything behind it would be shifted.
-            self.abort()
+            self._fail()
             raise
         self.frames_written += 1
 
@@ -152,21 +169,24 @@ class VideoWriter:
         """
         if self._ended:
             return self.result
-        if self._process is None or self.plan is None or self._pending is None or self.frames_written == 0:
+        if self._process is None or self.plan is None or self.frames_written == 0:
             self.abort()
             raise OutputError(f"no frame was written, so there is no {self.path}", path=self.path, frames_expected=0)
         try:
             finished = self._process.finish()
             check_complaints(self._process, self.plan)
-            self._result = check_result(self.plan, self._pending, self._binaries, finished, frames=self.frames_written)
+            with self._written() as pending:
+                self._result = check_result(self.plan, pending, self._binaries, finished, frames=self.frames_written)
         except ProcessError as err:
             err.frames_written = self.frames_written
-            self.abort()
+            self._fail()
             raise
         except BaseException:
-            self.abort()
+            self._fail()
             raise
         self._ended = "is closed"
+        if self.recording is not None:
+            self.recording.discard()
         return self._result
 
     def abort(self) -> None:
@@ -176,6 +196,36 @@ class VideoWriter:
             self._process.abort()
         if self._pending is not None:
             self._pending.discard()
+        if self.recording is not None:
+            self.recording.discard()
+
+    def _fail(self) -> None:
+        """The same, but what was recorded durably stays."""
+        if self.recording is None:
+            self.abort()
+            return
+        self._ended = self._ended or "failed"
+        if self._process is not None:
+            self._process.abort()
+        self.recording.release()
+        logger.warning(
+            "what was recorded of %s is kept in %s; ffenc salvage makes a video of it", self.path, self.recording.path
+        )
+
+    def _written(self) -> PendingFile:
+        """What ffmpeg wrote, as it is to be checked."""
+        if self.recording is None:
+            assert self._pending is not None
+            return self._pending
+        pending = PendingFile(self.path, overwrite=self._overwrite)
+        try:
+            copy_recording(
+                self.recording.path, pending.path, binaries=self._binaries, stall_timeout_s=self._stall_timeout_s
+            )
+        except BaseException:
+            pending.discard()
+            raise
+        return pending
 
     def _start(self, form: FrameFormat) -> FFmpegProcess:
         prepared = prepare(
@@ -194,12 +244,23 @@ class VideoWriter:
             prepared.capabilities,
             encoder_threads=self._encoder_threads,
             device_node=prepared.device_node,
+            fragmented=self._durable,
         )
-        self._pending = PendingFile(self.path, overwrite=self._overwrite)
-        self.plan = plan.writing_to(self._pending.path)
+        if self._durable:
+            self.recording = RecordingFile(self.path)
+        else:
+            self._pending = PendingFile(self.path, overwrite=self._overwrite)
+        target = self.recording or self._pending
+        assert target is not None
+        self.plan = plan.writing_to(target.path)
         try:
             self._process = start_plan(
-                self.plan, stdin=True, stall_timeout_s=self._stall_timeout_s, progress=self._progress
+                self.plan,
+                stdin=True,
+                stall_timeout_s=self._stall_timeout_s,
+                progress=self._progress,
+                priority=self._priority,
+                kept_open=() if self.recording is None else (self.recording.descriptor,),
             )
         except BaseException:
             self.abort()
@@ -207,9 +268,17 @@ class VideoWriter:
         self._format = form
         return self._process
 
-    def __enter__(self) -> Self:
-        if self._format is not None and self._process is None:
+    def start(self) -> None:
+        """Start the encoder before the first frame, where the size was given; otherwise there is nothing to start yet.
+
+        Raises:
+            CapabilityError: this FFmpeg cannot do what the config asks for.
+        """
+        if self._format is not None and self._process is None and self._ended is None:
             self._start(self._format)
+
+    def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(
@@ -218,7 +287,7 @@ class VideoWriter:
         if exc_type is None:
             self.close()
         else:
-            self.abort()
+            self._fail()
 
     def __repr__(self) -> str:
         state = self._ended or ("is open" if self._process else "has not started")

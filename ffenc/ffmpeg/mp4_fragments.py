@@ -1,0 +1,71 @@
+"""How far a fragmented MP4 file can be read: the ends of its whole fragments, found without starting a process."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+_HEADER = struct.Struct(">I4s")
+_LARGE = struct.Struct(">Q")
+
+
+class FragmentIndex:
+    """The whole fragments of a file, which may still be growing.
+
+    Attributes:
+        path: the file.
+        ends: for each whole fragment, the byte behind it; ascending.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ends: list[int] = []
+        self._next = 0
+        self._has_header = self._in_fragment = False
+
+    def update(self) -> FragmentIndex:
+        """Read on from where the last call ended.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        with self.path.open("rb") as file:
+            size = file.seek(0, 2)
+            while (box := _read_box(file, self._next)) is not None:
+                kind, length = box
+                end = self._next + length
+                if length < _HEADER.size or end > size:
+                    break
+                self._take(kind, end)
+                self._next = end
+        return self
+
+    @property
+    def count(self) -> int:
+        """Whole fragments: frames, in the files that ffenc records."""
+        return len(self.ends)
+
+    def _take(self, kind: bytes, end: int) -> None:
+        if kind == b"moov":
+            self._has_header = True
+        elif kind == b"moof":
+            self._in_fragment = self._has_header
+        elif kind == b"mdat" and self._in_fragment:
+            self._in_fragment = False
+            self.ends.append(end)
+
+
+def _read_box(file: BinaryIO, start: int) -> tuple[bytes, int] | None:
+    """(kind, length) of the box at ``start``; None if its header is not all there."""
+    file.seek(start)
+    header = file.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        return None
+    length, kind = _HEADER.unpack(header)
+    if length == 1:
+        large = file.read(_LARGE.size)
+        if len(large) < _LARGE.size:
+            return None
+        (length,) = _LARGE.unpack(large)
+    return kind, length

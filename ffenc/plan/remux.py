@@ -1,0 +1,24 @@
+"""The plan of a stream copy of one file into a plain MP4 with its index in front."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ffenc.plan.graph import VIDEO, Input, ffmpeg_argv, file_url
+
+
+def plan_remux(ffmpeg: Path, source: Path, output: Path, *, muxer: str) -> tuple[str, ...]:
+    """The command that copies the video of ``source``, a fragmented MP4 or MOV, bit by bit.
+
+    Args:
+        ffmpeg: the executable.
+        source: what was recorded, whole or cut off between two fragments.
+        output: the file to write.
+        muxer: container of both.
+    """
+    return ffmpeg_argv(
+        ffmpeg,
+        inputs=[Input(url=file_url(source), options=(("protocol_whitelist", "file"), ("f", "mov")), stream=VIDEO)],
+        output=file_url(output),
+        output_options=[("c:v", "copy"), ("movflags", "+faststart"), ("f", muxer)],
+    )

@@ -1,0 +1,138 @@
+"""A file that survives a crash while it is being written.
+
+Frames go into a hidden sibling, in fragments, so that it can be read up to its last whole frame wherever writing ends.
+It is synced twice a second, and locked for as long as we or our ffmpeg live: a hidden recording that nobody holds is
+what a crash left (`find_recordings`), and `ffenc.video.salvage` makes a video of it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+from ffenc.errors import OutputError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.process import STALL_TIMEOUT_S, FFmpegProcess
+from ffenc.plan.encode import muxer_for
+from ffenc.plan.remux import plan_remux
+
+logger = logging.getLogger(__name__)
+
+MARK = ".recording"
+"""Stands before the suffix of a hidden recording: ``.laptop.1a2b3c4d.recording.mp4``."""
+
+SYNC_INTERVAL_S = 0.5
+"""Pause between two syncs.  A sync can take 0.6 s itself (measured), and a power loss shall cost a second at most."""
+
+_sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+
+
+class RecordingFile:
+    """A hidden sibling of the final file, created exclusively, locked and kept in sync with the disk.
+
+    Unlike a `PendingFile` it stays when it is forgotten or the program ends: only `discard` removes it.
+
+    Attributes:
+        final: where the video will be.
+        path: the hidden file.
+    """
+
+    def __init__(self, final: Path) -> None:
+        self.final = final
+        self.path = final.with_name(f".{final.stem}.{os.urandom(4).hex()}{MARK}{final.suffix}")
+        try:
+            self.descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
+        except OSError as err:
+            raise OutputError(f"cannot write into {final.parent}: {err.strerror}", path=final) from err
+        lock(self.descriptor)
+        self._stop = threading.Event()
+        self._closing = weakref.finalize(self, _close, self.descriptor, self._stop)
+        self._syncing = threading.Thread(
+            target=_keep_synced, args=(self.descriptor, self._stop), name=f"sync of {self.path.name}", daemon=True
+        )
+        self._syncing.start()
+
+    def size_bytes(self) -> int:
+        """Bytes recorded so far."""
+        return self.path.stat().st_size
+
+    def release(self) -> None:
+        """Sync it a last time, and let go of it; the file stays.  A second call does nothing."""
+        if self._closing.alive:
+            self._stop.set()
+            self._syncing.join()
+            self._closing()
+
+    def discard(self) -> None:
+        """Let go of it and remove it; a second call does nothing."""
+        self.path.unlink(missing_ok=True)
+        self.release()
+
+
+def lock(descriptor: int) -> bool:
+    """Lock a file for as long as this descriptor, or one inherited from it, is open; False if somebody else has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as err:  # a file system without locks
+        logger.debug("no lock on a recording: %s", err)
+    return True
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process is still writing this recording."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return not lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def find_recordings(directory: str | Path) -> list[Path]:
+    """The recordings under a directory that nobody is writing any more: what a crash left, sorted."""
+    found = Path(directory).rglob(f".*{MARK}.*")
+    return sorted(path for path in found if path.is_file() and not is_held(path))
+
+
+def final_of(recording: Path) -> Path:
+    """The name that the video of a recording was to have."""
+    stem, dot, _ = recording.name.removeprefix(".").partition(MARK)
+    name = stem.rpartition(".")[0] if dot else stem
+    return recording.with_name(name + recording.suffix)
+
+
+def copy_recording(source: Path, output: Path, *, binaries: Binaries, stall_timeout_s: float = STALL_TIMEOUT_S) -> None:
+    """Copy the stream of a recording, bit by bit, into a plain file with its index in front.
+
+    Raises:
+        ProcessError: ffmpeg failed, died or hung.
+    """
+    argv = plan_remux(binaries.ffmpeg, source, output, muxer=muxer_for(output))
+    with FFmpegProcess.start(argv, stdout="progress", stall_timeout_s=stall_timeout_s) as process:
+        process.finish()
+
+
+def _keep_synced(descriptor: int, stop: threading.Event) -> None:
+    for _ in _ticks(stop):
+        try:
+            _sync(descriptor)
+        except OSError as err:
+            logger.warning("a recording cannot be synced, a power loss would cost more than a second of it: %s", err)
+            return
+
+
+def _ticks(stop: threading.Event) -> Iterator[None]:
+    while not stop.wait(SYNC_INTERVAL_S):
+        yield
+    yield
+
+
+def _close(descriptor: int, stop: threading.Event) -> None:
+    stop.set()
+    os.close(descriptor)

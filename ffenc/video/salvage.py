@@ -1,0 +1,121 @@
+"""Make a video of a recording that a crash cut off: the longest exact prefix, frame k at exactly k/fps."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from ffenc.errors import InputError, OutputError
+from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.ffmpeg.ffprobe import probe_video_and_packets
+from ffenc.ffmpeg.mp4_fragments import FragmentIndex
+from ffenc.ffmpeg.stream_info import VideoStreamInfo
+from ffenc.frames import FrameRate, parse_frame_rate
+from ffenc.video.output import PendingFile, check_packets, check_target
+from ffenc.video.recording import copy_recording, final_of, is_held
+
+MOST_REORDERED = 33
+"""Fragments at the end that may have to go too: a frame that was stored before others that are shown before it.  H.264
+and HEVC hold back at most 16 frames, AV1 hides at most 32."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SalvageResult:
+    """A video that was made of a recording, read back and found right.
+
+    Attributes:
+        path: the video.
+        frames: frames in it.
+        fps: frames per second.
+        lost_bytes: bytes at the end of the recording that belong to no whole frame.
+        source: the recording, which is left as it was.
+        stream: what was measured from the video.
+    """
+
+    path: Path
+    frames: int
+    fps: Fraction
+    lost_bytes: int
+    source: Path
+    stream: VideoStreamInfo
+
+
+def salvage_video(
+    path: str | Path,
+    output: str | Path | None = None,
+    *,
+    fps: FrameRate | None = None,
+    overwrite: bool = False,
+    binaries: Binaries | None = None,
+) -> SalvageResult:
+    """Copy all whole frames of a recording, without gaps, into a plain video.
+
+    Args:
+        path: a hidden ``.NAME.XXXXXXXX.recording.mp4`` that a crash left, or any fragmented MP4 or MOV.
+        output: the video; None takes the name that it was to have had.
+        fps: its frame rate; None takes it from the recording.
+        overwrite: replace an existing file.
+        binaries: the executables; found by `find_binaries` if None.
+
+    Raises:
+        InputError: it is still being recorded, or there is no whole frame in it.
+        OutputError: its frames do not lie on the grid of ``fps``; there is no output then.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise InputError(f"{source} is no file; name a recording (.NAME.XXXXXXXX.recording.mp4)", path=source)
+    if is_held(source):
+        raise InputError(f"{source} is still being recorded; end its ffmpeg or its program first", path=source)
+    binaries = binaries or find_binaries()
+    final = final_of(source) if output is None else Path(output)
+    check_target(final, overwrite=overwrite)
+    ends = FragmentIndex(source).update().ends
+    if not ends:
+        raise InputError(
+            f"{source} holds no whole frame that could be recovered: it is no fragmented MP4, or ended before its first "
+            "frame was written",
+            path=source,
+        )
+    rate = None if fps is None else parse_frame_rate(fps)
+    with _cut(source, ends) as cuts, PendingFile(final, overwrite=overwrite) as pending:
+        for cut, end in cuts:
+            copy_recording(cut, pending.path, binaries=binaries)
+            stream, packets = probe_video_and_packets(pending.path, binaries=binaries)
+            try:
+                check_packets(packets, path=final, fps=rate or stream.fps, frames=packets.count)
+            except OutputError:
+                # A frame that is shown earlier is missing: it would have come after this one.
+                if end == ends[max(0, len(ends) - MOST_REORDERED)]:
+                    raise
+                continue
+            pending.commit()
+            return SalvageResult(
+                path=final,
+                frames=packets.count,
+                fps=rate or stream.fps,
+                lost_bytes=source.stat().st_size - end,
+                source=source,
+                stream=replace(stream, path=final.absolute(), size_bytes=final.stat().st_size),
+            )
+    raise AssertionError("the last cut returns or raises")
+
+
+@contextmanager
+def _cut(source: Path, ends: list[int]) -> Iterator[Iterator[tuple[Path, int]]]:
+    """Copies of the recording that end behind its last, its last but one, ... whole fragment; one file cut shorter."""
+    with tempfile.TemporaryDirectory(prefix=".ffenc-salvage-", dir=source.parent) as directory:
+        cut = Path(directory) / f"cut{source.suffix}"
+
+        def cuts() -> Iterator[tuple[Path, int]]:
+            shutil.copyfile(source, cut)
+            for end in reversed(ends[-MOST_REORDERED:]):
+                with cut.open("r+b") as file:
+                    file.truncate(end)
+                yield cut, end
+
+        yield cuts()
