@@ -19,7 +19,9 @@
     │   └── ProcessTimeoutError
     ├── OutputError                  exit status 0 and yet a wrong file
     │   └── OutputExistsError        also FileExistsError
-    └── ProbeError                   a media file that cannot be described
+    ├── ProbeError                   a media file that cannot be described
+    ├── RecordingError               a camera of an episode failed; what it had recorded is kept
+    └── QueueFullError               a camera's encoder does not keep up, and waiting was not asked for
 
 Each message says what was tried, what happened and what to do.  Whatever a program may want to branch on is
 an attribute as well.  All of them can be pickled, so they cross process and cluster borders whole.
@@ -52,6 +54,8 @@ __all__ = [
     "ProcessError",
     "ProcessStartError",
     "ProcessTimeoutError",
+    "QueueFullError",
+    "RecordingError",
 ]
 
 
@@ -327,4 +331,34 @@ class ProbeError(FFencError):
 
     def __init__(self, message: str, *, path: str | Path) -> None:
         self.path = Path(path)
+        super().__init__(message)
+
+
+class RecordingError(FFencError):
+    """A camera of an episode failed, or its cameras do not fit together.
+
+    Attributes:
+        camera: the camera.
+        frames: frames that it had accepted.
+        kept: what is left of its recording, for ``ffenc salvage``; None if there is nothing.
+    """
+
+    def __init__(self, message: str, *, camera: str, frames: int, kept: Path | None = None) -> None:
+        self.camera = camera
+        self.frames = frames
+        self.kept = kept
+        super().__init__(message)
+
+
+class QueueFullError(FFencError):
+    """A queue is full; no camera took this time step.
+
+    Attributes:
+        cameras: whose queues were full.
+        depth: frames that wait there.
+    """
+
+    def __init__(self, message: str, *, cameras: Sequence[str], depth: int) -> None:
+        self.cameras = tuple(cameras)
+        self.depth = depth
         super().__init__(message)
