@@ -15,21 +15,19 @@ def check_path_part(name: str, what: str) -> None:
         what: what it is, for the message.
 
     Raises:
-        UnsafePathError: it is empty, ``.`` or ``..``, begins with a dot, has a slash, a backslash or a control character,
-            begins or ends with a blank, is no valid text, or is too long.
+        UnsafePathError: it is empty, holds a slash, a backslash or a control character, begins or ends with a dot or a blank,
+            or is too long.
     """
     why = None
     if not isinstance(name, str) or not name:
         why = "it is empty" if name == "" else "it is no text"
-    elif name.startswith("."):
-        why = "it begins with a dot"
     elif "/" in name or "\\" in name:
         why = "it contains a slash"
     elif not name.isprintable():
         why = "it contains a control character"
-    elif name != name.strip():
-        why = "it begins or ends with a blank"
+    elif name[0] in ". " or name[-1] in ". ":
+        why = "it begins or ends with a dot or a space"
     elif len(name.encode("utf-8", "surrogateescape")) > _LONGEST_BYTES:
         why = f"it is longer than {_LONGEST_BYTES} bytes"
     if why is not None:
-        raise UnsafePathError(f"{name!r} cannot be {what}: {why}")
+        raise UnsafePathError(f"{name!r} cannot be {what}: {why}", text=str(name))
