@@ -25,6 +25,7 @@
     ├── UnsafePathError              a name or a path that would leave its directory
     └── DatasetError                 a dataset that cannot be read, or cannot take what it was given
         ├── DatasetLockedError       another process is writing into it
+        ├── MergeError               datasets that cannot be one; each key with every source's value
         └── EpisodeError             a recorded episode that cannot join its dataset
 
 Each message says what was tried, what happened and what to do.  Whatever a program may want to branch on is
@@ -53,6 +54,7 @@ __all__ = [
     "FrameError",
     "FrameSizeError",
     "InputError",
+    "MergeError",
     "OutputError",
     "OutputExistsError",
     "PixelFormatError",
@@ -421,4 +423,18 @@ class EpisodeError(DatasetError):
     ) -> None:
         self.episode_index = episode_index
         self.kept = None if kept is None else Path(kept)
+        super().__init__(message, path=path)
+
+
+class MergeError(DatasetError):
+    """Datasets that cannot be merged; nothing was written.
+
+    Attributes:
+        disagreements: for each property that differs, the value of every source, in the order of the sources.
+    """
+
+    def __init__(
+        self, message: str, *, path: str | Path | None = None, disagreements: Mapping[str, Sequence[object]] | None = None
+    ) -> None:
+        self.disagreements = {key: tuple(values) for key, values in (disagreements or {}).items()}
         super().__init__(message, path=path)

@@ -88,14 +88,35 @@ def concat_videos(
     output = Path(output)
     muxer_for(output)
     check_target(output, overwrite=overwrite)
-    measured = measure_clips(clips, binaries=binaries)
+    return concat_measured(
+        measure_clips(clips, binaries=binaries),
+        output,
+        overwrite=overwrite,
+        may_differ=may_differ,
+        binaries=binaries,
+        stall_timeout_s=stall_timeout_s,
+        progress=progress,
+    )
+
+
+def concat_measured(
+    measured: Sequence[MeasuredClip],
+    output: Path,
+    *,
+    overwrite: bool = False,
+    may_differ: Collection[str] = (),
+    binaries: Binaries,
+    stall_timeout_s: float = STALL_TIMEOUT_S,
+    progress: ProgressCallback | None = None,
+) -> ConcatResult:
+    """As `concat_videos`, for clips that `measure_clips` has measured."""
     with (
         tempfile.TemporaryDirectory(prefix="ffenc-concat-") as directory,
         PendingFile(output, overwrite=overwrite) as pending,
     ):
         plan = _plan(measured, Path(directory), pending.path, binaries, may_differ)
-        _run(plan, stall_timeout_s, progress)
-        joined = _read_back(pending.path, measured[0], binaries)
+        run_copy(plan, stall_timeout_s=stall_timeout_s, progress=progress)
+        joined = read_back(pending.path, measured[0], binaries=binaries)
         check_packets(joined.packets, path=output, fps=plan.fps, frames=plan.frames)
         pending.commit()
     counts = [clip.packets.count for clip in measured]
@@ -170,31 +191,39 @@ def _check_clip(clip: MeasuredClip) -> None:
         )
 
 
+def nameable(path: Path, directory: Path, number: int) -> Path:
+    """A name of the file that can stand in a list, where a line break cannot: itself, or a link in ``directory``."""
+    absolute = path.absolute()
+    if str(absolute).isprintable():
+        return absolute
+    link = directory / f"{number:06d}.clip"
+    link.symlink_to(absolute)
+    return link
+
+
 def _plan(
     measured: Sequence[MeasuredClip], directory: Path, output: Path, binaries: Binaries, may_differ: Collection[str]
 ) -> ConcatPlan:
-    names = []
-    for number, clip in enumerate(measured):
-        path = clip.stream.path.absolute()
-        if not str(path).isprintable():  # a line break cannot be written in a list at all
-            link = directory / f"{number:06d}.clip"
-            link.symlink_to(path)
-            path = link
-        names.append(path)
     return plan_concat(
         binaries.ffmpeg,
         [clip.stream for clip in measured],
         [clip.packets.count for clip in measured],
         output,
         list_path=directory / "list.ffconcat",
-        paths=names,
+        paths=[nameable(clip.stream.path, directory, number) for number, clip in enumerate(measured)],
         muxer=muxer_for(output),
         may_differ=may_differ,
     )
 
 
-def _read_back(path: Path, first: MeasuredClip, binaries: Binaries) -> MeasuredClip:
-    """Measure the joined file, by its tables where they are plain: listing every packet takes as long as joining."""
+def read_back(path: Path, first: MeasuredClip, *, binaries: Binaries) -> MeasuredClip:
+    """Measure a file that was copied from others, by its tables where they are plain: listing every packet takes as long.
+
+    Args:
+        path: the file.
+        first: the one from which its beginning was copied.
+        binaries: the executables.
+    """
     index, known = read_mp4_index(path), read_mp4_index(first.stream.path)
     if index is None:
         stream, packets = probe_video_and_packets(path, binaries=binaries)
@@ -205,7 +234,15 @@ def _read_back(path: Path, first: MeasuredClip, binaries: Binaries) -> MeasuredC
     return MeasuredClip(stream=probe_video(path, binaries=binaries), packets=index.packets)
 
 
-def _run(plan: ConcatPlan, stall_timeout_s: float, progress: ProgressCallback | None) -> None:
+def run_copy(
+    plan: ConcatPlan, *, stall_timeout_s: float = STALL_TIMEOUT_S, progress: ProgressCallback | None = None
+) -> None:
+    """Write the list and run the command.
+
+    Raises:
+        ProcessError: ffmpeg failed, died or hung.
+    """
+
     def report(update: Progress) -> None:
         if progress is not None:
             progress(update.frame, plan.frames)
