@@ -323,8 +323,8 @@ class OutputError(FFencError):
 class OutputExistsError(OutputError, FileExistsError):
     """The output exists already and overwriting was not asked for; it was left as it is."""
 
-    def __init__(self, path: str | Path) -> None:
-        self.text = f"{path} exists already; pass overwrite=True (--overwrite) to replace it"
+    def __init__(self, path: str | Path, remedy: str = "pass overwrite=True (--overwrite) to replace it") -> None:
+        self.text = f"{path} exists already; {remedy}"
         super().__init__(self.text, path=path)
 
     def __str__(self) -> str:

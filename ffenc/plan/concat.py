@@ -29,7 +29,8 @@ AGREEMENT: Mapping[str, Callable[[VideoStreamInfo], object]] = MappingProxyType(
         "colour matrix": lambda clip: clip.color_space,
         "colour primaries": lambda clip: clip.color_primaries,
         "colour transfer": lambda clip: clip.color_transfer,
-        "pixel aspect": lambda clip: clip.sample_aspect_ratio,
+        # FFmpeg adds 1:1 to a file that it joins.
+        "pixel aspect": lambda clip: clip.sample_aspect_ratio or Fraction(1),
         "rotation": lambda clip: clip.rotation,
     }
 )

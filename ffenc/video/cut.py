@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
 from ffenc.config import VideoEncoderConfig
 from ffenc.errors import ConcatError, InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
@@ -21,15 +19,12 @@ from ffenc.plan.encode import muxer_for
 from ffenc.video.concat import concat_videos, measure_clips, nameable, read_back, run_copy
 from ffenc.video.join import IN_BAND
 from ffenc.video.output import PendingFile, check_packets, check_target
-from ffenc.video.reader import VideoReader
+from ffenc.video.pictures import Range, check_pictures
 from ffenc.video.reencode import MeasuredClip, reencode_video
 from ffenc.video.run import ProgressCallback
 from ffenc.video.writer import STALL_TIMEOUT_S
 
 logger = logging.getLogger(__name__)
-
-Range = tuple[int, int]
-"""Frames from the first number to one before the second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +135,9 @@ class _Cut:
             muxer=muxer_for(output),
         )
         run_copy(plan, stall_timeout_s=self.stall_timeout_s, progress=self.progress)
-        made = read_back(output, self.clip, binaries=self.binaries)
+        made = read_back(output, stream, binaries=self.binaries)
         check_packets(made.packets, path=output, fps=stream.fps, frames=plan.frames)
-        self.compare(made, [(self.clip, (piece.first, piece.stop)) for piece in pieces])
+        check_pictures(made, [(self.clip, (p.first, p.stop)) for p in pieces], binaries=self.binaries)
         return made
 
     def encode(self, piece: Piece, output: Path, config: VideoEncoderConfig) -> MeasuredClip:
@@ -164,31 +159,6 @@ class _Cut:
         concat_videos(parts, output, overwrite=True, may_differ=IN_BAND, binaries=self.binaries)
         (made,) = measure_clips([output], binaries=self.binaries)
         return made
-
-    def compare(self, made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]]) -> None:
-        """Decode the first and the last frame of each part in both files; a decoder reaches them from both its sides.
-
-        Raises:
-            OutputError: a picture is another one.
-        """
-        place, places = 0, []
-        wanted: dict[Path, tuple[MeasuredClip, list[int]]] = {}
-        for clip, (first, stop) in shown:
-            places += [place, place + stop - first - 1]
-            wanted.setdefault(clip.stream.path, (clip, []))[1].extend((first, stop - 1))
-            place += stop - first
-        seen = self._reader(made).frames(places)
-        expected = {path: iter(self._reader(clip).frames(numbers)) for path, (clip, numbers) in wanted.items()}
-        for number, (clip, _) in enumerate(pair for pair in shown for _ in range(2)):
-            if not np.array_equal(seen[number], next(expected[clip.stream.path])):
-                raise OutputError(
-                    f"frame {places[number]} of the cut video is not the picture that it was in {clip.stream.path}",
-                    path=made.stream.path,
-                )
-
-    def _reader(self, clip: MeasuredClip) -> VideoReader:
-        layout = "gray16" if clip.stream.channels == 1 else "rgb"
-        return VideoReader(clip.stream.path, layout=layout, clip=clip, binaries=self.binaries)
 
 
 def _make(
@@ -231,7 +201,7 @@ def _mend(
         part = directory / f"part-{number}{output.suffix}"
         parts.append(job.copy([piece], part, directory) if piece.copied else job.encode(piece, part, config))
     made = job.join([part.stream.path for part in parts], output)
-    job.compare(made, [(part, (0, part.packets.count)) for part in parts])
+    check_pictures(made, [(part, (0, part.packets.count)) for part in parts], binaries=job.binaries)
     return made
 
 
@@ -241,7 +211,8 @@ def _checked(ranges: Sequence[Range], clip: MeasuredClip) -> list[Range]:
     for first, stop in ranges:
         if not before <= first < stop <= count:
             raise InputError(
-                f"frames [{first}, {stop}) cannot be kept of {path}: ranges have to ascend within [0, {count})", path=path
+                f"frames [{first}, {stop}) cannot be kept of {path}: ranges have to ascend within [0, {count})",
+                path=path,
             )
         before = stop
     if not ranges:

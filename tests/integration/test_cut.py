@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames, probe_capabilities, probe_packets, probe_video
+from ffenc import (
+    Binaries,
+    VideoEncoderConfig,
+    VideoReader,
+    encode_frames,
+    probe_capabilities,
+    probe_packets,
+    probe_video,
+)
 from ffenc.errors import EncoderUnavailableError, InputError, OutputExistsError
 from ffenc.ffmpeg.process import run_tool
 from ffenc.video.cut import cut_video
@@ -50,7 +58,9 @@ def open_gops(source: Path, binaries: Binaries) -> Path:
 
 @pytest.mark.parametrize("fps", ["30", "30000/1001"])
 @pytest.mark.parametrize("kind", ["h264", "h264-b-frames", "hevc", "av1"])
-def test_frames_that_begin_at_key_frames_keep_their_bits(tmp_path: Path, binaries: Binaries, kind: str, fps: str) -> None:
+def test_frames_that_begin_at_key_frames_keep_their_bits(
+    tmp_path: Path, binaries: Binaries, kind: str, fps: str
+) -> None:
     source = make(tmp_path, binaries, SETTINGS[kind], fps=fps)
     keys = probe_packets(source, binaries=binaries).cut_points
     assert len(keys) >= 5
