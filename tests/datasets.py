@@ -14,7 +14,9 @@ from ffenc.video.join import picture_hashes
 from ffenc.video.reencode import reencode_video
 from tests.lerobot_data import LEROBOT
 
-pq = pytest.importorskip("pyarrow.parquet")
+pytest.importorskip("pyarrow")
+import pyarrow.parquet as pq
+
 from ffenc.dataset.documents import load_info
 from ffenc.dataset.layout import DatasetLayout
 from ffenc.dataset.store import load_episodes
