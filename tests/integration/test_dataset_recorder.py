@@ -227,16 +227,16 @@ def test_other_settings_are_refused_unless_they_are_wanted(root, binaries):
 
 
 def test_an_episode_that_was_not_saved_is_kept_and_can_be_recovered(root, binaries):
-    with pytest.raises(RuntimeError, match="robot"):
-        with DatasetRecorder.create(
-            root, "me/set", FPS, FEATURES, camera_encoder=H264, binaries=binaries
-        ) as recorder:
-            for number in range(4):
-                recorder.add_frame(frame_of(number))
-            recorder.save_episode()
-            for number in range(4, 9):
-                recorder.add_frame(frame_of(number))
-            raise RuntimeError("the robot fell over")
+    with (
+        pytest.raises(RuntimeError, match="robot"),
+        DatasetRecorder.create(root, "me/set", FPS, FEATURES, camera_encoder=H264, binaries=binaries) as recorder,
+    ):
+        for number in range(4):
+            recorder.add_frame(frame_of(number))
+        recorder.save_episode()
+        for number in range(4, 9):
+            recorder.add_frame(frame_of(number))
+        raise RuntimeError("the robot fell over")
     check_numbered(root, 4, binaries=binaries)
     with DatasetRecorder.resume(root, binaries=binaries) as recorder:
         (torn,) = recorder.torn
@@ -288,7 +288,14 @@ def test_saving_nothing_is_an_error(recorder):
 
 def test_a_dropped_step_has_no_row_and_no_frame(root, binaries, monkeypatch):
     recorder = DatasetRecorder.create(
-        root, "me/set", FPS, FEATURES, camera_encoder=H264, queue_policy="drop", encoder_queue_maxsize=2, binaries=binaries
+        root,
+        "me/set",
+        FPS,
+        FEATURES,
+        camera_encoder=H264,
+        queue_policy="drop",
+        encoder_queue_maxsize=2,
+        binaries=binaries,
     )
     kept = []
     for number in range(120):
@@ -309,7 +316,10 @@ def test_a_dropped_step_has_no_row_and_no_frame(root, binaries, monkeypatch):
 
 
 def test_a_dataset_without_cameras_is_a_dataset(root, binaries):
-    features = {"observation.state": FEATURES["observation.state"], "note": {"dtype": "string", "shape": (1,), "names": None}}
+    features = {
+        "observation.state": FEATURES["observation.state"],
+        "note": {"dtype": "string", "shape": (1,), "names": None},
+    }
     with DatasetRecorder.create(root, "me/set", FPS, features, binaries=binaries) as recorder:
         for number in range(3):
             state = frame_of(number)["observation.state"]
@@ -329,10 +339,17 @@ def test_depth_is_recorded_in_its_unit(root, binaries, capabilities_here, unit):
     listing = capabilities_here.helps.get("libx265")
     if listing is None or "gray12le" not in (listing.pixel_formats or ()):
         pytest.skip("this x265 has 8 bits only")
-    depth = {"dtype": "video", "shape": (96, 128, 1), "names": ["height", "width", "channels"], "info": {"is_depth_map": True}}
+    depth = {
+        "dtype": "video",
+        "shape": (96, 128, 1),
+        "names": ["height", "width", "channels"],
+        "info": {"is_depth_map": True},
+    }
     ramp = (500 + np.arange(96 * 128).reshape(96, 128) // 8).astype(np.uint16)
     frame = ramp if unit == "mm" else (ramp / 1000).astype(np.float32)
-    with DatasetRecorder.create(root, "me/set", FPS, {"observation.images.depth": depth}, binaries=binaries) as recorder:
+    with DatasetRecorder.create(
+        root, "me/set", FPS, {"observation.images.depth": depth}, binaries=binaries
+    ) as recorder:
         for _ in range(3):
             recorder.add_frame({"observation.images.depth": frame[:, :, None], "task": TASKS[0]})
         recorder.save_episode(wait=True)
@@ -370,7 +387,9 @@ def png_works(binaries):
         try:
             return list(
                 read_images(
-                    ImageFolder(path=folder, frames=count, suffix=".png"), FrameFormat(width=128, height=96), binaries=binaries
+                    ImageFolder(path=folder, frames=count, suffix=".png"),
+                    FrameFormat(width=128, height=96),
+                    binaries=binaries,
                 )
             )
         except ProcessError as err:
