@@ -177,7 +177,7 @@ def _by_share(shares: Mapping[str, float], total: int) -> dict[str, list[int]]:
 
 def _known(episodes: Collection[int], source: DatasetSource, what: str) -> set[int]:
     total = source.info.total_episodes
-    wrong = [number for number in episodes if isinstance(number, bool) or not isinstance(number, int)]
+    wrong: list[int] = [number for number in episodes if isinstance(number, bool) or not isinstance(number, int)]
     unknown = wrong or sorted(set(episodes) - set(range(total)))
     if unknown:
         raise DatasetError(
