@@ -153,7 +153,9 @@ def _said(name: str, err: ValidationError) -> str:
         where = ".".join(str(part) for part in (name, *place))
         if error["type"] == "extra_forbidden":
             model = FFmpegCamera if kind == "ffmpeg" else OpenCVCameraSettings
-            problems.append(f"{where} is no setting of a camera of type {kind}; there are {', '.join(model.model_fields)}")
+            problems.append(
+                f"{where} is no setting of a camera of type {kind}; there are {', '.join(model.model_fields)}"
+            )
         elif error["type"].startswith("union_tag"):
             problems.append(f"{name} needs type: ffmpeg (any device, file or URL that FFmpeg opens) or type: opencv")
         else:
