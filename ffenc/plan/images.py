@@ -11,7 +11,10 @@ from ffenc.plan.graph import Input, ffmpeg_argv
 SUFFIXES = {"rgb": ".png", "bgr": ".png", "gray": ".png", "gray16": ".tiff", "gray12": ".tiff"}
 """Lossless formats by layout, as LeRobot chooses them: PNG for pictures, TIFF for depth."""
 
-_ENCODERS = {".png": (("c:v", "png"), ("compression_level", "1")), ".tiff": (("c:v", "tiff"), ("compression_algo", "raw"))}
+_ENCODERS = {
+    ".png": (("c:v", "png"), ("compression_level", "1")),
+    ".tiff": (("c:v", "tiff"), ("compression_algo", "raw")),
+}
 
 
 def image_name(number: int, suffix: str) -> str:

@@ -216,7 +216,9 @@ class VideoWriter:
             return
         if self._ended is None:
             logger.warning(
-                "what was recorded of %s is kept in %s; ffenc salvage makes a video of it", self.path, self.recording.path
+                "what was recorded of %s is kept in %s; ffenc salvage makes a video of it",
+                self.path,
+                self.recording.path,
             )
         self._ended = self._ended or "failed"
         if self._process is not None:
