@@ -124,7 +124,9 @@ def _reset(number: int, plan: SessionPlan, recorder: DatasetRecorder, view: Live
     """The time between two episodes; False if somebody ends the session in it."""
     left_s = plan.reset_s
     while left_s > 0:
-        view.show(f"episode {number} of {plan.episodes} starts in {left_s:.0f} s   (Ctrl-C ends here)", recorder.status())
+        view.show(
+            f"episode {number} of {plan.episodes} starts in {left_s:.0f} s   (Ctrl-C ends here)", recorder.status()
+        )
         step_s = min(left_s, 0.25)
         if not wait_for(step_s, interrupts.came):
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from argparse import ArgumentError, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
@@ -10,16 +11,16 @@ from collections.abc import Mapping, Sequence
 from jsonargparse import ArgumentParser
 
 import ffenc
-from ffenc.cli import concat, demo, encode, images, info, probe, reencode
+from ffenc.cli import concat, demo, encode, images, info, probe, record, reencode, salvage
 from ffenc.cli.arguments import Command, UsageError
 from ffenc.cli.logs import logging_to
-from ffenc.cli.mistakes import explain
+from ffenc.cli.mistakes import explain, quoted_words
 from ffenc.cli.screen import Screen
 from ffenc.cli.values import PARSER_MODE
 
 WRONG_USAGE = 2
 
-_MODULES = (probe, encode, images, reencode, concat, info, demo)
+_MODULES = (probe, record, encode, images, reencode, concat, salvage, info, demo)
 
 _DESCRIPTION = """\
 Camera frames into verified video files, through FFmpeg.
@@ -32,6 +33,8 @@ examples:
   ffenc demo                                 make a small video and look at every step
   ffenc probe --size=640x480                 which encoders really work on this machine
   ffenc images frames/ out.mp4 --fps=30      numbered PNG or JPEG files
+  ffenc record --dataset.repo_id=me/cubes --dataset.single_task="Grab the cube" \\
+      --cameras='{laptop: {type: ffmpeg, source: /dev/video0, fps: 30}}'
   ffenc reencode in.mp4 out.mp4 --start=30 --end=90 --camera_encoder.vcodec=h264
 
 ffenc COMMAND --help describes a command.
@@ -83,6 +86,10 @@ def dispatch(words: Sequence[str]) -> int:
         with logging_to(screen.err, verbose=arguments.verbose):
             command.run(arguments, screen)
     except (ArgumentError, UsageError) as err:
+        if words[0] == "record" and (quoted := quoted_words(words)) is not None:
+            # LeRobot's documentation prints its command this way; for all others the quotes are asked for.
+            Screen.of(as_json=False).note(f"a dictionary without quotes, read as: {shlex.join(['ffenc', *quoted])}")
+            return dispatch(quoted)
         named = commands.get(words[0])
         flags = re.findall(r"--[\w.-]+", (named.parser if named else top).format_help())
         message = explain(str(err), words, flags=flags, commands=commands)
