@@ -22,6 +22,9 @@ ENCODER_GROUPS = ("camera_encoder", "rgb_encoder")
 
 _Config = TypeVar("_Config", bound=VideoEncoderConfig)
 
+BARE_FLAGS = ("-h", "--help", "-v", "--verbose", "--json", "--dry_run", "--dry-run", "--overwrite")
+"""The flags that take no value."""
+
 _LONGEST_SHOWN = 100  # characters of a value that is repeated in a message
 
 
@@ -75,6 +78,27 @@ def command_parser(usage: str, description: str) -> ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print the result as JSON and nothing else")
     parser.add_argument("-v", "--verbose", action="store_true", help="log every command that is run")
     return parser
+
+
+def flags_first(words: Sequence[str]) -> list[str]:
+    """The words of a sub-command with its flags, and their values, before everything else.
+
+    argparse takes a list of inputs from one place only, so that ``OUT --fps=30 IN IN`` would have no inputs.
+    """
+    flags: list[str] = []
+    others: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            return [*flags, "--", *others, *rest]
+        if not word.startswith("-") or word == "-":
+            others.append(word)
+            continue
+        flags.append(word)
+        if "=" not in word and word not in BARE_FLAGS and rest:
+            flags.append(rest.pop(0))
+    return flags + others
 
 
 def add_job_flags(parser: ArgumentParser) -> None:

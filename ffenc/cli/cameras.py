@@ -112,12 +112,22 @@ def parse_cameras(value: object) -> dict[str, CameraSettings]:
         raise UsageError(f"--cameras holds a name and settings for each camera, e.g. {_EXAMPLE}")
     cameras = {}
     for name, settings in value.items():
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise UsageError(f"--cameras: {name!r} cannot be the name of a camera; use letters, digits, _ and -")
+        check_camera_name(name)
         if not isinstance(settings, Mapping):
             raise UsageError(f"--cameras: {name} was given {settings!r}; it holds settings, e.g. {_EXAMPLE}")
         cameras[name] = _parsed(name, settings)
     return cameras
+
+
+def check_camera_name(name: object) -> str:
+    """The name, if it can be part of the name of a feature.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot be the name of a camera; use letters, digits, _ and -")
+    return name
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -16,8 +17,10 @@ from rich.text import Text
 
 from ffenc.cli.screen import Screen
 from ffenc.dataset.live_recording import LiveEpisode
-from ffenc.streaming.ledger import RecordingStatus
 from ffenc.video.live_camera import LiveCamera
+
+if TYPE_CHECKING:
+    from ffenc.streaming.ledger import RecordingStatus
 
 _LOOKS_PER_S = 4
 _RATE_OVER_S = 2.0

@@ -21,13 +21,13 @@ from ffenc.cli.arguments import (
     given_config,
 )
 from ffenc.cli.cameras import opened, parse_cameras
+from ffenc.cli.dataset_extra import recorder_class
 from ffenc.cli.live_view import LiveView
 from ffenc.cli.record_report import show_session
 from ffenc.cli.record_session import SessionPlan, SessionResult, run_session
 from ffenc.cli.screen import Screen
 from ffenc.cli.values import positive, seconds
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
-from ffenc.dataset.recorder import DatasetRecorder
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.video.live_camera import LiveCamera
 
@@ -142,10 +142,10 @@ def _record(
         "binaries": binaries,
     }
     if arguments.resume:
-        recorder = DatasetRecorder.resume(root, **options)
+        recorder = recorder_class().resume(root, **options)
     else:
         features = {name: camera_feature(camera, is_video=dataset.video) for name, camera in cameras.items()}
-        recorder = DatasetRecorder.create(
+        recorder = recorder_class().create(
             root, dataset.repo_id, dataset.fps, features, use_videos=dataset.video, **options
         )
     with recorder:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from ffenc.cli.interrupts import Interrupts
 from ffenc.cli.live_view import LiveView, episode_title
 from ffenc.cli.screen import Screen
 from ffenc.dataset.live_recording import LiveEpisode, record_episode, wait_for
-from ffenc.dataset.recorder import DatasetRecorder, EpisodeSummary, SavedEpisode
 from ffenc.errors import CameraError
 from ffenc.video.live_camera import LiveCamera
+
+if TYPE_CHECKING:
+    from ffenc.dataset.recorder import DatasetRecorder, EpisodeSummary, SavedEpisode  # needs pyarrow
 
 DISCARD_WINDOW_S = 2.0
 """How long after the Ctrl-C that ends an episode a second one discards it."""

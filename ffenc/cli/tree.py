@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from jsonargparse import ArgumentParser
 
 import ffenc
-from ffenc.cli import concat, demo, encode, images, info, probe, record, reencode, salvage
-from ffenc.cli.arguments import Command, UsageError
+from ffenc.cli import concat, convert, demo, encode, images, info, probe, record, reencode, salvage
+from ffenc.cli.arguments import Command, UsageError, flags_first
 from ffenc.cli.logs import logging_to
 from ffenc.cli.mistakes import explain, quoted_words
 from ffenc.cli.screen import Screen
@@ -20,7 +20,7 @@ from ffenc.cli.values import PARSER_MODE
 
 WRONG_USAGE = 2
 
-_MODULES = (probe, record, encode, images, reencode, concat, salvage, info, demo)
+_MODULES = (probe, record, convert, encode, images, reencode, concat, salvage, info, demo)
 
 _DESCRIPTION = """\
 Camera frames into verified video files, through FFmpeg.
@@ -80,7 +80,7 @@ def dispatch(words: Sequence[str]) -> int:
         top.print_help(sys.stderr)
         return WRONG_USAGE
     try:
-        parsed = top.parse_args(list(words))
+        parsed = top.parse_args([words[0], *flags_first(words[1:])] if words[0] in commands else list(words))
         command, arguments = commands[parsed.command], parsed[parsed.command]
         screen = Screen.of(as_json=arguments.json)
         with logging_to(screen.err, verbose=arguments.verbose):
