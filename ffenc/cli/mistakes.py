@@ -88,7 +88,7 @@ def _mended(words: Sequence[str]) -> tuple[str, dict[str, Any], list[str], list[
     options: dict[str, Any] = {}
     place = 0
     rest = list(words)
-    flag = ""
+    flag, others = "", False
     while rest:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
@@ -102,11 +102,13 @@ def _mended(words: Sequence[str]) -> tuple[str, dict[str, Any], list[str], list[
                 value = rest.pop(0)
         while value.startswith("{") and value.count("{") > value.count("}") and rest and not rest[0].startswith("--"):
             value += f" {rest.pop(0)}"
+        others = others or flag not in ("", name)
         flag, place = name, place or len(kept)
         options |= _options_in(value)
     if not flag or _is_whole(words, flag):
         return None
-    return flag, options, kept[:place], kept[place:]
+    # Of two dictionaries nobody can tell any more what belongs to which.
+    return flag, {} if others else options, kept[:place], kept[place:]
 
 
 def _is_whole(words: Sequence[str], flag: str) -> bool:

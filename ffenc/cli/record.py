@@ -28,6 +28,7 @@ from ffenc.cli.record_session import SessionPlan, SessionResult, run_session
 from ffenc.cli.screen import Screen
 from ffenc.cli.values import positive, seconds
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.options import RecorderOptions
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.video.live_camera import LiveCamera
 
@@ -104,6 +105,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     root = dataset_root(dataset.repo_id, dataset.root)
     configs = _configs(arguments)
     binaries = binaries_of(arguments)
+    recorder_class()  # before the cameras are opened: it may be missing
     plan = SessionPlan(
         episodes=dataset.num_episodes,
         episode_s=dataset.episode_time_s,
@@ -128,21 +130,23 @@ def _record(
     root: Path,
     cameras: Mapping[str, LiveCamera],
     plan: SessionPlan,
-    configs: Mapping[str, Any],
+    configs: RecorderOptions,
     binaries: Binaries,
     screen: Screen,
 ) -> SessionResult:
     dataset = arguments.dataset
-    options = {
+    options: RecorderOptions = {
         **configs,
         "streaming_encoding": dataset.streaming_encoding,
         "encoder_threads": dataset.encoder_threads,
         "encoder_queue_maxsize": dataset.encoder_queue_maxsize,
         "queue_policy": dataset.queue_policy,
+        # The first tick of an episode must not wait for encoders to start.
+        "warm_start": True,
         "binaries": binaries,
     }
     if arguments.resume:
-        recorder = recorder_class().resume(root, **options)
+        recorder = recorder_class().resume(root, repo_id=dataset.repo_id, **options)
     else:
         features = {name: camera_feature(camera, is_video=dataset.video) for name, camera in cameras.items()}
         recorder = recorder_class().create(
@@ -193,11 +197,11 @@ def _cameras_given(arguments: Namespace) -> object:
     return of_robot if arguments.cameras is None else arguments.cameras
 
 
-def _configs(arguments: Namespace) -> dict[str, Any]:
+def _configs(arguments: Namespace) -> RecorderOptions:
     """The encoder configs that were given at all; a dataset that is resumed has its own otherwise."""
     camera = given_config(arguments, CAMERA_GROUPS, VideoEncoderConfig)
     depth = given_config(arguments, DEPTH_GROUPS, DepthEncoderConfig)
-    configs: dict[str, Any] = {}
+    configs: RecorderOptions = {}
     if camera.model_fields_set:
         configs["camera_encoder"] = camera
     if depth.model_fields_set:

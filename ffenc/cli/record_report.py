@@ -52,6 +52,7 @@ def _document(recorded: Recorded) -> dict[str, object]:
         "episode_index": summary.episode_index,
         "frames": summary.frames,
         "dropped": summary.dropped,
+        "size_bytes": summary.size_bytes,
         "late": live.late,
         "latest_s": round(live.latest_s, 6),
         "repeated": dict(live.repeated),
@@ -68,7 +69,7 @@ def _episodes_table(episodes: tuple[Recorded, ...]) -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-    for heading in ("episode", "frames", "seconds", "dropped", "late", "repeated"):
+    for heading in ("episode", "frames", "seconds", "dropped", "late", "repeated", "video"):
         table.add_column(heading, justify="right")
     table.add_column("")
     for recorded in episodes:
@@ -76,7 +77,8 @@ def _episodes_table(episodes: tuple[Recorded, ...]) -> Table:
         remark = "ended early" if live.stopped else "" if live.failure is None else "until a camera failed"
         counts = (summary.dropped, live.late, max(live.repeated.values(), default=0))
         seconds = f"{float(summary.frames / live.fps):.1f}"
-        table.add_row(str(summary.episode_index), str(summary.frames), seconds, *map(str, counts), Text(remark))
+        size = decimal(summary.size_bytes)
+        table.add_row(str(summary.episode_index), str(summary.frames), seconds, *map(str, counts), size, Text(remark))
     return table
 
 

@@ -15,7 +15,9 @@ from ffenc.errors import CameraError
 from ffenc.video.live_camera import LiveCamera
 
 if TYPE_CHECKING:
-    from ffenc.dataset.recorder import DatasetRecorder, EpisodeSummary, SavedEpisode  # needs pyarrow
+    from ffenc.dataset.joining import EpisodeSummary  # which needs pyarrow, as the next
+    from ffenc.dataset.recorder import DatasetRecorder
+    from ffenc.streaming.handle import Handle
 
 DISCARD_WINDOW_S = 2.0
 """How long after the Ctrl-C that ends an episode a second one discards it."""
@@ -79,7 +81,7 @@ def run_session(
         FFencError: the recorder failed.
         KeyboardInterrupt: Ctrl-C came a third time while saving went on.
     """
-    saved: list[tuple[LiveEpisode, SavedEpisode]] = []
+    saved: list[tuple[LiveEpisode, Handle[EpisodeSummary]]] = []
     discarded, failure = False, None
     with Interrupts() as interrupts:
         for number in range(1, plan.episodes + 1):

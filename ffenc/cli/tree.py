@@ -79,6 +79,11 @@ def dispatch(words: Sequence[str]) -> int:
     if not words:
         top.print_help(sys.stderr)
         return WRONG_USAGE
+    if words[0] == "record" and (quoted := quoted_words(words)) is not None:
+        # LeRobot's documentation prints its command without the quotes; other commands ask for them.
+        note = f"a dictionary without quotes, read as: {shlex.join(['ffenc', *quoted])}"
+        Screen.of(as_json="--json" in words).note(note)
+        words = quoted
     try:
         parsed = top.parse_args([words[0], *flags_first(words[1:])] if words[0] in commands else list(words))
         command, arguments = commands[parsed.command], parsed[parsed.command]
@@ -86,10 +91,6 @@ def dispatch(words: Sequence[str]) -> int:
         with logging_to(screen.err, verbose=arguments.verbose):
             command.run(arguments, screen)
     except (ArgumentError, UsageError) as err:
-        if words[0] == "record" and (quoted := quoted_words(words)) is not None:
-            # LeRobot's documentation prints its command this way; for all others the quotes are asked for.
-            Screen.of(as_json=False).note(f"a dictionary without quotes, read as: {shlex.join(['ffenc', *quoted])}")
-            return dispatch(quoted)
         named = commands.get(words[0])
         flags = re.findall(r"--[\w.-]+", (named.parser if named else top).format_help())
         message = explain(str(err), words, flags=flags, commands=commands)
