@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
 
@@ -28,9 +28,11 @@ from ffenc.cli.record_session import SessionPlan, SessionResult, run_session
 from ffenc.cli.screen import Screen
 from ffenc.cli.values import positive, seconds
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
-from ffenc.dataset.options import RecorderOptions
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.video.live_camera import LiveCamera
+
+if TYPE_CHECKING:
+    from ffenc.dataset.options import RecorderOptions
 
 CAMERA_GROUPS = tuple(f"dataset.{name}" for name in ENCODER_GROUPS)
 DEPTH_GROUPS = ("dataset.depth_encoder",)

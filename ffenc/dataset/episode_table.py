@@ -70,7 +70,7 @@ def read_episode_table(path: str | Path) -> EpisodeTable:
         feature, colon, component = column.partition(":")
         _check_name(path, column, feature, component if colon else "-")
         values = _numbers(path, column, table.column(column))
-        if feature in columns and not (colon and values.shape[1] == 1):
+        if feature in columns and not (colon and values.shape[1] == 1 and feature not in table.column_names):
             raise InputError(f"{path}: column {column!r} cannot be one component of {feature!r}", path=path)
         columns.setdefault(feature, []).append(values)
         names = [component] if colon else [component or str(number) for number in range(values.shape[1])]
@@ -118,7 +118,8 @@ def _numbers(path: Path, column: str, values: Any) -> npt.NDArray[np.float32]:
     lengths = {len(row) for row in rows}
     if len(lengths) > 1 or 0 in lengths:
         raise InputError(f"{path}: the lists of column {column!r} have different lengths", path=path)
-    stacked = np.stack(rows).astype(np.float32)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
+        stacked = np.stack(rows).astype(np.float32)
     if not np.isfinite(stacked).all():
         raise InputError(f"{path}: column {column!r} holds a value that is no finite number in float32", path=path)
     if pa.types.is_integer(item) and not np.array_equal(stacked, np.stack(rows)):
