@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.commit import commit
 from ffenc.dataset.documents import load_info, load_stats, save_info, save_stats
 from ffenc.dataset.episodes import EpisodeRow, VideoSpan, episodes_table
@@ -19,7 +17,7 @@ from ffenc.dataset.series import save_table
 from ffenc.dataset.store import load_tasks, save_tasks
 from ffenc.dataset.tables import data_table
 from ffenc.dataset.video_info import video_info
-from ffenc.errors import DatasetError, EpisodeError
+from ffenc.errors import EpisodeError
 from ffenc.statistics import FeatureStatistics, aggregate_statistics, vector_statistics
 from ffenc.streaming.images import ImageFolder
 from ffenc.streaming.ledger import EpisodeRecording
@@ -74,7 +72,7 @@ class EpisodeJoiner:
         self._layout = DatasetLayout.of(root, self.info)
         self._ffmpeg_version = ffmpeg_version
         self._allow_mixed = allow_mixed
-        self._tasks = load_tasks(self._layout) if self._layout.tasks.exists() else []
+        self._tasks = load_tasks(root) if self._layout.tasks.exists() else []
         self._stats = load_stats(root) or {}
         self._data = self._behind(self._layout.data_files())
         self._meta = self._behind(self._layout.episodes_files())
@@ -128,7 +126,7 @@ class EpisodeJoiner:
         videos = {key: self._layout.video(key, file) for key, file in self._videos.items()}
         renames = [(cameras[key].path.name, path) for key, path in videos.items()]
         if tasks != self._tasks:
-            save_tasks(staged, tasks)
+            save_tasks(staging, tasks)
             renames.append((str(staged.tasks.relative_to(staging)), self._layout.tasks))
         renames += [(_DATA, self._layout.data(self._data)), (_EPISODES, self._layout.episodes(self._meta))]
         renames.append((str(staged.stats.relative_to(staging)), self._layout.stats))
@@ -202,24 +200,3 @@ class EpisodeJoiner:
 def _pictures(result: EncodeResult | ImageFolder) -> list[bytes]:
     assert isinstance(result, ImageFolder)
     return [path.read_bytes() for path in result.files()]
-
-
-def stored_configs(info: DatasetInfo) -> dict[str, VideoEncoderConfig]:
-    """What each camera of a dataset was encoded with, as far as its ``info.json`` tells.
-
-    Raises:
-        DatasetError: a stored value that no config can have.
-    """
-    configs: dict[str, VideoEncoderConfig] = {}
-    for key, feature in info.videos.items():
-        if not feature.info or "video.codec" not in feature.info:
-            continue
-        try:
-            configs[key] = encoder_config_from_info(feature.info)
-        except ValueError as err:
-            raise DatasetError(f"the settings of {key} in info.json cannot be used: {err}") from err
-    return configs
-
-
-def encoder_config_from_info(info: Mapping[str, Any]) -> VideoEncoderConfig:
-    return VideoEncoderConfig.from_video_info(info)

@@ -22,7 +22,7 @@ from ffenc.dataset.joining import EpisodeJoiner, EpisodeSummary
 from ffenc.dataset.layout import DatasetLayout, DatasetLock
 from ffenc.dataset.options import RecorderOptions
 from ffenc.dataset.pack import pack_dataset
-from ffenc.dataset.recovery import TornEpisode, find_torn, restore
+from ffenc.dataset.recovery import PLAN, REASON, ROWS, TornEpisode, find_torn, restore
 from ffenc.dataset.resuming import settle_encoders
 from ffenc.dataset.rows import EpisodeRows, RowLog, check_frame, given_columns
 from ffenc.dataset.schema import DatasetInfo, Feature
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 logger = logging.getLogger(__name__)
-
-ROWS, PLAN = "rows.jsonl", "recording.json"
-"""Files in the directory of an episode that is being recorded: its rows, and what its cameras are."""
 
 
 class DatasetRecorder:
@@ -349,6 +346,7 @@ class DatasetRecorder:
         done: Handle[EpisodeSummary] = Handle(f"episode in {directory}")
         self._waiting.put(lambda: done.run(lambda: self._joiner.join(directory, rows, recording)))
         summary = done.wait()
+        shutil.rmtree(torn.path)
         self.torn = tuple(each for each in self.torn if each != torn)
         return summary
 
@@ -452,7 +450,7 @@ class DatasetRecorder:
     def _keep(self, staging: Path, why: BaseException | None) -> Path:
         kept = staging.parent.parent / KEPT / staging.name
         make_directory(kept.parent)
-        (staging / "reason.txt").write_text(str(why or "it was not saved") + "\n", encoding="utf-8")
+        (staging / REASON).write_text(str(why or "it was not saved") + "\n", encoding="utf-8")
         staging.rename(kept)
         sync(kept.parent)
         return kept

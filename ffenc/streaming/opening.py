@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
-from ffenc.depth import DepthQuantizer
 from ffenc.errors import FFencError, FrameError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.priority import Priority
@@ -162,12 +161,7 @@ class CameraOpener:
                 expected="(H, W) uint16",
                 seen=dtype.name,
             )
-        quantizer = None
-        if quantizes:
-            assert isinstance(config, DepthEncoderConfig)
-            quantizer = DepthQuantizer(
-                depth_min=config.depth_min, depth_max=config.depth_max, shift=config.shift, use_log=config.use_log
-            )
+        quantizer = config.quantizer if quantizes and isinstance(config, DepthEncoderConfig) else None
         frames = FrameFormat(width=width, height=height, layout="gray12" if quantizes else "gray16")
         return CameraFormat(shape=(height, width), dtype=dtype, frames=frames, quantizer=quantizer)
 
