@@ -87,6 +87,7 @@ def _read(root: Path, listed: Path) -> list[tuple[Path, Path]]:
     except (OSError, ValueError, TypeError) as err:
         raise DatasetError(f"{listed} is no list of renames: {err}", path=listed) from err
     for source, final in places:
-        if ".." in Path(source).parts or not source.is_relative_to(listed.parent) or ".." in final.parts or not final.is_relative_to(root):
+        inside = source.is_relative_to(listed.parent) and final.is_relative_to(root)
+        if not inside or ".." in source.parts or ".." in final.parts:
             raise DatasetError(f"{listed} names a file outside of the dataset: {source} -> {final}", path=listed)
     return places

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -16,28 +14,26 @@ import orjson
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.dataset.atomic import make_directory
+from ffenc.dataset.background import EpisodeQueue
 from ffenc.dataset.commit import KEPT, RECORDING, finish_commits
 from ffenc.dataset.documents import load_info, save_info
 from ffenc.dataset.joining import EpisodeJoiner, EpisodeSummary
 from ffenc.dataset.layout import DatasetLayout, DatasetLock
 from ffenc.dataset.options import RecorderOptions
 from ffenc.dataset.pack import pack_dataset
-from ffenc.dataset.recovery import PLAN, REASON, ROWS, TornEpisode, find_torn, restore
+from ffenc.dataset.recovery import PLAN, ROWS, TornEpisode, find_torn, restore
 from ffenc.dataset.resuming import settle_encoders
 from ffenc.dataset.rows import EpisodeRows, RowLog, check_frame, given_columns
 from ffenc.dataset.schema import DatasetInfo, Feature
 from ffenc.dataset.swap import finish_swap
-from ffenc.errors import DatasetError, EpisodeError, OutputExistsError
+from ffenc.errors import DatasetError, OutputExistsError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
-from ffenc.ffmpeg.priority import Priority
 from ffenc.frames import FrameFormat
-from ffenc.streaming.camera import CameraFormat
+from ffenc.streaming.camera import DepthFormat
 from ffenc.streaming.encoder import ENCODER_PRIORITY, StreamingVideoEncoder
 from ffenc.streaming.handle import Handle
-from ffenc.streaming.ledger import EpisodeRecording, RecordingStatus
-from ffenc.streaming.queueing import QueuePolicy
-from ffenc.video.output import sync
+from ffenc.streaming.ledger import RecordingStatus
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -93,18 +89,11 @@ class DatasetRecorder:
         self._binaries = binaries
         self._warm_start = warm_start
         self._cameras = {name: each for name, each in joiner.info.features.items() if each.is_camera}
-        self._formats: dict[str, FrameFormat | CameraFormat | None] = {
-            name: None if each.is_depth else FrameFormat(width=each.shape[1], height=each.shape[0])
-            for name, each in self._cameras.items()
-        }
         self._columns = tuple(given_columns(joiner.info))
         self._staging: Path | None = None
         self._rows = EpisodeRows(info=joiner.info)
         self._log: RowLog | None = None
-        self._handles: list[Handle[EpisodeSummary]] = []
-        self._waiting: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._join_in_order, name=f"episodes of {root.name}", daemon=True)
-        self._thread.start()
+        self._queue = EpisodeQueue(joiner)
         self._closed = False
         self.torn: tuple[TornEpisode, ...] = find_torn(root, joiner.info)
         for torn in self.torn:
@@ -316,10 +305,7 @@ class DatasetRecorder:
         assert self._staging is not None
         assert self._log is not None
         recorded = self._encoder.finish_episode() if self._cameras else None
-        staging, rows, log = self._staging, self._rows, self._log
-        handle: Handle[EpisodeSummary] = Handle(f"episode in {staging}")
-        self._handles.append(handle)
-        self._waiting.put(lambda: handle.run(lambda: self._join(staging, rows, log, recorded)))
+        handle = self._queue.add(self._staging, self._rows, self._log, recorded)
         self._forget_open()
         if self._warm_start:
             self._begin()
@@ -343,9 +329,7 @@ class DatasetRecorder:
             EpisodeError: nothing of it can be used; it stays where it is.
         """
         directory, rows, recording = restore(torn, self.info, binaries=self._binaries)
-        done: Handle[EpisodeSummary] = Handle(f"episode in {directory}")
-        self._waiting.put(lambda: done.run(lambda: self._joiner.join(directory, rows, recording)))
-        summary = done.wait()
+        summary = self._queue.add_restored(directory, rows, recording).wait()
         shutil.rmtree(torn.path)
         self.torn = tuple(each for each in self.torn if each != torn)
         return summary
@@ -369,7 +353,7 @@ class DatasetRecorder:
                 path=self.root,
             )
         self.clear_episode()
-        self._end_background()
+        self._queue.end()
         try:
             self._encoder.close()
             self._raise_unseen()
@@ -398,7 +382,7 @@ class DatasetRecorder:
 
     def _begin(self) -> None:
         recording = DatasetLayout(root=self.root).own / RECORDING
-        staging = recording / f"{self.num_episodes + self._unfinished():06d}-{os.urandom(4).hex()}"
+        staging = recording / f"{self.num_episodes + self._queue.unfinished:06d}-{os.urandom(4).hex()}"
         make_directory(staging)
         plan = {name: config.model_dump(mode="json", exclude_unset=True) for name, config in self._configs.items()}
         (staging / PLAN).write_bytes(orjson.dumps({"cameras": plan}))
@@ -406,14 +390,19 @@ class DatasetRecorder:
         self._staging = staging
         if self._cameras:
             self._encoder.start_episode(
-                self._formats,
+                {name: self._format_of(name, feature) for name, feature in self._cameras.items()},
                 staging,
                 depth_cameras=[name for name, each in self._cameras.items() if each.is_depth],
                 image_cameras=[name for name, each in self._cameras.items() if not each.is_video],
             )
 
-    def _unfinished(self) -> int:
-        return sum(not handle.done() for handle in self._handles)
+    def _format_of(self, name: str, feature: Feature) -> FrameFormat | DepthFormat | None:
+        """What its frames are; None for depth whose unit is not known before the first frame."""
+        height, width = feature.shape[:2]
+        if not feature.is_depth:
+            return FrameFormat(width=width, height=height)
+        unit = (self.info.features[name].info or {}).get("depth_unit")
+        return None if unit is None else DepthFormat(width=width, height=height, in_metres=unit == "m")
 
     def _forget_open(self) -> None:
         self._staging, self._log = None, None
@@ -422,38 +411,7 @@ class DatasetRecorder:
     def _raise_unseen(self) -> None:
         if self._closed:
             raise DatasetError(f"the recorder of {self.root} is closed; use DatasetRecorder.resume", path=self.root)
-        while self._handles and self._handles[0].done():
-            error = self._handles.pop(0).unseen_error()
-            if error is not None:
-                raise error
-
-    def _join_in_order(self) -> None:
-        while (work := self._waiting.get()) is not None:
-            work()
-
-    def _join(
-        self, staging: Path, rows: EpisodeRows, log: RowLog, recorded: Handle[EpisodeRecording] | None
-    ) -> EpisodeSummary:
-        log.close()
-        try:
-            return self._joiner.join(staging, rows, None if recorded is None else recorded.wait())
-        except Exception as err:
-            kept = self._keep(staging, err)
-            raise EpisodeError(
-                f"an episode of {len(rows)} frames did not join {self.root}; what was recorded of it is kept in {kept} "
-                f"(recover() or `ffenc salvage` adds what can be used): {err}",
-                episode_index=self.num_episodes,
-                path=self.root,
-                kept=kept,
-            ) from err
-
-    def _keep(self, staging: Path, why: BaseException | None) -> Path:
-        kept = staging.parent.parent / KEPT / staging.name
-        make_directory(kept.parent)
-        (staging / REASON).write_text(str(why or "it was not saved") + "\n", encoding="utf-8")
-        staging.rename(kept)
-        sync(kept.parent)
-        return kept
+        self._queue.raise_unseen()
 
     def _abandon(self) -> None:
         """Complete what was saved, keep what was not, and give the dataset back."""
@@ -465,19 +423,15 @@ class DatasetRecorder:
             if has_rows and self._cameras:
                 self._encoder.finish_episode().settle()
             self._encoder.cancel_episode()
-            self._end_background()
+            self._queue.end()
             if log is not None:
                 log.close()
             if staging is not None and has_rows:
-                logger.warning("an episode was not saved; what was recorded of it is kept in %s", self._keep(staging, None))
+                logger.warning(
+                    "an episode was not saved; what was recorded of it is kept in %s", self._keep(staging, None)
+                )
             elif staging is not None:
                 shutil.rmtree(staging, ignore_errors=True)
-            for handle in self._handles:
-                if (error := handle.unseen_error()) is not None:
-                    logger.error("%s", error)
+            self._queue.log_unseen()
         finally:
             self._lock.release()
-
-    def _end_background(self) -> None:
-        self._waiting.put(None)
-        self._thread.join()

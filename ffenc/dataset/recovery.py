@@ -19,6 +19,7 @@ import numpy.typing as npt
 import orjson
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.atomic import make_directory
 from ffenc.dataset.commit import COMMIT, KEPT, RECORDING
 from ffenc.dataset.layout import DatasetLayout
 from ffenc.dataset.resuming import resolved
@@ -38,6 +39,7 @@ from ffenc.streaming.spool import read_spool
 from ffenc.video.depth import read_depth
 from ffenc.video.encode import encode_frames
 from ffenc.video.join import join_parts
+from ffenc.video.output import sync
 from ffenc.video.reader import VideoReader
 from ffenc.video.recording import MARK, is_held
 from ffenc.video.run import EncodeResult
@@ -79,6 +81,20 @@ def find_torn(root: Path, info: DatasetInfo) -> tuple[TornEpisode, ...]:
         reason = said.read_text(encoding="utf-8").splitlines()[0] if said.exists() else "its recorder was killed"
         found.append(TornEpisode(path=directory, rows=len(read_rows(rows, info)), reason=reason))
     return tuple(found)
+
+
+def keep_aside(staging: Path, reason: str) -> Path:
+    """Move the directory of an episode that did not join to where it is found again.
+
+    Returns:
+        Its new place.
+    """
+    kept = staging.parent.parent / KEPT / staging.name
+    make_directory(kept.parent)
+    (staging / REASON).write_text(reason + "\n", encoding="utf-8")
+    staging.rename(kept)
+    sync(kept.parent)
+    return kept
 
 
 def restore(
@@ -191,7 +207,11 @@ class _Restorer:
             form = FrameFormat(width=width, height=height, layout=layout)
             for frame in read_images(result, form, binaries=self._binaries):
                 sampler.add(frame)
-        return CameraRecording(path=path, frames=length, statistics=sampler.statistics(), result=result, fallbacks=())
+        unit = (feature.info or {}).get("depth_unit")
+        dtype = "uint8" if not feature.is_depth else "float32" if unit == "m" else "uint16"
+        return CameraRecording(
+            path=path, frames=length, dtype=dtype, statistics=sampler.statistics(), result=result, fallbacks=()
+        )
 
     def _take_images(self, name: str) -> int:
         folder = self._source / name

@@ -104,7 +104,8 @@ def _stored(root: Path, info: DatasetInfo, name: str) -> VideoEncoderConfig:
             return encoder_config_from_info(feature.info)
         except ValueError as err:
             raise DatasetError(
-                f"the settings of {name} in the info.json of {root} cannot be used; give camera_encoder: {err}", path=root
+                f"the settings of {name} in the info.json of {root} cannot be used; give camera_encoder: {err}",
+                path=root,
             ) from err
     return kind()
 
