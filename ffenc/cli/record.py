@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -160,6 +161,9 @@ def _record(
             result = run_session(recorder, cameras, plan, view, screen)
             view.show("completing the dataset")
             recorder.finalize()
+    if not result.episodes and not arguments.resume:
+        # A dataset without episodes cannot be opened, and would only be in the way of the next one.
+        shutil.rmtree(root)
     return result
 
 
