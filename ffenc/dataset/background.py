@@ -10,8 +10,9 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from ffenc.dataset.joining import EpisodeJoiner, EpisodeSummary
+from ffenc.dataset.open_episode import OpenEpisode
 from ffenc.dataset.recovery import keep_aside
-from ffenc.dataset.rows import EpisodeRows, RowLog
+from ffenc.dataset.rows import EpisodeRows
 from ffenc.errors import EpisodeError
 from ffenc.streaming.handle import Handle
 from ffenc.streaming.ledger import EpisodeRecording
@@ -34,19 +35,18 @@ class EpisodeQueue:
         """Episodes that have not joined yet."""
         return sum(not handle.done() for handle in self._handles)
 
-    def add(
-        self, staging: Path, rows: EpisodeRows, log: RowLog, recorded: Handle[EpisodeRecording] | None
-    ) -> Handle[EpisodeSummary]:
+    def add(self, episode: OpenEpisode, recorded: Handle[EpisodeRecording] | None) -> Handle[EpisodeSummary]:
         """Let an episode join when its cameras are complete and the episodes before it have joined."""
 
         def work() -> EpisodeSummary:
-            log.close()
+            episode.log.close()
             try:
-                return self._joiner.join(staging, rows, None if recorded is None else recorded.wait())
+                recording = None if recorded is None else recorded.wait()
+                return self._joiner.join(episode.directory, episode.rows, recording)
             except Exception as err:
-                raise self._kept(staging, rows, err) from err
+                raise self._kept(episode, err) from err
 
-        handle = self._put(work, f"episode in {staging}")
+        handle = self._put(work, f"episode in {episode.directory}")
         self._handles.append(handle)
         return handle
 
@@ -83,12 +83,12 @@ class EpisodeQueue:
         while (work := self._waiting.get()) is not None:
             work()
 
-    def _kept(self, staging: Path, rows: EpisodeRows, why: Exception) -> EpisodeError:
-        kept = keep_aside(staging, str(why))
+    def _kept(self, episode: OpenEpisode, why: Exception) -> EpisodeError:
+        kept = keep_aside(episode.directory, str(why))
         index, root = self._joiner.info.total_episodes, self._joiner.root
         return EpisodeError(
-            f"an episode of {len(rows)} frames did not join {root}; what was recorded of it is kept in {kept} (recover() or "
-            f"`ffenc salvage` adds what can be used): {why}",
+            f"an episode of {len(episode.rows)} frames did not join {root}; what was recorded of it is kept in {kept} "
+            f"(recover() or `ffenc salvage` adds what can be used): {why}",
             episode_index=index,
             path=root,
             kept=kept,
