@@ -136,7 +136,7 @@ def add_config_flags(
     Returns:
         The group of flags.
     """
-    others = "".join(f"Also as --{name}.NAME. " for name in groups[1:])
+    others = "".join(f"Also as --{name}.NAME.\n" for name in groups[1:])
     group = parser.add_argument_group(title, f"{others}Defaults apply where the encoder has the setting.")
     for prefix in groups:
         for name, field in model.model_fields.items():

@@ -15,6 +15,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ffenc.cli.cameras import FEATURE_PREFIX
+from ffenc.cli.results import frames_text
 from ffenc.cli.screen import Screen
 from ffenc.dataset.live_recording import LiveEpisode
 from ffenc.video.live_camera import LiveCamera
@@ -72,14 +74,15 @@ class LiveView:
             table.add_column(heading, justify="right")
         cameras = {} if self._status is None else self._status.cameras
         for name, camera in self._cameras.items():
+            short = name.removeprefix(FEATURE_PREFIX)
             rate = self._rates[name].per_second(camera.frames_read)
             source = f"{rate:.1f}" if rate is not None else "-"
             status = cameras.get(name)
             if status is None:
-                table.add_row(name, source, *["-"] * 5)
+                table.add_row(short, source, *["-"] * 5)
                 continue
             table.add_row(
-                name,
+                short,
                 source,
                 f"{status.queue_depth}/{status.queue_maxsize}",
                 Text(str(status.dropped), style="red" if status.dropped else ""),
@@ -119,7 +122,7 @@ class Rate:
 
 def episode_title(number: int, of: int, episode: LiveEpisode) -> str:
     """``episode 2 of 5: 12 s left, 510 frames``, and what went wrong so far."""
-    parts = [f"{episode.left_s:.0f} s left", f"{episode.frames} frames"]
+    parts = [f"{episode.left_s:.0f} s left", frames_text(episode.frames)]
     if episode.dropped:
         parts.append(f"{episode.dropped} dropped")
     if episode.late:

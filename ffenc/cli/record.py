@@ -48,7 +48,7 @@ A camera is a name and its settings:
   laptop: {type: ffmpeg, source: /dev/video0, width: 640, height: 480, fps: 30}
   wrist:  {type: ffmpeg, source: rtsp://10.0.0.7/live}
   clip:   {type: ffmpeg, source: clip.mp4, loop: true}
-  test:   {type: ffmpeg, source: testsrc2, format: lavfi, width: 640, height: 480}
+  test:   {type: ffmpeg, source: testsrc2, format: lavfi, width: 64, height: 48}
   phone:  {type: opencv, index_or_path: 0}          (needs OpenCV)
 More settings of type ffmpeg: format and options, of FFmpeg's input; convert:
 true, to have pictures scaled and re-timed to width, height and fps; depth:
@@ -57,8 +57,7 @@ true, for 16-bit grey in millimetres."""
 
 def command() -> Command:
     """The sub-command."""
-    usage = "record --dataset.repo_id=ME/NAME --dataset.single_task=TASK --cameras=CAMERAS [options]"
-    parser = command_parser(usage, _DESCRIPTION)
+    parser = command_parser("record --dataset.repo_id=NAME --cameras=DICT [options]", _DESCRIPTION)
     parser.add_argument("--cameras", type=dict, metavar="DICT", help="cameras by name, in quotes; see above")
     parser.add_argument("--robot.cameras", type=dict, metavar="DICT", help="the same, as lerobot-record calls it")
     parser.add_argument("--resume", type=bool, default=False, metavar="BOOL", help="add episodes to a dataset")
