@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from ffenc.ffmpeg.ffprobe import probe_packets, probe_video
     from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
     from ffenc.frames import FrameFormat
+    from ffenc.plan.capture import LiveSource
+    from ffenc.video.capture import CameraSource
     from ffenc.video.concat import ConcatResult, concat_videos
     from ffenc.video.depth import read_depth
     from ffenc.video.encode import encode_frames, encode_images
+    from ffenc.video.image_reader import ImageReader
     from ffenc.video.reader import VideoReader
     from ffenc.video.reencode import reencode_video
     from ffenc.video.run import EncodeResult
@@ -32,12 +35,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Binaries",
+    "CameraSource",
     "Capabilities",
     "ConcatResult",
     "DepthEncoderConfig",
     "EncodeResult",
     "FFencError",
     "FrameFormat",
+    "ImageReader",
+    "LiveSource",
     "PacketIndex",
     "Selection",
     "VideoEncoderConfig",
@@ -61,12 +67,15 @@ __all__ = [
 
 _MODULES = {
     "Binaries": "ffmpeg.binaries",
+    "CameraSource": "video.capture",
     "Capabilities": "ffmpeg.capabilities",
     "ConcatResult": "video.concat",
     "DepthEncoderConfig": "config",
     "EncodeResult": "video.run",
     "FFencError": "errors",
     "FrameFormat": "frames",
+    "ImageReader": "video.image_reader",
+    "LiveSource": "plan.capture",
     "PacketIndex": "ffmpeg.stream_info",
     "Selection": "video.selection",
     "VideoEncoderConfig": "config",

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 CAMERA_GROUPS = tuple(f"dataset.{name}" for name in ENCODER_GROUPS)
 DEPTH_GROUPS = ("dataset.depth_encoder",)
 
+_ROWS = "rows.jsonl"  # where there is one, something can be recovered
+
 _DESCRIPTION = """\
 Record episodes from cameras into a LeRobot dataset. Every tick of the
 dataset's rate takes the newest frame of every camera; each camera has an
@@ -154,16 +156,23 @@ def _record(
         recorder = recorder_class().create(
             root, dataset.repo_id, dataset.fps, features, use_videos=dataset.video, **options
         )
-    with recorder:
-        screen.note(f"recording {plan.episodes} episodes of {plan.episode_s:g} s into {root}")
-        with LiveView(screen, cameras, wanted=arguments.display_data) as view:
-            result = run_session(recorder, cameras, plan, view, screen)
-            view.show("completing the dataset")
-            recorder.finalize()
-    if not result.episodes and not arguments.resume:
-        # A dataset without episodes cannot be opened, and would only be in the way of the next one.
-        shutil.rmtree(root)
+    try:
+        with recorder:
+            screen.note(f"recording {plan.episodes} episodes of {plan.episode_s:g} s into {root}")
+            with LiveView(screen, cameras, wanted=arguments.display_data) as view:
+                result = run_session(recorder, cameras, plan, view, screen)
+                view.show("completing the dataset")
+                recorder.finalize()
+    finally:
+        if not arguments.resume:
+            _remove_if_empty(root)
     return result
+
+
+def _remove_if_empty(root: Path) -> None:
+    """A new dataset without an episode cannot be opened, and would only be in the way of the next one."""
+    if not any(True for pattern in ("*.parquet", _ROWS) for _ in root.rglob(pattern)):
+        shutil.rmtree(root)
 
 
 def camera_feature(camera: LiveCamera, *, is_video: bool) -> dict[str, Any]:

@@ -114,6 +114,16 @@ def test_what_people_see(clip: Path) -> None:
     assert "opening 2 cameras: laptop, wrist" in done.stderr
 
 
+def wait_for_rows(clip: Path, process: subprocess.Popen[Any]) -> None:
+    """Until the first tick of an episode is on disk."""
+    recording = clip.parent / "dataset" / "meta" / "ffenc" / "recording"
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in recording.glob("*/rows.jsonl")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def interrupted(clip: Path, presses: list[float], *more: str) -> tuple[int, str, str]:
     """Press Ctrl-C after these many seconds of the first episode, each counted from the one before."""
     command = words(clip, "--dataset.num_episodes=3", "--dataset.episode_time_s=30", *more)
@@ -121,12 +131,7 @@ def interrupted(clip: Path, presses: list[float], *more: str) -> tuple[int, str,
         command, cwd=clip.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        rows = clip.parent / "dataset" / "meta" / "ffenc" / "recording"
-        deadline = time.monotonic() + 60
-        while not any(path.stat().st_size for path in rows.glob("*/rows.jsonl")):
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for_rows(clip, process)
         for pause_s in presses:
             time.sleep(pause_s)
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everybody in its group
@@ -183,3 +188,57 @@ def test_a_failure_leaves_nothing(
     status = main([*words(clip)[3:], *flags])
     assert (status, says in (err := capsys.readouterr().err)) == (1, True), err
     assert {path.name for path in clip.parent.iterdir()} == {"clip.mp4"}
+
+
+def test_an_encoder_that_cannot_start_leaves_no_dataset(
+    clip: Path, encoders_here: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "libx265" not in encoders_here:
+        pytest.skip("this ffmpeg has no libx265")
+    monkeypatch.chdir(clip.parent)
+    small = "{type: ffmpeg, source: 'color=gray:size=64x48,format=gray16le', format: lavfi, depth: true}"
+    assert main([*words(clip)[3:], f"--cameras={{phone: {small}}}"]) == 1
+    assert "64x48 is outside of what" in capsys.readouterr().err
+    assert {path.name for path in clip.parent.iterdir()} == {"clip.mp4"}
+
+
+def test_depth_is_recorded_in_millimetres(
+    clip: Path, encoders_here: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "libx265" not in encoders_here:
+        pytest.skip("this ffmpeg has no libx265")
+    monkeypatch.chdir(clip.parent)
+    deep = "{type: ffmpeg, source: 'color=gray:size=64x64,format=gray16le,geq=lum=1234', format: lavfi, depth: true}"
+    flags = ["--dataset.num_episodes=1", "--dataset.episode_time_s=0.2", "--json"]
+    assert main([*words(clip)[3:], f"--cameras={{phone: {deep}}}", *flags]) == 0, capsys.readouterr().err
+    info = json.loads((clip.parent / "dataset" / "meta" / "info.json").read_text())
+    feature = info["features"]["observation.images.phone"]
+    assert feature["shape"] == [64, 64, 1]
+    assert feature["info"]["is_depth_map"] is True
+    stats = json.loads((clip.parent / "dataset" / "meta" / "stats.json").read_text())["observation.images.phone"]
+    assert stats["min"] == stats["max"] == [[[1234.0]]]
+
+
+def test_what_a_killed_recorder_left_is_salvaged(
+    clip: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = words(clip, "--dataset.num_episodes=1", "--dataset.episode_time_s=60")
+    process = subprocess.Popen(command, cwd=clip.parent, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        wait_for_rows(clip, process)
+        time.sleep(1.5)
+    finally:
+        process.kill()
+        process.wait()
+    monkeypatch.chdir(clip.parent)
+    assert main(["salvage", "dataset", "--dry_run", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert (listed["episodes"], len(listed["found"])) == (0, 1)
+    assert main(["salvage", "dataset", "--output=a.mp4"]) == 2
+    assert "leave out --output" in capsys.readouterr().err
+    assert main(["salvage", "dataset", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["found"]
+    assert 0 < found["frames"] <= found["rows"] == listed["found"][0]["rows"]
+    check_dataset(clip.parent / "dataset", [found["frames"]], binaries)
+    assert main(["salvage", "dataset"]) == 0
+    assert "no episode was left behind" in capsys.readouterr().out
