@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from ffenc.config import VideoEncoderConfig
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.dataset.documents import load_info, load_stats
 from ffenc.dataset.layout import DatasetLayout
 from ffenc.dataset.provenance import load_provenance
 from ffenc.dataset.recorder import DatasetRecorder
+from ffenc.dataset.video_info import encoder_config_from_info
 from ffenc.errors import (
     DatasetError,
     DatasetLockedError,
     EpisodeError,
     FrameError,
     OutputExistsError,
+    ProcessError,
     UnsafePathError,
 )
+from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.ffprobe import probe_packets
+from ffenc.frames import FrameFormat
+from ffenc.streaming.images import ImageFolder, read_images
+from ffenc.video.depth import read_depth
 from tests.lerobot_reader import LeRobotView
-from tests.recordings_of_robots import CAMERA, CAMERAS, FEATURES, FPS, H264, TASKS, check_numbered, frame_of, record
+from tests.recordings_of_robots import (
+    CAMERA,
+    CAMERAS,
+    FEATURES,
+    FPS,
+    H264,
+    TASKS,
+    check_numbered,
+    frame_of,
+    numbers_shown,
+    record,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -297,10 +313,7 @@ def test_a_dropped_step_has_no_row_and_no_frame(root, binaries, monkeypatch):
         encoder_queue_maxsize=2,
         binaries=binaries,
     )
-    kept = []
-    for number in range(120):
-        if recorder.add_frame(frame_of(number)):
-            kept.append(number)
+    kept = [number for number in range(120) if recorder.add_frame(frame_of(number))]
     summary = recorder.save_episode(wait=True).wait()
     recorder.finalize()
     assert 0 < summary.dropped == 120 - len(kept)
@@ -308,8 +321,6 @@ def test_a_dropped_step_has_no_row_and_no_frame(root, binaries, monkeypatch):
     view.check()
     assert len(view) == len(kept)
     assert [item.row["observation.state"] for item in view] == [frame_of(n)["observation.state"].tolist() for n in kept]
-    from tests.recordings_of_robots import numbers_shown
-
     assert numbers_shown(root, CAMERAS[0], binaries=binaries) == kept
     drops = load_provenance(root)[0]["drops"]
     assert [drop["step"] for drop in drops] == [number for number in range(120) if number not in kept]
@@ -332,10 +343,6 @@ def test_a_dataset_without_cameras_is_a_dataset(root, binaries):
 
 @pytest.mark.parametrize("unit", ["mm", "m"])
 def test_depth_is_recorded_in_its_unit(root, binaries, capabilities_here, unit):
-    from ffenc.config import DepthEncoderConfig
-    from ffenc.dataset.video_info import encoder_config_from_info
-    from ffenc.video.depth import read_depth
-
     listing = capabilities_here.helps.get("libx265")
     if listing is None or "gray12le" not in (listing.pixel_formats or ()):
         pytest.skip("this x265 has 8 bits only")
@@ -372,14 +379,6 @@ def test_depth_is_recorded_in_its_unit(root, binaries, capabilities_here, unit):
 @pytest.fixture
 def png_works(binaries):
     """Decode numbered PNG files, or skip where this FFmpeg has no PNG."""
-    from ffenc.errors import ProcessError
-    from ffenc.frames import FrameFormat
-    from ffenc.streaming.images import ImageFolder, read_images
-
-    encoders = shutil.which(binaries.ffmpeg)
-    assert encoders
-    from ffenc.ffmpeg.capability_probe import probe_capabilities
-
     if "png" not in probe_capabilities(binaries.ffmpeg).encoders:
         pytest.skip("this FFmpeg writes no PNG")
 
