@@ -16,6 +16,7 @@ import pytest
 
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames
 from ffenc.cli.main import main
+from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.ffprobe import probe_packets
 from tests.footage import numbered_frames, numbers_of
 
@@ -32,6 +33,13 @@ def clip(tmp_path: Path, binaries: Binaries) -> Path:
     """50 numbered frames, 128x96, at 25 per second; the only file of its folder."""
     config = VideoEncoderConfig(vcodec="h264", preset="ultrafast")
     return encode_frames(numbered_frames(50), tmp_path / "clip.mp4", fps=25, config=config, binaries=binaries).path
+
+
+@pytest.fixture
+def deep_x265(capabilities_here: Capabilities) -> None:
+    listing = capabilities_here.helps.get("libx265")
+    if listing is None or "gray12le" not in (listing.pixel_formats or ()):
+        pytest.skip("this FFmpeg has no x265 with 12 bits")
 
 
 def words(clip: Path, *more: str) -> list[str]:
@@ -191,10 +199,8 @@ def test_a_failure_leaves_nothing(
 
 
 def test_an_encoder_that_cannot_start_leaves_no_dataset(
-    clip: Path, encoders_here: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    clip: Path, deep_x265: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if "libx265" not in encoders_here:
-        pytest.skip("this ffmpeg has no libx265")
     monkeypatch.chdir(clip.parent)
     small = "{type: ffmpeg, source: 'color=gray:size=64x48,format=gray16le', format: lavfi, depth: true}"
     assert main([*words(clip)[3:], f"--cameras={{phone: {small}}}"]) == 1
@@ -203,10 +209,8 @@ def test_an_encoder_that_cannot_start_leaves_no_dataset(
 
 
 def test_depth_is_recorded_in_millimetres(
-    clip: Path, encoders_here: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    clip: Path, deep_x265: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if "libx265" not in encoders_here:
-        pytest.skip("this ffmpeg has no libx265")
     monkeypatch.chdir(clip.parent)
     deep = "{type: ffmpeg, source: 'color=gray:size=64x64,format=gray16le,geq=lum=1234', format: lavfi, depth: true}"
     flags = ["--dataset.num_episodes=1", "--dataset.episode_time_s=0.2", "--json"]
