@@ -28,7 +28,7 @@ class OpenCVCamera(LiveCamera):
     """The newest frame of a camera that OpenCV opens, as RGB.
 
     Args:
-        index_or_path: the number of a camera, or a device or file.
+        index_or_path: the number of a camera, or a device; a file would run through as fast as it can be decoded.
         width, height: size asked for, in pixels; None takes what comes.
         fps: rate asked for; None takes what comes.
         first_frame_timeout_s: longest time from the start to the first frame.
