@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from jsonargparse import ArgumentParser
 
 import ffenc
-from ffenc.cli import concat, demo, encode, images, info, probe, reencode
+from ffenc.cli import concat, demo, encode, images, info, jobs_run, jobs_status, probe, reencode
 from ffenc.cli.arguments import Command, UsageError
 from ffenc.cli.logs import logging_to
 from ffenc.cli.mistakes import explain
@@ -19,7 +19,10 @@ from ffenc.cli.values import PARSER_MODE
 
 WRONG_USAGE = 2
 
-_MODULES = (probe, encode, images, reencode, concat, info, demo)
+_MODULES = (probe, encode, images, reencode, concat, info, jobs_run, jobs_status, demo)
+
+_GROUP = "jobs"
+"""The first word of commands of two words; ``jobs run`` is the parser ``jobs-run``."""
 
 _DESCRIPTION = """\
 Camera frames into verified video files, through FFmpeg.
@@ -59,6 +62,15 @@ def command_tree() -> tuple[ArgumentParser, Mapping[str, Command]]:
     return top, commands
 
 
+def _one_word(words: Sequence[str]) -> list[str]:
+    """Join the words of a command that has two of them; a group by itself shows all commands."""
+    if list(words[:1]) != [_GROUP]:
+        return list(words)
+    if len(words) == 1 or words[1].startswith("-"):
+        return list(words[1:])
+    return [f"{words[0]}-{words[1]}", *words[2:]]
+
+
 def dispatch(words: Sequence[str]) -> int:
     """Read the command line and run the command.
 
@@ -73,6 +85,7 @@ def dispatch(words: Sequence[str]) -> int:
         SystemExit: for ``--help`` and ``--version``.
     """
     top, commands = command_tree()
+    words = _one_word(words)
     if not words:
         top.print_help(sys.stderr)
         return WRONG_USAGE

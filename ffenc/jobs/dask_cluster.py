@@ -14,8 +14,11 @@ try:
 except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError("a Dask cluster needs distributed: pip install 'ffenc[cluster]'") from err
 
-CONNECT_TIMEOUT_S = 30
-"""How long to wait for a scheduler to answer, and for its first worker."""
+CONNECT_TIMEOUT_S = 10
+"""How long to wait for a scheduler to answer."""
+
+WORKERS_TIMEOUT_S = 60
+"""How long to wait for its first worker, which a batch system may start later."""
 
 
 @contextmanager
@@ -37,7 +40,7 @@ def connected(address: str) -> Iterator[Workers]:
         ) from err
     with client:
         try:
-            client.wait_for_workers(1, timeout=CONNECT_TIMEOUT_S)
+            client.wait_for_workers(1, timeout=WORKERS_TIMEOUT_S)
         except (TimeoutError, asyncio.TimeoutError) as err:  # two classes before Python 3.11
             raise FFencError(
                 f"the Dask scheduler at {address} has no workers; start some with `dask worker {address}`"
