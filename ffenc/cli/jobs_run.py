@@ -12,7 +12,7 @@ from jsonargparse import Namespace
 from rich.table import Table
 from rich.text import Text
 
-from ffenc.cli.arguments import Command, UsageError, binaries_of, command_parser
+from ffenc.cli.arguments import Command, binaries_of, command_parser
 from ffenc.cli.screen import Screen, visible
 from ffenc.cli.values import count, executor_name, positive, shard
 from ffenc.errors import FFencError

@@ -58,7 +58,7 @@ def test_a_record_is_hidden_and_comes_back(tmp_path: Path) -> None:
     write_record(output, record)
     assert record_path(output) == tmp_path / ".clip.mp4.job.json"
     assert read_record(output) == record
-    assert os.listdir(tmp_path) == [".clip.mp4.job.json"]
+    assert list(tmp_path.iterdir()) == [record_path(output)]
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"digest": 3}', "[]"])
