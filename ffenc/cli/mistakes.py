@@ -36,7 +36,7 @@ def explain(error: str, words: Sequence[str], *, flags: Iterable[str], commands:
         )
     if words[0] == "record" and (refused := refusals(_flags_in(words, error))):
         return "\n".join(refused)
-    message = _plainly(error)
+    message = _plainly(error, commands)
     known = [name for flag in flags for name in (flag, flag.replace(*ENCODER_GROUPS))]
     for name in _flags_in(words, error):
         if name == "--" or name in known or name.startswith(_DICT_FLAGS):
@@ -142,11 +142,10 @@ def _is_dictionary(value: object) -> bool:
     return isinstance(value, dict) and bool(value) and None not in value.values()
 
 
-def _plainly(error: str) -> str:
+def _plainly(error: str, commands: Collection[str]) -> str:
     """Without the names of Python's things."""
     error = re.sub(r'Parser key "([^"]+)":\s*', r"--\1: ", error)
     error = re.sub(r"<class '(\w+)'>", r"\1", error)
-    error = re.sub(
-        r"\b(?:encode|images|reencode|concat|info|demo|probe|doctor|record|convert|salvage)\.(\w+)", r"\1", error
-    )
+    names = "|".join(map(re.escape, commands))
+    error = re.sub(rf"\b(?:{names})\.(\w+)", r"\1", error)
     return error[:1].lower() + error[1:]

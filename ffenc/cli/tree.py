@@ -11,7 +11,20 @@ from collections.abc import Mapping, Sequence
 from jsonargparse import ArgumentParser
 
 import ffenc
-from ffenc.cli import concat, convert, demo, encode, images, info, probe, record, reencode, salvage
+from ffenc.cli import (
+    concat,
+    convert,
+    demo,
+    encode,
+    images,
+    info,
+    jobs_run,
+    jobs_status,
+    probe,
+    record,
+    reencode,
+    salvage,
+)
 from ffenc.cli.arguments import Command, UsageError, flags_first
 from ffenc.cli.logs import logging_to
 from ffenc.cli.mistakes import explain, quoted_words
@@ -20,7 +33,10 @@ from ffenc.cli.values import PARSER_MODE
 
 WRONG_USAGE = 2
 
-_MODULES = (probe, record, convert, encode, images, reencode, concat, salvage, info, demo)
+_MODULES = (probe, record, convert, encode, images, reencode, concat, salvage, info, jobs_run, jobs_status, demo)
+
+_GROUP = "jobs"
+"""The first word of commands of two words; ``jobs run`` is the parser ``jobs-run``."""
 
 _DESCRIPTION = """\
 Camera frames into verified video files, through FFmpeg.
@@ -62,6 +78,15 @@ def command_tree() -> tuple[ArgumentParser, Mapping[str, Command]]:
     return top, commands
 
 
+def _one_word(words: Sequence[str]) -> list[str]:
+    """Join the words of a command that has two of them; a group by itself shows all commands."""
+    if list(words[:1]) != [_GROUP]:
+        return list(words)
+    if len(words) == 1 or words[1].startswith("-"):
+        return list(words[1:])
+    return [f"{words[0]}-{words[1]}", *words[2:]]
+
+
 def dispatch(words: Sequence[str]) -> int:
     """Read the command line and run the command.
 
@@ -76,6 +101,7 @@ def dispatch(words: Sequence[str]) -> int:
         SystemExit: for ``--help`` and ``--version``.
     """
     top, commands = command_tree()
+    words = _one_word(words)
     if not words:
         top.print_help(sys.stderr)
         return WRONG_USAGE
