@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from ffenc.ffmpeg.priority import Priority
     from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
     from ffenc.frames import FrameFormat
+    from ffenc.plan.capture import LiveSource
     from ffenc.streaming.encoder import StreamingVideoEncoder
     from ffenc.streaming.ledger import EpisodeRecording, RecordingStatus
+    from ffenc.video.capture import CameraSource
     from ffenc.video.concat import ConcatResult, concat_videos
     from ffenc.video.depth import read_depth
     from ffenc.video.encode import encode_frames, encode_images
+    from ffenc.video.image_reader import ImageReader
     from ffenc.video.reader import VideoReader
     from ffenc.video.recording import find_recordings
     from ffenc.video.reencode import reencode_video
@@ -39,6 +42,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Binaries",
+    "CameraSource",
     "Capabilities",
     "ConcatResult",
     "DatasetRecorder",
@@ -48,6 +52,8 @@ __all__ = [
     "EpisodeSummary",
     "FFencError",
     "FrameFormat",
+    "ImageReader",
+    "LiveSource",
     "PacketIndex",
     "Priority",
     "RecordingStatus",
@@ -77,6 +83,7 @@ __all__ = [
 
 _MODULES = {
     "Binaries": "ffmpeg.binaries",
+    "CameraSource": "video.capture",
     "Capabilities": "ffmpeg.capabilities",
     "ConcatResult": "video.concat",
     "DatasetRecorder": "dataset.recorder",
@@ -86,6 +93,8 @@ _MODULES = {
     "EpisodeSummary": "dataset.joining",
     "FFencError": "errors",
     "FrameFormat": "frames",
+    "ImageReader": "video.image_reader",
+    "LiveSource": "plan.capture",
     "PacketIndex": "ffmpeg.stream_info",
     "Priority": "ffmpeg.priority",
     "RecordingStatus": "streaming.ledger",
