@@ -487,7 +487,11 @@ class MergeError(DatasetError):
     """
 
     def __init__(
-        self, message: str, *, path: str | Path | None = None, disagreements: Mapping[str, Sequence[object]] | None = None
+        self,
+        message: str,
+        *,
+        path: str | Path | None = None,
+        disagreements: Mapping[str, Sequence[object]] | None = None,
     ) -> None:
         self.disagreements = {key: tuple(values) for key, values in (disagreements or {}).items()}
         super().__init__(message, path=path)
