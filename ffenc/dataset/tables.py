@@ -84,11 +84,15 @@ def data_table(info: DatasetInfo, columns: Mapping[str, npt.NDArray[Any] | Seque
 
 def _column(name: str, feature: Feature, values: npt.NDArray[Any] | Sequence[Any], type_: pa.DataType) -> pa.Array:
     if not feature.is_numeric:
-        rows = [{"bytes": value, "path": None} for value in values] if feature.dtype == "image" else list(values)
-        try:
-            return pa.array(rows, type_)
-        except (pa.ArrowException, TypeError) as err:
-            raise DatasetError(f"the column {name!r} does not hold {feature.dtype} values: {err}") from err
+        wanted = bytes if feature.dtype == "image" else str
+        if feature.shape == (1,) or wanted is bytes:
+            for value in values:
+                if not isinstance(value, wanted):  # pyarrow would take one for the other
+                    raise DatasetError(
+                        f"the column {name!r} holds a {type(value).__name__}; expected {wanted.__name__}"
+                    )
+        rows = [{"bytes": value, "path": None} for value in values] if wanted is bytes else list(values)
+        return pa.array(rows, type_)
     array = np.asarray(values)
     shapes = [(len(array), *feature.shape), *([(len(array),)] if feature.shape == (1,) else [])]
     if array.dtype != np.dtype(feature.dtype) or array.shape not in shapes:
