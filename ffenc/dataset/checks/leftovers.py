@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 from ffenc.dataset.atomic import unfinished_files
@@ -17,7 +19,7 @@ _EPISODES = ("recording/*", "kept/*")
 def check_leftovers(subject: Subject) -> None:
     """Find temporary files, recordings, half commits, and the staging directories of LeRobot's recorder."""
     own, findings = subject.layout.own, subject.findings
-    if (own / "lock.holder").exists():
+    if _is_held_by_others(own / "lock.holder"):
         findings.add("dataset-in-use", "its files may be changing while they are read", path=own / "lock.holder")
     committing = {path.parent for path in own.glob(COMMIT)}
     for directory in sorted(committing):
@@ -38,6 +40,16 @@ def staging_directories(root: Path) -> list[Path]:
     """``images`` and ``tmp????????``, which LeRobot's recorder makes and removes."""
     candidates = [root / "images", *root.glob("tmp????????")]
     return sorted(path for path in candidates if path.is_dir() and not path.is_symlink())
+
+
+def _is_held_by_others(holder: Path) -> bool:
+    try:
+        document = json.loads(holder.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return not isinstance(document, dict) or document.get("pid") != os.getpid()
 
 
 def _is_below(path: Path, directories: set[Path]) -> bool:

@@ -17,7 +17,7 @@ from ffenc.dataset.checks.subject import Subject
 from ffenc.dataset.video_info import video_info
 from ffenc.errors import BinaryNotFoundError, FFencError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.ffprobe import probe_video, probe_video_and_packets
+from ffenc.ffmpeg.ffprobe import probe_packets, probe_video, probe_video_and_packets
 from ffenc.ffmpeg.mp4_index import read_mp4_index
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 
@@ -49,6 +49,7 @@ class Measurer:
 
     def __init__(self, binaries: Binaries | None = None) -> None:
         self._binaries = binaries
+        self.binaries_given = binaries
         self._alike: dict[tuple[object, ...], VideoStreamInfo] = {}
         self._lock = Lock()
 
@@ -78,6 +79,16 @@ class Measurer:
             if stream is None:
                 stream = self._alike[index.likeness] = probe_video(path, binaries=self.binaries)
         return stream, index.packets
+
+    def packets(self, path: Path) -> PacketIndex:
+        """The packets alone, for which a plain MP4 needs no FFmpeg.
+
+        Raises:
+            ProbeError: not a video.
+            ProcessError: FFmpeg failed on it.
+        """
+        index = read_mp4_index(path)
+        return probe_packets(path, binaries=self.binaries) if index is None else index.packets
 
 
 def in_parallel(work: Callable[[VideoUse], Any], uses: Iterable[VideoUse]) -> Iterator[Any]:

@@ -6,7 +6,7 @@ Two videos with as many frames that have been exchanged can be told by nothing e
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -92,9 +92,13 @@ def check_pictures(
     _report(subject, seen)
 
 
-def measured_pictures(subject: Subject, binaries: Binaries) -> Iterator[tuple[int, str, FeatureStatistics]]:
-    """Statistics of what every episode's videos show: (place, camera, statistics)."""
+def measured_pictures(
+    subject: Subject, binaries: Binaries, cameras: Collection[str]
+) -> Iterator[tuple[int, str, FeatureStatistics]]:
+    """Statistics of what the videos of some cameras show in every episode: (place, camera, statistics)."""
     for use in video_uses(subject):
+        if use.camera not in cameras or not use.path.is_file():
+            continue
         for span, statistics in _decode(subject, use, binaries):
             yield span.episode.place, use.camera, statistics
 
