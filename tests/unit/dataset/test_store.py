@@ -142,8 +142,43 @@ def test_every_kind_of_column_is_read_as_it_was_written(tmp_path):
     types = metadata_of(table.schema)["huggingface"]["info"]["features"]
     assert types["grid"] == {"shape": [2, 3], "dtype": "int16", "_type": "Array2D"}
     assert types["cube"]["_type"] == "Array3D"
+    assert table.schema.field("grid").metadata == {
+        b"ARROW:extension:name": b"datasets.features.features.Array2DExtensionType",
+        b"ARROW:extension:metadata": b'[[2, 3], "int16"]',
+    }
     assert types["still"] == {"_type": "Image"}
     assert "cam" not in types
+
+
+class HuggingFaceArray(pa.ExtensionType):
+    """As the library registers it: then arrow hands out its type instead of nested lists."""
+
+    def __init__(self, shape, dtype):
+        self.said = json.dumps([shape, dtype])
+        super().__init__(
+            pa.list_(pa.list_(pa.from_numpy_dtype(dtype))), "datasets.features.features.Array2DExtensionType"
+        )
+
+    def __arrow_ext_serialize__(self):
+        return self.said.encode()
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, _storage, said):
+        return cls(*json.loads(said))
+
+
+def test_arrays_are_read_where_their_library_is_loaded_too(tmp_path):
+    columns = columns_of(3)
+    save_table(tmp_path / "x.parquet", data_table(INFO, columns))
+    type_ = HuggingFaceArray([2, 3], "int16")
+    pa.register_extension_type(type_)
+    try:
+        table = load_table(tmp_path / "x.parquet")
+    finally:
+        pa.unregister_extension_type(type_.extension_name)
+    assert table.schema.field("grid").type == type_
+    np.testing.assert_array_equal(column_values(table, "grid", INFO.columns["grid"]), columns["grid"])
+    assert conform(table, data_schema(INFO)).to_pylist() == data_table(INFO, columns).to_pylist()
 
 
 @pytest.mark.parametrize(
