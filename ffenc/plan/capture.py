@@ -143,7 +143,8 @@ def plan_capture(ffmpeg: Path | str, source: LiveSource) -> CapturePlan:
         video=video,
         output="pipe:1",
         output_options=[("c:v", "rawvideo"), ("pix_fmt", f"+{pix_fmt}"), ("r", str(rate)), ("f", "rawvideo")],
-        live=True,
+        loglevel="info",
+        skip_errors=True,
     )
     return CapturePlan(argv=argv, source=source)
 

@@ -96,6 +96,26 @@ def _argv(
     )
 
 
+def plan_readable_frames(ffmpeg: Path, path: Path, *, demuxer: str) -> tuple[str, ...]:
+    """Plan to list, as framecrc, every frame that can be decoded without an error; what cannot is left out.
+
+    Without ``explode`` a decoder hides a damaged frame by copying what is around it.
+
+    Args:
+        ffmpeg: the executable.
+        path: the video file.
+        demuxer: its container, by FFmpeg's name.
+    """
+    options = (("protocol_whitelist", "file"), ("f", demuxer), ("err_detect", "explode"), ("flags", "-output_corrupt"))
+    return ffmpeg_argv(
+        ffmpeg,
+        inputs=[Input(url=file_url(path), options=options, stream=VIDEO)],
+        output="pipe:1",
+        output_options=[("f", "framecrc")],
+        skip_errors=True,
+    )
+
+
 def _selection(offsets: Sequence[int]) -> tuple[Filter, ...]:
     """Take the frames with these numbers, and end the input behind the last one."""
     runs: list[list[int]] = []
