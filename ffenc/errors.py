@@ -13,6 +13,11 @@
     ├── FrameError                   also ValueError; a wrong array, refused before a byte is sent
     ├── InputError                   also ValueError; an input that cannot give what was asked of it
     │   └── ConcatError              inputs that a stream copy cannot join; each key with every input's value
+    ├── CameraError                  a live source; its name, and frames that had come from it
+    │   ├── CameraUnavailableError   it does not exist, or nothing comes from it
+    │   ├── CameraFormatError        also ValueError; pictures of another size, rate or kind than asked for
+    │   ├── CameraEndedError         it came to its end
+    │   └── CameraStalledError       no more pictures, and no end either
     ├── ProcessError                 a child process went wrong: argv, status or signal, stderr tail
     │   ├── ProcessStartError
     │   ├── ProcessDiedError
@@ -41,6 +46,11 @@ from typing import Any
 
 __all__ = [
     "BinaryNotFoundError",
+    "CameraEndedError",
+    "CameraError",
+    "CameraFormatError",
+    "CameraStalledError",
+    "CameraUnavailableError",
     "CapabilityError",
     "ConcatError",
     "DatasetError",
@@ -138,11 +148,15 @@ class PixelFormatError(CapabilityError, ValueError):
     Attributes:
         pix_fmt: the pixel format asked for.
         accepted: the pixel formats that would be taken.
+        alternatives: encoders of this FFmpeg that would take this one, as far as it was asked.
     """
 
-    def __init__(self, message: str, *, pix_fmt: str, accepted: Sequence[str] = ()) -> None:
+    def __init__(
+        self, message: str, *, pix_fmt: str, accepted: Sequence[str] = (), alternatives: Sequence[str] = ()
+    ) -> None:
         self.pix_fmt = pix_fmt
         self.accepted = tuple(accepted)
+        self.alternatives = tuple(alternatives)
         super().__init__(message)
 
 
@@ -230,6 +244,45 @@ class ConcatError(InputError):
     ) -> None:
         self.disagreements = {key: tuple(values) for key, values in (disagreements or {}).items()}
         super().__init__(message, path=path)
+
+
+class CameraError(FFencError):
+    """A live source of frames went wrong.
+
+    Attributes:
+        source: the camera, as it was given.
+        frames_read: whole frames that had come from it.
+    """
+
+    def __init__(self, message: str, *, source: str, frames_read: int = 0) -> None:
+        self.source = source
+        self.frames_read = frames_read
+        super().__init__(message)
+
+
+class CameraUnavailableError(CameraError):
+    """It does not exist, cannot be opened, or not one frame came."""
+
+
+class CameraFormatError(CameraError, ValueError):
+    """It gives pictures of another size, rate or kind than was asked for.
+
+    Attributes:
+        asked, came: both as text.
+    """
+
+    def __init__(self, message: str, *, source: str, asked: str, came: str, frames_read: int = 0) -> None:
+        self.asked = asked
+        self.came = came
+        super().__init__(message, source=source, frames_read=frames_read)
+
+
+class CameraEndedError(CameraError):
+    """It came to its end: a file is over, a device was unplugged, a connection was closed."""
+
+
+class CameraStalledError(CameraError):
+    """No new frame came in time, although it has not ended."""
 
 
 class ProcessError(FFencError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from argparse import ArgumentError, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
@@ -10,16 +11,29 @@ from collections.abc import Mapping, Sequence
 from jsonargparse import ArgumentParser
 
 import ffenc
-from ffenc.cli import concat, demo, encode, images, info, jobs_run, jobs_status, probe, reencode
-from ffenc.cli.arguments import Command, UsageError
+from ffenc.cli import (
+    concat,
+    convert,
+    demo,
+    encode,
+    images,
+    info,
+    jobs_run,
+    jobs_status,
+    probe,
+    record,
+    reencode,
+    salvage,
+)
+from ffenc.cli.arguments import Command, UsageError, flags_first
 from ffenc.cli.logs import logging_to
-from ffenc.cli.mistakes import explain
+from ffenc.cli.mistakes import explain, quoted_words
 from ffenc.cli.screen import Screen
 from ffenc.cli.values import PARSER_MODE
 
 WRONG_USAGE = 2
 
-_MODULES = (probe, encode, images, reencode, concat, info, jobs_run, jobs_status, demo)
+_MODULES = (probe, record, convert, encode, images, reencode, concat, salvage, info, jobs_run, jobs_status, demo)
 
 _GROUP = "jobs"
 """The first word of commands of two words; ``jobs run`` is the parser ``jobs-run``."""
@@ -35,6 +49,8 @@ examples:
   ffenc demo                                 make a small video and look at every step
   ffenc probe --size=640x480                 which encoders really work on this machine
   ffenc images frames/ out.mp4 --fps=30      numbered PNG or JPEG files
+  ffenc record --dataset.repo_id=me/cubes --dataset.single_task="Grab the cube" \\
+      --cameras='{laptop: {type: ffmpeg, source: /dev/video0, fps: 30}}'
   ffenc reencode in.mp4 out.mp4 --start=30 --end=90 --camera_encoder.vcodec=h264
 
 ffenc COMMAND --help describes a command.
@@ -89,8 +105,13 @@ def dispatch(words: Sequence[str]) -> int:
     if not words:
         top.print_help(sys.stderr)
         return WRONG_USAGE
+    if words[0] == "record" and (quoted := quoted_words(words)) is not None:
+        # LeRobot's documentation prints its command without the quotes; other commands ask for them.
+        note = f"a dictionary without quotes, read as: {shlex.join(['ffenc', *quoted])}"
+        Screen.of(as_json="--json" in words).note(note)
+        words = quoted
     try:
-        parsed = top.parse_args(list(words))
+        parsed = top.parse_args([words[0], *flags_first(words[1:])] if words[0] in commands else list(words))
         command, arguments = commands[parsed.command], parsed[parsed.command]
         screen = Screen.of(as_json=arguments.json)
         with logging_to(screen.err, verbose=arguments.verbose):

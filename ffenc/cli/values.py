@@ -107,6 +107,13 @@ def positive(value: str | int) -> int:
     return int(value)
 
 
+def seconds(value: str | float) -> float:
+    """A length of time of at least 0."""
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", str(value)):
+        raise ArgumentTypeError(f"{value!r} is no length of time; write seconds, for example 60 or 2.5")
+    return float(value)
+
+
 def frame_number(value: str | int) -> int:
     """A whole number of at least 0."""
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,15}", str(value)):
