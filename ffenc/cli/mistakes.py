@@ -113,5 +113,7 @@ def _plainly(error: str) -> str:
     """Without the names of Python's things."""
     error = re.sub(r'Parser key "([^"]+)":\s*', r"--\1: ", error)
     error = re.sub(r"<class '(\w+)'>", r"\1", error)
-    error = re.sub(r"\b(?:encode|images|reencode|concat|info|demo|probe|doctor)\.(\w+)", r"\1", error)
+    error = re.sub(
+        r"\b(?:encode|images|reencode|concat|info|demo|probe|doctor|preview|verify|repair)\.(\w+)", r"\1", error
+    )
     return error[:1].lower() + error[1:]

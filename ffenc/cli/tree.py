@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from jsonargparse import ArgumentParser
 
 import ffenc
-from ffenc.cli import concat, demo, encode, images, info, probe, reencode
+from ffenc.cli import concat, demo, encode, images, info, preview, probe, reencode, repair, verify
 from ffenc.cli.arguments import Command, UsageError
 from ffenc.cli.logs import logging_to
 from ffenc.cli.mistakes import explain
@@ -19,7 +19,7 @@ from ffenc.cli.values import PARSER_MODE
 
 WRONG_USAGE = 2
 
-_MODULES = (probe, encode, images, reencode, concat, info, demo)
+_MODULES = (probe, encode, images, reencode, concat, info, preview, verify, repair, demo)
 
 _DESCRIPTION = """\
 Camera frames into verified video files, through FFmpeg.
@@ -32,6 +32,7 @@ examples:
   ffenc demo                                 make a small video and look at every step
   ffenc probe --size=640x480                 which encoders really work on this machine
   ffenc images frames/ out.mp4 --fps=30      numbered PNG or JPEG files
+  ffenc verify dataset/ --level=decode       every fault of a LeRobot dataset
   ffenc reencode in.mp4 out.mp4 --start=30 --end=90 --camera_encoder.vcodec=h264
 
 ffenc COMMAND --help describes a command.
@@ -66,7 +67,7 @@ def dispatch(words: Sequence[str]) -> int:
         words: the words behind ``ffenc``.
 
     Returns:
-        0, or `WRONG_USAGE`, which was explained then.
+        The command's own status, 0 for most; or `WRONG_USAGE`, which was explained then.
 
     Raises:
         FFencError: the work failed.
@@ -81,11 +82,11 @@ def dispatch(words: Sequence[str]) -> int:
         command, arguments = commands[parsed.command], parsed[parsed.command]
         screen = Screen.of(as_json=arguments.json)
         with logging_to(screen.err, verbose=arguments.verbose):
-            command.run(arguments, screen)
+            status = command.run(arguments, screen)
     except (ArgumentError, UsageError) as err:
         named = commands.get(words[0])
         flags = re.findall(r"--[\w.-]+", (named.parser if named else top).format_help())
         message = explain(str(err), words, flags=flags, commands=commands)
         Screen.of(as_json=False).failure(f"ffenc {words[0]}" if named else "ffenc", message)
         return WRONG_USAGE
-    return 0
+    return status or 0

@@ -61,7 +61,7 @@ def plan_decode(
         options: list[Option] = [("protocol_whitelist", "file"), ("f", demuxer)]
         if part.seek_s is not None:
             options.append(("ss", f"{float(part.seek_s):.6f}"))
-        inputs.append(Input(url=file_url(path), options=tuple(options), stream=VIDEO, filters=_selection(part.offsets)))
+        inputs.append(Input(url=file_url(path), options=tuple(options), stream=VIDEO, filters=selection(part.offsets)))
     argv = ffmpeg_argv(
         ffmpeg,
         inputs=inputs,
@@ -98,7 +98,7 @@ def plan_readable_frames(ffmpeg: Path, path: Path, *, demuxer: str) -> tuple[str
     )
 
 
-def _selection(offsets: Sequence[int]) -> tuple[Filter, ...]:
+def selection(offsets: Sequence[int]) -> tuple[Filter, ...]:
     """Take the frames with these numbers, and end the input behind the last one."""
     runs: list[list[int]] = []
     for offset in offsets:
