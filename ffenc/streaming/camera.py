@@ -36,23 +36,48 @@ class Target(Protocol):
     """Takes frames as they come from the camera."""
 
     @property
-    def fallbacks(self) -> list[Fallback]: ...  # noqa: D102
+    def fallbacks(self) -> list[Fallback]:
+        """Encoders that failed."""
+
     @property
-    def history(self) -> int: ...  # noqa: D102
+    def history(self) -> int:
+        """Frames that may have to be written once more, at most."""
+
     @property
-    def frames_encoded(self) -> int: ...  # noqa: D102
+    def frames_encoded(self) -> int:
+        """Frames that were reported so far."""
+
     @property
-    def encoder(self) -> str: ...  # noqa: D102
+    def encoder(self) -> str:
+        """What is at work."""
+
     @property
-    def kept(self) -> Path | None: ...  # noqa: D102
-    def size_bytes(self) -> int: ...  # noqa: D102
-    def start(self) -> None: ...  # noqa: D102
-    def write(self, frame: _Array, /) -> None: ...  # noqa: D102
-    def frames_safe(self, *, at_most_missing: int) -> int: ...  # noqa: D102
-    def fall_back(self, error: FFencError, /) -> int: ...  # noqa: D102
-    def finish(self) -> EncodeResult | ImageFolder: ...  # noqa: D102
-    def fail(self) -> None: ...  # noqa: D102
-    def abort(self) -> None: ...  # noqa: D102
+    def kept(self) -> Path | None:
+        """What is left after an error."""
+
+    def size_bytes(self) -> int:
+        """Bytes written so far."""
+
+    def start(self) -> None:
+        """Make ready for the first frame."""
+
+    def write(self, frame: _Array, /) -> None:
+        """Hand over one frame."""
+
+    def frames_safe(self, *, at_most_missing: int) -> int:
+        """Frames that nobody needs to keep; waits until few enough are missing."""
+
+    def fall_back(self, error: FFencError, /) -> int:
+        """Go on after an error, from the frame of this number; or raise the error."""
+
+    def finish(self) -> EncodeResult | ImageFolder:
+        """Complete and check what was written."""
+
+    def fail(self) -> None:
+        """Keep what was written."""
+
+    def abort(self) -> None:
+        """Leave nothing behind; from any thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +256,10 @@ class CameraEncoder:
                 self._go_on_after(err, taken=self.counts.frames_out + 1)
             self._sampler.add(frame)
             self.counts.frames_out += 1
-            self._let_go()
+            try:
+                self._let_go()
+            except FFencError as err:
+                self._go_on_after(err, taken=self.counts.frames_out)
 
     def _write(self, frame: _Array) -> None:
         quantizer = self.format.quantizer

@@ -52,7 +52,11 @@ class FrameQueue:
         return self._filled.qsize() >= self.maxsize or self._free.empty()
 
     def stage(self, frame: _Array) -> bool:
-        """Copy a frame into a free slot, where the other thread does not see it yet; False if there is no room."""
+        """Copy a frame into a free slot, where the other thread does not see it yet; False if there is no room.
+
+        A frame that was staged before and never handed over (an interrupt came between) is taken back first.
+        """
+        self.withdraw()
         if self._filled.qsize() >= self.maxsize:
             return False
         try:
