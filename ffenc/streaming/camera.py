@@ -226,7 +226,9 @@ class CameraEncoder:
         try:
             self.target.start()
             self._pump()
-            if not self._cancelled:
+            if self._cancelled or not self.counts.frames_out:
+                self.target.abort()  # that it was given nothing, the episode says
+            else:
                 self.recording = self._finish()
         except BaseException as err:  # it crosses to the thread that feeds or waits
             self.error = err

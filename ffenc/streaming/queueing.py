@@ -32,12 +32,13 @@ class FrameQueue:
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], *, maxsize: int, history: int = 0) -> None:
         self.maxsize = maxsize
-        self._slots = np.empty((maxsize + history, *shape), dtype)
+        # One more than may wait or be kept: that of the frame that is being written.
+        self._slots = np.empty((maxsize + 1 + history, *shape), dtype)
         # Touched now, because the first write into a page costs as much as copying into it.
         self._slots.fill(0)
         self._free: SimpleQueue[int] = SimpleQueue()
         self._filled: SimpleQueue[int | None] = SimpleQueue()
-        for slot in range(maxsize + history):
+        for slot in range(len(self._slots)):
             self._free.put(slot)
         self._staged: int | None = None
 

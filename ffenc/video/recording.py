@@ -145,10 +145,9 @@ def _is_left(path: Path) -> bool:
 
 
 def final_of(recording: Path) -> Path:
-    """The name that the video of a recording was to have."""
-    stem, dot, _ = recording.name.removeprefix(".").partition(MARK)
-    name = stem.rpartition(".")[0] if dot else stem
-    return recording.with_name(name + recording.suffix)
+    """The name that the video of a recording was to have; of any other file, its own."""
+    stem, mark, _ = recording.name.removeprefix(".").rpartition(MARK)
+    return recording.with_name(stem.rpartition(".")[0] + recording.suffix) if mark else recording
 
 
 def copy_recording(

@@ -80,6 +80,8 @@ def salvage_video(
         raise InputError(f"{source} is still being recorded; end its ffmpeg or its program first", path=source)
     binaries = binaries or find_binaries()
     final = final_of(source) if output is None else Path(output)
+    if final == source:
+        raise InputError(f"{source} is no hidden recording that knows its name; name another file to write", path=source)
     check_target(final, overwrite=overwrite)
     ends = FragmentIndex(source).update().ends
     if not ends:
