@@ -42,9 +42,7 @@ def opener(
 
 
 RGB = CameraFormat(shape=(6, 8, 3), dtype=np.dtype("uint8"), frames=FrameFormat(width=8, height=6))
-DEPTH = CameraFormat(
-    shape=(6, 8), dtype=np.dtype("uint16"), frames=FrameFormat(width=8, height=6, layout="gray12")
-)
+DEPTH = CameraFormat(shape=(6, 8), dtype=np.dtype("uint16"), frames=FrameFormat(width=8, height=6, layout="gray12"))
 
 WRONG = {
     "transposed": (np.zeros((8, 6, 3), np.uint8), ""),
@@ -95,7 +93,7 @@ def test_a_depth_frame_may_have_a_channel_axis() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", ">u2"])
 def test_the_unit_of_depth_cannot_change(dtype: str) -> None:
-    with pytest.raises(FrameError, match="unit of depth .* cannot change") as caught:
+    with pytest.raises(FrameError, match=r"unit of depth .* cannot change") as caught:
         DEPTH.check("wrist", np.zeros((6, 8), dtype))
     assert "'wrist'" in str(caught.value)
 
@@ -136,7 +134,7 @@ def test_depth_becomes_codes(first: object, dtype: str) -> None:
     ids=str,
 )
 def test_what_is_no_depth_is_refused(first: object) -> None:
-    with pytest.raises(FrameError, match="depth camera 'cam' was given .* uint16 millimetres or float32 metres"):
+    with pytest.raises(FrameError, match=r"depth camera 'cam' was given .* uint16 millimetres or float32 metres"):
         opener(depth=("cam",)).format_of("cam", first)
 
 

@@ -276,7 +276,9 @@ def test_a_camera_that_fails_comes_out_of_a_feed(policy: str, fail_at: int) -> N
     targets = {"a": StubTarget(), "b": bad}
     episode = stub_episode(targets, policy=policy)  # type: ignore[arg-type]
     deadline = time.monotonic() + LONG_S
-    with pytest.raises(RecordingError, match=r"camera 'b' failed after \d+ frames; .* kept in .*the stub died") as caught:
+    with pytest.raises(
+        RecordingError, match=r"camera 'b' failed after \d+ frames; .* kept in .*the stub died"
+    ) as caught:
         while time.monotonic() < deadline:
             try:
                 episode.feed(step(0), None)

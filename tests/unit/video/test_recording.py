@@ -127,7 +127,9 @@ def test_a_lock_lives_as_long_as_a_child_that_inherited_it(tmp_path: Path) -> No
     recording = RecordingFile(tmp_path / "a.mp4")
     path = recording.path
     code = "import sys; sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, pass_fds=[recording.descriptor]) as child:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, pass_fds=[recording.descriptor]
+    ) as child:
         os.close(os.dup(recording.descriptor))
         del recording  # as if this process had died
         gc.collect()
@@ -195,7 +197,7 @@ def test_one_that_vanishes_while_we_look_is_no_finding(tmp_path: Path, monkeypat
 
 
 def test_a_directory_that_is_not_there_is_an_output_error(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot write into .*missing"):
+    with pytest.raises(OutputError, match=r"cannot write into .*missing"):
         RecordingFile(tmp_path / "missing" / "a.mp4")
 
 
@@ -205,7 +207,7 @@ def test_a_full_disk_is_an_output_error_and_keeps_what_there_is(tmp_path: Path) 
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-        with pytest.raises(OutputError, match="cannot write .*File too large"):
+        with pytest.raises(OutputError, match=r"cannot write .*File too large"):
             recording.append(bytes(3000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
