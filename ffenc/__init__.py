@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+    from ffenc.dataset.findings import Finding
     from ffenc.dataset.joining import EpisodeSummary
+    from ffenc.dataset.preview import preview_dataset
     from ffenc.dataset.recorder import DatasetRecorder
+    from ffenc.dataset.repair import RepairReport, repair_dataset
+    from ffenc.dataset.verify import VerifyReport, verify_dataset
     from ffenc.dataset.video_info import video_info
     from ffenc.depth import dequantize_depth, quantize_depth
     from ffenc.errors import FFencError
@@ -54,6 +58,7 @@ __all__ = [
     "EpisodeRecording",
     "EpisodeSummary",
     "FFencError",
+    "Finding",
     "FrameFormat",
     "ImageReader",
     "JobResult",
@@ -62,9 +67,11 @@ __all__ = [
     "PacketIndex",
     "Priority",
     "RecordingStatus",
+    "RepairReport",
     "SalvageResult",
     "Selection",
     "StreamingVideoEncoder",
+    "VerifyReport",
     "VideoEncoderConfig",
     "VideoReader",
     "VideoStreamInfo",
@@ -76,15 +83,18 @@ __all__ = [
     "executor_from",
     "find_binaries",
     "find_recordings",
+    "preview_dataset",
     "probe_capabilities",
     "probe_packets",
     "probe_video",
     "quantize_depth",
     "read_depth",
     "reencode_video",
+    "repair_dataset",
     "run_jobs",
     "salvage_video",
     "select_encoder",
+    "verify_dataset",
     "video_info",
 ]
 
@@ -99,6 +109,7 @@ _MODULES = {
     "EpisodeRecording": "streaming.ledger",
     "EpisodeSummary": "dataset.joining",
     "FFencError": "errors",
+    "Finding": "dataset.findings",
     "FrameFormat": "frames",
     "ImageReader": "video.image_reader",
     "JobResult": "jobs.run",
@@ -107,9 +118,11 @@ _MODULES = {
     "PacketIndex": "ffmpeg.stream_info",
     "Priority": "ffmpeg.priority",
     "RecordingStatus": "streaming.ledger",
+    "RepairReport": "dataset.repair",
     "SalvageResult": "video.salvage",
     "Selection": "video.selection",
     "StreamingVideoEncoder": "streaming.encoder",
+    "VerifyReport": "dataset.verify",
     "VideoEncoderConfig": "config",
     "VideoReader": "video.reader",
     "VideoStreamInfo": "ffmpeg.stream_info",
@@ -121,15 +134,18 @@ _MODULES = {
     "executor_from": "jobs.executors",
     "find_binaries": "ffmpeg.binaries",
     "find_recordings": "video.recording",
+    "preview_dataset": "dataset.preview",
     "probe_capabilities": "ffmpeg.capability_probe",
     "probe_packets": "ffmpeg.ffprobe",
     "probe_video": "ffmpeg.ffprobe",
     "quantize_depth": "depth",
     "read_depth": "video.depth",
     "reencode_video": "video.reencode",
+    "repair_dataset": "dataset.repair",
     "run_jobs": "jobs.run",
     "salvage_video": "video.salvage",
     "select_encoder": "video.selection",
+    "verify_dataset": "dataset.verify",
     "video_info": "dataset.video_info",
 }
 

@@ -71,10 +71,10 @@ episodes-column-extra   | note    | metadata | none      | a column of a feature
 episodes-column-type    | error   | metadata | again     | a column of the table of episodes has a wrong type
 episodes-files-differ   | error   | metadata | again     | files of episodes have different columns and cannot be joined
 episode-value-wrong     | error   | metadata | again     | a value in the table of episodes is missing or impossible
-episode-index-wrong     | error   | metadata | rows      | episodes do not count 0, 1, 2, ...
-episode-length-wrong    | error   | metadata | repair    | length is not dataset_to_index - dataset_from_index
+episode-index-wrong     | warning | metadata | rows      | episodes do not count 0, 1, 2, ...
+episode-length-wrong    | warning | metadata | repair    | length is not dataset_to_index - dataset_from_index
 episode-range-wrong     | error   | metadata | repair    | rows of an episode do not begin where those before it end
-episode-data-file-wrong | error   | metadata | repair    | the rows of an episode are not in the file it names
+episode-data-file-wrong | warning | metadata | repair    | the rows of an episode are not in the file it names
 episode-meta-file-wrong | warning | metadata | repair    | an episode names another file of episodes than its own
 episode-tasks-wrong     | warning | metadata | repair    | the tasks of an episode are not those of its rows
 data-missing            | error   | metadata | again     | there is no data file
