@@ -18,9 +18,11 @@ def plan_remux(ffmpeg: Path, source: Path, output: Path, *, muxer: str, fragment
         muxer: container of both.
         fragmented: write fragments, see ``FRAGMENTS``.
     """
+    # FFmpeg 4.2 forgets how long the last frame is where it has read the whole file to guess the rate, and then hides it.
+    options = (("protocol_whitelist", "file"), ("fpsprobesize", "0"), ("f", "mov"))
     return ffmpeg_argv(
         ffmpeg,
-        inputs=[Input(url=file_url(source), options=(("protocol_whitelist", "file"), ("f", "mov")), stream=VIDEO)],
+        inputs=[Input(url=file_url(source), options=options, stream=VIDEO)],
         output=file_url(output),
         output_options=[("c:v", "copy"), *container_options(muxer, fragmented=fragmented)],
     )

@@ -81,7 +81,9 @@ def salvage_video(
     binaries = binaries or find_binaries()
     final = final_of(source) if output is None else Path(output)
     if final == source:
-        raise InputError(f"{source} is no hidden recording that knows its name; name another file to write", path=source)
+        raise InputError(
+            f"{source} is no hidden recording that knows its name; name another file to write", path=source
+        )
     check_target(final, overwrite=overwrite)
     ends = FragmentIndex(source).update().ends
     if not ends:
@@ -103,6 +105,8 @@ def salvage_video(
                 if end == ends[max(0, len(ends) - MOST_REORDERED)]:
                     raise
                 continue
+            if rate not in (None, stream.fps):  # a single frame lies on any grid
+                raise OutputError(f"{source} has {stream.fps} frames per second and not {rate}", path=final)
             if most_frames is not None and packets.count > most_frames:
                 raise InputError(f"a fragment of {source} holds several frames; most_frames cannot cut it", path=source)
             pending.commit()
