@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
-import random
 import signal
 import struct
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, VideoWriter, encode_frames, probe_packets, probe_video
@@ -113,8 +113,8 @@ def box_ends(data: bytes) -> list[int]:
 def test_wherever_a_recording_ends_its_prefix_is_exact(tmp_path: Path, binaries: Binaries, name: str) -> None:
     recording = record(tmp_path / "a.mp4", binaries, name, 6)
     data = recording.read_bytes()
-    rng = random.Random(4)
-    cuts = sorted({*box_ends(data), *(rng.randrange(len(data)) for _ in range(3))})
+    somewhere = np.random.default_rng(4).integers(0, len(data), 3)
+    cuts = sorted({*box_ends(data), *somewhere.tolist()})
     torn, output = tmp_path / ".b.00000000.recording.mp4", tmp_path / "b.mp4"
     seen: dict[bytes, int] = {}
     for cut in cuts:
@@ -216,14 +216,19 @@ def test_no_frames_at_all_cannot_be_asked_for(tmp_path: Path, binaries: Binaries
 def test_what_is_no_recording_is_said(tmp_path: Path, binaries: Binaries) -> None:
     path = encode_frames(numbered_frames(2), tmp_path / "a.mp4", fps=30, config=config("g2"), binaries=binaries).path
     before = path.read_bytes()
-    with pytest.raises(InputError, match="is no hidden recording that knows its name"):
-        salvage_video(path, overwrite=True, binaries=binaries)
     with pytest.raises(InputError, match="is no fragmented MP4"):
         salvage_video(path, tmp_path / "b.mp4", binaries=binaries)
     with pytest.raises(InputError, match="is no file"):
         salvage_video(tmp_path / "missing.mp4", binaries=binaries)
+    fragmented = tmp_path / "b.mp4"
+    copy_recording(path, fragmented, binaries=binaries, fragmented=True)
+    content = fragmented.read_bytes()
+    for output in (None, fragmented):
+        with pytest.raises(InputError, match="is no hidden recording that knows its name"):
+            salvage_video(fragmented, output, overwrite=True, binaries=binaries)
+    assert fragmented.read_bytes() == content
     assert path.read_bytes() == before
-    assert left_behind(tmp_path) == ["a.mp4"]
+    assert left_behind(tmp_path) == ["a.mp4", "b.mp4"]
 
 
 def test_an_existing_file_is_kept_unless_asked(tmp_path: Path, binaries: Binaries) -> None:
