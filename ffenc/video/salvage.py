@@ -74,25 +74,14 @@ def salvage_video(
     if most_frames is not None and most_frames < 1:
         raise ValueError(f"most_frames must be at least 1, got {most_frames!r}")
     source = Path(path)
-    if not source.is_file():
-        raise InputError(f"{source} is no file; name a recording (.NAME.XXXXXXXX.recording.mp4)", path=source)
-    if is_held(source):
-        raise InputError(f"{source} is still being recorded; end its ffmpeg or its program first", path=source)
-    binaries = binaries or find_binaries()
     final = final_of(source) if output is None else Path(output)
+    ends = _whole_fragments(source)[:most_frames]
     if final == source:
         raise InputError(
             f"{source} is no hidden recording that knows its name; name another file to write", path=source
         )
     check_target(final, overwrite=overwrite)
-    ends = FragmentIndex(source).update().ends
-    if not ends:
-        raise InputError(
-            f"{source} holds no whole frame that could be recovered: it is no fragmented MP4, or ended before its first "
-            "frame was written",
-            path=source,
-        )
-    ends = ends[:most_frames]
+    binaries = binaries or find_binaries()
     rate = None if fps is None else parse_frame_rate(fps)
     with _cut(source, ends, final.parent) as cuts, PendingFile(final, overwrite=overwrite) as pending:
         for cut, end in cuts:
@@ -105,6 +94,8 @@ def salvage_video(
                 if end == ends[max(0, len(ends) - MOST_REORDERED)]:
                     raise
                 continue
+            if rate not in (None, stream.fps):  # a single frame lies on any grid
+                raise OutputError(f"{source} has {stream.fps} frames per second and not {rate}", path=final)
             if most_frames is not None and packets.count > most_frames:
                 raise InputError(f"a fragment of {source} holds several frames; most_frames cannot cut it", path=source)
             pending.commit()
@@ -117,6 +108,21 @@ def salvage_video(
                 stream=replace(stream, path=final.absolute(), size_bytes=final.stat().st_size),
             )
     raise AssertionError("the last cut returns or raises")
+
+
+def _whole_fragments(source: Path) -> list[int]:
+    if not source.is_file():
+        raise InputError(f"{source} is no file; name a recording (.NAME.XXXXXXXX.recording.mp4)", path=source)
+    if is_held(source):
+        raise InputError(f"{source} is still being recorded; end its ffmpeg or its program first", path=source)
+    ends = FragmentIndex(source).update().ends
+    if not ends:
+        raise InputError(
+            f"{source} holds no whole frame that could be recovered: it is no fragmented MP4, or ended before its first "
+            "frame was written",
+            path=source,
+        )
+    return ends
 
 
 @contextmanager

@@ -23,6 +23,7 @@ def test_a_plain_file_has_its_index_in_front(muxer: str) -> None:
     assert argv[:source][argv[:source].index("-f") + 1] == "mov"  # the demuxer is named
     assert after(argv, "-protocol_whitelist") == "file"
     assert "file:/d/a.mp4" in argv[source:output]
+    assert after(argv, "-fpsprobesize") == "0"
     assert after(argv, "-c:v") == "copy"
     assert after(argv, "-movflags") == "+faststart"
     assert argv[source:][argv[source:].index("-f") + 1] == muxer
