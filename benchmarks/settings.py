@@ -18,6 +18,9 @@ class Settings:
         scratch: a directory of our own for outputs, on the disk that is to be measured.
         repeats: pairs of runs for what is held against a target.
         quick: fewer frames and files.
+        seconds: length of a control loop; None: as the section has it.
+        count: episodes or kills; None: as the section has it.
+        keep: a directory in which a long section leaves what it has done, to go on from there; None: it starts anew.
     """
 
     binaries: Binaries
@@ -25,6 +28,9 @@ class Settings:
     scratch: Path
     repeats: int
     quick: bool
+    seconds: float | None = None
+    count: int | None = None
+    keep: Path | None = None
 
     @property
     def few(self) -> int:
