@@ -116,3 +116,17 @@ class VideoEncoderConfig(BaseModel):
         if codec is not None:
             values["vcodec"] = encoder_for_stored_codec(codec)
         return cls(**values)
+
+
+class DepthEncoderConfig(VideoEncoderConfig):
+    vcodec: str = "hevc"
+    pix_fmt: str = "gray12le"
+    extra_options: Options = Field(default_factory=lambda: {"x265-params": "lossless=1"})
+    depth_min: float = 0.01
+    depth_max: float = 10.0
+    shift: float = 3.5
+    use_log: bool = True
+
+    @property
+    def quantizes(self) -> bool:
+        return self.pix_fmt != "gray16le"

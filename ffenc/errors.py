@@ -19,7 +19,13 @@
     │   └── ProcessTimeoutError
     ├── OutputError                  exit status 0 and yet a wrong file
     │   └── OutputExistsError        also FileExistsError
-    └── ProbeError                   a media file that cannot be described
+    ├── ProbeError                   a media file that cannot be described
+    ├── RecordingError               a camera of an episode failed; what it had recorded is kept
+    ├── QueueFullError               a camera's encoder does not keep up, and waiting was not asked for
+    ├── UnsafePathError              a name or a path that would leave its directory
+    └── DatasetError                 a dataset that cannot be read, or cannot take what it was given
+        ├── DatasetLockedError       another process is writing into it
+        └── EpisodeError             a recorded episode that cannot join its dataset
 
 Each message says what was tried, what happened and what to do.  Whatever a program may want to branch on is
 an attribute as well.  All of them can be pickled, so they cross process and cluster borders whole.
@@ -37,9 +43,12 @@ __all__ = [
     "BinaryNotFoundError",
     "CapabilityError",
     "ConcatError",
+    "DatasetError",
+    "DatasetLockedError",
     "DependencyError",
     "EncoderOptionError",
     "EncoderUnavailableError",
+    "EpisodeError",
     "FFencError",
     "FrameError",
     "FrameSizeError",
@@ -52,6 +61,9 @@ __all__ = [
     "ProcessError",
     "ProcessStartError",
     "ProcessTimeoutError",
+    "QueueFullError",
+    "RecordingError",
+    "UnsafePathError",
 ]
 
 
@@ -328,3 +340,85 @@ class ProbeError(FFencError):
     def __init__(self, message: str, *, path: str | Path) -> None:
         self.path = Path(path)
         super().__init__(message)
+
+
+class RecordingError(FFencError):
+    """A camera of an episode failed, or its cameras do not fit together.
+
+    Attributes:
+        camera: the camera.
+        frames: frames that it had accepted.
+        kept: what is left of its recording, for ``ffenc salvage``; None if there is nothing.
+    """
+
+    def __init__(self, message: str, *, camera: str, frames: int, kept: Path | None = None) -> None:
+        self.camera = camera
+        self.frames = frames
+        self.kept = kept
+        super().__init__(message)
+
+
+class QueueFullError(FFencError):
+    """A queue is full; no camera took this time step.
+
+    Attributes:
+        cameras: whose queues were full.
+        depth: frames that wait there.
+    """
+
+    def __init__(self, message: str, *, cameras: Sequence[str], depth: int) -> None:
+        self.cameras = tuple(cameras)
+        self.depth = depth
+        super().__init__(message)
+
+
+class UnsafePathError(FFencError):
+    """A name or a path, from a person or from a file, that would leave its directory or cannot be a file name.
+
+    Attributes:
+        text: the name or path as it was given.
+    """
+
+    def __init__(self, message: str, *, text: str) -> None:
+        self.text = text
+        super().__init__(message)
+
+
+class DatasetError(FFencError):
+    """A dataset cannot be read, or cannot take what it was given.
+
+    Attributes:
+        path: the dataset, or the file in it that is concerned; None if there is none yet.
+    """
+
+    def __init__(self, message: str, *, path: str | Path | None = None) -> None:
+        self.path = None if path is None else Path(path)
+        super().__init__(message)
+
+
+class DatasetLockedError(DatasetError):
+    """Another process is writing into the dataset.
+
+    Attributes:
+        holder: what the other writer said of itself (``pid``, ``host``, ``since``), empty if it said nothing.
+    """
+
+    def __init__(self, message: str, *, path: str | Path, holder: Mapping[str, object] | None = None) -> None:
+        self.holder = dict(holder or {})
+        super().__init__(message, path=path)
+
+
+class EpisodeError(DatasetError):
+    """A recorded episode cannot join its dataset; the dataset is as it was before.
+
+    Attributes:
+        episode_index: the number it would have had.
+        kept: the directory in which what was recorded lies; None if nothing could be kept.
+    """
+
+    def __init__(
+        self, message: str, *, episode_index: int, path: str | Path | None = None, kept: str | Path | None = None
+    ) -> None:
+        self.episode_index = episode_index
+        self.kept = None if kept is None else Path(kept)
+        super().__init__(message, path=path)

@@ -44,6 +44,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "rgba": Layout(pix_fmt="rgba", channels=4, dtype="uint8"),
         "bgra": Layout(pix_fmt="bgra", channels=4, dtype="uint8"),
         "gray": Layout(pix_fmt="gray", channels=1, dtype="uint8"),
+        "gray12": Layout(pix_fmt="gray12le", channels=1, dtype="uint16"),
         "gray16": Layout(pix_fmt="gray16le", channels=1, dtype="uint16"),
     }
 )

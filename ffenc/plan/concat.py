@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -65,8 +65,12 @@ class ConcatPlan:
         return shlex.join(self.argv)
 
 
-def check_agreement(clips: Sequence[VideoStreamInfo]) -> None:
+def check_agreement(clips: Sequence[VideoStreamInfo], *, may_differ: Collection[str] = ()) -> None:
     """Refuse clips that one stream cannot hold.
+
+    Args:
+        clips: what was measured of each.
+        may_differ: properties, keys of `AGREEMENT`, that whoever asks proves in another way.
 
     Raises:
         ConcatError: with every property that differs and each clip's value.
@@ -74,7 +78,7 @@ def check_agreement(clips: Sequence[VideoStreamInfo]) -> None:
     disagreements = {
         name: [value_of(clip) for clip in clips]
         for name, value_of in AGREEMENT.items()
-        if len({value_of(clip) for clip in clips}) > 1
+        if name not in may_differ and len({value_of(clip) for clip in clips}) > 1
     }
     if not disagreements:
         return
@@ -108,6 +112,7 @@ def plan_concat(
     list_path: Path,
     paths: Sequence[Path],
     muxer: str,
+    may_differ: Collection[str] = (),
 ) -> ConcatPlan:
     """Plan the join of clips that agree.
 
@@ -119,11 +124,12 @@ def plan_concat(
         list_path: where the list will lie.
         paths: how the list names each clip; see `concat_list`.
         muxer: container of the output.
+        may_differ: see `check_agreement`.
 
     Raises:
         ConcatError: the clips do not agree.
     """
-    check_agreement(clips)
+    check_agreement(clips, may_differ=may_differ)
     fps = clips[0].fps
     argv = ffmpeg_argv(
         ffmpeg,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -59,6 +59,7 @@ def concat_videos(
     output: str | Path,
     *,
     overwrite: bool = False,
+    may_differ: Collection[str] = (),
     binaries: Binaries | None = None,
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
@@ -72,6 +73,8 @@ def concat_videos(
         clips: files in order; only their video is taken, so clips with audio are refused.
         output: ends in ``.mp4`` or ``.mov``.
         overwrite: replace an existing file.
+        may_differ: properties, keys of `ffenc.plan.concat.AGREEMENT`, that are allowed to differ.  Then only decoding the
+            joined file proves it right, which is left to the caller.
         binaries: the executables; found by `find_binaries` if None.
         stall_timeout_s: longest time without progress.
         progress: called with (frames copied, frames in all), from another thread.
@@ -90,7 +93,7 @@ def concat_videos(
         tempfile.TemporaryDirectory(prefix="ffenc-concat-") as directory,
         PendingFile(output, overwrite=overwrite) as pending,
     ):
-        plan = _plan(measured, Path(directory), pending.path, binaries)
+        plan = _plan(measured, Path(directory), pending.path, binaries, may_differ)
         _run(plan, stall_timeout_s, progress)
         joined = _read_back(pending.path, measured[0], binaries)
         check_packets(joined.packets, path=output, fps=plan.fps, frames=plan.frames)
@@ -167,7 +170,9 @@ def _check_clip(clip: MeasuredClip) -> None:
         )
 
 
-def _plan(measured: Sequence[MeasuredClip], directory: Path, output: Path, binaries: Binaries) -> ConcatPlan:
+def _plan(
+    measured: Sequence[MeasuredClip], directory: Path, output: Path, binaries: Binaries, may_differ: Collection[str]
+) -> ConcatPlan:
     names = []
     for number, clip in enumerate(measured):
         path = clip.stream.path.absolute()
@@ -184,6 +189,7 @@ def _plan(measured: Sequence[MeasuredClip], directory: Path, output: Path, binar
         list_path=directory / "list.ffconcat",
         paths=names,
         muxer=muxer_for(output),
+        may_differ=may_differ,
     )
 
 

@@ -36,19 +36,21 @@ class PendingFile:
     """A temporary sibling that becomes the final file in one step.
 
     The sibling is created exclusively, so two writers never share one, and lies in the same directory, so that the
-    rename is atomic.  It keeps the final suffix, by which people and programs recognise it.  As a context manager it
-    removes whatever was not committed.
+    rename is atomic.  It keeps the final suffix, by which people and programs recognise it; where a program takes every
+    file with that suffix for a finished one, the suffix can be hidden.  As a context manager it removes whatever was not
+    committed.
 
     Attributes:
         final: where the file will be.
         path: the temporary sibling, to be written by whoever fills it.
     """
 
-    def __init__(self, final: Path, *, overwrite: bool) -> None:
+    def __init__(self, final: Path, *, overwrite: bool, keep_suffix: bool = True) -> None:
         check_target(final, overwrite=overwrite)
         self.final = final
         self.overwrite = overwrite
-        self.path = final.with_name(f".{final.stem}.{os.urandom(4).hex()}.part{final.suffix}")
+        stem, suffix = (final.stem, final.suffix) if keep_suffix else (final.name, "")
+        self.path = final.with_name(f".{stem}.{os.urandom(4).hex()}.part{suffix}")
         # First, so that no interrupt comes between; also when its owner is forgotten, and at the end of the interpreter.
         self._removal = weakref.finalize(self, self.path.unlink, missing_ok=True)
         try:
@@ -68,12 +70,12 @@ class PendingFile:
             OutputError: the file system refused.
         """
         try:
-            _sync(self.path)
+            sync(self.path)
             if self.overwrite:
                 self.path.replace(self.final)
             else:
                 self._link_exclusively()
-            _sync(self.final.parent)
+            sync(self.final.parent)
         except FileExistsError as err:
             self.discard()
             raise OutputExistsError(self.final) from err
@@ -137,7 +139,8 @@ def check_packets(packets: PacketIndex, *, path: Path, fps: Fraction, frames: in
         )
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file or directory is on the disk; without effect where the file system cannot do so."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -42,9 +42,18 @@ class RecordingFile:
         path: the hidden file.
     """
 
-    def __init__(self, final: Path) -> None:
+    def __init__(self, final: Path, *, suffix: str | None = None) -> None:
+        """Create it.
+
+        Args:
+            final: where the video will be.
+            suffix: of the hidden file; None means that of ``final``.
+
+        Raises:
+            OutputError: the directory cannot be written.
+        """
         self.final = final
-        self.path = final.with_name(f".{final.stem}.{os.urandom(4).hex()}{MARK}{final.suffix}")
+        self.path = final.with_name(f".{final.stem}.{os.urandom(4).hex()}{MARK}{suffix or final.suffix}")
         try:
             self.descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
         except OSError as err:

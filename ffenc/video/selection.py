@@ -94,15 +94,20 @@ def prepare(
     frames: FrameFormat,
     fps: Fraction,
     encoder_threads: int | None = None,
+    cameras: int = 1,
 ) -> Prepared:
     """Settle ``auto`` and device files, and ask FFmpeg for just the listings that the plan needs.
+
+    The arguments are those of `select_encoder`.
 
     Raises:
         EncoderUnavailableError: nothing works, or the hardware that was named has no device here.
     """
     node = None
     if config.vcodec == AUTO:
-        selection = select_encoder(config, frames=frames, fps=fps, binaries=binaries, encoder_threads=encoder_threads)
+        selection = select_encoder(
+            config, frames=frames, fps=fps, binaries=binaries, cameras=cameras, encoder_threads=encoder_threads
+        )
         config, node = config.model_copy(update={"vcodec": selection.encoder}), selection.device_node
     else:
         spec = find_encoder(config.vcodec)

@@ -72,6 +72,7 @@ class VideoWriter:
         binaries: Binaries | None = None,
         stall_timeout_s: float = STALL_TIMEOUT_S,
         progress: ProgressCallback | None = None,
+        cameras: int = 1,
         durable: bool = False,
         priority: Priority = Priority(),  # noqa: B008  it is immutable
     ) -> None:
@@ -89,6 +90,7 @@ class VideoWriter:
             binaries: the executables; found by `find_binaries` if None.
             stall_timeout_s: longest time without progress before the encoder is killed.
             progress: called with (frames encoded, None) about twice a second, from another thread.
+            cameras: writers that will work at the same time; ``auto`` tries as many at once, for some drivers limit them.
             durable: record in a way that survives a crash.
             priority: of the encoder's process.
 
@@ -113,6 +115,7 @@ class VideoWriter:
         self._stall_timeout_s = stall_timeout_s
         self._progress = progress
         self._process: FFmpegProcess | None = None
+        self._cameras = cameras
         self._durable = durable
         self._priority = priority
         self._pending: PendingFile | None = None
@@ -189,8 +192,15 @@ class VideoWriter:
             self.recording.discard()
         return self._result
 
-    def abort(self) -> None:
-        """Kill the encoder and leave nothing behind.  Safe to call again, and from another thread."""
+    def abort(self, *, keep_recording: bool = False) -> None:
+        """Kill the encoder and leave nothing behind.  Safe to call again, and from another thread.
+
+        Args:
+            keep_recording: leave what was recorded durably for `ffenc.video.salvage`.
+        """
+        if keep_recording and self.recording is not None:
+            self._fail()
+            return
         self._ended = self._ended or "was aborted"
         if self._process is not None:
             self._process.abort()
@@ -204,13 +214,16 @@ class VideoWriter:
         if self.recording is None:
             self.abort()
             return
+        if self._ended is None:
+            logger.warning(
+                "what was recorded of %s is kept in %s; ffenc salvage makes a video of it",
+                self.path,
+                self.recording.path,
+            )
         self._ended = self._ended or "failed"
         if self._process is not None:
             self._process.abort()
         self.recording.release()
-        logger.warning(
-            "what was recorded of %s is kept in %s; ffenc salvage makes a video of it", self.path, self.recording.path
-        )
 
     def _written(self) -> PendingFile:
         """What ffmpeg wrote, as it is to be checked."""
@@ -234,6 +247,7 @@ class VideoWriter:
             frames=form,
             fps=self.fps,
             encoder_threads=self._encoder_threads,
+            cameras=self._cameras,
         )
 
         # Every refusal comes before the first file appears.

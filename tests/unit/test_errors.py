@@ -13,9 +13,12 @@ from ffenc.errors import (
     BinaryNotFoundError,
     CapabilityError,
     ConcatError,
+    DatasetError,
+    DatasetLockedError,
     DependencyError,
     EncoderOptionError,
     EncoderUnavailableError,
+    EpisodeError,
     FFencError,
     FrameError,
     FrameSizeError,
@@ -28,6 +31,7 @@ from ffenc.errors import (
     ProcessError,
     ProcessStartError,
     ProcessTimeoutError,
+    UnsafePathError,
     describe_returncode,
 )
 
@@ -51,6 +55,10 @@ EXAMPLES = [
     OutputError("short", path="out.mp4", frames_expected=3, packets_counted=2),
     OutputExistsError("out.mp4"),
     ProbeError("no video", path="text.txt"),
+    UnsafePathError("no", text="../x"),
+    DatasetError("not v3.0", path="set/meta/info.json"),
+    DatasetLockedError("in use", path="set", holder={"pid": 7}),
+    EpisodeError("short", episode_index=3, path="set", kept="set/meta/ffenc/episode-000003"),
 ]
 TREE = {error.__name__: error for error in vars(errors).values() if isinstance(error, type)}
 CLASSES = {name: cls for name, cls in TREE.items() if issubclass(cls, FFencError)}

@@ -1,0 +1,40 @@
+"""The plan of raw frames into numbered image files."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from ffenc.frames import FrameFormat
+from ffenc.plan.graph import Input, ffmpeg_argv
+
+SUFFIXES = {"rgb": ".png", "bgr": ".png", "gray": ".png", "gray16": ".tiff", "gray12": ".tiff"}
+"""Lossless formats by layout, as LeRobot chooses them: PNG for pictures, TIFF for depth."""
+
+_ENCODERS = {
+    ".png": (("c:v", "png"), ("compression_level", "1")),
+    ".tiff": (("c:v", "tiff"), ("compression_algo", "raw")),
+}
+
+
+def image_name(number: int, suffix: str) -> str:
+    """``frame-000012.png``, as LeRobot names it."""
+    return f"frame-{number:06d}{suffix}"
+
+
+def plan_image_files(ffmpeg: Path, frames: FrameFormat, directory: Path) -> tuple[str, ...]:
+    """The command that reads raw frames from its standard input and writes image k as ``frame-{k:06d}``."""
+    suffix = SUFFIXES[frames.layout]
+    raw = (
+        ("f", "rawvideo"),
+        ("pix_fmt", frames.pix_fmt),
+        ("s", f"{frames.width}x{frames.height}"),
+        ("framerate", str(Fraction(30))),  # any rate: images have none
+    )
+    pattern = str(directory.absolute()).replace("%", "%%")
+    return ffmpeg_argv(
+        ffmpeg,
+        inputs=[Input(url="pipe:0", options=raw)],
+        output=f"file:{pattern}/frame-%06d{suffix}",
+        output_options=[*_ENCODERS[suffix], ("start_number", "0"), ("f", "image2")],
+    )

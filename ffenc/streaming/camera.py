@@ -1,0 +1,265 @@
+"""One camera: its queue, its thread, and where its frames go."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ffenc.depth import DepthQuantizer
+from ffenc.errors import FFencError, FrameError
+from ffenc.frames import FrameFormat
+from ffenc.statistics import FeatureStatistics, FrameSampler
+from ffenc.streaming.images import ImageFolder
+from ffenc.streaming.queueing import FrameQueue
+from ffenc.streaming.target import Fallback
+from ffenc.video.run import EncodeResult
+
+_Array = npt.NDArray[Any]
+
+_LOOK_AROUND_S = 0.5  # how often a thread without frames looks whether it is still wanted
+
+
+class Target(Protocol):
+    """Where frames go: `VideoTarget`, `SpoolTarget` or `ImageTarget`."""
+
+    path: Path
+    is_raw: bool
+    """Takes frames as they come from the camera."""
+
+    @property
+    def fallbacks(self) -> list[Fallback]: ...  # noqa: D102
+    @property
+    def history(self) -> int: ...  # noqa: D102
+    @property
+    def frames_encoded(self) -> int: ...  # noqa: D102
+    @property
+    def encoder(self) -> str: ...  # noqa: D102
+    @property
+    def kept(self) -> Path | None: ...  # noqa: D102
+    def size_bytes(self) -> int: ...  # noqa: D102
+    def start(self) -> None: ...  # noqa: D102
+    def write(self, frame: _Array, /) -> None: ...  # noqa: D102
+    def frames_safe(self, *, at_most_missing: int) -> int: ...  # noqa: D102
+    def fall_back(self, error: FFencError, /) -> int: ...  # noqa: D102
+    def finish(self) -> EncodeResult | ImageFolder: ...  # noqa: D102
+    def fail(self) -> None: ...  # noqa: D102
+    def abort(self) -> None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraFormat:
+    """What a camera gives, and what its encoder is fed with.
+
+    Attributes:
+        shape: of every array, e.g. ``(480, 640, 3)``; a depth frame ``(480, 640)`` may also come as ``(480, 640, 1)``.
+        dtype: of every array.
+        frames: what the encoder is fed with.
+        quantizer: turns depth into codes; None feeds the frames as they come.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    frames: FrameFormat
+    quantizer: DepthQuantizer | None = None
+
+    @property
+    def statistics_scale(self) -> float:
+        """Statistics of pictures are in [0, 1], those of depth in its own unit (LeRobot: ``compute_stats.py``)."""
+        return 1 / 255 if self.dtype == np.uint8 else 1.0
+
+    def check(self, camera: str, frame: object) -> _Array:
+        """The frame, if it is one of this camera.
+
+        Raises:
+            FrameError: it is something else; the message names the camera.
+        """
+        if isinstance(frame, np.ndarray) and frame.dtype == self.dtype:
+            if frame.shape == self.shape:
+                return frame
+            if len(self.shape) == 2 and frame.shape == (*self.shape, 1):
+                return frame[:, :, 0]
+        seen = f"{frame.shape} {frame.dtype.name}" if isinstance(frame, np.ndarray) else f"a {type(frame).__name__}"
+        expected = f"{self.shape} {self.dtype.name}"
+        hint = ""
+        if isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.shape[::2] == (self.shape[-1], self.shape[1]):
+            hint = " It looks like channels first: frame.transpose(1, 2, 0)."
+        if len(self.shape) == 2 and isinstance(frame, np.ndarray) and frame.dtype != self.dtype:
+            hint = " The unit of depth (uint16 millimetres or float32 metres) cannot change within a recording."
+        raise FrameError(
+            f"camera {camera!r} was given {seen} where every frame is {expected}; nothing of this time step was taken.{hint}",
+            expected=expected,
+            seen=seen,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraRecording:
+    """What became of one camera's frames in one episode.
+
+    Attributes:
+        path: the video, or the directory of images.
+        frames: frames in it.
+        statistics: of the frames as they came in; LeRobot's shape (channels, 1, 1), its sampled frames.
+        result: what was measured and how it was encoded.
+        fallbacks: encoders that failed on the way.
+    """
+
+    path: Path
+    frames: int
+    statistics: FeatureStatistics
+    result: EncodeResult | ImageFolder
+    fallbacks: tuple[Fallback, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Counts:
+    """Numbers of one camera that another thread may read at any time."""
+
+    frames_in: int = 0
+    frames_out: int = 0
+    started_s: float = field(default_factory=time.monotonic)
+
+
+class CameraEncoder:
+    """One camera of one episode.
+
+    The thread that feeds uses `stage`, `publish`, `withdraw` and `finish`; the camera's own thread does the rest.
+
+    Attributes:
+        name: of the camera.
+        format: of its frames.
+        queue: between the two threads.
+        target: where its frames go.
+        counts: how far it is.
+        error: what went wrong; it ends the camera.
+        recording: what came out, once it has ended well.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        form: CameraFormat,
+        queue: FrameQueue,
+        target: Target,
+        *,
+        on_end: Callable[[CameraEncoder], None],
+    ) -> None:
+        self.name = name
+        self.format = form
+        self.queue = queue
+        self.target = target
+        self.counts = Counts()
+        self.error: BaseException | None = None
+        self.recording: CameraRecording | None = None
+        self._sampler = FrameSampler()
+        self._held: deque[int] = deque()
+        self._cancelled = False
+        self._on_end = on_end
+        self._thread = threading.Thread(target=self._run, name=f"camera {name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread, which starts the encoder before the first frame."""
+        self._thread.start()
+
+    def publish(self) -> None:
+        """Hand the staged frame over."""
+        self.queue.publish()
+        self.counts.frames_in += 1
+
+    def finish(self) -> None:
+        """Say that there will be no more frames; returns at once."""
+        self.queue.end()
+
+    def cancel(self) -> None:
+        """Throw everything away, and wait for the thread."""
+        self._cancelled = True
+        self.queue.end()
+        self.target.abort()
+        self.join()
+
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait for the thread."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            self.target.start()
+            self._pump()
+            if not self._cancelled:
+                self.recording = self._finish()
+        except BaseException as err:  # it crosses to the thread that feeds or waits
+            self.error = err
+            self._end_badly()
+        finally:
+            if self._cancelled:
+                self.target.abort()
+            self._on_end(self)
+
+    def _end_badly(self) -> None:
+        if not self._cancelled:
+            self.target.fail()
+
+    def _pump(self) -> None:
+        while not self._cancelled:
+            try:
+                slot = self.queue.take(_LOOK_AROUND_S)
+            except Empty:
+                continue
+            if slot is None:
+                return
+            frame = self.queue.frame(slot)
+            self._held.append(slot)
+            try:
+                self._write(frame)
+            except FFencError as err:
+                self._go_on_after(err, taken=self.counts.frames_out + 1)
+            self._sampler.add(frame)
+            self.counts.frames_out += 1
+            self._let_go()
+
+    def _write(self, frame: _Array) -> None:
+        quantizer = self.format.quantizer
+        self.target.write(frame if quantizer is None or self.target.is_raw else quantizer.quantize(frame))
+
+    def _go_on_after(self, error: FFencError, *, taken: int) -> None:
+        """Write every frame that did not get into a file once more, with the next encoder."""
+        done = self.target.fall_back(error)
+        first_held = taken - len(self._held)
+        assert first_held <= done
+        for slot in list(self._held)[done - first_held :]:
+            self._write(self.queue.frame(slot))
+
+    def _let_go(self) -> None:
+        history = self.target.history
+        if len(self._held) <= history:
+            return
+        safe = self.target.frames_safe(at_most_missing=history)
+        while self._held and self.counts.frames_out - len(self._held) < safe:
+            self.queue.release(self._held.popleft())
+
+    def _finish(self) -> CameraRecording:
+        while True:
+            try:
+                result = self.target.finish()
+                break
+            except FFencError as err:
+                self._go_on_after(err, taken=self.counts.frames_out)
+        while self._held:
+            self.queue.release(self._held.popleft())
+        return CameraRecording(
+            path=self.target.path,
+            frames=result.frames,
+            statistics=self._sampler.statistics(scale=self.format.statistics_scale),
+            result=result,
+            fallbacks=tuple(self.target.fallbacks),
+        )

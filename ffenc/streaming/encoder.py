@@ -1,0 +1,305 @@
+"""Encode the frames of many cameras while they are captured, beside a control loop that must not feel it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+import weakref
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.errors import FFencError
+from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.ffmpeg.priority import Priority
+from ffenc.ffmpeg.process import STALL_TIMEOUT_S
+from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
+from ffenc.streaming.camera import CameraFormat
+from ffenc.streaming.episode import Episode
+from ffenc.streaming.handle import Handle
+from ffenc.streaming.ledger import EpisodeRecording, RecordingStatus
+from ffenc.streaming.opening import CameraOpener, CameraPlan
+from ffenc.streaming.queueing import POLICIES, QueuePolicy
+from ffenc.video.names import check_path_part
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+logger = logging.getLogger(__name__)
+
+ENCODER_PRIORITY = Priority(nice=10)
+"""Below the control loop, above what nobody waits for."""
+
+_EXIT_WAIT_S = 10.0
+
+
+class StreamingVideoEncoder:
+    """A queue, a thread and an ffmpeg process for each camera, and time steps that stay together.
+
+    Example::
+
+        with StreamingVideoEncoder(30, policy="drop") as encoder:
+            encoder.start_episode(["laptop", "wrist"], "episode-000")
+            for laptop, wrist in steps:  # (480, 640, 3) uint8 RGB each
+                encoder.feed_frames({"laptop": laptop, "wrist": wrist})
+            recording = encoder.finish_episode().wait()
+        print(recording.cameras["wrist"].path, recording.ledger.drops)
+
+    A frame is copied once, into a slot that was allocated before, and may be reused as soon as the call returns.  One thread
+    feeds; `status` may be called from any.
+
+    Attributes:
+        fps: exact frame rate.
+        policy: what a full queue does.
+    """
+
+    def __init__(
+        self,
+        fps: FrameRate,
+        *,
+        camera_encoder: VideoEncoderConfig | Mapping[str, VideoEncoderConfig] | None = None,
+        depth_encoder: DepthEncoderConfig | Mapping[str, DepthEncoderConfig] | None = None,
+        queue_maxsize: int = 30,
+        encoder_threads: int | None = None,
+        policy: QueuePolicy = "block",
+        streaming_encoding: bool = True,
+        priority: Priority = ENCODER_PRIORITY,
+        fallback: VideoEncoderConfig | None = None,
+        max_finishing: int = 2,
+        on_status: Callable[[RecordingStatus], None] | None = None,
+        status_interval_s: float = 1.0,
+        binaries: Binaries | None = None,
+        stall_timeout_s: float = STALL_TIMEOUT_S,
+    ) -> None:
+        """Settle what is the same for all episodes; nothing is started yet.
+
+        Args:
+            fps: whole number, Fraction or ``"30000/1001"``.
+            camera_encoder: settings for all cameras, or by camera (then for every one); LeRobot's defaults if None.
+            depth_encoder: the same for depth cameras.
+            queue_maxsize: frames per camera that may wait for the encoder.
+            encoder_threads: threads of each encoder (for SVT-AV1 its ``lp``); None leaves it to the encoder.
+            policy: ``"block"``, ``"drop"`` or ``"raise"``, see `ffenc.streaming.queueing.QueuePolicy`.
+            streaming_encoding: encode while frames come; False writes them to disk as they are and encodes after the
+                episode, in the background.
+            priority: of the encoders' processes.
+            fallback: what goes on when an encoder fails in the middle; None: software of the same codec for a hardware
+                encoder, nothing for software.
+            max_finishing: episodes that may be completed in the background; `start_episode` waits while there are more.
+            on_status: called with a `RecordingStatus` every ``status_interval_s`` seconds, from another thread.
+            status_interval_s: seconds.
+            binaries: the executables; found by `find_binaries` if None.
+            stall_timeout_s: longest time without progress before an encoder is killed.
+
+        Raises:
+            ValueError: a wrong frame rate, policy, or number.
+            BinaryNotFoundError: there is no ffmpeg.
+        """
+        if policy not in POLICIES:
+            raise ValueError(f"policy {policy!r} is not known; use one of {', '.join(POLICIES)}")
+        for name, value in (("queue_maxsize", queue_maxsize), ("max_finishing", max_finishing)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        self.fps = parse_frame_rate(fps)
+        self.policy: QueuePolicy = policy
+        self._max_finishing = max_finishing
+        self._plan = CameraPlan(
+            fps=self.fps,
+            camera_encoder=camera_encoder or VideoEncoderConfig(),
+            depth_encoder=depth_encoder or DepthEncoderConfig(),
+            queue_maxsize=queue_maxsize,
+            encoder_threads=encoder_threads,
+            priority=priority,
+            stall_timeout_s=stall_timeout_s,
+            binaries=binaries or find_binaries(),
+            streaming_encoding=streaming_encoding,
+            fallback=fallback,
+        )
+        self._episode: Episode | None = None
+        self._background: deque[Episode] = deque()
+        self._closed = False
+        self._started: list[Episode] = []
+        self._forgotten = weakref.finalize(self, _finish_forgotten, self._started)
+        self._reports = None if on_status is None else _Reports(self, on_status, status_interval_s)
+
+    def start_episode(
+        self,
+        cameras: Sequence[str] | Mapping[str, FrameFormat | CameraFormat],
+        directory: str | Path,
+        *,
+        depth_cameras: Collection[str] = (),
+        image_cameras: Collection[str] = (),
+    ) -> None:
+        """Begin an episode.
+
+        Args:
+            cameras: names of all cameras; with their formats, the encoders start now, before the first frame, and what this
+                FFmpeg cannot do is found now.
+            directory: made if need be; camera ``laptop`` is written to ``laptop.mp4`` in it.
+            depth_cameras: those of them whose frames are depth: uint16 millimetres or float32 metres, ``(H, W)``.
+            image_cameras: those of them that are written as images, ``laptop/frame-000000.png``, and not as video.
+
+        Raises:
+            FFencError: an error of an earlier episode that nobody has seen; or see above.
+            UnsafePathError: a camera's name would leave the directory.
+        """
+        if self._closed:
+            raise FFencError("this StreamingVideoEncoder is closed")
+        if self._episode is not None:
+            raise FFencError(f"the episode in {self._episode.directory} is still open; finish or cancel it first")
+        self._raise_unseen()
+        self._wait_for_background()
+        names = tuple(cameras)
+        unknown = [name for name in (*depth_cameras, *image_cameras) if name not in names]
+        if not names or unknown:
+            raise FFencError(f"these are no cameras of the episode: {', '.join(unknown)}" if unknown else "no cameras")
+        directory = Path(directory)
+        for name in names:
+            check_path_part(name, "the name of a camera")
+        opener = CameraOpener(self._plan, directory, names, depth=depth_cameras, images=image_cameras)
+        formats = cameras if isinstance(cameras, Mapping) else {}
+        for name, form in formats.items():
+            opener.check(name, form)
+        directory.mkdir(parents=True, exist_ok=True)
+        self._episode = Episode(names, directory, fps=float(self.fps), policy=self.policy, open_camera=opener.open)
+        self._started[:] = [self._episode]
+        for name, form in formats.items():
+            self._episode.open(name, form)
+
+    def feed_frame(self, camera: str, frame: Any, *, time_s: float | None = None) -> bool:
+        """Take one camera's frame of the current time step.
+
+        Args:
+            camera: its name.
+            frame: an array of its format; it is copied.
+            time_s: when it was captured, for the ledger; None: now.
+
+        Returns:
+            False if this time step is being dropped (policy ``drop``): for all cameras alike, also for those that were fed
+            before this one.
+
+        Raises:
+            FrameError: not a frame of this camera, or fed twice in one step; nothing was taken.
+            QueueFullError: policy ``raise``; no camera took the step.
+            RecordingError: a camera failed; its cause is chained.
+        """
+        return self._open_episode().feed_one(camera, frame, time_s)
+
+    def feed_frames(self, frames: Mapping[str, Any], *, time_s: float | None = None) -> bool:
+        """Take a whole time step: one frame of every camera; all or nothing.  See `feed_frame`."""
+        return self._open_episode().feed(frames, time_s)
+
+    def finish_episode(self) -> Handle[EpisodeRecording]:
+        """End the episode; the drain, the final copy and the check go on in the background.
+
+        Returns:
+            A handle at once; its ``wait()`` gives the `EpisodeRecording` or raises what went wrong.  What nobody has seen
+            comes out of the next `start_episode` or `close`.
+        """
+        episode = self._open_episode()
+        self._episode = None
+        self._background.append(episode)
+        return episode.finish()
+
+    def cancel_episode(self) -> None:
+        """Throw the open episode away: no file of it is left.  Does nothing between episodes."""
+        episode, self._episode = self._episode, None
+        if episode is not None:
+            episode.cancel()
+
+    def close(self) -> None:
+        """Throw an open episode away, and wait for those that are being completed.  A second call does nothing.
+
+        Raises:
+            FFencError: an error that nobody has seen yet.
+        """
+        self._closed = True
+        self.cancel_episode()
+        if self._reports is not None:
+            self._reports.stop()
+        for episode in self._background:
+            episode.handle.settle()
+        self._forgotten.detach()
+        self._raise_unseen()
+
+    def status(self) -> RecordingStatus:
+        """How far the open episode is; from any thread."""
+        episode = self._episode
+        finishing = sum(not each.handle.done() for each in list(self._background))
+        if episode is None:
+            return RecordingStatus(elapsed_s=0, steps=0, dropped=0, finishing=finishing, cameras={})
+        return RecordingStatus(
+            elapsed_s=episode.elapsed_s(),
+            steps=episode.steps,
+            dropped=len(episode.drops),
+            finishing=finishing,
+            cameras=episode.status(),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open_episode(self) -> Episode:
+        if self._episode is None:
+            raise FFencError("there is no open episode; call start_episode first")
+        return self._episode
+
+    def _raise_unseen(self) -> None:
+        while self._background and self._background[0].handle.done():
+            error = self._background.popleft().handle.unseen_error()
+            if error is not None:
+                raise error
+
+    def _wait_for_background(self) -> None:
+        while len(self._background) >= self._max_finishing:
+            self._background[0].handle.settle()
+            self._raise_unseen()
+
+
+class _Reports:
+    """Calls back with the status now and then, as long as the encoder is there."""
+
+    def __init__(
+        self, encoder: StreamingVideoEncoder, on_status: Callable[[RecordingStatus], None], interval_s: float
+    ) -> None:
+        self._encoder = weakref.ref(encoder)
+        self._on_status = on_status
+        self._interval_s = interval_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recording status", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval_s):
+            encoder = self._encoder()
+            if encoder is None:
+                return
+            status = encoder.status()
+            del encoder
+            try:
+                self._on_status(status)
+            except Exception:
+                logger.exception("on_status raised; it is not called any more")
+                return
+
+
+def _finish_forgotten(started: list[Episode]) -> None:
+    """An encoder that nobody closed: let its episode come to its end, so that what it recorded is there."""
+    for episode in started:
+        if not episode.is_over:
+            warnings.warn(f"a StreamingVideoEncoder was not closed: {episode.directory}", ResourceWarning, stacklevel=2)
+            episode.finish().settle(_EXIT_WAIT_S)

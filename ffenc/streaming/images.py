@@ -1,0 +1,135 @@
+"""The frames of one camera as numbered image files, for datasets without video."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from ffenc.errors import FFencError, OutputError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.priority import Priority
+from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.frames import FrameFormat
+from ffenc.plan.images import SUFFIXES, image_name, plan_image_files
+from ffenc.streaming.target import Fallback
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFolder:
+    """Images that were written, one per frame.
+
+    Attributes:
+        path: the directory.
+        frames: how many.
+        suffix: of every file: ``.png``, or ``.tiff`` for depth.
+    """
+
+    path: Path
+    frames: int
+    suffix: str
+
+    def files(self) -> list[Path]:
+        """The images in order."""
+        return [self.path / image_name(number, self.suffix) for number in range(self.frames)]
+
+
+class ImageTarget:
+    """The interface of a `VideoTarget`; ffmpeg writes a lossless image per frame.
+
+    Attributes:
+        path: the directory.
+        fallbacks: none, ever.
+    """
+
+    history = 0
+    is_raw = True
+    encoder = "images"
+
+    def __init__(
+        self, path: Path, *, frames: FrameFormat, binaries: Binaries, priority: Priority, stall_timeout_s: float
+    ) -> None:
+        self.path = path
+        self.fallbacks: list[Fallback] = []
+        self._frames = frames
+        self._binaries = binaries
+        self._priority = priority
+        self._stall_timeout_s = stall_timeout_s
+        self._process: FFmpegProcess | None = None
+        self._written = 0
+
+    @property
+    def frames_encoded(self) -> int:
+        """Frames that ffmpeg has reported so far."""
+        progress = None if self._process is None else self._process.progress
+        return 0 if progress is None else progress.frame
+
+    def size_bytes(self) -> int:
+        """Bytes of all images so far."""
+        return sum(image.stat().st_size for image in self.path.glob("frame-*")) if self.path.is_dir() else 0
+
+    def start(self) -> None:
+        """Start ffmpeg."""
+        if self._process is None:
+            self.path.mkdir(parents=True)
+            self._process = FFmpegProcess.start(
+                plan_image_files(self._binaries.ffmpeg, self._frames, self.path),
+                stdin=True,
+                stdout="progress",
+                stall_timeout_s=self._stall_timeout_s,
+                priority=self._priority,
+            )
+
+    def write(self, frame: npt.NDArray[Any]) -> None:
+        """Hand over one frame."""
+        self.start()
+        assert self._process is not None
+        self._process.write(self._frames.bytes_of(frame))
+        self._written += 1
+
+    def frames_safe(self, *, at_most_missing: int) -> int:
+        """All of them: there is nothing to go back for."""
+        return self._written + 0 * at_most_missing
+
+    def fall_back(self, error: FFencError) -> int:
+        """There is no other way to write images."""
+        raise error
+
+    def finish(self) -> ImageFolder:
+        """End ffmpeg and count the images.
+
+        Raises:
+            ProcessError: ffmpeg failed.
+            OutputError: not as many images as frames.
+        """
+        if self._process is None:
+            raise OutputError(f"no frame was written, so there are no images in {self.path}", path=self.path)
+        self._process.finish()
+        folder = ImageFolder(path=self.path, frames=self._written, suffix=SUFFIXES[self._frames.layout])
+        found = sum(image.stat().st_size > 0 for image in folder.files() if image.exists())
+        if found != self._written:
+            raise OutputError(
+                f"{self._written} frames went in, but {found} images came out in {self.path}",
+                path=self.path,
+                frames_expected=self._written,
+                packets_counted=found,
+            )
+        return folder
+
+    @property
+    def kept(self) -> Path | None:
+        """The directory of what is left after an error."""
+        return self.path if self.path.exists() else None
+
+    def fail(self) -> None:
+        """Keep what was written."""
+        if self._process is not None:
+            self._process.abort()
+
+    def abort(self) -> None:
+        """Leave nothing behind; from any thread."""
+        self.fail()
+        shutil.rmtree(self.path, ignore_errors=True)

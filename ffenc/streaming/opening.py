@@ -1,0 +1,224 @@
+"""Make a camera: its format, its queue, and where its frames go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.depth import DepthQuantizer
+from ffenc.errors import FFencError, FrameError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.priority import Priority
+from ffenc.frames import FrameFormat
+from ffenc.plan.encode import RawFrames, plan_encode
+from ffenc.streaming.camera import CameraEncoder, CameraFormat, Target
+from ffenc.streaming.images import ImageTarget
+from ffenc.streaming.queueing import FrameQueue
+from ffenc.streaming.spool import SpoolTarget
+from ffenc.streaming.target import EncoderJob, VideoTarget, software_fallback
+from ffenc.video.selection import prepare
+
+PerCamera = VideoEncoderConfig | Mapping[str, VideoEncoderConfig]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraPlan:
+    """What is the same for every episode.
+
+    Attributes:
+        fps: frames per second.
+        camera_encoder, depth_encoder: settings for all cameras, or by camera.
+        queue_maxsize: frames that may wait.
+        encoder_threads, priority, stall_timeout_s, binaries: of every encoder.
+        streaming_encoding: encode while frames come, or after the episode.
+        fallback: what goes on when an encoder fails; None: what `software_fallback` says.
+        queues: queues that nobody uses at the moment, by what fits into them.
+    """
+
+    fps: Fraction
+    camera_encoder: PerCamera
+    depth_encoder: PerCamera
+    queue_maxsize: int
+    encoder_threads: int | None
+    priority: Priority
+    stall_timeout_s: float
+    binaries: Binaries
+    streaming_encoding: bool
+    fallback: VideoEncoderConfig | None
+    queues: dict[tuple[object, ...], list[FrameQueue]] = field(default_factory=dict)
+
+    def config_of(self, camera: str, *, is_depth: bool) -> VideoEncoderConfig:
+        """The settings of one camera.
+
+        Raises:
+            FFencError: settings were given by camera, but none for this one.
+        """
+        given = self.depth_encoder if is_depth else self.camera_encoder
+        if not isinstance(given, Mapping):
+            return given
+        if camera not in given:
+            kind = "depth_encoder" if is_depth else "camera_encoder"
+            raise FFencError(f"{kind} has settings for {', '.join(given)}, but none for camera {camera!r}")
+        return given[camera]
+
+
+class CameraOpener:
+    """Makes the cameras of one episode.
+
+    Args:
+        plan: what is the same for every episode.
+        directory: of the episode.
+        names: of its cameras.
+        depth: those whose frames are depth.
+        images: those that become images and not video.
+    """
+
+    def __init__(
+        self,
+        plan: CameraPlan,
+        directory: Path,
+        names: tuple[str, ...],
+        *,
+        depth: Collection[str] = (),
+        images: Collection[str] = (),
+    ) -> None:
+        self._plan = plan
+        self._directory = directory
+        self._names = names
+        self._depth = frozenset(depth)
+        self._images = frozenset(images)
+
+    def check(self, name: str, first: Any) -> None:
+        """Find out now what this FFmpeg cannot do.
+
+        Raises:
+            CapabilityError: see ``plan_encode``.
+        """
+        if name not in self._images:
+            self._job(name, self.format_of(name, first))
+
+    def open(self, name: str, first: Any, on_end: Callable[[CameraEncoder], None]) -> CameraEncoder:
+        """Make a camera.
+
+        Args:
+            name: of the camera.
+            first: its `FrameFormat`, its `CameraFormat`, or its first frame.
+            on_end: called by its thread at the end.
+
+        Raises:
+            FrameError: the first frame cannot be one of this kind of camera.
+            CapabilityError: see ``plan_encode``.
+        """
+        form = self.format_of(name, first)
+        target = self._target(name, form)
+        key = (form.shape, form.dtype.str, target.history)
+        idle = self._plan.queues.setdefault(key, [])
+        queue = (
+            idle.pop()
+            if idle
+            else FrameQueue(form.shape, form.dtype, maxsize=self._plan.queue_maxsize, history=target.history)
+        )
+
+        def ended(camera: CameraEncoder) -> None:
+            if camera.recording is not None:  # every slot of its queue is free again
+                idle.append(queue)
+            on_end(camera)
+
+        return CameraEncoder(name, form, queue, target, on_end=ended)
+
+    def format_of(self, name: str, first: Any) -> CameraFormat:
+        """What the camera gives and what its encoder is fed with."""
+        if isinstance(first, CameraFormat):
+            return first
+        if name not in self._depth:
+            form = first if isinstance(first, FrameFormat) else FrameFormat.of(first)
+            return CameraFormat(shape=form.shape, dtype=form.dtype, frames=form)
+        if isinstance(first, FrameFormat):
+            return self._depth_format(name, first.shape[:2], np.dtype("uint16"))
+        is_depth = isinstance(first, np.ndarray) and first.dtype.name in ("uint16", "float32")
+        if not is_depth or first.ndim not in (2, 3) or first.shape[2:] not in ((), (1,)):
+            seen = f"{first.shape} {first.dtype.name}" if isinstance(first, np.ndarray) else f"a {type(first).__name__}"
+            raise FrameError(
+                f"depth camera {name!r} was given {seen}; give (H, W) uint16 millimetres or float32 metres",
+                expected="(H, W) uint16 or float32",
+                seen=seen,
+            )
+        return self._depth_format(name, first.shape[:2], first.dtype)
+
+    def _depth_format(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> CameraFormat:
+        config = self._plan.config_of(name, is_depth=True)
+        height, width = shape
+        quantizes = name not in self._images and isinstance(config, DepthEncoderConfig) and config.quantizes
+        if not quantizes and dtype != np.uint16:
+            raise FrameError(
+                f"depth camera {name!r} gives {dtype.name}, but only whole millimetres can be stored as they are: "
+                "(depth * 1000).round().astype(numpy.uint16)",
+                expected="(H, W) uint16",
+                seen=dtype.name,
+            )
+        quantizer = None
+        if quantizes:
+            assert isinstance(config, DepthEncoderConfig)
+            quantizer = DepthQuantizer(
+                depth_min=config.depth_min, depth_max=config.depth_max, shift=config.shift, use_log=config.use_log
+            )
+        frames = FrameFormat(width=width, height=height, layout="gray12" if quantizes else "gray16")
+        return CameraFormat(shape=(height, width), dtype=dtype, frames=frames, quantizer=quantizer)
+
+    def _target(self, name: str, form: CameraFormat) -> Target:
+        plan = self._plan
+        if name in self._images:
+            return ImageTarget(
+                self._directory / name,
+                frames=form.frames,
+                binaries=plan.binaries,
+                priority=plan.priority,
+                stall_timeout_s=plan.stall_timeout_s,
+            )
+        job = self._job(name, form)
+        path = self._directory / f"{name}{job.suffix}"
+        video = VideoTarget(path, job)
+        if plan.streaming_encoding:
+            return video
+        return SpoolTarget(path, video, shape=form.shape, dtype=form.dtype, quantizer=form.quantizer)
+
+    def _job(self, name: str, form: CameraFormat) -> EncoderJob:
+        plan = self._plan
+        config = plan.config_of(name, is_depth=name in self._depth)
+        cameras = len(self._names) - len(self._images)
+        prepared = prepare(
+            config,
+            binaries=plan.binaries,
+            frames=form.frames,
+            fps=plan.fps,
+            encoder_threads=plan.encoder_threads,
+            cameras=cameras,
+        )
+        job = EncoderJob(
+            fps=plan.fps,
+            config=config,
+            encoder=prepared.config.vcodec,
+            frames=form.frames,
+            binaries=plan.binaries,
+            encoder_threads=plan.encoder_threads,
+            priority=plan.priority,
+            stall_timeout_s=plan.stall_timeout_s,
+            cameras=cameras,
+            fallback=plan.fallback or software_fallback(prepared.config),
+        )
+        # Nothing but a check; the writer makes its own plan, for the file that it writes.
+        plan_encode(
+            prepared.config,
+            RawFrames(frames=form.frames, fps=plan.fps),
+            self._directory / f"{name}{job.suffix}",
+            prepared.capabilities,
+            encoder_threads=plan.encoder_threads,
+            device_node=prepared.device_node,
+        )
+        return job

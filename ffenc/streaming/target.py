@@ -1,0 +1,283 @@
+"""Where the frames of one camera go: into a video, and on into another one when an encoder fails in the middle."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from ffenc.config import VideoEncoderConfig
+from ffenc.encoders.table import device_of, find_encoder
+from ffenc.errors import FFencError, InputError, ProcessError, ProcessTimeoutError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.ffprobe import probe_video
+from ffenc.ffmpeg.mp4_fragments import FragmentIndex
+from ffenc.ffmpeg.priority import Priority
+from ffenc.frames import FrameFormat
+from ffenc.video.join import join_parts
+from ffenc.video.run import EncodeResult
+from ffenc.video.salvage import MOST_REORDERED, salvage_video
+from ffenc.video.writer import VideoWriter
+
+logger = logging.getLogger(__name__)
+
+HISTORY = 96
+"""Frames that are kept while a hardware encoder works, until they are in the file: more than any encoder holds back."""
+
+_PAUSE_S = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderJob:
+    """What the videos of one camera are made with.
+
+    Attributes:
+        fps: frames per second.
+        config: encoder settings.
+        encoder: FFmpeg's encoder, or a codec, that they come down to here; ``auto`` is settled.
+        frames: what the encoder is fed with.
+        binaries: the executables.
+        encoder_threads: threads of the encoder; None leaves it to the encoder.
+        priority: of the encoder's process.
+        stall_timeout_s: longest time without progress before it is killed.
+        cameras: videos that are encoded at the same time.
+        fallback: what to go on with when the encoder fails in the middle; None: nothing.
+    """
+
+    fps: Fraction
+    config: VideoEncoderConfig
+    encoder: str
+    frames: FrameFormat
+    binaries: Binaries
+    encoder_threads: int | None
+    priority: Priority
+    stall_timeout_s: float
+    cameras: int
+    fallback: VideoEncoderConfig | None
+
+    @property
+    def suffix(self) -> str:
+        """Of the video's file name: ``.mp4`` wherever the encoder's stream fits into it."""
+        spec = find_encoder(self.encoder)
+        return ".mp4" if spec is None or "mp4" in spec.muxers else f".{spec.muxers[0]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """An encoder that failed in the middle of an episode.
+
+    Attributes:
+        frame: the first frame that the next encoder wrote.
+        encoder: the one that failed.
+        reason: what it died of.
+        same_bits: whether what it had written stayed as it was, or had to be encoded anew to fit together.
+    """
+
+    frame: int
+    encoder: str
+    reason: str
+    same_bits: bool = True
+
+
+def software_fallback(config: VideoEncoderConfig) -> VideoEncoderConfig | None:
+    """What goes on when a hardware encoder fails: software of the same codec, the same picture, ``g`` and ``crf``.
+
+    Presets and extra options are in the terms of the encoder that failed and do not go along.  None for software.
+    """
+    if device_of(config.vcodec) is None:
+        return None
+    spec = find_encoder(config.vcodec)
+    assert spec is not None
+    return VideoEncoderConfig(vcodec=spec.codec, pix_fmt=config.pix_fmt, g=config.g, crf=config.crf)
+
+
+class VideoTarget:
+    """A durable `VideoWriter`, and a next one if there is a fallback.
+
+    Attributes:
+        path: the video.
+        fallbacks: encoders that failed.
+    """
+
+    is_raw = False
+
+    def __init__(self, path: Path, job: EncoderJob) -> None:
+        self.path = path
+        self.job = job
+        self.fallbacks: list[Fallback] = []
+        self._config = job.config
+        self._parts: list[Path] = []
+        self._before = 0  # frames in the parts
+        self._encoded = 0
+        self._fragments: FragmentIndex | None = None
+        self._writer = self._next_writer()
+
+    @property
+    def history(self) -> int:
+        """Frames that may have to be written once more, at most; 0: none ever."""
+        return 0 if self.job.fallback is None else HISTORY
+
+    @property
+    def frames_encoded(self) -> int:
+        """Frames the encoders have reported so far."""
+        return self._before + self._encoded
+
+    @property
+    def encoder(self) -> str:
+        """The encoder at work, or what was asked for."""
+        plan = self._writer.plan
+        return self.job.encoder if plan is None else plan.encoder.name
+
+    def size_bytes(self) -> int:
+        """Bytes written so far, in the part at work."""
+        recording = self._writer.recording
+        try:
+            return 0 if recording is None else recording.size_bytes()
+        except FileNotFoundError:
+            return self.path.stat().st_size if self.path.exists() else 0
+
+    def start(self) -> None:
+        """Start the encoder."""
+        self._writer.start()
+
+    def write(self, frame: npt.NDArray[Any]) -> None:
+        """Hand over one frame; errors as ``VideoWriter.write``."""
+        self._writer.write(frame)
+
+    def frames_safe(self, *, at_most_missing: int) -> int:
+        """Frames that are in the file, so that nobody needs to keep them; waits until few enough are not.
+
+        Raises:
+            ProcessTimeoutError: the encoder takes frames but gives none back.
+        """
+        if self.job.fallback is None:
+            return self._before + self._writer.frames_written
+        deadline = time.monotonic() + self.job.stall_timeout_s
+        while True:
+            safe = max(0, self._recorded() - MOST_REORDERED)
+            if self._writer.frames_written - safe <= at_most_missing:
+                return self._before + safe
+            if time.monotonic() > deadline:
+                raise ProcessTimeoutError(
+                    f"{self.encoder} took {self._writer.frames_written} frames but only {safe} are in its file",
+                    argv=() if self._writer.plan is None else self._writer.plan.argv,
+                )
+            time.sleep(_PAUSE_S)
+
+    def fall_back(self, error: FFencError) -> int:
+        """Keep what the failed encoder wrote and make the next one ready.
+
+        Returns:
+            The number of the frame to go on with.
+
+        Raises:
+            FFencError: the error itself, if there is nothing to fall back to.
+        """
+        fallback = self.job.fallback
+        if fallback is None or self._config is fallback or not isinstance(error, ProcessError):
+            raise error
+        failed, recording = self.encoder, self._writer.recording
+        if recording is not None:
+            recording.release()
+            self._keep_part(recording.path)
+        reason = str(error).splitlines()[0]
+        if error.stderr_tail:
+            reason += f": {error.stderr_tail.splitlines()[0]}"
+        self.fallbacks.append(Fallback(frame=self._before, encoder=failed, reason=reason))
+        logger.warning("%s failed at frame %d of %s (%s); going on with %s", failed, self._before, self.path, reason,
+                       fallback.vcodec)  # fmt: skip
+        self._config, self._encoded, self._fragments = fallback, 0, None
+        self._writer = self._next_writer()
+        self._writer.start()
+        return self._before
+
+    def finish(self) -> EncodeResult:
+        """End the stream, check the file and give it its name; errors as ``VideoWriter.close``."""
+        result = self._writer.close()
+        if not self._parts:
+            return result
+        try:
+            parts = [*self._parts, result.path]
+            same_bits = join_parts(parts, self.path, config=result.encoder.config, binaries=self.job.binaries)
+        except FFencError:
+            logger.warning("the parts of %s are kept: %s", self.path, ", ".join(map(str, parts)))
+            raise
+        for part in parts:
+            part.unlink()
+        if not same_bits:
+            self.fallbacks[-1] = replace(self.fallbacks[-1], same_bits=False)
+        return _joined(result, self.path, self._before + result.frames, self.job.binaries)
+
+    @property
+    def kept(self) -> Path | None:
+        """The recording that is left after an error."""
+        recording = self._writer.recording
+        return recording.path if recording is not None and recording.path.exists() else None
+
+    def fail(self) -> None:
+        """Keep what was recorded."""
+        self._writer.abort(keep_recording=True)
+
+    def abort(self) -> None:
+        """Leave nothing behind; from any thread."""
+        self._writer.abort()
+        for part in self._parts:
+            part.unlink(missing_ok=True)
+
+    def _recorded(self) -> int:
+        recording = self._writer.recording
+        if recording is None:
+            return 0
+        if self._fragments is None:
+            self._fragments = FragmentIndex(recording.path)
+        return self._fragments.update().count
+
+    def _keep_part(self, recording: Path) -> None:
+        part = self.path.with_name(f".{self.path.stem}.part{len(self._parts)}{self.path.suffix}")
+        try:
+            salvaged = salvage_video(recording, part, fps=self.job.fps, overwrite=True, binaries=self.job.binaries)
+        except InputError:
+            logger.debug("%s holds no frame", recording)
+        else:
+            self._parts.append(salvaged.path)
+            self._before += salvaged.frames
+        recording.unlink()
+
+    def _next_writer(self) -> VideoWriter:
+        job = self.job
+        path = self.path
+        if self._parts:
+            path = path.with_name(f".{path.stem}.part{len(self._parts)}{path.suffix}")
+        form = job.frames
+        return VideoWriter(
+            path,
+            fps=job.fps,
+            config=self._config,
+            size=(form.width, form.height),
+            layout=form.layout,
+            encoder_threads=job.encoder_threads if self._config is job.config else None,
+            binaries=job.binaries,
+            stall_timeout_s=job.stall_timeout_s,
+            progress=self._note_progress,
+            cameras=job.cameras,
+            durable=True,
+            priority=job.priority,
+        )
+
+    def _note_progress(self, frames: int, _: int | None) -> None:
+        self._encoded = frames
+
+
+def _joined(result: EncodeResult, path: Path, frames: int, binaries: Binaries) -> EncodeResult:
+    return replace(
+        result,
+        path=path,
+        frames=frames,
+        size_bytes=path.stat().st_size,
+        stream=probe_video(path, binaries=binaries),
+    )
