@@ -68,8 +68,14 @@ def check_dataset(root: Path, *, binaries: Binaries, decode: Container[int] = ()
     rows = _read(root, "data")
     table = _read(root, "meta/episodes")
     fps = Fraction(info["fps"])
-    _need(info["total_episodes"] == table.num_rows, f"info.json counts {info['total_episodes']}, there are {table.num_rows}")
-    _need(info["total_frames"] == rows.num_rows, f"info.json counts {info['total_frames']} rows, there are {rows.num_rows}")
+    _need(
+        info["total_episodes"] == table.num_rows,
+        f"info.json counts {info['total_episodes']}, there are {table.num_rows}",
+    )
+    _need(
+        info["total_frames"] == rows.num_rows,
+        f"info.json counts {info['total_frames']} rows, there are {rows.num_rows}",
+    )
     _need(_column(rows, "index") == list(range(rows.num_rows)), "the row numbers have a gap")
     _need(_column(table, "episode_index") == list(range(table.num_rows)), "the episode numbers have a gap")
     cameras = [name for name, feature in info["features"].items() if feature["dtype"] == "video"]
@@ -130,7 +136,9 @@ def _episodes(
         index, length = record["episode_index"], record["length"]
         first, end = record["dataset_from_index"], record["dataset_to_index"]
         what = f"episode {index}"
-        _need(first == expected and end - first == length, f"{what} has rows {first} to {end}, expected from {expected}")
+        _need(
+            first == expected and end - first == length, f"{what} has rows {first} to {end}, expected from {expected}"
+        )
         _need(bool((owners[first:end] == index).all()), f"{what}: rows of another episode")
         _need(bool((numbers[first:end] == np.arange(length)).all()), f"{what}: frame_index has a gap")
         off = np.abs(times[first:end] - np.arange(length) / float(fps)).max(initial=0)
@@ -148,7 +156,10 @@ def _place(root: Path, info: dict[str, Any], record: dict[str, Any], camera: str
     first = round(start * fps)
     what = f"episode {record['episode_index']}, {camera}"
     _need(abs(first / float(fps) - start) < TOLERANCE_S, f"{what} starts between two frames: {start} s")
-    _need(abs((end - start) * fps - record["length"]) < TOLERANCE_S * fps, f"{what}: {end - start} s for {record['length']} rows")
+    _need(
+        abs((end - start) * fps - record["length"]) < TOLERANCE_S * fps,
+        f"{what}: {end - start} s for {record['length']} rows",
+    )
     path = info["video_path"].format(video_key=camera, chunk_index=chunk, file_index=file)
     return Place(file=root / path, first=first)
 
@@ -157,12 +168,17 @@ def _check_videos(root: Path, camera: str, episodes: list[Episode], fps: Fractio
     ends: dict[Path, int] = {}
     for episode in episodes:
         place = episode.places[camera]
-        _need(place.first == ends.get(place.file, 0), f"episode {episode.index} starts at {place.first} of {place.file}")
+        _need(
+            place.first == ends.get(place.file, 0), f"episode {episode.index} starts at {place.first} of {place.file}"
+        )
         ends[place.file] = place.first + episode.length
     for file, frames in ends.items():
         _need(file.is_file(), f"{file} is missing")
         packets = probe_packets(file, binaries=binaries)
-        _need(packets.count == frames and not packets.errors, f"{file}: {packets.count} of {frames} frames, {packets.errors}")
+        _need(
+            packets.count == frames and not packets.errors,
+            f"{file}: {packets.count} of {frames} frames, {packets.errors}",
+        )
         off = packets.first_off_grid(fps)
         _need(off is None, f"{file}: frame {off} is off its time")
     _need(ends.keys() == set((root / "videos" / camera).rglob("[!.]*.mp4")), f"{camera}: files that no episode uses")
@@ -172,7 +188,9 @@ def _read(root: Path, folder: str) -> pa.Table:
     """All files in the order in which LeRobot reads them."""
     paths = sorted((root / folder).glob("*/[!.]*.parquet"))
     try:
-        return pa.concat_tables([pq.read_table(path, partitioning=None) for path in paths], promote_options="permissive")
+        return pa.concat_tables(
+            [pq.read_table(path, partitioning=None) for path in paths], promote_options="permissive"
+        )
     except (OSError, pa.ArrowException) as err:
         raise BrokenDatasetError(f"{root / folder} cannot be read: {err}") from err
 
@@ -182,6 +200,6 @@ def _column(table: pa.Table, name: str) -> list[Any]:
     return found
 
 
-def _need(condition: bool, message: str) -> None:  # noqa: FBT001
+def _need(condition: bool, message: str) -> None:
     if not condition:
         raise BrokenDatasetError(message)

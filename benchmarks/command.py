@@ -60,7 +60,9 @@ def main(
             started = time.monotonic()
             _section(sections[name])(report, settings)
             load = os.getloadavg()[1]
-            report.remark(f"section {name} took {time.monotonic() - started:.0f} s; load at its end {load:.2f} (5 minutes)")
+            report.remark(
+                f"section {name} took {time.monotonic() - started:.0f} s; load at its end {load:.2f} (5 minutes)"
+            )
             if arguments.json is not None:
                 arguments.json.write_text(report.as_json(), encoding="utf-8")
     report.print_figures()

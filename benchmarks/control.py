@@ -104,7 +104,7 @@ def ffmpeg_pids(ffmpeg: Path) -> list[int]:
 def runs(pid: int, executable: Path) -> bool:
     """Whether a process is this executable."""
     try:
-        return Path(os.readlink(f"/proc/{pid}/exe")) == executable.resolve()
+        return Path(f"/proc/{pid}/exe").readlink() == executable.resolve()
     except OSError:  # it has ended, or is none of ours
         return False
 

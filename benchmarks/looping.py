@@ -41,10 +41,17 @@ def run(report: Report, settings: Settings) -> None:
         works = {method: _work(method, case, seconds, settings, seen) for method in METHODS}
         costs = interleaved(works, settings.repeats, warm_up=False)
         rows = [
-            [f"{name}, {unit}".rstrip(", "), *(spread([run.note[name] for run in runs], digits) for runs in costs.values())]
+            [
+                f"{name}, {unit}".rstrip(", "),
+                *(spread([run.note[name] for run in runs], digits) for runs in costs.values()),
+            ]
             for name, unit, digits in SHOWN
         ]
-        report.table(f"{case.name}, 640x480: {seconds:g} s at 30 fps, n={settings.repeats}; feed: one time step", ["", *costs], rows)
+        report.table(
+            f"{case.name}, 640x480: {seconds:g} s at 30 fps, n={settings.repeats}; feed: one time step",
+            ["", *costs],
+            rows,
+        )
         for method, policies in seen.items():
             report.remark(f"{case.name}, {method}: threads at the end of a loop: {policies}")
         _figures(report, case, costs)

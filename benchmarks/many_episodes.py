@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from checking import check_dataset
 from control import load
+from ffenc.dataset.recorder import DatasetRecorder
 from measure import Report, in_fresh_process
 from robot import create, row
 from settings import Settings
 
-from ffenc import Binaries, DatasetRecorder, VideoEncoderConfig
+from ffenc import Binaries, VideoEncoderConfig
 
 COUNT = 10_000
 SIZE = (64, 64)
@@ -41,7 +42,9 @@ def run(report: Report, settings: Settings) -> None:
     took = time.perf_counter() - started
     assert len(found) == wanted, f"{len(found)} of {wanted} episodes"
     assert all(episode.length == STEPS for episode in found)
-    report.remark(f"the dataset opens: {wanted} episodes, {wanted * STEPS} rows, offsets without a gap ({took:.1f} s to check)")
+    report.remark(
+        f"the dataset opens: {wanted} episodes, {wanted * STEPS} rows, offsets without a gap ({took:.1f} s to check)"
+    )
     files = sum(path.is_file() for path in root.rglob("*"))
     report.remark(f"it has {files} files")
     _plot(blocks, home / "episodes.png")
@@ -74,14 +77,14 @@ def _record(root: Path, log: Path, wanted: int, block: int, binaries: Binaries) 
         file.write(json.dumps({"finalize_s": finalized_s, "process": os.getpid(), "episodes": wanted}) + "\n")
 
 
-def _episode(recorder: DatasetRecorder, frames: Any, number: int) -> float:  # noqa: ANN401
+def _episode(recorder: DatasetRecorder, frames: Any, number: int) -> float:
     before = time.perf_counter()
     _add(recorder, frames, number)
     recorder.save_episode()
     return time.perf_counter() - before
 
 
-def _add(recorder: DatasetRecorder, frames: Any, number: int) -> None:  # noqa: ANN401
+def _add(recorder: DatasetRecorder, frames: Any, number: int) -> None:
     for step in range(STEPS):
         recorder.add_frame(row({"camera": frames[(number + step) % 16]}, episode=number, step=step))
 
@@ -114,7 +117,10 @@ def _full(blocks: Sequence[Block]) -> list[Block]:
 
 def _tabulate(report: Report, blocks: Sequence[Block]) -> None:
     names = ("mean_ms", "median_ms", "p99_ms", "rss_mb", "threads", "descriptors", "load")
-    rows = [[f"{block['first']}..", str(block["process"]), *(f"{block[name]:.1f}" for name in names)] for block in _full(blocks)]
+    rows = [
+        [f"{block['first']}..", str(block["process"]), *(f"{block[name]:.1f}" for name in names)]
+        for block in _full(blocks)
+    ]
     report.table(f"Episodes of {STEPS} frames, 64x64, x264 ultrafast, one thread", ["episode", "process", *names], rows)
     for block in blocks:
         if "finalize_s" in block:
@@ -130,7 +136,9 @@ def _figures(report: Report, blocks: Sequence[Block]) -> None:
         return
     _, second, *_, last = longest
     report.figure("episodes", "time per episode", [block["mean_ms"] for block in longest], unit="ms")
-    report.figure("episodes", "time of the last block / the second", [last["mean_ms"] / second["mean_ms"]], at_most=SLOWER)
+    report.figure(
+        "episodes", "time of the last block / the second", [last["mean_ms"] / second["mean_ms"]], at_most=SLOWER
+    )
     grown = last["rss_mb"] - second["rss_mb"]
     report.figure("episodes", "resident memory, growth since the second block", [grown], unit="MB", at_most=GROWTH_MB)
 

@@ -33,7 +33,14 @@ class PyAVCameras:
     """
 
     def __init__(
-        self, names: Sequence[str], directory: Path, *, encoder: str, options: Mapping[str, str], width: int, height: int
+        self,
+        names: Sequence[str],
+        directory: Path,
+        *,
+        encoder: str,
+        options: Mapping[str, str],
+        width: int,
+        height: int,
     ) -> None:
         os.environ["SVT_LOG"] = "1"  # errors only; this process encodes nothing else
         logging.getLogger("libav").setLevel(logging.ERROR)

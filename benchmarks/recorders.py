@@ -16,7 +16,8 @@ from measure import cost_of
 from pyav_cameras import PyAVCameras
 from settings import Settings
 
-from ffenc import Binaries, FrameFormat, StreamingVideoEncoder, VideoEncoderConfig
+from ffenc import Binaries, FrameFormat, VideoEncoderConfig
+from ffenc.streaming.encoder import StreamingVideoEncoder
 
 EMPTY, COPY, PYAV, OURS = "nothing", "bare copy", "PyAV threads", "ffenc"
 METHODS = (EMPTY, COPY, PYAV, OURS)

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 from control import FPS
+from ffenc.dataset.recorder import DatasetRecorder
 
-from ffenc import Binaries, DatasetRecorder, VideoEncoderConfig
+from ffenc import Binaries, VideoEncoderConfig
 
 JOINTS = 14
 TASK = "put the things on the table"
@@ -48,9 +49,16 @@ def create(
     cameras: Mapping[str, tuple[int, int]],
     config: VideoEncoderConfig,
     binaries: Binaries,
-    **options: Any,  # noqa: ANN401
+    **options: Any,
 ) -> DatasetRecorder:
     """A new dataset at 30 fps."""
     return DatasetRecorder.create(
-        root, "bench/robot", FPS, features(cameras), robot_type="bench", camera_encoder=config, binaries=binaries, **options
+        root,
+        "bench/robot",
+        FPS,
+        features(cameras),
+        robot_type="bench",
+        camera_encoder=config,
+        binaries=binaries,
+        **options,
     )

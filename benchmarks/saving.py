@@ -15,7 +15,15 @@ from settings import Settings
 DATASET = "ffenc, DatasetRecorder"
 SAVE_MS = 5.0
 CASE = Case(cameras=2, encoder="libsvtav1", preset=12)
-SHOWN = (("call", 2), ("files complete after", 0), ("feed p50", 3), ("feed p99", 3), ("jitter p99", 2), ("drops", 0), ("load", 1))
+SHOWN = (
+    ("call", 2),
+    ("files complete after", 0),
+    ("feed p50", 3),
+    ("feed p99", 3),
+    ("jitter p99", 2),
+    ("drops", 0),
+    ("load", 1),
+)
 
 
 def run(report: Report, settings: Settings) -> None:
@@ -23,9 +31,13 @@ def run(report: Report, settings: Settings) -> None:
     seconds = settings.seconds or (4 if settings.quick else 60)
     works = {method: _work(method, seconds, settings) for method in (DATASET, OURS, PYAV)}
     runs = interleaved(works, settings.few, warm_up=False)
-    rows = [[name, *(spread([run.note[name] for run in each], digits) for each in runs.values())] for name, digits in SHOWN]
+    rows = [
+        [name, *(spread([run.note[name] for run in each], digits) for each in runs.values())] for name, digits in SHOWN
+    ]
     steps = round(30 * seconds)
-    report.table(f"{CASE.name}, 640x480: the end of an episode of {steps} steps, n={settings.few}, ms", ["", *runs], rows)
+    report.table(
+        f"{CASE.name}, 640x480: the end of an episode of {steps} steps, n={settings.few}, ms", ["", *runs], rows
+    )
     for method, call in ((DATASET, "save_episode"), (OURS, "finish_episode")):
         values = [run.note["call"] for run in runs[method]]
         report.figure("save", f"{call}, {steps} steps", values, unit="ms", at_most=SAVE_MS)
@@ -56,7 +68,9 @@ def _save(job: Job) -> Mapping[str, float]:
     footage = Footage(job.clip, job.case.cameras)
     cameras = dict.fromkeys(footage.names, (footage.height, footage.width))
     with create(job.directory / "dataset", cameras, job.case.config, job.binaries) as recorder:
-        note = run_loop(lambda step: recorder.add_frame(row(footage.at(step), episode=0, step=step)), job.seconds).note()
+        note = run_loop(
+            lambda step: recorder.add_frame(row(footage.at(step), episode=0, step=step)), job.seconds
+        ).note()
         before = time.perf_counter()
         handle = recorder.save_episode()
         note["call"] = 1000 * (time.perf_counter() - before)

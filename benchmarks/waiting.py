@@ -16,8 +16,9 @@ from measure import Report, in_fresh_process, interleaved, spread
 from recorders import QUEUE_MAXSIZE
 from settings import Settings
 
-from ffenc import Binaries, FrameFormat, StreamingVideoEncoder, VideoEncoderConfig
+from ffenc import Binaries, FrameFormat, VideoEncoderConfig
 from ffenc.ffmpeg.process import FFmpegProcess, Priority
+from ffenc.streaming.encoder import StreamingVideoEncoder
 
 ANSWER_MS = 1.0
 PARENT_BYTES = 4 * 1024**3
@@ -129,12 +130,14 @@ def _start_ours(argv: list[str], priority: Priority) -> tuple[float, Callable[[]
     return time.perf_counter() - before, process.abort
 
 
-def _start_popen(
-    argv: list[str], preexec_fn: Callable[[], None] | None = None
-) -> tuple[float, Callable[[], object]]:
+def _start_popen(argv: list[str], preexec_fn: Callable[[], None] | None = None) -> tuple[float, Callable[[], object]]:
     before = time.perf_counter()
-    process = subprocess.Popen(  # noqa: PLW1509  # what it costs is the question
-        argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=preexec_fn
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=preexec_fn,  # noqa: PLW1509  # what it costs is the question
     )
     took = time.perf_counter() - before
 
