@@ -6,7 +6,6 @@ Raw frames are the fastest thing to write: 28 MB a second for 640x480 at 30 fram
 
 from __future__ import annotations
 
-import os
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,7 @@ class SpoolTarget:
         """Create the file."""
         if self._file is None:
             self._file = RecordingFile(self.path, suffix=SUFFIX)
-            _write_all(self._file.descriptor, memoryview(_header(self._shape, self._dtype)), self.path)
+            self._file.append(_header(self._shape, self._dtype))
 
     def write(self, frame: _Array) -> None:
         """Append one frame.
@@ -84,7 +83,7 @@ class SpoolTarget:
         """
         self.start()
         assert self._file is not None
-        _write_all(self._file.descriptor, frame.data.cast("B"), self.path)
+        self._file.append(frame.data.cast("B"))
         self._frames += 1
 
     def frames_safe(self, *, at_most_missing: int) -> int:
@@ -167,11 +166,3 @@ def _header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     fields = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (0, *shape)}
     np.lib.format.write_array_header_1_0(buffer, fields)
     return buffer.getvalue()
-
-
-def _write_all(descriptor: int, data: memoryview, path: Path) -> None:
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-    except OSError as err:
-        raise OutputError(f"cannot record {path}: {err.strerror}", path=path) from err
