@@ -48,7 +48,9 @@ class Episode:
     places: dict[str, Place]
 
 
-def check_dataset(root: Path, *, binaries: Binaries, decode: Container[int] = ()) -> list[Episode]:
+def check_dataset(
+    root: Path, *, binaries: Binaries, decode: Container[int] = (), allow_unused: bool = False
+) -> list[Episode]:
     """All episodes, after everything was compared that can be.
 
     Counters against rows; rows without a gap, numbered as LeRobot numbers them; time stamps k/fps; episodes without a gap in
@@ -57,6 +59,7 @@ def check_dataset(root: Path, *, binaries: Binaries, decode: Container[int] = ()
     Args:
         root: of the dataset.
         binaries: the executables.
+        allow_unused: do not mind videos that no episode uses: a crash may leave them, and readers do not see them.
         decode: episodes whose frames are read as well: as many as rows.
 
     Raises:
@@ -81,7 +84,7 @@ def check_dataset(root: Path, *, binaries: Binaries, decode: Container[int] = ()
     cameras = [name for name, feature in info["features"].items() if feature["dtype"] == "video"]
     episodes = _episodes(root, info, rows, table, cameras, fps)
     for camera in cameras:
-        _check_videos(root, camera, episodes, fps, binaries)
+        _check_videos(root, camera, episodes, fps, binaries, allow_unused=allow_unused)
     for episode in episodes:
         if episode.index in decode:
             for camera in cameras:
@@ -164,7 +167,9 @@ def _place(root: Path, info: dict[str, Any], record: dict[str, Any], camera: str
     return Place(file=root / path, first=first)
 
 
-def _check_videos(root: Path, camera: str, episodes: list[Episode], fps: Fraction, binaries: Binaries) -> None:
+def _check_videos(
+    root: Path, camera: str, episodes: list[Episode], fps: Fraction, binaries: Binaries, *, allow_unused: bool
+) -> None:
     ends: dict[Path, int] = {}
     for episode in episodes:
         place = episode.places[camera]
@@ -181,7 +186,8 @@ def _check_videos(root: Path, camera: str, episodes: list[Episode], fps: Fractio
         )
         off = packets.first_off_grid(fps)
         _need(off is None, f"{file}: frame {off} is off its time")
-    _need(ends.keys() == set((root / "videos" / camera).rglob("[!.]*.mp4")), f"{camera}: files that no episode uses")
+    unused = set((root / "videos" / camera).rglob("[!.]*.mp4")) - ends.keys()
+    _need(allow_unused or not unused, f"{camera}: no episode uses {sorted(unused)}")
 
 
 def _read(root: Path, folder: str) -> pa.Table:

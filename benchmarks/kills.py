@@ -17,12 +17,13 @@ import numpy as np
 from checking import BrokenDatasetError, Episode, check_dataset, check_finals, frames_of
 from control import runs
 from ffenc.dataset.recorder import DatasetRecorder
+from ffenc.errors import EpisodeError
 from measure import Report
 from robot import key_of
 from settings import Settings
 from victim import CAMERAS, CLEARED, FED, QUEUE_MAXSIZE, SAVED, Event, config_of, number_in_picture, read_log
 
-from ffenc import Binaries, FFencError, VideoWriter
+from ffenc import Binaries, FFencError, VideoEncoderConfig, VideoWriter
 from ffenc.ffmpeg.mp4_fragments import FragmentIndex
 from tests.footage import number_of, numbered_frames
 
@@ -117,7 +118,7 @@ def _kill(
     bound = delays[encoder, gop] + gop + QUEUE_MAXSIZE
     found = Outcome(kind=kind, encoder=f"{encoder} g={gop}", bound=bound)
     try:
-        return _examine(root, read_log(log), killed_s, found, binaries)
+        return _examine(root, read_log(log), killed_s, config_of(encoder, gop), found, binaries)
     except (BrokenDatasetError, FFencError) as err:
         return Outcome(kind=kind, encoder=found.encoder, bound=bound, problem=f"{type(err).__name__}: {err}")
 
@@ -180,13 +181,19 @@ def _holds(process: Path, root: Path) -> bool:
         return False
 
 
-def _examine(root: Path, log: list[Event], killed_s: float, found: Outcome, binaries: Binaries) -> Outcome:
+def _examine(
+    root: Path, log: list[Event], killed_s: float, config: VideoEncoderConfig, found: Outcome, binaries: Binaries
+) -> Outcome:
     """Look at what is there, recover, look again."""
     check_finals(root, binaries)
-    check_dataset(root, binaries=binaries)
+    check_dataset(root, binaries=binaries, allow_unused=True)
     before = time.perf_counter()
-    with DatasetRecorder.resume(root, camera_encoder=None, binaries=binaries, allow_mixed=True):
-        pass
+    with DatasetRecorder.resume(root, camera_encoder=config, binaries=binaries) as recorder:
+        for torn in recorder.torn:
+            try:
+                recorder.recover(torn)
+            except EpisodeError:  # not one whole frame; the bound says whether that may be
+                continue
     recover_s = time.perf_counter() - before
     check_finals(root, binaries)
     episodes = check_dataset(root, binaries=binaries)
