@@ -16,14 +16,14 @@ from random import Random
 import numpy as np
 from checking import BrokenDatasetError, Episode, check_dataset, check_finals, frames_of
 from control import runs
-from ffenc.dataset.recorder import DatasetRecorder
-from ffenc.errors import EpisodeError
 from measure import Report
 from robot import key_of
 from settings import Settings
 from victim import CAMERAS, CLEARED, FED, QUEUE_MAXSIZE, SAVED, Event, config_of, number_in_picture, read_log
 
 from ffenc import Binaries, FFencError, VideoEncoderConfig, VideoWriter
+from ffenc.dataset.recorder import DatasetRecorder
+from ffenc.errors import EpisodeError
 from ffenc.ffmpeg.mp4_fragments import FragmentIndex
 from tests.footage import number_of, numbered_frames
 
