@@ -74,10 +74,20 @@ def _carry_out(root: Path, staging: Path) -> None:
                     raise DatasetError(f"{final} is missing, and so is {source} that was to become it", path=root)
             for directory in {final.parent for _, final in place}:
                 sync(directory)
-        (staging / COMMIT).unlink()
+        _clear(staging)
     except OSError as err:
         raise OutputError(f"cannot complete an episode of {root}: {err.strerror}", path=root) from err
-    shutil.rmtree(staging, ignore_errors=True)
+
+
+def _clear(staging: Path) -> None:
+    """Remove a staging directory, the list last: without it the rest would pass for an episode that was cut off."""
+    for entry in staging.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != COMMIT:
+            entry.unlink()
+    (staging / COMMIT).unlink()
+    staging.rmdir()
 
 
 def _read(root: Path, listed: Path) -> list[tuple[Path, Path]]:
@@ -87,6 +97,7 @@ def _read(root: Path, listed: Path) -> list[tuple[Path, Path]]:
     except (OSError, ValueError, TypeError) as err:
         raise DatasetError(f"{listed} is no list of renames: {err}", path=listed) from err
     for source, final in places:
-        if ".." in Path(source).parts or not source.is_relative_to(listed.parent) or ".." in final.parts or not final.is_relative_to(root):
+        inside = source.is_relative_to(listed.parent) and final.is_relative_to(root)
+        if not inside or ".." in source.parts or ".." in final.parts:
             raise DatasetError(f"{listed} names a file outside of the dataset: {source} -> {final}", path=listed)
     return places

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.commit import commit
 from ffenc.dataset.documents import load_info, load_stats, save_info, save_stats
 from ffenc.dataset.episodes import EpisodeRow, VideoSpan, episodes_table
@@ -19,14 +17,17 @@ from ffenc.dataset.series import save_table
 from ffenc.dataset.store import load_tasks, save_tasks
 from ffenc.dataset.tables import data_table
 from ffenc.dataset.video_info import video_info
-from ffenc.errors import DatasetError, EpisodeError
+from ffenc.errors import EpisodeError
 from ffenc.statistics import FeatureStatistics, aggregate_statistics, vector_statistics
+from ffenc.streaming.camera import CameraRecording
 from ffenc.streaming.images import ImageFolder
 from ffenc.streaming.ledger import EpisodeRecording
 from ffenc.video.run import EncodeResult
 
 _DATA, _EPISODES = "data.parquet", "episodes.parquet"
-_STREAM_KEYS = ("video.codec", "video.pix_fmt", "video.height", "video.width", "video.fps")
+_MEASURED = frozenset(
+    {"video.codec", "video.pix_fmt", "video.height", "video.width", "video.fps", "depth_unit"}
+)  # what all episodes must have in common
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,7 @@ class EpisodeJoiner:
         self._layout = DatasetLayout.of(root, self.info)
         self._ffmpeg_version = ffmpeg_version
         self._allow_mixed = allow_mixed
-        self._tasks = load_tasks(self._layout) if self._layout.tasks.exists() else []
+        self._tasks = load_tasks(root) if self._layout.tasks.exists() else []
         self._stats = load_stats(root) or {}
         self._data = self._behind(self._layout.data_files())
         self._meta = self._behind(self._layout.episodes_files())
@@ -95,7 +96,7 @@ class EpisodeJoiner:
         index = self.info.total_episodes
         cameras = {} if recording is None else recording.cameras
         self._check(index, staging, rows, {name: camera.frames for name, camera in cameras.items()})
-        info = self._with_videos(index, {name: camera.result for name, camera in cameras.items()})
+        info = self._with_cameras(index, cameras)
         tasks = [*self._tasks, *(task for task in dict.fromkeys(rows.tasks) if task not in set(self._tasks))]
         numbers = {task: number for number, task in enumerate(tasks)}
         columns = rows.arrays(episode_index=index, first_index=info.total_frames, task_numbers=numbers)
@@ -110,9 +111,7 @@ class EpisodeJoiner:
             length=len(rows),
             data=self._data,
             dataset_from_index=info.total_frames,
-            videos={
-                key: VideoSpan(file=file, from_frame=0, to_frame=len(rows)) for key, file in self._videos.items()
-            },
+            videos={key: VideoSpan(file=file, from_frame=0, to_frame=len(rows)) for key, file in self._videos.items()},
             meta=self._meta,
             statistics={name: statistics[name] for name in info.features if name in statistics},
         )
@@ -128,7 +127,7 @@ class EpisodeJoiner:
         videos = {key: self._layout.video(key, file) for key, file in self._videos.items()}
         renames = [(cameras[key].path.name, path) for key, path in videos.items()]
         if tasks != self._tasks:
-            save_tasks(staged, tasks)
+            save_tasks(staging, tasks)
             renames.append((str(staged.tasks.relative_to(staging)), self._layout.tasks))
         renames += [(_DATA, self._layout.data(self._data)), (_EPISODES, self._layout.episodes(self._meta))]
         renames.append((str(staged.stats.relative_to(staging)), self._layout.stats))
@@ -175,51 +174,38 @@ class EpisodeJoiner:
                 path=self.root,
             )
 
-    def _with_videos(self, index: int, results: Mapping[str, EncodeResult | ImageFolder]) -> DatasetInfo:
+    def _with_cameras(self, index: int, cameras: Mapping[str, CameraRecording]) -> DatasetInfo:
         """The info blocks of the first episode; the later ones must be like it."""
         info = self.info
-        for key, result in results.items():
-            if not isinstance(result, EncodeResult):
-                continue
-            feature = info.features[key]
-            measured = video_info(result.stream, result.encoder.config, is_depth_map=feature.is_depth)
+        for name, camera in cameras.items():
+            feature = info.features[name]
             known = feature.info or {}
-            if not any(name in known for name in _STREAM_KEYS):
-                info = info.with_feature_info(key, known | measured)
+            measured = {"depth_unit": _depth_unit(camera.dtype)} if feature.is_depth else {}
+            if isinstance(camera.result, EncodeResult):
+                config = camera.result.encoder.config
+                measured |= video_info(camera.result.stream, config, is_depth_map=feature.is_depth)
+            if not measured.keys() & known.keys() & _MEASURED:
+                info = info.with_feature_info(name, known | measured) if measured else info
                 continue
-            unlike = {name: (known.get(name), measured[name]) for name in _STREAM_KEYS if known.get(name) != measured[name]}
+            unlike = {
+                key: (known.get(key), measured.get(key)) for key in _MEASURED if known.get(key) != measured.get(key)
+            }
             if unlike and not self._allow_mixed:
-                said = ", ".join(f"{name} is {new!r} and not {old!r}" for name, (old, new) in unlike.items())
+                said = ", ".join(f"{key} is {new!r} and not {old!r}" for key, (old, new) in sorted(unlike.items()))
                 raise EpisodeError(
-                    f"episode {index} does not go with the videos of {key} in {self.root}: {said}; encode it like the others, "
-                    "or resume with allow_mixed=True",
+                    f"episode {index} does not go with what {self.root} has of {name}: {said}; record it like the others, or "
+                    "resume with allow_mixed=True",
                     episode_index=index,
                     path=self.root,
                 )
         return info
 
 
+def _depth_unit(dtype: str) -> str:
+    # LeRobot: the first frame settles it, floats are metres.
+    return "m" if dtype.startswith("float") else "mm"
+
+
 def _pictures(result: EncodeResult | ImageFolder) -> list[bytes]:
     assert isinstance(result, ImageFolder)
     return [path.read_bytes() for path in result.files()]
-
-
-def stored_configs(info: DatasetInfo) -> dict[str, VideoEncoderConfig]:
-    """What each camera of a dataset was encoded with, as far as its ``info.json`` tells.
-
-    Raises:
-        DatasetError: a stored value that no config can have.
-    """
-    configs: dict[str, VideoEncoderConfig] = {}
-    for key, feature in info.videos.items():
-        if not feature.info or "video.codec" not in feature.info:
-            continue
-        try:
-            configs[key] = encoder_config_from_info(feature.info)
-        except ValueError as err:
-            raise DatasetError(f"the settings of {key} in info.json cannot be used: {err}") from err
-    return configs
-
-
-def encoder_config_from_info(info: Mapping[str, Any]) -> VideoEncoderConfig:
-    return VideoEncoderConfig.from_video_info(info)

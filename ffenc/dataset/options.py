@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TypedDict
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.schema import DatasetInfo
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.priority import Priority
+from ffenc.frames import FrameFormat
+from ffenc.streaming.camera import DepthFormat
+from ffenc.streaming.encoder import ENCODER_PRIORITY, StreamingVideoEncoder
 from ffenc.streaming.ledger import RecordingStatus
 from ffenc.streaming.queueing import QueuePolicy
 
@@ -48,3 +53,44 @@ class RecorderOptions(TypedDict, total=False):
 
     binaries: Binaries | None
     """The executables; found by `find_binaries` if None."""
+
+
+def streaming_encoder(
+    info: DatasetInfo, configs: Mapping[str, VideoEncoderConfig], options: RecorderOptions, *, binaries: Binaries
+) -> StreamingVideoEncoder:
+    """What encodes the cameras of a dataset.
+
+    Raises:
+        ValueError: an option that cannot be right.
+    """
+    return StreamingVideoEncoder(
+        info.fps,
+        camera_encoder={name: each for name, each in configs.items() if not isinstance(each, DepthEncoderConfig)},
+        depth_encoder={name: each for name, each in configs.items() if isinstance(each, DepthEncoderConfig)},
+        queue_maxsize=options.get("encoder_queue_maxsize", 30),
+        encoder_threads=options.get("encoder_threads"),
+        policy=options.get("queue_policy", "block"),
+        streaming_encoding=options.get("streaming_encoding", True),
+        priority=options.get("priority", ENCODER_PRIORITY),
+        on_status=options.get("on_status"),
+        binaries=binaries,
+    )
+
+
+def start_cameras(encoder: StreamingVideoEncoder, info: DatasetInfo, directory: Path) -> None:
+    """Begin an episode of all cameras of a dataset; errors as ``StreamingVideoEncoder.start_episode``."""
+    cameras = {name: feature for name, feature in info.features.items() if feature.is_camera}
+    formats: dict[str, FrameFormat | DepthFormat | None] = {}
+    for name, feature in cameras.items():
+        height, width = feature.shape[:2]
+        unit = (feature.info or {}).get("depth_unit")
+        if not feature.is_depth:
+            formats[name] = FrameFormat(width=width, height=height)
+        else:  # the first frame settles the unit
+            formats[name] = unit and DepthFormat(width=width, height=height, in_metres=unit == "m")
+    encoder.start_episode(
+        formats,
+        directory,
+        depth_cameras=[name for name, feature in cameras.items() if feature.is_depth],
+        image_cameras=[name for name, feature in cameras.items() if not feature.is_video],
+    )

@@ -69,24 +69,29 @@ def pack_dataset(root: str | Path, *, binaries: Binaries | None = None) -> bool:
 
 
 def _write(
-    old: DatasetLayout, info: DatasetInfo, new: DatasetLayout, groups: Mapping[str, list[list[Path]]], binaries: Binaries
+    old: DatasetLayout,
+    info: DatasetInfo,
+    new: DatasetLayout,
+    groups: Mapping[str, list[list[Path]]],
+    binaries: Binaries,
 ) -> None:
     parts = {key: _join_videos(key, each, new, info, binaries) for key, each in groups.items()}
     places: list[FileId] = []
-    with data_writer(new, info) as writer:
+    with data_writer(new.root, info) as writer:
         places += [writer.write(table) for table in iterate_episode_tables(old.data_files())]
     if len(places) != info.total_episodes:
         raise DatasetError(
-            f"the data of {old.root} have {len(places)} episodes, its info.json says {info.total_episodes}", path=old.root
+            f"the data of {old.root} have {len(places)} episodes, its info.json says {info.total_episodes}",
+            path=old.root,
         )
-    save_episodes(new, info, _moved(old, info, places, parts))
+    save_episodes(new.root, info, _moved(old, info, places, parts))
     _take_along(old, info, new)
 
 
 def _moved(
     old: DatasetLayout, info: DatasetInfo, places: list[FileId], parts: Mapping[str, Mapping[FileId, _Part]]
 ) -> Iterator[EpisodeRow]:
-    for row in iterate_episodes(old, info):
+    for row in iterate_episodes(old.root, info):
         spans = {}
         for key, span in row.videos.items():
             part = parts[key].get(span.file)

@@ -24,8 +24,10 @@ _NAME = "episodes.jsonl"
 
 
 def episode_document(recording: EpisodeRecording, *, episode_index: int, ffmpeg_version: str) -> dict[str, Any]:
-    """What is kept of one episode: versions, and for each camera its command, its config as it took effect, its cost, and
-    what was dropped or changed on the way."""
+    """What is kept of one episode.
+
+    Versions; for each camera its command, its config as it took effect and its cost; what was dropped or changed.
+    """
     ledger = recording.ledger
     return {
         "episode_index": episode_index,
@@ -37,12 +39,16 @@ def episode_document(recording: EpisodeRecording, *, episode_index: int, ffmpeg_
             {"step": drop.step, "time_s": drop.time_s, "cameras": list(drop.cameras), "reason": drop.reason}
             for drop in ledger.drops
         ],
-        "cameras": {name: _camera_document(camera.result, camera.fallbacks) for name, camera in recording.cameras.items()},
+        "cameras": {
+            name: _camera_document(camera.result, camera.fallbacks) for name, camera in recording.cameras.items()
+        },
     }
 
 
 def _camera_document(result: Any, fallbacks: Any) -> dict[str, Any]:
-    document: dict[str, Any] = {"fallbacks": [{name: getattr(each, name) for name in each.__slots__} for each in fallbacks]}
+    document: dict[str, Any] = {
+        "fallbacks": [{name: getattr(each, name) for name in each.__slots__} for each in fallbacks]
+    }
     if isinstance(result, EncodeResult):
         document |= {
             "encoder": result.encoder.name,

@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.atomic import make_directory
-from ffenc.dataset.commit import KEPT, RECORDING, finish_commits
+from ffenc.dataset.background import EpisodeQueue
+from ffenc.dataset.commit import KEPT, finish_commits
 from ffenc.dataset.documents import load_info, save_info
 from ffenc.dataset.joining import EpisodeJoiner, EpisodeSummary
-from ffenc.dataset.layout import DatasetLayout, DatasetLock
-from ffenc.dataset.options import RecorderOptions
+from ffenc.dataset.layout import DatasetLock
+from ffenc.dataset.open_episode import OpenEpisode
+from ffenc.dataset.options import RecorderOptions, start_cameras, streaming_encoder
 from ffenc.dataset.pack import pack_dataset
-from ffenc.dataset.recovery import TornEpisode, find_torn, restore
+from ffenc.dataset.recovery import TornEpisode, find_torn, keep_aside, restore
 from ffenc.dataset.resuming import settle_encoders
-from ffenc.dataset.rows import EpisodeRows, RowLog, check_frame, given_columns
+from ffenc.dataset.rows import check_frame
 from ffenc.dataset.schema import DatasetInfo, Feature
 from ffenc.dataset.swap import finish_swap
-from ffenc.errors import DatasetError, EpisodeError, OutputExistsError
+from ffenc.errors import DatasetError, OutputExistsError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
-from ffenc.ffmpeg.priority import Priority
-from ffenc.frames import FrameFormat
-from ffenc.streaming.camera import CameraFormat
-from ffenc.streaming.encoder import ENCODER_PRIORITY, StreamingVideoEncoder
+from ffenc.streaming.encoder import StreamingVideoEncoder
 from ffenc.streaming.handle import Handle
-from ffenc.streaming.ledger import EpisodeRecording, RecordingStatus
-from ffenc.streaming.queueing import QueuePolicy
-from ffenc.video.output import sync
+from ffenc.streaming.ledger import RecordingStatus
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 logger = logging.getLogger(__name__)
-
-ROWS, PLAN = "rows.jsonl", "recording.json"
-"""Files in the directory of an episode that is being recorded: its rows, and what its cameras are."""
 
 
 class DatasetRecorder:
@@ -95,19 +84,9 @@ class DatasetRecorder:
         self._configs = configs
         self._binaries = binaries
         self._warm_start = warm_start
-        self._cameras = {name: each for name, each in joiner.info.features.items() if each.is_camera}
-        self._formats: dict[str, FrameFormat | CameraFormat | None] = {
-            name: None if each.is_depth else FrameFormat(width=each.shape[1], height=each.shape[0])
-            for name, each in self._cameras.items()
-        }
-        self._columns = tuple(given_columns(joiner.info))
-        self._staging: Path | None = None
-        self._rows = EpisodeRows(info=joiner.info)
-        self._log: RowLog | None = None
-        self._handles: list[Handle[EpisodeSummary]] = []
-        self._waiting: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._join_in_order, name=f"episodes of {root.name}", daemon=True)
-        self._thread.start()
+        self._cameras = tuple(name for name, feature in joiner.info.features.items() if feature.is_camera)
+        self._open_episode: OpenEpisode | None = None
+        self._queue = EpisodeQueue(joiner)
         self._closed = False
         self.torn: tuple[TornEpisode, ...] = find_torn(root, joiner.info)
         for torn in self.torn:
@@ -223,18 +202,7 @@ class DatasetRecorder:
                 allow_mixed=allow_mixed,
                 binaries=binaries,
             )
-            encoder = StreamingVideoEncoder(
-                joiner.info.fps,
-                camera_encoder={n: c for n, c in configs.items() if not isinstance(c, DepthEncoderConfig)},
-                depth_encoder={n: c for n, c in configs.items() if isinstance(c, DepthEncoderConfig)},
-                queue_maxsize=options.get("encoder_queue_maxsize", 30),
-                encoder_threads=options.get("encoder_threads"),
-                policy=options.get("queue_policy", "block"),
-                streaming_encoding=options.get("streaming_encoding", True),
-                priority=options.get("priority", ENCODER_PRIORITY),
-                on_status=options.get("on_status"),
-                binaries=binaries,
-            )
+            encoder = streaming_encoder(joiner.info, configs, options, binaries=binaries)
             return cls(
                 root,
                 repo_id=repo_id,
@@ -267,7 +235,7 @@ class DatasetRecorder:
     @property
     def frames_open(self) -> int:
         """Frames of the open episode."""
-        return len(self._rows)
+        return 0 if self._open_episode is None else len(self._open_episode.rows)
 
     def status(self) -> RecordingStatus:
         """How far the open episode is; from any thread."""
@@ -290,14 +258,11 @@ class DatasetRecorder:
         """
         self._raise_unseen()
         task = check_frame(self.info, frame)
-        if self._staging is None:
-            self._begin()
-        assert self._log is not None
+        episode = self._open_episode or self._begin()
         if self._cameras and not self._encoder.feed_frames({name: frame[name] for name in self._cameras}):
-            self._log.add_drop(self._encoder.drops[-1])
+            episode.add_drop(self._encoder.drops[-1])
             return False
-        self._log.add(frame, task, self._columns)
-        self._rows.add(frame, task)
+        episode.add(frame, task)
         return True
 
     def save_episode(self, *, wait: bool = False) -> Handle[EpisodeSummary]:
@@ -314,16 +279,12 @@ class DatasetRecorder:
             DatasetError: there is no frame to save.
         """
         self._raise_unseen()
-        if not self._rows:
+        episode = self._open_episode
+        if episode is None or not episode.rows:
             raise DatasetError(f"there is no frame to save in {self.root}; add_frame comes first", path=self.root)
-        assert self._staging is not None
-        assert self._log is not None
         recorded = self._encoder.finish_episode() if self._cameras else None
-        staging, rows, log = self._staging, self._rows, self._log
-        handle: Handle[EpisodeSummary] = Handle(f"episode in {staging}")
-        self._handles.append(handle)
-        self._waiting.put(lambda: handle.run(lambda: self._join(staging, rows, log, recorded)))
-        self._forget_open()
+        handle = self._queue.add(episode, recorded)
+        self._open_episode = None
         if self._warm_start:
             self._begin()
         if wait:
@@ -333,11 +294,9 @@ class DatasetRecorder:
     def clear_episode(self) -> None:
         """Throw the open episode away."""
         self._encoder.cancel_episode()
-        if self._log is not None:
-            self._log.close()
-        if self._staging is not None:
-            shutil.rmtree(self._staging, ignore_errors=True)
-        self._forget_open()
+        episode, self._open_episode = self._open_episode, None
+        if episode is not None:
+            episode.discard()
 
     def recover(self, torn: TornEpisode) -> EpisodeSummary:
         """Add what is left of an episode to the dataset: as many frames as all its cameras and its table have.
@@ -346,9 +305,8 @@ class DatasetRecorder:
             EpisodeError: nothing of it can be used; it stays where it is.
         """
         directory, rows, recording = restore(torn, self.info, binaries=self._binaries)
-        done: Handle[EpisodeSummary] = Handle(f"episode in {directory}")
-        self._waiting.put(lambda: done.run(lambda: self._joiner.join(directory, rows, recording)))
-        summary = done.wait()
+        summary = self._queue.add_restored(directory, rows, recording).wait()
+        shutil.rmtree(torn.path)
         self.torn = tuple(each for each in self.torn if each != torn)
         return summary
 
@@ -365,13 +323,13 @@ class DatasetRecorder:
         """
         if self._closed:
             return
-        if self._rows:
+        if self.frames_open:
             raise DatasetError(
-                f"{len(self._rows)} frames of an episode are not saved; call save_episode() or clear_episode() first",
+                f"{self.frames_open} frames of an episode are not saved; call save_episode() or clear_episode() first",
                 path=self.root,
             )
         self.clear_episode()
-        self._end_background()
+        self._queue.end()
         try:
             self._encoder.close()
             self._raise_unseen()
@@ -387,7 +345,7 @@ class DatasetRecorder:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if exc_type is None and not self._rows:
+        if exc_type is None and not self.frames_open:
             self.finalize()
             return
         self._abandon()
@@ -398,88 +356,40 @@ class DatasetRecorder:
                 path=self.root,
             )
 
-    def _begin(self) -> None:
-        recording = DatasetLayout(root=self.root).own / RECORDING
-        staging = recording / f"{self.num_episodes + self._unfinished():06d}-{os.urandom(4).hex()}"
-        make_directory(staging)
-        plan = {name: config.model_dump(mode="json", exclude_unset=True) for name, config in self._configs.items()}
-        (staging / PLAN).write_bytes(orjson.dumps({"cameras": plan}))
-        self._log = RowLog(staging / ROWS)
-        self._staging = staging
-        if self._cameras:
-            self._encoder.start_episode(
-                self._formats,
-                staging,
-                depth_cameras=[name for name, each in self._cameras.items() if each.is_depth],
-                image_cameras=[name for name, each in self._cameras.items() if not each.is_video],
-            )
-
-    def _unfinished(self) -> int:
-        return sum(not handle.done() for handle in self._handles)
-
-    def _forget_open(self) -> None:
-        self._staging, self._log = None, None
-        self._rows = EpisodeRows(info=self.info)
+    def _begin(self) -> OpenEpisode:
+        number = self.num_episodes + self._queue.unfinished
+        episode = OpenEpisode(self.root, self.info, self._configs, number=number)
+        try:
+            if self._cameras:
+                start_cameras(self._encoder, self.info, episode.directory)
+        except BaseException:
+            episode.discard()
+            raise
+        self._open_episode = episode
+        return episode
 
     def _raise_unseen(self) -> None:
         if self._closed:
             raise DatasetError(f"the recorder of {self.root} is closed; use DatasetRecorder.resume", path=self.root)
-        while self._handles and self._handles[0].done():
-            error = self._handles.pop(0).unseen_error()
-            if error is not None:
-                raise error
-
-    def _join_in_order(self) -> None:
-        while (work := self._waiting.get()) is not None:
-            work()
-
-    def _join(
-        self, staging: Path, rows: EpisodeRows, log: RowLog, recorded: Handle[EpisodeRecording] | None
-    ) -> EpisodeSummary:
-        log.close()
-        try:
-            return self._joiner.join(staging, rows, None if recorded is None else recorded.wait())
-        except Exception as err:
-            kept = self._keep(staging, err)
-            raise EpisodeError(
-                f"an episode of {len(rows)} frames did not join {self.root}; what was recorded of it is kept in {kept} "
-                f"(recover() or `ffenc salvage` adds what can be used): {err}",
-                episode_index=self.num_episodes,
-                path=self.root,
-                kept=kept,
-            ) from err
-
-    def _keep(self, staging: Path, why: BaseException | None) -> Path:
-        kept = staging.parent.parent / KEPT / staging.name
-        make_directory(kept.parent)
-        (staging / "reason.txt").write_text(str(why or "it was not saved") + "\n", encoding="utf-8")
-        staging.rename(kept)
-        sync(kept.parent)
-        return kept
+        self._queue.raise_unseen()
 
     def _abandon(self) -> None:
         """Complete what was saved, keep what was not, and give the dataset back."""
         if self._closed:
             return
         self._closed = True
-        staging, log, has_rows = self._staging, self._log, bool(self._rows)
+        episode = self._open_episode
         try:
-            if has_rows and self._cameras:
+            if self.frames_open and self._cameras:
                 self._encoder.finish_episode().settle()
             self._encoder.cancel_episode()
-            self._end_background()
-            if log is not None:
-                log.close()
-            if staging is not None and has_rows:
-                logger.warning("an episode was not saved; what was recorded of it is kept in %s", self._keep(staging, None))
-            elif staging is not None:
-                shutil.rmtree(staging, ignore_errors=True)
-            for handle in self._handles:
-                if (error := handle.unseen_error()) is not None:
-                    logger.error("%s", error)
+            self._queue.end()
+            if episode is not None and episode.rows:
+                episode.log.close()
+                kept = keep_aside(episode.directory, "it was not saved")
+                logger.warning("an episode was not saved; what was recorded of it is kept in %s", kept)
+            elif episode is not None:
+                episode.discard()
+            self._queue.log_unseen()
         finally:
             self._lock.release()
-
-    def _end_background(self) -> None:
-        self._waiting.put(None)
-        self._thread.join()

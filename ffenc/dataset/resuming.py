@@ -71,9 +71,7 @@ def settle_encoders(
 def resolved(config: VideoEncoderConfig, feature: Feature, fps: int, binaries: Binaries) -> ResolvedEncoder:
     """The settings as they take effect here."""
     height, width = feature.shape[:2]
-    layout = "rgb"
-    if isinstance(config, DepthEncoderConfig):
-        layout = "gray12" if config.quantizes else "gray16"
+    layout = config.layout if isinstance(config, DepthEncoderConfig) else "rgb"
     frames = FrameFormat(width=width, height=height, layout=layout)
     prepared = prepare(config, binaries=binaries, frames=frames, fps=Fraction(fps))
     return resolve_encoder(
@@ -106,7 +104,8 @@ def _stored(root: Path, info: DatasetInfo, name: str) -> VideoEncoderConfig:
             return encoder_config_from_info(feature.info)
         except ValueError as err:
             raise DatasetError(
-                f"the settings of {name} in the info.json of {root} cannot be used; give camera_encoder: {err}", path=root
+                f"the settings of {name} in the info.json of {root} cannot be used; give camera_encoder: {err}",
+                path=root,
             ) from err
     return kind()
 

@@ -254,7 +254,7 @@ FFV1 = EncoderSpec(
     threads=Threads(option="threads"),
     generic=frozenset({"level", "slices"}),
     ranges={"level": (0, 3)},
-    muxers=("mov",),  # no MP4 tag exists on any build, and Matroska rounds time stamps to 1 ms
+    muxers=("mov",),  # FFmpeg before 8 has no MP4 tag for it, and Matroska rounds time stamps to 1 ms
 )
 
 MPEG4 = EncoderSpec(

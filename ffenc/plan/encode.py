@@ -181,7 +181,7 @@ def plan_encode(
         inputs=[_input(source)],
         video=[*_selection(source), *picture_filters(encoder.feed_pix_fmt), *_upload(encoder)],
         output=file_url(output),
-        output_options=[*_output(encoder), *_container(muxer, fragmented=fragmented), *_rate_and_audio(source)],
+        output_options=[*_output(encoder), *container_options(muxer, fragmented=fragmented), *_rate_and_audio(source)],
         maps=[] if not isinstance(source, VideoClip) or source.audio == "drop" else ["a:0"],
         global_options=encoder.device_options,
     )
@@ -256,7 +256,8 @@ def _output(encoder: ResolvedEncoder) -> list[Option]:
     return options + [(f"{name}:v", text) for name, text in encoder.options]
 
 
-def _container(muxer: str, *, fragmented: bool) -> list[Option]:
+def container_options(muxer: str, *, fragmented: bool) -> list[Option]:
+    """The muxer and how it writes."""
     if fragmented:
         return [("movflags", FRAGMENTS), ("flush_packets", "1"), ("f", muxer)]
     # The index in front lets players and network readers start at once; it is written out of place, see video.output.

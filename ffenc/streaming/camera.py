@@ -56,6 +56,15 @@ class Target(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DepthFormat:
+    """What a depth camera gives: ``(height, width)`` uint16 millimetres, or float32 metres."""
+
+    width: int
+    height: int
+    in_metres: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CameraFormat:
     """What a camera gives, and what its encoder is fed with.
 
@@ -70,11 +79,6 @@ class CameraFormat:
     dtype: np.dtype[Any]
     frames: FrameFormat
     quantizer: DepthQuantizer | None = None
-
-    @property
-    def statistics_scale(self) -> float:
-        """Statistics of pictures are in [0, 1], those of depth in its own unit (LeRobot: ``compute_stats.py``)."""
-        return 1 / 255 if self.dtype == np.uint8 else 1.0
 
     def check(self, camera: str, frame: object) -> _Array:
         """The frame, if it is one of this camera.
@@ -108,6 +112,7 @@ class CameraRecording:
     Attributes:
         path: the video, or the directory of images.
         frames: frames in it.
+        dtype: of the frames as they came in.
         statistics: of the frames as they came in; LeRobot's shape (channels, 1, 1), its sampled frames.
         result: what was measured and how it was encoded.
         fallbacks: encoders that failed on the way.
@@ -115,6 +120,7 @@ class CameraRecording:
 
     path: Path
     frames: int
+    dtype: str
     statistics: FeatureStatistics
     result: EncodeResult | ImageFolder
     fallbacks: tuple[Fallback, ...]
@@ -259,7 +265,8 @@ class CameraEncoder:
         return CameraRecording(
             path=self.target.path,
             frames=result.frames,
-            statistics=self._sampler.statistics(scale=self.format.statistics_scale),
+            dtype=self.format.dtype.name,
+            statistics=self._sampler.statistics(),
             result=result,
             fallbacks=tuple(self.target.fallbacks),
         )

@@ -18,7 +18,7 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.priority import Priority
 from ffenc.ffmpeg.process import STALL_TIMEOUT_S
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
-from ffenc.streaming.camera import CameraFormat
+from ffenc.streaming.camera import DepthFormat
 from ffenc.streaming.episode import Episode
 from ffenc.streaming.handle import Handle
 from ffenc.streaming.ledger import Drop, EpisodeRecording, RecordingStatus
@@ -128,7 +128,7 @@ class StreamingVideoEncoder:
 
     def start_episode(
         self,
-        cameras: Sequence[str] | Mapping[str, FrameFormat | CameraFormat | None],
+        cameras: Sequence[str] | Mapping[str, FrameFormat | DepthFormat | None],
         directory: str | Path,
         *,
         depth_cameras: Collection[str] = (),

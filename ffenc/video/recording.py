@@ -137,13 +137,20 @@ def final_of(recording: Path) -> Path:
     return recording.with_name(name + recording.suffix)
 
 
-def copy_recording(source: Path, output: Path, *, binaries: Binaries, stall_timeout_s: float = STALL_TIMEOUT_S) -> None:
-    """Copy the stream of a recording, bit by bit, into a plain file with its index in front.
+def copy_recording(
+    source: Path,
+    output: Path,
+    *,
+    binaries: Binaries,
+    stall_timeout_s: float = STALL_TIMEOUT_S,
+    fragmented: bool = False,
+) -> None:
+    """Copy the stream of a recording, bit by bit, into a plain file with its index in front, or into fragments again.
 
     Raises:
         ProcessError: ffmpeg failed, died or hung.
     """
-    argv = plan_remux(binaries.ffmpeg, source, output, muxer=muxer_for(output))
+    argv = plan_remux(binaries.ffmpeg, source, output, muxer=muxer_for(output), fragmented=fragmented)
     with FFmpegProcess.start(argv, stdout="progress", stall_timeout_s=stall_timeout_s) as process:
         process.finish()
 
