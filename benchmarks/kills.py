@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -32,6 +33,7 @@ ENCODERS = (("libx264", 2), ("libx264", 30), ("libsvtav1", 2))
 LONGEST_S = 4.0
 _START_S = 30.0
 _END_S = 60.0
+_PATIENCE_S = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,7 @@ def run(report: Report, settings: Settings) -> None:
     """As many as were asked for, each with another seed."""
     count = settings.count or (12 if settings.quick else 300)
     home = settings.keep or settings.scratch
+    logging.getLogger("ffenc").setLevel(logging.ERROR)  # it warns of every episode that was torn
     delays = {each: _delay(*each, settings) for each in ENCODERS}
     for (encoder, gop), delay in delays.items():
         report.remark(f"{encoder}, g={gop}: {delay} frames are inside the encoder while it waits for more")
@@ -125,7 +128,9 @@ def _kill(
 
 def _strike(victim: subprocess.Popen[bytes], kind: str, binaries: Binaries, random: Random) -> tuple[float, str]:
     """Kill, and say when and whom."""
-    encoders = _encoders_of(victim.pid, binaries)
+    deadline = time.monotonic() + _PATIENCE_S
+    while not (encoders := _encoders_of(victim.pid, binaries)) and kind != "python" and time.monotonic() < deadline:
+        time.sleep(0.003)  # between two episodes
     chosen = [random.choice(encoders)] if encoders and kind == "ffmpeg" else encoders
     if not chosen:
         kind = "python"

@@ -28,7 +28,7 @@ SHOWN = (
     ("start_episode", "ms", 1),
     ("finish_episode", "ms", 1),
     ("files complete after", "ms", 0),
-    ("load", "", 1),
+    ("others' CPU", "% of one", 0),
 )
 """What is shown of each run: name, unit, digits."""
 
@@ -67,6 +67,7 @@ def _work(
         clip=clip_for(settings),
         directory=settings.scratch / case.name.replace(" ", ""),
         binaries=settings.binaries,
+        patience_s=settings.patience,
     )
     made = 0
 

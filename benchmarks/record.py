@@ -22,6 +22,7 @@ SECTIONS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options that only these sections have."""
     parser.add_argument("--seconds", type=float, help="length of a loop (default 20, quick 4; save: 60, quick 4)")
+    parser.add_argument("--patience", type=float, default=0, help="wait so long for others to be quiet before a loop")
     parser.add_argument("--count", type=int, help="kills (default 300, quick 12), episodes (default 10000, quick 60)")
     parser.add_argument("--keep", type=Path, help="leave episodes here and go on from there the next time")
 

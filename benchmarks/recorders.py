@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from control import Cameras, Footage, ffmpeg_pids, load, run_loop
 from footage import frames_of
-from machine import thread_policies
+from machine import busy_cpu_s, thread_policies, wait_until_quiet
 from measure import cost_of
 from pyav_cameras import PyAVCameras
 from settings import Settings
@@ -74,6 +74,7 @@ class Job:
         directory: for the videos.
         binaries: the executables.
         policy: what ffenc does when a queue is full; PyAV drops.
+        patience_s: longest time to wait for the others on the machine to be quiet.
     """
 
     method: str
@@ -83,6 +84,7 @@ class Job:
     directory: Path
     binaries: Binaries
     policy: str = "drop"
+    patience_s: float = 0
 
     def fresh(self, number: int) -> Job:
         """The same with a directory of its own."""
@@ -216,7 +218,11 @@ def measure_loop(job: Job) -> tuple[dict[str, float], str]:
         note["files complete after"] = 1000 * (time.perf_counter() - before)
 
     gc.collect()
-    note["CPU"] = cost_of(work).cpu_s
+    wait_until_quiet(job.patience_s)
+    before = busy_cpu_s()
+    cost = cost_of(work)
+    note["CPU"] = cost.cpu_s
+    note["others' CPU"] = 100 * (busy_cpu_s() - before - cost.cpu_s) / cost.wall_s
     return note, policies[0]
 
 

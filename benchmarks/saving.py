@@ -52,6 +52,7 @@ def _work(method: str, seconds: float, settings: Settings) -> Callable[[], Mappi
         directory=settings.scratch / "save",
         binaries=settings.binaries,
         policy="block",
+        patience_s=settings.patience,
     )
     numbers = count()
 

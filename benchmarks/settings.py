@@ -19,6 +19,7 @@ class Settings:
         repeats: pairs of runs for what is held against a target.
         quick: fewer frames and files.
         seconds: length of a control loop; None: as the section has it.
+        patience: seconds to wait before a loop, at most, for the others on the machine to be quiet.
         count: episodes or kills; None: as the section has it.
         keep: a directory in which a long section leaves what it has done, to go on from there; None: it starts anew.
     """
@@ -29,6 +30,7 @@ class Settings:
     repeats: int
     quick: bool
     seconds: float | None = None
+    patience: float = 0
     count: int | None = None
     keep: Path | None = None
 
