@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ffenc.config import VideoEncoderConfig
+    from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
     from ffenc.dataset.video_info import video_info
+    from ffenc.depth import dequantize_depth, quantize_depth
     from ffenc.errors import FFencError
     from ffenc.ffmpeg.binaries import Binaries, find_binaries
     from ffenc.ffmpeg.capabilities import Capabilities
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
     from ffenc.frames import FrameFormat
     from ffenc.video.concat import ConcatResult, concat_videos
+    from ffenc.video.depth import read_depth
     from ffenc.video.encode import encode_frames, encode_images
     from ffenc.video.reader import VideoReader
     from ffenc.video.reencode import reencode_video
@@ -32,6 +34,7 @@ __all__ = [
     "Binaries",
     "Capabilities",
     "ConcatResult",
+    "DepthEncoderConfig",
     "EncodeResult",
     "FFencError",
     "FrameFormat",
@@ -42,12 +45,15 @@ __all__ = [
     "VideoStreamInfo",
     "VideoWriter",
     "concat_videos",
+    "dequantize_depth",
     "encode_frames",
     "encode_images",
     "find_binaries",
     "probe_capabilities",
     "probe_packets",
     "probe_video",
+    "quantize_depth",
+    "read_depth",
     "reencode_video",
     "select_encoder",
     "video_info",
@@ -57,6 +63,7 @@ _MODULES = {
     "Binaries": "ffmpeg.binaries",
     "Capabilities": "ffmpeg.capabilities",
     "ConcatResult": "video.concat",
+    "DepthEncoderConfig": "config",
     "EncodeResult": "video.run",
     "FFencError": "errors",
     "FrameFormat": "frames",
@@ -67,12 +74,15 @@ _MODULES = {
     "VideoStreamInfo": "ffmpeg.stream_info",
     "VideoWriter": "video.writer",
     "concat_videos": "video.concat",
+    "dequantize_depth": "depth",
     "encode_frames": "video.encode",
     "encode_images": "video.encode",
     "find_binaries": "ffmpeg.binaries",
     "probe_capabilities": "ffmpeg.capability_probe",
     "probe_packets": "ffmpeg.ffprobe",
     "probe_video": "ffmpeg.ffprobe",
+    "quantize_depth": "depth",
+    "read_depth": "video.depth",
     "reencode_video": "video.reencode",
     "select_encoder": "video.selection",
     "video_info": "dataset.video_info",

@@ -174,7 +174,7 @@ def _frame_hint(frame: object, layout: str) -> str:
     for name, other in LAYOUTS.items():
         axes = 2 if other.channels == 1 else 3
         fits = frame.ndim == axes and (axes == 2 or frame.shape[2] == other.channels)
-        if name != layout and fits and frame.dtype.name == other.dtype:
+        if name != layout and fits and frame.dtype.name == other.dtype and other.largest is None:
             return f" If that is what it is, declare layout={name!r}."
     return ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
 _EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "open"}
@@ -41,8 +42,6 @@ def _work_and_die(n: int, work: Callable[[], object]) -> None:
         sys.addaudithook(count)
         work()
     except BaseException:
-        import traceback
-
         traceback.print_exc()
         os._exit(FAILED)
     os._exit(DONE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ffenc.dataset.commit import commit
 from ffenc.dataset.documents import load_info, load_stats, save_info, save_stats
@@ -96,46 +97,28 @@ class EpisodeJoiner:
         index = self.info.total_episodes
         cameras = {} if recording is None else recording.cameras
         self._check(index, staging, rows, {name: camera.frames for name, camera in cameras.items()})
-        info = self._with_cameras(index, cameras)
-        tasks = [*self._tasks, *(task for task in dict.fromkeys(rows.tasks) if task not in set(self._tasks))]
+        before = self._with_cameras(index, cameras)
+        tasks = list(dict.fromkeys([*self._tasks, *rows.tasks]))
         numbers = {task: number for number, task in enumerate(tasks)}
-        columns = rows.arrays(episode_index=index, first_index=info.total_frames, task_numbers=numbers)
-        statistics = {name: camera.statistics for name, camera in cameras.items()}
-        for name, values in columns.items():
-            if info.features[name].is_numeric:
-                statistics[name] = vector_statistics(values)
-        columns |= {name: _pictures(each.result) for name, each in cameras.items() if name in info.columns}
-        row = EpisodeRow(
-            episode_index=index,
-            tasks=tuple(dict.fromkeys(rows.tasks)),
-            length=len(rows),
-            data=self._data,
-            dataset_from_index=info.total_frames,
-            videos={key: VideoSpan(file=file, from_frame=0, to_frame=len(rows)) for key, file in self._videos.items()},
-            meta=self._meta,
-            statistics={name: statistics[name] for name in info.features if name in statistics},
-        )
-        after = info.with_totals(
-            episodes=index + 1, frames=info.total_frames + len(rows), tasks=max(len(tasks), info.total_tasks)
-        )
+        columns = rows.arrays(episode_index=index, first_index=before.total_frames, task_numbers=numbers)
+        row = self._row(before, rows, _statistics(before, columns, cameras))
+        columns |= {name: _pictures(each.result) for name, each in cameras.items() if name in before.columns}
         stats = aggregate_statistics([self._stats, row.statistics]) if self._stats else dict(row.statistics)
-        staged = DatasetLayout(root=staging)
-        save_table(staging / _DATA, data_table(info, columns))
-        save_table(staging / _EPISODES, episodes_table([row], info))
-        save_stats(staging, {name: stats[name] for name in info.features if name in stats})
+        after = before.with_totals(
+            episodes=index + 1, frames=row.dataset_to_index, tasks=max(len(tasks), before.total_tasks)
+        )
+        save_table(staging / _DATA, data_table(after, columns))
+        save_table(staging / _EPISODES, episodes_table([row], after))
+        save_stats(staging, {name: stats[name] for name in after.features if name in stats})
         save_info(staging, after)
-        videos = {key: self._layout.video(key, file) for key, file in self._videos.items()}
-        renames = [(cameras[key].path.name, path) for key, path in videos.items()]
         if tasks != self._tasks:
             save_tasks(staging, tasks)
-            renames.append((str(staged.tasks.relative_to(staging)), self._layout.tasks))
-        renames += [(_DATA, self._layout.data(self._data)), (_EPISODES, self._layout.episodes(self._meta))]
-        renames.append((str(staged.stats.relative_to(staging)), self._layout.stats))
-        renames.append((str(staged.info.relative_to(staging)), self._layout.info))
         if recording is not None:
-            document = episode_document(recording, episode_index=index, ffmpeg_version=self._ffmpeg_version)
-            append_provenance(self.root, document)
-        commit(self.root, staging, renames)
+            append_provenance(
+                self.root, episode_document(recording, episode_index=index, ffmpeg_version=self._ffmpeg_version)
+            )
+        videos = {key: self._layout.video(key, file) for key, file in self._videos.items()}
+        commit(self.root, staging, self._renames(staging, {cameras[key].path: path for key, path in videos.items()}))
         self._advance(after, tasks, stats)
         return EpisodeSummary(
             episode_index=index,
@@ -144,6 +127,28 @@ class EpisodeJoiner:
             videos=videos,
             size_bytes=sum(path.stat().st_size for path in videos.values()),
         )
+
+    def _row(self, info: DatasetInfo, rows: EpisodeRows, statistics: dict[str, FeatureStatistics]) -> EpisodeRow:
+        return EpisodeRow(
+            episode_index=info.total_episodes,
+            tasks=tuple(dict.fromkeys(rows.tasks)),
+            length=len(rows),
+            data=self._data,
+            dataset_from_index=info.total_frames,
+            videos={key: VideoSpan(file=file, from_frame=0, to_frame=len(rows)) for key, file in self._videos.items()},
+            meta=self._meta,
+            statistics=statistics,
+        )
+
+    def _renames(self, staging: Path, videos: Mapping[Path, Path]) -> list[tuple[str, Path]]:
+        """In the order in which readers may see them."""
+        here, staged = self._layout, DatasetLayout(root=staging)
+        renames = [(path.name, final) for path, final in videos.items()]
+        if staged.tasks.exists():
+            renames.append((str(staged.tasks.relative_to(staging)), here.tasks))
+        renames += [(_DATA, here.data(self._data)), (_EPISODES, here.episodes(self._meta))]
+        renames.append((str(staged.stats.relative_to(staging)), here.stats))
+        return [*renames, (str(staged.info.relative_to(staging)), here.info)]
 
     def _advance(self, info: DatasetInfo, tasks: list[str], stats: dict[str, FeatureStatistics]) -> None:
         size = info.chunks_size
@@ -204,6 +209,15 @@ class EpisodeJoiner:
 def _depth_unit(dtype: str) -> str:
     # LeRobot: the first frame settles it, floats are metres.
     return "m" if dtype.startswith("float") else "mm"
+
+
+def _statistics(
+    info: DatasetInfo, columns: Mapping[str, Any], cameras: Mapping[str, CameraRecording]
+) -> dict[str, FeatureStatistics]:
+    """In the order of the features."""
+    known = {name: camera.statistics for name, camera in cameras.items()}
+    known |= {name: vector_statistics(values) for name, values in columns.items() if info.features[name].is_numeric}
+    return {name: known[name] for name in info.features if name in known}
 
 
 def _pictures(result: EncodeResult | ImageFolder) -> list[bytes]:

@@ -32,27 +32,53 @@ class Target(Protocol):
     """Where frames go: `VideoTarget`, `SpoolTarget` or `ImageTarget`."""
 
     path: Path
+    """What will be there in the end."""
     is_raw: bool
     """Takes frames as they come from the camera."""
 
     @property
-    def fallbacks(self) -> list[Fallback]: ...  # noqa: D102
+    def fallbacks(self) -> list[Fallback]:
+        """Encoders that failed."""
+
     @property
-    def history(self) -> int: ...  # noqa: D102
+    def history(self) -> int:
+        """Frames that may have to be written once more, at most."""
+
     @property
-    def frames_encoded(self) -> int: ...  # noqa: D102
+    def frames_encoded(self) -> int:
+        """Frames that the encoder has reported."""
+
     @property
-    def encoder(self) -> str: ...  # noqa: D102
+    def encoder(self) -> str:
+        """The encoder at work."""
+
     @property
-    def kept(self) -> Path | None: ...  # noqa: D102
-    def size_bytes(self) -> int: ...  # noqa: D102
-    def start(self) -> None: ...  # noqa: D102
-    def write(self, frame: _Array, /) -> None: ...  # noqa: D102
-    def frames_safe(self, *, at_most_missing: int) -> int: ...  # noqa: D102
-    def fall_back(self, error: FFencError, /) -> int: ...  # noqa: D102
-    def finish(self) -> EncodeResult | ImageFolder: ...  # noqa: D102
-    def fail(self) -> None: ...  # noqa: D102
-    def abort(self) -> None: ...  # noqa: D102
+    def kept(self) -> Path | None:
+        """What is left after an error."""
+
+    def size_bytes(self) -> int:
+        """Bytes written so far."""
+
+    def start(self) -> None:
+        """Be ready for the first frame."""
+
+    def write(self, frame: _Array, /) -> None:
+        """Take one frame."""
+
+    def frames_safe(self, *, at_most_missing: int) -> int:
+        """Frames that nobody needs to keep any more; waits until few enough are not among them."""
+
+    def fall_back(self, error: FFencError, /) -> int:
+        """Go on after an error; the frame to go on with.  Raises the error where there is no way to."""
+
+    def finish(self) -> EncodeResult | ImageFolder:
+        """Complete it."""
+
+    def fail(self) -> None:
+        """Keep what is there."""
+
+    def abort(self) -> None:
+        """Leave nothing behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
