@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import ffenc
 from ffenc.dataset.atomic import make_directory
 from ffenc.dataset.layout import DatasetLayout
 from ffenc.errors import OutputError
+from ffenc.streaming.camera import CameraRecording
 from ffenc.streaming.ledger import EpisodeRecording
 from ffenc.video.output import sync
 from ffenc.video.run import EncodeResult
@@ -39,16 +41,16 @@ def episode_document(recording: EpisodeRecording, *, episode_index: int, ffmpeg_
             {"step": drop.step, "time_s": drop.time_s, "cameras": list(drop.cameras), "reason": drop.reason}
             for drop in ledger.drops
         ],
-        "cameras": {
-            name: _camera_document(camera.result, camera.fallbacks) for name, camera in recording.cameras.items()
-        },
+        "cameras": {name: _camera_document(camera) for name, camera in recording.cameras.items()},
     }
 
 
-def _camera_document(result: Any, fallbacks: Any) -> dict[str, Any]:
+def _camera_document(camera: CameraRecording) -> dict[str, Any]:
     document: dict[str, Any] = {
-        "fallbacks": [{name: getattr(each, name) for name in each.__slots__} for each in fallbacks]
+        "fallbacks": [asdict(fallback) for fallback in camera.fallbacks],
+        "refused": dict(camera.refused),
     }
+    result = camera.result
     if isinstance(result, EncodeResult):
         document |= {
             "encoder": result.encoder.name,

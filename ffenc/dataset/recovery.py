@@ -209,9 +209,7 @@ class _Restorer:
                 sampler.add(frame)
         unit = (feature.info or {}).get("depth_unit")
         dtype = "uint8" if not feature.is_depth else "float32" if unit == "m" else "uint16"
-        return CameraRecording(
-            path=path, frames=length, dtype=dtype, statistics=sampler.statistics(), result=result, fallbacks=()
-        )
+        return CameraRecording(path=path, frames=length, dtype=dtype, statistics=sampler.statistics(), result=result)
 
     def _take_images(self, name: str) -> int:
         folder = self._source / name

@@ -51,6 +51,7 @@ def settle_encoders(
                 path=root,
             )
     for name, feature in info.videos.items():
+        _warn_of_millimetres(name, _of(depth_encoder, name) if feature.is_depth else None)
         given = _of(depth_encoder if feature.is_depth else camera_encoder, name)
         if given is None:
             configs[name] = _stored(root, info, name)
@@ -82,6 +83,14 @@ def resolved(config: VideoEncoderConfig, feature: Feature, fps: int, binaries: B
         muxer="mov" if isinstance(config, DepthEncoderConfig) and not config.quantizes else "mp4",
         device_node=prepared.device_node,
     )
+
+
+def _warn_of_millimetres(name: str, config: VideoEncoderConfig | None) -> None:
+    if isinstance(config, DepthEncoderConfig) and not config.quantizes:
+        logger.warning(
+            "%s is stored as 16-bit millimetres, which LeRobot takes for 12-bit codes; read it with ffenc.read_depth",
+            name,
+        )
 
 
 def _names(given: Given) -> tuple[str, ...]:

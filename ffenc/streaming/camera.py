@@ -41,6 +41,10 @@ class Target(Protocol):
         """Encoders that failed."""
 
     @property
+    def refused(self) -> tuple[tuple[str, str], ...]:
+        """(encoder, reason) of what ``auto`` would have preferred."""
+
+    @property
     def history(self) -> int:
         """Frames that may have to be written once more, at most."""
 
@@ -142,6 +146,7 @@ class CameraRecording:
         statistics: of the frames as they came in; LeRobot's shape (channels, 1, 1), its sampled frames.
         result: what was measured and how it was encoded.
         fallbacks: encoders that failed on the way.
+        refused: (encoder, reason) of what ``auto`` would have preferred.
     """
 
     path: Path
@@ -149,7 +154,8 @@ class CameraRecording:
     dtype: str
     statistics: FeatureStatistics
     result: EncodeResult | ImageFolder
-    fallbacks: tuple[Fallback, ...]
+    fallbacks: tuple[Fallback, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -295,4 +301,5 @@ class CameraEncoder:
             statistics=self._sampler.statistics(),
             result=result,
             fallbacks=tuple(self.target.fallbacks),
+            refused=self.target.refused,
         )

@@ -50,6 +50,7 @@ class ImageTarget:
     history = 0
     is_raw = True
     encoder = "images"
+    refused: tuple[tuple[str, str], ...] = ()
 
     def __init__(
         self, path: Path, *, frames: FrameFormat, binaries: Binaries, priority: Priority, stall_timeout_s: float

@@ -204,6 +204,7 @@ class CameraOpener:
             stall_timeout_s=plan.stall_timeout_s,
             cameras=cameras,
             fallback=plan.fallback or software_fallback(prepared.config),
+            refused=() if prepared.selection is None else prepared.selection.refused,
         )
         # Nothing but a check; the writer makes its own plan, for the file that it writes.
         plan_encode(

@@ -56,6 +56,11 @@ class SpoolTarget:
         return self._video.fallbacks
 
     @property
+    def refused(self) -> tuple[tuple[str, str], ...]:
+        """(encoder, reason) of what ``auto`` would have preferred."""
+        return self._video.refused
+
+    @property
     def frames_encoded(self) -> int:
         """Frames the encoder has reported so far; none while they are being recorded."""
         return self._video.frames_encoded

@@ -87,6 +87,8 @@ class Prepared:
     config: VideoEncoderConfig
     capabilities: Capabilities
     device_node: str | None
+    selection: Selection | None = None
+    """How ``auto`` was settled; None where an encoder was named."""
 
 
 def prepare(
@@ -105,7 +107,7 @@ def prepare(
     Raises:
         EncoderUnavailableError: nothing works, or the hardware that was named has no device here.
     """
-    node = None
+    node = selection = None
     if config.vcodec == AUTO:
         selection = select_encoder(
             config, frames=frames, fps=fps, binaries=binaries, cameras=cameras, encoder_threads=encoder_threads
@@ -128,7 +130,7 @@ def prepare(
     ):
         # The plan will refuse it, and can only name encoders that this FFmpeg was asked about.
         capabilities = capabilities_for(config.vcodec, binaries, also=[row.name for row in SOFTWARE])
-    return Prepared(config=config, capabilities=capabilities, device_node=node)
+    return Prepared(config=config, capabilities=capabilities, device_node=node, selection=selection)
 
 
 def capabilities_for(vcodec: str, binaries: Binaries, *, also: Sequence[str] = ()) -> Capabilities:
