@@ -59,7 +59,8 @@ def check_dataset(
     Args:
         root: of the dataset.
         binaries: the executables.
-        allow_unused: do not mind videos that no episode uses: a crash may leave them, and readers do not see them.
+        allow_unused: do not mind videos, rows and episodes behind those that ``info.json`` counts: a crash may leave them
+            until the dataset is opened for writing, and readers do not see them (tried with LeRobot 0.6.1).
         decode: episodes whose frames are read as well: as many as rows.
 
     Raises:
@@ -71,6 +72,8 @@ def check_dataset(
     rows = _read(root, "data")
     table = _read(root, "meta/episodes")
     fps = Fraction(info["fps"])
+    if allow_unused:
+        rows, table = rows.slice(0, info["total_frames"]), table.slice(0, info["total_episodes"])
     _need(
         info["total_episodes"] == table.num_rows,
         f"info.json counts {info['total_episodes']}, there are {table.num_rows}",
