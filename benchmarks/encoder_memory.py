@@ -23,6 +23,7 @@ def run(report: Report, settings: Settings) -> None:
         case = Case(cameras=3, encoder="libsvtav1", preset=12, threads=threads)
         works = {method: _work(method, case, seconds, settings) for method in (OURS, PYAV)}
         costs = interleaved(works, settings.few, warm_up=False)
+        report.keep_runs(f"memory {case.name}", costs)
         names = list(costs[OURS][0].note)
         rows = [[name, *(spread([run.note[name] for run in runs], 1) for runs in costs.values())] for name in names]
         report.table(f"{case.name}, 640x480, {seconds:g} s at 30 fps, MB", ["", *costs], rows)

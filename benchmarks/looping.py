@@ -15,7 +15,7 @@ CASES = (Case(cameras=1, encoder="libsvtav1", preset=12), Case(cameras=3, encode
 JITTER_OF_EMPTY, JITTER_OF_PYAV = 1.3, 0.5
 FEED_MS, FEED_OF_COPY = 0.25, 2.0
 
-DISTURBED, TRIES = 10.0, 5
+DISTURBED, TRIES = 10.0, 3
 """With ``--patience``, a run is made again while others use more than so many per cent of a processor; the least disturbed
 one counts, whatever it says."""
 
@@ -45,6 +45,7 @@ def run(report: Report, settings: Settings) -> None:
         seen: dict[str, str] = {}
         works = {method: _work(method, case, seconds, settings, seen) for method in METHODS}
         costs = interleaved(works, settings.repeats, warm_up=False)
+        report.keep_runs(case.name, costs)
         rows = [
             [
                 f"{name}, {unit}".rstrip(", "),

@@ -31,6 +31,7 @@ def run(report: Report, settings: Settings) -> None:
     seconds = settings.seconds or (4 if settings.quick else 60)
     works = {method: _work(method, seconds, settings) for method in (DATASET, OURS, PYAV)}
     runs = interleaved(works, settings.few, warm_up=False)
+    report.keep_runs("save", runs)
     rows = [
         [name, *(spread([run.note[name] for run in each], digits) for each in runs.values())] for name, digits in SHOWN
     ]

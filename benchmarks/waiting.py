@@ -37,6 +37,7 @@ def full(report: Report, settings: Settings) -> None:
         return in_fresh_process(_feed_stopped, settings.binaries, directory, calls)
 
     runs = interleaved({"ffenc": work}, settings.repeats, warm_up=False)["ffenc"]
+    report.keep_runs("full", {"ffenc": runs})
     names = ("p50", "p99", "max")
     rows = [[name, spread([run.note[name] for run in runs], 3)] for name in (*names, "steps until full", "load")]
     report.table(f"A full queue, 3 x 640x480, policy drop, {calls} calls", ["", "ms"], rows)
