@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import sys
+import time
 from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -70,6 +71,23 @@ def memory_directory(size_bytes: int, fallback: Path) -> Path:
         return fallback
     status = os.statvfs(shared)
     return shared if status.f_bavail * status.f_frsize > 2 * size_bytes else fallback
+
+
+def busy_cpu_s() -> float:
+    """CPU seconds that all processes of the machine have used since it was started, and what its host took from it."""
+    line = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()
+    user, nice, system, _, _, irq, softirq, steal = (int(field) for field in line[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_until_quiet(patience_s: float) -> None:
+    """Wait until others use less than a tenth of the machine for a second, or until patience is over."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        before = busy_cpu_s()
+        time.sleep(1)
+        if busy_cpu_s() - before < 0.1 * (os.cpu_count() or 1):
+            return
 
 
 def description() -> dict[str, str]:
