@@ -59,18 +59,48 @@ class ImageSequence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Thinning:
+    """One frame out of so many, counted anew in each of several ranges.
+
+    Attributes:
+        every: 2 keeps the first, third, fifth ... frame of a range.
+        ranges: (first, stop) of frames, ascending; other frames are left out.
+    """
+
+    every: int
+    ranges: tuple[tuple[int, int], ...]
+
+    @property
+    def count(self) -> int:
+        """Frames that are kept."""
+        return sum(-(-(stop - first) // self.every) for first, stop in self.ranges)
+
+    def expression(self) -> str:
+        """For FFmpeg's filter ``select``; ranges that count on from the one before are one."""
+        runs: list[list[int]] = []
+        for first, stop in self.ranges:
+            if runs and runs[-1][1] == first and (first - runs[-1][0]) % self.every == 0:
+                runs[-1][1] = stop
+            else:
+                runs.append([first, stop])
+        return "+".join(f"between(n,{a},{b - 1})*not(mod(n-{a},{self.every}))" for a, b in runs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VideoClip:
     """A range of frames of one constant-rate video file.
 
     Attributes:
         path: the file.
         demuxer: its container format, as ffprobe names it.
-        size: (width, height) as displayed, rotation applied.
+        size: (width, height) of the pictures that are encoded, any rotation applied.
         first, count: frames ``first`` to ``first + count - 1`` are taken, counted from where decoding begins.
         seek_s: where to seek before decoding, in seconds from the start of the file; None decodes from its start.
         audio: what happens to its first audio stream: ``"drop"``, ``"copy"`` (whole file only), or ``"encode"`` (AAC,
             cut to the same range).
         start_s: when frame ``first`` is shown, in seconds from where decoding begins; the audio is cut there.
+        scale_to: (width, height) that the pictures are scaled to; None leaves them.
+        thinning: which of these frames are left out; ``fps`` is the rate of the others then.
     """
 
     path: Path
@@ -82,6 +112,8 @@ class VideoClip:
     seek_s: Fraction | None = None
     start_s: Fraction = Fraction(0)
     audio: Literal["drop", "copy", "encode"] = "drop"
+    scale_to: tuple[int, int] | None = None
+    thinning: Thinning | None = None
 
 
 Source: TypeAlias = RawFrames | ImageSequence | VideoClip
@@ -181,7 +213,7 @@ def plan_encode(
     argv = ffmpeg_argv(
         capabilities.ffmpeg,
         inputs=[source_input(source)],
-        video=[*_selection(source), *picture_filters(encoder.feed_pix_fmt), *_upload(encoder)],
+        video=[*_selection(source), *_scaling(source, config), *picture_filters(encoder.feed_pix_fmt), *_upload(encoder)],
         output=file_url(output),
         output_options=[*_output(encoder), *container_options(muxer, fragmented=fragmented), *_rate_and_audio(source)],
         maps=[] if not isinstance(source, VideoClip) or source.audio == "drop" else ["a:0"],
@@ -258,8 +290,18 @@ def _selection(source: Source) -> list[Filter]:
     if not isinstance(source, VideoClip):
         return []
     trim = {"start_frame": str(source.first), "end_frame": str(source.first + source.count)}
+    thinning: list[Filter] = [] if source.thinning is None else [("select", {"expr": source.thinning.expression()})]
     # The input is checked to be constant rate, so counting frames is exact where its own time stamps may be rounded.
-    return [("trim", trim), restart_clock(source.fps)]
+    return [("trim", trim), *thinning, restart_clock(source.fps)]
+
+
+def _scaling(source: Source, config: VideoEncoderConfig) -> list[Filter]:
+    if not isinstance(source, VideoClip) or source.scale_to is None:
+        return []
+    width, height = source.scale_to
+    # Between the depths of two things there is nothing.
+    how = "neighbor" if isinstance(config, DepthEncoderConfig) else "bicubic+accurate_rnd+full_chroma_int"
+    return [("scale", {"w": str(width), "h": str(height), "flags": how}), ("setsar", {"sar": "1"})]
 
 
 def _upload(encoder: ResolvedEncoder) -> list[Filter]:
@@ -300,4 +342,6 @@ def _rate_and_audio(source: Source) -> list[Option]:
 
 def frames_expected(source: Source) -> int | None:
     """Frames that must be in the output; None while they are still being written."""
+    if isinstance(source, VideoClip) and source.thinning is not None:
+        return source.thinning.count
     return None if isinstance(source, RawFrames) else source.count
