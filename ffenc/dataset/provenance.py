@@ -24,8 +24,7 @@ from ffenc.video.run import EncodeResult
 
 _NAME = "episodes.jsonl"
 
-OPERATIONS = "operations.jsonl"
-"""Name of the file of `append_operation`."""
+_OPERATIONS = "operations.jsonl"
 
 
 def episode_document(recording: EpisodeRecording, *, episode_index: int, ffmpeg_version: str) -> dict[str, Any]:
@@ -76,6 +75,11 @@ def append_provenance(root: Path, document: Mapping[str, Any]) -> None:
     _append(DatasetLayout(root=root).own / _NAME, document)
 
 
+def operations_path(root: Path) -> Path:
+    """Where `append_operation` writes."""
+    return DatasetLayout(root=root).own / _OPERATIONS
+
+
 def append_operation(root: Path, operation: str, **facts: Any) -> None:
     """Add one line to ``meta/ffenc/operations.jsonl``: what was done to the dataset as a whole.
 
@@ -83,7 +87,7 @@ def append_operation(root: Path, operation: str, **facts: Any) -> None:
         OutputError: the file system refused.
     """
     document = {"operation": operation, "ffenc": ffenc.__version__, **facts}
-    _append(DatasetLayout(root=root).own / OPERATIONS, document)
+    _append(operations_path(root), document)
 
 
 def _append(path: Path, document: Mapping[str, Any]) -> None:
