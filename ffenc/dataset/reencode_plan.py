@@ -17,7 +17,7 @@ from ffenc.dataset.store import iterate_episodes
 from ffenc.dataset.video_info import encoder_config_from_info
 from ffenc.errors import DatasetError
 from ffenc.jobs.spec import JobSpec
-from ffenc.plan.encode import Thinning
+from ffenc.plan.thinning import Thinning
 
 Configs: TypeAlias = VideoEncoderConfig | Mapping[str, VideoEncoderConfig] | None
 """One for all cameras, or by feature name."""

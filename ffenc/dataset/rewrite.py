@@ -24,7 +24,7 @@ from ffenc.dataset.source import DatasetSource
 from ffenc.dataset.store import data_writer, save_episodes, save_tasks
 from ffenc.dataset.tables import column_values, conform, data_schema
 from ffenc.errors import DatasetError, DependencyError
-from ffenc.plan.encode import Thinning
+from ffenc.plan.thinning import Thinning
 from ffenc.statistics import STATISTICS, FeatureStatistics, aggregate_statistics, vector_statistics
 
 try:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_v
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.frames import parse_frame_rate
-from ffenc.plan.encode import Thinning
+from ffenc.plan.thinning import Thinning
 from ffenc.video.concat import ConcatResult, concat_videos
 from ffenc.video.encode import encode_images, find_images
 from ffenc.video.reencode import AudioChoice, reencode_video

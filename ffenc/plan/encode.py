@@ -15,6 +15,7 @@ from ffenc.frames import FrameFormat
 from ffenc.plan.graph import VIDEO, Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
 from ffenc.plan.picture import MATRIX, MATRIX_TAG, color_range, has_matrix
 from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
+from ffenc.plan.thinning import Thinning
 
 MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 """Containers by file suffix.  Others (Matroska, AVI) cannot hold every k/fps exactly and are refused."""
@@ -56,34 +57,6 @@ class ImageSequence:
     count: int
     size: tuple[int, int]
     fps: Fraction
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thinning:
-    """One frame out of so many, counted anew in each of several ranges.
-
-    Attributes:
-        every: 2 keeps the first, third, fifth ... frame of a range.
-        ranges: (first, stop) of frames, ascending; other frames are left out.
-    """
-
-    every: int
-    ranges: tuple[tuple[int, int], ...]
-
-    @property
-    def count(self) -> int:
-        """Frames that are kept."""
-        return sum(-(-(stop - first) // self.every) for first, stop in self.ranges)
-
-    def expression(self) -> str:
-        """For FFmpeg's filter ``select``; ranges that count on from the one before are one."""
-        runs: list[list[int]] = []
-        for first, stop in self.ranges:
-            if runs and runs[-1][1] == first and (first - runs[-1][0]) % self.every == 0:
-                runs[-1][1] = stop
-            else:
-                runs.append([first, stop])
-        return "+".join(f"between(n,{a},{b - 1})*not(mod(n-{a},{self.every}))" for a, b in runs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +186,12 @@ def plan_encode(
     argv = ffmpeg_argv(
         capabilities.ffmpeg,
         inputs=[source_input(source)],
-        video=[*_selection(source), *_scaling(source, config), *picture_filters(encoder.feed_pix_fmt), *_upload(encoder)],
+        video=[
+            *_selection(source),
+            *_scaling(source, config),
+            *picture_filters(encoder.feed_pix_fmt),
+            *_upload(encoder),
+        ],
         output=file_url(output),
         output_options=[*_output(encoder), *container_options(muxer, fragmented=fragmented), *_rate_and_audio(source)],
         maps=[] if not isinstance(source, VideoClip) or source.audio == "drop" else ["a:0"],
@@ -272,7 +250,7 @@ def source_input(source: Source) -> Input:
             ("analyzeduration", "0"),
         )
         return Input(url="pipe:0", options=options)
-    strict = (
+    strict: tuple[Option, ...] = (
         ("protocol_whitelist", "file"),
         ("err_detect", "explode"),
         # A picture of another size or format then shows up as a warning instead of being rescaled in silence.
@@ -280,6 +258,9 @@ def source_input(source: Source) -> Input:
     )
     if isinstance(source, ImageSequence):
         series = (("f", "image2"), ("pattern_type", "sequence"), ("start_number", str(source.start_number)), rate)
+        if source.pattern.lower().endswith((".tif", ".tiff")):
+            # FFmpeg's decoder then takes the unit of resolution, which its encoder writes, for damage.
+            strict = tuple(option for option in strict if option[0] != "err_detect")
         return Input(url=f"file:{source.pattern}", options=(*strict, *series))
     seek = () if source.seek_s is None else (("ss", f"{float(source.seek_s):.6f}"),)
     return Input(url=file_url(source.path), options=(*strict, ("f", source.demuxer), *seek), stream=VIDEO)

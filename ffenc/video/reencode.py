@@ -14,7 +14,8 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.frames import FrameFormat
-from ffenc.plan.encode import EncodePlan, Thinning, VideoClip, plan_encode
+from ffenc.plan.encode import EncodePlan, VideoClip, plan_encode
+from ffenc.plan.thinning import Thinning
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.run import EncodeResult, ProgressCallback, run_plan
 from ffenc.video.selection import prepare
@@ -220,7 +221,9 @@ def _check_thinning(thinning: Thinning, clip: MeasuredClip, *, whole: bool, audi
             raise InputError(f"frames [{first}, {stop}) of {path} are no range of [0, {clip.packets.count})", path=path)
         before = stop
     if thinning.every < 1 or not thinning.ranges or not whole or audio == "keep":
-        raise InputError(f"{path} can only be thinned as a whole, without audio, by a whole number from 1 on", path=path)
+        raise InputError(
+            f"{path} can only be thinned as a whole, without audio, by a whole number from 1 on", path=path
+        )
 
 
 def _frame_range(clip: MeasuredClip, start: int | None, end: int | None) -> tuple[int, int]:
