@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ffenc.ffmpeg.priority import Priority
     from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
     from ffenc.frames import FrameFormat
+    from ffenc.jobs.executors import executor_from
+    from ffenc.jobs.run import JobResult, run_jobs
+    from ffenc.jobs.spec import JobSpec
     from ffenc.plan.capture import LiveSource
     from ffenc.streaming.encoder import StreamingVideoEncoder
     from ffenc.streaming.ledger import EpisodeRecording, RecordingStatus
@@ -53,6 +56,8 @@ __all__ = [
     "FFencError",
     "FrameFormat",
     "ImageReader",
+    "JobResult",
+    "JobSpec",
     "LiveSource",
     "PacketIndex",
     "Priority",
@@ -68,6 +73,7 @@ __all__ = [
     "dequantize_depth",
     "encode_frames",
     "encode_images",
+    "executor_from",
     "find_binaries",
     "find_recordings",
     "probe_capabilities",
@@ -76,6 +82,7 @@ __all__ = [
     "quantize_depth",
     "read_depth",
     "reencode_video",
+    "run_jobs",
     "salvage_video",
     "select_encoder",
     "video_info",
@@ -94,6 +101,8 @@ _MODULES = {
     "FFencError": "errors",
     "FrameFormat": "frames",
     "ImageReader": "video.image_reader",
+    "JobResult": "jobs.run",
+    "JobSpec": "jobs.spec",
     "LiveSource": "plan.capture",
     "PacketIndex": "ffmpeg.stream_info",
     "Priority": "ffmpeg.priority",
@@ -109,6 +118,7 @@ _MODULES = {
     "dequantize_depth": "depth",
     "encode_frames": "video.encode",
     "encode_images": "video.encode",
+    "executor_from": "jobs.executors",
     "find_binaries": "ffmpeg.binaries",
     "find_recordings": "video.recording",
     "probe_capabilities": "ffmpeg.capability_probe",
@@ -117,6 +127,7 @@ _MODULES = {
     "quantize_depth": "depth",
     "read_depth": "video.depth",
     "reencode_video": "video.reencode",
+    "run_jobs": "jobs.run",
     "salvage_video": "video.salvage",
     "select_encoder": "video.selection",
     "video_info": "dataset.video_info",

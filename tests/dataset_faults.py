@@ -228,6 +228,7 @@ METADATA: dict[str, tuple[Damage, set[str]]] = {
     "a recording": (write(".laptop.0a1b2c3d.recording.mp4", b"x"), {"leftover-recording"}),
     "an episode that was kept": (write("meta/ffenc/kept/3/laptop.mp4", b"x"), {"leftover-recording"}),
     "half a commit": (write("meta/ffenc/recording/3/commit.json", b"[]"), {"leftover-commit"}),
+    "half a change": (lambda root: root.with_name(f".{root.name}.ffenc-new").mkdir(), {"leftover-sibling"}),
     # tasks
     "no tasks": (remove(TASKS), {"tasks-missing"}),
     "tasks without footer": (cut(TASKS, 0.5), {"tasks-unreadable"}),

@@ -41,14 +41,14 @@ class Command:
         aliases: other names for it.
         summary: one line for the list of commands.
         parser: of its own arguments.
-        run: does the work and prints the result.
+        run: does the work and prints the result; may return an exit status.
     """
 
     name: str
     aliases: tuple[str, ...] = ()
     summary: str
     parser: ArgumentParser
-    run: Callable[[Namespace, Screen], None]
+    run: Callable[[Namespace, Screen], int | None]
 
 
 def command_parser(usage: str, description: str) -> ArgumentParser:

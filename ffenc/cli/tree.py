@@ -20,10 +20,13 @@ from ffenc.cli import (
     info,
     jobs_run,
     jobs_status,
+    preview,
     probe,
     record,
     reencode,
+    repair,
     salvage,
+    verify,
 )
 from ffenc.cli.arguments import Command, UsageError, flags_first
 from ffenc.cli.logs import logging_to
@@ -33,7 +36,9 @@ from ffenc.cli.values import PARSER_MODE
 
 WRONG_USAGE = 2
 
-_MODULES = (probe, record, convert, encode, images, reencode, concat, salvage, info, jobs_run, jobs_status, demo)
+_MODULES = (
+    probe, record, convert, salvage, encode, images, reencode, concat, info, preview, verify, repair, jobs_run, jobs_status, demo,
+)  # fmt: skip
 
 _GROUP = "jobs"
 """The first word of commands of two words; ``jobs run`` is the parser ``jobs-run``."""
@@ -51,6 +56,7 @@ examples:
   ffenc images frames/ out.mp4 --fps=30      numbered PNG or JPEG files
   ffenc record --dataset.repo_id=me/cubes --dataset.single_task="Grab the cube" \\
       --cameras='{laptop: {type: ffmpeg, source: /dev/video0, fps: 30}}'
+  ffenc verify dataset/ --level=decode       every fault of a LeRobot dataset
   ffenc reencode in.mp4 out.mp4 --start=30 --end=90 --camera_encoder.vcodec=h264
 
 ffenc COMMAND --help describes a command.
@@ -94,7 +100,7 @@ def dispatch(words: Sequence[str]) -> int:
         words: the words behind ``ffenc``.
 
     Returns:
-        0, or `WRONG_USAGE`, which was explained then.
+        The command's own status, 0 for most; or `WRONG_USAGE`, which was explained then.
 
     Raises:
         FFencError: the work failed.
@@ -115,11 +121,11 @@ def dispatch(words: Sequence[str]) -> int:
         command, arguments = commands[parsed.command], parsed[parsed.command]
         screen = Screen.of(as_json=arguments.json)
         with logging_to(screen.err, verbose=arguments.verbose):
-            command.run(arguments, screen)
+            status = command.run(arguments, screen)
     except (ArgumentError, UsageError) as err:
         named = commands.get(words[0])
         flags = re.findall(r"--[\w.-]+", (named.parser if named else top).format_help())
         message = explain(str(err), words, flags=flags, commands=commands)
         Screen.of(as_json=False).failure(f"ffenc {words[0]}" if named else "ffenc", message)
         return WRONG_USAGE
-    return 0
+    return status or 0

@@ -13,11 +13,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ffenc.dataset.checks.packets import Measurer
-from ffenc.dataset.findings import Level
+from ffenc.dataset.finding_codes import Level
 from ffenc.dataset.layout import DatasetLock
 from ffenc.dataset.repairs.changes import Change, Changes
-from ffenc.dataset.repairs.documents import clear_leftovers, repair_info, repair_stats, repair_tasks, repair_video_info
+from ffenc.dataset.repairs.documents import (
+    clear_leftovers,
+    complete_commits,
+    repair_info,
+    repair_stats,
+    repair_tasks,
+    repair_video_info,
+)
 from ffenc.dataset.repairs.episode_table import EpisodeRepair
+from ffenc.dataset.swap import NEW, OLD, finish_swap, sibling
 from ffenc.dataset.verify import Progress, VerifyReport, inspect_dataset, verify_dataset
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries
@@ -73,10 +81,12 @@ def repair_dataset(
     """
     root = Path(root)
     with _workplace(root, dry_run=dry_run) as place:
-        before = verify_dataset(place, level, binaries=binaries, progress=progress)
+        before = verify_dataset(root, level, binaries=binaries, progress=progress)
         if before.counts.keys() & {"dataset-missing", "dataset-version", "info-unreadable"}:
             raise DatasetError(f"{root} cannot be repaired: {before.findings[0].message}", path=root)
         changes = Changes(root=place)
+        if "leftover-sibling" in before.counts:
+            _clear_siblings(root, changes, dry_run=dry_run)
         if before.findings:
             _repair(place, level, changes, Measurer(binaries))
         after = verify_dataset(place, level, binaries=binaries)
@@ -85,7 +95,7 @@ def repair_dataset(
         dry_run=dry_run,
         changes=tuple(changes.made),
         refused=tuple(dict.fromkeys(changes.refused)),
-        before=replace(before, root=root),
+        before=before,
         after=replace(after, root=root),
     )
 
@@ -93,6 +103,9 @@ def repair_dataset(
 def _repair(root: Path, level: Level, changes: Changes, measure: Measurer) -> None:
     """In an order in which each step can build on those before it, with a new look in between."""
     subject, _ = inspect_dataset(root, "metadata")
+    if subject.findings.has("leftover-commit"):
+        complete_commits(subject, changes)
+        subject, _ = inspect_dataset(root, "metadata")
     clear_leftovers(subject, changes)
     repair_tasks(subject, changes)
     subject, _ = inspect_dataset(root, "metadata")
@@ -101,6 +114,15 @@ def _repair(root: Path, level: Level, changes: Changes, measure: Measurer) -> No
     repair_stats(subject, changes)
     repair_video_info(subject, changes, measure)
     repair_info(subject, changes)
+
+
+def _clear_siblings(root: Path, changes: Changes, *, dry_run: bool) -> None:
+    whole = root.absolute()
+    for path in (sibling(whole, mark) for mark in (NEW, OLD)):
+        if path.exists():
+            changes.make(path, "removed, the dataset is whole without it")
+    if not dry_run:
+        finish_swap(whole)
 
 
 @contextmanager
@@ -115,8 +137,16 @@ def _workplace(root: Path, *, dry_run: bool) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="ffenc-repair-") as directory:
         place = Path(directory) / root.name
         shutil.copytree(root, place, copy_function=_link, ignore=lambda at, _: {"meta"} if Path(at) == root else set())
-        shutil.copytree(root / "meta", place / "meta", ignore=shutil.ignore_patterns("lock", "lock.holder"))
+        unlocked = shutil.ignore_patterns("lock", "lock.holder")
+        shutil.copytree(root / "meta", place / "meta", copy_function=_copy_or_link, ignore=unlocked)
         yield place
+
+
+def _copy_or_link(source: str, target: str) -> None:
+    if Path(source).suffix in (".json", ".parquet"):
+        shutil.copyfile(source, target)
+    else:
+        _link(source, target)
 
 
 def _link(source: str, target: str) -> None:

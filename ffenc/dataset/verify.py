@@ -21,7 +21,8 @@ from ffenc.dataset.checks.spans import check_spans, check_video_info
 from ffenc.dataset.checks.statistics import StatisticsChecks
 from ffenc.dataset.checks.stats_document import check_stats_document
 from ffenc.dataset.checks.subject import Subject
-from ffenc.dataset.findings import LEVELS, Finding, Findings, Level, Severity
+from ffenc.dataset.finding_codes import LEVELS, Level, Severity
+from ffenc.dataset.findings import Finding, Findings
 from ffenc.ffmpeg.binaries import Binaries
 
 Progress: TypeAlias = Callable[[int, int | None], None]

@@ -62,7 +62,7 @@ def plan_decode(
         options: list[Option] = [("protocol_whitelist", "file"), ("f", demuxer)]
         if part.seek_s is not None:
             options.append(("ss", f"{float(part.seek_s):.6f}"))
-        inputs.append(Input(url=file_url(path), options=tuple(options), stream=VIDEO, filters=_selection(part.offsets)))
+        inputs.append(Input(url=file_url(path), options=tuple(options), stream=VIDEO, filters=selection(part.offsets)))
     # Chosen frames move together on the time line; ffmpeg would fill gaps with copies otherwise.
     argv = _argv(ffmpeg, inputs, frames, fps, before=[restart_clock(fps)])
     return DecodePlan(argv=argv, count=sum(len(part.offsets) for part in ranges))
@@ -116,7 +116,7 @@ def plan_readable_frames(ffmpeg: Path, path: Path, *, demuxer: str) -> tuple[str
     )
 
 
-def _selection(offsets: Sequence[int]) -> tuple[Filter, ...]:
+def selection(offsets: Sequence[int]) -> tuple[Filter, ...]:
     """Take the frames with these numbers, and end the input behind the last one."""
     runs: list[list[int]] = []
     for offset in offsets:

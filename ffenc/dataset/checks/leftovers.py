@@ -8,12 +8,9 @@ from pathlib import Path
 
 from ffenc.dataset.atomic import unfinished_files
 from ffenc.dataset.checks.subject import Subject
+from ffenc.dataset.commit import COMMIT, KEPT, RECORDING
+from ffenc.dataset.swap import NEW, OLD, sibling
 from ffenc.video.recording import MARK
-
-COMMIT = "recording/*/commit.json"
-"""Below ``meta/ffenc``: the list of renames by which an episode joins its dataset."""
-
-_EPISODES = ("recording/*", "kept/*")
 
 
 def check_leftovers(subject: Subject) -> None:
@@ -21,10 +18,13 @@ def check_leftovers(subject: Subject) -> None:
     own, findings = subject.layout.own, subject.findings
     if _is_held_by_others(own / "lock.holder"):
         findings.add("dataset-in-use", "its files may be changing while they are read", path=own / "lock.holder")
-    committing = {path.parent for path in own.glob(COMMIT)}
+    for path in (sibling(subject.root.absolute(), mark) for mark in (NEW, OLD)):
+        if path.exists():
+            findings.add("leftover-sibling", "it was to take the place of the dataset, or has had it", path=path)
+    committing = {path.parent for path in own.glob(f"{RECORDING}/*/{COMMIT}")}
     for directory in sorted(committing):
         findings.add("leftover-commit", "files of an episode wait to be moved to their places", path=directory)
-    kept = {path for pattern in _EPISODES for path in own.glob(pattern) if path.is_dir()} - committing
+    kept = {path for name in (RECORDING, KEPT) for path in own.glob(f"{name}/*") if path.is_dir()} - committing
     kept |= {path for path in subject.root.rglob(f".*{MARK}.*") if not _is_below(path, kept | committing)}
     for path in sorted(kept):
         findings.add("leftover-recording", "it never joined the dataset", path=path)

@@ -137,9 +137,12 @@ def _layout(feature: Feature) -> str:
 
 def _as_recorded(frame: npt.NDArray[Any], feature: Feature) -> npt.NDArray[Any]:
     """A depth map in the unit in which it was recorded."""
-    if not feature.is_depth or _layout(feature) == "gray16":
+    if not feature.is_depth:
         return frame
-    return dequantize_depth(frame, **depth_settings(feature), unit=(feature.info or {}).get("depth_unit", "mm"))
+    unit = (feature.info or {}).get("depth_unit", "mm")
+    if _layout(feature) == "gray16":  # millimetres as they are
+        return frame if unit == "mm" else frame.astype(np.float32) / 1000
+    return dequantize_depth(frame, **depth_settings(feature), unit=unit)
 
 
 def depth_settings(feature: Feature) -> dict[str, Any]:

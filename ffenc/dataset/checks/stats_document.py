@@ -7,7 +7,7 @@ from typing import Any
 
 from ffenc.dataset.checks.statistics import COUNTING, Aggregate, expected_shape, unlike
 from ffenc.dataset.checks.subject import Subject
-from ffenc.dataset.findings import Severity
+from ffenc.dataset.finding_codes import Severity
 from ffenc.histograms import QUANTILES
 from ffenc.statistics import FeatureStatistics
 

@@ -35,8 +35,11 @@ class Changes:
 
     def make(self, path: Path, message: str) -> None:
         """Take note of something that was set right."""
-        self.made.append(Change(path=path.relative_to(self.root), message=message))
+        self.made.append(Change(path=self._inside(path), message=message))
 
     def refuse(self, path: Path, message: str) -> None:
         """Take note of something that was not."""
-        self.refused.append(Change(path=path.relative_to(self.root), message=message))
+        self.refused.append(Change(path=self._inside(path), message=message))
+
+    def _inside(self, path: Path) -> Path:
+        return path.relative_to(self.root) if path.is_relative_to(self.root) else path

@@ -14,15 +14,25 @@ from ffenc.dataset.checks.packets import Measurer
 from ffenc.dataset.checks.spans import video_uses
 from ffenc.dataset.checks.statistics import StatisticsChecks, unlike
 from ffenc.dataset.checks.subject import Subject
+from ffenc.dataset.commit import finish_commits
 from ffenc.dataset.documents import save_info
 from ffenc.dataset.repairs.changes import Changes
 from ffenc.dataset.store import save_tasks
 from ffenc.dataset.video_info import video_info
-from ffenc.errors import FFencError
+from ffenc.errors import DatasetError, FFencError
 from ffenc.statistics import FeatureStatistics
 
 _FOREIGN = ("video-codec-foreign", "video-format-foreign", "video-size-foreign")
 _OF_DEPTH = ("gray12le", "gray16le")
+
+
+def complete_commits(subject: Subject, changes: Changes) -> None:
+    """Let the episodes join the dataset whose files were being moved."""
+    try:
+        for directory in finish_commits(subject.root):
+            changes.make(directory, "completed, its episode has joined the dataset")
+    except DatasetError as err:
+        changes.refuse(err.path or subject.layout.own, str(err))
 
 
 def clear_leftovers(subject: Subject, changes: Changes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ffenc.dataset.findings import CODES
+from ffenc.dataset.finding_codes import CODES
 from ffenc.dataset.verify import verify_dataset
 from tests.dataset_faults import METADATA, copy_of
 from tests.lerobot_data import DATASETS
