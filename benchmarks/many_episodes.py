@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from checking import check_dataset
 from control import load
-from ffenc.dataset.recorder import DatasetRecorder
 from measure import Report, in_fresh_process
 from robot import create, row
 from settings import Settings
 
 from ffenc import Binaries, VideoEncoderConfig
+from ffenc.dataset.recorder import DatasetRecorder
 
 COUNT = 10_000
 SIZE = (64, 64)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from control import FPS
-from ffenc.dataset.recorder import DatasetRecorder
 
 from ffenc import Binaries, VideoEncoderConfig
+from ffenc.dataset.recorder import DatasetRecorder
 
 JOINTS = 14
 TASK = "put the things on the table"

@@ -112,6 +112,11 @@ def add_job_flags(parser: ArgumentParser) -> None:
     )
 
 
+def add_output_flag(parser: ArgumentParser, *, required: bool = True, help_text: str) -> None:
+    """Where a new dataset is to be."""
+    parser.add_argument("--output", "-o", type=Path, required=required, metavar="OUTPUT", help=help_text)
+
+
 def add_encoder_flags(parser: ArgumentParser) -> None:
     """One flag per field of `VideoEncoderConfig`, and ``--encoder_threads``."""
     group = add_config_flags(parser, ENCODER_GROUPS, title="camera encoder")

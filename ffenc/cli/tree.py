@@ -14,18 +14,25 @@ import ffenc
 from ffenc.cli import (
     concat,
     convert,
+    delete_episodes,
     demo,
     encode,
     images,
+    images_to_video,
     info,
+    jobs_commit,
+    jobs_plan,
     jobs_run,
     jobs_status,
+    merge,
     preview,
     probe,
     record,
     reencode,
+    reencode_dataset,
     repair,
     salvage,
+    split,
     verify,
 )
 from ffenc.cli.arguments import Command, UsageError, flags_first
@@ -37,7 +44,8 @@ from ffenc.cli.values import PARSER_MODE
 WRONG_USAGE = 2
 
 _MODULES = (
-    probe, record, convert, salvage, encode, images, reencode, concat, info, preview, verify, repair, jobs_run, jobs_status, demo,
+    probe, record, convert, salvage, encode, images, reencode, concat, info, preview, verify, repair, merge, delete_episodes,
+    split, reencode_dataset, images_to_video, jobs_plan, jobs_run, jobs_status, jobs_commit, demo,
 )  # fmt: skip
 
 _GROUP = "jobs"
@@ -57,6 +65,7 @@ examples:
   ffenc record --dataset.repo_id=me/cubes --dataset.single_task="Grab the cube" \\
       --cameras='{laptop: {type: ffmpeg, source: /dev/video0, fps: 30}}'
   ffenc verify dataset/ --level=decode       every fault of a LeRobot dataset
+  ffenc merge monday/ tuesday/ --output=week/   one dataset of several, no frame encoded again
   ffenc reencode in.mp4 out.mp4 --start=30 --end=90 --camera_encoder.vcodec=h264
 
 ffenc COMMAND --help describes a command.

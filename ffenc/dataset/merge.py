@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.agreement import can_be_encoded_alike, compare_infos, merged_info, refuse, unlike_properties
 from ffenc.dataset.documents import load_info
 from ffenc.dataset.joined_videos import FrameCounter, PlacedVideo, SourceVideo, join_videos
@@ -17,6 +16,7 @@ from ffenc.dataset.layout import FileId
 from ffenc.dataset.rewrite import Moved, Part, write_tables
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.source import DatasetSource
+from ffenc.dataset.video_info import encoder_config_from_info
 from ffenc.dataset.whole import check_new, whole_dataset
 from ffenc.errors import DatasetError, MergeError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
@@ -229,7 +229,7 @@ def _encoded(
     first = plan.sources[0].info.features[key]
     scratch.mkdir(exist_ok=True)
     output = scratch / f"{list(plan.videos).index(key)}-{number:06d}{video.stream.path.suffix}"
-    config = VideoEncoderConfig.from_video_info(first.info or {})
+    config = encoder_config_from_info(first.info or {})
     reencode_video(video.stream.path, output, config=config, binaries=binaries)
     (clip,) = iterate_clips([output], binaries=binaries)
     wanted = plan.videos[key][0].stream

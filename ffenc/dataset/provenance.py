@@ -24,6 +24,8 @@ from ffenc.video.run import EncodeResult
 
 _NAME = "episodes.jsonl"
 
+_OPERATIONS = "operations.jsonl"
+
 
 def episode_document(recording: EpisodeRecording, *, episode_index: int, ffmpeg_version: str) -> dict[str, Any]:
     """What is kept of one episode.
@@ -70,7 +72,25 @@ def append_provenance(root: Path, document: Mapping[str, Any]) -> None:
     Raises:
         OutputError: the file system refused.
     """
-    path = DatasetLayout(root=root).own / _NAME
+    _append(DatasetLayout(root=root).own / _NAME, document)
+
+
+def operations_path(root: Path) -> Path:
+    """Where `append_operation` writes."""
+    return DatasetLayout(root=root).own / _OPERATIONS
+
+
+def append_operation(root: Path, operation: str, **facts: Any) -> None:
+    """Add one line to ``meta/ffenc/operations.jsonl``: what was done to the dataset as a whole.
+
+    Raises:
+        OutputError: the file system refused.
+    """
+    document = {"operation": operation, "ffenc": ffenc.__version__, **facts}
+    _append(operations_path(root), document)
+
+
+def _append(path: Path, document: Mapping[str, Any]) -> None:
     make_directory(path.parent)
     line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
     try:

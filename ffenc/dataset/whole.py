@@ -39,7 +39,7 @@ def whole_dataset(output: Path) -> Iterator[Path]:
     try:
         building.mkdir()
         yield building
-        _sync_tree(building)
+        sync_tree(building)
         check_new(output)  # a rename would replace an empty directory in silence
         building.rename(output)
         sync(output.parent)
@@ -51,6 +51,7 @@ def whole_dataset(output: Path) -> Iterator[Path]:
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _sync_tree(root: Path) -> None:
+def sync_tree(root: Path) -> None:
+    """Wait until everything below a directory is on the disk."""
     for path in (*sorted(root.rglob("*")), root):
         sync(path)
