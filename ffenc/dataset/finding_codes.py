@@ -30,6 +30,7 @@ _REMEDIES = {
     "elsewhere": "keep what it says elsewhere",
     "look": "`ffenc repair` removes what is empty; look at the rest before you delete it",
     "salvage": "`ffenc salvage` makes a video of it; delete it if it is not needed",
+    "decoder": "try another FFmpeg (FFENC_FFMPEG), for this one may lack a decoder; else copy or download the file again",
     "move": "move it out of the dataset",
     "column": "add the feature to info.json, or drop the column",
     "video": "put the right video in its place; if only the statistics are old, delete their columns and repair",
@@ -120,6 +121,7 @@ video-codec-foreign     | warning | packets  | reencode  | a video has another c
 video-size-foreign      | error   | packets  | again     | a video has pictures of another size than its feature
 video-format-foreign    | warning | packets  | reencode  | a video has another pixel format than info.json says
 video-key-frame-missing | note    | packets  | none      | an episode does not begin with a key frame: slow to cut
+video-undecodable       | error   | decode   | decoder   | no frame of a video can be decoded, though its packets are whole
 frame-unreadable        | error   | decode   | again     | a frame cannot be decoded
 """
 

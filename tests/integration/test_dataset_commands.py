@@ -19,7 +19,7 @@ from ffenc.errors import DatasetError, OutputExistsError
 from ffenc.plan.sheet import GAP
 from tests.dataset_faults import LAPTOP, METADATA, OTHER_VIDEO, VIDEO, copy_of, cut, info, write
 from tests.footage import numbered_frames
-from tests.lerobot_data import LEROBOT
+from tests.lerobot_data import LEROBOT, needs_av1_decoder, needs_png_encoder
 
 pytestmark = pytest.mark.integration
 
@@ -40,6 +40,7 @@ def shown_json(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[
 
 
 def test_verify_tells_by_its_status_and_names_each_fault(tmp_path, binaries, capsys):
+    needs_av1_decoder(binaries)
     root = copy_of("A", tmp_path)
     status, text = shown(capsys, "verify", root, "--level=decode")
     assert (status, text.strip()) == (0, f"{root}: nothing wrong (level decode: 3 episodes, 60 frames, 2 videos)")
@@ -95,6 +96,7 @@ def test_repair_says_what_it_does_and_what_is_left(tmp_path, binaries, capsys):
     ],
 )
 def test_what_only_videos_tell_is_repaired_too(tmp_path, binaries, fault):
+    needs_av1_decoder(binaries)
     root = copy_of("A", tmp_path)
     METADATA[fault][0](root)
     report = repair_dataset(root, binaries=binaries)
@@ -114,6 +116,7 @@ def test_a_block_that_was_lost_is_measured_again(tmp_path, binaries):
 
 
 def test_lost_statistics_of_depth_are_near_those_recorded(tmp_path, binaries):
+    needs_av1_decoder(binaries)
     root = copy_of("D", tmp_path)
     METADATA["episodes without any statistics"][0](root)
     assert repair_dataset(root, binaries=binaries).after.counts == {}
@@ -126,6 +129,7 @@ def test_lost_statistics_of_depth_are_near_those_recorded(tmp_path, binaries):
 
 
 def test_what_ffenc_records_is_found_good(tmp_path, binaries):
+    needs_png_encoder(binaries)
     root = tmp_path / "recorded"
     camera = {"dtype": "video", "shape": (96, 128, 3), "names": ["height", "width", "channels"]}
     features = {
@@ -174,6 +178,8 @@ def test_info_tells_what_is_in_a_dataset(capsys):
 
 
 def test_a_sheet_shows_the_right_frames_of_every_camera(tmp_path, binaries):
+    needs_av1_decoder(binaries)
+    needs_png_encoder(binaries)
     (sheet,) = preview_dataset(
         LEROBOT / "A", tmp_path / "sheets", episodes=[1], columns=4, width=128, binaries=binaries
     )
@@ -195,6 +201,8 @@ def test_a_sheet_shows_the_right_frames_of_every_camera(tmp_path, binaries):
 
 
 def test_preview_by_command(tmp_path, binaries, capsys, monkeypatch):
+    needs_av1_decoder(binaries)
+    needs_png_encoder(binaries)
     monkeypatch.chdir(tmp_path)
     status, document = shown_json(capsys, "preview", LEROBOT / "D", "--columns=30", "--episodes=0,1")
     assert (status, document["output"]) == (0, "D-preview")
