@@ -141,7 +141,7 @@ def trials(spec: SweepSpec, footages: Sequence[Footage]) -> list[Trial]:
     found: dict[str, Trial] = {}
     for chosen in _combinations(axes, spec.mode):
         threads, cameras = chosen.pop("encoder_threads"), chosen.pop("cameras")
-        fields = _fields(spec.base, chosen)
+        fields = merged_fields(spec.base, chosen)
         for footage in footages:
             trial = Trial(fields=fields, encoder_threads=threads, cameras=cameras, footage=footage)
             found.setdefault(json.dumps([fields, threads, cameras, footage.digest], sort_keys=True), trial)
@@ -158,8 +158,11 @@ def _combinations(axes: Mapping[str, Sequence[Any]], mode: str) -> Iterator[dict
         yield from ({**first, name: value} for value in values[1:])
 
 
-def _fields(base: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping as a value sets its fields, except for ``extra_options``, which is a mapping itself."""
+def merged_fields(base: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a trial.
+
+    A value that is a mapping sets its fields, except for ``extra_options``, which is a mapping itself.
+    """
     fields = dict(base)
     for name, value in chosen.items():
         if isinstance(value, Mapping) and name != "extra_options":
