@@ -9,20 +9,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ffenc.config import VideoEncoderConfig
+    from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+    from ffenc.dataset.joining import EpisodeSummary
+    from ffenc.dataset.recorder import DatasetRecorder
     from ffenc.dataset.video_info import video_info
+    from ffenc.depth import dequantize_depth, quantize_depth
     from ffenc.errors import FFencError
     from ffenc.ffmpeg.binaries import Binaries, find_binaries
     from ffenc.ffmpeg.capabilities import Capabilities
     from ffenc.ffmpeg.capability_probe import probe_capabilities
     from ffenc.ffmpeg.ffprobe import probe_packets, probe_video
+    from ffenc.ffmpeg.priority import Priority
     from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
     from ffenc.frames import FrameFormat
+    from ffenc.streaming.encoder import StreamingVideoEncoder
+    from ffenc.streaming.ledger import EpisodeRecording, RecordingStatus
     from ffenc.video.concat import ConcatResult, concat_videos
+    from ffenc.video.depth import read_depth
     from ffenc.video.encode import encode_frames, encode_images
     from ffenc.video.reader import VideoReader
+    from ffenc.video.recording import find_recordings
     from ffenc.video.reencode import reencode_video
     from ffenc.video.run import EncodeResult
+    from ffenc.video.salvage import SalvageResult, salvage_video
     from ffenc.video.selection import Selection, select_encoder
     from ffenc.video.writer import VideoWriter
 
@@ -32,23 +41,36 @@ __all__ = [
     "Binaries",
     "Capabilities",
     "ConcatResult",
+    "DatasetRecorder",
+    "DepthEncoderConfig",
     "EncodeResult",
+    "EpisodeRecording",
+    "EpisodeSummary",
     "FFencError",
     "FrameFormat",
     "PacketIndex",
+    "Priority",
+    "RecordingStatus",
+    "SalvageResult",
     "Selection",
+    "StreamingVideoEncoder",
     "VideoEncoderConfig",
     "VideoReader",
     "VideoStreamInfo",
     "VideoWriter",
     "concat_videos",
+    "dequantize_depth",
     "encode_frames",
     "encode_images",
     "find_binaries",
+    "find_recordings",
     "probe_capabilities",
     "probe_packets",
     "probe_video",
+    "quantize_depth",
+    "read_depth",
     "reencode_video",
+    "salvage_video",
     "select_encoder",
     "video_info",
 ]
@@ -57,23 +79,36 @@ _MODULES = {
     "Binaries": "ffmpeg.binaries",
     "Capabilities": "ffmpeg.capabilities",
     "ConcatResult": "video.concat",
+    "DatasetRecorder": "dataset.recorder",
+    "DepthEncoderConfig": "config",
     "EncodeResult": "video.run",
+    "EpisodeRecording": "streaming.ledger",
+    "EpisodeSummary": "dataset.joining",
     "FFencError": "errors",
     "FrameFormat": "frames",
     "PacketIndex": "ffmpeg.stream_info",
+    "Priority": "ffmpeg.priority",
+    "RecordingStatus": "streaming.ledger",
+    "SalvageResult": "video.salvage",
     "Selection": "video.selection",
+    "StreamingVideoEncoder": "streaming.encoder",
     "VideoEncoderConfig": "config",
     "VideoReader": "video.reader",
     "VideoStreamInfo": "ffmpeg.stream_info",
     "VideoWriter": "video.writer",
     "concat_videos": "video.concat",
+    "dequantize_depth": "depth",
     "encode_frames": "video.encode",
     "encode_images": "video.encode",
     "find_binaries": "ffmpeg.binaries",
+    "find_recordings": "video.recording",
     "probe_capabilities": "ffmpeg.capability_probe",
     "probe_packets": "ffmpeg.ffprobe",
     "probe_video": "ffmpeg.ffprobe",
+    "quantize_depth": "depth",
+    "read_depth": "video.depth",
     "reencode_video": "video.reencode",
+    "salvage_video": "video.salvage",
     "select_encoder": "video.selection",
     "video_info": "dataset.video_info",
 }

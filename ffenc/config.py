@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -14,9 +14,14 @@ from pydantic import (
     StrictInt,
     StrictStr,
     field_validator,
+    model_validator,
 )
 
+from ffenc.depth import DEPTH_MAX_M, DEPTH_MIN_M, SHIFT_M, DepthQuantizer
 from ffenc.encoders.table import DEFAULT_ENCODER, encoder_for_stored_codec
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 OptionValue: TypeAlias = StrictBool | StrictInt | StrictFloat | StrictStr
 """One FFmpeg option value as it comes from Python, JSON or YAML."""
@@ -25,6 +30,14 @@ Options: TypeAlias = dict[str, OptionValue | dict[str, OptionValue]]
 """FFmpeg options; ``*-params`` options also take a dictionary of their keys."""
 
 _STORED_FIELDS = ("pix_fmt", "g", "crf", "preset", "fast_decode", "video_backend", "extra_options")
+
+QUANTIZER_FIELDS = ("depth_min", "depth_max", "shift", "use_log")
+"""Fields of `DepthEncoderConfig` that make its quantizer, in the order in which LeRobot stores them."""
+
+_MILLIMETRES = "gray16le"
+_LOSSLESS_HEVC: Options = {"x265-params": "lossless=1"}
+
+_Metres: TypeAlias = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class VideoEncoderConfig(BaseModel):
@@ -94,7 +107,7 @@ class VideoEncoderConfig(BaseModel):
         return field in self.model_fields_set
 
     @classmethod
-    def from_video_info(cls, info: Mapping[str, Any]) -> VideoEncoderConfig:
+    def from_video_info(cls, info: Mapping[str, Any]) -> Self:
         """Read the config back from the ``info`` block of a video feature in a dataset's ``info.json``.
 
         The encoder is not stored there, only the codec, so the result is the encoder that LeRobot takes for the
@@ -107,6 +120,10 @@ class VideoEncoderConfig(BaseModel):
         Raises:
             pydantic.ValidationError: a stored value that no config can have.
         """
+        return cls(**cls._stored_values(info))
+
+    @classmethod
+    def _stored_values(cls, info: Mapping[str, Any]) -> dict[str, Any]:
         values: dict[str, Any] = {
             field: info[f"video.{field}"]
             for field in _STORED_FIELDS
@@ -115,18 +132,78 @@ class VideoEncoderConfig(BaseModel):
         codec = info.get("video.codec")
         if codec is not None:
             values["vcodec"] = encoder_for_stored_codec(codec)
-        return cls(**values)
+        return values
 
 
 class DepthEncoderConfig(VideoEncoderConfig):
-    vcodec: str = "hevc"
-    pix_fmt: str = "gray12le"
-    extra_options: Options = Field(default_factory=lambda: {"x265-params": "lossless=1"})
-    depth_min: float = 0.01
-    depth_max: float = 10.0
-    shift: float = 3.5
-    use_log: bool = True
+    """Encoder settings of one depth camera, with LeRobot's names and defaults: lossless HEVC of 12-bit codes.
+
+    The four fields of the quantizer are in metres; see `ffenc.depth.DepthQuantizer` for what they do and what is lost.
+    The frames that are encoded must already be codes (layout ``"gray12"``), or millimetres (``"gray16"``) where the
+    config does not quantize: the video itself changes no bit of them.
+
+    LeRobot's defaults need an x265 with 12 bits, which most builds have.  Where it has 8 bits only, these were found to
+    be lossless too (FFmpeg 5.1.9 to 9.0.2 for the first, 4.2.2 to 9.0.2 for the second)::
+
+        DepthEncoderConfig(vcodec="libaom-av1", extra_options={"aom-params": "lossless=1"})
+        DepthEncoderConfig(vcodec="ffv1", extra_options={})  # into a file that ends in .mov
+
+    Attributes:
+        depth_min: depth of code 0.
+        depth_max: depth of code 4095.
+        shift: added to a depth before its logarithm is taken.
+        use_log: logarithmic steps, finer near the camera; False makes them equal.
+    """
+
+    vcodec: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = "hevc"
+    pix_fmt: Annotated[StrictStr, Field(pattern=r"^[a-z0-9_]+$")] = "gray12le"
+    extra_options: Options = Field(default_factory=lambda: dict(_LOSSLESS_HEVC))
+    depth_min: _Metres = DEPTH_MIN_M
+    """Depth of code 0, in metres."""
+    depth_max: _Metres = DEPTH_MAX_M
+    """Depth of code 4095, in metres."""
+    shift: _Metres = SHIFT_M
+    """Added to a depth before its logarithm is taken, in metres."""
+    use_log: StrictBool = True
+    """Logarithmic steps; false makes them equal."""
+
+    @model_validator(mode="after")
+    def _scale_exists(self) -> Self:
+        _ = self.quantizer
+        return self
 
     @property
     def quantizes(self) -> bool:
-        return self.pix_fmt != "gray16le"
+        """True if the video holds codes; False if it holds 16-bit millimetres as they came (see `lossless16`)."""
+        return self.pix_fmt != _MILLIMETRES
+
+    @property
+    def layout(self) -> str:
+        """The layout of the frames to write and to read, a key of `ffenc.frames.LAYOUTS`."""
+        return "gray12" if self.quantizes else "gray16"
+
+    @property
+    def quantizer(self) -> DepthQuantizer:
+        """Depth to codes and back with these parameters; it costs nothing to make."""
+        return DepthQuantizer(
+            depth_min=self.depth_min, depth_max=self.depth_max, shift=self.shift, use_log=self.use_log
+        )
+
+    @classmethod
+    def lossless16(cls) -> Self:
+        """Store uint16 millimetres bit by bit instead of codes: FFV1, into a file that ends in ``.mov``.
+
+        LeRobot has no such mode: it would take the upper 12 bits for codes.
+        """
+        return cls(vcodec="ffv1", pix_fmt=_MILLIMETRES, crf=None, extra_options={})
+
+    @classmethod
+    def _stored_values(cls, info: Mapping[str, Any]) -> dict[str, Any]:
+        values = super()._stored_values(info)
+        values |= {
+            field: info[f"video.{field}"] for field in QUANTIZER_FIELDS if info.get(f"video.{field}") is not None
+        }
+        if "extra_options" not in values and values.get("vcodec", cls.model_fields["vcodec"].default) != "hevc":
+            # Our default is for one codec; LeRobot's {} means "not stored" and not "none".
+            values["extra_options"] = {}
+        return values

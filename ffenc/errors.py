@@ -138,11 +138,15 @@ class PixelFormatError(CapabilityError, ValueError):
     Attributes:
         pix_fmt: the pixel format asked for.
         accepted: the pixel formats that would be taken.
+        alternatives: encoders of this FFmpeg that would take this one, as far as it was asked.
     """
 
-    def __init__(self, message: str, *, pix_fmt: str, accepted: Sequence[str] = ()) -> None:
+    def __init__(
+        self, message: str, *, pix_fmt: str, accepted: Sequence[str] = (), alternatives: Sequence[str] = ()
+    ) -> None:
         self.pix_fmt = pix_fmt
         self.accepted = tuple(accepted)
+        self.alternatives = tuple(alternatives)
         super().__init__(message)
 
 

@@ -30,11 +30,13 @@ class Layout:
         pix_fmt: FFmpeg's name for these bytes.
         channels: samples per pixel; 1 means the array has no channel axis.
         dtype: numpy dtype name, little-endian.
+        largest: largest sample, where that is less than the dtype can hold.
     """
 
     pix_fmt: str
     channels: int
     dtype: str
+    largest: int | None = None
 
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
@@ -44,11 +46,12 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "rgba": Layout(pix_fmt="rgba", channels=4, dtype="uint8"),
         "bgra": Layout(pix_fmt="bgra", channels=4, dtype="uint8"),
         "gray": Layout(pix_fmt="gray", channels=1, dtype="uint8"),
-        "gray12": Layout(pix_fmt="gray12le", channels=1, dtype="uint16"),
+        "gray12": Layout(pix_fmt="gray12le", channels=1, dtype="uint16", largest=4095),
         "gray16": Layout(pix_fmt="gray16le", channels=1, dtype="uint16"),
     }
 )
-"""Declared layouts by name.  ``rgb`` is the default everywhere; ``bgr`` is what OpenCV hands out."""
+"""Declared layouts by name.  ``rgb`` is the default everywhere; ``bgr`` is what OpenCV hands out; ``gray12`` holds the
+codes of `ffenc.depth`."""
 
 _DTYPES: Mapping[str, np.dtype[Any]] = {
     name: np.dtype(layout.dtype).newbyteorder("<") for name, layout in LAYOUTS.items()
@@ -93,6 +96,11 @@ class FrameFormat:
         return (self.height, self.width) if channels == 1 else (self.height, self.width, channels)
 
     @property
+    def largest_sample(self) -> int:
+        """The largest value a sample can have."""
+        return LAYOUTS[self.layout].largest or int(np.iinfo(self.dtype).max)
+
+    @property
     def frame_size_bytes(self) -> int:
         """Bytes of one raw frame."""
         return int(np.prod(self.shape)) * self.dtype.itemsize
@@ -132,10 +140,17 @@ class FrameFormat:
             frame: an array of `shape` and `dtype`; views and other strides are copied once.
 
         Raises:
-            FrameError: wrong shape or dtype.
+            FrameError: wrong shape or dtype, or a sample above the layout's largest.
         """
         if not isinstance(frame, np.ndarray) or frame.shape != self.shape or frame.dtype != self.dtype:
             raise _frame_error(frame, str(self), self.layout)
+        if LAYOUTS[self.layout].largest is not None and frame.max() > self.largest_sample:
+            raise FrameError(
+                f"this is no {self.layout!r} frame: it has a sample of {frame.max()}, and {self.largest_sample} is the "
+                "largest; depth in millimetres goes through ffenc.quantize_depth first",
+                expected=f"{self} of at most {self.largest_sample}",
+                seen=f"a sample of {frame.max()}",
+            )
         return np.ascontiguousarray(frame).data.cast("B")
 
 
@@ -159,7 +174,7 @@ def _frame_hint(frame: object, layout: str) -> str:
     for name, other in LAYOUTS.items():
         axes = 2 if other.channels == 1 else 3
         fits = frame.ndim == axes and (axes == 2 or frame.shape[2] == other.channels)
-        if name != layout and fits and frame.dtype.name == other.dtype:
+        if name != layout and fits and frame.dtype.name == other.dtype and other.largest is None:
             return f" If that is what it is, declare layout={name!r}."
     return ""
 

@@ -109,7 +109,8 @@ class Depths:
         high = float(np.max([part.max for part in parts]))
         means = np.array([part.mean for part in parts])
         variance = np.mean([part.variance for part in parts]) + means.var()
-        values = np.clip(np.concatenate([part.values for part in parts]).astype(np.float64), low, high)
+        values = np.concatenate([part.values for part in parts]).astype(np.float64)
+        values = np.minimum(np.maximum(values, low), high)  # NaN stays, where numpy 1's clip would warn
         weights = np.concatenate([part.counts for part in parts])
         moments = {"min": low, "max": high, "mean": float(means.mean()), "std": float(variance**0.5)}
         return [moments | histogram_quantiles(values, weights)]

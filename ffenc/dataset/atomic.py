@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ffenc.errors import OutputError
 from ffenc.video.output import PendingFile, sync
+
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part(\.[^.]+)?")
+
+
+def unfinished_files(root: Path) -> list[Path]:
+    """What writers that were killed have left below ``root``; whoever holds the dataset's lock may remove it."""
+    return sorted(path for path in root.rglob(".*") if _UNFINISHED.fullmatch(path.name))
 
 
 def make_directory(path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def _runs(table: pa.Table) -> Iterator[pa.Table]:
     episodes = table["episode_index"].combine_chunks()
     changes = pc.not_equal(episodes.slice(1), episodes.slice(0, len(episodes) - 1))
     starts = [0, *(index + 1 for index in pc.indices_nonzero(changes).to_pylist()), len(table)]
-    for start, stop in zip(starts, starts[1:], strict=False):
+    for start, stop in pairwise(starts):
         yield table.slice(start, stop - start)
 
 

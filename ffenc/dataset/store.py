@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from ffenc.dataset.episodes import EpisodeRow, episode_rows, episodes_schema, episodes_table
@@ -21,10 +22,10 @@ except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc[dataset]'") from err
 
 
-def data_writer(layout: DatasetLayout, info: DatasetInfo, *, first: FileId | None = None) -> SeriesWriter:
-    """A writer of data files; every table is one episode."""
+def data_writer(root: Path, info: DatasetInfo, *, first: FileId | None = None) -> SeriesWriter:
+    """A writer of data files below ``root``; every table is one episode."""
     return SeriesWriter(
-        layout.data,
+        DatasetLayout.of(root, info).data,
         data_schema(info),
         limit_mb=info.data_files_size_in_mb,
         chunks_size=info.chunks_size,
@@ -33,7 +34,7 @@ def data_writer(layout: DatasetLayout, info: DatasetInfo, *, first: FileId | Non
 
 
 def save_episodes(
-    layout: DatasetLayout,
+    root: Path,
     info: DatasetInfo,
     rows: Iterable[EpisodeRow],
     *,
@@ -43,7 +44,7 @@ def save_episodes(
     """Write a series of episodes files, each row with the number of the file that it is in.
 
     Args:
-        layout: of the dataset.
+        root: the dataset's directory.
         info: of the dataset.
         rows: in order; taken as they are needed.
         first: the number of the first file.
@@ -56,7 +57,7 @@ def save_episodes(
         OutputError: the file system refused.
     """
     with SeriesWriter(
-        layout.episodes,
+        DatasetLayout.of(root, info).episodes,
         episodes_schema(info),
         limit_mb=info.data_files_size_in_mb,
         chunks_size=info.chunks_size,
@@ -69,47 +70,47 @@ def save_episodes(
     return writer.files
 
 
-def iterate_episodes(layout: DatasetLayout, info: DatasetInfo, *, statistics: bool = True) -> Iterator[EpisodeRow]:
+def iterate_episodes(root: Path, info: DatasetInfo, *, statistics: bool = True) -> Iterator[EpisodeRow]:
     """The episodes in reading order; one row group is in memory.
 
     Args:
-        layout: of the dataset.
+        root: the dataset's directory.
         info: of the dataset.
         statistics: read the statistics of each episode too, which are most of the file.
 
     Raises:
         DatasetError: a file cannot be read, or a value in it cannot be right.
     """
-    for path in layout.episodes_files():
+    for path in DatasetLayout.of(root, info).episodes_files():
         with open_parquet(path) as file:
             names = [name for name in file.schema_arrow.names if statistics or not name.startswith("stats/")]
             for group in range(file.num_row_groups):
                 yield from episode_rows(file.read_row_group(group, columns=names), info)
 
 
-def load_episodes(layout: DatasetLayout, info: DatasetInfo, *, statistics: bool = True) -> list[EpisodeRow]:
+def load_episodes(root: Path, info: DatasetInfo, *, statistics: bool = True) -> list[EpisodeRow]:
     """All episodes; number e stands at place e, as LeRobot takes it for granted.
 
     Args:
-        layout: of the dataset.
+        root: the dataset's directory.
         info: of the dataset.
         statistics: read the statistics of each episode too, which are most of the file.
 
     Raises:
         DatasetError: a file cannot be read, a value cannot be right, or an episode is not at its place.
     """
-    rows = list(iterate_episodes(layout, info, statistics=statistics))
+    rows = list(iterate_episodes(root, info, statistics=statistics))
     for place, row in enumerate(rows):
         if row.episode_index != place:
             raise DatasetError(
-                f"episode {row.episode_index} stands at place {place} of the episodes in {layout.root}, and LeRobot "
+                f"episode {row.episode_index} stands at place {place} of the episodes in {root}, and LeRobot "
                 "would take it for another",
-                path=layout.root,
+                path=root,
             )
     return rows
 
 
-def save_tasks(layout: DatasetLayout, tasks: Sequence[str]) -> None:
+def save_tasks(root: Path, tasks: Sequence[str]) -> None:
     """Replace ``meta/tasks.parquet``; task i is the text at place i.
 
     LeRobot reads it with pandas, for which the texts are the index; the metadata below say so, without pandas.
@@ -118,39 +119,40 @@ def save_tasks(layout: DatasetLayout, tasks: Sequence[str]) -> None:
         DatasetError: a text is there twice.
         OutputError: the file system refused.
     """
+    path = DatasetLayout(root=root).tasks
     if len(set(tasks)) != len(tasks):
-        raise DatasetError(f"a task is listed twice: {sorted(tasks)}", path=layout.tasks)
+        raise DatasetError(f"a task is listed twice: {sorted(tasks)}", path=path)
     columns = [pa.array(range(len(tasks)), pa.int64()), pa.array(tasks, pa.string())]
     schema = pa.schema(
         [("task_index", pa.int64()), ("task", pa.string())], metadata={"pandas": json.dumps(_PANDAS_TASKS)}
     )
-    save_table(layout.tasks, pa.Table.from_arrays(columns, schema=schema))
+    save_table(path, pa.Table.from_arrays(columns, schema=schema))
 
 
-def load_tasks(layout: DatasetLayout) -> list[str]:
+def load_tasks(root: Path) -> list[str]:
     """The texts of ``meta/tasks.parquet``; task i is at place i.
 
     Raises:
         DatasetError: it is missing, has no texts, or its rows are not in the order of their numbers, by which LeRobot would
             read wrong tasks.
     """
-    table = load_table(layout.tasks)
+    path = DatasetLayout(root=root).tasks
+    table = load_table(path)
     pandas = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}"))
-    (index,) = pandas.get("index_columns") or ("task",)
+    index = (pandas.get("index_columns") or ["task"])[0]
     if index not in table.column_names or "task_index" not in table.column_names:
-        raise DatasetError(
-            f"{layout.tasks} has the columns {table.column_names}, not task_index and task", path=layout.tasks
-        )
-    tasks, numbers = table[index].to_pylist(), table["task_index"].to_pylist()
+        raise DatasetError(f"{path} has the columns {table.column_names}, not task_index and task", path=path)
+    tasks: list[str] = table[index].to_pylist()
+    numbers = table["task_index"].to_pylist()
     if (
         numbers != list(range(len(tasks)))
         or len(set(tasks)) != len(tasks)
         or not all(isinstance(t, str) for t in tasks)
     ):
         raise DatasetError(
-            f"{layout.tasks} does not list each task once in the order of task_index, and LeRobot would read wrong ones: "
+            f"{path} does not list each task once in the order of task_index, and LeRobot would read wrong ones: "
             f"{list(zip(numbers, tasks, strict=True))[:10]}",
-            path=layout.tasks,
+            path=path,
         )
     return tasks
 

@@ -18,6 +18,7 @@ try:
 except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc[dataset]'") from err
 
+_LISTS = (pa.ListType, pa.LargeListType, pa.FixedSizeListType)  # is_nested() of pyarrow 14 does not know the last
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
@@ -29,7 +30,10 @@ def data_schema(info: DatasetInfo) -> pa.Schema:
     Raises:
         DatasetError: a feature that ffenc cannot write (``language``).
     """
-    fields = [pa.field(name, _arrow_type(name, feature)) for name, feature in info.columns.items()]
+    fields = [
+        pa.field(name, _arrow_type(name, feature), metadata=_extension(feature))
+        for name, feature in info.columns.items()
+    ]
     features = {name: _hugging_face_type(feature) for name, feature in info.columns.items()}
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
@@ -47,6 +51,16 @@ def _arrow_type(name: str, feature: Feature) -> pa.DataType:
     for _ in feature.shape:  # as the storage of Hugging Face's Array2D to Array5D
         one = pa.list_(one)
     return one
+
+
+def _extension(feature: Feature) -> dict[str, str] | None:
+    # Where Hugging Face's `datasets` is loaded, arrow makes its array type of nested lists by these.
+    if not feature.is_numeric or len(feature.shape) == 1:
+        return None
+    return {
+        "ARROW:extension:name": f"datasets.features.features.Array{len(feature.shape)}DExtensionType",
+        "ARROW:extension:metadata": json.dumps([list(feature.shape), feature.dtype]),
+    }
 
 
 def _hugging_face_type(feature: Feature) -> dict[str, Any]:
@@ -84,11 +98,15 @@ def data_table(info: DatasetInfo, columns: Mapping[str, npt.NDArray[Any] | Seque
 
 def _column(name: str, feature: Feature, values: npt.NDArray[Any] | Sequence[Any], type_: pa.DataType) -> pa.Array:
     if not feature.is_numeric:
-        rows = [{"bytes": value, "path": None} for value in values] if feature.dtype == "image" else list(values)
-        try:
-            return pa.array(rows, type_)
-        except (pa.ArrowException, TypeError) as err:
-            raise DatasetError(f"the column {name!r} does not hold {feature.dtype} values: {err}") from err
+        wanted = bytes if feature.dtype == "image" else str
+        if feature.shape == (1,) or wanted is bytes:
+            for value in values:
+                if not isinstance(value, wanted):  # pyarrow would take one for the other
+                    raise DatasetError(
+                        f"the column {name!r} holds a {type(value).__name__}; expected {wanted.__name__}"
+                    )
+        rows = [{"bytes": value, "path": None} for value in values] if wanted is bytes else list(values)
+        return pa.array(rows, type_)
     array = np.asarray(values)
     shapes = [(len(array), *feature.shape), *([(len(array),)] if feature.shape == (1,) else [])]
     if array.dtype != np.dtype(feature.dtype) or array.shape not in shapes:
@@ -112,7 +130,7 @@ def column_values(table: pa.Table, name: str, feature: Feature) -> npt.NDArray[A
     if name not in table.column_names:
         raise DatasetError(f"the data have no column {name!r}; they have {', '.join(table.column_names)}")
     flat = _storage(table.column(name))
-    while pa.types.is_nested(flat.type):
+    while isinstance(flat.type, _LISTS):
         flat = pc.list_flatten(flat)
     shape = (len(table),) if feature.shape == (1,) else (len(table), *feature.shape)
     if flat.null_count or len(flat) != np.prod(shape):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ffenc.config import VideoEncoderConfig
+from ffenc.config import QUANTIZER_FIELDS, DepthEncoderConfig, VideoEncoderConfig
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 
 LEROBOT_BACKEND = "pyav"
@@ -26,12 +27,14 @@ def video_info(
         stream: measured from the first video file of the camera.
         config: as it took effect (`EncodeResult.encoder.config`), with defaults filled in; None leaves the
             encoder-derived keys out.
-        is_depth_map: the stream holds depth codes; written under both of LeRobot's spellings.
+        is_depth_map: the stream holds depth; True for every `DepthEncoderConfig`.  Written under both of LeRobot's
+            spellings.
 
     Returns:
         A dictionary of JSON values.  ``video.fps`` is a whole number, as LeRobot stores it; a rate that is not whole
         is rounded, where LeRobot truncates 29.97 to 29.
     """
+    is_depth_map = is_depth_map or isinstance(config, DepthEncoderConfig)
     info: dict[str, Any] = {
         "video.height": stream.height,
         "video.width": stream.width,
@@ -61,5 +64,21 @@ def video_info(
             "video.video_backend": LEROBOT_BACKEND,
             "video.extra_options": dict(config.extra_options),
         }
+    if isinstance(config, DepthEncoderConfig) and config.quantizes:
+        info |= {f"video.{field}": getattr(config, field) for field in QUANTIZER_FIELDS}
     info["is_depth_map"] = is_depth_map
     return info
+
+
+def is_depth(info: Mapping[str, Any]) -> bool:
+    """Whether an ``info`` block says that its stream is depth, in either of LeRobot's spellings."""
+    return bool(info.get("is_depth_map") or info.get("video.is_depth_map"))
+
+
+def encoder_config_from_info(info: Mapping[str, Any]) -> VideoEncoderConfig:
+    """The config that an ``info`` block describes: a `DepthEncoderConfig` if `is_depth`.
+
+    Raises:
+        pydantic.ValidationError: a stored value that no config can have.
+    """
+    return (DepthEncoderConfig if is_depth(info) else VideoEncoderConfig).from_video_info(info)

@@ -173,6 +173,20 @@ class ParameterString:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NarrowPicture:
+    """What an encoder must be told about pictures of a few columns, to write a right stream.
+
+    Attributes:
+        width: the widest picture concerned.
+        option, value: what is set for it; users cannot set it then.
+    """
+
+    width: int
+    option: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HardwareDevice:
     """A family of hardware encoders, and what has to be on the command line for it.
 
@@ -217,6 +231,7 @@ class EncoderSpec:
         muxers: containers that can hold its stream with exact time stamps, the default first.  FFmpeg writes AV1 and
             VP9 into MP4 but not into MOV.
         tags: fourcc per muxer where the default one plays in fewer places.
+        narrow_picture: an option without which pictures of a few columns come out damaged.
         minimum_size: smallest width and height, by library version.
         library_version: regular expression for the version of the library in what the encoder writes to stderr.
         complaints: regular expressions of lines by which it says that an option was ignored.
@@ -242,6 +257,7 @@ class EncoderSpec:
     parameters: Mapping[str, ParameterString] = field(default_factory=dict)
     muxers: tuple[str, ...] = ("mp4", "mov")
     tags: Mapping[str, str] = field(default_factory=dict)
+    narrow_picture: NarrowPicture | None = None
     minimum_size: ByVersion[int] = ByVersion((((0,), 2),))
     library_version: str | None = None
     complaints: tuple[str, ...] = ()

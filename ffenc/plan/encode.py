@@ -8,8 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from ffenc.config import VideoEncoderConfig
-from ffenc.errors import InputError
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.errors import InputError, PixelFormatError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.frames import FrameFormat
 from ffenc.plan.graph import VIDEO, Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
@@ -166,6 +166,8 @@ def plan_encode(
     """
     output = Path(output)
     muxer = muxer or muxer_for(output)
+    if isinstance(config, DepthEncoderConfig):
+        _check_depth(config, source)
     width, height = source.size
     encoder = resolve_encoder(
         config,
@@ -181,7 +183,7 @@ def plan_encode(
         inputs=[_input(source)],
         video=[*_selection(source), *picture_filters(encoder.feed_pix_fmt), *_upload(encoder)],
         output=file_url(output),
-        output_options=[*_output(encoder), *_container(muxer, fragmented=fragmented), *_rate_and_audio(source)],
+        output_options=[*_output(encoder), *container_options(muxer, fragmented=fragmented), *_rate_and_audio(source)],
         maps=[] if not isinstance(source, VideoClip) or source.audio == "drop" else ["a:0"],
         global_options=encoder.device_options,
     )
@@ -202,6 +204,22 @@ def picture_filters(pix_fmt: str) -> list[Filter]:
         scale["out_color_matrix"] = MATRIX
         tags["colorspace"] = MATRIX_TAG
     return [("scale", scale), ("format", {"pix_fmts": pix_fmt}), ("setparams", tags)]
+
+
+def _check_depth(config: DepthEncoderConfig, source: Source) -> None:
+    """Depth must reach the encoder bit by bit; a conversion would scale it like brightness."""
+    if isinstance(source, RawFrames) and source.frames.pix_fmt != config.pix_fmt:
+        came = f"frames of layout {source.frames.layout!r} ({source.frames.pix_fmt})"
+    elif isinstance(source, ImageSequence) and config.quantizes:
+        came = "image files, which hold no codes,"
+    else:
+        return
+    raise PixelFormatError(
+        f"{came} cannot become depth video of {config.pix_fmt}: the conversion would change every depth.  Encode codes "
+        "(ffenc.quantize_depth) with layout='gray12' as gray12le, or millimetres with layout='gray16' as gray16le "
+        "(DepthEncoderConfig.lossless16())",
+        pix_fmt=config.pix_fmt,
+    )
 
 
 def _input(source: Source) -> Input:
@@ -255,7 +273,8 @@ def _output(encoder: ResolvedEncoder) -> list[Option]:
     return options + [(f"{name}:v", text) for name, text in encoder.options]
 
 
-def _container(muxer: str, *, fragmented: bool) -> list[Option]:
+def container_options(muxer: str, *, fragmented: bool) -> list[Option]:
+    """The muxer and how it writes."""
     if fragmented:
         return [("movflags", FRAGMENTS), ("flush_packets", "1"), ("f", muxer)]
     # The index in front lets players and network readers start at once; it is written out of place, see video.output.

@@ -170,6 +170,12 @@ class Fold:
         self._set(fast.option, fast.value or str(level), owner="fast_decode")
         return level
 
+    def narrow_picture(self) -> None:
+        """What the width of the picture asks for."""
+        narrow = self.spec.narrow_picture if self.spec else None
+        if narrow is not None and self.width <= narrow.width:
+            self._set(narrow.option, narrow.value, owner="the width of the picture")
+
     def threads(self, count: int | None) -> None:
         """``encoder_threads``."""
         threads = self.spec.threads if self.spec else None

@@ -38,3 +38,17 @@ def plan_image_files(ffmpeg: Path, frames: FrameFormat, directory: Path) -> tupl
         output=f"file:{pattern}/frame-%06d{suffix}",
         output_options=[*_ENCODERS[suffix], ("start_number", "0"), ("f", "image2")],
     )
+
+
+def plan_image_reading(
+    ffmpeg: Path, frames: FrameFormat, directory: Path, suffix: str, *, count: int
+) -> tuple[str, ...]:
+    """The command that writes the pictures of such a directory to its standard output, raw, one after the other."""
+    pattern = str(directory.absolute()).replace("%", "%%")
+    series = (("f", "image2"), ("pattern_type", "sequence"), ("start_number", "0"), ("protocol_whitelist", "file"))
+    return ffmpeg_argv(
+        ffmpeg,
+        inputs=[Input(url=f"file:{pattern}/frame-%06d{suffix}", options=series)],
+        output="pipe:1",
+        output_options=[("c:v", "rawvideo"), ("pix_fmt", frames.pix_fmt), ("frames:v", str(count)), ("f", "rawvideo")],
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ffenc.encoders.spec import EncoderSpec, Version
+from ffenc.encoders.table import find_encoder
 from ffenc.errors import FrameSizeError, PixelFormatError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.listing import EncoderHelp
@@ -112,12 +113,28 @@ def _check_pix_fmt(
             f"this FFmpeg has no pixel format {pix_fmt!r}{hint}", pix_fmt=pix_fmt, accepted=accepted or ()
         )
     if accepted is not None and pix_fmt not in accepted:
+        others = _software_encoders_taking(pix_fmt, capabilities)
+        names = [row.name if "mp4" in row.muxers else f"{row.name} (into .{row.muxers[0]})" for row in others]
+        hint = f"; vcodecs that take {pix_fmt} here: {', '.join(names)}" if names else ""
         raise PixelFormatError(
-            f"{encoder} of this FFmpeg does not take pix_fmt={pix_fmt!r}; it takes {', '.join(accepted)}",
+            f"{encoder} of this FFmpeg does not take pix_fmt={pix_fmt!r}; it takes {', '.join(accepted)}{hint}",
             pix_fmt=pix_fmt,
             accepted=accepted,
+            alternatives=[row.name for row in others],
         )
     return spec.device.formats.get(pix_fmt, pix_fmt) if spec and spec.device else pix_fmt
+
+
+def _software_encoders_taking(pix_fmt: str, capabilities: Capabilities) -> list[EncoderSpec]:
+    """Among the encoders that this FFmpeg was asked about."""
+    rows = (find_encoder(name) for name in capabilities.helps)
+    return [
+        row
+        for row in rows
+        if row is not None
+        and row.device is None
+        and pix_fmt in (accepted_pixel_formats(capabilities, capabilities.help(row.name), row) or ())
+    ]
 
 
 def _check_size(

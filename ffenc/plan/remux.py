@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ffenc.plan.encode import container_options
 from ffenc.plan.graph import VIDEO, Input, ffmpeg_argv, file_url
 
 
-def plan_remux(ffmpeg: Path, source: Path, output: Path, *, muxer: str) -> tuple[str, ...]:
+def plan_remux(ffmpeg: Path, source: Path, output: Path, *, muxer: str, fragmented: bool = False) -> tuple[str, ...]:
     """The command that copies the video of ``source``, a fragmented MP4 or MOV, bit by bit.
 
     Args:
@@ -15,10 +16,11 @@ def plan_remux(ffmpeg: Path, source: Path, output: Path, *, muxer: str) -> tuple
         source: what was recorded, whole or cut off between two fragments.
         output: the file to write.
         muxer: container of both.
+        fragmented: write fragments, see ``FRAGMENTS``.
     """
     return ffmpeg_argv(
         ffmpeg,
         inputs=[Input(url=file_url(source), options=(("protocol_whitelist", "file"), ("f", "mov")), stream=VIDEO)],
         output=file_url(output),
-        output_options=[("c:v", "copy"), ("movflags", "+faststart"), ("f", muxer)],
+        output_options=[("c:v", "copy"), *container_options(muxer, fragmented=fragmented)],
     )

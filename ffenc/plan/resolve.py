@@ -144,6 +144,7 @@ def resolve_encoder(
         "preset": fold.preset(),
         "fast_decode": fold.fast_decode(),
     }
+    fold.narrow_picture()
     fold.threads(encoder_threads)
     fold.extras()
     if capabilities.encoders[name].experimental:

@@ -32,27 +32,66 @@ class Target(Protocol):
     """Where frames go: `VideoTarget`, `SpoolTarget` or `ImageTarget`."""
 
     path: Path
+    """What will be there in the end."""
     is_raw: bool
     """Takes frames as they come from the camera."""
 
     @property
-    def fallbacks(self) -> list[Fallback]: ...  # noqa: D102
+    def fallbacks(self) -> list[Fallback]:
+        """Encoders that failed."""
+
     @property
-    def history(self) -> int: ...  # noqa: D102
+    def refused(self) -> tuple[tuple[str, str], ...]:
+        """(encoder, reason) of what ``auto`` would have preferred."""
+
     @property
-    def frames_encoded(self) -> int: ...  # noqa: D102
+    def history(self) -> int:
+        """Frames that may have to be written once more, at most."""
+
     @property
-    def encoder(self) -> str: ...  # noqa: D102
+    def frames_encoded(self) -> int:
+        """Frames that the encoder has reported."""
+
     @property
-    def kept(self) -> Path | None: ...  # noqa: D102
-    def size_bytes(self) -> int: ...  # noqa: D102
-    def start(self) -> None: ...  # noqa: D102
-    def write(self, frame: _Array, /) -> None: ...  # noqa: D102
-    def frames_safe(self, *, at_most_missing: int) -> int: ...  # noqa: D102
-    def fall_back(self, error: FFencError, /) -> int: ...  # noqa: D102
-    def finish(self) -> EncodeResult | ImageFolder: ...  # noqa: D102
-    def fail(self) -> None: ...  # noqa: D102
-    def abort(self) -> None: ...  # noqa: D102
+    def encoder(self) -> str:
+        """The encoder at work."""
+
+    @property
+    def kept(self) -> Path | None:
+        """What is left after an error."""
+
+    def size_bytes(self) -> int:
+        """Bytes written so far."""
+
+    def start(self) -> None:
+        """Be ready for the first frame."""
+
+    def write(self, frame: _Array, /) -> None:
+        """Take one frame."""
+
+    def frames_safe(self, *, at_most_missing: int) -> int:
+        """Frames that nobody needs to keep any more; waits until few enough are not among them."""
+
+    def fall_back(self, error: FFencError, /) -> int:
+        """Go on after an error; the frame to go on with.  Raises the error where there is no way to."""
+
+    def finish(self) -> EncodeResult | ImageFolder:
+        """Complete it."""
+
+    def fail(self) -> None:
+        """Keep what is there."""
+
+    def abort(self) -> None:
+        """Leave nothing behind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthFormat:
+    """What a depth camera gives: ``(height, width)`` uint16 millimetres, or float32 metres."""
+
+    width: int
+    height: int
+    in_metres: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +109,6 @@ class CameraFormat:
     dtype: np.dtype[Any]
     frames: FrameFormat
     quantizer: DepthQuantizer | None = None
-
-    @property
-    def statistics_scale(self) -> float:
-        """Statistics of pictures are in [0, 1], those of depth in its own unit (LeRobot: ``compute_stats.py``)."""
-        return 1 / 255 if self.dtype == np.uint8 else 1.0
 
     def check(self, camera: str, frame: object) -> _Array:
         """The frame, if it is one of this camera.
@@ -108,16 +142,20 @@ class CameraRecording:
     Attributes:
         path: the video, or the directory of images.
         frames: frames in it.
+        dtype: of the frames as they came in.
         statistics: of the frames as they came in; LeRobot's shape (channels, 1, 1), its sampled frames.
         result: what was measured and how it was encoded.
         fallbacks: encoders that failed on the way.
+        refused: (encoder, reason) of what ``auto`` would have preferred.
     """
 
     path: Path
     frames: int
+    dtype: str
     statistics: FeatureStatistics
     result: EncodeResult | ImageFolder
-    fallbacks: tuple[Fallback, ...]
+    fallbacks: tuple[Fallback, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -259,7 +297,9 @@ class CameraEncoder:
         return CameraRecording(
             path=self.target.path,
             frames=result.frames,
-            statistics=self._sampler.statistics(scale=self.format.statistics_scale),
+            dtype=self.format.dtype.name,
+            statistics=self._sampler.statistics(),
             result=result,
             fallbacks=tuple(self.target.fallbacks),
+            refused=self.target.refused,
         )

@@ -18,10 +18,10 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.priority import Priority
 from ffenc.ffmpeg.process import STALL_TIMEOUT_S
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
-from ffenc.streaming.camera import CameraFormat
+from ffenc.streaming.camera import DepthFormat
 from ffenc.streaming.episode import Episode
 from ffenc.streaming.handle import Handle
-from ffenc.streaming.ledger import EpisodeRecording, RecordingStatus
+from ffenc.streaming.ledger import Drop, EpisodeRecording, RecordingStatus
 from ffenc.streaming.opening import CameraOpener, CameraPlan
 from ffenc.streaming.queueing import POLICIES, QueuePolicy
 from ffenc.video.names import check_path_part
@@ -128,7 +128,7 @@ class StreamingVideoEncoder:
 
     def start_episode(
         self,
-        cameras: Sequence[str] | Mapping[str, FrameFormat | CameraFormat],
+        cameras: Sequence[str] | Mapping[str, FrameFormat | DepthFormat | None],
         directory: str | Path,
         *,
         depth_cameras: Collection[str] = (),
@@ -137,8 +137,8 @@ class StreamingVideoEncoder:
         """Begin an episode.
 
         Args:
-            cameras: names of all cameras; with their formats, the encoders start now, before the first frame, and what this
-                FFmpeg cannot do is found now.
+            cameras: names of all cameras.  Where a format is given with the name, the encoder starts now, before the first
+                frame, and what this FFmpeg cannot do is found now.
             directory: made if need be; camera ``laptop`` is written to ``laptop.mp4`` in it.
             depth_cameras: those of them whose frames are depth: uint16 millimetres or float32 metres, ``(H, W)``.
             image_cameras: those of them that are written as images, ``laptop/frame-000000.png``, and not as video.
@@ -161,7 +161,8 @@ class StreamingVideoEncoder:
         for name in names:
             check_path_part(name, "the name of a camera")
         opener = CameraOpener(self._plan, directory, names, depth=depth_cameras, images=image_cameras)
-        formats = cameras if isinstance(cameras, Mapping) else {}
+        given = cameras if isinstance(cameras, Mapping) else {}
+        formats = {name: form for name, form in given.items() if form is not None}
         for name, form in formats.items():
             opener.check(name, form)
         directory.mkdir(parents=True, exist_ok=True)
@@ -225,6 +226,11 @@ class StreamingVideoEncoder:
             episode.handle.settle()
         self._forgotten.detach()
         self._raise_unseen()
+
+    @property
+    def drops(self) -> Sequence[Drop]:
+        """The time steps of the open episode that were left out so far."""
+        return () if self._episode is None else self._episode.drops
 
     def status(self) -> RecordingStatus:
         """How far the open episode is; from any thread."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from ffenc.errors import FFencError, OutputError
@@ -14,7 +16,7 @@ from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.priority import Priority
 from ffenc.ffmpeg.process import FFmpegProcess
 from ffenc.frames import FrameFormat
-from ffenc.plan.images import SUFFIXES, image_name, plan_image_files
+from ffenc.plan.images import SUFFIXES, image_name, plan_image_files, plan_image_reading
 from ffenc.streaming.target import Fallback
 
 
@@ -48,6 +50,7 @@ class ImageTarget:
     history = 0
     is_raw = True
     encoder = "images"
+    refused: tuple[tuple[str, str], ...] = ()
 
     def __init__(
         self, path: Path, *, frames: FrameFormat, binaries: Binaries, priority: Priority, stall_timeout_s: float
@@ -133,3 +136,18 @@ class ImageTarget:
         """Leave nothing behind; from any thread."""
         self.fail()
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def read_images(folder: ImageFolder, frames: FrameFormat, *, binaries: Binaries) -> Iterator[npt.NDArray[Any]]:
+    """The pictures of a folder in order.
+
+    Raises:
+        ProcessError: one cannot be decoded.
+    """
+    argv = plan_image_reading(binaries.ffmpeg, frames, folder.path, folder.suffix, count=folder.frames)
+    with FFmpegProcess.start(argv, stdout="data") as process:
+        for _ in range(folder.frames):
+            frame = np.empty(frames.shape, frames.dtype)
+            process.read_into(frame)
+            yield frame
+        process.finish()

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
-from ffenc.depth import DepthQuantizer
 from ffenc.errors import FFencError, FrameError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.priority import Priority
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames, plan_encode
-from ffenc.streaming.camera import CameraEncoder, CameraFormat, Target
+from ffenc.streaming.camera import CameraEncoder, CameraFormat, DepthFormat, Target
 from ffenc.streaming.images import ImageTarget
 from ffenc.streaming.queueing import FrameQueue
 from ffenc.streaming.spool import SpoolTarget
@@ -108,7 +107,7 @@ class CameraOpener:
 
         Args:
             name: of the camera.
-            first: its `FrameFormat`, its `CameraFormat`, or its first frame.
+            first: its `FrameFormat` or `DepthFormat`, or its first frame.
             on_end: called by its thread at the end.
 
         Raises:
@@ -134,13 +133,12 @@ class CameraOpener:
 
     def format_of(self, name: str, first: Any) -> CameraFormat:
         """What the camera gives and what its encoder is fed with."""
-        if isinstance(first, CameraFormat):
-            return first
         if name not in self._depth:
             form = first if isinstance(first, FrameFormat) else FrameFormat.of(first)
             return CameraFormat(shape=form.shape, dtype=form.dtype, frames=form)
-        if isinstance(first, FrameFormat):
-            return self._depth_format(name, first.shape[:2], np.dtype("uint16"))
+        if isinstance(first, DepthFormat):
+            dtype = np.dtype("float32" if first.in_metres else "uint16")
+            return self._depth_format(name, (first.height, first.width), dtype)
         is_depth = isinstance(first, np.ndarray) and first.dtype.name in ("uint16", "float32")
         if not is_depth or first.ndim not in (2, 3) or first.shape[2:] not in ((), (1,)):
             seen = f"{first.shape} {first.dtype.name}" if isinstance(first, np.ndarray) else f"a {type(first).__name__}"
@@ -162,12 +160,7 @@ class CameraOpener:
                 expected="(H, W) uint16",
                 seen=dtype.name,
             )
-        quantizer = None
-        if quantizes:
-            assert isinstance(config, DepthEncoderConfig)
-            quantizer = DepthQuantizer(
-                depth_min=config.depth_min, depth_max=config.depth_max, shift=config.shift, use_log=config.use_log
-            )
+        quantizer = config.quantizer if quantizes and isinstance(config, DepthEncoderConfig) else None
         frames = FrameFormat(width=width, height=height, layout="gray12" if quantizes else "gray16")
         return CameraFormat(shape=(height, width), dtype=dtype, frames=frames, quantizer=quantizer)
 
@@ -211,6 +204,7 @@ class CameraOpener:
             stall_timeout_s=plan.stall_timeout_s,
             cameras=cameras,
             fallback=plan.fallback or software_fallback(prepared.config),
+            refused=() if prepared.selection is None else prepared.selection.refused,
         )
         # Nothing but a check; the writer makes its own plan, for the file that it writes.
         plan_encode(

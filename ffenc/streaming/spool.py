@@ -6,7 +6,6 @@ Raw frames are the fastest thing to write: 28 MB a second for 640x480 at 30 fram
 
 from __future__ import annotations
 
-import os
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -57,6 +56,11 @@ class SpoolTarget:
         return self._video.fallbacks
 
     @property
+    def refused(self) -> tuple[tuple[str, str], ...]:
+        """(encoder, reason) of what ``auto`` would have preferred."""
+        return self._video.refused
+
+    @property
     def frames_encoded(self) -> int:
         """Frames the encoder has reported so far; none while they are being recorded."""
         return self._video.frames_encoded
@@ -74,7 +78,7 @@ class SpoolTarget:
         """Create the file."""
         if self._file is None:
             self._file = RecordingFile(self.path, suffix=SUFFIX)
-            _write_all(self._file.descriptor, memoryview(_header(self._shape, self._dtype)), self.path)
+            self._file.append(_header(self._shape, self._dtype))
 
     def write(self, frame: _Array) -> None:
         """Append one frame.
@@ -84,7 +88,7 @@ class SpoolTarget:
         """
         self.start()
         assert self._file is not None
-        _write_all(self._file.descriptor, frame.data.cast("B"), self.path)
+        self._file.append(frame.data.cast("B"))
         self._frames += 1
 
     def frames_safe(self, *, at_most_missing: int) -> int:
@@ -167,11 +171,3 @@ def _header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     fields = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (0, *shape)}
     np.lib.format.write_array_header_1_0(buffer, fields)
     return buffer.getvalue()
-
-
-def _write_all(descriptor: int, data: memoryview, path: Path) -> None:
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-    except OSError as err:
-        raise OutputError(f"cannot record {path}: {err.strerror}", path=path) from err

@@ -47,6 +47,7 @@ class EncoderJob:
         stall_timeout_s: longest time without progress before it is killed.
         cameras: videos that are encoded at the same time.
         fallback: what to go on with when the encoder fails in the middle; None: nothing.
+        refused: (encoder, reason) of what ``auto`` would have preferred.
     """
 
     fps: Fraction
@@ -59,6 +60,7 @@ class EncoderJob:
     stall_timeout_s: float
     cameras: int
     fallback: VideoEncoderConfig | None
+    refused: tuple[tuple[str, str], ...] = ()
 
     @property
     def suffix(self) -> str:
@@ -116,6 +118,11 @@ class VideoTarget:
         self._encoded = 0
         self._fragments: FragmentIndex | None = None
         self._writer = self._next_writer()
+
+    @property
+    def refused(self) -> tuple[tuple[str, str], ...]:
+        """(encoder, reason) of what ``auto`` would have preferred."""
+        return self.job.refused
 
     @property
     def history(self) -> int:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ffenc.errors import InputError, OutputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.frames import FrameFormat
 from ffenc.plan.decode import DecodePlan, DecodeRange, plan_decode
 from ffenc.video.reencode import MeasuredClip, measure_clip
@@ -36,6 +37,7 @@ class VideoReader:
     Attributes:
         path: the file.
         fps: exact frame rate.
+        stream: what its header says.
         format: shape and dtype of every frame.
         keyframes: numbers of the frames at which decoding can start.
     """
@@ -64,7 +66,8 @@ class VideoReader:
         self._stall_timeout_s = stall_timeout_s
         self._clip: MeasuredClip = measure_clip(path, binaries=self._binaries)
         self.path = Path(path)
-        self.fps: Fraction = self._clip.stream.fps
+        self.stream: VideoStreamInfo = self._clip.stream
+        self.fps: Fraction = self.stream.fps
         width, height = self._clip.display_size
         self.format = FrameFormat(width=width, height=height, layout=layout)
         self.keyframes = self._clip.packets.keyframes

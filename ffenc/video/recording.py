@@ -32,32 +32,27 @@ SYNC_INTERVAL_S = 0.5
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
-class RecordingFile:
-    """A hidden sibling of the final file, created exclusively, locked and kept in sync with the disk.
+class SyncedFile:
+    """A new file that is locked by us and synced twice a second until it is released.
 
-    Unlike a `PendingFile` it stays when it is forgotten or the program ends: only `discard` removes it.
+    It stays when it is forgotten or the program ends: only `discard` removes it.
 
     Attributes:
-        final: where the video will be.
-        path: the hidden file.
+        path: the file.
+        descriptor: for writing, and for children to inherit, so that the lock lasts as long as they live.
     """
 
-    def __init__(self, final: Path, *, suffix: str | None = None) -> None:
-        """Create it.
-
-        Args:
-            final: where the video will be.
-            suffix: of the hidden file; None means that of ``final``.
+    def __init__(self, path: Path) -> None:
+        """Create it, exclusively.
 
         Raises:
             OutputError: the directory cannot be written.
         """
-        self.final = final
-        self.path = final.with_name(f".{final.stem}.{os.urandom(4).hex()}{MARK}{suffix or final.suffix}")
+        self.path = path
         try:
             self.descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
         except OSError as err:
-            raise OutputError(f"cannot write into {final.parent}: {err.strerror}", path=final) from err
+            raise OutputError(f"cannot write into {path.parent}: {err.strerror}", path=path) from err
         lock(self.descriptor)
         self._stop = threading.Event()
         self._closing = weakref.finalize(self, _close, self.descriptor, self._stop)
@@ -66,8 +61,21 @@ class RecordingFile:
         )
         self._syncing.start()
 
+    def append(self, data: memoryview | bytes) -> None:
+        """Write all of it.
+
+        Raises:
+            OutputError: the disk is full, or it failed.
+        """
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self.descriptor, rest) :]
+        except OSError as err:
+            raise OutputError(f"cannot write {self.path}: {err.strerror}", path=self.path) from err
+
     def size_bytes(self) -> int:
-        """Bytes recorded so far."""
+        """Bytes written so far."""
         return self.path.stat().st_size
 
     def release(self) -> None:
@@ -81,6 +89,19 @@ class RecordingFile:
         """Let go of it and remove it; a second call does nothing."""
         self.path.unlink(missing_ok=True)
         self.release()
+
+
+class RecordingFile(SyncedFile):
+    """A hidden sibling of the final file, which nobody takes for it.
+
+    Args:
+        final: where the video will be.
+        suffix: of the hidden file; None means that of ``final``.
+    """
+
+    def __init__(self, final: Path, *, suffix: str | None = None) -> None:
+        self.final = final
+        super().__init__(final.with_name(f".{final.stem}.{os.urandom(4).hex()}{MARK}{suffix or final.suffix}"))
 
 
 def lock(descriptor: int) -> bool:
@@ -116,13 +137,20 @@ def final_of(recording: Path) -> Path:
     return recording.with_name(name + recording.suffix)
 
 
-def copy_recording(source: Path, output: Path, *, binaries: Binaries, stall_timeout_s: float = STALL_TIMEOUT_S) -> None:
-    """Copy the stream of a recording, bit by bit, into a plain file with its index in front.
+def copy_recording(
+    source: Path,
+    output: Path,
+    *,
+    binaries: Binaries,
+    stall_timeout_s: float = STALL_TIMEOUT_S,
+    fragmented: bool = False,
+) -> None:
+    """Copy the stream of a recording, bit by bit, into a plain file with its index in front, or into fragments again.
 
     Raises:
         ProcessError: ffmpeg failed, died or hung.
     """
-    argv = plan_remux(binaries.ffmpeg, source, output, muxer=muxer_for(output))
+    argv = plan_remux(binaries.ffmpeg, source, output, muxer=muxer_for(output), fragmented=fragmented)
     with FFmpegProcess.start(argv, stdout="progress", stall_timeout_s=stall_timeout_s) as process:
         process.finish()
 

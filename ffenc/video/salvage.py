@@ -50,6 +50,7 @@ def salvage_video(
     output: str | Path | None = None,
     *,
     fps: FrameRate | None = None,
+    most_frames: int | None = None,
     overwrite: bool = False,
     binaries: Binaries | None = None,
 ) -> SalvageResult:
@@ -59,6 +60,8 @@ def salvage_video(
         path: a hidden ``.NAME.XXXXXXXX.recording.mp4`` that a crash left, or any fragmented MP4 or MOV.
         output: the video; None takes the name that it was to have had.
         fps: its frame rate; None takes it from the recording.
+        most_frames: take no more than so many; with B-frames it can be a few less, where a frame is stored before others
+            that are shown before it.
         overwrite: replace an existing file.
         binaries: the executables; found by `find_binaries` if None.
 
@@ -81,6 +84,7 @@ def salvage_video(
             "frame was written",
             path=source,
         )
+    ends = ends[:most_frames]
     rate = None if fps is None else parse_frame_rate(fps)
     with _cut(source, ends) as cuts, PendingFile(final, overwrite=overwrite) as pending:
         for cut, end in cuts:
@@ -119,3 +123,21 @@ def _cut(source: Path, ends: list[int]) -> Iterator[Iterator[tuple[Path, int]]]:
                 yield cut, end
 
         yield cuts()
+
+
+def shorten_video(path: Path, output: Path, *, frames: int, binaries: Binaries) -> int:
+    """Copy the first frames of a video without touching a bit of them.
+
+    Args:
+        path: an MP4 or MOV file of constant rate.
+        output: the file to write.
+        frames: how many are wanted.
+        binaries: the executables.
+
+    Returns:
+        How many there are: with B-frames it can be a few less, see `salvage_video`.
+    """
+    with tempfile.TemporaryDirectory(prefix=".ffenc-shorten-", dir=output.parent) as directory:
+        fragments = Path(directory) / f"fragments{path.suffix}"
+        copy_recording(path, fragments, binaries=binaries, fragmented=True)
+        return salvage_video(fragments, output, most_frames=frames, binaries=binaries).frames

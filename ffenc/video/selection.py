@@ -10,7 +10,7 @@ import functools
 import logging
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ffenc.config import VideoEncoderConfig
+from ffenc.encoders.software import SOFTWARE
 from ffenc.encoders.spec import EncoderSpec
 from ffenc.encoders.table import AUTO, auto_candidates, auto_fallbacks, find_encoder
 from ffenc.errors import EncoderUnavailableError, FFencError, ProcessError
@@ -28,6 +29,7 @@ from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames, plan_encode
+from ffenc.plan.picture import accepted_pixel_formats
 from ffenc.plan.resolve import candidate_encoders, library_version_patterns
 from ffenc.video.output import check_packets
 from ffenc.video.run import check_complaints, start_plan
@@ -85,6 +87,8 @@ class Prepared:
     config: VideoEncoderConfig
     capabilities: Capabilities
     device_node: str | None
+    selection: Selection | None = None
+    """How ``auto`` was settled; None where an encoder was named."""
 
 
 def prepare(
@@ -103,7 +107,7 @@ def prepare(
     Raises:
         EncoderUnavailableError: nothing works, or the hardware that was named has no device here.
     """
-    node = None
+    node = selection = None
     if config.vcodec == AUTO:
         selection = select_encoder(
             config, frames=frames, fps=fps, binaries=binaries, cameras=cameras, encoder_threads=encoder_threads
@@ -119,14 +123,21 @@ def prepare(
                     requested=config.vcodec,
                 )
             node = nodes[0]
-    return Prepared(config=config, capabilities=capabilities_for(config.vcodec, binaries), device_node=node)
+    capabilities = capabilities_for(config.vcodec, binaries)
+    if not any(
+        config.pix_fmt in (accepted_pixel_formats(capabilities, listing, find_encoder(name)) or (config.pix_fmt,))
+        for name, listing in capabilities.helps.items()
+    ):
+        # The plan will refuse it, and can only name encoders that this FFmpeg was asked about.
+        capabilities = capabilities_for(config.vcodec, binaries, also=[row.name for row in SOFTWARE])
+    return Prepared(config=config, capabilities=capabilities, device_node=node, selection=selection)
 
 
-def capabilities_for(vcodec: str, binaries: Binaries) -> Capabilities:
-    """This FFmpeg's capabilities, with the listings of every encoder that ``vcodec`` may mean."""
+def capabilities_for(vcodec: str, binaries: Binaries, *, also: Sequence[str] = ()) -> Capabilities:
+    """This FFmpeg's capabilities, with the listings of every encoder that ``vcodec`` may mean, and of others."""
     return probe_capabilities(
         binaries.ffmpeg,
-        encoders=candidate_encoders(vcodec),
+        encoders=(*candidate_encoders(vcodec), *also),
         library_versions=library_version_patterns(vcodec),
     )
 
@@ -280,7 +291,7 @@ def _trial(
 def _trial_frame(frames: FrameFormat, number: int) -> memoryview:
     """A moving ramp, so that there is something to predict."""
     ramp = np.arange(int(np.prod(frames.shape)), dtype=np.int64).reshape(frames.shape) * 3 + number * 16
-    return frames.bytes_of((ramp % np.iinfo(frames.dtype).max).astype(frames.dtype))
+    return frames.bytes_of((ramp % frames.largest_sample).astype(frames.dtype))
 
 
 def _run_at_once(trial: Callable[[], None], count: int) -> None:

@@ -378,7 +378,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "min-cu-size": 8, "psy-rd": 1.0, "psy-rdoq": 0.5, "qcomp": 0.6, "qg-size": 32, "qpmax": 51, "qpmin": 10, "qpstep": 4,
         "rc-lookahead": 10, "rd": 3, "rd-refine": 0, "rdpenalty": 0, "ref": 2, "rskip-edge-threshold": 5, "scenecut": 40,
         "scenecut-bias": 5, "selective-sao": 1, "subme": 2, "temporal-layers": 0, "pmode": 0, "pme": 0, "limit-tu": 0,
-        "idr-recovery-sei": 0, "hevc-aq": 0, "slices": 1, "hdr10": 0, "cu-lossless": 0, "splitrd-skip": 0,
+        "idr-recovery-sei": 0, "hevc-aq": 0, "hdr10": 0, "cu-lossless": 0, "splitrd-skip": 0,
     },
     "svtav1-params": {
         "aq-mode": 2, "film-grain": 8, "film-grain-denoise": 0, "hierarchical-levels": 3, "lookahead": 10, "lossless": 0,

@@ -8,7 +8,8 @@ import pickle
 import pytest
 from pydantic import ValidationError
 
-from ffenc.config import VideoEncoderConfig
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.depth import DepthQuantizer
 
 
 def test_the_defaults_are_those_of_lerobot():
@@ -214,3 +215,81 @@ def test_what_is_not_stored_or_null_is_the_default_and_not_given(absent):
 def test_a_stored_value_that_no_config_can_have_is_refused(wrong):
     with pytest.raises(ValidationError):
         VideoEncoderConfig.from_video_info({**STORED, **wrong})
+
+
+STORED_DEPTH = {
+    "is_depth_map": True,
+    "depth_unit": "mm",
+    "video.codec": "hevc",
+    "video.pix_fmt": "gray12le",
+    "video.g": 2,
+    "video.crf": 30,
+    "video.preset": None,
+    "video.fast_decode": 0,
+    "video.video_backend": "pyav",
+    "video.extra_options": {"x265-params": "lossless=1"},
+    "video.depth_min": 0.2,
+    "video.depth_max": 4.0,
+    "video.shift": 0.5,
+    "video.use_log": False,
+}
+
+
+def test_depth_has_lerobots_defaults():
+    config = DepthEncoderConfig()
+    assert config.model_dump() == {
+        **VideoEncoderConfig().model_dump(),
+        "vcodec": "hevc",
+        "pix_fmt": "gray12le",
+        "extra_options": {"x265-params": "lossless=1"},
+        "depth_min": 0.01,
+        "depth_max": 10.0,
+        "shift": 3.5,
+        "use_log": True,
+    }
+    assert config.quantizes
+    assert config.quantizer == DepthQuantizer()
+    assert config == DepthEncoderConfig(depth_max=10)
+    assert config != VideoEncoderConfig(**{name: getattr(config, name) for name in VideoEncoderConfig.model_fields})
+    assert len({config, DepthEncoderConfig(), DepthEncoderConfig(shift=3.0)}) == 2
+
+
+def test_millimetres_are_stored_as_they_are():
+    config = DepthEncoderConfig.lossless16()
+    assert (config.vcodec, config.pix_fmt, config.extra_options) == ("ffv1", "gray16le", {})
+    assert not config.quantizes
+
+
+def test_a_stored_depth_config_is_read_back():
+    config = DepthEncoderConfig.from_video_info(STORED_DEPTH)
+    assert config == DepthEncoderConfig(depth_min=0.2, depth_max=4.0, shift=0.5, use_log=False, video_backend="pyav")
+    assert DepthEncoderConfig.from_video_info({}) == DepthEncoderConfig()
+    assert not DepthEncoderConfig.from_video_info({"video.shift": None, "video.extra_options": {}}).model_fields_set
+
+
+def test_no_stored_options_are_no_options_of_another_codec():
+    info = {"video.codec": "ffv1", "video.pix_fmt": "gray16le", "video.crf": None, "video.extra_options": {}}
+    config = DepthEncoderConfig.from_video_info(info)
+    assert config.extra_options == {}
+    assert not config.quantizes
+    assert not config.was_given("crf")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"depth_min": -0.1},
+        {"depth_min": 10.0},
+        {"depth_max": float("inf")},
+        {"depth_max": "10"},
+        {"depth_max": True},
+        {"shift": -0.01},
+        {"shift": float("nan")},
+        {"use_log": 1},
+        {"depth_unit": "mm"},
+    ],
+    ids=repr,
+)
+def test_a_depth_scale_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ValidationError):
+        DepthEncoderConfig(**wrong)

@@ -31,6 +31,8 @@ from ffenc.errors import (
     ProcessError,
     ProcessStartError,
     ProcessTimeoutError,
+    QueueFullError,
+    RecordingError,
     UnsafePathError,
     describe_returncode,
 )
@@ -55,6 +57,8 @@ EXAMPLES = [
     OutputError("short", path="out.mp4", frames_expected=3, packets_counted=2),
     OutputExistsError("out.mp4"),
     ProbeError("no video", path="text.txt"),
+    RecordingError("a camera failed", camera="laptop", frames=7, kept=Path(".laptop.recording.mp4")),
+    QueueFullError("full", cameras=["laptop"], depth=30),
     UnsafePathError("no", text="../x"),
     DatasetError("not v3.0", path="set/meta/info.json"),
     DatasetLockedError("in use", path="set", holder={"pid": 7}),

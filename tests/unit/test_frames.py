@@ -17,6 +17,7 @@ LAYOUT_TABLE = {
     "rgba": ("rgba", (4, 6, 4), "u1", 96),
     "bgra": ("bgra", (4, 6, 4), "u1", 96),
     "gray": ("gray", (4, 6), "u1", 24),
+    "gray12": ("gray12le", (4, 6), "<u2", 48),
     "gray16": ("gray16le", (4, 6), "<u2", 48),
 }
 
@@ -38,6 +39,15 @@ def test_a_layout_is_one_shape_one_dtype_and_one_raw_format(layout):
     frame = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
     assert bytes(form.bytes_of(frame)) == frame.tobytes()
     assert FrameFormat.of(frame, layout) == form
+
+
+def test_a_sample_that_is_no_12_bit_code_is_refused():
+    form = FrameFormat(width=2, height=1, layout="gray12")
+    assert form.largest_sample == 4095
+    form.bytes_of(np.array([[0, 4095]], np.uint16))
+    with pytest.raises(FrameError, match="a sample of 4096") as caught:
+        form.bytes_of(np.array([[0, 4096]], np.uint16))
+    assert "quantize_depth" in str(caught.value)
 
 
 def test_a_contiguous_frame_is_handed_on_without_a_copy():

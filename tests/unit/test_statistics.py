@@ -6,6 +6,7 @@ import json
 import pickle
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,8 +22,6 @@ from ffenc.statistics import (
     vector_statistics,
 )
 from tests.lerobot_data import DATASETS
-
-pq = pytest.importorskip("pyarrow.parquet")
 
 # LeRobot sums in float32: its means are good to 1e-7 and its deviations, a difference of squares, to 1e-6.
 TOLERANCES = {"std": 2e-6}

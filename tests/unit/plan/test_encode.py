@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ffenc.config import VideoEncoderConfig
-from ffenc.errors import EncoderOptionError, InputError
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.errors import EncoderOptionError, InputError, PixelFormatError
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import (
     EncodePlan,
@@ -138,3 +138,28 @@ def test_a_plan_reads_as_a_shell_would_take_it():
 def test_a_refusal_comes_before_any_command():
     with pytest.raises(EncoderOptionError):
         plan(extra_options={"nonsense": 1})
+
+
+@pytest.mark.parametrize("layout", ["rgb", "gray", "gray16"])
+def test_depth_is_never_converted(layout: str) -> None:
+    frames = RawFrames(frames=FrameFormat(width=64, height=64, layout=layout), fps=Fraction(30))
+    with pytest.raises(PixelFormatError, match=f"layout '{layout}'.*would change every depth"):
+        plan_encode(DepthEncoderConfig(), frames, "/out/a.mp4", recorded("9.0.2"))
+
+
+def test_image_files_hold_no_codes() -> None:
+    with pytest.raises(PixelFormatError, match="image files"):
+        plan_encode(DepthEncoderConfig(), IMAGES, "/out/a.mp4", recorded("9.0.2"))
+    assert plan_encode(DepthEncoderConfig.lossless16(), IMAGES, "/out/a.mov", recorded("9.0.2")).muxer == "mov"
+
+
+@pytest.mark.parametrize(
+    ("config", "layout", "suffix"),
+    [(DepthEncoderConfig(), "gray12", "mp4"), (DepthEncoderConfig.lossless16(), "gray16", "mov")],
+)
+def test_depth_goes_into_the_video_as_it_is(config: DepthEncoderConfig, layout: str, suffix: str) -> None:
+    assert config.layout == layout
+    frames = RawFrames(frames=FrameFormat(width=64, height=64, layout=layout), fps=Fraction(30))
+    planned = plan_encode(config, frames, f"/out/a.{suffix}", recorded("9.0.2"))
+    assert planned.encoder.feed_pix_fmt == frames.frames.pix_fmt
+    assert isinstance(planned.encoder.config, DepthEncoderConfig)

@@ -8,7 +8,7 @@ import pytest
 
 from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.table import ENCODERS
-from ffenc.errors import FrameSizeError, PixelFormatError
+from ffenc.errors import EncoderOptionError, FrameSizeError, PixelFormatError
 from ffenc.plan.picture import accepted_pixel_formats, chroma_steps, color_range, has_matrix
 from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
 from tests.recordings import BUILDS, recorded
@@ -74,6 +74,28 @@ def test_a_pixel_format_that_would_be_converted_is_refused(vcodec, pix_fmt, buil
     assert said in str(caught.value)
     assert caught.value.pix_fmt == pix_fmt
     assert pix_fmt not in caught.value.accepted
+
+
+def test_the_refusal_names_what_takes_the_format_here():
+    with pytest.raises(
+        PixelFormatError, match=r"vcodecs that take gray12le here: libaom-av1, ffv1 \(into \.mov\)"
+    ) as caught:
+        resolve("libx265", "gray12le", build="4.4")
+    assert caught.value.alternatives == ("libaom-av1", "ffv1")
+    with pytest.raises(PixelFormatError) as caught:
+        resolve("libsvtav1", "rgb24", build="9.0.2")
+    assert caught.value.alternatives == ()
+
+
+def test_a_narrow_picture_gets_smaller_coding_units():
+    def ctu(width: int) -> str | None:
+        (text,) = (text for name, text in resolve("libx265", width=width).options if name == "x265-params")
+        return dict(pair.split("=") for pair in text.split(":")).get("ctu")
+
+    assert (ctu(64), ctu(66)) == ("32", None)
+    config = VideoEncoderConfig(vcodec="libx265", extra_options={"x265-params": {"ctu": 64}})
+    with pytest.raises(EncoderOptionError, match="width of the picture"):
+        resolve_encoder(config, recorded("9.0.2"), width=64, height=64)
 
 
 @pytest.mark.parametrize("build", BUILDS)

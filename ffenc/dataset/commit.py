@@ -1,0 +1,103 @@
+"""Files of one episode join the dataset together, or not at all, whenever the machine stops.
+
+All new files lie complete in a staging directory.  A list of renames, written first and durably, is the decision: whoever
+opens the dataset next finishes what it says (`finish_commits`).  ``info.json`` comes last: until then LeRobot's reader, which
+takes the numbers of frames and episodes from it, sees the dataset as it was, because rows are only added behind the old ones.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+
+from ffenc.dataset.atomic import make_directory, write_text_atomically
+from ffenc.dataset.layout import DatasetLayout
+from ffenc.errors import DatasetError, OutputError
+from ffenc.video.output import sync
+
+COMMIT = "commit.json"
+"""The list of renames in a staging directory: pairs of a name in it and a path in the dataset."""
+
+RECORDING, KEPT = "recording", "kept"
+"""Directories in ``meta/ffenc``: of episodes that are being recorded, and of those that could not join the dataset."""
+
+Renames = Sequence[tuple[str, Path]]
+
+
+def commit(root: Path, staging: Path, renames: Renames) -> None:
+    """Move staged files to their places, all or none, and remove the staging directory.
+
+    Args:
+        root: the dataset.
+        staging: a directory in the same file system, with complete and durable files.
+        renames: (name in ``staging``, path in ``root``) in the order in which readers may see them; the last one is what
+            makes the others count.
+
+    Raises:
+        OutputError: the file system refused; nothing has happened yet if the list could not be written, otherwise
+            `finish_commits` goes on.
+    """
+    places = [(name, str(path.relative_to(root))) for name, path in renames]
+    for _, path in renames:
+        make_directory(path.parent)
+    write_text_atomically(staging / COMMIT, orjson.dumps(places).decode())
+    _carry_out(root, staging)
+
+
+def finish_commits(root: Path) -> list[Path]:
+    """Finish what a crash interrupted; under the lock of the dataset.
+
+    Returns:
+        The staging directories whose files have joined the dataset by this call.
+
+    Raises:
+        DatasetError: a list of renames cannot be read, or a file of it is gone.
+        OutputError: the file system refused.
+    """
+    interrupted = sorted((DatasetLayout(root=root).own / RECORDING).glob(f"*/{COMMIT}"))
+    for listed in interrupted:
+        _carry_out(root, listed.parent)
+    return [listed.parent for listed in interrupted]
+
+
+def _carry_out(root: Path, staging: Path) -> None:
+    places = _read(root, staging / COMMIT)
+    try:
+        for place in (places[:-1], places[-1:]):  # durable before the last one, which makes them count
+            for source, final in place:
+                if source.exists():
+                    source.replace(final)
+                elif not final.exists():
+                    raise DatasetError(f"{final} is missing, and so is {source} that was to become it", path=root)
+            for directory in {final.parent for _, final in place}:
+                sync(directory)
+        _clear(staging)
+    except OSError as err:
+        raise OutputError(f"cannot complete an episode of {root}: {err.strerror}", path=root) from err
+
+
+def _clear(staging: Path) -> None:
+    """Remove a staging directory, the list last: without it the rest would pass for an episode that was cut off."""
+    for entry in staging.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != COMMIT:
+            entry.unlink()
+    (staging / COMMIT).unlink()
+    staging.rmdir()
+
+
+def _read(root: Path, listed: Path) -> list[tuple[Path, Path]]:
+    try:
+        names = orjson.loads(listed.read_bytes())
+        places = [(listed.parent / name, root / path) for name, path in names]
+    except (OSError, ValueError, TypeError) as err:
+        raise DatasetError(f"{listed} is no list of renames: {err}", path=listed) from err
+    for source, final in places:
+        inside = source.is_relative_to(listed.parent) and final.is_relative_to(root)
+        if not inside or ".." in source.parts or ".." in final.parts:
+            raise DatasetError(f"{listed} names a file outside of the dataset: {source} -> {final}", path=listed)
+    return places

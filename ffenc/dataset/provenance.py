@@ -1,0 +1,101 @@
+"""How each episode was made: ``meta/ffenc/episodes.jsonl``, one line per episode.
+
+Beside the dataset and not in ``info.json``, whose keys take part in LeRobot's comparison when datasets are merged.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+import ffenc
+from ffenc.dataset.atomic import make_directory
+from ffenc.dataset.layout import DatasetLayout
+from ffenc.errors import OutputError
+from ffenc.streaming.camera import CameraRecording
+from ffenc.streaming.ledger import EpisodeRecording
+from ffenc.video.output import sync
+from ffenc.video.run import EncodeResult
+
+_NAME = "episodes.jsonl"
+
+
+def episode_document(recording: EpisodeRecording, *, episode_index: int, ffmpeg_version: str) -> dict[str, Any]:
+    """What is kept of one episode.
+
+    Versions; for each camera its command, its config as it took effect and its cost; what was dropped or changed.
+    """
+    ledger = recording.ledger
+    return {
+        "episode_index": episode_index,
+        "frames": recording.frames,
+        "ffenc": ffenc.__version__,
+        "ffmpeg": ffmpeg_version,
+        "steps": ledger.steps,
+        "drops": [
+            {"step": drop.step, "time_s": drop.time_s, "cameras": list(drop.cameras), "reason": drop.reason}
+            for drop in ledger.drops
+        ],
+        "cameras": {name: _camera_document(camera) for name, camera in recording.cameras.items()},
+    }
+
+
+def _camera_document(camera: CameraRecording) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "fallbacks": [asdict(fallback) for fallback in camera.fallbacks],
+        "refused": dict(camera.refused),
+    }
+    result = camera.result
+    if isinstance(result, EncodeResult):
+        document |= {
+            "encoder": result.encoder.name,
+            "config": result.encoder.config.model_dump(mode="json"),
+            "argv": list(result.argv),
+            "size_bytes": result.size_bytes,
+            "cpu_s": result.usage.cpu_user_s + result.usage.cpu_system_s,
+        }
+    return document
+
+
+def append_provenance(root: Path, document: Mapping[str, Any]) -> None:
+    """Add one line, durably.
+
+    A line of an episode that then does not join the dataset does no harm: the next line of its number takes its place.
+
+    Raises:
+        OutputError: the file system refused.
+    """
+    path = DatasetLayout(root=root).own / _NAME
+    make_directory(path.parent)
+    line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
+    try:
+        with path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # a crash cut the last line off
+                    file.write(b"\n")
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        sync(path.parent)
+    except OSError as err:
+        raise OutputError(f"cannot write {path}: {err.strerror}", path=path) from err
+
+
+def load_provenance(root: Path) -> dict[int, dict[str, Any]]:
+    """What is known of each episode, by its number; empty for a dataset that ffenc did not record."""
+    path = DatasetLayout(root=root).own / _NAME
+    known: dict[int, dict[str, Any]] = {}
+    if path.exists():
+        for line in path.read_bytes().splitlines():
+            try:
+                document = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                continue  # cut off by a crash
+            known[document["episode_index"]] = document
+    return known

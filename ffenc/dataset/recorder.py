@@ -1,0 +1,395 @@
+"""Record a LeRobot dataset that is whole after every episode."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ffenc.config import VideoEncoderConfig
+from ffenc.dataset.atomic import make_directory
+from ffenc.dataset.background import EpisodeQueue
+from ffenc.dataset.commit import KEPT, finish_commits
+from ffenc.dataset.documents import load_info, save_info
+from ffenc.dataset.joining import EpisodeJoiner, EpisodeSummary
+from ffenc.dataset.layout import DatasetLock
+from ffenc.dataset.open_episode import OpenEpisode
+from ffenc.dataset.options import RecorderOptions, start_cameras, streaming_encoder
+from ffenc.dataset.pack import pack_dataset
+from ffenc.dataset.recovery import TornEpisode, find_torn, keep_aside, restore
+from ffenc.dataset.resuming import settle_encoders
+from ffenc.dataset.rows import check_frame
+from ffenc.dataset.schema import DatasetInfo, Feature
+from ffenc.dataset.swap import finish_swap
+from ffenc.errors import DatasetError, OutputExistsError
+from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.ffmpeg.capability_probe import probe_capabilities
+from ffenc.streaming.encoder import StreamingVideoEncoder
+from ffenc.streaming.handle import Handle
+from ffenc.streaming.ledger import RecordingStatus
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+logger = logging.getLogger(__name__)
+
+
+class DatasetRecorder:
+    """Adds episodes to a LeRobot v3.0 dataset; made by `create` or `resume`.
+
+    Example::
+
+        features = {
+            "observation.state": {"dtype": "float32", "shape": (6,), "names": None},
+            "observation.images.laptop": {"dtype": "video", "shape": (480, 640, 3), "names": ["height", "width", "channels"]},
+        }
+        with DatasetRecorder.create("pick", repo_id="me/pick", fps=30, features=features) as recorder:
+            for _ in range(10):
+                for state, image in robot:
+                    recorder.add_frame({"observation.state": state, "observation.images.laptop": image, "task": "pick it up"})
+                recorder.save_episode()
+
+    Every episode joins the dataset in one commit, in the background; LeRobot can open the dataset at any time and sees whole
+    episodes only.  A crash costs what was in the encoders, at most a second, and the rest is found by `resume`.
+
+    As a context manager it finalises when the block ends normally.  When the block raises, saved episodes are completed and
+    what was recorded of the open one is kept (`torn`).  One thread uses it; `status` may be called from any.
+
+    Attributes:
+        root: the dataset.
+        repo_id: its name on a hub; not stored in the dataset.
+        torn: what crashes and errors have left of episodes, see `recover`.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        repo_id: str,
+        lock: DatasetLock,
+        encoder: StreamingVideoEncoder,
+        joiner: EpisodeJoiner,
+        configs: Mapping[str, VideoEncoderConfig],
+        binaries: Binaries,
+        warm_start: bool,
+    ) -> None:
+        self.root = root
+        self.repo_id = repo_id
+        self._lock = lock
+        self._encoder = encoder
+        self._joiner = joiner
+        self._configs = configs
+        self._binaries = binaries
+        self._warm_start = warm_start
+        self._cameras = tuple(name for name, feature in joiner.info.features.items() if feature.is_camera)
+        self._open_episode: OpenEpisode | None = None
+        self._queue = EpisodeQueue(joiner)
+        self._closed = False
+        self.torn: tuple[TornEpisode, ...] = find_torn(root, joiner.info)
+        for torn in self.torn:
+            logger.warning("found what was recorded of an episode: %s; recover() or `ffenc salvage` adds it", torn)
+        if warm_start:
+            self._begin()
+
+    @classmethod
+    def create(
+        cls,
+        root: str | Path,
+        repo_id: str,
+        fps: int,
+        features: Mapping[str, Feature | Mapping[str, Any]],
+        *,
+        robot_type: str | None = None,
+        use_videos: bool = True,
+        chunks_size: int = 1000,
+        data_files_size_in_mb: float = 100,
+        video_files_size_in_mb: float = 200,
+        **options: Unpack[RecorderOptions],
+    ) -> DatasetRecorder:
+        """Begin a new dataset.
+
+        Args:
+            root: its directory; must not exist, or be empty.
+            repo_id: its name on a hub.
+            fps: frames per second, a whole number.
+            features: what a frame holds, as LeRobot describes it: ``dtype`` (a numpy name, ``string``, ``video``, ``image``),
+                ``shape`` and ``names``.  A camera is ``(height, width, 3)``; a depth camera ``(height, width, 1)`` with
+                ``info={"is_depth_map": True}``.
+            robot_type: free text.
+            use_videos: False stores the pictures of all cameras as images, as LeRobot does.
+            chunks_size: files per directory.
+            data_files_size_in_mb: MiB at which `finalize` begins the next data file.
+            video_files_size_in_mb: the same for videos.
+            **options: see `RecorderOptions`.
+
+        Raises:
+            OutputExistsError: there is something at ``root``.
+            DatasetError: a feature that no table or video can hold.
+            UnsafePathError: a feature whose name would leave the dataset.
+            FFencError: this FFmpeg cannot do what was asked for; nothing is left then.
+        """
+        root = Path(root)
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise OutputExistsError(root)
+        documents = {
+            name: given.to_json() if isinstance(given, Feature) else dict(given) for name, given in features.items()
+        }
+        if not use_videos:
+            for document in documents.values():
+                if document.get("dtype") == "video":
+                    document["dtype"] = "image"
+        info = DatasetInfo.create(
+            fps,
+            documents,
+            robot_type=robot_type,
+            chunks_size=chunks_size,
+            data_files_size_in_mb=data_files_size_in_mb,
+            video_files_size_in_mb=video_files_size_in_mb,
+        )
+        is_new = not root.exists()
+        make_directory(root)
+        try:
+            save_info(root, info)
+            return cls._open(root, repo_id, options)
+        except BaseException:
+            shutil.rmtree(root / "meta", ignore_errors=True)
+            if is_new and not any(root.iterdir()):
+                root.rmdir()
+            raise
+
+    @classmethod
+    def resume(
+        cls,
+        root: str | Path,
+        *,
+        repo_id: str | None = None,
+        **options: Unpack[RecorderOptions],
+    ) -> DatasetRecorder:
+        """Go on with a dataset; what a crash left half done is completed or undone first.
+
+        Args:
+            root: the dataset.
+            repo_id: its name on a hub; the name of its directory if None.
+            **options: see `RecorderOptions`.
+
+        Raises:
+            DatasetError: it cannot be read, or its settings are others than those given.
+            DatasetLockedError: somebody else is writing into it.
+        """
+        root = Path(root)
+        finish_swap(root)
+        load_info(root)
+        return cls._open(root, repo_id or root.name, options)
+
+    @classmethod
+    def _open(cls, root: Path, repo_id: str, options: RecorderOptions) -> DatasetRecorder:
+        binaries = options.get("binaries") or find_binaries()
+        allow_mixed = options.get("allow_mixed", False)
+        lock = DatasetLock(root)
+        lock.acquire()
+        try:
+            finish_commits(root)
+            version = probe_capabilities(binaries.ffmpeg).version.text
+            joiner = EpisodeJoiner(root, ffmpeg_version=version, allow_mixed=allow_mixed)
+            configs = settle_encoders(
+                root,
+                joiner.info,
+                options.get("camera_encoder"),
+                options.get("depth_encoder"),
+                allow_mixed=allow_mixed,
+                binaries=binaries,
+            )
+            encoder = streaming_encoder(joiner.info, configs, options, binaries=binaries)
+            return cls(
+                root,
+                repo_id=repo_id,
+                lock=lock,
+                encoder=encoder,
+                joiner=joiner,
+                configs=configs,
+                binaries=binaries,
+                warm_start=options.get("warm_start", False),
+            )
+        except BaseException:
+            lock.release()
+            raise
+
+    @property
+    def info(self) -> DatasetInfo:
+        """``meta/info.json``, as of the last episode that joined."""
+        return self._joiner.info
+
+    @property
+    def num_episodes(self) -> int:
+        """Episodes that have joined."""
+        return self.info.total_episodes
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of these episodes."""
+        return self.info.total_frames
+
+    @property
+    def frames_open(self) -> int:
+        """Frames of the open episode."""
+        return 0 if self._open_episode is None else len(self._open_episode.rows)
+
+    def status(self) -> RecordingStatus:
+        """How far the open episode is; from any thread."""
+        return self._encoder.status()
+
+    def add_frame(self, frame: Mapping[str, Any]) -> bool:
+        """Add one time step to the open episode.
+
+        Args:
+            frame: a value for every feature that is not filled by the recorder, and ``"task"``, a text.  Cameras are
+                ``(height, width, 3)`` uint8 RGB; depth is ``(height, width)`` or ``(height, width, 1)``, uint16 millimetres
+                or float32 metres.  Everything is copied.
+
+        Returns:
+            False if the time step was left out (policy ``drop``): for all cameras and for the table alike.
+
+        Raises:
+            FrameError: a key is missing or unknown, or a value has a wrong type, dtype or shape; nothing was taken.
+            FFencError: a camera failed, or an earlier episode did and nobody has seen it.
+        """
+        self._raise_unseen()
+        task = check_frame(self.info, frame)
+        episode = self._open_episode or self._begin()
+        if self._cameras and not self._encoder.feed_frames({name: frame[name] for name in self._cameras}):
+            episode.add_drop(self._encoder.drops[-1])
+            return False
+        episode.add(frame, task)
+        return True
+
+    def save_episode(self, *, wait: bool = False) -> Handle[EpisodeSummary]:
+        """End the episode; it is completed and joins the dataset in the background.
+
+        Args:
+            wait: return only when it has joined.
+
+        Returns:
+            A handle at once; its ``wait()`` gives the `EpisodeSummary` or raises what went wrong.  An error that nobody has
+            seen comes out of the next call.  An episode that cannot join is kept aside, never half joined.
+
+        Raises:
+            DatasetError: there is no frame to save.
+        """
+        self._raise_unseen()
+        episode = self._open_episode
+        if episode is None or not episode.rows:
+            raise DatasetError(f"there is no frame to save in {self.root}; add_frame comes first", path=self.root)
+        recorded = self._encoder.finish_episode() if self._cameras else None
+        handle = self._queue.add(episode, recorded)
+        self._open_episode = None
+        if self._warm_start:
+            self._begin()
+        if wait:
+            handle.wait()
+        return handle
+
+    def clear_episode(self) -> None:
+        """Throw the open episode away."""
+        self._encoder.cancel_episode()
+        episode, self._open_episode = self._open_episode, None
+        if episode is not None:
+            episode.discard()
+
+    def recover(self, torn: TornEpisode) -> EpisodeSummary:
+        """Add what is left of an episode to the dataset: as many frames as all its cameras and its table have.
+
+        Raises:
+            EpisodeError: nothing of it can be used; it stays where it is.
+        """
+        directory, rows, recording = restore(torn, self.info, binaries=self._binaries)
+        summary = self._queue.add_restored(directory, rows, recording).wait()
+        shutil.rmtree(torn.path)
+        self.torn = tuple(each for each in self.torn if each != torn)
+        return summary
+
+    def finalize(self, *, pack: bool = True) -> None:
+        """Wait for all episodes, pack their files, and give the dataset back.  A second call does nothing.
+
+        Args:
+            pack: join the small files of many episodes into large ones, up to the sizes in ``info.json``; without it the
+                dataset stays as it is, which LeRobot reads as well.
+
+        Raises:
+            DatasetError: frames were added and neither saved nor cleared; nothing has happened.
+            FFencError: an error of an episode that nobody has seen; the dataset is whole without it.
+        """
+        if self._closed:
+            return
+        if self.frames_open:
+            raise DatasetError(
+                f"{self.frames_open} frames of an episode are not saved; call save_episode() or clear_episode() first",
+                path=self.root,
+            )
+        self.clear_episode()
+        self._queue.end()
+        try:
+            self._encoder.close()
+            self._raise_unseen()
+            if pack:
+                pack_dataset(self.root, binaries=self._binaries)
+        finally:
+            self._closed = True
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if exc_type is None and not self.frames_open:
+            self.finalize()
+            return
+        self._abandon()
+        if exc_type is None:
+            raise DatasetError(
+                f"an episode was neither saved nor cleared; what was recorded of it is kept in {self.root}/meta/ffenc/{KEPT} "
+                "(recover() or `ffenc salvage` adds it)",
+                path=self.root,
+            )
+
+    def _begin(self) -> OpenEpisode:
+        number = self.num_episodes + self._queue.unfinished
+        episode = OpenEpisode(self.root, self.info, self._configs, number=number)
+        try:
+            if self._cameras:
+                start_cameras(self._encoder, self.info, episode.directory)
+        except BaseException:
+            episode.discard()
+            raise
+        self._open_episode = episode
+        return episode
+
+    def _raise_unseen(self) -> None:
+        if self._closed:
+            raise DatasetError(f"the recorder of {self.root} is closed; use DatasetRecorder.resume", path=self.root)
+        self._queue.raise_unseen()
+
+    def _abandon(self) -> None:
+        """Complete what was saved, keep what was not, and give the dataset back."""
+        if self._closed:
+            return
+        self._closed = True
+        episode = self._open_episode
+        try:
+            if self.frames_open and self._cameras:
+                self._encoder.finish_episode().settle()
+            self._encoder.cancel_episode()
+            self._queue.end()
+            if episode is not None and episode.rows:
+                episode.log.close()
+                kept = keep_aside(episode.directory, "it was not saved")
+                logger.warning("an episode was not saved; what was recorded of it is kept in %s", kept)
+            elif episode is not None:
+                episode.discard()
+            self._queue.log_unseen()
+        finally:
+            self._lock.release()

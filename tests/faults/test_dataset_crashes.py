@@ -1,0 +1,122 @@
+"""A dataset is whole wherever its writer dies: every change of the file system is made the last one."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import sys
+
+import pytest
+
+from ffenc.dataset.commit import COMMIT, finish_commits
+from ffenc.dataset.documents import load_info
+from ffenc.dataset.joining import EpisodeJoiner
+from ffenc.dataset.layout import DatasetLayout
+from ffenc.dataset.pack import pack_dataset
+from ffenc.dataset.recorder import DatasetRecorder
+from ffenc.dataset.recovery import find_torn, restore
+from ffenc.dataset.swap import finish_swap
+from tests.crashes import dies_at
+from tests.lerobot_reader import LeRobotView
+from tests.recordings_of_robots import CAMERA, FPS, H264, TASKS, frame_of
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it forks")
+
+NAME = "observation.images.laptop"
+LENGTHS = (3, 2, 4)
+
+
+def _record(root, lengths, binaries):
+    recorder = DatasetRecorder.create(root, "me/set", FPS, {NAME: CAMERA}, camera_encoder=H264, binaries=binaries)
+    for episode, length in enumerate(lengths):
+        for number in range(length):
+            recorder.add_frame({NAME: frame_of(number)[NAME], "task": TASKS[episode % 2]})
+        recorder.save_episode()
+    recorder.finalize(pack=False)
+
+
+@pytest.fixture(scope="module")
+def episodes(tmp_path_factory, binaries):
+    """A dataset of two episodes, and a third one that is about to join it."""
+    base = tmp_path_factory.mktemp("crashes")
+    root = base / "set"
+    caught = []
+    join = EpisodeJoiner.join
+
+    def catch(joiner, staging, rows, recording):
+        if joiner.info.total_episodes == 2:
+            shutil.copytree(root, base / "before")
+            caught.append((staging.relative_to(root), rows, recording))
+        return join(joiner, staging, rows, recording)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EpisodeJoiner, "join", catch)
+        _record(root, LENGTHS, binaries)
+    return base / "before", caught[0]
+
+
+def test_an_episode_joins_whole_or_not_at_all(episodes, tmp_path, binaries):
+    before, (staging, rows, recording) = episodes
+    seen, step, died = set(), 0, True
+    while died:
+        root = tmp_path / f"step-{step}"
+        shutil.copytree(before, root)
+        cameras = {
+            name: dataclasses.replace(camera, path=root / staging / camera.path.name)
+            for name, camera in recording.cameras.items()
+        }
+        here = dataclasses.replace(recording, directory=root / staging, cameras=cameras)
+        died = dies_at(step, lambda r=root, h=here: EpisodeJoiner(r, ffmpeg_version="").join(r / staging, rows, h))
+        view = LeRobotView(root)
+        view.check()
+        seen.add(view.info["total_episodes"])
+        decided = (root / staging / COMMIT).exists()
+        finish_commits(root)
+        LeRobotView(root).check()
+        torn = find_torn(root, load_info(root))
+        assert load_info(root).total_episodes == (3 if decided or not torn else 2)
+        if torn:
+            assert [each.rows for each in torn] == [LENGTHS[2]]
+        shutil.rmtree(root)
+        step += 1
+    assert seen == {2, 3}
+    assert step > 30  # the hook works
+
+
+def test_an_episode_that_was_interrupted_can_be_restored(episodes, tmp_path, binaries):
+    before, (_, _, recording) = episodes
+    root = tmp_path / "set"
+    shutil.copytree(before, root)
+    (torn,) = find_torn(root, load_info(root))
+    directory, rows, restored = restore(torn, load_info(root), binaries=binaries)
+    assert restored is not None
+    assert restored.cameras[NAME].statistics.count == recording.cameras[NAME].statistics.count
+    EpisodeJoiner(root, ffmpeg_version="").join(directory, rows, restored)
+    LeRobotView(root).check()
+    assert len(LeRobotView(root)) == sum(LENGTHS)
+    assert torn.path.exists()  # what is torn is removed by whoever asked for it, last
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_packing_leaves_one_whole_dataset(tmp_path, binaries, monkeypatch, can_exchange):
+    if not can_exchange:
+        monkeypatch.setattr("ffenc.dataset.swap._exchange_call", lambda: None)
+    whole = tmp_path / "whole"
+    _record(whole, LENGTHS[:2], binaries)
+    files, step, died = set(), 0, True
+    while died:
+        root = tmp_path / "set"
+        shutil.copytree(whole, root)
+        died = dies_at(step, lambda r=root: pack_dataset(r, binaries=binaries))
+        if can_exchange:
+            LeRobotView(root).check()  # at once, for whoever reads now
+        finish_swap(root)
+        view = LeRobotView(root)
+        view.check()
+        assert len(view) == sum(LENGTHS[:2])
+        files.add(len(DatasetLayout(root=root).data_files()))
+        assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+        shutil.rmtree(root)
+        step += 1
+    assert files == {1, 2}
+    assert step > 20

@@ -1,0 +1,397 @@
+"""A recorded dataset: whole after every episode, as LeRobot reads it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.documents import load_info, load_stats
+from ffenc.dataset.layout import DatasetLayout
+from ffenc.dataset.provenance import load_provenance
+from ffenc.dataset.recorder import DatasetRecorder
+from ffenc.dataset.video_info import encoder_config_from_info
+from ffenc.errors import (
+    DatasetError,
+    DatasetLockedError,
+    EpisodeError,
+    FrameError,
+    OutputExistsError,
+    ProcessError,
+    UnsafePathError,
+)
+from ffenc.ffmpeg.capability_probe import probe_capabilities
+from ffenc.ffmpeg.ffprobe import probe_packets
+from ffenc.frames import FrameFormat
+from ffenc.streaming.images import ImageFolder, read_images
+from ffenc.video.depth import read_depth
+from tests.lerobot_reader import LeRobotView
+from tests.recordings_of_robots import (
+    CAMERA,
+    CAMERAS,
+    FEATURES,
+    FPS,
+    H264,
+    TASKS,
+    check_numbered,
+    frame_of,
+    numbers_shown,
+    record,
+)
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "set"
+
+
+@pytest.fixture
+def recorder(root, binaries):
+    recorder = DatasetRecorder.create(root, "me/set", FPS, FEATURES, camera_encoder=H264, binaries=binaries)
+    yield recorder
+    if recorder._open_episode:
+        recorder.clear_episode()
+    recorder.finalize(pack=False)
+
+
+@pytest.mark.smoke
+def test_the_dataset_is_whole_after_every_episode(recorder, root, binaries):
+    number = 0
+    for episode in range(3):
+        for _ in range(4 + episode):
+            assert recorder.add_frame(frame_of(number, task=TASKS[episode % 2]))
+            number += 1
+        summary = recorder.save_episode(wait=True).wait()
+        assert (summary.episode_index, summary.frames, summary.dropped) == (episode, 4 + episode, 0)
+        check_numbered(root, number, binaries=binaries)
+        assert (recorder.num_episodes, recorder.num_frames) == (episode + 1, number)
+
+
+def test_packing_changes_files_and_not_what_they_hold(root, binaries):
+    record(root, [5, 3, 6], binaries=binaries)
+    before = LeRobotView(root)
+    unpacked = [item.row for item in before], before.episodes
+    with DatasetRecorder.resume(root, binaries=binaries):
+        pass
+    layout = DatasetLayout(root=root)
+    assert [len(layout.data_files()), len(layout.episodes_files()), len(layout.video_files(CAMERAS[0]))] == [1, 1, 1]
+    assert pq.ParquetFile(layout.data_files()[0]).num_row_groups == 3
+    check_numbered(root, 14, binaries=binaries)
+    after = LeRobotView(root)
+    assert [item.row for item in after] == unpacked[0]
+    assert [row["videos/observation.images.laptop/from_timestamp"] for row in after.episodes] == [0, 5 / 30, 8 / 30]
+    same = [key for key in after.episodes[0] if key.startswith("stats/") or key in ("tasks", "length")]
+    assert [[row[key] for key in same] for row in after.episodes] == [[row[key] for key in same] for row in unpacked[1]]
+    packets = probe_packets(layout.video_files(CAMERAS[0])[0], binaries=binaries)
+    assert packets.count == 14
+    assert packets.first_off_grid(FPS) is None
+    assert not [path for path in root.parent.iterdir() if path != root]
+
+
+def test_a_size_limit_begins_the_next_file(root, binaries):
+    record(root, [6, 6, 6], binaries=binaries, video_files_size_in_mb=0.005, pack=True)
+    layout = DatasetLayout(root=root)
+    sizes = [path.stat().st_size for path in layout.video_files(CAMERAS[0])]
+    assert len(sizes) > 1
+    check_numbered(root, 18, binaries=binaries)
+
+
+def test_resume_goes_on_behind_the_packed_files(root, binaries):
+    record(root, [4, 4], binaries=binaries, pack=True)
+    with DatasetRecorder.resume(root, binaries=binaries) as recorder:
+        for number in range(8, 13):
+            recorder.add_frame(frame_of(number))
+        recorder.save_episode(wait=True)
+        check_numbered(root, 13, binaries=binaries)
+    check_numbered(root, 13, binaries=binaries)
+    assert len(DatasetLayout(root=root).video_files(CAMERAS[0])) == 1
+
+
+def test_the_info_block_says_what_was_measured_and_what_was_asked_for(root, binaries):
+    record(root, [3], binaries=binaries)
+    info = json.loads((root / "meta/info.json").read_text())["features"][CAMERAS[0]]["info"]
+    assert list(info) == [
+        "video.height", "video.width", "video.codec", "video.pix_fmt", "video.fps", "video.channels",
+        "video.is_depth_map", "has_audio", "video.g", "video.crf", "video.preset", "video.fast_decode",
+        "video.video_backend", "video.extra_options", "is_depth_map",
+    ]  # fmt: skip
+    assert info["video.codec"] == "h264"
+    assert (info["video.height"], info["video.width"], info["video.fps"]) == (96, 128, 30)
+    assert (info["video.g"], info["video.crf"], info["video.preset"]) == (2, 30, "ultrafast")
+
+
+def test_statistics_are_those_of_the_frames(root, binaries):
+    record(root, [5, 7], binaries=binaries)
+    stats = load_stats(root)
+    assert stats is not None
+    states = np.array([frame_of(number)["observation.state"] for number in range(12)])
+    np.testing.assert_allclose(stats["observation.state"].mean, states.mean(0), atol=1e-6)
+    np.testing.assert_allclose(stats["observation.state"].std, states.std(0), atol=1e-6)
+    frames = np.stack([frame_of(number)[CAMERAS[0]] for number in range(12)]) / 255
+    camera = stats[CAMERAS[0]]
+    assert camera.mean.shape == (3, 1, 1)
+    np.testing.assert_allclose(camera.mean.ravel(), frames.mean((0, 1, 2)), atol=1e-6)
+    assert camera.count.tolist() == [12]
+    assert stats["episode_index"].max.tolist() == [1]
+
+
+def test_provenance_names_the_command_of_every_camera(root, binaries):
+    record(root, [3, 3], binaries=binaries)
+    known = load_provenance(root)
+    assert sorted(known) == [0, 1]
+    camera = known[1]["cameras"][CAMERAS[1]]
+    assert camera["config"]["preset"] == "ultrafast"
+    assert str(binaries.ffmpeg) == camera["argv"][0]
+    assert known[0]["drops"] == []
+
+
+def test_images_are_stored_where_there_is_no_video(root, binaries, png_works):
+    record(root, [3, 2], binaries=binaries, use_videos=False)
+    info = load_info(root)
+    assert info.video_path is None
+    assert info.features[CAMERAS[0]].dtype == "image"
+    view = LeRobotView(root)
+    view.check()
+    cell = view.rows[CAMERAS[0]][4].as_py()
+    assert cell["bytes"].startswith(b"\x89PNG")
+    folder = root.parent / "images"
+    folder.mkdir()
+    for place, each in enumerate(view.rows[CAMERAS[0]].to_pylist()):
+        (folder / f"frame-{place:06d}.png").write_bytes(each["bytes"])
+    seen = png_works(folder, 5)
+    assert all((picture == frame_of(number)[CAMERAS[0]]).all() for number, picture in enumerate(seen))
+
+
+def test_frames_can_be_spooled_and_encoded_after_the_episode(root, binaries):
+    record(root, [4, 5], binaries=binaries, streaming_encoding=False)
+    check_numbered(root, 9, binaries=binaries)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"observation.state": None}, "missing: observation.state"),
+        ({"extra": np.zeros(1)}, "unknown: extra"),
+        ({"timestamp": np.zeros(1, np.float32)}, "filled by the recorder"),
+        ({"observation.state": np.zeros(6)}, "'observation.state' must be .* float32, got .* float64"),
+        ({"observation.state": np.zeros(5, np.float32)}, "'observation.state' must be"),
+        ({"next.done": True}, "'next.done' must be a numpy array"),
+        ({"task": ""}, "'task' must be"),
+        ({CAMERAS[1]: np.zeros((96, 127, 3), np.uint8)}, CAMERAS[1]),
+        ({CAMERAS[1]: np.zeros((3, 96, 128), np.uint8)}, "channels first"),
+        ({CAMERAS[1]: np.zeros((96, 128, 3), np.float32)}, CAMERAS[1]),
+    ],
+)
+def test_a_wrong_frame_is_refused_and_nothing_of_it_is_taken(recorder, root, binaries, change, says):
+    recorder.add_frame(frame_of(0))
+    wrong = {**frame_of(1), **change}
+    for name in [name for name, value in change.items() if value is None]:
+        del wrong[name]
+    with pytest.raises(FrameError, match=says):
+        recorder.add_frame(wrong)
+    recorder.add_frame(frame_of(1))
+    recorder.save_episode(wait=True)
+    check_numbered(root, 2, binaries=binaries)
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/b", "", ".hidden", "new\nline"])
+def test_a_feature_that_would_leave_the_root_is_refused(tmp_path, binaries, name):
+    with pytest.raises(UnsafePathError):
+        DatasetRecorder.create(tmp_path / "set", "me/set", FPS, {name: CAMERA}, binaries=binaries)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_this_ffmpeg_cannot_do_leaves_nothing(tmp_path, binaries):
+    config = VideoEncoderConfig(vcodec="h264", extra_options={"bff": 3})
+    with pytest.raises(ValueError, match="bff"):
+        recorder = DatasetRecorder.create(
+            tmp_path / "set", "me/set", FPS, FEATURES, camera_encoder=config, binaries=binaries, warm_start=True
+        )
+        recorder.finalize()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_directory_is_refused(root, binaries):
+    root.mkdir()
+    (root / "mine").write_text("precious")
+    with pytest.raises(OutputExistsError):
+        DatasetRecorder.create(root, "me/set", FPS, FEATURES, binaries=binaries)
+    assert (root / "mine").read_text() == "precious"
+
+
+def test_a_second_writer_is_told_who_is_first(recorder, root, binaries):
+    with pytest.raises(DatasetLockedError, match="pid"):
+        DatasetRecorder.resume(root, binaries=binaries)
+
+
+def test_other_settings_are_refused_unless_they_are_wanted(root, binaries):
+    record(root, [3], binaries=binaries)
+    other = VideoEncoderConfig(vcodec="h264", crf=20)
+    with pytest.raises(DatasetError, match="crf was 30, now 20"):
+        DatasetRecorder.resume(root, camera_encoder=other, binaries=binaries)
+    with DatasetRecorder.resume(root, camera_encoder=other, allow_mixed=True, binaries=binaries) as recorder:
+        for number in range(3, 6):
+            recorder.add_frame(frame_of(number))
+        recorder.save_episode(wait=True)
+    check_numbered(root, 6, binaries=binaries)
+    assert [load_provenance(root)[n]["cameras"][CAMERAS[0]]["config"]["crf"] for n in (0, 1)] == [30, 20]
+
+
+def test_an_episode_that_was_not_saved_is_kept_and_can_be_recovered(root, binaries):
+    with (
+        pytest.raises(RuntimeError, match="robot"),
+        DatasetRecorder.create(root, "me/set", FPS, FEATURES, camera_encoder=H264, binaries=binaries) as recorder,
+    ):
+        for number in range(4):
+            recorder.add_frame(frame_of(number))
+        recorder.save_episode()
+        for number in range(4, 9):
+            recorder.add_frame(frame_of(number))
+        raise RuntimeError("the robot fell over")
+    check_numbered(root, 4, binaries=binaries)
+    with DatasetRecorder.resume(root, binaries=binaries) as recorder:
+        (torn,) = recorder.torn
+        assert torn.rows == 5
+        assert recorder.recover(torn).frames == 5
+        assert recorder.torn == ()
+    check_numbered(root, 9, binaries=binaries)
+    assert not list((root / "meta/ffenc").glob("*/*"))
+
+
+def test_an_episode_that_cannot_join_is_kept_aside_and_said_once(root, binaries, monkeypatch):
+    recorder = DatasetRecorder.create(root, "me/set", FPS, FEATURES, camera_encoder=H264, binaries=binaries)
+    recorder.add_frame(frame_of(0))
+    recorder._open_episode.rows.tasks.append("one row too many")  # rows and frames disagree
+    for column in recorder._open_episode.rows.columns.values():
+        column.append(column[-1])
+    handle = recorder.save_episode()
+    assert handle._ended.wait(20)
+    with pytest.raises(EpisodeError, match="has 2 rows, but not as many frames") as caught:
+        recorder.add_frame(frame_of(1))
+    assert caught.value.kept is not None
+    assert (caught.value.kept / "rows.jsonl").exists()
+    assert load_info(root).total_episodes == 0
+    recorder.add_frame(frame_of(0))  # and it goes on
+    recorder.save_episode(wait=True)
+    recorder.finalize()
+    check_numbered(root, 1, binaries=binaries)
+
+
+def test_an_episode_can_be_thrown_away(recorder, root, binaries):
+    recorder.add_frame(frame_of(5))
+    recorder.clear_episode()
+    assert not list((root / "meta/ffenc/recording").iterdir())
+    recorder.add_frame(frame_of(0))
+    recorder.save_episode(wait=True)
+    check_numbered(root, 1, binaries=binaries)
+
+
+def test_unsaved_frames_are_not_forgotten_in_silence(recorder):
+    recorder.add_frame(frame_of(0))
+    with pytest.raises(DatasetError, match="1 frames of an episode are not saved"):
+        recorder.finalize()
+
+
+def test_saving_nothing_is_an_error(recorder):
+    with pytest.raises(DatasetError, match="no frame to save"):
+        recorder.save_episode()
+
+
+def test_a_dropped_step_has_no_row_and_no_frame(root, binaries, monkeypatch):
+    recorder = DatasetRecorder.create(
+        root,
+        "me/set",
+        FPS,
+        FEATURES,
+        camera_encoder=H264,
+        queue_policy="drop",
+        encoder_queue_maxsize=2,
+        binaries=binaries,
+    )
+    kept = [number for number in range(120) if recorder.add_frame(frame_of(number))]
+    summary = recorder.save_episode(wait=True).wait()
+    recorder.finalize()
+    assert 0 < summary.dropped == 120 - len(kept)
+    view = LeRobotView(root)
+    view.check()
+    assert len(view) == len(kept)
+    assert [item.row["observation.state"] for item in view] == [frame_of(n)["observation.state"].tolist() for n in kept]
+    assert numbers_shown(root, CAMERAS[0], binaries=binaries) == kept
+    drops = load_provenance(root)[0]["drops"]
+    assert [drop["step"] for drop in drops] == [number for number in range(120) if number not in kept]
+
+
+def test_a_dataset_without_cameras_is_a_dataset(root, binaries):
+    features = {
+        "observation.state": FEATURES["observation.state"],
+        "note": {"dtype": "string", "shape": (1,), "names": None},
+    }
+    with DatasetRecorder.create(root, "me/set", FPS, features, binaries=binaries) as recorder:
+        for number in range(3):
+            state = frame_of(number)["observation.state"]
+            recorder.add_frame({"observation.state": state, "note": f"note {number}", "task": TASKS[0]})
+        recorder.save_episode()
+    view = LeRobotView(root)
+    view.check()
+    assert [item.row["note"] for item in view] == ["note 0", "note 1", "note 2"]
+
+
+@pytest.mark.parametrize("unit", ["mm", "m"])
+def test_depth_is_recorded_in_its_unit(root, binaries, capabilities_here, unit):
+    listing = capabilities_here.helps.get("libx265")
+    if listing is None or "gray12le" not in (listing.pixel_formats or ()):
+        pytest.skip("this x265 has 8 bits only")
+    depth = {
+        "dtype": "video",
+        "shape": (96, 128, 1),
+        "names": ["height", "width", "channels"],
+        "info": {"is_depth_map": True},
+    }
+    ramp = (500 + np.arange(96 * 128).reshape(96, 128) // 8).astype(np.uint16)
+    frame = ramp if unit == "mm" else (ramp / 1000).astype(np.float32)
+    with DatasetRecorder.create(
+        root, "me/set", FPS, {"observation.images.depth": depth}, binaries=binaries
+    ) as recorder:
+        for _ in range(3):
+            recorder.add_frame({"observation.images.depth": frame[:, :, None], "task": TASKS[0]})
+        recorder.save_episode(wait=True)
+        other = frame.astype(np.float32 if unit == "mm" else np.uint16)
+        with pytest.raises(FrameError, match="unit of depth"):
+            recorder.add_frame({"observation.images.depth": other, "task": TASKS[0]})
+    info = load_info(root).features["observation.images.depth"].info
+    assert info is not None
+    assert (info["depth_unit"], info["is_depth_map"], info["video.depth_max"]) == (unit, True, 10.0)
+    config = encoder_config_from_info(info)
+    assert isinstance(config, DepthEncoderConfig)
+    path = DatasetLayout(root=root).video_files("observation.images.depth")[0]
+    seen = np.stack(list(read_depth(path, config, unit=unit, binaries=binaries)))
+    assert np.abs(seen.astype(float) - frame).max() <= (2 if unit == "mm" else 0.002)
+    stats = load_stats(root)
+    assert stats is not None
+    np.testing.assert_allclose(stats["observation.images.depth"].mean.ravel(), [frame.mean()], rtol=1e-4)
+
+
+@pytest.fixture
+def png_works(binaries):
+    """Decode numbered PNG files, or skip where this FFmpeg has no PNG."""
+    if "png" not in probe_capabilities(binaries.ffmpeg).encoders:
+        pytest.skip("this FFmpeg writes no PNG")
+
+    def decode(folder, count):
+        try:
+            return list(
+                read_images(
+                    ImageFolder(path=folder, frames=count, suffix=".png"),
+                    FrameFormat(width=128, height=96),
+                    binaries=binaries,
+                )
+            )
+        except ProcessError as err:
+            pytest.skip(f"this FFmpeg reads no PNG: {err}")
+
+    return decode
