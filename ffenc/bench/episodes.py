@@ -39,7 +39,7 @@ def episode_frames(
     if camera not in cameras:
         raise InputError(f"{root} has no camera {camera}; its videos are {', '.join(cameras) or 'none'}", path=root)
     layout = DatasetLayout.of(root, info)
-    rows = load_episodes(layout, info, statistics=False)
+    rows = load_episodes(root, info, statistics=False)
     wanted = range(len(rows)) if episodes is None else episodes
     for number in wanted:
         if not 0 <= number < len(rows):

@@ -21,7 +21,6 @@ import numpy.typing as npt
 from ffenc.bench.sweep import Trial
 from ffenc.bench.timing import Cost, cost_of
 from ffenc.config import DepthEncoderConfig
-from ffenc.depth import DepthQuantizer
 from ffenc.encoders.table import find_encoder
 from ffenc.errors import OutputError
 from ffenc.ffmpeg.binaries import Binaries
@@ -266,22 +265,12 @@ def plan_trial(trial: Trial, *, binaries: Binaries) -> EncodePlan:
 def feed_format(trial: Trial) -> FrameFormat:
     """What the encoder of a trial is fed with: the footage's own frames, or codes of its depths."""
     form, config = trial.footage.format, trial.config
-    if isinstance(config, DepthEncoderConfig) and config.quantizes:
-        return replace(form, layout="gray12")
-    return form
+    return replace(form, layout=config.layout) if isinstance(config, DepthEncoderConfig) else form
 
 
 def frames_to_feed(trial: Trial) -> tuple[npt.NDArray[Any], FrameFormat]:
     """All frames as they are fed, and their form; depths are made codes beforehand."""
     frames, form, config = trial.footage.frames, feed_format(trial), trial.config
     if isinstance(config, DepthEncoderConfig) and config.quantizes:
-        quantizer = depth_quantizer(config)
-        return np.stack([quantizer.quantize(frame) for frame in frames]), form
+        return np.stack([config.quantizer.quantize(frame) for frame in frames]), form
     return frames, form
-
-
-def depth_quantizer(config: DepthEncoderConfig) -> DepthQuantizer:
-    """Depth to codes and back, as a config says."""
-    return DepthQuantizer(
-        depth_min=config.depth_min, depth_max=config.depth_max, shift=config.shift, use_log=config.use_log
-    )

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ffenc.bench.measure import depth_quantizer
 from ffenc.bench.sources import Footage
 from ffenc.config import DepthEncoderConfig
 from ffenc.errors import OutputError, ProcessError
@@ -112,11 +111,10 @@ def measure_depth_error(
     result: EncodeResult, footage: Footage, config: DepthEncoderConfig, *, binaries: Binaries
 ) -> DepthError:
     """Decode a depth video, make millimetres of it, and compare them with the sensor's."""
-    reader = VideoReader(result.path, layout="gray12" if config.quantizes else "gray16", binaries=binaries)
-    quantizer = depth_quantizer(config)
+    reader = VideoReader(result.path, layout=config.layout, binaries=binaries)
     errors = []
     for decoded, original in zip(reader, footage.frames, strict=True):
-        depth = quantizer.dequantize(decoded, unit="mm") if config.quantizes else decoded
+        depth = config.quantizer.dequantize(decoded, unit="mm") if config.quantizes else decoded
         errors.append(np.abs(depth.astype(np.int32) - original))
     p50, p95 = np.percentile(errors, [50, 95])
     return DepthError(p50_mm=float(p50), p95_mm=float(p95), max_mm=float(np.max(errors)))

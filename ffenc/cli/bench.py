@@ -73,6 +73,11 @@ def command() -> Command:
     measured.add_argument("--jobs", type=positive, default=1, metavar="N", help="at once, if only quality is measured")
     measured.add_argument("--retry_failed", action="store_true", help="try again what failed before")
     measured.add_argument("--scratch", type=Path, metavar="DIR", help="where frames and videos are written meanwhile")
+    measured.add_argument(
+        "--equal_quality",
+        choices=("ssim", "vmaf"),
+        help="instead of the sweep: which crf of each further vcodec is as good as those of the first one",
+    )
     made = parser.add_argument_group("what is made of it")
     made.add_argument("--report", type=Path, metavar="FILE", help="one HTML page that needs no network")
     made.add_argument("--csv", type=Path, metavar="FILE", help="a table with the columns of LeRobot's old benchmark")
@@ -84,32 +89,63 @@ def run(arguments: Namespace, screen: Screen) -> None:
     """Sweep, and write what was asked for."""
     # Not at the top: they need the packages of the extra, which other commands do without.
     rows_of = import_module("ffenc.bench.rows")
-    if arguments.sources is None:
-        rows = rows_of.load_rows(arguments.results)
-    else:
-        spec = _sweep(arguments)
-        with screen.steps() as on_step:
-            rows = import_module("ffenc.bench.run").run_sweep(
-                spec,
-                arguments.results,
-                binaries=binaries_of(arguments),
-                scratch=arguments.scratch,
-                jobs=arguments.jobs,
-                retry_failed=arguments.retry_failed,
-                on_step=on_step,
-            )
+    if arguments.equal_quality is not None:
+        _compare(arguments, screen)
+        return
+    rows = rows_of.load_rows(arguments.results) if arguments.sources is None else _measure(arguments, screen)
     if arguments.csv is not None:
         arguments.csv.write_text(rows_of.lerobot_csv(rows), encoding="utf-8")
     if arguments.report is not None:
-        report = import_module("ffenc.bench.report")
-        arguments.report.write_text(
-            report.render(rows, crops=arguments.results.with_suffix(".crops")), encoding="utf-8"
+        equal = _equal_file(arguments.results)
+        page = import_module("ffenc.bench.report").render(
+            rows,
+            crops=arguments.results.with_suffix(".crops"),
+            equivalents=rows_of.load_rows(equal) if equal.exists() else (),
         )
+        arguments.report.write_text(page, encoding="utf-8")
     summaries = [rows_of.summary(row) for row in rows]
     screen.result({"rows": summaries}, _table(summaries))
     reasons = Counter(f"{one['status']}: {one['reason']}" for one in summaries if one["reason"])
     for reason, count in reasons.items():
-        screen.note(f"{count} trials {reason}")
+        screen.note(f"{count} of the trials {reason}")
+
+
+def _measure(arguments: Namespace, screen: Screen) -> Any:
+    with screen.steps() as on_step:
+        return import_module("ffenc.bench.run").run_sweep(
+            _sweep(arguments),
+            arguments.results,
+            binaries=binaries_of(arguments),
+            scratch=arguments.scratch,
+            jobs=arguments.jobs,
+            retry_failed=arguments.retry_failed,
+            on_step=on_step,
+        )
+
+
+def _equal_file(results: Path) -> Path:
+    return results.with_suffix(".equal.jsonl")
+
+
+def _compare(arguments: Namespace, screen: Screen) -> None:
+    if arguments.sources is None:
+        raise UsageError("equal quality is measured on footage; name it with --sources")
+    with screen.steps() as on_step:
+        rows = import_module("ffenc.bench.equivalence").equivalents_of(
+            _sweep(arguments),
+            _equal_file(arguments.results),
+            metric=arguments.equal_quality,
+            binaries=binaries_of(arguments),
+            scratch=arguments.scratch,
+            on_step=on_step,
+        )
+    table = Table("source", "encoder", "like crf", "crf", "exact", arguments.equal_quality, "x size")
+    for row in rows:
+        found = [str(row.get(name, row.get("reason", ""))) for name in ("crf", "exact_crf", "likeness")]
+        size = f"{row['size_bytes'] / row['reference_bytes']:.2f}" if "crf" in row else ""
+        fields = " ".join(str(row["fields"][name]) for name in ("vcodec", "preset") if name in row["fields"])
+        table.add_row(row["source"]["name"], fields, str(row["reference"]["crf"]), *found, size)
+    screen.result({"rows": rows}, table)
 
 
 def _sweep(arguments: Namespace) -> Any:

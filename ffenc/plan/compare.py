@@ -8,7 +8,11 @@ from pathlib import Path
 
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames, picture_filters, raw_input_options
-from ffenc.plan.graph import VIDEO, Input, Meter, file_url, measuring_argv, restart_clock
+from ffenc.plan.graph import VIDEO, Filter, Input, Meter, file_url, measuring_argv
+
+# The filters pair pictures by time.  Times of 30000/1001 frames a second are rounded otherwise in every time base, and a
+# picture would now and then be held against its neighbour; whole numbers are not rounded.
+_COUNTED: tuple[Filter, ...] = (("settb", {"expr": "1/1000"}), ("setpts", {"expr": "N"}))
 
 
 def plan_comparison(
@@ -36,16 +40,15 @@ def plan_comparison(
         fps: frame rate of both.
         meters: filters that compare; those that hand the original on come last.
     """
-    clock = restart_clock(fps)
     encoded = Input(
         url=file_url(video),
         options=(("protocol_whitelist", "file"), ("f", demuxer)),
         stream=VIDEO,
-        filters=(clock, ("format", {"pix_fmts": pix_fmt})),
+        filters=(*_COUNTED, ("format", {"pix_fmts": pix_fmt})),
     )
     raw = Input(
         url=file_url(original),
         options=(("protocol_whitelist", "file"), *raw_input_options(RawFrames(frames=frames, fps=fps))),
-        filters=(*picture_filters(pix_fmt), clock),
+        filters=(*picture_filters(pix_fmt), *_COUNTED),
     )
     return measuring_argv(ffmpeg, encoded, raw, meters)
