@@ -85,7 +85,11 @@ class Timed(Generic[R_co]):
 
 
 def time_sinks(
-    opens: Sequence[Callable[[], Sink[R_co]]], frames: Callable[[], Frames], *, seconds: float | None = None
+    opens: Sequence[Callable[[], Sink[R_co]]],
+    frames: Callable[[], Frames],
+    *,
+    seconds: float | None = None,
+    limit_s: float | None = None,
 ) -> Timed[R_co]:
     """Feed every sink in a thread of its own, all at once, as fast as they take it.
 
@@ -93,49 +97,78 @@ def time_sinks(
         opens: opens a sink, one for each camera; that is measured too, as it is when an episode starts.
         frames: the frames, anew for each camera.
         seconds: stop feeding after this time; None: after the last frame.
+        limit_s: abort what is not done by then.
 
     Raises:
-        FFencError: whatever a sink raised; the others are aborted.
+        FFencError: whatever a sink raised.
+        TimeoutError: it took longer than ``limit_s``.
     """
-    fed: list[Fed[R_co] | None] = [None] * len(opens)
-    failed: list[BaseException] = []
-
-    def feed(place: int) -> None:
-        sink = None
-        try:
-            started = time.perf_counter()
-            sink = opens[place]()
-            count = 0
-            for frame in frames():
-                sink.write(frame)
-                count += 1
-                if seconds is not None and time.perf_counter() - started > seconds:
-                    break
-            last = time.perf_counter()
-            result = sink.close()
-            fed[place] = Fed(
-                frames=count, feeding_s=last - started, finishing_s=time.perf_counter() - last, result=result
-            )
-        except BaseException as err:  # it is raised in the thread that asked
-            failed.append(err)
-            if sink is not None:
-                sink.abort()
+    cameras = [_Camera(opens=one, frames=frames, seconds=seconds) for one in opens]
 
     def run() -> None:
-        threads = [threading.Thread(target=feed, args=(place,), daemon=True) for place in range(len(opens))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        for camera in cameras:
+            camera.start()
+        ends = None if limit_s is None else time.monotonic() + limit_s
+        for camera in cameras:
+            camera.join(None if ends is None else max(0.0, ends - time.monotonic()))
+        if any(camera.is_alive() for camera in cameras):
+            for camera in cameras:
+                camera.abort()
+            raise TimeoutError(f"not done after {limit_s} s")
 
     cost = cost_of(run)
-    if failed:
-        raise failed[0]
-    return Timed(cost=cost, cameras=tuple(part for part in fed if part is not None))
+    for camera in cameras:
+        if camera.error is not None:
+            raise camera.error
+    return Timed(cost=cost, cameras=tuple(camera.fed for camera in cameras if camera.fed is not None))
+
+
+class _Camera(threading.Thread, Generic[R_co]):
+    """Feeds one sink, and notes when."""
+
+    def __init__(self, *, opens: Callable[[], Sink[R_co]], frames: Callable[[], Frames], seconds: float | None) -> None:
+        super().__init__(daemon=True)
+        self._opens = opens
+        self._frames = frames
+        self._seconds = seconds
+        self._sink: Sink[R_co] | None = None
+        self.fed: Fed[R_co] | None = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.fed = self._feed()
+        except BaseException as err:  # it is raised in the thread that asked
+            self.error = err
+            if self._sink is not None:
+                self._sink.abort()
+
+    def abort(self) -> None:
+        if self._sink is not None:
+            self._sink.abort()
+        self.join()
+
+    def _feed(self) -> Fed[R_co]:
+        started = time.perf_counter()
+        self._sink = sink = self._opens()
+        count = 0
+        for frame in self._frames():
+            sink.write(frame)
+            count += 1
+            if self._seconds is not None and time.perf_counter() - started > self._seconds:
+                break
+        last = time.perf_counter()
+        result = sink.close()
+        return Fed(frames=count, feeding_s=last - started, finishing_s=time.perf_counter() - last, result=result)
 
 
 def encode_trial(
-    trial: Trial, directory: Path, *, binaries: Binaries, seconds: float | None = None
+    trial: Trial,
+    directory: Path,
+    *,
+    binaries: Binaries,
+    seconds: float | None = None,
+    limit_s: float | None = None,
 ) -> Timed[EncodeResult]:
     """Encode the footage of a trial, once for every camera, into ``directory``.
 
@@ -144,10 +177,12 @@ def encode_trial(
         directory: gets ``camera-0.mp4`` and so on; other files of these names are replaced.
         binaries: the executables.
         seconds: as for `time_sinks`; the frames are played over and over then.
+        limit_s: as for `time_sinks`.
 
     Raises:
         CapabilityError: this FFmpeg cannot do it.
         FFencError: it failed.
+        TimeoutError: it took longer than ``limit_s``.
     """
     plan = plan_trial(trial, binaries=binaries)
     pictures, form = frames_to_feed(trial)
@@ -175,7 +210,7 @@ def encode_trial(
         while seconds is not None:
             yield from pictures
 
-    return time_sinks([opener(number) for number in range(trial.cameras)], frames, seconds=seconds)
+    return time_sinks([opener(number) for number in range(trial.cameras)], frames, seconds=seconds, limit_s=limit_s)
 
 
 def first_packet_s(trial: Trial, *, binaries: Binaries) -> float:

@@ -129,6 +129,13 @@ def summary(row: Row) -> Row:
     return flat
 
 
+def plain_fields(fields: Mapping[str, Any]) -> str:
+    """Fields of a config in one line, the encoder first."""
+    others = (f"{name}={value}" for name, value in fields.items() if name not in ("vcodec", "extra_options"))
+    extra = (f"{name}={value}" for name, value in (fields.get("extra_options") or {}).items())
+    return " ".join([str(fields.get("vcodec", "")), *others, *extra]).strip()
+
+
 def _kbit_per_s(row: Row) -> float | None:
     if row.get("size_bytes") is None:
         return None

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from jsonargparse import ArgumentParser
 
 import ffenc
-from ffenc.cli import bench, concat, demo, encode, images, info, probe, reencode
+from ffenc.cli import bench, concat, demo, encode, images, info, probe, recommend, reencode
 from ffenc.cli.arguments import Command, UsageError
 from ffenc.cli.logs import logging_to
 from ffenc.cli.mistakes import explain
@@ -19,7 +19,7 @@ from ffenc.cli.values import PARSER_MODE
 
 WRONG_USAGE = 2
 
-_MODULES = (probe, encode, images, reencode, concat, info, bench, demo)
+_MODULES = (probe, encode, images, reencode, concat, info, recommend, bench, demo)
 
 _DESCRIPTION = """\
 Camera frames into verified video files, through FFmpeg.
