@@ -27,7 +27,7 @@ from ffenc.video.run import EncodeResult
 
 _TIMEOUT_S = 3600.0
 _FILTER_ROW = re.compile(r"^ [TSC.|]{2,3} +(\S+) +\S+->\S+ ", re.MULTILINE)
-_PAIR = re.compile(r"(\w+):\s*(-?inf|nan|[0-9.]+)")
+_PAIR = re.compile(r"(\w+):\s*(-?(?:inf|nan|[0-9.]+))")
 _VMAF_FORMATS = re.compile(r"yuv4(20|22|44)p(10le)?")
 
 

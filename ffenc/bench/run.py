@@ -106,9 +106,9 @@ def run_sweep(
         heads = {footage.digest: _head(footage, build, crops) for footage in footages}
         planned = trials(spec, footages)
         keys = [trial.key(build) for trial in planned]
-        store.rows = {
-            key: row for key, row in store.rows.items() if _still_counts(row, spec, retry_failed=retry_failed)
-        }
+        for key in set(keys) & set(store.rows):
+            if not _still_counts(store.rows[key], spec, retry_failed=retry_failed):
+                del store.rows[key]
         _warm_up(planned, store, keys, binaries, Path(directory))
 
         def step(trial: Trial, key: str, number: int) -> Step:
