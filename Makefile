@@ -31,7 +31,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.ready-demo: $(BIN)/python pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[ffmpeg]'
+	$(BIN)/pip install --quiet --editable '.[ffmpeg,dataset]'
 	touch $@
 
 $(VENV)/.ready-dev: $(BIN)/python pyproject.toml

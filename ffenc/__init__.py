@@ -22,11 +22,17 @@ if TYPE_CHECKING:
     from ffenc.ffmpeg.priority import Priority
     from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
     from ffenc.frames import FrameFormat
+    from ffenc.jobs.executors import executor_from
+    from ffenc.jobs.run import JobResult, run_jobs
+    from ffenc.jobs.spec import JobSpec
+    from ffenc.plan.capture import LiveSource
     from ffenc.streaming.encoder import StreamingVideoEncoder
     from ffenc.streaming.ledger import EpisodeRecording, RecordingStatus
+    from ffenc.video.capture import CameraSource
     from ffenc.video.concat import ConcatResult, concat_videos
     from ffenc.video.depth import read_depth
     from ffenc.video.encode import encode_frames, encode_images
+    from ffenc.video.image_reader import ImageReader
     from ffenc.video.reader import VideoReader
     from ffenc.video.recording import find_recordings
     from ffenc.video.reencode import reencode_video
@@ -39,6 +45,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Binaries",
+    "CameraSource",
     "Capabilities",
     "ConcatResult",
     "DatasetRecorder",
@@ -48,6 +55,10 @@ __all__ = [
     "EpisodeSummary",
     "FFencError",
     "FrameFormat",
+    "ImageReader",
+    "JobResult",
+    "JobSpec",
+    "LiveSource",
     "PacketIndex",
     "Priority",
     "RecordingStatus",
@@ -62,6 +73,7 @@ __all__ = [
     "dequantize_depth",
     "encode_frames",
     "encode_images",
+    "executor_from",
     "find_binaries",
     "find_recordings",
     "probe_capabilities",
@@ -70,6 +82,7 @@ __all__ = [
     "quantize_depth",
     "read_depth",
     "reencode_video",
+    "run_jobs",
     "salvage_video",
     "select_encoder",
     "video_info",
@@ -77,6 +90,7 @@ __all__ = [
 
 _MODULES = {
     "Binaries": "ffmpeg.binaries",
+    "CameraSource": "video.capture",
     "Capabilities": "ffmpeg.capabilities",
     "ConcatResult": "video.concat",
     "DatasetRecorder": "dataset.recorder",
@@ -86,6 +100,10 @@ _MODULES = {
     "EpisodeSummary": "dataset.joining",
     "FFencError": "errors",
     "FrameFormat": "frames",
+    "ImageReader": "video.image_reader",
+    "JobResult": "jobs.run",
+    "JobSpec": "jobs.spec",
+    "LiveSource": "plan.capture",
     "PacketIndex": "ffmpeg.stream_info",
     "Priority": "ffmpeg.priority",
     "RecordingStatus": "streaming.ledger",
@@ -100,6 +118,7 @@ _MODULES = {
     "dequantize_depth": "depth",
     "encode_frames": "video.encode",
     "encode_images": "video.encode",
+    "executor_from": "jobs.executors",
     "find_binaries": "ffmpeg.binaries",
     "find_recordings": "video.recording",
     "probe_capabilities": "ffmpeg.capability_probe",
@@ -108,6 +127,7 @@ _MODULES = {
     "quantize_depth": "depth",
     "read_depth": "video.depth",
     "reencode_video": "video.reencode",
+    "run_jobs": "jobs.run",
     "salvage_video": "video.salvage",
     "select_encoder": "video.selection",
     "video_info": "dataset.video_info",

@@ -13,6 +13,11 @@
     ├── FrameError                   also ValueError; a wrong array, refused before a byte is sent
     ├── InputError                   also ValueError; an input that cannot give what was asked of it
     │   └── ConcatError              inputs that a stream copy cannot join; each key with every input's value
+    ├── CameraError                  a live source; its name, and frames that had come from it
+    │   ├── CameraUnavailableError   it does not exist, or nothing comes from it
+    │   ├── CameraFormatError        also ValueError; pictures of another size, rate or kind than asked for
+    │   ├── CameraEndedError         it came to its end
+    │   └── CameraStalledError       no more pictures, and no end either
     ├── ProcessError                 a child process went wrong: argv, status or signal, stderr tail
     │   ├── ProcessStartError
     │   ├── ProcessDiedError
@@ -25,6 +30,7 @@
     ├── UnsafePathError              a name or a path that would leave its directory
     └── DatasetError                 a dataset that cannot be read, or cannot take what it was given
         ├── DatasetLockedError       another process is writing into it
+        ├── MergeError               datasets that cannot be one; each key with every source's value
         └── EpisodeError             a recorded episode that cannot join its dataset
 
 Each message says what was tried, what happened and what to do.  Whatever a program may want to branch on is
@@ -41,6 +47,11 @@ from typing import Any
 
 __all__ = [
     "BinaryNotFoundError",
+    "CameraEndedError",
+    "CameraError",
+    "CameraFormatError",
+    "CameraStalledError",
+    "CameraUnavailableError",
     "CapabilityError",
     "ConcatError",
     "DatasetError",
@@ -53,6 +64,7 @@ __all__ = [
     "FrameError",
     "FrameSizeError",
     "InputError",
+    "MergeError",
     "OutputError",
     "OutputExistsError",
     "PixelFormatError",
@@ -236,6 +248,45 @@ class ConcatError(InputError):
         super().__init__(message, path=path)
 
 
+class CameraError(FFencError):
+    """A live source of frames went wrong.
+
+    Attributes:
+        source: the camera, as it was given.
+        frames_read: whole frames that had come from it.
+    """
+
+    def __init__(self, message: str, *, source: str, frames_read: int = 0) -> None:
+        self.source = source
+        self.frames_read = frames_read
+        super().__init__(message)
+
+
+class CameraUnavailableError(CameraError):
+    """It does not exist, cannot be opened, or not one frame came."""
+
+
+class CameraFormatError(CameraError, ValueError):
+    """It gives pictures of another size, rate or kind than was asked for.
+
+    Attributes:
+        asked, came: both as text.
+    """
+
+    def __init__(self, message: str, *, source: str, asked: str, came: str, frames_read: int = 0) -> None:
+        self.asked = asked
+        self.came = came
+        super().__init__(message, source=source, frames_read=frames_read)
+
+
+class CameraEndedError(CameraError):
+    """It came to its end: a file is over, a device was unplugged, a connection was closed."""
+
+
+class CameraStalledError(CameraError):
+    """No new frame came in time, although it has not ended."""
+
+
 class ProcessError(FFencError):
     """A child process did not do its work.
 
@@ -325,8 +376,8 @@ class OutputError(FFencError):
 class OutputExistsError(OutputError, FileExistsError):
     """The output exists already and overwriting was not asked for; it was left as it is."""
 
-    def __init__(self, path: str | Path) -> None:
-        self.text = f"{path} exists already; pass overwrite=True (--overwrite) to replace it"
+    def __init__(self, path: str | Path, remedy: str = "pass overwrite=True (--overwrite) to replace it") -> None:
+        self.text = f"{path} exists already; {remedy}"
         super().__init__(self.text, path=path)
 
     def __str__(self) -> str:
@@ -425,4 +476,22 @@ class EpisodeError(DatasetError):
     ) -> None:
         self.episode_index = episode_index
         self.kept = None if kept is None else Path(kept)
+        super().__init__(message, path=path)
+
+
+class MergeError(DatasetError):
+    """Datasets that cannot be merged; nothing was written.
+
+    Attributes:
+        disagreements: for each property that differs, the value of every source, in the order of the sources.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | Path | None = None,
+        disagreements: Mapping[str, Sequence[object]] | None = None,
+    ) -> None:
+        self.disagreements = {key: tuple(values) for key, values in (disagreements or {}).items()}
         super().__init__(message, path=path)

@@ -20,7 +20,7 @@ from ffenc.bench.reading import measure_reading
 from ffenc.bench.rows import ResultsFile, Row
 from ffenc.bench.sources import Footage, materialise, png_cost
 from ffenc.bench.sweep import SweepSpec, Trial, trials
-from ffenc.bench.timing import round_order
+from ffenc.bench.timing import round_order, wait_for_quiet
 from ffenc.config import DepthEncoderConfig
 from ffenc.errors import CapabilityError, FFencError, InputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
@@ -74,6 +74,7 @@ def run_sweep(
     jobs: int = 1,
     executor: Executor | None = None,
     retry_failed: bool = False,
+    patience_s: float = 0,
     on_step: StepCallback | None = None,
 ) -> list[Row]:
     """Measure every trial that the results file does not have yet.
@@ -86,6 +87,7 @@ def run_sweep(
         jobs: trials at once, which nothing that is timed allows.
         executor: does the trials instead of threads, under the same condition; it has to see the same files.
         retry_failed: try again what failed before.
+        patience_s: most seconds to wait before a timed step for the rest of the machine to be nearly idle.
         on_step: called before every step, and once at the end.
 
     Returns:
@@ -132,7 +134,7 @@ def run_sweep(
             for number in range(rounds)
             for trial, key in round_order(list(zip(planned, keys, strict=True)), number)
         ]
-        _run_steps(order, store, step, jobs=jobs, executor=executor, on_step=on_step)
+        _run_steps(order, store, step, jobs=jobs, executor=executor, patience_s=patience_s, on_step=on_step)
     if results.exists():
         store.compact()
     return [store.rows[key] for key in dict.fromkeys(keys)]
@@ -145,6 +147,7 @@ def _run_steps(
     *,
     jobs: int,
     executor: Executor | None,
+    patience_s: float,
     on_step: StepCallback | None,
 ) -> None:
     def todo() -> Iterator[tuple[int, Step]]:
@@ -157,6 +160,8 @@ def _run_steps(
     if jobs == 1 and executor is None:
         for done, one in todo():
             report(done, len(order), one.trial.label)
+            if patience_s > 0:
+                wait_for_quiet(patience_s)
             store.put(measure_step(one))
     else:
         with ThreadPoolExecutor(jobs) if executor is None else _borrowed(executor) as pool:

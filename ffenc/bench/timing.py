@@ -111,6 +111,30 @@ def machine_cpu_s() -> float | None:
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
+def wait_for_quiet(patience_s: float) -> bool:
+    """Wait until the rest of the machine is nearly idle.
+
+    Args:
+        patience_s: most seconds to wait.
+
+    Returns:
+        Whether it is; also True where ``/proc/stat`` is missing, so that it cannot be told.
+    """
+    ends = time.monotonic() + patience_s
+    while True:
+        before, clock = machine_cpu_s(), time.monotonic()
+        time.sleep(_LOOK_S)
+        after = machine_cpu_s()
+        if before is None or after is None or (after - before) / (time.monotonic() - clock) <= _QUIET_CPUS:
+            return True
+        if time.monotonic() >= ends:
+            return False
+
+
+_LOOK_S = 0.4
+_QUIET_CPUS = 0.25  # processors that may be busy with something else
+
+
 def _cpu_s(who: int) -> float:
     usage = resource.getrusage(who)
     return usage.ru_utime + usage.ru_stime

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jsonargparse import SUPPRESS, ArgumentParser, Namespace
 from pydantic import ValidationError
@@ -20,6 +20,10 @@ from ffenc.plan.options import number_text
 ENCODER_GROUPS = ("camera_encoder", "rgb_encoder")
 """The prefix of the encoder's flags, and its other name."""
 
+_Config = TypeVar("_Config", bound=VideoEncoderConfig)
+
+BARE_FLAGS = ("-h", "--help", "-v", "--verbose", "--json", "--dry_run", "--dry-run", "--overwrite", "--retry_failed")
+"""The flags that take no value."""
 
 _LONGEST_SHOWN = 100  # characters of a value that is repeated in a message
 
@@ -37,14 +41,14 @@ class Command:
         aliases: other names for it.
         summary: one line for the list of commands.
         parser: of its own arguments.
-        run: does the work and prints the result.
+        run: does the work and prints the result; may return an exit status.
     """
 
     name: str
     aliases: tuple[str, ...] = ()
     summary: str
     parser: ArgumentParser
-    run: Callable[[Namespace, Screen], None]
+    run: Callable[[Namespace, Screen], int | None]
 
 
 def command_parser(usage: str, description: str) -> ArgumentParser:
@@ -76,6 +80,27 @@ def command_parser(usage: str, description: str) -> ArgumentParser:
     return parser
 
 
+def flags_first(words: Sequence[str]) -> list[str]:
+    """The words of a sub-command with its flags, and their values, before everything else.
+
+    argparse takes a list of inputs from one place only, so that ``OUT --fps=30 IN IN`` would have no inputs.
+    """
+    flags: list[str] = []
+    others: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            return [*flags, "--", *others, *rest]
+        if not word.startswith("-") or word == "-":
+            others.append(word)
+            continue
+        flags.append(word)
+        if "=" not in word and word not in BARE_FLAGS and rest:
+            flags.append(rest.pop(0))
+    return flags + others
+
+
 def add_job_flags(parser: ArgumentParser) -> None:
     """Flags of commands that write a file."""
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
@@ -88,16 +113,33 @@ def add_job_flags(parser: ArgumentParser) -> None:
 
 
 def add_encoder_flags(parser: ArgumentParser) -> None:
-    """One flag per field of `VideoEncoderConfig`.
+    """One flag per field of `VideoEncoderConfig`, and ``--encoder_threads``."""
+    group = add_config_flags(parser, ENCODER_GROUPS, title="camera encoder")
+    add_threads_flag(group, "encoder_threads")
+
+
+def add_threads_flag(group: Any, name: str) -> None:
+    """How many threads each encoder has."""
+    group.add_argument(
+        f"--{name}", type=positive, metavar="N", help="threads of the encoder (default: the encoder decides)"
+    )
+
+
+def add_config_flags(
+    parser: ArgumentParser, groups: Sequence[str], *, title: str, model: type[VideoEncoderConfig] = VideoEncoderConfig
+) -> Any:
+    """One flag per field of a config, under each of the prefixes; only the first is described.
 
     None has a default here, so what the user gave can be told from what was left alone.  The values are judged by the
     model; jsonargparse only reads them.
+
+    Returns:
+        The group of flags.
     """
-    group = parser.add_argument_group(
-        "camera encoder", "Also as --rgb_encoder.NAME. Defaults apply where the encoder has the setting."
-    )
-    for prefix in ENCODER_GROUPS:
-        for name, field in VideoEncoderConfig.model_fields.items():
+    others = "".join(f"Also as --{name}.NAME.\n" for name in groups[1:])
+    group = parser.add_argument_group(title, f"{others}Defaults apply where the encoder has the setting.")
+    for prefix in groups:
+        for name, field in model.model_fields.items():
             is_dict = name == "extra_options"
             default = field.get_default(call_default_factory=True)
             help_text = f"{field.description} (default: {_as_typed(default)})".replace("%", "%%")
@@ -108,11 +150,9 @@ def add_encoder_flags(parser: ArgumentParser) -> None:
                 type=dict if is_dict else Any,
                 default=SUPPRESS,
                 metavar="DICT" if is_dict else "VALUE",
-                help=help_text if prefix == ENCODER_GROUPS[0] else SUPPRESS,
+                help=help_text if prefix == groups[0] else SUPPRESS,
             )
-    group.add_argument(
-        "--encoder_threads", type=positive, metavar="N", help="threads of the encoder (default: the encoder decides)"
-    )
+    return group
 
 
 def encoder_config(arguments: Namespace) -> VideoEncoderConfig:
@@ -121,9 +161,14 @@ def encoder_config(arguments: Namespace) -> VideoEncoderConfig:
     Raises:
         UsageError: a value that is wrong on every machine, or a field under both names.
     """
+    return given_config(arguments, ENCODER_GROUPS, VideoEncoderConfig)
+
+
+def given_config(arguments: Namespace, groups: Sequence[str], model: type[_Config]) -> _Config:
+    """The same for other prefixes, or for another kind of config."""
     given: dict[str, object] = {}
     flags: dict[str, str] = {}
-    for prefix in ENCODER_GROUPS:
+    for prefix in groups:
         values = arguments.get(prefix)
         if values is None:
             continue
@@ -135,23 +180,24 @@ def encoder_config(arguments: Namespace) -> VideoEncoderConfig:
             given[name], flags[name] = value, f"{prefix}.{name}"
     if isinstance(options := given.get("extra_options"), Mapping):
         given["extra_options"] = _nested(options)
-    return checked_config(given, flags)
+    return checked_config(given, flags, model)
 
 
-def checked_config(given: Mapping[str, object], flags: Mapping[str, str]) -> VideoEncoderConfig:
+def checked_config(given: Mapping[str, object], flags: Mapping[str, str], model: type[_Config]) -> _Config:
     """A config with these fields given.
 
     Args:
         given: fields and values.
         flags: by which flag, without its dashes, each came.
+        model: the kind of config.
 
     Raises:
         UsageError: a value that is wrong on every machine.
     """
     try:
-        return VideoEncoderConfig.model_validate(given)
+        return model.model_validate(given)
     except ValidationError as err:
-        raise UsageError("\n".join(_explain(err, flags))) from err
+        raise UsageError("\n".join(_explain(err, flags, model))) from err
 
 
 def binaries_of(arguments: Namespace) -> Binaries:
@@ -191,7 +237,7 @@ def _typed(value: object) -> object:
     return value
 
 
-def _explain(err: ValidationError, flags: Mapping[str, str]) -> Iterator[str]:
+def _explain(err: ValidationError, flags: Mapping[str, str], model: type[VideoEncoderConfig]) -> Iterator[str]:
     """One paragraph per field: what was given, what is accepted, what the field is for."""
     reasons: dict[str, list[str]] = {}
     given: dict[str, tuple[str, object]] = {}
@@ -207,8 +253,8 @@ def _explain(err: ValidationError, flags: Mapping[str, str]) -> Iterator[str]:
         first, *others = dict.fromkeys(reasons[flag])
         accepted = " or ".join((first, *(reason.removeprefix("must be ") for reason in others)))
         yield f"{flag} was given {_as_typed(value)}: {accepted}"
-        field = VideoEncoderConfig.model_fields.get(name)
-        known = f"fields: {', '.join(VideoEncoderConfig.model_fields)}"
+        field = model.model_fields.get(name)
+        known = f"fields: {', '.join(model.model_fields)}"
         yield f"  {known if field is None else field.description}"
 
 

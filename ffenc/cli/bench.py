@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from ffenc.cli.arguments import (
     encoder_config,
 )
 from ffenc.cli.screen import Screen
-from ffenc.cli.values import load_leniently, names, positive
+from ffenc.cli.values import count, executor_name, load_leniently, names, positive
 from ffenc.config import VideoEncoderConfig
+from ffenc.jobs.executors import executor_from
 
 _DESCRIPTION = """\
 Try encoder settings on footage and measure what recording and training feel:
@@ -71,7 +73,20 @@ def command() -> Command:
     measured.add_argument("--reads", type=positive, default=10, metavar="N", help="reads of a pattern in a round (10)")
     measured.add_argument("--windows", type=dict, metavar="DICT", help="further patterns: name to delta timestamps")
     measured.add_argument("--jobs", type=positive, default=1, metavar="N", help="at once, if only quality is measured")
+    measured.add_argument(
+        "--executor",
+        type=executor_name,
+        metavar="NAME",
+        help="likewise, as in jobs run: processes or dask, also with a number, or dask://host:port",
+    )
     measured.add_argument("--retry_failed", action="store_true", help="try again what failed before")
+    measured.add_argument(
+        "--patience",
+        type=count,
+        default=0,
+        metavar="S",
+        help="before each step, wait up to S seconds until nothing else is running (default: 0)",
+    )
     measured.add_argument("--scratch", type=Path, metavar="DIR", help="where frames and videos are written meanwhile")
     measured.add_argument(
         "--equal_quality",
@@ -111,15 +126,21 @@ def run(arguments: Namespace, screen: Screen) -> None:
 
 
 def _measure(arguments: Namespace, screen: Screen) -> Any:
-    with screen.steps() as on_step:
-        return import_module("ffenc.bench.run").run_sweep(
-            _sweep(arguments),
+    spec, run_sweep = _sweep(arguments), import_module("ffenc.bench.run").run_sweep
+    with ExitStack() as stack:
+        workers = None
+        if arguments.executor is not None:
+            workers = stack.enter_context(executor_from(arguments.executor, at_once=arguments.jobs))
+        return run_sweep(
+            spec,
             arguments.results,
             binaries=binaries_of(arguments),
             scratch=arguments.scratch,
             jobs=arguments.jobs,
+            executor=None if workers is None else workers.executor,
             retry_failed=arguments.retry_failed,
-            on_step=on_step,
+            patience_s=arguments.patience,
+            on_step=stack.enter_context(screen.steps()),
         )
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator, Mapping
+import itertools
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 from jsonargparse import Namespace
 from rich import box
 from rich.console import RenderableType
@@ -29,159 +27,95 @@ from ffenc.cli.arguments import (
     encoder_config,
 )
 from ffenc.cli.contact_sheet import save_contact_sheet
+from ffenc.cli.dataset_extra import recorder_class
+from ffenc.cli.demo_footage import LAPTOP, Footage
 from ffenc.cli.frame_plan import plan_frames
-from ffenc.cli.moving_picture import number_in, picture
-from ffenc.cli.results import encode_document, encode_table, frames_text, pairs_table, show_plan
+from ffenc.cli.record_report import dataset_files
+from ffenc.cli.results import frames_text, pairs_table, show_plan
 from ffenc.cli.screen import Screen, plain
 from ffenc.cli.values import positive
 from ffenc.config import VideoEncoderConfig
-from ffenc.dataset.video_info import video_info
 from ffenc.encoders.table import AUTO, DEFAULT_ENCODER
-from ffenc.errors import OutputError, ProcessError
+from ffenc.errors import OutputError, OutputExistsError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.frames import FrameFormat
-from ffenc.video.encode import encode_frames
-from ffenc.video.output import PendingFile, check_target
+from ffenc.video.output import check_target
 from ffenc.video.reader import VideoReader
-from ffenc.video.run import EncodeResult
 
-FRAMES_MADE, FRAMES_TAKEN = 90, 300
-"""Frames that are made, or at most taken from a clip, unless --frames says otherwise."""
+if TYPE_CHECKING:
+    from ffenc.cli.demo_check import Sample  # needs pyarrow
+    from ffenc.dataset.schema import DatasetInfo
 
-SAMPLES = 5
-"""Decoded frames that are compared with what went in."""
+EPISODES = 2
+FRAMES_MADE, FRAMES_TAKEN = 60, 150
+"""Frames of an episode that are made, or at most taken from a clip, unless --frames says otherwise."""
 
-_VIDEO, _METADATA, _PREVIEW = "video.mp4", "info.json", "preview.png"
-_FPS = Fraction(30)
-_FEATURE = "observation.images.demo"
+_DATASET, _PREVIEW, _REPO_ID = "dataset", "preview.png", "demo/moving-picture"
+_FPS = 30
+_TASK = "Follow the ball"
 
 _DESCRIPTION = f"""\
-Make {FRAMES_MADE} frames of a moving picture with numpy (or take up to {FRAMES_TAKEN} of a clip),
-encode them and measure the file; write its metadata as LeRobot stores it and
-a sheet of preview pictures beside it; decode some frames again and compare
-them with what went in. Takes a few seconds."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Footage:
-    """Frames to encode; a few are kept while they pass, to be compared later."""
-
-    form: FrameFormat
-    fps: Fraction
-    count: int
-    clip: VideoReader | None
-    kept: dict[int, npt.NDArray[Any]] = field(default_factory=dict)
-
-    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
-        wanted = sample_numbers(self.count)
-        made = (picture(number) for number in range(self.count))
-        for number, frame in enumerate(made if self.clip is None else self.clip.read_range(0, self.count)):
-            if number in wanted:
-                self.kept[number] = frame
-            yield frame
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sample:
-    """One frame that came back.
-
-    Attributes:
-        number: which one was asked for.
-        psnr_db: likeness to what went in, in decibels; None if they are equal in every bit.
-        number_seen: which one the picture itself says it is; None for a clip's.
-    """
-
-    number: int
-    psnr_db: float | None
-    number_seen: int | None
+Record a small LeRobot dataset: {EPISODES} episodes of {FRAMES_MADE} frames of two cameras, whose
+moving pictures are made with numpy (or one of them taken from a clip, up to
+{FRAMES_TAKEN} frames an episode), and a state. Then read frames back by episode and time
+and compare them with what went in; write a sheet of preview pictures. Takes a
+few seconds."""
 
 
 def command() -> Command:
     """The sub-command."""
     parser = command_parser("demo [options]", _DESCRIPTION)
-    parser.add_argument("--input", type=Path, metavar="CLIP", help="take frames of this clip (default: make some)")
+    parser.add_argument("--input", type=Path, metavar="CLIP", help="let this clip be one of the cameras")
     parser.add_argument(
         "--output_dir", type=Path, default="demo", metavar="DIR", help="where the files go (default: %(default)s)"
     )
-    parser.add_argument("--frames", type=positive, metavar="N", help="how many frames to make, or to take at most")
+    parser.add_argument("--frames", type=positive, metavar="N", help="frames of an episode")
     add_job_flags(parser)
     add_encoder_flags(parser)
-    return Command(name="demo", summary="a small video from nothing, with every step shown", parser=parser, run=run)
+    return Command(name="demo", summary="a small dataset from nothing, with every step shown", parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Encode, measure, decode, compare; then show all of it."""
+    """Record, read back, compare; then show all of it."""
     binaries = binaries_of(arguments)
     config, remark = _usable(encoder_config(arguments), binaries)
     footage = _footage(arguments, binaries)
-    files = {name: arguments.output_dir / name for name in (_VIDEO, _METADATA, _PREVIEW)}
+    root, preview = arguments.output_dir / _DATASET, arguments.output_dir / _PREVIEW
     if remark:
         screen.note(remark)
     if arguments.dry_run:
+        width, height = footage.sizes[LAPTOP]
         plan = plan_frames(
-            files[_VIDEO],
-            frames=footage.form,
-            fps=footage.fps,
+            arguments.output_dir / "laptop.mp4",
+            frames=FrameFormat(width=width, height=height),
+            fps=Fraction(footage.fps),
             config=config,
             encoder_threads=arguments.encoder_threads,
             binaries=binaries,
         )
-        show_plan(screen, plan, note="Raw frames go to its standard input.")
+        show_plan(screen, plan, note="This is one of the two encoders; raw frames go to its standard input.")
         return
+    recorder_class()  # it may be missing
     with _folder(arguments.output_dir):
-        for file in files.values():
-            check_target(file, overwrite=arguments.overwrite)
-        with screen.progress("encoding", total=footage.count) as progress:
-            result = encode_frames(
-                footage,
-                files[_VIDEO],
-                fps=footage.fps,
-                config=config,
-                overwrite=arguments.overwrite,
-                encoder_threads=arguments.encoder_threads,
-                binaries=binaries,
-                progress=progress,
-            )
-        _finish(result, footage, files, binaries, screen, overwrite=arguments.overwrite)
-
-
-def _finish(
-    result: EncodeResult,
-    footage: _Footage,
-    files: dict[str, Path],
-    binaries: Binaries,
-    screen: Screen,
-    *,
-    overwrite: bool,
-) -> None:
-    """Everything that comes after the video."""
-    metadata = _metadata(result)
-    _save(files[_METADATA], metadata, overwrite=overwrite)
-    try:
-        save_contact_sheet(result, files[_PREVIEW], binaries=binaries, overwrite=overwrite)
-    except ProcessError as err:
-        # The proof is in the numbers, and some builds cannot write this kind of image.
-        screen.note(f"no {files.pop(_PREVIEW)}: {(err.stderr_tail or str(err)).splitlines()[0]}")
-    samples = _compare(footage, files[_VIDEO], binaries)
+        _make_room(root, overwrite=arguments.overwrite)
+        check_target(preview, overwrite=arguments.overwrite)
+        _record(root, footage, config, arguments.encoder_threads, binaries, screen)
+    # Not at the top: it needs pyarrow, as all that reads datasets.
+    samples: list[Sample] = import_module("ffenc.cli.demo_check").check_dataset(root, footage, binaries=binaries)
+    info: DatasetInfo = import_module("ffenc.dataset.documents").load_info(root)
+    files = dataset_files(root)
+    if _save_preview(files, preview, binaries, screen, overwrite=arguments.overwrite):
+        files[preview] = preview.stat().st_size
     document = {
-        "video": encode_document(result),
-        "info": metadata,
-        "files": {name: str(file) for name, file in files.items()},
+        "root": str(root),
+        "repo_id": _REPO_ID,
+        "episodes": list(footage.lengths),
         "samples": [plain(sample) for sample in samples],
+        "info": info.to_json(),
+        "files": {str(path): size for path, size in files.items()},
     }
-    screen.result(document, *_shown(footage, result, files, samples))
-
-
-def sample_numbers(count: int) -> tuple[int, ...]:
-    """`SAMPLES` frame numbers from the first to the last, evenly spaced."""
-    return tuple(sorted({round(part * (count - 1) / (SAMPLES - 1)) for part in range(SAMPLES)}))
-
-
-def psnr_db(original: npt.NDArray[Any], decoded: npt.NDArray[Any]) -> float | None:
-    """Peak signal-to-noise ratio of two uint8 pictures in decibels; None if they are equal in every bit."""
-    error = float(np.mean((original.astype(np.float64) - decoded.astype(np.float64)) ** 2))
-    return None if error == 0 else 10 * math.log10(255**2 / error)
+    screen.result(document, *_shown(footage, root, info, files, samples))
 
 
 def _usable(config: VideoEncoderConfig, binaries: Binaries) -> tuple[VideoEncoderConfig, str]:
@@ -194,14 +128,13 @@ def _usable(config: VideoEncoderConfig, binaries: Binaries) -> tuple[VideoEncode
     return VideoEncoderConfig.model_validate({**given, "vcodec": AUTO}), remark
 
 
-def _footage(arguments: Namespace, binaries: Binaries) -> _Footage:
+def _footage(arguments: Namespace, binaries: Binaries) -> Footage:
     if arguments.input is None:
-        height, width, _ = picture(0).shape
-        form = FrameFormat(width=width, height=height)
-        return _Footage(form=form, fps=_FPS, count=arguments.frames or FRAMES_MADE, clip=None)
-    reader = VideoReader(arguments.input, binaries=binaries)
-    count = min(len(reader), arguments.frames or FRAMES_TAKEN)
-    return _Footage(form=reader.format, fps=reader.fps, count=count, clip=reader)
+        return Footage(lengths=(arguments.frames or FRAMES_MADE,) * EPISODES, fps=_FPS, clip=None)
+    clip = VideoReader(arguments.input, binaries=binaries)
+    length = min(len(clip) // EPISODES, arguments.frames or FRAMES_TAKEN)
+    # A clip of a single frame is one episode; datasets have whole frame rates, so 29.97 frames a second are shown at 30.
+    return Footage(lengths=(length,) * EPISODES if length else (1,), fps=max(1, round(clip.fps)), clip=clip)
 
 
 @contextmanager
@@ -217,64 +150,96 @@ def _folder(folder: Path) -> Iterator[None]:
         raise
 
 
-def _metadata(result: EncodeResult) -> dict[str, Any]:
-    """What ``meta/info.json`` of a dataset says about one camera."""
-    info = video_info(result.stream, result.encoder.config)
-    shape = [info["video.height"], info["video.width"], info["video.channels"]]
-    feature = {"dtype": "video", "shape": shape, "names": ["height", "width", "channels"], "info": info}
-    return {"fps": info["video.fps"], "features": {_FEATURE: feature}}
+def _make_room(root: Path, *, overwrite: bool) -> None:
+    if not root.exists():
+        return
+    if not overwrite:
+        raise OutputExistsError(root)
+    if not (root / "meta" / "info.json").is_file():
+        raise OutputError(f"{root} is no dataset, so it is not replaced; move it away", path=root)
+    shutil.rmtree(root)
 
 
-def _save(file: Path, document: Mapping[str, Any], *, overwrite: bool) -> None:
-    with PendingFile(file, overwrite=overwrite) as pending:
-        pending.path.write_text(json.dumps(document, indent=4) + "\n", encoding="utf-8")
-        pending.commit()
+def _record(
+    root: Path,
+    footage: Footage,
+    config: VideoEncoderConfig,
+    encoder_threads: int | None,
+    binaries: Binaries,
+    screen: Screen,
+) -> None:
+    recorder = recorder_class().create(
+        root,
+        _REPO_ID,
+        footage.fps,
+        footage.features,
+        camera_encoder=config,
+        encoder_threads=encoder_threads,
+        queue_policy="block",
+        binaries=binaries,
+    )
+    try:
+        with recorder, screen.progress("recording", total=footage.count) as progress:
+            done = itertools.count(1)
+            for steps in footage.episodes():
+                for step in steps:
+                    recorder.add_frame({**step, "task": _TASK})
+                    if progress is not None:
+                        progress(next(done), footage.count)
+                recorder.save_episode()
+            recorder.finalize()
+    except BaseException:
+        shutil.rmtree(root, ignore_errors=True)
+        raise
 
 
-def _compare(footage: _Footage, video: Path, binaries: Binaries) -> list[_Sample]:
-    numbers = list(footage.kept)
-    decoded = VideoReader(video, binaries=binaries).frames(numbers)
-    samples = []
-    for number, frame in zip(numbers, decoded, strict=True):
-        seen = None if footage.clip else number_in(frame)
-        if seen not in (None, number):
-            raise OutputError(f"frame {number} of {video} shows the picture of frame {seen}", path=video)
-        samples.append(_Sample(number=number, psnr_db=psnr_db(footage.kept[number], frame), number_seen=seen))
-    return samples
+def _save_preview(
+    files: dict[Path, int], preview: Path, binaries: Binaries, screen: Screen, *, overwrite: bool
+) -> bool:
+    video = next(path for path in files if LAPTOP in path.parts)
+    try:
+        save_contact_sheet(video, preview, binaries=binaries, overwrite=overwrite)
+    except ProcessError as err:
+        # The proof is in the numbers, and some builds cannot write this kind of image.
+        screen.note(f"no {preview}: {(err.stderr_tail or str(err)).splitlines()[0]}")
+        return False
+    return True
 
 
 def _shown(
-    footage: _Footage, result: EncodeResult, files: Mapping[str, Path], samples: list[_Sample]
+    footage: Footage, root: Path, info: DatasetInfo, files: dict[Path, int], samples: Sequence[Sample]
 ) -> Iterator[RenderableType]:
-    source = "made with numpy" if footage.clip is None else f"of {footage.clip.path} (frames only, no audio)"
-    yield Text(f"{frames_text(footage.count)} {source}: arrays of {footage.form}\n")
-    yield encode_table(result)
+    clip = "" if footage.clip is None else f", one of them {footage.clip.path} (frames only, no audio)"
+    episodes = " and ".join(frames_text(length) for length in footage.lengths)
+    yield Text(f"recorded {episodes} of two cameras{clip}\n")
+    yield pairs_table(_cameras(info), title=f"dataset {root}")
     yield Text()
     yield _sample_table(samples)
-    said = {
-        _VIDEO: "the video, read back and found whole",
-        _METADATA: "its metadata, as LeRobot stores it",
-        _PREVIEW: "a sheet of frames",
-    }
-    yield pairs_table(
-        ((str(file), f"{decimal(file.stat().st_size):>9}  {said[name]}") for name, file in files.items()), title="files"
-    )
+    yield pairs_table(((str(path), f"{decimal(size):>9}") for path, size in files.items()), title="files")
 
 
-def _sample_table(samples: list[_Sample]) -> Table:
+def _cameras(info: DatasetInfo) -> Iterator[tuple[str, object]]:
+    for name, feature in info.videos.items():
+        said: dict[str, Any] = feature.info or {}
+        settings = {key: said.get(f"video.{key}") for key in ("g", "crf", "preset")}
+        shown = " ".join(f"{key}={value}" for key, value in settings.items() if value is not None)
+        picture = f"{said['video.width']}x{said['video.height']} at {info.fps} per second"
+        yield name, f"{picture}, {said['video.codec']} ({said['video.pix_fmt']}) {shown}"
+
+
+def _sample_table(samples: Sequence[Sample]) -> Table:
     table = Table(
-        title="some frames, decoded again",
+        title="some frames, found by episode and time and decoded again",
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-    table.add_column("frame", justify="right")
-    table.add_column("PSNR to the original", justify="right")
-    if any(sample.number_seen is not None for sample in samples):
-        table.add_column("number read from the picture", justify="right")
+    table.add_column("camera")
+    for heading in ("episode", "frame", "PSNR to the original", "number read from the picture"):
+        table.add_column(heading, justify="right")
     for sample in samples:
         likeness = "identical" if sample.psnr_db is None else f"{sample.psnr_db:.1f} dB"
-        seen = [] if sample.number_seen is None else [str(sample.number_seen)]
-        table.add_row(str(sample.number), likeness, *seen)
+        seen = "" if sample.number_seen is None else str(sample.number_seen)
+        table.add_row(sample.camera, str(sample.episode), str(sample.number), likeness, seen)
     return table

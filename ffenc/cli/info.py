@@ -1,4 +1,4 @@
-"""``ffenc info``: what a media file claims to be, and what is really in it."""
+"""``ffenc info``: what a media file claims to be and what is really in it, or what a dataset holds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from jsonargparse import Namespace
 from rich.filesize import decimal
 
 from ffenc.cli.arguments import Command, binaries_of, command_parser
+from ffenc.cli.dataset_summary import show_dataset
 from ffenc.cli.results import pairs_table
 from ffenc.cli.screen import Screen, plain
 from ffenc.dataset.video_info import video_info
@@ -19,18 +20,24 @@ from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 _DESCRIPTION = """\
 Measure a media file: its header, every packet that is really there, its key
 frames, and the keys that LeRobot stores of it. Nothing is decoded. Settings of
-the encoder (video.crf, ...) are not in a file."""
+the encoder (video.crf, ...) are not in a file.
+Of the directory of a dataset: its episodes, tasks, features and files."""
 
 
 def command() -> Command:
     """The sub-command."""
-    parser = command_parser("info [options] FILE", _DESCRIPTION)
-    parser.add_argument("file", type=Path, metavar="FILE", help="a media file with video")
-    return Command(name="info", summary="what a media file claims, and what is really in it", parser=parser, run=run)
+    parser = command_parser("info [options] FILE|ROOT", _DESCRIPTION)
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="a media file with video, or the directory of a dataset"
+    )
+    return Command(name="info", summary="what is really in a media file, or in a dataset", parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
     """Measure and print."""
+    if arguments.file.is_dir():
+        show_dataset(arguments.file, screen)
+        return
     stream, packets = probe_video_and_packets(arguments.file, binaries=binaries_of(arguments))
     metadata = video_info(stream)
     document = {

@@ -10,9 +10,12 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from ffenc.cli.arguments import ENCODER_GROUPS
+from ffenc.cli.not_ours import refusals
 from ffenc.cli.values import load_leniently
 
-_DICT_FLAGS = tuple(f"--{prefix}.extra_options" for prefix in ENCODER_GROUPS)
+_DICT_FLAGS = tuple(
+    f"--{before}{name}.extra_options" for before in ("", "dataset.") for name in (*ENCODER_GROUPS, "depth_encoder")
+)
 
 _PAIR = re.compile(r"[\w-]+(:v)?:[^:/]+")
 
@@ -31,11 +34,11 @@ def explain(error: str, words: Sequence[str], *, flags: Iterable[str], commands:
             f"the shell took {_DICT_FLAGS[0].lstrip('-')} apart, because it is not in quotes. Write:\n"
             f"  {quoted}\nor each option by itself, as in {_DICT_FLAGS[0]}.bf=2"
         )
-    message = _plainly(error)
+    if words[0] == "record" and (refused := refusals(_flags_in(words, error))):
+        return "\n".join(refused)
+    message = _plainly(error, commands)
     known = [name for flag in flags for name in (flag, flag.replace(*ENCODER_GROUPS))]
-    on_the_line = [word.partition("=")[0] for word in words if word.startswith("--")]
-    in_a_file = [f"--{name}" for name in re.findall(r"does not accept [a-z ]+ '([\w.-]+)'", error)]
-    for name in dict.fromkeys((*on_the_line, *in_a_file)):
+    for name in _flags_in(words, error):
         if name == "--" or name in known or name.startswith(_DICT_FLAGS):
             continue
         if near := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
@@ -45,8 +48,37 @@ def explain(error: str, words: Sequence[str], *, flags: Iterable[str], commands:
     return message
 
 
+def _flags_in(words: Sequence[str], error: str) -> list[str]:
+    """The flags on a command line, and the keys of a file that the parser complained about."""
+    on_the_line = [word.partition("=")[0] for word in words if word.startswith("--")]
+    in_a_file = [f"--{name}" for name in re.findall(r"does not accept [a-z ]+ '([\w.-]+)'", error)]
+    return list(dict.fromkeys((*on_the_line, *in_a_file)))
+
+
 def quoted_command(words: Sequence[str]) -> str | None:
     """The whole command with a mangled dictionary put together and in quotes; None if none was mangled.
+
+    Where it cannot be put together, an example stands for it.
+    """
+    mended = _mended(words)
+    if mended is None:
+        return None
+    flag, options, before, behind = mended
+    text = f"{flag}={shlex.quote(json.dumps(options))}" if options else f"""{flag}='{{"bf": 2}}'"""
+    return " ".join(["ffenc", *map(shlex.quote, before), text, *map(shlex.quote, behind)])
+
+
+def quoted_words(words: Sequence[str]) -> list[str] | None:
+    """The words as they would be with quotes; None if no dictionary was mangled, or it cannot be put together."""
+    mended = _mended(words)
+    if mended is None or not mended[1]:
+        return None
+    flag, options, before, behind = mended
+    return [*before, f"{flag}={json.dumps(options)}", *behind]
+
+
+def _mended(words: Sequence[str]) -> tuple[str, dict[str, Any], list[str], list[str]] | None:
+    """The flag of a mangled dictionary, what it holds, and the words before and behind; None if none was mangled.
 
     Of ``extra_options={"tune": "film", "bf": 2}`` without quotes a shell makes the words ``extra_options={tune:``,
     ``film,``, ``bf:`` and ``2}``; without the blanks too, it makes two flags, ``extra_options=tune:film`` and
@@ -56,7 +88,7 @@ def quoted_command(words: Sequence[str]) -> str | None:
     options: dict[str, Any] = {}
     place = 0
     rest = list(words)
-    flag = ""
+    flag, others = "", False
     while rest:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
@@ -70,12 +102,13 @@ def quoted_command(words: Sequence[str]) -> str | None:
                 value = rest.pop(0)
         while value.startswith("{") and value.count("{") > value.count("}") and rest and not rest[0].startswith("--"):
             value += f" {rest.pop(0)}"
+        others = others or flag not in ("", name)
         flag, place = name, place or len(kept)
         options |= _options_in(value)
     if not flag or _is_whole(words, flag):
         return None
-    text = f"{flag}={shlex.quote(json.dumps(options))}" if options else f"""{flag}='{{"bf": 2}}'"""
-    return " ".join(["ffenc", *map(shlex.quote, kept[:place]), text, *map(shlex.quote, kept[place:])])
+    # Of two dictionaries nobody can tell any more what belongs to which.
+    return flag, {} if others else options, kept[:place], kept[place:]
 
 
 def _is_whole(words: Sequence[str], flag: str) -> bool:
@@ -109,9 +142,10 @@ def _is_dictionary(value: object) -> bool:
     return isinstance(value, dict) and bool(value) and None not in value.values()
 
 
-def _plainly(error: str) -> str:
+def _plainly(error: str, commands: Collection[str]) -> str:
     """Without the names of Python's things."""
     error = re.sub(r'Parser key "([^"]+)":\s*', r"--\1: ", error)
     error = re.sub(r"<class '(\w+)'>", r"\1", error)
-    error = re.sub(r"\b(?:encode|images|reencode|concat|info|demo|probe|doctor)\.(\w+)", r"\1", error)
+    names = "|".join(map(re.escape, commands))
+    error = re.sub(rf"\b(?:{names})\.(\w+)", r"\1", error)
     return error[:1].lower() + error[1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -23,10 +24,16 @@ def picture(number: int, *, width: int = 640, height: int = 480) -> npt.NDArray[
     green = 128 + 90 * np.sin(rows / height * 3 - phase)
     blue = 128 + 90 * np.sin((columns + rows) / (width + height) * 4 + phase / 2)
     frame = np.stack([red, green, blue], axis=-1).astype(np.uint8)
-    x, y = width * (0.5 + 0.35 * np.cos(phase)), height * (0.42 + 0.3 * np.sin(2 * phase))
+    x, y = ball(number, width=width, height=height)
     frame[(columns - x) ** 2 + (rows - y) ** 2 < (height / 12) ** 2] = (250, 240, 60)
     _draw_bars(frame, number)
     return frame
+
+
+def ball(number: int, *, width: int = 640, height: int = 480) -> tuple[float, float]:
+    """Where the ball of a frame is: column and row of its middle."""
+    phase = number / 15
+    return width * (0.5 + 0.35 * math.cos(phase)), height * (0.42 + 0.3 * math.sin(2 * phase))
 
 
 def number_in(frame: npt.NDArray[np.uint8]) -> int:

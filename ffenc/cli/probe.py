@@ -91,7 +91,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     capabilities = probe_capabilities(binaries.ffmpeg)
     given = {} if arguments.pix_fmt is None else {"pix_fmt": arguments.pix_fmt}
     width, height = arguments.size
-    config = checked_config(given, flags={"pix_fmt": "pix_fmt"})
+    config = checked_config(given, {"pix_fmt": "pix_fmt"}, VideoEncoderConfig)
     rows = _rows(arguments.encoders, capabilities)
     candidates = examine_encoders(
         config,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from argparse import ArgumentError, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
@@ -10,16 +11,40 @@ from collections.abc import Mapping, Sequence
 from jsonargparse import ArgumentParser
 
 import ffenc
-from ffenc.cli import bench, concat, demo, encode, images, info, probe, recommend, reencode
-from ffenc.cli.arguments import Command, UsageError
+from ffenc.cli import (
+    bench,
+    concat,
+    convert,
+    demo,
+    encode,
+    images,
+    info,
+    jobs_run,
+    jobs_status,
+    preview,
+    probe,
+    recommend,
+    record,
+    reencode,
+    repair,
+    salvage,
+    verify,
+)
+from ffenc.cli.arguments import Command, UsageError, flags_first
 from ffenc.cli.logs import logging_to
-from ffenc.cli.mistakes import explain
+from ffenc.cli.mistakes import explain, quoted_words
 from ffenc.cli.screen import Screen
 from ffenc.cli.values import PARSER_MODE
 
 WRONG_USAGE = 2
 
-_MODULES = (probe, encode, images, reencode, concat, info, recommend, bench, demo)
+_MODULES = (
+    probe, record, convert, salvage, encode, images, reencode, concat, info, preview, verify, repair, jobs_run, jobs_status,
+    recommend, bench, demo,
+)  # fmt: skip
+
+_GROUP = "jobs"
+"""The first word of commands of two words; ``jobs run`` is the parser ``jobs-run``."""
 
 _DESCRIPTION = """\
 Camera frames into verified video files, through FFmpeg.
@@ -32,6 +57,9 @@ examples:
   ffenc demo                                 make a small video and look at every step
   ffenc probe --size=640x480                 which encoders really work on this machine
   ffenc images frames/ out.mp4 --fps=30      numbered PNG or JPEG files
+  ffenc record --dataset.repo_id=me/cubes --dataset.single_task="Grab the cube" \\
+      --cameras='{laptop: {type: ffmpeg, source: /dev/video0, fps: 30}}'
+  ffenc verify dataset/ --level=decode       every fault of a LeRobot dataset
   ffenc reencode in.mp4 out.mp4 --start=30 --end=90 --camera_encoder.vcodec=h264
 
 ffenc COMMAND --help describes a command.
@@ -59,6 +87,15 @@ def command_tree() -> tuple[ArgumentParser, Mapping[str, Command]]:
     return top, commands
 
 
+def _one_word(words: Sequence[str]) -> list[str]:
+    """Join the words of a command that has two of them; a group by itself shows all commands."""
+    if list(words[:1]) != [_GROUP]:
+        return list(words)
+    if len(words) == 1 or words[1].startswith("-"):
+        return list(words[1:])
+    return [f"{words[0]}-{words[1]}", *words[2:]]
+
+
 def dispatch(words: Sequence[str]) -> int:
     """Read the command line and run the command.
 
@@ -66,26 +103,32 @@ def dispatch(words: Sequence[str]) -> int:
         words: the words behind ``ffenc``.
 
     Returns:
-        0, or `WRONG_USAGE`, which was explained then.
+        The command's own status, 0 for most; or `WRONG_USAGE`, which was explained then.
 
     Raises:
         FFencError: the work failed.
         SystemExit: for ``--help`` and ``--version``.
     """
     top, commands = command_tree()
+    words = _one_word(words)
     if not words:
         top.print_help(sys.stderr)
         return WRONG_USAGE
+    if words[0] == "record" and (quoted := quoted_words(words)) is not None:
+        # LeRobot's documentation prints its command without the quotes; other commands ask for them.
+        note = f"a dictionary without quotes, read as: {shlex.join(['ffenc', *quoted])}"
+        Screen.of(as_json="--json" in words).note(note)
+        words = quoted
     try:
-        parsed = top.parse_args(list(words))
+        parsed = top.parse_args([words[0], *flags_first(words[1:])] if words[0] in commands else list(words))
         command, arguments = commands[parsed.command], parsed[parsed.command]
         screen = Screen.of(as_json=arguments.json)
         with logging_to(screen.err, verbose=arguments.verbose):
-            command.run(arguments, screen)
+            status = command.run(arguments, screen)
     except (ArgumentError, UsageError) as err:
         named = commands.get(words[0])
         flags = re.findall(r"--[\w.-]+", (named.parser if named else top).format_help())
         message = explain(str(err), words, flags=flags, commands=commands)
         Screen.of(as_json=False).failure(f"ffenc {words[0]}" if named else "ffenc", message)
         return WRONG_USAGE
-    return 0
+    return status or 0

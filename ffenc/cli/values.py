@@ -18,6 +18,7 @@ import yaml  # type: ignore[import-untyped]
 from jsonargparse import set_loader
 
 from ffenc.frames import parse_frame_rate
+from ffenc.jobs.executors import check_executor
 
 PARSER_MODE = "ffenc"
 """The ``parser_mode`` of all our parsers."""
@@ -106,8 +107,41 @@ def positive(value: str | int) -> int:
     return int(value)
 
 
+def seconds(value: str | float) -> float:
+    """A length of time of at least 0."""
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", str(value)):
+        raise ArgumentTypeError(f"{value!r} is no length of time; write seconds, for example 60 or 2.5")
+    return float(value)
+
+
 def frame_number(value: str | int) -> int:
     """A whole number of at least 0."""
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,15}", str(value)):
         raise ArgumentTypeError(f"{value!r} is no frame number; write a whole number, counted from 0")
     return int(value)
+
+
+def count(value: str | int) -> int:
+    """A whole number of at least 0."""
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)):
+        raise ArgumentTypeError(f"{value!r} must be a whole number of at least 0")
+    return int(value)
+
+
+def shard(value: str | tuple[int, int]) -> tuple[int, int]:
+    """``3/8`` as (3, 8): the third part of eight."""
+    if isinstance(value, tuple):
+        return value
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", str(value))
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ArgumentTypeError(f"{value!r} is no shard; write 1/8 to 8/8 for eight of them")
+    return int(match[1]), int(match[2])
+
+
+def executor_name(value: str) -> str:
+    """``threads:4``, ``dask://host:8786``, ..."""
+    try:
+        check_executor(value)
+    except ValueError as err:
+        raise ArgumentTypeError(str(err)) from err
+    return value

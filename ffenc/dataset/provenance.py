@@ -6,7 +6,7 @@ Beside the dataset and not in ``info.json``, whose keys take part in LeRobot's c
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 import ffenc
-from ffenc.dataset.atomic import make_directory
+from ffenc.dataset.atomic import make_directory, write_text_atomically
 from ffenc.dataset.layout import DatasetLayout
 from ffenc.errors import OutputError
 from ffenc.streaming.camera import CameraRecording
@@ -85,6 +85,17 @@ def append_provenance(root: Path, document: Mapping[str, Any]) -> None:
         sync(path.parent)
     except OSError as err:
         raise OutputError(f"cannot write {path}: {err.strerror}", path=path) from err
+
+
+def save_provenance(root: Path, documents: Iterable[Mapping[str, Any]]) -> None:
+    """Write the lines of a new dataset; no file if there are none.
+
+    Raises:
+        OutputError: the file system refused.
+    """
+    lines = [orjson.dumps(document).decode() for document in documents]
+    if lines:
+        write_text_atomically(DatasetLayout(root=root).own / _NAME, "\n".join(lines) + "\n")
 
 
 def load_provenance(root: Path) -> dict[int, dict[str, Any]]:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ffenc.ffmpeg.mp4_header import boxes, descend, is_video, movie_box
-from ffenc.ffmpeg.stream_info import PacketIndex
+from ffenc.ffmpeg.stream_info import PacketIndex, find_cut_points
 
 _Ints = npt.NDArray[np.int64]
 
@@ -35,10 +35,12 @@ class Mp4Index:
         likeness: equal for two files if a decoder cannot tell their streams apart: coded headers, size, colour, display
             matrix, ticks per second, ticks per frame, and delay by B-frames.
         packets: every frame, its time and whether it is a key frame; all of them lie within the file.
+        delay: frames between the decoding and the showing of the first one.
     """
 
     likeness: tuple[object, ...]
     packets: PacketIndex
+    delay: int
 
 
 def read_mp4_index(path: Path) -> Mp4Index | None:
@@ -74,8 +76,11 @@ def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return for 
         return None
     steps = _runs(tables[b"stts"], ">u4")
     times = np.concatenate([[0], np.cumsum(steps)[:-1]])
+    delay = 0
     if b"ctts" in tables:
-        times = times + _runs(tables[b"ctts"], ">i4")
+        offsets = _runs(tables[b"ctts"], ">i4")
+        times = times + offsets
+        delay = int(offsets[0] - min(0, offsets.min())) // max(1, int(steps[0]))
     timescale = _timescale(header)
     shift = _edit_start(moov, track, timescale, last=int(times.max()))
     if shift is None or len(times) != len(sizes):
@@ -90,9 +95,11 @@ def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return for 
         pts=tuple(times[order].tolist()),
         keyframes=tuple(np.flatnonzero(is_key[order]).tolist()),
         size_bytes=int(sizes.sum()),
+        cut_points=tuple(find_cut_points(list(zip(times.tolist(), is_key.tolist(), strict=True)))),
     )
     # The last 44 bytes of a track header are its matrix, width and height.
-    return Mp4Index(likeness=(entry, bytes(display[-44:]), timescale, int(steps[0]), shift), packets=packets)
+    likeness = (entry, bytes(display[-44:]), timescale, int(steps[0]), shift)
+    return Mp4Index(likeness=likeness, packets=packets, delay=delay)
 
 
 def _numbers(data: memoryview, start: int, dtype: str) -> npt.NDArray[Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,6 +136,8 @@ class PacketIndex:
         hidden: packets that an edit list hides (a stream-copied trim leaves them); they are not in ``pts``.
         errors: what FFmpeg complained about while reading, one per line; empty for a healthy file.  It can be empty
             for a file cut off exactly between two packets as well; then only ``count`` tells.
+        cut_points: those of the key frames at which the file falls into two parts: every frame shown before it is stored
+            before it, and every other one behind it.  (With an open GOP, frames behind a key frame are shown before it.)
     """
 
     time_base: Fraction
@@ -143,6 +146,7 @@ class PacketIndex:
     size_bytes: int
     hidden: int = 0
     errors: str = ""
+    cut_points: tuple[int, ...] = ()
 
     @classmethod
     def from_packets(
@@ -167,6 +171,7 @@ class PacketIndex:
                 )
             else:
                 shown.append((packet.pts, packet.is_key))
+        cut_points = () if hidden else tuple(find_cut_points(shown))
         shown.sort()
         return cls(
             time_base=time_base,
@@ -175,6 +180,7 @@ class PacketIndex:
             size_bytes=size_bytes,
             hidden=hidden,
             errors=errors,
+            cut_points=cut_points,
         )
 
     @property
@@ -194,6 +200,24 @@ class PacketIndex:
         ticks_per_frame = 1 / (fps * self.time_base)
         step, divisor = ticks_per_frame.numerator, ticks_per_frame.denominator
         return next((k for k, pts in enumerate(self.pts) if pts * divisor != k * step), None)
+
+
+def find_cut_points(stored: Sequence[tuple[int, bool]]) -> list[int]:
+    """Places at which a stream falls into two parts; see `PacketIndex`.
+
+    Args:
+        stored: (presentation time, is a key frame) of every packet, in the order of the file.
+    """
+    points: list[int] = []
+    earliest: int | None = None  # of all packets from here to the end
+    latest = list(accumulate((pts for pts, _ in stored), max))
+    for place in range(len(stored) - 1, -1, -1):
+        pts, is_key = stored[place]
+        earliest = pts if earliest is None else min(earliest, pts)
+        if is_key and earliest == pts and (place == 0 or latest[place - 1] < pts):
+            points.append(place)
+    points.reverse()
+    return points
 
 
 _COMPONENTS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -29,7 +29,8 @@ AGREEMENT: Mapping[str, Callable[[VideoStreamInfo], object]] = MappingProxyType(
         "colour matrix": lambda clip: clip.color_space,
         "colour primaries": lambda clip: clip.color_primaries,
         "colour transfer": lambda clip: clip.color_transfer,
-        "pixel aspect": lambda clip: clip.sample_aspect_ratio,
+        # FFmpeg adds 1:1 to a file that it joins.
+        "pixel aspect": lambda clip: clip.sample_aspect_ratio or Fraction(1),
         "rotation": lambda clip: clip.rotation,
     }
 )
@@ -131,25 +132,32 @@ def plan_concat(
     """
     check_agreement(clips, may_differ=may_differ)
     fps = clips[0].fps
-    argv = ffmpeg_argv(
-        ffmpeg,
-        inputs=[
-            Input(
-                url=file_url(list_path),
-                options=(("protocol_whitelist", "file"), ("f", "concat"), ("safe", "0")),
-                stream=VIDEO,
-            )
-        ],
-        output=file_url(output),
-        output_options=[("c:v", "copy"), ("tag:v", _tag(clips[0])), ("movflags", "+faststart"), ("f", muxer)],
-    )
     return ConcatPlan(
-        argv=argv,
+        argv=concat_argv(ffmpeg, list_path, output, muxer=muxer, tag=clips[0].codec_tag),
         list_path=list_path,
         list_text=concat_list(paths, frame_counts, fps),
         output=output,
         frames=sum(frame_counts),
         fps=fps,
+    )
+
+
+def concat_argv(ffmpeg: Path, list_path: Path, output: Path, *, muxer: str, tag: str | None) -> tuple[str, ...]:
+    """The command that copies what a list names into one file.
+
+    Args:
+        ffmpeg: the executable.
+        list_path: an ffconcat file.
+        output: the file to write.
+        muxer: its container.
+        tag: the four characters by which the container names the codec; None leaves them to FFmpeg.
+    """
+    options = (("protocol_whitelist", "file"), ("f", "concat"), ("safe", "0"))
+    return ffmpeg_argv(
+        ffmpeg,
+        inputs=[Input(url=file_url(list_path), options=options, stream=VIDEO)],
+        output=file_url(output),
+        output_options=[("c:v", "copy"), ("tag:v", tag or "0"), ("movflags", "+faststart"), ("f", muxer)],
     )
 
 
@@ -165,21 +173,28 @@ def concat_list(paths: Sequence[Path], frame_counts: Sequence[int], fps: Fractio
         frame_counts: frames in each.
         fps: their frame rate.
     """
+    return excerpt_list([(path, count, ()) for path, count in zip(paths, frame_counts, strict=True)], fps)
+
+
+def excerpt_list(excerpts: Iterable[tuple[Path, int, Sequence[str]]], fps: Fraction) -> str:
+    """As `concat_list`, with further lines for each entry.
+
+    Args:
+        excerpts: (path, frames, lines that say which part of the file they are).
+        fps: their frame rate.
+    """
     lines = ["ffconcat version 1.0"]
     frames, last_end_us = 0, 0
-    for path, count in zip(paths, frame_counts, strict=True):
+    for path, count, part in excerpts:
         frames += count
-        end_us = _microseconds(frames / fps)
-        length_us = end_us - last_end_us
+        end_us = int(frames / fps * 1_000_000 + Fraction(1, 2))
         quoted = str(path).replace("'", "'\\''")
-        lines += [f"file 'file:{quoted}'", f"duration {length_us // 1_000_000}.{length_us % 1_000_000:06d}"]
+        lines += [f"file 'file:{quoted}'", *part, f"duration {microseconds_text(end_us - last_end_us)}"]
         last_end_us = end_us
     return "\n".join(lines) + "\n"
 
 
-def _microseconds(seconds: Fraction) -> int:
-    return int(seconds * 1_000_000 + Fraction(1, 2))
-
-
-def _tag(clip: VideoStreamInfo) -> str:
-    return clip.codec_tag or "0"
+def microseconds_text(microseconds: int) -> str:
+    """Seconds with six decimals, as FFmpeg reads them without rounding."""
+    sign, size = "-" if microseconds < 0 else "", abs(microseconds)
+    return f"{sign}{size // 1_000_000}.{size % 1_000_000:06d}"

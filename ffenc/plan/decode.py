@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ffenc.frames import FrameFormat
+from ffenc.plan.encode import ImageSequence, source_input
 from ffenc.plan.graph import VIDEO, Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
 
 
@@ -61,13 +62,31 @@ def plan_decode(
         options: list[Option] = [("protocol_whitelist", "file"), ("f", demuxer)]
         if part.seek_s is not None:
             options.append(("ss", f"{float(part.seek_s):.6f}"))
-        inputs.append(Input(url=file_url(path), options=tuple(options), stream=VIDEO, filters=_selection(part.offsets)))
-    argv = ffmpeg_argv(
+        inputs.append(Input(url=file_url(path), options=tuple(options), stream=VIDEO, filters=selection(part.offsets)))
+    # Chosen frames move together on the time line; ffmpeg would fill gaps with copies otherwise.
+    argv = _argv(ffmpeg, inputs, frames, fps, before=[restart_clock(fps)])
+    return DecodePlan(argv=argv, count=sum(len(part.offsets) for part in ranges))
+
+
+def plan_decode_images(ffmpeg: Path, series: ImageSequence, frames: FrameFormat) -> DecodePlan:
+    """Plan to read all images of a series, in order.
+
+    Args:
+        ffmpeg: the executable.
+        series: the images.
+        frames: what the raw frames shall be.
+    """
+    return DecodePlan(argv=_argv(ffmpeg, [source_input(series)], frames, series.fps), count=series.count)
+
+
+def _argv(
+    ffmpeg: Path, inputs: Sequence[Input], frames: FrameFormat, fps: Fraction, *, before: Sequence[Filter] = ()
+) -> tuple[str, ...]:
+    return ffmpeg_argv(
         ffmpeg,
         inputs=inputs,
         video=[
-            # Chosen frames move together on the time line; ffmpeg would fill gaps with copies otherwise.
-            restart_clock(fps),
+            *before,
             # The default flags darken every colour by about one level and some by three; with these it is at most one.
             ("scale", {"flags": "bicubic+accurate_rnd+full_chroma_int"}),
             ("format", {"pix_fmts": frames.pix_fmt}),
@@ -75,10 +94,29 @@ def plan_decode(
         output="pipe:1",
         output_options=[("c:v", "rawvideo"), ("pix_fmt", f"+{frames.pix_fmt}"), ("r", str(fps)), ("f", "rawvideo")],
     )
-    return DecodePlan(argv=argv, count=sum(len(part.offsets) for part in ranges))
 
 
-def _selection(offsets: Sequence[int]) -> tuple[Filter, ...]:
+def plan_readable_frames(ffmpeg: Path, path: Path, *, demuxer: str) -> tuple[str, ...]:
+    """Plan to list, as framecrc, every frame that can be decoded without an error; what cannot is left out.
+
+    Without ``explode`` a decoder hides a damaged frame by copying what is around it.
+
+    Args:
+        ffmpeg: the executable.
+        path: the video file.
+        demuxer: its container, by FFmpeg's name.
+    """
+    options = (("protocol_whitelist", "file"), ("f", demuxer), ("err_detect", "explode"), ("flags", "-output_corrupt"))
+    return ffmpeg_argv(
+        ffmpeg,
+        inputs=[Input(url=file_url(path), options=options, stream=VIDEO)],
+        output="pipe:1",
+        output_options=[("f", "framecrc")],
+        skip_errors=True,
+    )
+
+
+def selection(offsets: Sequence[int]) -> tuple[Filter, ...]:
     """Take the frames with these numbers, and end the input behind the last one."""
     runs: list[list[int]] = []
     for offset in offsets:

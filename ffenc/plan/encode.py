@@ -180,7 +180,7 @@ def plan_encode(
     )
     argv = ffmpeg_argv(
         capabilities.ffmpeg,
-        inputs=[_input(source)],
+        inputs=[source_input(source)],
         video=[*_selection(source), *picture_filters(encoder.feed_pix_fmt), *_upload(encoder)],
         output=file_url(output),
         output_options=[*_output(encoder), *container_options(muxer, fragmented=fragmented), *_rate_and_audio(source)],
@@ -222,8 +222,11 @@ def _check_depth(config: DepthEncoderConfig, source: Source) -> None:
     )
 
 
-def _input(source: Source) -> Input:
-    """The demuxer is always named, so that no file is taken for a playlist."""
+def source_input(source: Source) -> Input:
+    """How ffmpeg opens a source.
+
+    The demuxer is always named, so that no file is taken for a playlist.
+    """
     rate = ("framerate", str(source.fps))
     if isinstance(source, RawFrames):
         # There is nothing to detect; without the last two ffmpeg reads ahead before it encodes.

@@ -85,7 +85,7 @@ def measuring_argv(binary: Path | str, encoded: Input, original: Input, meters: 
         pair = [copies[number], pictures] if meter.original_first else [pictures, copies[number]]
         pictures = ffmpeg.filter(pair, name, **arguments)
     target = ffmpeg.output(pictures, "pipe:1", format="null")
-    return (str(binary), *_leading("pipe:1", ()), *ffmpeg.get_args(target))
+    return (str(binary), *_leading("pipe:1", (), loglevel="warning", skip_errors=False), *ffmpeg.get_args(target))
 
 
 def ffmpeg_argv(
@@ -97,6 +97,8 @@ def ffmpeg_argv(
     output_options: Iterable[Option],
     maps: Sequence[str] = (),
     global_options: Sequence[Option] = (),
+    loglevel: str = "warning",
+    skip_errors: bool = False,
 ) -> tuple[str, ...]:
     """A whole ffmpeg command.
 
@@ -108,6 +110,9 @@ def ffmpeg_argv(
         output_options: encoder, muxer and the like.
         maps: further stream specifiers of the first input to take as they are, e.g. ``a:0``.
         global_options: e.g. hardware devices.
+        loglevel: what it says on standard error.
+        skip_errors: leave out what cannot be read and go on, rather than end there: for live inputs, and to find out what
+            is damaged.
 
     Returns:
         The argument vector; ``-progress pipe:1`` is part of it, so standard output carries progress unless the
@@ -118,7 +123,8 @@ def ffmpeg_argv(
     joined = pictures[0] if len(pictures) == 1 else ffmpeg.concat(*pictures, v=1, a=0)
     streams = [_chain(joined, video), *(nodes[0][specifier] for specifier in maps)]
     target = ffmpeg.output(*streams, output, **_keywords(output_options))
-    return (str(binary), *_leading(output, global_options), *ffmpeg.get_args(target))
+    leading = _leading(output, global_options, loglevel=loglevel, skip_errors=skip_errors)
+    return (str(binary), *leading, *ffmpeg.get_args(target))
 
 
 def restart_clock(fps: Fraction) -> Filter:
@@ -136,10 +142,18 @@ def _chain(node: Any, filters: Iterable[Filter]) -> Any:
     return node
 
 
-def _leading(output: str, global_options: Sequence[Option]) -> list[str]:
+def _leading(output: str, global_options: Sequence[Option], *, loglevel: str, skip_errors: bool) -> list[str]:
     # -y: the output is a temporary file that ffenc has created itself.  -xerror: without it ffmpeg skips what it cannot
     # read and still ends with status 0.
-    leading = ["-hide_banner", "-nostdin", "-loglevel", "warning", "-nostats", "-xerror", "-y"]
+    leading = [
+        "-hide_banner",
+        "-nostdin",
+        "-loglevel",
+        loglevel,
+        "-nostats",
+        *([] if skip_errors else ["-xerror"]),
+        "-y",
+    ]
     if not output.startswith("pipe:"):
         leading += ["-progress", "pipe:1"]
     for name, value in global_options:
@@ -148,5 +162,8 @@ def _leading(output: str, global_options: Sequence[Option]) -> list[str]:
 
 
 def _keywords(options: Iterable[Option]) -> dict[str, str]:
-    # ffmpeg-python spells -f "format" and writes the rest as it comes, sorted by name.
-    return {("format" if name == "f" else name): value for name, value in options}
+    # ffmpeg-python spells -f "format", takes video_size for a pair, and writes the rest as it comes, sorted by name.
+    return {_KEYWORDS.get(name, name): value for name, value in options}
+
+
+_KEYWORDS = {"f": "format", "video_size": "s"}

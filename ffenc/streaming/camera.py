@@ -211,6 +211,8 @@ class CameraEncoder:
     def publish(self) -> None:
         """Hand the staged frame over."""
         self.queue.publish()
+        if self.counts.frames_in == 0:
+            self.counts.started_s = time.monotonic()
         self.counts.frames_in += 1
 
     def finish(self) -> None:

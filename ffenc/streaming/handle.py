@@ -96,4 +96,5 @@ def one_error(message: str, errors: Sequence[BaseException]) -> BaseException:
     kept = [error for error in errors if isinstance(error, Exception)]
     if len(kept) < len(errors):
         return next(error for error in errors if not isinstance(error, Exception))
-    return ExceptionGroup(message, kept)
+    reasons = "; ".join(str(error).partition("\n")[0] for error in kept)
+    return ExceptionGroup(f"{message}: {reasons}", kept)

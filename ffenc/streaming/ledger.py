@@ -72,7 +72,7 @@ class CameraStatus:
         queue_maxsize: how many may.
         dropped: time steps that were left out because of this camera.
         frames_encoded: frames that the encoder has reported; it does so twice a second.
-        encoded_fps: of these, per second since the camera was started.
+        encoded_fps: of these, per second since the camera's first frame.
         realtime_factor: ``encoded_fps`` over the frame rate: in the long run below 1 means that it does not keep up.
         size_bytes: of its file so far.
         encoder: FFmpeg's encoder, or what was asked for as long as it is not known.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 
 from ffenc.errors import ConcatError, InputError
@@ -24,6 +25,7 @@ from ffenc.video.run import ProgressCallback
 from ffenc.video.writer import STALL_TIMEOUT_S
 
 _PROBES_AT_ONCE = 4  # a probe mostly waits for its process to start
+_MEASURED_AT_ONCE = 64  # clips in memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,22 +90,44 @@ def concat_videos(
     output = Path(output)
     muxer_for(output)
     check_target(output, overwrite=overwrite)
-    measured = measure_clips(clips, binaries=binaries)
+    measured = [(clip.stream, clip.packets.count) for clip in measure_clips(clips, binaries=binaries)]
+    return join_measured(
+        measured,
+        output,
+        overwrite=overwrite,
+        may_differ=may_differ,
+        binaries=binaries,
+        stall_timeout_s=stall_timeout_s,
+        progress=progress,
+    )
+
+
+def join_measured(
+    clips: Sequence[tuple[VideoStreamInfo, int]],
+    output: Path,
+    *,
+    overwrite: bool = False,
+    may_differ: Collection[str] = (),
+    binaries: Binaries,
+    stall_timeout_s: float = STALL_TIMEOUT_S,
+    progress: ProgressCallback | None = None,
+) -> ConcatResult:
+    """As `concat_videos`, for clips that `iterate_clips` has measured: what each stream is, and how many frames it has."""
+    counts = [count for _, count in clips]
     with (
         tempfile.TemporaryDirectory(prefix="ffenc-concat-") as directory,
         PendingFile(output, overwrite=overwrite) as pending,
     ):
-        plan = _plan(measured, Path(directory), pending.path, binaries, may_differ)
-        _run(plan, stall_timeout_s, progress)
-        joined = _read_back(pending.path, measured[0], binaries)
+        plan = _plan(clips, Path(directory), pending.path, binaries, may_differ)
+        run_copy(plan, stall_timeout_s=stall_timeout_s, progress=progress)
+        joined = read_back(pending.path, clips[0][0], binaries=binaries)
         check_packets(joined.packets, path=output, fps=plan.fps, frames=plan.frames)
         pending.commit()
-    counts = [clip.packets.count for clip in measured]
     return ConcatResult(
         path=output,
         clips=len(counts),
         frames=plan.frames,
-        offsets=tuple(sum(counts[:number]) for number in range(len(counts))),
+        offsets=tuple(accumulate(counts[:-1], initial=0)),
         fps=plan.fps,
         size_bytes=output.stat().st_size,
         stream=replace(joined.stream, path=output.absolute()),
@@ -116,38 +140,47 @@ def measure_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> list[Me
     Raises:
         InputError: see `concat_videos`.
     """
+    return list(iterate_clips(clips, binaries=binaries))
+
+
+def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> Iterator[MeasuredClip]:
+    """As `measure_clips`, with few clips in memory at a time.
+
+    Raises:
+        InputError: see `concat_videos`.
+    """
     if not clips:
         raise InputError("there are no clips to join", path=".")
     paths = [Path(clip) for clip in clips]
     first = measure_clip(paths[0], binaries=binaries)
+    _check_clip(first)
+    yield first
     index = read_mp4_index(paths[0])
     # Trust the tables only if FFmpeg reads the same from them.
     known = index if index is not None and index.packets == first.packets else None
-    indices = [read_mp4_index(path) if known is not None else None for path in paths[1:]]
-    alike = [known is not None and index is not None and index.likeness == known.likeness for index in indices]
-    with ThreadPoolExecutor(max_workers=_PROBES_AT_ONCE) as pool:
-        others = {
-            path: pool.submit(measure_clip, path, binaries=binaries)
-            for path, is_alike in zip(paths[1:], alike, strict=True)
-            if not is_alike
-        }
-    rest = [
-        others[path].result() if index is None or path in others else _like(first, path, index)
-        for path, index in zip(paths[1:], indices, strict=True)
-    ]
-    measured = [first, *rest]
-    for clip in measured:
-        _check_clip(clip)
-    return measured
+    for start in range(1, len(paths), _MEASURED_AT_ONCE):
+        some = paths[start : start + _MEASURED_AT_ONCE]
+        indices = [read_mp4_index(path) if known is not None else None for path in some]
+        alike = [index if known and index and index.likeness == known.likeness else None for index in indices]
+        with ThreadPoolExecutor(max_workers=_PROBES_AT_ONCE) as pool:
+            others = {
+                path: pool.submit(measure_clip, path, binaries=binaries)
+                for path, index in zip(some, alike, strict=True)
+                if index is None
+            }
+        for path, index in zip(some, alike, strict=True):
+            clip = others[path].result() if index is None else _like(first.stream, path, index)
+            _check_clip(clip)
+            yield clip
 
 
-def _like(first: MeasuredClip, path: Path, index: Mp4Index) -> MeasuredClip:
+def _like(first: VideoStreamInfo, path: Path, index: Mp4Index) -> MeasuredClip:
     """A clip whose stream cannot be told apart from that of the first; no process is needed to measure it."""
     stream = replace(
-        first.stream,
+        first,
         path=path.absolute(),
         size_bytes=path.stat().st_size,
-        duration_s=index.packets.count / first.stream.fps,
+        duration_s=index.packets.count / first.fps,
         frames_declared=index.packets.count,
     )
     return MeasuredClip(stream=stream, packets=index.packets)
@@ -170,32 +203,44 @@ def _check_clip(clip: MeasuredClip) -> None:
         )
 
 
+def nameable(path: Path, directory: Path, number: int) -> Path:
+    """A name of the file that can stand in a list, where a line break cannot: itself, or a link in ``directory``."""
+    absolute = path.absolute()
+    if str(absolute).isprintable():
+        return absolute
+    link = directory / f"{number:06d}.clip"
+    link.symlink_to(absolute)
+    return link
+
+
 def _plan(
-    measured: Sequence[MeasuredClip], directory: Path, output: Path, binaries: Binaries, may_differ: Collection[str]
+    clips: Sequence[tuple[VideoStreamInfo, int]],
+    directory: Path,
+    output: Path,
+    binaries: Binaries,
+    may_differ: Collection[str],
 ) -> ConcatPlan:
-    names = []
-    for number, clip in enumerate(measured):
-        path = clip.stream.path.absolute()
-        if not str(path).isprintable():  # a line break cannot be written in a list at all
-            link = directory / f"{number:06d}.clip"
-            link.symlink_to(path)
-            path = link
-        names.append(path)
     return plan_concat(
         binaries.ffmpeg,
-        [clip.stream for clip in measured],
-        [clip.packets.count for clip in measured],
+        [stream for stream, _ in clips],
+        [count for _, count in clips],
         output,
         list_path=directory / "list.ffconcat",
-        paths=names,
+        paths=[nameable(stream.path, directory, number) for number, (stream, _) in enumerate(clips)],
         muxer=muxer_for(output),
         may_differ=may_differ,
     )
 
 
-def _read_back(path: Path, first: MeasuredClip, binaries: Binaries) -> MeasuredClip:
-    """Measure the joined file, by its tables where they are plain: listing every packet takes as long as joining."""
-    index, known = read_mp4_index(path), read_mp4_index(first.stream.path)
+def read_back(path: Path, first: VideoStreamInfo, *, binaries: Binaries) -> MeasuredClip:
+    """Measure a file that was copied from others, by its tables where they are plain: listing every packet takes as long.
+
+    Args:
+        path: the file.
+        first: the one from which its beginning was copied.
+        binaries: the executables.
+    """
+    index, known = read_mp4_index(path), read_mp4_index(first.path)
     if index is None:
         stream, packets = probe_video_and_packets(path, binaries=binaries)
         return MeasuredClip(stream=stream, packets=packets)
@@ -205,7 +250,15 @@ def _read_back(path: Path, first: MeasuredClip, binaries: Binaries) -> MeasuredC
     return MeasuredClip(stream=probe_video(path, binaries=binaries), packets=index.packets)
 
 
-def _run(plan: ConcatPlan, stall_timeout_s: float, progress: ProgressCallback | None) -> None:
+def run_copy(
+    plan: ConcatPlan, *, stall_timeout_s: float = STALL_TIMEOUT_S, progress: ProgressCallback | None = None
+) -> None:
+    """Write the list and run the command.
+
+    Raises:
+        ProcessError: ffmpeg failed, died or hung.
+    """
+
     def report(update: Progress) -> None:
         if progress is not None:
             progress(update.frame, plan.frames)

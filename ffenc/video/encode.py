@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -120,23 +121,14 @@ def plan_images(
     """The command of `encode_images`, without running it."""
     binaries = binaries or find_binaries()
     rate = parse_frame_rate(fps)
-    images = find_images(directory)
-    match = _NUMBERED.match(images[0].name)
-    assert match is not None
-    width, height = probe_image_size(images[0], ffmpeg=binaries.ffmpeg)
+    source = image_sequence(directory, fps=rate, binaries=binaries)
+    width, height = source.size
     prepared = prepare(
         config or VideoEncoderConfig(),
         binaries=binaries,
         frames=FrameFormat(width=width, height=height),
         fps=rate,
         encoder_threads=encoder_threads,
-    )
-    source = ImageSequence(
-        pattern=_pattern(images[0].absolute(), match),
-        start_number=int(match["number"]),
-        count=len(images),
-        size=(width, height),
-        fps=rate,
     )
     return plan_encode(
         prepared.config,
@@ -145,6 +137,24 @@ def plan_images(
         prepared.capabilities,
         encoder_threads=encoder_threads,
         device_node=prepared.device_node,
+    )
+
+
+def image_sequence(directory: str | Path, *, fps: Fraction, binaries: Binaries) -> ImageSequence:
+    """The numbered images of a directory, as ffmpeg reads them.
+
+    Raises:
+        InputError: as `find_images`, or the first one is no picture.
+    """
+    images = find_images(directory)
+    match = _NUMBERED.match(images[0].name)
+    assert match is not None
+    return ImageSequence(
+        pattern=_pattern(images[0].absolute(), match),
+        start_number=int(match["number"]),
+        count=len(images),
+        size=probe_image_size(images[0], ffmpeg=binaries.ffmpeg),
+        fps=fps,
     )
 
 

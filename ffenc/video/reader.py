@@ -47,6 +47,7 @@ class VideoReader:
         path: str | Path,
         *,
         layout: str = "rgb",
+        clip: MeasuredClip | None = None,
         binaries: Binaries | None = None,
         stall_timeout_s: float = STALL_TIMEOUT_S,
     ) -> None:
@@ -55,6 +56,7 @@ class VideoReader:
         Args:
             path: a video file.
             layout: what the arrays shall hold, a key of `ffenc.frames.LAYOUTS`.
+            clip: what `measure_clip` said of it; None measures it.
             binaries: the executables; found by `find_binaries` if None.
             stall_timeout_s: longest time without a frame before the decoder is killed.
 
@@ -64,7 +66,7 @@ class VideoReader:
         """
         self._binaries = binaries or find_binaries()
         self._stall_timeout_s = stall_timeout_s
-        self._clip: MeasuredClip = measure_clip(path, binaries=self._binaries)
+        self._clip: MeasuredClip = clip or measure_clip(path, binaries=self._binaries)
         self.path = Path(path)
         self.stream: VideoStreamInfo = self._clip.stream
         self.fps: Fraction = self.stream.fps

@@ -13,6 +13,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 from ffenc.errors import OutputError
@@ -141,16 +142,19 @@ def copy_recording(
     source: Path,
     output: Path,
     *,
+    fps: Fraction | None,
     binaries: Binaries,
     stall_timeout_s: float = STALL_TIMEOUT_S,
     fragmented: bool = False,
 ) -> None:
     """Copy the stream of a recording, bit by bit, into a plain file with its index in front, or into fragments again.
 
+    The arguments are those of ``plan_remux``.
+
     Raises:
         ProcessError: ffmpeg failed, died or hung.
     """
-    argv = plan_remux(binaries.ffmpeg, source, output, muxer=muxer_for(output), fragmented=fragmented)
+    argv = plan_remux(binaries.ffmpeg, source, output, muxer=muxer_for(output), fps=fps, fragmented=fragmented)
     with FFmpegProcess.start(argv, stdout="progress", stall_timeout_s=stall_timeout_s) as process:
         process.finish()
 

@@ -88,7 +88,7 @@ def salvage_video(
     rate = None if fps is None else parse_frame_rate(fps)
     with _cut(source, ends) as cuts, PendingFile(final, overwrite=overwrite) as pending:
         for cut, end in cuts:
-            copy_recording(cut, pending.path, binaries=binaries)
+            copy_recording(cut, pending.path, fps=rate, binaries=binaries)
             stream, packets = probe_video_and_packets(pending.path, binaries=binaries)
             try:
                 check_packets(packets, path=final, fps=rate or stream.fps, frames=packets.count)
@@ -125,13 +125,14 @@ def _cut(source: Path, ends: list[int]) -> Iterator[Iterator[tuple[Path, int]]]:
         yield cuts()
 
 
-def shorten_video(path: Path, output: Path, *, frames: int, binaries: Binaries) -> int:
+def shorten_video(path: Path, output: Path, *, frames: int, fps: Fraction, binaries: Binaries) -> int:
     """Copy the first frames of a video without touching a bit of them.
 
     Args:
         path: an MP4 or MOV file of constant rate.
         output: the file to write.
         frames: how many are wanted.
+        fps: its frame rate.
         binaries: the executables.
 
     Returns:
@@ -139,5 +140,5 @@ def shorten_video(path: Path, output: Path, *, frames: int, binaries: Binaries) 
     """
     with tempfile.TemporaryDirectory(prefix=".ffenc-shorten-", dir=output.parent) as directory:
         fragments = Path(directory) / f"fragments{path.suffix}"
-        copy_recording(path, fragments, binaries=binaries, fragmented=True)
-        return salvage_video(fragments, output, most_frames=frames, binaries=binaries).frames
+        copy_recording(path, fragments, fps=fps, binaries=binaries, fragmented=True)
+        return salvage_video(fragments, output, fps=fps, most_frames=frames, binaries=binaries).frames

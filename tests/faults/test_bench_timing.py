@@ -79,7 +79,7 @@ def test_feeding_ends_when_its_time_is_over(fake: Fake):
 
 
 def test_what_takes_too_long_is_ended(fake: Fake, within):
-    with within(5), pytest.raises(TimeoutError, match="not done after 0.3 s"):
+    with within(5), pytest.raises(TimeoutError, match=r"not done after 0\.3 s"):
         time_sinks([lambda: KnownEncoder(fake("read-all", "sleep:60"))], lambda: [FRAME], limit_s=0.3)
 
 

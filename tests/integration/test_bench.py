@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -108,15 +110,15 @@ def test_a_sweep_is_resumed_where_it_stopped(binaries, tmp_path):
     )
     seen: list[str] = []
 
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop_after_three(done: int, total: int, label: str) -> None:
         seen.append(label)
         if len(seen) > 3:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run_sweep(spec, path, binaries=binaries, on_step=stop_after_three)
     stopped = {row["key"]: row for row in load_rows(path)}
     assert len(stopped) == 3
@@ -140,7 +142,10 @@ def test_a_sweep_is_resumed_where_it_stopped(binaries, tmp_path):
 def test_more_to_know_of_a_trial_is_measured_and_the_rest_of_the_file_stays(binaries, tmp_path):
     path = tmp_path / "r.jsonl"
     base = {"vcodec": "libx264", "preset": "ultrafast"}
-    run_sweep(spec_of(base=base, vary={"crf": [20, 30]}, measure=["quality"]), path, binaries=binaries, jobs=2)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        run_sweep(
+            spec_of(base=base, vary={"crf": [20, 30]}, measure=["quality"]), path, binaries=binaries, executor=pool
+        )
     assert all("timing" not in row for row in load_rows(path))
     run_sweep(
         spec_of(base=base, vary={"crf": [30]}, measure=["timing"], repeats=1, cameras=[2]), path, binaries=binaries

@@ -21,6 +21,7 @@ from PIL import Image
 
 import ffenc
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames, probe_video
+from ffenc.cli.moving_picture import number_in
 from ffenc.encoders.table import DEFAULT_ENCODER, ENCODERS
 from ffenc.ffmpeg.ffprobe import probe_packets
 from ffenc.ffmpeg.process import run_tool
@@ -219,37 +220,42 @@ def test_info_counts_what_is_there_and_not_what_the_header_claims(clip: Path) ->
     assert f"{COUNT - document['packets']['frames']} of those declared are missing" in shown
 
 
+LAPTOP, WRIST = "observation.images.laptop", "observation.images.wrist"
+
+
 def test_demo(tmp_path: Path, binaries: Binaries) -> None:
-    document = run_json("demo", "--output_dir=some/where", "--frames=12", AS_H264, cwd=tmp_path)
+    document = run_json("demo", "--output_dir=some/where", "--frames=6", AS_H264, cwd=tmp_path)
     folder = tmp_path / "some" / "where"
-    assert {"video.mp4", "info.json"} <= names_in(folder) <= {"video.mp4", "info.json", "preview.png"}
-    assert len(VideoReader(folder / "video.mp4", binaries=binaries)) == 12
-    samples = document["samples"]
-    assert [sample["number"] for sample in samples] == [sample["number_seen"] for sample in samples] == [0, 3, 6, 8, 11]
-    assert all(25 < sample["psnr_db"] < 60 for sample in samples)
+    assert {"dataset"} <= names_in(folder) <= {"dataset", "preview.png"}
+    for camera, size in ((LAPTOP, (640, 480)), (WRIST, (320, 240))):
+        (video,) = (folder / "dataset" / "videos" / camera).rglob("*.mp4")
+        numbers = [number_in(frame) for frame in VideoReader(video, binaries=binaries)]
+        assert numbers == list(range(12))
+        assert probe_video(video, binaries=binaries).width == size[0]
+    for camera in (LAPTOP, WRIST):
+        samples = [sample for sample in document["samples"] if sample["camera"] == camera]
+        assert [sample["number"] for sample in samples] == [0, 3, 6, 8, 11]
+        assert [sample["number_seen"] for sample in samples] == [0, 3, 6, 8, 11]
+        assert [sample["episode"] for sample in samples] == [0, 0, 1, 1, 1]
+        assert all(25 < sample["psnr_db"] < 60 for sample in samples)
+    assert (document["info"]["total_episodes"], document["info"]["total_frames"]) == (2, 12)
+    assert document["info"]["features"][LAPTOP]["info"]["video.codec"] == "h264"
 
-    stored = json.loads((folder / "info.json").read_text())
-    (feature,) = stored["features"].values()
-    assert stored["fps"] == 30
-    assert feature["shape"] == [480, 640, 3]
-    assert {"video.codec": "h264", "video.g": 2, "video.crf": 30, "video.preset": None}.items() <= feature[
-        "info"
-    ].items()
-
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     again = run("demo", "--output_dir=some/where", AS_H264, cwd=tmp_path)
     assert again.returncode == 1
     assert "--overwrite" in again.stderr
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    assert run("demo", "--output_dir=some/where", "--frames=3", AS_H264, "--overwrite", cwd=tmp_path).returncode == 0
-    assert len(VideoReader(folder / "video.mp4", binaries=binaries)) == 3
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    anew = run_json("demo", "--output_dir=some/where", "--frames=3", AS_H264, "--overwrite", cwd=tmp_path)
+    assert anew["info"]["total_frames"] == 6
 
 
 def test_demo_of_a_clip(clip: Path, binaries: Binaries) -> None:
     done = run("demo", f"--input={clip}", "--output_dir=demo", AS_H264, cwd=clip.parent)
     assert done.returncode == 0, done.stderr
-    assert "PSNR to the original" in done.stdout
-    assert numbers_in(clip.parent / "demo" / "video.mp4", binaries) == list(range(COUNT))
+    assert "PSNR" in done.stdout
+    (video,) = (clip.parent / "demo" / "dataset" / "videos" / LAPTOP).rglob("*.mp4")
+    assert numbers_in(video, binaries) == list(range(COUNT))
 
 
 def test_demo_lets_auto_choose_where_the_default_encoder_is_missing(
@@ -260,13 +266,22 @@ def test_demo_lets_auto_choose_where_the_default_encoder_is_missing(
     done = run("demo", "--frames=4", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"this FFmpeg has no {DEFAULT_ENCODER}" in done.stderr
-    assert (tmp_path / "demo" / "video.mp4").exists()
+    assert (tmp_path / "demo" / "dataset" / "meta" / "info.json").exists()
 
 
 def test_a_demo_that_fails_leaves_no_folder(tmp_path: Path) -> None:
     done = run("demo", "--camera_encoder.vcodec=no_such_encoder", cwd=tmp_path)
     assert done.returncode == 1
     assert names_in(tmp_path) == set()
+
+
+def test_a_demo_replaces_nothing_but_a_dataset(tmp_path: Path) -> None:
+    (tmp_path / "demo" / "dataset").mkdir(parents=True)
+    (tmp_path / "demo" / "dataset" / "diary.txt").write_text("mine")
+    done = run("demo", "--overwrite", AS_H264, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "is no dataset" in done.stderr
+    assert (tmp_path / "demo" / "dataset" / "diary.txt").read_text() == "mine"
 
 
 def test_probe_tells_what_works_apart_from_what_is_listed(
@@ -554,7 +569,7 @@ def test_a_warning_of_the_library_is_one_line(clip: Path) -> None:
 
 def test_version_and_help(tmp_path: Path) -> None:
     assert run("--version", cwd=tmp_path).stdout == f"ffenc {ffenc.__version__}\n"
-    for command in ("probe", "encode", "images", "reencode", "concat", "info", "demo"):
+    for command in ("probe", "record", "convert", "encode", "images", "reencode", "concat", "salvage", "info", "demo"):
         described = run(command, "--help", cwd=tmp_path, environment={"COLUMNS": "80"})
         assert described.returncode == 0
         assert described.stdout.startswith(f"usage: ffenc {command} ")

@@ -11,6 +11,11 @@ import pytest
 from ffenc import errors
 from ffenc.errors import (
     BinaryNotFoundError,
+    CameraEndedError,
+    CameraError,
+    CameraFormatError,
+    CameraStalledError,
+    CameraUnavailableError,
     CapabilityError,
     ConcatError,
     DatasetError,
@@ -50,6 +55,11 @@ EXAMPLES = [
     FrameError("no", expected="(4, 6, 3) uint8", seen="(6, 4) uint8"),
     InputError("no", path="in.mp4"),
     ConcatError("differ", path="a.mp4", disagreements={"width": [640, 320]}),
+    CameraError("failed", source="/dev/video0", frames_read=7),
+    CameraUnavailableError("no such device", source="/dev/video0"),
+    CameraFormatError("another size", source="/dev/video0", asked="640x480", came="320x240"),
+    CameraEndedError("unplugged", source="/dev/video0", frames_read=7),
+    CameraStalledError("hangs", source="/dev/video0", frames_read=7),
     ProcessError("failed", **PROCESS),
     ProcessStartError("never started", argv=["ffmpeg"]),
     ProcessDiedError("died", **PROCESS),

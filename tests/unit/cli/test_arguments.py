@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonargparse import ArgumentParser, Namespace
 
-from ffenc.cli.arguments import UsageError, encoder_config
+from ffenc.cli.arguments import BARE_FLAGS, UsageError, encoder_config, flags_first
 from ffenc.cli.tree import command_tree
 from ffenc.config import VideoEncoderConfig
 
@@ -203,3 +203,28 @@ def test_any_config_can_be_given_by_flags_and_comes_out_as_it_was(fields: dict[s
     config = config_of(*flags)
     assert config == VideoEncoderConfig(**fields)
     assert config.model_fields_set == set(fields)
+
+
+@pytest.mark.parametrize(
+    ("words", "ordered"),
+    [
+        (["out", "--fps=30", "a", "b"], ["--fps=30", "out", "a", "b"]),
+        (["out", "--fps", "30", "a"], ["--fps", "30", "out", "a"]),
+        (["out", "--json", "a", "-v", "b"], ["--json", "-v", "out", "a", "b"]),
+        (["out", "--fps=30", "--", "-a", "b"], ["--fps=30", "--", "out", "-a", "b"]),
+        (["a", "-o", "b", "c"], ["-o", "b", "a", "c"]),
+        (["a", "--fps"], ["--fps", "a"]),
+        ([], []),
+    ],
+)
+def test_inputs_may_stand_anywhere(words: list[str], ordered: list[str]) -> None:
+    assert flags_first(words) == ordered
+
+
+def test_all_flags_without_a_value_are_known() -> None:
+    _, commands = command_tree()
+    for command in commands.values():
+        for option in re.findall(r"^  (-[^=]*?)(?:  |$)", command.parser.format_help(), re.MULTILINE):
+            names, has_value = re.findall(r"--?[a-z][\w.-]*", option), bool(re.search(r" [A-Z{]", option))
+            for name in names:
+                assert (name in BARE_FLAGS) is not has_value, f"{command.name}: {option}"

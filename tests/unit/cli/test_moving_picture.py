@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ffenc.cli.demo import psnr_db, sample_numbers
+from ffenc.cli.demo_check import psnr_db
+from ffenc.cli.demo_footage import sample_numbers
 from ffenc.cli.moving_picture import number_in, picture
 
 

@@ -1,0 +1,70 @@
+"""``ffenc preview``: contact sheets of a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jsonargparse import Namespace
+
+from ffenc.cli.arguments import Command, UsageError, binaries_of, command_parser
+from ffenc.cli.results import pairs_table
+from ffenc.cli.screen import Screen, plain
+from ffenc.cli.values import names, positive
+from ffenc.dataset.preview import Sheet, preview_dataset
+
+_SHOWN = 20
+
+_DESCRIPTION = """\
+Write one PNG per episode of a LeRobot dataset, for a first look: a row for
+each camera, a column for each time, evenly from the first frame to the last."""
+
+
+def command() -> Command:
+    """The sub-command."""
+    parser = command_parser("preview [options] ROOT", _DESCRIPTION)
+    parser.add_argument("root", type=Path, metavar="ROOT", help="directory of a dataset")
+    parser.add_argument(
+        "--output", "-o", type=Path, metavar="DIR", help="where the images go (default: NAME-preview, here)"
+    )
+    parser.add_argument("--episodes", type=names, metavar="0,3", help="only these (default: all)")
+    parser.add_argument("--columns", type=positive, default=6, metavar="N", help="pictures in a row (default: 6)")
+    parser.add_argument("--width", type=positive, default=240, metavar="PIXELS", help="of one picture (default: 240)")
+    parser.add_argument("--overwrite", action="store_true", help="replace images that exist")
+    return Command(name="preview", summary="contact sheets of a dataset's episodes", parser=parser, run=run)
+
+
+def run(arguments: Namespace, screen: Screen) -> None:
+    """Draw, and say what was written."""
+    root = arguments.root
+    output = arguments.output or Path(f"{root.absolute().name}-preview")
+    with screen.progress("drawing", unit="episodes") as progress:
+        sheets = preview_dataset(
+            root,
+            output,
+            episodes=_numbers(arguments.episodes),
+            columns=arguments.columns,
+            width=arguments.width,
+            overwrite=arguments.overwrite,
+            binaries=binaries_of(arguments),
+            progress=progress,
+        )
+    shown = [(sheet.path.name, _columns_text(sheet)) for sheet in sheets[:_SHOWN]]
+    if len(sheets) > _SHOWN:
+        shown.append(("...", f"{len(sheets)} images"))
+    rows = [(f"row {number}", camera) for number, camera in enumerate(sheets[0].cameras if sheets else (), start=1)]
+    screen.result(
+        {"output": str(output), "sheets": [plain(sheet) for sheet in sheets]},
+        pairs_table([*rows, *shown], title=f"wrote {output}"),
+    )
+
+
+def _numbers(given: tuple[str, ...] | None) -> list[int] | None:
+    if given is None:
+        return None
+    if not all(text.isdecimal() for text in given):
+        raise UsageError(f"--episodes was given {','.join(given)}; write numbers, as in --episodes=0,3")
+    return [int(text) for text in given]
+
+
+def _columns_text(sheet: Sheet) -> str:
+    return "at " + ", ".join(f"{time_s:.2f}" for time_s in sheet.times_s) + " s"

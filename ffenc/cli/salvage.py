@@ -1,0 +1,108 @@
+"""``ffenc salvage``: what a crash left of a recording, as a video or as episodes of its dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jsonargparse import Namespace
+from rich.filesize import decimal
+
+from ffenc.cli.arguments import Command, UsageError, binaries_of, command_parser
+from ffenc.cli.dataset_extra import recorder_class
+from ffenc.cli.results import frames_text, pairs_table
+from ffenc.cli.screen import Screen, plain
+from ffenc.cli.values import frame_rate
+from ffenc.errors import EpisodeError
+from ffenc.video.salvage import salvage_video
+
+_DESCRIPTION = """\
+Of a file that was cut off, make a plain video: every whole frame, frame k at
+exactly k/fps. The recording (.NAME.XXXXXXXX.recording.mp4) is left as it was,
+and nothing is encoded again.
+
+Of a dataset, find the episodes that a crash or an error kept from joining it,
+and add what all their cameras and their table have."""
+
+
+def command() -> Command:
+    """The sub-command."""
+    parser = command_parser("salvage [options] RECORDING_OR_DATASET", _DESCRIPTION)
+    parser.add_argument(
+        "path", type=Path, metavar="PATH", help="what the crash left, also any fragmented MP4; or a dataset's folder"
+    )
+    parser.add_argument(
+        "--output", "-o", type=Path, metavar="FILE", help="the video (default: the name it was to have)"
+    )
+    parser.add_argument(
+        "--fps", type=frame_rate, metavar="RATE", help="30 or 30000/1001 (default: as the recording says)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the video if it exists")
+    parser.add_argument(
+        "--dry_run", "--dry-run", action="store_true", help="of a dataset, say what was left, and add nothing"
+    )
+    return Command(name="salvage", summary="what a crash left of a recording", parser=parser, run=run)
+
+
+def run(arguments: Namespace, screen: Screen) -> None:
+    """Salvage, and say what was saved and what was not."""
+    if not arguments.path.is_dir():
+        _salvage_file(arguments, screen)
+        return
+    given = [name for name in ("output", "fps") if arguments[name] is not None]
+    if arguments.overwrite or given:
+        names = ", ".join(f"--{name}" for name in (*given, *(["overwrite"] if arguments.overwrite else [])))
+        raise UsageError(f"{arguments.path} is a folder: its episodes are added to the dataset; leave out {names}")
+    _salvage_dataset(arguments, screen)
+
+
+def _salvage_file(arguments: Namespace, screen: Screen) -> None:
+    if arguments.dry_run:
+        raise UsageError("--dry_run is for datasets; a recording is left as it was in any case")
+    result = salvage_video(
+        arguments.path,
+        arguments.output,
+        fps=arguments.fps,
+        overwrite=arguments.overwrite,
+        binaries=binaries_of(arguments),
+    )
+    stream = result.stream
+    rows = [
+        ("video", f"{frames_text(result.frames)}, {stream.width}x{stream.height} at {result.fps} per second"),
+        ("stream", f"{stream.codec}, {stream.pix_fmt}, copied"),
+        ("lost", f"{decimal(result.lost_bytes)} behind the last whole frame"),
+        ("kept", f"{result.source}; delete it when you are content with the video"),
+    ]
+    screen.result(plain(result), pairs_table(rows, title=f"wrote {result.path}"))
+
+
+def _salvage_dataset(arguments: Namespace, screen: Screen) -> None:
+    root = arguments.path
+    found: list[dict[str, object]] = []
+    errors: list[EpisodeError] = []
+    recorder = recorder_class().resume(root, binaries=binaries_of(arguments))
+    with recorder:
+        for torn in recorder.torn:
+            outcome: dict[str, object] = {"path": str(torn.path), "rows": torn.rows, "reason": torn.reason}
+            found.append(outcome)
+            if arguments.dry_run:
+                continue
+            try:
+                summary = recorder.recover(torn)
+            except EpisodeError as err:
+                errors.append(err)
+                outcome["error"] = str(err)
+            else:
+                outcome |= {"episode_index": summary.episode_index, "frames": summary.frames}
+        recorder.finalize(pack=False)
+    document = {"root": str(root), "dry_run": arguments.dry_run, "found": found, "episodes": recorder.num_episodes}
+    rows = [(str(each["path"]), _outcome(each)) for each in found] or [("nothing", "no episode was left behind")]
+    screen.result(document, pairs_table(rows, title=f"{root}: {recorder.num_episodes} episodes"))
+    if errors:
+        raise errors[0]
+
+
+def _outcome(found: dict[str, object]) -> str:
+    left = f"{found['rows']} rows ({found['reason']})"
+    if "episode_index" in found:
+        return f"{left}: {found['frames']} frames are now episode {found['episode_index']}"
+    return f"{left}: {found.get('error', 'run again without --dry_run to add it')}"

@@ -1,0 +1,56 @@
+"""What writers that were killed have left in a dataset."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from ffenc.dataset.atomic import unfinished_files
+from ffenc.dataset.checks.subject import Subject
+from ffenc.dataset.commit import COMMIT, KEPT, RECORDING
+from ffenc.dataset.swap import NEW, OLD, sibling
+from ffenc.video.recording import MARK
+
+
+def check_leftovers(subject: Subject) -> None:
+    """Find temporary files, recordings, half commits, and the staging directories of LeRobot's recorder."""
+    own, findings = subject.layout.own, subject.findings
+    if _is_held_by_others(own / "lock.holder"):
+        findings.add("dataset-in-use", "its files may be changing while they are read", path=own / "lock.holder")
+    for path in (sibling(subject.root.absolute(), mark) for mark in (NEW, OLD)):
+        if path.exists():
+            findings.add("leftover-sibling", "it was to take the place of the dataset, or has had it", path=path)
+    committing = {path.parent for path in own.glob(f"{RECORDING}/*/{COMMIT}")}
+    for directory in sorted(committing):
+        findings.add("leftover-commit", "files of an episode wait to be moved to their places", path=directory)
+    kept = {path for name in (RECORDING, KEPT) for path in own.glob(f"{name}/*") if path.is_dir()} - committing
+    kept |= {path for path in subject.root.rglob(f".*{MARK}.*") if not _is_below(path, kept | committing)}
+    for path in sorted(kept):
+        findings.add("leftover-recording", "it never joined the dataset", path=path)
+    for path in unfinished_files(subject.root):
+        if not _is_below(path, kept | committing):
+            findings.add("leftover-temporary", "nobody writes it any more", path=path)
+    for path in staging_directories(subject.root):
+        count = sum(part.is_file() for part in path.rglob("*"))
+        findings.add("leftover-images", f"it holds {count} files", path=path, severity=None if count else "note")
+
+
+def staging_directories(root: Path) -> list[Path]:
+    """``images`` and ``tmp????????``, which LeRobot's recorder makes and removes."""
+    candidates = [root / "images", *root.glob("tmp????????")]
+    return sorted(path for path in candidates if path.is_dir() and not path.is_symlink())
+
+
+def _is_held_by_others(holder: Path) -> bool:
+    try:
+        document = json.loads(holder.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return not isinstance(document, dict) or document.get("pid") != os.getpid()
+
+
+def _is_below(path: Path, directories: set[Path]) -> bool:
+    return any(directory in path.parents for directory in directories)

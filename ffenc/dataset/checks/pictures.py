@@ -1,0 +1,233 @@
+"""Decode every picture: each has to be readable, and those of an episode have to be what its statistics are of.
+
+Two videos with as many frames that have been exchanged can be told by nothing else.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ffenc.dataset.checks.packets import Measurer, in_parallel
+from ffenc.dataset.checks.spans import FrameSpan, VideoUse, video_uses
+from ffenc.dataset.checks.statistics import recorded_statistics
+from ffenc.dataset.checks.subject import Subject
+from ffenc.dataset.schema import Feature
+from ffenc.depth import dequantize_depth
+from ffenc.errors import FFencError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.process import run_tool
+from ffenc.plan.decode import plan_readable_frames
+from ffenc.statistics import FeatureStatistics, FrameSampler
+from ffenc.video.reader import VideoReader
+
+_MEAN, _STD = 0.008, 0.06
+"""By how much lossy coding may move the mean and the deviation of a picture, as parts of the range of values.  Measured at
+crf 40 on noisy footage: 0.0025 and 0.006."""
+
+_NOTICED, _NEARER = 0.004, 4.0
+"""From where, and by how much nearer, statistics of another video are taken for a sign of an exchange."""
+
+_MOST_FRAMES = 20  # unreadable frames of one file that are named
+_DECODE_TIMEOUT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """Of one episode and camera: statistics of the decoded pictures, and those that were recorded.
+
+    Rows of mean and deviation over all channels, in parts of the range of values.
+    """
+
+    place: int
+    camera: str
+    path: Path
+    decoded: npt.NDArray[np.float64]
+    recorded: npt.NDArray[np.float64]
+
+    @property
+    def off(self) -> float:
+        return float(np.abs(self.decoded - self.recorded).max())
+
+    @property
+    def is_foreign(self) -> bool:
+        off = np.abs(self.decoded - self.recorded).max(axis=1)
+        return bool(off[0] > _MEAN or off[1] > _STD)
+
+
+def check_pictures(
+    subject: Subject, *, binaries: Binaries | None = None, progress: Callable[[int, int | None], None] | None = None
+) -> None:
+    """Decode all videos that episodes need."""
+    tools = Measurer(binaries).binaries
+    damaged = {finding.path for finding in subject.findings.kept if finding.code == "video-unreadable"}
+    uses = [
+        use
+        for use in video_uses(subject)
+        if use.path.is_file() and use.path.stat().st_size and use.path.relative_to(subject.root) not in damaged
+    ]
+    recorded = {place: _of_cameras(subject, row) for place, row in recorded_statistics(subject)}
+    seen: list[_Seen] = []
+
+    def decode(use: VideoUse) -> list[_Seen]:
+        results: list[_Seen] = []
+        with subject.checking(f"the pictures of {use.path}"):
+            for span, statistics in _decode(subject, use, tools):
+                said = recorded.get(span.episode.place, {}).get(use.camera)
+                if said is not None:
+                    results.append(_compared(subject, use, span, statistics, said))
+        return results
+
+    for done, results in enumerate(in_parallel(decode, uses), start=1):
+        seen += [result for result in results if result.recorded.shape == result.decoded.shape]
+        if progress is not None:
+            progress(done, len(uses))
+    _report(subject, seen)
+
+
+def measured_pictures(
+    subject: Subject, binaries: Binaries, cameras: Collection[str]
+) -> Iterator[tuple[int, str, FeatureStatistics]]:
+    """Statistics of what the videos of some cameras show in every episode: (place, camera, statistics)."""
+    for use in video_uses(subject):
+        if use.camera not in cameras or not use.path.is_file():
+            continue
+        for span, statistics in _decode(subject, use, binaries):
+            yield span.episode.place, use.camera, statistics
+
+
+def _of_cameras(subject: Subject, row: Mapping[str, Any]) -> dict[str, FeatureStatistics]:
+    return {name: row[name] for name in subject.known_info.videos if isinstance(row.get(name), FeatureStatistics)}
+
+
+def _decode(subject: Subject, use: VideoUse, binaries: Binaries) -> Iterator[tuple[FrameSpan, FeatureStatistics]]:
+    """Statistics of each episode, from one pass over the file."""
+    feature = subject.known_info.features[use.camera]
+    waiting = [span for span in use.spans if span.is_right]
+    number, sampler = 0, FrameSampler()
+    try:
+        reader = VideoReader(use.path, layout=_layout(feature), binaries=binaries)
+        for frame in reader:
+            while waiting and number >= (waiting[0].stop or 0):  # it overlaps with one that is done
+                waiting.pop(0)
+            if waiting and number >= (waiting[0].start or 0):
+                sampler.add(_as_recorded(frame, feature))
+                if number + 1 == waiting[0].stop:
+                    if sampler.frames == waiting[0].episode.length:
+                        yield waiting[0], sampler.statistics()
+                    waiting.pop(0)
+                    sampler = FrameSampler()
+            number += 1
+    except FFencError as err:
+        _locate(subject, use, err, binaries)
+
+
+def _layout(feature: Feature) -> str:
+    if feature.is_depth:
+        return "gray16" if (feature.info or {}).get("video.pix_fmt") == "gray16le" else "gray12"
+    return "gray" if feature.shape[-1] == 1 else "rgb"
+
+
+def _as_recorded(frame: npt.NDArray[Any], feature: Feature) -> npt.NDArray[Any]:
+    """A depth map in the unit in which it was recorded."""
+    if not feature.is_depth:
+        return frame
+    unit = (feature.info or {}).get("depth_unit", "mm")
+    if _layout(feature) == "gray16":  # millimetres as they are
+        return frame if unit == "mm" else frame.astype(np.float32) / 1000
+    return dequantize_depth(frame, **depth_settings(feature), unit=unit)
+
+
+def depth_settings(feature: Feature) -> dict[str, Any]:
+    """How depths became codes, with LeRobot's defaults for what is not said."""
+    defaults = {"depth_min": 0.01, "depth_max": 10.0, "shift": 3.5, "use_log": True}
+    return {name: (feature.info or {}).get(f"video.{name}", value) for name, value in defaults.items()}
+
+
+def _compared(
+    subject: Subject, use: VideoUse, span: FrameSpan, decoded: FeatureStatistics, recorded: FeatureStatistics
+) -> _Seen:
+    feature, scale = subject.known_info.features[use.camera], 1.0
+    if feature.is_depth:
+        settings = depth_settings(feature)
+        unit = 1000.0 if (feature.info or {}).get("depth_unit", "mm") == "mm" else 1.0
+        scale = (settings["depth_max"] - settings["depth_min"]) * unit
+    rows = [np.array([s.mean.ravel(), s.std.ravel()]) / scale for s in (decoded, recorded)]
+    return _Seen(place=span.episode.place, camera=use.camera, path=use.path, decoded=rows[0], recorded=rows[1])
+
+
+def _report(subject: Subject, seen: list[_Seen]) -> None:
+    """What is far from its statistics, and pairs that are each much nearer to those of the other."""
+    noticed = [one for one in seen if one.off > _NOTICED]
+    nearest = {id(one): _nearest(one, seen) for one in noticed}
+    for one in noticed:
+        other = nearest[id(one)]
+        exchanged = other is not None and nearest.get(id(other)) is one
+        if one.is_foreign or exchanged:
+            hint = "" if other is None else f"; they look like those of {other.camera} in episode {other.place}"
+            subject.findings.add(
+                "pictures-foreign",
+                f"mean and deviation are up to {one.off:.3f} of the range away from those recorded{hint}",
+                episode=one.place,
+                camera=one.camera,
+                path=one.path,
+            )
+
+
+def _nearest(one: _Seen, seen: list[_Seen]) -> _Seen | None:
+    """The episode and camera whose recorded statistics are much nearer to these pictures; None if there is none."""
+    alike = [other for other in seen if other is not one and other.recorded.shape == one.decoded.shape]
+    if not alike:
+        return None
+    distances = np.abs(np.stack([other.recorded for other in alike]) - one.decoded).max(axis=(1, 2))
+    best = int(distances.argmin())
+    return alike[best] if distances[best] * _NEARER < one.off else None
+
+
+def _locate(subject: Subject, use: VideoUse, err: FFencError, binaries: Binaries) -> None:
+    """Say which frames cannot be decoded."""
+    missing, reordered = _missing_frames(subject, use, binaries)
+    said = str(err).splitlines()[0]
+    if not missing:
+        subject.findings.add("frame-unreadable", f"decoding fails: {said}", camera=use.camera, path=use.path)
+    starts = [span.start or 0 for span in use.spans]
+    for frame in missing[:_MOST_FRAMES]:
+        place = bisect.bisect_right(starts, frame) - 1
+        span = (
+            use.spans[place]
+            if place >= 0 and use.spans[place].is_right and frame < (use.spans[place].stop or 0)
+            else None
+        )
+        near = ", or one of the few behind it, because frames are reordered" if reordered else ""
+        more = f"; {len(missing)} frames of this file cannot" if len(missing) > 1 else ""
+        subject.findings.add(
+            "frame-unreadable",
+            f"frame {frame} of the video cannot be decoded{near}{more}: {said}",
+            episode=None if span is None else span.episode.place,
+            camera=use.camera,
+            frame=frame if span is None else frame - (span.start or 0),
+            path=use.path,
+        )
+
+
+def _missing_frames(subject: Subject, use: VideoUse, binaries: Binaries) -> tuple[list[int], bool]:
+    try:
+        stream, packets = Measurer(binaries).measure(use.path)
+        argv = plan_readable_frames(binaries.ffmpeg, use.path, demuxer=stream.container.split(",")[0])
+        printed = run_tool(argv, timeout_s=_DECODE_TIMEOUT_S, check=False).stdout.decode("ascii", "replace")
+    except FFencError:
+        return [], False
+    lines = printed.splitlines()
+    base = next((Fraction(line.split(":")[1].strip()) for line in lines if line.startswith("#tb 0:")), None)
+    if base is None:
+        return [], False
+    rate = base * subject.known_info.fps
+    given = {round(int(line.split(",")[2]) * rate) for line in lines if line and not line.startswith("#")}
+    return sorted(set(range(packets.count)) - given), bool(stream.has_b_frames)

@@ -1,0 +1,160 @@
+"""The videos of a merged dataset: whole source files, one behind the other, without touching a bit of a frame."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, groupby
+from pathlib import Path
+
+from ffenc.dataset.agreement import PROVED_BY_DECODING, unlike_properties
+from ffenc.dataset.layout import DatasetLayout, FileId
+from ffenc.dataset.schema import DatasetInfo
+from ffenc.dataset.series import MIB
+from ffenc.errors import ConcatError, OutputError, ProcessError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.stream_info import VideoStreamInfo
+from ffenc.plan.concat import AGREEMENT
+from ffenc.video.concat import iterate_clips, join_measured
+from ffenc.video.pictures import check_pictures
+from ffenc.video.run import ProgressCallback
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceVideo:
+    """A video file of one of the sources.
+
+    Attributes:
+        source: number of the source.
+        file: its number in the source.
+        stream: what was measured of it, or of what it was encoded anew to.
+        frames: in it.
+    """
+
+    source: int
+    file: FileId
+    stream: VideoStreamInfo
+    frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedVideo:
+    """Where a `SourceVideo` has gone.
+
+    Attributes:
+        video: the source file.
+        file: the new file.
+        offset: number of its first frame there.
+    """
+
+    video: SourceVideo
+    file: FileId
+    offset: int
+
+
+class FrameCounter:
+    """Adds up the frames of several files that are worked on at once."""
+
+    def __init__(self, total: int, progress: ProgressCallback | None) -> None:
+        self._total, self._progress = total, progress
+        self._done: dict[object, int] = {}
+        self._guard = threading.Lock()
+
+    def of(self, key: object) -> Callable[[int, int | None], None]:
+        """The callback of one file."""
+
+        def report(done: int, _: int | None = None) -> None:
+            with self._guard:
+                self._done[key] = done
+                if self._progress is not None:
+                    self._progress(sum(self._done.values()), self._total)
+
+        return report
+
+
+def join_videos(
+    key: str,
+    videos: Iterable[SourceVideo],
+    root: Path,
+    info: DatasetInfo,
+    *,
+    concatenate: bool,
+    binaries: Binaries,
+    counter: FrameCounter,
+) -> list[PlacedVideo]:
+    """Write all videos of one camera.
+
+    LeRobot: a source file joins the present one unless the sum of their sizes would reach the limit.  Here it also begins a new
+    one where a stream copy cannot join them.
+
+    Args:
+        key: the camera.
+        videos: in order.
+        root: the new dataset.
+        info: its document.
+        concatenate: False keeps a file for each source file.
+        binaries: the executables.
+        counter: told of the frames that are written.
+
+    Raises:
+        FFencError: a file could not be made.
+    """
+    layout = DatasetLayout.of(root, info)
+    placed: list[PlacedVideo] = []
+    file = FileId()
+    waiting = list(_groups(videos, info.video_files_size_in_mb * MIB if concatenate else 0))
+    waiting.reverse()
+    while waiting:
+        group = waiting.pop()
+        output = layout.video(key, file)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(group, output, binaries, counter.of((key, file)))
+        except (ConcatError, OutputError, ProcessError) as err:
+            parts = [list(some) for _, some in groupby(group, _headers)]
+            if len(parts) == 1:
+                raise
+            output.unlink(missing_ok=True)
+            logger.warning("videos of %s stay in files of their own: %s", key, str(err).splitlines()[0])
+            waiting += reversed(parts)
+            continue
+        offsets = accumulate((video.frames for video in group[:-1]), initial=0)
+        placed += [PlacedVideo(video=v, file=file, offset=o) for v, o in zip(group, offsets, strict=True)]
+        file = file.successor(info.chunks_size)
+    return placed
+
+
+def _groups(videos: Iterable[SourceVideo], limit_bytes: float) -> Iterator[list[SourceVideo]]:
+    group: list[SourceVideo] = []
+    size = 0
+    for video in videos:
+        length = video.stream.size_bytes
+        if group and (size + length >= limit_bytes or unlike_properties(video.stream, group[0].stream)):
+            yield group
+            group, size = [], 0
+        group.append(video)
+        size += length
+    if group:
+        yield group
+
+
+def _headers(video: SourceVideo) -> tuple[object, ...]:
+    return tuple(AGREEMENT[name](video.stream) for name in sorted(PROVED_BY_DECODING))
+
+
+def _write(group: Sequence[SourceVideo], output: Path, binaries: Binaries, report: ProgressCallback) -> None:
+    if len(group) == 1:
+        shutil.copyfile(group[0].stream.path, output)
+        report(group[0].frames, None)
+        return
+    clips = [(video.stream, video.frames) for video in group]
+    join_measured(clips, output, may_differ=PROVED_BY_DECODING, binaries=binaries, progress=report)
+    if len({_headers(video) for video in group}) > 1:
+        (made,) = iterate_clips([output], binaries=binaries)
+        parts = iterate_clips([video.stream.path for video in group], binaries=binaries)
+        check_pictures(made, [(part, (0, part.packets.count)) for part in parts], binaries=binaries)

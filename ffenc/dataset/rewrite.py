@@ -1,0 +1,225 @@
+"""Write the tables of a dataset that is made of episodes of others.
+
+One episode at a time is in memory, whatever their number.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ffenc.dataset.documents import load_stats, save_info, save_stats
+from ffenc.dataset.episodes import EpisodeRow, VideoSpan
+from ffenc.dataset.layout import FileId
+from ffenc.dataset.provenance import load_provenance, save_provenance
+from ffenc.dataset.schema import DEFAULT_FEATURES, DatasetInfo
+from ffenc.dataset.series import SeriesWriter
+from ffenc.dataset.source import DatasetSource
+from ffenc.dataset.store import data_writer, save_episodes, save_tasks
+from ffenc.dataset.tables import column_values, conform, data_schema
+from ffenc.errors import DatasetError, DependencyError
+from ffenc.statistics import STATISTICS, FeatureStatistics, aggregate_statistics, vector_statistics
+
+try:
+    import pyarrow as pa
+except ImportError as err:  # pragma: no cover - depends on what is installed
+    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc[dataset]'") from err
+
+_AGGREGATED_AT_ONCE = 50  # statistics in memory
+_MOVE_WITH_VALUES = tuple(name for name in STATISTICS if name not in ("std", "count"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Where the frames of a video have gone.
+
+    Attributes:
+        file: the new video.
+        ranges: which frames of the old one are in it, ascending.
+        offset: the frame in the new one with which they begin.
+    """
+
+    file: FileId
+    ranges: tuple[tuple[int, int], ...]
+    offset: int = 0
+
+    def place(self, span: VideoSpan) -> VideoSpan:
+        """Where the frames of an episode are now."""
+        number = bisect.bisect_right(self.ranges, span.from_frame, key=lambda kept: kept[0]) - 1
+        before = sum(stop - first for first, stop in self.ranges[:number])
+        start = self.offset + before + span.from_frame - self.ranges[number][0]
+        return VideoSpan(file=self.file, from_frame=start, to_frame=start + span.to_frame - span.from_frame)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Episodes that a new dataset takes from another one.
+
+    Attributes:
+        source: the other one.
+        videos: for each camera, where its videos have gone.
+        keep: the episodes that are taken; None is all.
+    """
+
+    source: DatasetSource
+    videos: Mapping[str, Mapping[FileId, Moved]]
+    keep: Collection[int] | None = None
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is counted while the rows go by."""
+
+    episodes: int = 0
+    frames: int = 0
+    described: dict[str, int] = field(default_factory=dict)
+    parts: list[Mapping[str, FeatureStatistics]] = field(default_factory=list)
+
+    def add(self, row: EpisodeRow) -> None:
+        self.episodes += 1
+        self.frames += row.length
+        for name in row.statistics:
+            self.described[name] = self.described.get(name, 0) + 1
+        self.parts.append(row.statistics)
+        if len(self.parts) > _AGGREGATED_AT_ONCE:
+            self.parts = [aggregate_statistics(self.parts)]
+
+    def statistics(self) -> dict[str, FeatureStatistics]:
+        """Of the features that every episode describes."""
+        known = aggregate_statistics(self.parts)
+        return {name: known[name] for name, count in self.described.items() if count == self.episodes}
+
+
+def write_tables(
+    root: Path, info: DatasetInfo, parts: Sequence[Part], tasks: Sequence[str], *, separate_data: bool = False
+) -> DatasetInfo:
+    """Write everything but the videos.
+
+    Episodes, rows and tasks are numbered anew.  ``stats.json`` is the aggregate of the episodes' statistics, so that those of
+    ``index`` and the like describe the new dataset; where episodes have none, that of the sources' own.
+
+    Args:
+        root: the new dataset.
+        info: its document, but for the counters.
+        parts: what it is made of, in order.
+        tasks: of the new dataset.
+        separate_data: begin a new data file where a source begins one.
+
+    Returns:
+        The document with the counters, as it was written.
+
+    Raises:
+        DatasetError: a source contradicts itself, or has statistics that do not go together.
+        OutputError: the file system refused.
+    """
+    tally = _Tally()
+    try:
+        with data_writer(root, info) as writer:
+            save_episodes(root, info, _moved_rows(info, parts, tasks, tally, writer, separate_data=separate_data))
+        stats = _whole_statistics(info, parts, tally)
+    except ValueError as err:
+        raise DatasetError(f"the statistics of the episodes cannot be put together: {err}") from err
+    save_tasks(root, tasks)
+    save_stats(root, stats)
+    _save_provenance(root, parts)
+    written = info.with_totals(episodes=tally.episodes, frames=tally.frames, tasks=len(tasks))
+    save_info(root, written)
+    return written
+
+
+def _moved_rows(
+    info: DatasetInfo,
+    parts: Sequence[Part],
+    tasks: Sequence[str],
+    tally: _Tally,
+    writer: SeriesWriter,
+    *,
+    separate_data: bool,
+) -> Iterator[EpisodeRow]:
+    schema = data_schema(info)
+    numbers = {task: number for number, task in enumerate(tasks)}
+    for part in parts:
+        renumbered = np.array([numbers.get(task, -1) for task in part.source.tasks], np.int64)
+        last: FileId | None = None
+        for row, table in part.source.episodes():
+            if part.keep is not None and row.episode_index not in part.keep:
+                continue
+            if separate_data and row.data != last:
+                writer.close()
+            last = row.data
+            task_index = column_values(table, "task_index", DEFAULT_FEATURES["task_index"])
+            if not 0 <= task_index.min() <= task_index.max() < len(renumbered):
+                raise DatasetError(
+                    f"episode {row.episode_index} of {part.source.root} has a task_index that no task has",
+                    path=part.source.root,
+                )
+            columns = {
+                "episode_index": np.full(len(table), tally.episodes),
+                "index": np.arange(tally.frames, tally.frames + len(table)),
+                "task_index": renumbered[task_index],
+            }
+            moved = replace(
+                row,
+                episode_index=tally.episodes,
+                dataset_from_index=tally.frames,
+                data=writer.write(_with_columns(conform(table, schema), columns)),
+                videos={key: part.videos[key][span.file].place(span) for key, span in row.videos.items()},
+                statistics=_moved_statistics(info, row, tally, columns["task_index"]),
+            )
+            tally.add(moved)
+            yield moved
+
+
+def _with_columns(table: pa.Table, columns: Mapping[str, npt.NDArray[np.int64]]) -> pa.Table:
+    for name, values in columns.items():
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, table.schema.field(place), pa.array(values))
+    return table
+
+
+def _moved_statistics(
+    info: DatasetInfo, row: EpisodeRow, tally: _Tally, task_index: npt.NDArray[np.int64]
+) -> dict[str, FeatureStatistics]:
+    """Those of the columns that were numbered anew are too; statistics of removed features are left behind."""
+    known = {name: row.statistics[name] for name in info.features if name in row.statistics}
+    steps = {
+        "episode_index": tally.episodes - row.episode_index,
+        "index": tally.frames - row.dataset_from_index,
+    }
+    for name, step in steps.items():
+        if name in known:
+            values = {each: getattr(known[name], each) for each in _MOVE_WITH_VALUES}
+            known[name] = replace(known[name], **{each: v + step for each, v in values.items() if v is not None})
+    if "task_index" in known:
+        known["task_index"] = vector_statistics(task_index)
+    return known
+
+
+def _whole_statistics(info: DatasetInfo, parts: Sequence[Part], tally: _Tally) -> dict[str, FeatureStatistics]:
+    stats = tally.statistics()
+    if any(part.keep is not None for part in parts):
+        return {name: stats[name] for name in info.features if name in stats}
+    stored = [load_stats(part.source.root) or {} for part in parts]
+    for name in info.features.keys() - stats.keys():
+        if all(name in each for each in stored):
+            stats |= aggregate_statistics([{name: each[name]} for each in stored])
+    return {name: stats[name] for name in info.features if name in stats}
+
+
+def _save_provenance(root: Path, parts: Sequence[Part]) -> None:
+    def documents() -> Iterator[dict[str, object]]:
+        number = 0
+        for part in parts:
+            known = load_provenance(part.source.root)
+            for episode in range(part.source.info.total_episodes):
+                if part.keep is None or episode in part.keep:
+                    if episode in known:
+                        yield {**known[episode], "episode_index": number}
+                    number += 1
+
+    save_provenance(root, documents())

@@ -1,0 +1,221 @@
+"""The unit of work: one ffmpeg job as JSON, and the digest by which it is known whether it was done already."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from ffenc.errors import InputError
+from ffenc.jobs.kinds import KINDS, JobKind
+
+SMALL_BYTES = 1 << 20
+"""Files up to this size are known by their content, larger ones by size and time of change."""
+
+
+class JobSpec(BaseModel):
+    """One ffmpeg job: inputs, what to do with them, and the one file that comes out.
+
+    It is plain JSON, so it crosses process and machine borders; paths have to mean the same on all of them.
+
+    Attributes:
+        kind: a key of `ffenc.jobs.kinds.KINDS`: ``"reencode"``, ``"images"``, ``"concat"``.
+        inputs: absolute paths.
+        output: absolute path; its directory is created if need be.
+        arguments: what the kind's function is told besides; a config is a document of the fields that were given.
+        frames_expected: frames that have to be in the output; None if it is not known beforehand.
+
+    Raises:
+        pydantic.ValidationError: an unknown kind, a relative path, or arguments that the kind does not take.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: StrictStr
+    inputs: Annotated[tuple[StrictStr, ...], Field(min_length=1)]
+    output: StrictStr
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    frames_expected: Annotated[StrictInt, Field(ge=1)] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        inputs: Sequence[str | Path],
+        output: str | Path,
+        *,
+        frames_expected: int | None = None,
+        **arguments: Any,
+    ) -> JobSpec:
+        """Make a spec from Python values.
+
+        Args:
+            kind: see the class.
+            inputs, output: paths, made absolute.
+            frames_expected: see the class.
+            arguments: of the kind's function, with configs as objects.
+
+        Raises:
+            pydantic.ValidationError: see the class.
+        """
+        document: dict[str, Any] = {
+            "kind": kind,
+            "inputs": [os.path.abspath(path) for path in inputs],  # noqa: PTH100  symbolic links are kept
+            "output": os.path.abspath(output),  # noqa: PTH100
+            "frames_expected": frames_expected,
+            "arguments": arguments,
+        }
+        if kind in KINDS:
+            given = KINDS[kind].arguments.model_validate(arguments)
+            document["arguments"] = given.model_dump(mode="json", exclude_unset=True)
+        return cls.model_validate(document)
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        if kind not in KINDS:
+            raise ValueError(f"there is no job kind {kind!r}; use one of {', '.join(KINDS)}")
+        return kind
+
+    @field_validator("inputs", "output")
+    @classmethod
+    def _absolute(cls, paths: tuple[str, ...] | str) -> tuple[str, ...] | str:
+        for path in (paths,) if isinstance(paths, str) else paths:
+            if not Path(path).is_absolute():
+                raise ValueError(f"{path!r} is no absolute path; another machine would look for it elsewhere")
+        return paths
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> JobSpec:
+        if len(self.inputs) != 1 and not self.row.many_inputs:
+            raise ValueError(f"a job of kind {self.kind!r} takes one input, not {len(self.inputs)}")
+        if self.output in self.inputs:
+            raise ValueError(f"{self.output} is an input too; write to another name and rename it")
+        self.row.arguments.model_validate(self.arguments)
+        return self
+
+    @property
+    def row(self) -> JobKind:
+        """What is known of its kind."""
+        return KINDS[self.kind]
+
+    @property
+    def cores(self) -> int:
+        """Cores that it keeps busy."""
+        threads = self.arguments.get("encoder_threads")
+        return threads if isinstance(threads, int) else self.row.cores
+
+    def digest(self) -> str:
+        """SHA-256 of the spec and of what its inputs are now, in hexadecimal digits.
+
+        An input of at most `SMALL_BYTES` counts by its content: reading it is cheap, and a copy or a restored backup,
+        which changes the time, does not make the work anew.  A larger one counts by size and time of change (ns):
+        reading it would cost a good part of the job itself.  So do the images of a directory.
+
+        Raises:
+            InputError: an input is not there or cannot be read.
+        """
+        document = {
+            "spec": self.model_dump(mode="json", exclude_defaults=True),
+            "inputs": [self._identity(Path(path)) for path in self.inputs],
+        }
+        return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    def _identity(self, path: Path) -> list[object]:
+        try:
+            if self.row.files is not None:
+                return [[image.name, *_size_and_time(image)] for image in self.row.files(path)]
+            if path.stat().st_size <= SMALL_BYTES:
+                return [hashlib.sha256(path.read_bytes()).hexdigest()]
+            return _size_and_time(path)
+        except OSError as err:
+            raise InputError(f"the input {path} cannot be read: {err.strerror}", path=path) from err
+
+    def to_line(self) -> str:
+        """One line of a file of jobs, without its end."""
+        return orjson.dumps(self.model_dump(mode="json", exclude_defaults=True)).decode()
+
+
+def _size_and_time(path: Path) -> list[object]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def read_specs(path: str | Path) -> list[JobSpec]:
+    """Read a file of jobs: one JSON document in each line.
+
+    Raises:
+        InputError: it cannot be read, a line is no spec, or the jobs are not independent of each other.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as err:
+        raise InputError(f"cannot read jobs from {path}: {err.strerror}", path=path) from err
+    specs = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            specs.append(JobSpec.model_validate_json(line))
+        except ValidationError as err:
+            reasons = "; ".join(_reason(error) for error in err.errors(include_url=False))
+            raise InputError(f"line {number} of {path} is no job: {reasons}", path=path) from err
+    if not specs:
+        raise InputError(f"{path} holds no jobs; each line of it has to be one", path=path)
+    try:
+        check_independent(specs)
+    except ValueError as err:
+        raise InputError(f"{path}: {err}", path=path) from err
+    return specs
+
+
+def _reason(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
+
+
+def check_independent(specs: Iterable[JobSpec]) -> None:
+    """Jobs run in any order and at the same time, so none may write what another one reads or writes.
+
+    Raises:
+        ValueError: two of them meet in a file.
+    """
+    specs = list(specs)
+    outputs: set[str] = set()
+    for spec in specs:
+        if spec.output in outputs:
+            raise ValueError(f"two jobs write {spec.output}")
+        outputs.add(spec.output)
+    for spec in specs:
+        if both := outputs.intersection(spec.inputs):
+            raise ValueError(
+                f"{min(both)} is the output of one job and an input of another; run them one after the other"
+            )
+
+
+def take_shard(specs: Sequence[JobSpec], number: int, count: int) -> list[JobSpec]:
+    """Part ``number`` of ``count`` (from 1): every ``count``-th job, for neighbours often take equally long.
+
+    Raises:
+        ValueError: no such part.
+    """
+    if not 1 <= number <= count:
+        raise ValueError(f"there is no shard {number} of {count}; they are counted from 1 to {count}")
+    return list(specs[number - 1 :: count])

@@ -1,0 +1,111 @@
+"""The plan of a stream copy that keeps ranges of a video: which packets can be copied, and the list that copies them."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
+from ffenc.plan.concat import ConcatPlan, concat_argv, excerpt_list, microseconds_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Frames ``[first, stop)`` of a video that are treated alike.
+
+    Attributes:
+        first, stop: numbers of frames.
+        copied: their packets can be copied; otherwise the frames have to be encoded anew.
+    """
+
+    first: int
+    stop: int
+    copied: bool
+
+    @property
+    def count(self) -> int:
+        """How many frames."""
+        return self.stop - self.first
+
+
+def join_ranges(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same frames with ranges that touch each other made one."""
+    joined: list[tuple[int, int]] = []
+    for first, stop in ranges:
+        begin = joined.pop()[0] if joined and joined[-1][1] == first else first
+        joined.append((begin, stop))
+    return joined
+
+
+def cut_pieces(packets: PacketIndex, ranges: Sequence[tuple[int, int]], *, in_order: bool) -> list[Piece]:
+    """Divide ranges of frames into what can be copied and what cannot.
+
+    A copy begins at a cut point.  It ends at one, or anywhere if frames are stored in the order of showing: then no frame
+    needs a later one.
+
+    Args:
+        packets: of the video.
+        ranges: ascending ranges ``[first, stop)`` that do not overlap.
+        in_order: frames are stored in the order in which they are shown.
+    """
+    points = [*packets.cut_points, packets.count]
+    pieces: list[Piece] = []
+    for first, stop in join_ranges(ranges):
+        begin = points[bisect.bisect_left(points, first)]
+        end = stop if in_order else points[bisect.bisect_right(points, stop) - 1]
+        if begin >= end:
+            pieces.append(Piece(first=first, stop=stop, copied=False))
+            continue
+        parts = ((first, begin, False), (begin, end, True), (end, stop, False))
+        pieces += [Piece(first=a, stop=b, copied=copied) for a, b, copied in parts if a < b]
+    return pieces
+
+
+def plan_cut(
+    ffmpeg: Path,
+    clip: VideoStreamInfo,
+    pieces: Sequence[Piece],
+    output: Path,
+    *,
+    path: Path,
+    delay: int,
+    list_path: Path,
+    muxer: str,
+) -> ConcatPlan:
+    """Plan a copy of pieces of one video, one behind the other.
+
+    FFmpeg's concat demuxer seeks to ``inpoint`` by the time of showing and leaves out what is decoded after ``outpoint``.
+    Both are rounded to microseconds: the first upwards, so that the key frame of that very time is found, the second lies
+    in the middle between two frames.  Exact with FFmpeg 4.2 to 9.0, with B-frames as well.
+
+    Args:
+        ffmpeg: the executable.
+        clip: what was measured of the video; its frame k is shown at k/fps.
+        pieces: that can be copied.
+        output: the file to write.
+        path: how the list names the video; see `concat_list`.
+        delay: frames between the decoding and the showing of its first frame.
+        list_path: where the list will lie.
+        muxer: container of the output.
+    """
+    excerpts = [(path, piece.count, _bounds(piece, clip.fps, delay)) for piece in pieces]
+    return ConcatPlan(
+        argv=concat_argv(ffmpeg, list_path, output, muxer=muxer, tag=clip.codec_tag),
+        list_path=list_path,
+        list_text=excerpt_list(excerpts, clip.fps),
+        output=output,
+        frames=sum(piece.count for piece in pieces),
+        fps=clip.fps,
+    )
+
+
+def _bounds(piece: Piece, fps: Fraction, delay: int) -> list[str]:
+    end_us = int((piece.stop - delay - Fraction(1, 2)) / fps * 1_000_000)
+    bounds = [f"outpoint {microseconds_text(end_us)}"]
+    if piece.first:
+        bounds.insert(0, f"inpoint {microseconds_text(math.ceil(piece.first / fps * 1_000_000))}")
+    return bounds

@@ -1,0 +1,225 @@
+"""Keep ranges of a video with the bits that they have."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from ffenc.config import VideoEncoderConfig
+from ffenc.errors import ConcatError, InputError, OutputError, ProcessError
+from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.ffmpeg.mp4_index import read_mp4_index
+from ffenc.ffmpeg.stream_info import VideoStreamInfo
+from ffenc.plan.cut import Piece, cut_pieces, join_ranges, plan_cut
+from ffenc.plan.encode import muxer_for
+from ffenc.video.concat import concat_videos, measure_clips, nameable, read_back, run_copy
+from ffenc.video.join import IN_BAND
+from ffenc.video.output import PendingFile, check_packets, check_target
+from ffenc.video.pictures import Range, check_pictures
+from ffenc.video.reencode import MeasuredClip, reencode_video
+from ffenc.video.run import ProgressCallback
+from ffenc.video.writer import STALL_TIMEOUT_S
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutResult:
+    """A file with the kept frames of another, read back and found right.
+
+    Attributes:
+        path: the file.
+        frames: frames in it.
+        reencoded: ranges of the source whose frames had to be encoded anew; the others have the bits they had.
+        fps: frames per second.
+        size_bytes: size of the file.
+        stream: what was measured from the file.
+    """
+
+    path: Path
+    frames: int
+    reencoded: tuple[Range, ...]
+    fps: Fraction
+    size_bytes: int
+    stream: VideoStreamInfo
+
+
+def cut_video(
+    source: str | Path,
+    output: str | Path,
+    ranges: Sequence[Range],
+    *,
+    config: VideoEncoderConfig | None = None,
+    overwrite: bool = False,
+    binaries: Binaries | None = None,
+    stall_timeout_s: float = STALL_TIMEOUT_S,
+    progress: ProgressCallback | None = None,
+) -> CutResult:
+    """Keep ranges of frames; where they begin at a key frame, every bit stays as it was encoded.
+
+    Otherwise only the frames up to the next key frame are encoded anew and joined with the copied rest.  Where decoding
+    shows that a decoder does not get over that join, all kept frames are encoded anew, with a warning.
+
+    Args:
+        source: a clip with constant frame rate whose frame k is shown at k/fps, without audio.
+        output: ends in ``.mp4`` or ``.mov``.
+        ranges: (first, stop) pairs, ascending, not overlapping.
+        config: encoder settings for frames that cannot be copied; None refuses to encode.
+        overwrite: replace an existing file.
+        binaries: the executables; found by `find_binaries` if None.
+        stall_timeout_s: longest time without progress.
+        progress: called with (frames copied, frames in all) while copying, from another thread.
+
+    Raises:
+        InputError: ranges outside of the clip, a clip with audio or off the grid, or frames that cannot be copied without a
+            ``config``.
+        FFencError: encoding or copying failed.  In every case there is no output then.
+    """
+    binaries, output = binaries or find_binaries(), Path(output)
+    muxer_for(output)
+    check_target(output, overwrite=overwrite)
+    (clip,) = measure_clips([source], binaries=binaries)
+    kept = _checked(ranges, clip)
+    index = read_mp4_index(clip.stream.path)
+    delay = clip.stream.has_b_frames if index is None else index.delay
+    pieces = cut_pieces(clip.packets, kept, in_order=delay == 0)
+    fresh = [piece for piece in pieces if not piece.copied]
+    if fresh and config is None:
+        raise InputError(
+            f"the frames {_said(fresh)} of {source} do not begin at a key frame, so they cannot be kept without encoding; "
+            "give the settings to encode them with",
+            path=source,
+        )
+    job = _Cut(clip=clip, delay=delay, binaries=binaries, stall_timeout_s=stall_timeout_s, progress=progress)
+    with (
+        tempfile.TemporaryDirectory(prefix=".ffenc-cut-", dir=output.parent) as directory,
+        PendingFile(output, overwrite=overwrite) as pending,
+    ):
+        made, reencoded = _make(job, pieces, kept, pending.path, Path(directory), config)
+        pending.commit()
+    return CutResult(
+        path=output,
+        frames=made.packets.count,
+        reencoded=tuple((piece.first, piece.stop) for piece in reencoded),
+        fps=clip.stream.fps,
+        size_bytes=output.stat().st_size,
+        stream=replace(made.stream, path=output.absolute()),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cut:
+    """What the steps of one cut share."""
+
+    clip: MeasuredClip
+    delay: int
+    binaries: Binaries
+    stall_timeout_s: float
+    progress: ProgressCallback | None
+
+    def copy(self, pieces: Sequence[Piece], output: Path, directory: Path) -> MeasuredClip:
+        """Copy the packets of pieces, and look whether the file shows their frames."""
+        stream = self.clip.stream
+        plan = plan_cut(
+            self.binaries.ffmpeg,
+            stream,
+            pieces,
+            output,
+            path=nameable(stream.path, directory, 0),
+            delay=self.delay,
+            list_path=directory / f"{output.stem}.ffconcat",
+            muxer=muxer_for(output),
+        )
+        run_copy(plan, stall_timeout_s=self.stall_timeout_s, progress=self.progress)
+        made = read_back(output, stream, binaries=self.binaries)
+        check_packets(made.packets, path=output, fps=stream.fps, frames=plan.frames)
+        check_pictures(made, [(self.clip, (p.first, p.stop)) for p in pieces], binaries=self.binaries)
+        return made
+
+    def encode(self, piece: Piece, output: Path, config: VideoEncoderConfig) -> MeasuredClip:
+        """Encode the frames of a piece."""
+        reencode_video(
+            self.clip.stream.path,
+            output,
+            config=config,
+            start=piece.first,
+            end=piece.stop,
+            binaries=self.binaries,
+            stall_timeout_s=self.stall_timeout_s,
+        )
+        (made,) = measure_clips([output], binaries=self.binaries)
+        return made
+
+    def join(self, parts: Sequence[Path], output: Path) -> MeasuredClip:
+        """Join parts into a file that exists already, as a temporary one does."""
+        concat_videos(parts, output, overwrite=True, may_differ=IN_BAND, binaries=self.binaries)
+        (made,) = measure_clips([output], binaries=self.binaries)
+        return made
+
+
+def _make(
+    job: _Cut,
+    pieces: Sequence[Piece],
+    kept: Sequence[Range],
+    output: Path,
+    directory: Path,
+    config: VideoEncoderConfig | None,
+) -> tuple[MeasuredClip, list[Piece]]:
+    """Write the output in the way that keeps most; what had to be encoded is told."""
+    fresh = [piece for piece in pieces if not piece.copied]
+    try:
+        if not fresh:
+            return job.copy(pieces, output, directory), []
+        if len(fresh) < len(pieces) and config is not None:
+            return _mend(job, pieces, output, directory, config), fresh
+    except (ConcatError, OutputError, ProcessError) as err:
+        if config is None:
+            raise
+        logger.warning(
+            "what is kept of %s cannot be copied (%s); encoding all of it anew",
+            job.clip.stream.path,
+            str(err).splitlines()[0],
+        )
+    assert config is not None
+    whole = [Piece(first=first, stop=stop, copied=False) for first, stop in kept]
+    parts = [directory / f"whole-{number}{output.suffix}" for number in range(len(whole))]
+    for piece, part in zip(whole, parts, strict=True):
+        job.encode(piece, part, config)
+    return job.join(parts, output), whole
+
+
+def _mend(
+    job: _Cut, pieces: Sequence[Piece], output: Path, directory: Path, config: VideoEncoderConfig
+) -> MeasuredClip:
+    """Join copied and encoded pieces."""
+    parts = []
+    for number, piece in enumerate(pieces):
+        part = directory / f"part-{number}{output.suffix}"
+        parts.append(job.copy([piece], part, directory) if piece.copied else job.encode(piece, part, config))
+    made = job.join([part.stream.path for part in parts], output)
+    check_pictures(made, [(part, (0, part.packets.count)) for part in parts], binaries=job.binaries)
+    return made
+
+
+def _checked(ranges: Sequence[Range], clip: MeasuredClip) -> list[Range]:
+    path, count = clip.stream.path, clip.packets.count
+    before = 0
+    for first, stop in ranges:
+        if not before <= first < stop <= count:
+            raise InputError(
+                f"frames [{first}, {stop}) cannot be kept of {path}: ranges have to ascend within [0, {count})",
+                path=path,
+            )
+        before = stop
+    if not ranges:
+        raise InputError(f"no frames of {path} are to be kept", path=path)
+    return join_ranges(ranges)
+
+
+def _said(pieces: Sequence[Piece]) -> str:
+    shown = [f"[{piece.first}, {piece.stop})" for piece in pieces[:3]]
+    return ", ".join(shown) + (" and others" if len(pieces) > 3 else "")

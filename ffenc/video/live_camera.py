@@ -1,0 +1,213 @@
+"""A live source of frames, of which only the newest one counts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from ffenc.errors import CameraEndedError, CameraError, CameraStalledError, CameraUnavailableError
+from ffenc.frames import FrameFormat
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+FIRST_FRAME_TIMEOUT_S = 20.0
+"""How long a camera may take from its start to its first frame; network cameras wait for a key frame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapturedFrame:
+    """One frame of a live source.
+
+    Attributes:
+        frame: ``(height, width, 3)`` uint8 RGB, or ``(height, width)`` uint16 of a depth camera; never written to again.
+        time_s: when it was there, on the clock of ``time.monotonic``.
+        number: how many came before it.
+    """
+
+    frame: npt.NDArray[Any]
+    time_s: float
+    number: int
+
+
+class LiveCamera(ABC):
+    """Keeps the newest frame of a source; a daemon thread takes every frame as it comes.
+
+    The source never waits for whoever uses its frames, and nothing piles up: a frame that nobody took before the next
+    one came is superseded, and counted.  As a context manager it starts and closes.
+
+    Args:
+        name: what messages call it.
+        first_frame_timeout_s: how long `start` waits.
+    """
+
+    def __init__(self, name: str, *, first_frame_timeout_s: float = FIRST_FRAME_TIMEOUT_S) -> None:
+        self.name = name
+        self._first_frame_timeout_s = first_frame_timeout_s
+        self._news = threading.Condition()
+        self._newest: CapturedFrame | None = None
+        self._taken = -1
+        self._skipped = 0
+        self._error: CameraError | None = None
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Open the source; called once, by `start`."""
+
+    @abstractmethod
+    def _next(self) -> npt.NDArray[Any]:
+        """Wait for the next frame, in a new array; called by the thread.
+
+        Raises:
+            CameraError: there will be none.
+        """
+
+    @abstractmethod
+    def _shut(self) -> None:
+        """Let go of the source and end a `_next` in another thread; safe to call again."""
+
+    def start(self) -> Self:
+        """Open the source and wait for its first frame.
+
+        Raises:
+            CameraError: it does not exist, gives something else than was asked for, or no frame came.
+        """
+        if self._thread is not None:
+            raise CameraUnavailableError(f"camera {self.name} was started before; make a new one", source=self.name)
+        try:
+            self._open()
+            self._thread = threading.Thread(target=self._take_all, name=f"camera {self.name}", daemon=True)
+            self._thread.start()
+            self._await_first()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    @property
+    def format(self) -> FrameFormat:
+        """Shape and dtype of every frame; known from `start` on."""
+        newest = self._newest
+        if newest is None:
+            raise CameraUnavailableError(f"camera {self.name} was not started", source=self.name)
+        return FrameFormat.of(newest.frame, "rgb" if newest.frame.ndim == 3 else "gray16")
+
+    @property
+    def frames_read(self) -> int:
+        """Frames that came so far."""
+        newest = self._newest
+        return 0 if newest is None else newest.number + 1
+
+    @property
+    def superseded(self) -> int:
+        """Frames that were replaced by a newer one before anybody took them."""
+        return self._skipped
+
+    def latest(self) -> CapturedFrame:
+        """The newest frame, at once, whether it was taken before or not.
+
+        Raises:
+            CameraError: the source has ended, stalled or was never started.
+        """
+        with self._news:
+            return self._take()
+
+    def read(self, timeout_s: float = 1.0) -> CapturedFrame:
+        """The newest frame, after waiting for one that was not taken before.
+
+        Raises:
+            CameraStalledError: none came in time.
+            CameraError: the source has ended or was never started.
+        """
+        with self._news:
+            self._news.wait_for(lambda: self._error or self.frames_read > self._taken + 1, timeout=timeout_s)
+            if self._error is None and self.frames_read <= self._taken + 1:
+                raise CameraStalledError(
+                    f"camera {self.name} gave no new frame within {timeout_s:g} s",
+                    source=self.name,
+                    frames_read=self.frames_read,
+                )
+            return self._take()
+
+    def close(self) -> None:
+        """Let go of the source; safe to call again.  Nothing of it is left: no process, no thread."""
+        self._closing = True
+        self._shut()
+        if self._thread is not None and self._thread is not threading.current_thread() and self._thread.ident:
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = (
+            "is closed"
+            if self._closing
+            else "failed"
+            if self._error
+            else "is open"
+            if self._newest
+            else "has not started"
+        )
+        return f"<{type(self).__name__} {self.name} {state}, {self.frames_read} frames>"
+
+    def _await_first(self) -> None:
+        with self._news:
+            self._news.wait_for(lambda: self._newest or self._error, timeout=self._first_frame_timeout_s)
+            if self._error is not None:
+                raise self._error
+            if self._newest is None:
+                raise CameraUnavailableError(
+                    f"camera {self.name} was opened, but no frame came within {self._first_frame_timeout_s:g} s; is "
+                    "another program using it, or is there no picture?",
+                    source=self.name,
+                )
+
+    def _take(self) -> CapturedFrame:
+        if self._error is not None:
+            raise self._error
+        if self._newest is None or self._closing:
+            state = "is closed" if self._closing else "was not started"
+            raise CameraUnavailableError(f"camera {self.name} {state}", source=self.name, frames_read=self.frames_read)
+        self._taken = self._newest.number
+        return self._newest
+
+    def _take_all(self) -> None:
+        try:
+            while not self._closing:
+                frame = self._next()
+                now = time.monotonic()
+                with self._news:
+                    number = self.frames_read
+                    self._skipped += self._taken < number - 1
+                    self._newest = CapturedFrame(frame=frame, time_s=now, number=number)
+                    self._news.notify_all()
+        except CameraError as err:
+            self._fail(err)
+        except BaseException as err:  # it crosses to the thread that uses the frames
+            failed = CameraEndedError(
+                f"camera {self.name} failed: {err!r}", source=self.name, frames_read=self.frames_read
+            )
+            failed.__cause__ = err
+            self._fail(failed)
+
+    def _fail(self, error: CameraError) -> None:
+        if self._closing:
+            return
+        with self._news:
+            self._error = error
+            self._news.notify_all()
+        self._shut()

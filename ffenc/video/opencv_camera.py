@@ -1,0 +1,91 @@
+"""A camera through OpenCV, for those who have it and name their cameras by number."""
+
+from __future__ import annotations
+
+import threading
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ffenc.errors import CameraEndedError, CameraFormatError, CameraUnavailableError, DependencyError
+from ffenc.video.live_camera import FIRST_FRAME_TIMEOUT_S, LiveCamera
+
+try:
+    import cv2
+except ImportError as err:
+    raise DependencyError(
+        "a camera of type opencv needs OpenCV: pip install 'ffenc[opencv]'. Without it, name the device instead: "
+        "{type: ffmpeg, source: /dev/video0}"
+    ) from err
+
+_RATE_TOLERANCE = 1e-3  # as LeRobot: cameras/opencv/camera_opencv.py
+
+
+class OpenCVCamera(LiveCamera):
+    """The newest frame of a camera that OpenCV opens, as RGB.
+
+    Args:
+        index_or_path: the number of a camera, or a device; a file would run through as fast as it can be decoded.
+        width, height: size asked for, in pixels; None takes what comes.
+        fps: rate asked for; None takes what comes.
+        first_frame_timeout_s: longest time from the start to the first frame.
+    """
+
+    def __init__(
+        self,
+        index_or_path: int | Path,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        fps: Fraction | None = None,
+        first_frame_timeout_s: float = FIRST_FRAME_TIMEOUT_S,
+    ) -> None:
+        super().__init__(str(index_or_path), first_frame_timeout_s=first_frame_timeout_s)
+        self._index_or_path = index_or_path
+        self._wanted = {
+            cv2.CAP_PROP_FRAME_WIDTH: width,
+            cv2.CAP_PROP_FRAME_HEIGHT: height,
+            cv2.CAP_PROP_FPS: fps,
+        }
+        self._lock = threading.Lock()
+        self._capture: Any = None
+
+    def _open(self) -> None:
+        where = self._index_or_path
+        self._capture = cv2.VideoCapture(where if isinstance(where, int) else str(where))
+        if not self._capture.isOpened():
+            raise CameraUnavailableError(f"OpenCV cannot open camera {self.name}", source=self.name)
+        for key, value in self._wanted.items():
+            if value is None:
+                continue
+            self._capture.set(key, float(value))
+            came = float(self._capture.get(key))
+            if abs(came - float(value)) > _RATE_TOLERANCE * float(value):
+                what = {cv2.CAP_PROP_FRAME_WIDTH: "width", cv2.CAP_PROP_FRAME_HEIGHT: "height"}.get(key, "fps")
+                raise CameraFormatError(
+                    f"camera {self.name} was asked for {what} {value}, but it gives {came:g}; ask for that, or leave it out",
+                    source=self.name,
+                    asked=f"{what} {value}",
+                    came=f"{came:g}",
+                )
+
+    def _next(self) -> npt.NDArray[Any]:
+        with self._lock:
+            is_there, picture = (False, None) if self._capture is None else self._capture.read()
+        if not is_there or picture is None:
+            raise CameraEndedError(
+                f"camera {self.name} ended after {self.frames_read} frames",
+                source=self.name,
+                frames_read=self.frames_read,
+            )
+        return np.ascontiguousarray(picture[:, :, ::-1])
+
+    def _shut(self) -> None:
+        # OpenCV must not be told to release what another thread reads at this moment.
+        with self._lock:
+            if self._capture is not None:
+                self._capture.release()
+            self._capture = None

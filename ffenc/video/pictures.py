@@ -1,0 +1,56 @@
+"""Prove by decoding that a file which was put together from others shows their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ffenc.errors import OutputError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.video.reader import VideoReader
+from ffenc.video.reencode import MeasuredClip
+
+Range = tuple[int, int]
+"""Frames from the first number to one before the second."""
+
+_PARTS_AT_ONCE = 40  # an input of one command each
+
+
+def check_pictures(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]], *, binaries: Binaries) -> None:
+    """Decode the first and the last frame of each part in both files.
+
+    The first one is reached from the part before it, as in playing; the last one from its own key frame, as in seeking.
+
+    Args:
+        made: the file that was put together.
+        shown: the parts, in order: a file, and which of its frames.
+        binaries: the executables.
+
+    Raises:
+        OutputError: a picture is another one.
+        ProcessError: a file cannot be decoded.
+    """
+    place = 0
+    for start in range(0, len(shown), _PARTS_AT_ONCE):
+        some = shown[start : start + _PARTS_AT_ONCE]
+        places: list[int] = []
+        wanted: dict[Path, tuple[MeasuredClip, list[int]]] = {}
+        for clip, (first, stop) in some:
+            places += [place, place + stop - first - 1]
+            wanted.setdefault(clip.stream.path, (clip, []))[1].extend((first, stop - 1))
+            place += stop - first
+        seen = _reader(made, binaries).frames(places)
+        expected = {path: iter(_reader(clip, binaries).frames(numbers)) for path, (clip, numbers) in wanted.items()}
+        for number, (clip, _) in enumerate(part for part in some for _ in range(2)):
+            if not np.array_equal(seen[number], next(expected[clip.stream.path])):
+                raise OutputError(
+                    f"frame {places[number]} is not the picture that it was in {clip.stream.path}",
+                    path=made.stream.path,
+                )
+
+
+def _reader(clip: MeasuredClip, binaries: Binaries) -> VideoReader:
+    layout = "gray16" if clip.stream.channels == 1 else "rgb"
+    return VideoReader(clip.stream.path, layout=layout, clip=clip, binaries=binaries)

@@ -1,0 +1,95 @@
+"""What a person calls a camera, as FFmpeg opens it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from ffenc.errors import CameraFormatError
+from ffenc.plan.capture import LiveSource, plan_capture
+
+VGA: dict[str, Any] = {"width": 640, "height": 480, "fps": Fraction(30)}
+
+
+def command(**source: Any) -> str:
+    """The command in one line, without the executable."""
+    return " ".join(plan_capture("ffmpeg", LiveSource(**source)).argv[1:])
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ({"source": "/dev/video0"}, "device"),
+        ({"source": "0", "format": "avfoundation"}, "device"),
+        ({"source": ":0.0", "format": "x11grab"}, "device"),
+        ({"source": "testsrc2", "format": "lavfi"}, "lavfi"),
+        ({"source": "clips/a.mp4"}, "file"),
+        ({"source": "a.mjpeg", "format": "mjpeg"}, "file"),
+        ({"source": "rtsp://10.0.0.7:554/live"}, "network"),
+        ({"source": "HTTP://camera/stream", "format": "mjpeg"}, "network"),
+    ],
+)
+def test_the_kind_of_a_source(source: dict[str, Any], kind: str) -> None:
+    assert LiveSource(**source).kind == kind
+
+
+def test_a_device_is_asked_for_size_and_rate() -> None:
+    argv = command(source="/dev/video0", **VGA, options={"input_format": "mjpeg"})
+    before, _, behind = argv.partition(" -i /dev/video0 ")
+    for option in ("-f v4l2", "-s 640x480", "-framerate 30", "-input_format mjpeg"):
+        assert option in before
+    assert "realtime" not in behind
+    assert behind.endswith("pipe:1")
+    assert "-pix_fmt +rgb24" in behind
+
+
+def test_a_lone_filter_is_told_size_and_rate_and_a_graph_is_left_alone() -> None:
+    assert " -i testsrc2=size=640x480:rate=30 " in command(source="testsrc2", format="lavfi", **VGA)
+    assert " -i testsrc2 " in command(source="testsrc2", format="lavfi")
+    graph = "testsrc2=size=64x64,hflip"
+    assert f" -i {graph} " in command(source=graph, format="lavfi", **VGA)
+
+
+def test_what_is_no_camera_is_played_in_real_time() -> None:
+    assert "]realtime[" in command(source="a.mp4")
+    assert "]realtime[" in command(source="testsrc2", format="lavfi")
+    assert "]realtime[" not in command(source="rtsp://camera/")
+
+
+def test_a_file_opens_no_other_file_and_may_be_looped() -> None:
+    argv = command(source="/clips/a.mp4", loop=True)
+    before, _, _ = argv.partition(" -i file:/clips/a.mp4 ")
+    assert "-stream_loop -1" in before
+    assert "-protocol_whitelist file" in before
+    assert "-format_whitelist mov,matroska" in before
+    assert "-stream_loop" not in command(source="/clips/a.mp4")
+
+
+def test_size_and_rate_are_converted_only_where_one_says_so() -> None:
+    for source in ({"source": "/dev/video0"}, {"source": "a.mp4"}, {"source": "testsrc2", "format": "lavfi"}):
+        asked = command(**source, **VGA)
+        assert "h=480" not in asked
+        assert "]fps=" not in asked
+        converted = command(**source, **VGA, convert=True)
+        assert "h=480:w=640" in converted
+        assert "]fps=fps=30[" in converted
+        assert "-s 640" not in converted
+
+
+def test_depth_is_read_as_it_is() -> None:
+    assert "-pix_fmt +gray16le" in command(source="/dev/video2", depth=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ({"source": "/dev/video0", "width": 640}, "width and height"),
+        ({"source": "/dev/video0", "loop": True}, "loop is for files"),
+        ({"source": "a.mp4", "convert": True}, "convert needs something"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(source: dict[str, Any], says: str) -> None:
+    with pytest.raises(CameraFormatError, match=says):
+        LiveSource(**source)
