@@ -121,8 +121,8 @@ def run(arguments: Namespace, screen: Screen) -> None:
     summaries = [rows_of.summary(row) for row in rows]
     screen.result({"rows": summaries}, _table(summaries))
     reasons = Counter(f"{one['status']}: {one['reason']}" for one in summaries if one["reason"])
-    for reason, count in reasons.items():
-        screen.note(f"{count} of the trials {reason}")
+    for reason, trials in reasons.items():
+        screen.note(f"{trials} of the trials {reason}")
 
 
 def _measure(arguments: Namespace, screen: Screen) -> Any:
