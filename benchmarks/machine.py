@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import sys
+import time
 from collections import Counter
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from ffenc.bench.machine import describe_machine, memory_directory
+
+__all__ = [
+    "busy_cpu_s",
+    "child_pids",
+    "description",
+    "give_up_realtime_rights",
+    "may_take_realtime",
+    "memory_directory",
+    "thread_policies",
+    "wait_until_quiet",
+]
 
 CAP_SYS_NICE = 23
 """The right to take real-time priority (capabilities(7))."""
@@ -63,39 +75,28 @@ def child_pids() -> list[int]:
     ]
 
 
-def memory_directory(size_bytes: int, fallback: Path) -> Path:
-    """A directory whose files are kept in memory, if it has room; else ``fallback``, and the page cache has to do."""
-    shared = Path("/dev/shm")  # noqa: S108  # nothing is shared through it; the file names are our own directory's
-    if not shared.is_dir():
-        return fallback
-    status = os.statvfs(shared)
-    return shared if status.f_bavail * status.f_frsize > 2 * size_bytes else fallback
+def busy_cpu_s() -> float:
+    """CPU seconds that all processes of the machine have used since it was started, and what its host took from it."""
+    line = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()
+    user, nice, system, _, _, irq, softirq, steal = (int(field) for field in line[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_until_quiet(patience_s: float) -> None:
+    """Wait until others use less than a tenth of the machine for a second, or until patience is over."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        before = busy_cpu_s()
+        time.sleep(1)
+        if busy_cpu_s() - before < 0.1 * (os.cpu_count() or 1):
+            return
 
 
 def description() -> dict[str, str]:
     """Processor, system and the versions of everything that takes part."""
     packages = ("ffenc", "numpy", "pydantic", "av", "imageio-ffmpeg", "opencv-python-headless", "pillow")
     found = {
-        "processor": f"{os.cpu_count()} x {_processor()}",
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
         "load at start": ", ".join(f"{load:.2f}" for load in os.getloadavg()),
         "may take real-time priority": "yes" if may_take_realtime() else "no",
     }
-    return found | {package: _version(package) for package in packages}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model")))
-    return next(names, platform.processor() or platform.machine())
+    return describe_machine(packages) | found

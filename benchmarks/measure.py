@@ -1,78 +1,24 @@
-"""Costs, interleaved repeats, and figures that are held against a target."""
+"""Figures that are held against a target; the measuring itself is that of ``ffenc bench``."""
 
 from __future__ import annotations
 
-import gc
 import json
 import multiprocessing
-import resource
 import statistics
 import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
+from ffenc.bench.timing import Cost, cost_of, interleaved
+
+__all__ = ["Cost", "Figure", "Report", "cost_of", "in_fresh_process", "interleaved", "run_silently", "spread"]
+
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What one run took.
-
-    Attributes:
-        wall_s: seconds by the clock.
-        own_cpu_s: CPU seconds of this process, all threads, user and system.
-        child_cpu_s: CPU seconds of the children that were waited for meanwhile.
-        note: whatever else the run measured.
-    """
-
-    wall_s: float
-    own_cpu_s: float
-    child_cpu_s: float
-    note: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def cpu_s(self) -> float:
-        """CPU seconds of parent and children together."""
-        return self.own_cpu_s + self.child_cpu_s
-
-
-def cost_of(work: Callable[[], Mapping[str, float] | None]) -> Cost:
-    """Run something once and measure it, with the garbage of others collected before."""
-    gc.collect()
-    own, children, clock = _cpu_s(resource.RUSAGE_SELF), _cpu_s(resource.RUSAGE_CHILDREN), time.perf_counter()
-    note = work()
-    return Cost(
-        wall_s=time.perf_counter() - clock,
-        own_cpu_s=_cpu_s(resource.RUSAGE_SELF) - own,
-        child_cpu_s=_cpu_s(resource.RUSAGE_CHILDREN) - children,
-        note=note or {},
-    )
-
-
-def _cpu_s(who: int) -> float:
-    usage = resource.getrusage(who)
-    return usage.ru_utime + usage.ru_stime
-
-
-def interleaved(
-    works: Mapping[str, Callable[[], Mapping[str, float] | None]], repeats: int, *, warm_up: bool = True
-) -> dict[str, list[Cost]]:
-    """Run all in turn, the order reversed in every other round, so that a slow minute of the machine hits all alike."""
-    costs: dict[str, list[Cost]] = {name: [] for name in works}
-    if warm_up:
-        for work in works.values():
-            work()
-    for round_number in range(repeats):
-        order = list(works)
-        for name in order if round_number % 2 == 0 else reversed(order):
-            costs[name].append(cost_of(works[name]))
-    return costs
 
 
 def run_silently(argv: Sequence[str]) -> None:
@@ -141,6 +87,7 @@ class Report:
         self.figures: list[Figure] = []
         self.tables: list[dict[str, Any]] = []
         self.remarks: list[str] = []
+        self.runs: list[dict[str, Any]] = []
         self._console = Console(width=150, highlight=False, soft_wrap=False)
         self._print_table("Machine", ["what", "value"], [list(item) for item in machine.items()])
 
@@ -148,6 +95,13 @@ class Report:
         """Print one sentence and keep it."""
         self.remarks.append(text)
         self._console.print(f"- {text}", markup=False)
+
+    def keep_runs(self, section: str, costs: Mapping[str, Sequence[Cost]]) -> None:
+        """Keep what every single run noted, for the JSON file."""
+        for name, runs in costs.items():
+            self.runs += [
+                {"section": section, "method": name, "run": number, **run.note} for number, run in enumerate(runs)
+            ]
 
     def figure(
         self, section: str, name: str, values: Sequence[float], *, unit: str = "x", at_most: float | None = None
@@ -189,6 +143,7 @@ class Report:
             "machine": self.machine,
             "figures": [figure.as_json() for figure in self.figures],
             "tables": self.tables,
+            "runs": self.runs,
             "remarks": self.remarks,
         }
         return json.dumps(document, indent=1) + "\n"

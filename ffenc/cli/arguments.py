@@ -22,7 +22,9 @@ ENCODER_GROUPS = ("camera_encoder", "rgb_encoder")
 
 _Config = TypeVar("_Config", bound=VideoEncoderConfig)
 
-BARE_FLAGS = ("-h", "--help", "-v", "--verbose", "--json", "--dry_run", "--dry-run", "--overwrite")
+BARE_FLAGS = (
+    "-h", "--help", "-v", "--verbose", "--json", "--dry_run", "--dry-run", "--overwrite", "--codes", "--retry_failed",
+)  # fmt: skip
 """The flags that take no value."""
 
 _LONGEST_SHOWN = 100  # characters of a value that is repeated in a message

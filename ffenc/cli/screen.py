@@ -121,6 +121,31 @@ class Screen:
 
             yield report
 
+    @contextmanager
+    def steps(self) -> Iterator[Callable[[int, int, str], None] | None]:
+        """A progress bar for long work in steps: which one runs now, and how long the rest will take.
+
+        Yields:
+            What takes (steps done, steps in all, what runs now); None where nobody watches.
+        """
+        if self.as_json or not self.err.is_terminal:
+            yield None
+            return
+        columns = (
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.description}"),
+        )
+        # Steps take seconds each and differ much, so the time left is reckoned from a long past.
+        with Progress(*columns, console=self.err, transient=True, speed_estimate_period=600) as bar:
+            task = bar.add_task("starting", total=None)
+
+            def report(done: int, total: int, label: str) -> None:
+                bar.update(task, completed=done, total=total, description=label)
+
+            yield report
+
 
 class _Rate(ProgressColumn):
     """Frames (or whatever it is) per second of work, not of video."""

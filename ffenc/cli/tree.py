@@ -12,6 +12,7 @@ from jsonargparse import ArgumentParser
 
 import ffenc
 from ffenc.cli import (
+    bench,
     concat,
     convert,
     delete_episodes,
@@ -27,6 +28,7 @@ from ffenc.cli import (
     merge,
     preview,
     probe,
+    recommend,
     record,
     reencode,
     reencode_dataset,
@@ -45,7 +47,7 @@ WRONG_USAGE = 2
 
 _MODULES = (
     probe, record, convert, salvage, encode, images, reencode, concat, info, preview, verify, repair, merge, delete_episodes,
-    split, reencode_dataset, images_to_video, jobs_plan, jobs_run, jobs_status, jobs_commit, demo,
+    split, reencode_dataset, images_to_video, jobs_plan, jobs_run, jobs_status, jobs_commit, recommend, bench, demo,
 )  # fmt: skip
 
 _GROUP = "jobs"

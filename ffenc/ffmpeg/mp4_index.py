@@ -53,7 +53,7 @@ def read_mp4_index(path: Path) -> Mp4Index | None:
     try:
         with path.open("rb") as file:
             return _read(file)
-    except (OSError, struct.error, ValueError, IndexError):
+    except (OSError, struct.error, ValueError, LookupError):
         return None  # whoever asks turns to FFmpeg then, which says what is wrong
 
 

@@ -239,16 +239,8 @@ def source_input(source: Source) -> Input:
     """
     rate = ("framerate", str(source.fps))
     if isinstance(source, RawFrames):
-        form = source.frames
-        options = (
-            ("f", "rawvideo"),
-            ("pix_fmt", form.pix_fmt),
-            ("s", f"{form.width}x{form.height}"),
-            rate,
-            # There is nothing to detect; without these ffmpeg reads ahead before it encodes.
-            ("probesize", "32"),
-            ("analyzeduration", "0"),
-        )
+        # There is nothing to detect; without the last two ffmpeg reads ahead before it encodes.
+        options = (*raw_input_options(source), ("probesize", "32"), ("analyzeduration", "0"))
         return Input(url="pipe:0", options=options)
     strict: tuple[Option, ...] = (
         ("protocol_whitelist", "file"),
@@ -264,6 +256,13 @@ def source_input(source: Source) -> Input:
         return Input(url=f"file:{source.pattern}", options=(*strict, *series))
     seek = () if source.seek_s is None else (("ss", f"{float(source.seek_s):.6f}"),)
     return Input(url=file_url(source.path), options=(*strict, ("f", source.demuxer), *seek), stream=VIDEO)
+
+
+def raw_input_options(source: RawFrames) -> tuple[Option, ...]:
+    """How ffmpeg is told what raw frames are."""
+    form = source.frames
+    size = ("s", f"{form.width}x{form.height}")
+    return (("f", "rawvideo"), ("pix_fmt", form.pix_fmt), size, ("framerate", str(source.fps)))
 
 
 def _selection(source: Source) -> list[Filter]:

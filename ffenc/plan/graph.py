@@ -53,6 +53,41 @@ class Input:
     filters: tuple[Filter, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meter:
+    """A filter that compares two videos and writes what it finds into a file.
+
+    Attributes:
+        filter: its name and options, the file among them.
+        original_first: whether its first input is the original, which it then hands on; else the encoded one.
+    """
+
+    filter: Filter
+    original_first: bool = False
+
+
+def measuring_argv(binary: Path | str, encoded: Input, original: Input, meters: Sequence[Meter]) -> tuple[str, ...]:
+    """A command that decodes two videos once, sends them through every meter, and writes no video.
+
+    Args:
+        binary: the executable.
+        encoded: what was encoded.
+        original: what it was made from.
+        meters: one after the other; those that hand the original on come last.
+    """
+    pictures, source = (
+        _chain(ffmpeg.input(part.url, **_keywords(part.options))[part.stream], part.filters)
+        for part in (encoded, original)
+    )
+    copies = source.filter_multi_output("split", len(meters))
+    for number, meter in enumerate(meters):
+        name, arguments = meter.filter
+        pair = [copies[number], pictures] if meter.original_first else [pictures, copies[number]]
+        pictures = ffmpeg.filter(pair, name, **arguments)
+    target = ffmpeg.output(pictures, "pipe:1", format="null")
+    return (str(binary), *_leading("pipe:1", (), loglevel="warning", skip_errors=False), *ffmpeg.get_args(target))
+
+
 def ffmpeg_argv(
     binary: Path | str,
     *,

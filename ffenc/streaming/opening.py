@@ -16,6 +16,7 @@ from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.priority import Priority
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames, plan_encode
+from ffenc.plan.images import SUFFIXES
 from ffenc.streaming.camera import CameraEncoder, CameraFormat, DepthFormat, Target
 from ffenc.streaming.images import ImageTarget
 from ffenc.streaming.queueing import FrameQueue
@@ -134,12 +135,21 @@ class CameraOpener:
     def format_of(self, name: str, first: Any) -> CameraFormat:
         """What the camera gives and what its encoder is fed with."""
         if name not in self._depth:
-            form = first if isinstance(first, FrameFormat) else FrameFormat.of(first)
+            try:
+                form = first if isinstance(first, FrameFormat) else FrameFormat.of(first)
+            except FrameError as err:
+                raise FrameError(f"camera {name!r}: {err}", expected=err.expected, seen=err.seen) from err
+            if name in self._images and form.layout not in SUFFIXES:
+                raise FrameError(
+                    f"camera {name!r}: frames of layout {form.layout!r} cannot become images; use {', '.join(SUFFIXES)}",
+                    expected=", ".join(SUFFIXES),
+                    seen=form.layout,
+                )
             return CameraFormat(shape=form.shape, dtype=form.dtype, frames=form)
         if isinstance(first, DepthFormat):
             dtype = np.dtype("float32" if first.in_metres else "uint16")
             return self._depth_format(name, (first.height, first.width), dtype)
-        is_depth = isinstance(first, np.ndarray) and first.dtype.name in ("uint16", "float32")
+        is_depth = isinstance(first, np.ndarray) and first.dtype in (np.uint16, np.float32)
         if not is_depth or first.ndim not in (2, 3) or first.shape[2:] not in ((), (1,)):
             seen = f"{first.shape} {first.dtype.name}" if isinstance(first, np.ndarray) else f"a {type(first).__name__}"
             raise FrameError(

@@ -66,27 +66,24 @@ def salvage_video(
         binaries: the executables; found by `find_binaries` if None.
 
     Raises:
-        InputError: it is still being recorded, or there is no whole frame in it.
-        OutputError: its frames do not lie on the grid of ``fps``; there is no output then.
+        InputError: it is still being recorded, or there is no whole frame in it; or ``most_frames`` was given for a file
+            whose fragments hold several frames (`shorten_video` cuts any).
+        OutputError: its frames do not lie on the grid of ``fps``, or the file system refused; there is no output then.
+        ValueError: ``most_frames`` is less than 1.
     """
+    if most_frames is not None and most_frames < 1:
+        raise ValueError(f"most_frames must be at least 1, got {most_frames!r}")
     source = Path(path)
-    if not source.is_file():
-        raise InputError(f"{source} is no file; name a recording (.NAME.XXXXXXXX.recording.mp4)", path=source)
-    if is_held(source):
-        raise InputError(f"{source} is still being recorded; end its ffmpeg or its program first", path=source)
-    binaries = binaries or find_binaries()
     final = final_of(source) if output is None else Path(output)
-    check_target(final, overwrite=overwrite)
-    ends = FragmentIndex(source).update().ends
-    if not ends:
+    ends = _whole_fragments(source)[:most_frames]
+    if final == source:
         raise InputError(
-            f"{source} holds no whole frame that could be recovered: it is no fragmented MP4, or ended before its first "
-            "frame was written",
-            path=source,
+            f"{source} is no hidden recording that knows its name; name another file to write", path=source
         )
-    ends = ends[:most_frames]
+    check_target(final, overwrite=overwrite)
+    binaries = binaries or find_binaries()
     rate = None if fps is None else parse_frame_rate(fps)
-    with _cut(source, ends) as cuts, PendingFile(final, overwrite=overwrite) as pending:
+    with _cut(source, ends, final.parent) as cuts, PendingFile(final, overwrite=overwrite) as pending:
         for cut, end in cuts:
             copy_recording(cut, pending.path, fps=rate, binaries=binaries)
             stream, packets = probe_video_and_packets(pending.path, binaries=binaries)
@@ -97,6 +94,10 @@ def salvage_video(
                 if end == ends[max(0, len(ends) - MOST_REORDERED)]:
                     raise
                 continue
+            if rate not in (None, stream.fps):  # a single frame lies on any grid
+                raise OutputError(f"{source} has {stream.fps} frames per second and not {rate}", path=final)
+            if most_frames is not None and packets.count > most_frames:
+                raise InputError(f"a fragment of {source} holds several frames; most_frames cannot cut it", path=source)
             pending.commit()
             return SalvageResult(
                 path=final,
@@ -109,14 +110,32 @@ def salvage_video(
     raise AssertionError("the last cut returns or raises")
 
 
+def _whole_fragments(source: Path) -> list[int]:
+    if not source.is_file():
+        raise InputError(f"{source} is no file; name a recording (.NAME.XXXXXXXX.recording.mp4)", path=source)
+    if is_held(source):
+        raise InputError(f"{source} is still being recorded; end its ffmpeg or its program first", path=source)
+    ends = FragmentIndex(source).update().ends
+    if not ends:
+        raise InputError(
+            f"{source} holds no whole frame that could be recovered: it is no fragmented MP4, or ended before its first "
+            "frame was written",
+            path=source,
+        )
+    return ends
+
+
 @contextmanager
-def _cut(source: Path, ends: list[int]) -> Iterator[Iterator[tuple[Path, int]]]:
+def _cut(source: Path, ends: list[int], beside: Path) -> Iterator[Iterator[tuple[Path, int]]]:
     """Copies of the recording that end behind its last, its last but one, ... whole fragment; one file cut shorter."""
-    with tempfile.TemporaryDirectory(prefix=".ffenc-salvage-", dir=source.parent) as directory:
+    with tempfile.TemporaryDirectory(prefix=".ffenc-salvage-", dir=beside) as directory:
         cut = Path(directory) / f"cut{source.suffix}"
 
         def cuts() -> Iterator[tuple[Path, int]]:
-            shutil.copyfile(source, cut)
+            try:
+                shutil.copyfile(source, cut)
+            except OSError as err:
+                raise OutputError(f"cannot copy {source} into {directory}: {err.strerror}", path=cut) from err
             for end in reversed(ends[-MOST_REORDERED:]):
                 with cut.open("r+b") as file:
                     file.truncate(end)

@@ -193,8 +193,12 @@ def _nearest(one: _Seen, seen: list[_Seen]) -> _Seen | None:
 
 def _locate(subject: Subject, use: VideoUse, err: FFencError, binaries: Binaries) -> None:
     """Say which frames cannot be decoded."""
-    missing, reordered = _missing_frames(subject, use, binaries)
+    missing, reordered, count = _missing_frames(subject, use, binaries)
     said = str(err).splitlines()[0]
+    if len(missing) == count:
+        message = f"{binaries.ffmpeg} decodes none of its {count} frames: {said}"
+        subject.findings.add("video-undecodable", message, camera=use.camera, path=use.path)
+        return
     if not missing:
         subject.findings.add("frame-unreadable", f"decoding fails: {said}", camera=use.camera, path=use.path)
     starts = [span.start or 0 for span in use.spans]
@@ -217,17 +221,18 @@ def _locate(subject: Subject, use: VideoUse, err: FFencError, binaries: Binaries
         )
 
 
-def _missing_frames(subject: Subject, use: VideoUse, binaries: Binaries) -> tuple[list[int], bool]:
+def _missing_frames(subject: Subject, use: VideoUse, binaries: Binaries) -> tuple[list[int], bool, int]:
+    """Frames that cannot be decoded, whether frames are reordered, and how many there are."""
     try:
         stream, packets = Measurer(binaries).measure(use.path)
         argv = plan_readable_frames(binaries.ffmpeg, use.path, demuxer=stream.container.split(",")[0])
         printed = run_tool(argv, timeout_s=_DECODE_TIMEOUT_S, check=False).stdout.decode("ascii", "replace")
     except FFencError:
-        return [], False
+        return [], False, -1
     lines = printed.splitlines()
     base = next((Fraction(line.split(":")[1].strip()) for line in lines if line.startswith("#tb 0:")), None)
-    if base is None:
-        return [], False
-    rate = base * subject.known_info.fps
-    given = {round(int(line.split(",")[2]) * rate) for line in lines if line and not line.startswith("#")}
-    return sorted(set(range(packets.count)) - given), bool(stream.has_b_frames)
+    given: set[int] = set()
+    if base is not None:  # without a single frame there is no header
+        rate = base * subject.known_info.fps
+        given = {round(int(line.split(",")[2]) * rate) for line in lines if line and not line.startswith("#")}
+    return sorted(set(range(packets.count)) - given), bool(stream.has_b_frames), packets.count

@@ -1,0 +1,271 @@
+"""Which settings to use on this machine, as it is loaded now: the first of a ladder whose trial keeps up."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ffenc.bench.measure import Timed, encode_trial
+from ffenc.bench.rows import plain_fields
+from ffenc.bench.sources import Footage, SourceSpec, materialise
+from ffenc.bench.sweep import Trial
+from ffenc.bench.timing import load_average
+from ffenc.config import VideoEncoderConfig
+from ffenc.encoders.ladders import LADDERS, Rung, Use
+from ffenc.encoders.table import auto_candidates
+from ffenc.errors import CapabilityError, FFencError, ProcessError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
+from ffenc.streaming.encoder import StreamingVideoEncoder
+from ffenc.video.run import EncodeResult
+from ffenc.video.selection import examine_encoders
+
+BUDGET_S = 60.0
+"""Seconds that an answer may take."""
+
+TRIAL_S = 4.0
+"""Seconds of feeding in one trial."""
+
+MARGIN = 1.25
+"""How many times faster than the cameras a trial has to be: what else a robot does takes its share."""
+
+_FRAMES = 60
+_SLOWEST = 3.0  # a trial that takes this many times as long as its feeding has lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """One config that was tried.
+
+    Attributes:
+        fields: of the config.
+        why: what speaks for it.
+        realtime: times faster than the cameras, of the slowest camera; None if that was not measured.
+        cpus: processors that all cameras together would keep busy; None likewise.
+        gb_per_hour: of all cameras together, of footage such as was tried; None likewise.
+        refused: why it is not recommended; None if it is.
+    """
+
+    fields: dict[str, Any]
+    why: str
+    realtime: float | None = None
+    cpus: float | None = None
+    gb_per_hour: float | None = None
+    refused: str | None = None
+
+    @property
+    def config(self) -> VideoEncoderConfig:
+        """To record with."""
+        return VideoEncoderConfig.model_validate(self.fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What to use.
+
+    Attributes:
+        chosen: the config that keeps up.
+        tried: all that were tried, in order; the last one is ``chosen``.
+        cameras, size, fps: that it was asked for.
+        source: what was encoded.
+        load: load average when the trials began.
+        took_s: seconds for all of it.
+    """
+
+    chosen: Tried
+    tried: tuple[Tried, ...]
+    cameras: int
+    size: tuple[int, int]
+    fps: str
+    source: str
+    load: float | None
+    took_s: float
+
+
+def recommend(
+    *,
+    cameras: int = 1,
+    size: tuple[int, int] = (640, 480),
+    fps: FrameRate = 30,
+    use: Use = "training",
+    source: Path | None = None,
+    binaries: Binaries,
+    budget_s: float = BUDGET_S,
+    on_trial: Callable[[str], None] | None = None,
+) -> Advice:
+    """Try what may be used, the best first, until something keeps up.
+
+    Args:
+        cameras: that record at once.
+        size: (width, height) of each.
+        fps: of each.
+        use: what the videos are for.
+        source: a clip to try on; None: a synthetic scene with sensor noise, which is harder than most.
+        binaries: the executables.
+        budget_s: most seconds for all trials.
+        on_trial: told what is tried next.
+
+    Raises:
+        CapabilityError: nothing keeps up; it says what was tried, and what to change.
+        FFencError: the clip cannot be read.
+    """
+    started, load = time.monotonic(), load_average()
+    named = {"synthetic": "moving_texture"} if source is None else {"clip": source}
+    spec = SourceSpec.model_validate({**named, "size": size, "fps": str(parse_frame_rate(fps)), "frames": _FRAMES})
+    tried: list[Tried] = []
+    with tempfile.TemporaryDirectory(prefix="ffenc-recommend-") as directory:
+        footage = materialise(spec, Path(directory), binaries=binaries)
+        for rung in _expanded(LADDERS[use], footage, cameras, binaries):
+            left_s = budget_s - (time.monotonic() - started)
+            trial = Trial(fields=rung.fields, encoder_threads=None, cameras=cameras, footage=footage)
+            if left_s < TRIAL_S / 2:
+                tried.append(Tried(fields=dict(rung.fields), why=rung.why, refused="not tried: no time was left"))
+                continue
+            if on_trial is not None:
+                on_trial(plain_fields(rung.fields))
+            one = _try(trial, rung, Path(directory), binaries, min(TRIAL_S, left_s / _SLOWEST))
+            tried.append(one)
+            if one.refused is None:
+                return Advice(
+                    chosen=one,
+                    tried=tuple(tried),
+                    cameras=cameras,
+                    size=size,
+                    fps=str(footage.fps),
+                    source=footage.name,
+                    load=load,
+                    took_s=round(time.monotonic() - started, 1),
+                )
+    raise CapabilityError(_nothing(tried, cameras, size, str(footage.fps), load))
+
+
+def _expanded(ladder: tuple[Rung, ...], footage: Footage, cameras: int, binaries: Binaries) -> Iterator[Rung]:
+    """The rungs, those for hardware once for each encoder of it that works here."""
+    form = FrameFormat(width=footage.format.width, height=footage.format.height)
+    for rung in ladder:
+        if not rung.is_hardware:
+            yield rung
+            continue
+        rows = auto_candidates(sys.platform)
+        config = VideoEncoderConfig.model_validate(rung.fields)
+        for candidate in examine_encoders(
+            config, frames=form, fps=footage.fps, binaries=binaries, cameras=cameras, encoders=rows
+        ):
+            if candidate.works:
+                yield Rung(fields={"vcodec": candidate.encoder, **rung.fields}, why=rung.why)
+
+
+def _try(trial: Trial, rung: Rung, directory: Path, binaries: Binaries, seconds: float) -> Tried:
+    fields, why = dict(rung.fields), rung.why
+    try:
+        timed = encode_trial(trial, directory, binaries=binaries, seconds=seconds, limit_s=seconds * _SLOWEST)
+    except ProcessError as err:
+        return Tried(fields=fields, why=why, refused=str(err).splitlines()[0])
+    except TimeoutError:
+        said = f"less than {1 / _SLOWEST:.2f} times real time: it was stopped after {seconds * _SLOWEST:.0f} s"
+        return Tried(fields=fields, why=why, refused=said)
+    except FFencError as err:
+        return Tried(fields=fields, why=why, refused=str(err).splitlines()[0])
+    return _judged(timed, trial, fields, why)
+
+
+def _judged(timed: Timed[EncodeResult], trial: Trial, fields: dict[str, Any], why: str) -> Tried:
+    fps = float(trial.footage.fps)
+    frames = sum(fed.frames for fed in timed.cameras)
+    size_bytes = sum(fed.result.size_bytes for fed in timed.cameras)
+    cpu_s = timed.cost.cpu_s
+    realtime = timed.fps / fps
+    refused = None
+    if realtime < MARGIN:
+        refused = f"{realtime:.2f} times real time, where {MARGIN} are needed"
+    return Tried(
+        fields=fields,
+        why=why,
+        realtime=round(realtime, 2),
+        cpus=round(cpu_s / frames * fps * trial.cameras, 2),
+        gb_per_hour=round(size_bytes / frames * fps * 3600 * trial.cameras / 1e9, 2),
+        refused=refused,
+    )
+
+
+def _nothing(tried: list[Tried], cameras: int, size: tuple[int, int], fps: str, load: float | None) -> str:
+    lines = [f"  {plain_fields(one.fields)}: {one.refused}" for one in tried]
+    busy = "" if load is None or load < 0.5 else f" The load average was {load:.1f}: end what else runs, and ask again."
+    remedy = (
+        "Use fewer cameras, smaller pictures or a lower rate, a machine with more processors or a hardware encoder, or record "
+        f"with streaming_encoding=false, which encodes after the episode.{busy}"
+    )
+    asked = f"{cameras} cameras of {size[0]}x{size[1]} at {fps} frames a second"
+    return "\n".join([f"nothing keeps up with {asked} here:", *lines, remedy])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """A recording with the advised settings, at the cameras' own rate.
+
+    Attributes:
+        seconds: it lasted.
+        steps: of all cameras.
+        dropped: of them.
+        latest_ms: p99 of how late a step was handed over: what a control loop would feel.
+        finish_s: from the last frame until every file was checked.
+        gb_per_hour: that it really wrote.
+    """
+
+    seconds: float
+    steps: int
+    dropped: int
+    latest_ms: float
+    finish_s: float
+    gb_per_hour: float
+
+
+def confirm(advice: Advice, *, seconds: float, source: Path | None, binaries: Binaries) -> Confirmation:
+    """Record with the advised settings for a while, as a robot would, and count what was dropped.
+
+    Args:
+        advice: what was recommended.
+        seconds: how long to record.
+        source: the clip that the advice was asked for with.
+        binaries: the executables.
+
+    Raises:
+        FFencError: the recording failed.
+    """
+    named = {"synthetic": "moving_texture"} if source is None else {"clip": source}
+    spec = SourceSpec.model_validate({**named, "size": advice.size, "fps": advice.fps, "frames": _FRAMES})
+    names = [f"camera-{number}" for number in range(advice.cameras)]
+    with tempfile.TemporaryDirectory(prefix="ffenc-recommend-") as directory:
+        footage = materialise(spec, Path(directory), binaries=binaries)
+        frames, late_ms = footage.frames, []
+        steps = round(seconds * float(footage.fps))
+        with StreamingVideoEncoder(
+            footage.fps, camera_encoder=advice.chosen.config, policy="drop", binaries=binaries
+        ) as encoder:
+            encoder.start_episode(dict.fromkeys(names, footage.format), Path(directory) / "episode")
+            started = time.perf_counter()
+            for step in range(steps):
+                due = started + step / float(footage.fps)
+                time.sleep(max(0.0, due - time.perf_counter()))
+                encoder.feed_frames(dict.fromkeys(names, frames[step % footage.count]))
+                late_ms.append(1000 * (time.perf_counter() - due))
+            ended = time.perf_counter()
+            recording = encoder.finish_episode().wait()
+        finish_s = time.perf_counter() - ended
+        size_bytes = sum(camera.path.stat().st_size for camera in recording.cameras.values())
+    recorded_s = recording.ledger.recorded / float(footage.fps)
+    return Confirmation(
+        seconds=round(ended - started, 1),
+        steps=steps,
+        dropped=len(recording.ledger.drops),
+        latest_ms=round(float(np.percentile(late_ms, 99)), 1),
+        finish_s=round(finish_s, 2),
+        gb_per_hour=round(size_bytes / recorded_s * 3600 / 1e9, 2),
+    )

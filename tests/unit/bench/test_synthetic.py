@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from ffenc.bench.synthetic import SYNTHETIC
+from ffenc.frames import FrameFormat
+
+
+@pytest.mark.parametrize("name", SYNTHETIC)
+def test_footage_is_the_same_every_time_and_moves(name):
+    layout, make = SYNTHETIC[name]
+    first, again = (np.stack(list(make(3, 64, 48))) for _ in range(2))
+    assert np.array_equal(first, again)
+    form = FrameFormat.of(first[0], layout)
+    assert (form.width, form.height) == (64, 48)
+    assert all(np.any(a != b) for a, b in pairwise(first))
+
+
+def test_depth_is_in_millimetres_of_a_room():
+    (depth,) = SYNTHETIC["depth_ramp"][1](1, 64, 48)
+    assert depth.min() > 250
+    assert depth.max() < 7000
