@@ -72,25 +72,7 @@ def append_provenance(root: Path, document: Mapping[str, Any]) -> None:
     Raises:
         OutputError: the file system refused.
     """
-    _append(DatasetLayout(root=root).own / _NAME, document)
-
-
-def operations_path(root: Path) -> Path:
-    """Where `append_operation` writes."""
-    return DatasetLayout(root=root).own / _OPERATIONS
-
-
-def append_operation(root: Path, operation: str, **facts: Any) -> None:
-    """Add one line to ``meta/ffenc/operations.jsonl``: what was done to the dataset as a whole.
-
-    Raises:
-        OutputError: the file system refused.
-    """
-    document = {"operation": operation, "ffenc": ffenc.__version__, **facts}
-    _append(operations_path(root), document)
-
-
-def _append(path: Path, document: Mapping[str, Any]) -> None:
+    path = DatasetLayout(root=root).own / _NAME
     make_directory(path.parent)
     line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
     try:
@@ -105,6 +87,20 @@ def _append(path: Path, document: Mapping[str, Any]) -> None:
         sync(path.parent)
     except OSError as err:
         raise OutputError(f"cannot write {path}: {err.strerror}", path=path) from err
+
+
+def append_operation(root: Path, operation: str, **facts: Any) -> None:
+    """Add one line to ``meta/ffenc/operations.jsonl``: what was done to the dataset as a whole.
+
+    The file is written anew, because it may be a hard link to that of the dataset before.
+
+    Raises:
+        OutputError: the file system refused.
+    """
+    path = DatasetLayout(root=root).own / _OPERATIONS
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    line = orjson.dumps({"operation": operation, "ffenc": ffenc.__version__, **facts}).decode()
+    write_text_atomically(path, f"{before}{line}\n")
 
 
 def save_provenance(root: Path, documents: Iterable[Mapping[str, Any]]) -> None:

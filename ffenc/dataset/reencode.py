@@ -12,7 +12,7 @@ from pathlib import Path
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.dataset.documents import save_info
 from ffenc.dataset.layout import FileId
-from ffenc.dataset.provenance import append_operation, operations_path
+from ffenc.dataset.provenance import append_operation
 from ffenc.dataset.reencode_plan import Configs, ReencodePlan, plan_reencode_dataset, thinnings_of
 from ffenc.dataset.replacing import new_form, take_along
 from ffenc.dataset.rewrite import Moved, Part, Thinned, write_tables
@@ -145,7 +145,7 @@ def _put_together(
     for key, config in plan.configs.items():
         taken = next(r for (k, _), r in zip(plan.files, results, strict=True) if k == key)
         info = _refreshed(info, key, streams[key], config, (taken.result or {}).get("encoder", {}).get("config"))
-    written = {source.layout.info, operations_path(source.root)}
+    written = {source.layout.info}
     if plan.every > 1:
         written |= {
             *source.layout.data_files(),
@@ -158,9 +158,6 @@ def _put_together(
         info = _thin_tables(plan, info, building)
     else:
         save_info(building, info)
-    operations = operations_path(source.root)
-    if operations.exists():
-        operations_path(building).write_bytes(operations.read_bytes())
     append_operation(
         building,
         "reencode",
