@@ -11,7 +11,7 @@ from typing import Any
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.dataset.episodes import VideoSpan
-from ffenc.dataset.joined_videos import FrameCounter, SourceVideo, join_videos
+from ffenc.dataset.joined_videos import FrameCounter, SourceVideo, group_videos, write_groups
 from ffenc.dataset.layout import FileId
 from ffenc.dataset.provenance import append_operation
 from ffenc.dataset.reencode_plan import Configs
@@ -107,15 +107,8 @@ def convert_images_to_video(
         info = _with_videos(source.info, configs, {key: some[0] for key, some in results.items()})
         made, paths = {}, set()
         for key, some in results.items():
-            placed = join_videos(
-                key,
-                _measured(some, binaries),
-                building,
-                info,
-                concatenate=True,
-                binaries=binaries,
-                counter=FrameCounter(0, None),
-            )
+            groups = group_videos(_measured(some, binaries), info)
+            placed = write_groups(key, groups, building, info, binaries=binaries)
             made[key] = [
                 VideoSpan(file=each.file, from_frame=each.offset, to_frame=each.offset + each.video.frames)
                 for each in placed
