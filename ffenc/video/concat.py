@@ -238,6 +238,20 @@ def _plan(
     )
 
 
+def measure_plain(path: Path, *, binaries: Binaries) -> MeasuredClip:
+    """As `measure_clips` for one clip, by its tables where they are plain; for one whose copy is read back anyway.
+
+    Raises:
+        InputError: see `concat_videos`.
+    """
+    index = read_mp4_index(path)
+    if index is None:
+        return measure_clips([path], binaries=binaries)[0]
+    clip = MeasuredClip(stream=probe_video(path, binaries=binaries), packets=index.packets)
+    _check_clip(clip)
+    return clip
+
+
 def read_back(path: Path, first: VideoStreamInfo, *, binaries: Binaries) -> MeasuredClip:
     """Measure a file that was copied from others, by its tables where they are plain: listing every packet takes as long.
 

@@ -16,7 +16,7 @@ from ffenc.ffmpeg.mp4_index import read_mp4_index
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.cut import Piece, cut_pieces, join_ranges, plan_cut
 from ffenc.plan.encode import muxer_for
-from ffenc.video.concat import concat_videos, measure_clips, nameable, read_back, run_copy
+from ffenc.video.concat import concat_videos, measure_clips, measure_plain, nameable, read_back, run_copy
 from ffenc.video.join import IN_BAND
 from ffenc.video.output import PendingFile, check_packets, check_target
 from ffenc.video.pictures import Range, check_pictures
@@ -82,7 +82,7 @@ def cut_video(
     binaries, output = binaries or find_binaries(), Path(output)
     muxer_for(output)
     check_target(output, overwrite=overwrite)
-    (clip,) = measure_clips([source], binaries=binaries)
+    clip = measure_plain(Path(source), binaries=binaries)
     kept = _checked(ranges, clip)
     index = read_mp4_index(clip.stream.path)
     delay = clip.stream.has_b_frames if index is None else index.delay

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ Range = tuple[int, int]
 """Frames from the first number to one before the second."""
 
 _PARTS_AT_ONCE = 40  # an input of one command each
+_DECODED_AT_ONCE = 2
 
 
 def check_pictures(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]], *, binaries: Binaries) -> None:
@@ -41,8 +43,10 @@ def check_pictures(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range
             places += [place, place + stop - first - 1]
             wanted.setdefault(clip.stream.path, (clip, []))[1].extend((first, stop - 1))
             place += stop - first
-        seen = _reader(made, binaries).frames(places)
-        expected = {path: iter(_reader(clip, binaries).frames(numbers)) for path, (clip, numbers) in wanted.items()}
+        with ThreadPoolExecutor(max_workers=_DECODED_AT_ONCE) as pool:
+            shows = pool.submit(_reader(made, binaries).frames, places)
+            showed = {p: pool.submit(_reader(clip, binaries).frames, numbers) for p, (clip, numbers) in wanted.items()}
+        seen, expected = shows.result(), {path: iter(future.result()) for path, future in showed.items()}
         for number, (clip, _) in enumerate(part for part in some for _ in range(2)):
             if not np.array_equal(seen[number], next(expected[clip.stream.path])):
                 raise OutputError(
