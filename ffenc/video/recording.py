@@ -13,6 +13,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 from ffenc.errors import OutputError
@@ -154,6 +155,7 @@ def copy_recording(
     source: Path,
     output: Path,
     *,
+    fps: Fraction,
     binaries: Binaries,
     stall_timeout_s: float = STALL_TIMEOUT_S,
     fragmented: bool = False,
@@ -163,7 +165,7 @@ def copy_recording(
     Raises:
         ProcessError: ffmpeg failed, died or hung.
     """
-    argv = plan_remux(binaries.ffmpeg, source, output, muxer=muxer_for(output), fragmented=fragmented)
+    argv = plan_remux(binaries.ffmpeg, source, output, fps=fps, muxer=muxer_for(output), fragmented=fragmented)
     with FFmpegProcess.start(argv, stdout="progress", stall_timeout_s=stall_timeout_s) as process:
         process.finish()
 

@@ -233,7 +233,11 @@ class VideoWriter:
         pending = PendingFile(self.path, overwrite=self._overwrite)
         try:
             copy_recording(
-                self.recording.path, pending.path, binaries=self._binaries, stall_timeout_s=self._stall_timeout_s
+                self.recording.path,
+                pending.path,
+                fps=self.fps,
+                binaries=self._binaries,
+                stall_timeout_s=self._stall_timeout_s,
             )
         except BaseException:
             pending.discard()
