@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
 import threading
 import time
 import warnings
@@ -127,7 +129,9 @@ class StreamingVideoEncoder:
         self._background: deque[Episode] = deque()
         self._closed = False
         self._started: list[Episode] = []
-        self._forgotten = weakref.finalize(self, _finish_forgotten, self._started, self._background)
+        self._forgotten = weakref.finalize(self, _finish_forgotten, self._started, self._background, os.getpid())
+        # At the end of the interpreter the youngest finalizer is the first: those of our ffmpegs, which kill.  This is before.
+        atexit.register(self._forgotten)
         self._reports = None if on_status is None else _Reports(self, on_status, status_interval_s)
 
     def start_episode(
@@ -239,6 +243,7 @@ class StreamingVideoEncoder:
         for episode in self._background:
             episode.handle.settle()
         self._forgotten.detach()
+        atexit.unregister(self._forgotten)
         unseen = [error for episode in self._background if (error := episode.handle.unseen_error()) is not None]
         self._background.clear()
         if unseen:
@@ -328,8 +333,10 @@ class _Reports:
                 return
 
 
-def _finish_forgotten(started: list[Episode], background: deque[Episode]) -> None:
+def _finish_forgotten(started: list[Episode], background: deque[Episode], owner_pid: int) -> None:
     """An encoder that nobody closed: let its episodes come to their end, so that what they recorded is there."""
+    if os.getpid() != owner_pid:  # a fork, which has none of our threads
+        return
     left_open = [episode for episode in started if not episode.is_over]
     deadline = time.monotonic() + _EXIT_WAIT_S
     for episode in left_open:

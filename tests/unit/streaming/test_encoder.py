@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import time
 import warnings
@@ -332,6 +333,20 @@ def test_a_forgotten_one_waits_for_episodes_in_the_background(make: Make, target
         gc.collect()
     assert handle.done()
     assert slow.frames == [0, 1, 2]
+
+
+def test_a_fork_does_not_wait_for_threads_that_it_does_not_have(make: Make, tmp_path: Path) -> None:
+    encoder = make()
+    record(encoder, tmp_path, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: a fork of a process with threads
+        forked = os.fork()
+    if forked == 0:
+        started = time.monotonic()
+        encoder._forgotten()
+        os._exit(0 if time.monotonic() - started < 5 else 1)
+    assert os.waitpid(forked, 0)[1] == 0
+    encoder.close()
 
 
 def test_a_closed_one_is_forgotten_in_silence(make: Make, tmp_path: Path) -> None:
