@@ -17,6 +17,7 @@ from random import Random
 import numpy as np
 from checking import BrokenDatasetError, Episode, check_dataset, check_finals, frames_of
 from control import runs
+from machine import child_pids
 from measure import Report
 from robot import key_of
 from settings import Settings
@@ -158,9 +159,7 @@ def _is_ending(victim: subprocess.Popen[bytes]) -> bool:
 
 
 def _encoders_of(pid: int, binaries: Binaries) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    children = [int(child) for task in tasks for child in (task / "children").read_text(encoding="ascii").split()]
-    return [child for child in children if runs(child, binaries.ffmpeg)]
+    return [child for child in child_pids(pid) if runs(child, binaries.ffmpeg)]
 
 
 def _wait_for(log: Path, victim: subprocess.Popen[bytes]) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from ffenc.bench.machine import describe_machine, memory_directory
@@ -66,13 +67,13 @@ def thread_policies(pid: int | str = "self") -> str:
     return ", ".join(f"{count} {name}" for name, count in seen.most_common())
 
 
-def child_pids() -> list[int]:
-    """The processes that this one has started and not yet waited for."""
-    return [
-        int(pid)
-        for task in Path("/proc/self/task").iterdir()
-        for pid in (task / "children").read_text(encoding="ascii").split()
-    ]
+def child_pids(pid: int | str = "self") -> list[int]:
+    """The processes that a process has started and not yet waited for."""
+    children: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError):  # a thread that ended meanwhile
+            children += map(int, (task / "children").read_text(encoding="ascii").split())
+    return children
 
 
 def busy_cpu_s() -> float:

@@ -7,6 +7,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -164,25 +165,12 @@ def _run_steps(
                 wait_for_quiet(patience_s)
             store.put(measure_step(one))
     else:
-        with ThreadPoolExecutor(jobs) if executor is None else _borrowed(executor) as pool:
+        with ThreadPoolExecutor(jobs) if executor is None else nullcontext(executor) as pool:
             running = {pool.submit(measure_step, one): one for _, one in todo()}
             for done, future in enumerate(as_completed(running)):
                 store.put(future.result())
                 report(done + 1, len(running), running[future].trial.label)
     report(len(order), len(order), "done")
-
-
-class _borrowed:  # noqa: N801  it stands where an executor does
-    """Somebody else's executor, which is not to be shut down by us."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
-
-    def __enter__(self) -> Executor:
-        return self._executor
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
 
 def _still_counts(row: Row, spec: SweepSpec, *, retry_failed: bool) -> bool:
