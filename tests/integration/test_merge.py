@@ -15,7 +15,7 @@ from ffenc.errors import DatasetError, FFencError, MergeError, OutputError, Outp
 from ffenc.statistics import vector_statistics
 from ffenc.video.reencode import MeasuredClip
 from tests.datasets import change_info, copy_of, encoded_with, pictures_of, rows_of, tree_of
-from tests.lerobot_data import LEROBOT
+from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
 pytest.importorskip("pyarrow")
 from ffenc.dataset.documents import load_info, load_stats
@@ -23,6 +23,12 @@ from ffenc.dataset.merge import merge_datasets
 from ffenc.dataset.store import load_episodes, load_tasks
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def _av1(binaries: Binaries) -> None:
+    needs_av1_decoder(binaries)
+
 
 A, B, D = (LEROBOT / name for name in "ABD")
 LAPTOP = "observation.images.laptop"

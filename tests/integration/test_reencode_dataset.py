@@ -13,7 +13,7 @@ from ffenc.config import DepthEncoderConfig
 from ffenc.errors import DatasetError, DatasetLockedError, FFencError, OutputExistsError
 from ffenc.statistics import vector_statistics
 from tests.datasets import copy_of, pictures_of, rows_of, tree_of
-from tests.lerobot_data import LEROBOT
+from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
 pytest.importorskip("pyarrow")
 from ffenc.dataset.documents import load_info, load_stats
@@ -23,6 +23,12 @@ from ffenc.dataset.reencode import reencode_dataset
 from ffenc.dataset.store import load_episodes
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def _av1(binaries: Binaries) -> None:
+    needs_av1_decoder(binaries)
+
 
 A, B, D = (LEROBOT / name for name in "ABD")
 LAPTOP, PHONE, DEPTH = (f"observation.images.{name}" for name in ("laptop", "phone", "laptop_depth"))
