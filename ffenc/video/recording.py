@@ -155,19 +155,17 @@ def copy_recording(
     source: Path,
     output: Path,
     *,
-    fps: Fraction | None,
+    fps: Fraction,
     binaries: Binaries,
     stall_timeout_s: float = STALL_TIMEOUT_S,
     fragmented: bool = False,
 ) -> None:
     """Copy the stream of a recording, bit by bit, into a plain file with its index in front, or into fragments again.
 
-    The arguments are those of ``plan_remux``.
-
     Raises:
         ProcessError: ffmpeg failed, died or hung.
     """
-    argv = plan_remux(binaries.ffmpeg, source, output, muxer=muxer_for(output), fps=fps, fragmented=fragmented)
+    argv = plan_remux(binaries.ffmpeg, source, output, fps=fps, muxer=muxer_for(output), fragmented=fragmented)
     with FFmpegProcess.start(argv, stdout="progress", stall_timeout_s=stall_timeout_s) as process:
         process.finish()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ffenc.errors import InputError, OutputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.ffprobe import probe_video_and_packets
+from ffenc.ffmpeg.ffprobe import probe_video, probe_video_and_packets
 from ffenc.ffmpeg.mp4_fragments import FragmentIndex
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.frames import FrameRate, parse_frame_rate
@@ -22,6 +22,8 @@ from ffenc.video.recording import copy_recording, final_of, is_held
 MOST_REORDERED = 33
 """Fragments at the end that may have to go too: a frame that was stored before others that are shown before it.  H.264
 and HEVC hold back at most 16 frames, AV1 hides at most 32."""
+
+_RATE_TOLERANCE = Fraction(1, 200)  # without ffprobe a rate is known to two decimals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,27 +84,26 @@ def salvage_video(
         )
     check_target(final, overwrite=overwrite)
     binaries = binaries or find_binaries()
-    rate = None if fps is None else parse_frame_rate(fps)
+    rate: Fraction | None = None
     with _cut(source, ends, final.parent) as cuts, PendingFile(final, overwrite=overwrite) as pending:
         for cut, end in cuts:
+            rate = rate or _rate(cut, fps, binaries)
             copy_recording(cut, pending.path, fps=rate, binaries=binaries)
             stream, packets = probe_video_and_packets(pending.path, binaries=binaries)
             try:
-                check_packets(packets, path=final, fps=rate or stream.fps, frames=packets.count)
+                check_packets(packets, path=final, fps=rate, frames=packets.count)
             except OutputError:
                 # A frame that is shown earlier is missing: it would have come after this one.
                 if end == ends[max(0, len(ends) - MOST_REORDERED)]:
                     raise
                 continue
-            if rate not in (None, stream.fps):  # a single frame lies on any grid
-                raise OutputError(f"{source} has {stream.fps} frames per second and not {rate}", path=final)
             if most_frames is not None and packets.count > most_frames:
                 raise InputError(f"a fragment of {source} holds several frames; most_frames cannot cut it", path=source)
             pending.commit()
             return SalvageResult(
                 path=final,
                 frames=packets.count,
-                fps=rate or stream.fps,
+                fps=rate,
                 lost_bytes=source.stat().st_size - end,
                 source=source,
                 stream=replace(stream, path=final.absolute(), size_bytes=final.stat().st_size),
@@ -125,6 +126,15 @@ def _whole_fragments(source: Path) -> list[int]:
     return ends
 
 
+def _rate(recording: Path, given: FrameRate | None, binaries: Binaries) -> Fraction:
+    """The frame rate; one that is wrong must not pass because a single frame lies on any grid."""
+    found = probe_video(recording, binaries=binaries).fps
+    rate = found if given is None else parse_frame_rate(given)
+    if abs(found / rate - 1) > _RATE_TOLERANCE:
+        raise OutputError(f"the recording has {found} frames per second and not {rate}", path=recording)
+    return rate
+
+
 @contextmanager
 def _cut(source: Path, ends: list[int], beside: Path) -> Iterator[Iterator[tuple[Path, int]]]:
     """Copies of the recording that end behind its last, its last but one, ... whole fragment; one file cut shorter."""
@@ -144,14 +154,13 @@ def _cut(source: Path, ends: list[int], beside: Path) -> Iterator[Iterator[tuple
         yield cuts()
 
 
-def shorten_video(path: Path, output: Path, *, frames: int, fps: Fraction, binaries: Binaries) -> int:
+def shorten_video(path: Path, output: Path, *, frames: int, binaries: Binaries) -> int:
     """Copy the first frames of a video without touching a bit of them.
 
     Args:
         path: an MP4 or MOV file of constant rate.
         output: the file to write.
         frames: how many are wanted.
-        fps: its frame rate.
         binaries: the executables.
 
     Returns:
@@ -159,5 +168,6 @@ def shorten_video(path: Path, output: Path, *, frames: int, fps: Fraction, binar
     """
     with tempfile.TemporaryDirectory(prefix=".ffenc-shorten-", dir=output.parent) as directory:
         fragments = Path(directory) / f"fragments{path.suffix}"
+        fps = probe_video(path, binaries=binaries).fps
         copy_recording(path, fragments, fps=fps, binaries=binaries, fragmented=True)
-        return salvage_video(fragments, output, fps=fps, most_frames=frames, binaries=binaries).frames
+        return salvage_video(fragments, output, most_frames=frames, binaries=binaries).frames

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ffenc.frames import FrameFormat
-from ffenc.plan.images import SUFFIXES, image_name, plan_image_files, plan_image_reading
+from ffenc.plan.images import SUFFIXES, image_encoder, image_name, plan_image_files, plan_image_reading
 
 
 def after(argv: tuple[str, ...], option: str) -> str:
@@ -28,6 +28,7 @@ def test_writing(layout: str, suffix: str, encoder: str) -> None:
     form = FrameFormat(width=8, height=6, layout=layout)
     argv = plan_image_files(Path("ffmpeg"), form, Path("/data/50%/cam"))
     assert SUFFIXES[layout] == suffix
+    assert image_encoder(layout) == encoder
     assert after(argv, "-i") == "pipe:0"
     assert after(argv, "-pix_fmt") == form.pix_fmt
     assert after(argv, "-s") == "8x6"
