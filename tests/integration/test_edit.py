@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ffenc import Binaries, probe_packets
+from ffenc import Binaries, probe_packets, verify_dataset
 from ffenc.errors import DatasetError, OutputExistsError, UnsafePathError
 from ffenc.statistics import aggregate_statistics, vector_statistics
 from tests.datasets import change_info, copy_of, encoded_with, pictures_of, rows_of, tree_of
@@ -60,6 +60,7 @@ def check_kept(root: Path, source: Path, kept: list[int], binaries: Binaries, *,
     for name, wanted in aggregate_statistics([row.statistics for row in episodes]).items():
         for key, values in stats[name].to_json().items():
             np.testing.assert_allclose(values, wanted.to_json()[key], atol=1e-9)
+    assert verify_dataset(root, "packets", binaries=binaries).ok
     pictures = pictures_of(source, binaries)
     if bits:
         assert pictures_of(root, binaries) == [pictures[number] for number in kept]

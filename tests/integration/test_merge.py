@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ffenc import Binaries, VideoEncoderConfig, probe_packets, probe_video
+from ffenc import Binaries, VideoEncoderConfig, probe_packets, probe_video, verify_dataset
 from ffenc.errors import DatasetError, FFencError, MergeError, OutputError, OutputExistsError
 from ffenc.statistics import vector_statistics
 from ffenc.video.reencode import MeasuredClip
@@ -65,6 +65,7 @@ def check_merged(root: Path, sources: list[Path], binaries: Binaries) -> None:
     assert stats is not None
     assert stats["index"].max == len(rows) - 1
     assert stats["episode_index"].max == len(episodes) - 1
+    assert verify_dataset(root, "packets", binaries=binaries).ok
     assert pictures_of(root, binaries) == [each for source in sources for each in pictures_of(source, binaries)]
 
 

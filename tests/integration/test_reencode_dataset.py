@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ffenc import Binaries, VideoEncoderConfig, VideoReader, probe_video
+from ffenc import Binaries, VideoEncoderConfig, VideoReader, probe_video, verify_dataset
 from ffenc.config import DepthEncoderConfig
 from ffenc.errors import DatasetError, DatasetLockedError, FFencError, OutputExistsError
 from ffenc.statistics import vector_statistics
@@ -116,6 +116,7 @@ def test_another_size(tmp_path: Path, binaries: Binaries) -> None:
     assert info.features[LAPTOP].shape == (64, 64, 3)
     assert (info.features[LAPTOP].info or {})["video.height"] == 64
     assert rows_of(root) == rows_of(A)
+    assert verify_dataset(root, "decode", binaries=binaries).ok
 
 
 @pytest.mark.parametrize("in_place", [False, True])
@@ -139,6 +140,7 @@ def test_a_slower_rate_leaves_out_rows_and_frames_alike(tmp_path: Path, binaries
     assert stats is not None
     assert stats["index"].max == 20
     assert likeness(root, A, binaries, every=3) < 3
+    assert verify_dataset(root, "decode", binaries=binaries).ok
     for block in (feature.info for feature in info.videos.values()):
         assert (block or {})["video.fps"] == 10
 
