@@ -11,12 +11,15 @@ from pathlib import Path
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.dataset.documents import save_info
-from ffenc.dataset.layout import FileId
+from ffenc.dataset.episodes import VideoSpan
+from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.provenance import append_operation
 from ffenc.dataset.reencode_plan import Configs, ReencodePlan, plan_reencode_dataset, thinnings_of
 from ffenc.dataset.replacing import new_form, take_along
-from ffenc.dataset.rewrite import Moved, Part, Thinned, write_tables
+from ffenc.dataset.rewrite import Part, Thinned, write_tables
 from ffenc.dataset.schema import DatasetInfo
+from ffenc.dataset.store import iterate_episodes
+from ffenc.dataset.stored_pictures import span_statistics
 from ffenc.dataset.swap import link_or_copy
 from ffenc.dataset.video_info import video_info
 from ffenc.dataset.whole import check_new
@@ -26,6 +29,7 @@ from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.jobs.run import JobProgress, JobResult, run_jobs
 from ffenc.jobs.spec import JobSpec
 from ffenc.plan.concat import check_agreement
+from ffenc.statistics import FeatureStatistics
 from ffenc.video.concat import iterate_clips
 from ffenc.video.join import picture_hashes
 
@@ -155,7 +159,7 @@ def _put_together(
         }
     take_along(source.root, building, leave=replaced | written, link=in_place)
     if plan.every > 1:
-        info = _thin_tables(plan, info, building)
+        info = _thin_tables(plan, info, building, binaries)
     else:
         save_info(building, info)
     append_operation(
@@ -229,12 +233,32 @@ def _refreshed(
     return info.model_copy(update={"features": {**info.features, key: changed}})
 
 
-def _thin_tables(plan: ReencodePlan, info: DatasetInfo, building: Path) -> DatasetInfo:
+def _thin_tables(plan: ReencodePlan, info: DatasetInfo, building: Path, binaries: Binaries) -> DatasetInfo:
     source = plan.source
-    thinnings = thinnings_of(source, plan.every)
-    videos: dict[str, dict[FileId, Moved | Thinned]] = {key: {} for key in source.info.videos}
-    for (key, file), thinning in thinnings.items():
-        videos[key][file] = Thinned(file=file, thinning=thinning)
-    part = Part(source=source, videos=videos, every=plan.every)
+    thinned = {
+        (key, file): Thinned(file=file, thinning=thinning)
+        for (key, file), thinning in thinnings_of(source, plan.every).items()
+    }
+    spans: dict[tuple[str, FileId], list[tuple[int, VideoSpan]]] = {}
+    for row in iterate_episodes(source.root, source.info, statistics=False):
+        for key, span in row.videos.items():
+            place = thinned[key, span.file].place(span)
+            spans.setdefault((key, span.file), []).append((row.episode_index, place))
+    pictures: dict[str, dict[int, FeatureStatistics]] = {key: {} for key in source.info.videos}
+    layout = DatasetLayout.of(building, info)
+    for (key, file), some in spans.items():
+        seen = span_statistics(
+            layout.video(key, file), info.features[key], [span for _, span in some], binaries=binaries
+        )
+        pictures[key].update(zip((episode for episode, _ in some), seen, strict=True))
+    part = Part(
+        source=source,
+        videos={
+            key: {file: moved for (camera, file), moved in thinned.items() if camera == key}
+            for key in source.info.videos
+        },
+        every=plan.every,
+        pictures={key: [some[episode] for episode in sorted(some)] for key, some in pictures.items()},
+    )
     slower = info.model_copy(update={"fps": info.fps // plan.every})
     return write_tables(building, slower, [part], source.tasks)

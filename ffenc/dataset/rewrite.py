@@ -87,6 +87,7 @@ class Part:
         videos: for each camera, where its videos have gone.
         keep: the episodes that are taken; None is all.
         every: of each episode one row out of so many is taken, from the first on.
+        pictures: for each camera whose pictures have changed, statistics of those of each episode.
         made: for each camera whose images have become videos, where those of each episode are.
     """
 
@@ -94,6 +95,7 @@ class Part:
     videos: Mapping[str, Mapping[FileId, Moved | Thinned]]
     keep: Collection[int] | None = None
     every: int = 1
+    pictures: Mapping[str, Sequence[FeatureStatistics]] = field(default_factory=dict)
     made: Mapping[str, Sequence[VideoSpan]] = field(default_factory=dict)
 
 
@@ -210,6 +212,7 @@ def _moved_row(
     statistics = _moved_statistics(info, row, tally, columns["task_index"])
     if part.every > 1:
         statistics |= _row_statistics(info, moved, statistics)
+    statistics |= {key: some[row.episode_index] for key, some in part.pictures.items() if key in statistics}
     new = replace(
         row,
         episode_index=tally.episodes,

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ffenc.ffmpeg.mp4_header import boxes, descend, is_video, movie_box
-from ffenc.ffmpeg.stream_info import PacketIndex, find_cut_points
+from ffenc.ffmpeg.stream_info import PacketIndex
 
 _Ints = npt.NDArray[np.int64]
 
@@ -98,12 +98,19 @@ def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return for 
         pts=tuple(times[order].tolist()),
         keyframes=tuple(np.flatnonzero(is_key[order]).tolist()),
         size_bytes=int(sizes.sum()),
-        cut_points=tuple(find_cut_points(list(zip(times.tolist(), is_key.tolist(), strict=True)))),
+        cut_points=_cut_points(times, is_key),
     )
     # The last 44 bytes of a track header are its matrix, width and height.
     likeness = (entry, bytes(display[-44:]), timescale, int(steps[0]), shift)
     is_square = _SQUARE in _entry_boxes(tables[b"stsd"])
     return Mp4Index(likeness=likeness, packets=packets, delay=delay, has_square_pixels=is_square)
+
+
+def _cut_points(times: _Ints, is_key: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+    """The same as `find_cut_points`."""
+    earliest = np.minimum.accumulate(times[::-1])[::-1]
+    behind_all = np.concatenate([[True], np.maximum.accumulate(times)[:-1] < times[1:]])
+    return tuple(np.flatnonzero(is_key & (earliest == times) & behind_all).tolist())
 
 
 def _numbers(data: memoryview, start: int, dtype: str) -> npt.NDArray[Any]:

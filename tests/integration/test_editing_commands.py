@@ -11,12 +11,18 @@ import pytest
 from ffenc import Binaries
 from ffenc.cli.main import main
 from tests.datasets import copy_of, tree_of
-from tests.lerobot_data import LEROBOT
+from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
 pytest.importorskip("pyarrow")
 from ffenc.dataset.documents import load_info
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def _av1(binaries: Binaries) -> None:
+    needs_av1_decoder(binaries)
+
 
 A, B = LEROBOT / "A", LEROBOT / "B"
 FAST = ("--camera_encoder.vcodec=h264", "--camera_encoder.preset=ultrafast")

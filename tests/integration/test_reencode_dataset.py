@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ffenc import Binaries, VideoEncoderConfig, VideoReader, probe_video
+from ffenc import Binaries, VideoEncoderConfig, VideoReader, probe_video, verify_dataset
 from ffenc.config import DepthEncoderConfig
 from ffenc.errors import DatasetError, DatasetLockedError, FFencError, OutputExistsError
 from ffenc.statistics import vector_statistics
 from tests.datasets import copy_of, pictures_of, rows_of, tree_of
-from tests.lerobot_data import LEROBOT
+from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
 pytest.importorskip("pyarrow")
 from ffenc.dataset.documents import load_info, load_stats
@@ -23,6 +23,12 @@ from ffenc.dataset.reencode import reencode_dataset
 from ffenc.dataset.store import load_episodes
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def _av1(binaries: Binaries) -> None:
+    needs_av1_decoder(binaries)
+
 
 A, B, D = (LEROBOT / name for name in "ABD")
 LAPTOP, PHONE, DEPTH = (f"observation.images.{name}" for name in ("laptop", "phone", "laptop_depth"))
@@ -110,6 +116,7 @@ def test_another_size(tmp_path: Path, binaries: Binaries) -> None:
     assert info.features[LAPTOP].shape == (64, 64, 3)
     assert (info.features[LAPTOP].info or {})["video.height"] == 64
     assert rows_of(root) == rows_of(A)
+    assert verify_dataset(root, "decode", binaries=binaries).ok
 
 
 @pytest.mark.parametrize("in_place", [False, True])
@@ -133,6 +140,7 @@ def test_a_slower_rate_leaves_out_rows_and_frames_alike(tmp_path: Path, binaries
     assert stats is not None
     assert stats["index"].max == 20
     assert likeness(root, A, binaries, every=3) < 3
+    assert verify_dataset(root, "decode", binaries=binaries).ok
     for block in (feature.info for feature in info.videos.values()):
         assert (block or {})["video.fps"] == 10
 
