@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import threading
 import time
 import warnings
 import weakref
@@ -27,6 +26,7 @@ from ffenc.streaming.handle import Handle, one_error
 from ffenc.streaming.ledger import Drop, EpisodeRecording, RecordingStatus
 from ffenc.streaming.opening import CameraOpener, CameraPlan
 from ffenc.streaming.queueing import POLICIES, QueuePolicy
+from ffenc.streaming.reports import StatusReports
 from ffenc.video.names import check_path_part
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ class StreamingVideoEncoder:
             fallback: what goes on when an encoder fails in the middle; None: software of the same codec for a hardware
                 encoder, nothing for software.
             max_finishing: episodes that may be completed in the background; `start_episode` waits while there are more.
-            on_status: called with a `RecordingStatus` every ``status_interval_s`` seconds, from another thread.
+            on_status: called with a `RecordingStatus` every ``status_interval_s`` seconds from the first episode on, from another
+                thread.
             status_interval_s: seconds.
             binaries: the executables; found by `find_binaries` if None.
             stall_timeout_s: longest time without progress before an encoder is killed.
@@ -132,7 +133,7 @@ class StreamingVideoEncoder:
         self._forgotten = weakref.finalize(self, _finish_forgotten, self._started, self._background, os.getpid())
         # At the end of the interpreter the youngest finalizer is the first: those of our ffmpegs, which kill.  This is before.
         atexit.register(self._forgotten)
-        self._reports = None if on_status is None else _Reports(self, on_status, status_interval_s)
+        self._reports = None if on_status is None else StatusReports(self, on_status, status_interval_s)
 
     def start_episode(
         self,
@@ -178,6 +179,8 @@ class StreamingVideoEncoder:
         directory.mkdir(parents=True, exist_ok=True)
         self._episode = Episode(names, directory, fps=float(self.fps), policy=self.policy, open_camera=opener.open)
         self._started[:] = [self._episode]
+        if self._reports is not None:
+            self._reports.start()
         try:
             for name, form in formats.items():
                 self._episode.open(name, form)
@@ -299,38 +302,6 @@ class StreamingVideoEncoder:
         while len(self._background) >= self._max_finishing:
             self._background[0].handle.settle()
             self._raise_unseen()
-
-
-class _Reports:
-    """Calls back with the status now and then, as long as the encoder is there."""
-
-    def __init__(
-        self, encoder: StreamingVideoEncoder, on_status: Callable[[RecordingStatus], None], interval_s: float
-    ) -> None:
-        self._encoder = weakref.ref(encoder)
-        self._on_status = on_status
-        self._interval_s = interval_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="recording status", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._interval_s):
-            encoder = self._encoder()
-            if encoder is None:
-                return
-            try:
-                status = encoder.status()
-                del encoder
-                self._on_status(status)
-            except Exception:
-                logger.exception("on_status raised; it is not called any more")
-                return
 
 
 def _finish_forgotten(started: list[Episode], background: deque[Episode], owner_pid: int) -> None:

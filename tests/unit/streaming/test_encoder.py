@@ -397,6 +397,7 @@ def test_a_report_may_close(make: Make, tmp_path: Path) -> None:
         closed.set()
 
     encoder = make(on_status=close, status_interval_s=0.001)
+    encoder.start_episode(["a", "b"], tmp_path)
     assert closed.wait(LONG_S)
     encoder.close()
 
