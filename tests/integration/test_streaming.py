@@ -17,7 +17,14 @@ import pytest
 
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames, probe_packets
 from ffenc.config import DepthEncoderConfig
-from ffenc.errors import CapabilityError, EncoderOptionError, EncoderUnavailableError, OutputExistsError, RecordingError
+from ffenc.errors import (
+    CapabilityError,
+    EncoderOptionError,
+    EncoderUnavailableError,
+    OutputExistsError,
+    ProcessTimeoutError,
+    RecordingError,
+)
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.priority import Priority
 from ffenc.frames import FrameFormat
@@ -26,6 +33,7 @@ from ffenc.streaming.camera import CameraEncoder, DepthFormat
 from ffenc.streaming.encoder import StreamingVideoEncoder
 from ffenc.streaming.images import ImageFolder, read_images
 from ffenc.streaming.spool import read_spool
+from ffenc.streaming.target import VideoTarget
 from ffenc.video.depth import read_depth
 from ffenc.video.join import picture_hashes
 from ffenc.video.recording import find_recordings
@@ -293,6 +301,25 @@ def test_a_fallback_to_another_codec_encodes_what_there_is_anew(tmp_path: Path, 
     (fallback,) = camera.fallbacks
     assert fallback.same_bits is False
     assert camera.result.stream.codec == "mpeg4"
+
+
+def test_a_fallback_ends_an_encoder_that_still_runs(tmp_path: Path, binaries: Binaries) -> None:
+    """It takes frames and gives none back: its file is looked at only when nobody writes it any more."""
+    encoder = StreamingVideoEncoder(30, camera_encoder=H264, fallback=H264, binaries=binaries)
+    encoder.start_episode({"a": FrameFormat(width=128, height=96)}, tmp_path)
+    job = camera_of(encoder, "a").target.job  # type: ignore[attr-defined]
+    encoder.close()
+    target = VideoTarget(tmp_path / "b.mp4", job)
+    for frame in numbered_frames(60):
+        target.write(frame)
+    wait_for(lambda: target._recorded() > 5)
+    done = target.fall_back(ProcessTimeoutError("nothing comes back", argv=["ffmpeg"]))
+    assert 5 < done <= 60
+    for frame in numbered_frames(70 - done, start=done):
+        target.write(frame)
+    assert target.finish().frames == 70
+    assert numbers_of(VideoReader(target.path, binaries=binaries)) == list(range(70))
+    assert files(tmp_path) == ["b.mp4"]
 
 
 def test_a_fallback_that_cannot_work_is_found_before_it_is_needed(tmp_path: Path, binaries: Binaries) -> None:
