@@ -12,7 +12,9 @@ import numpy.typing as npt
 from ffenc.config import VideoEncoderConfig
 from ffenc.errors import ConcatError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.ffprobe import probe_video
 from ffenc.ffmpeg.process import run_tool
+from ffenc.frames import LAYOUTS
 from ffenc.plan.graph import VIDEO, Input, ffmpeg_argv, file_url
 from ffenc.video.concat import concat_videos
 from ffenc.video.encode import encode_frames
@@ -52,8 +54,11 @@ def join_parts(parts: Sequence[Path], output: Path, *, config: VideoEncoderConfi
         why = str(err).splitlines()[0]
     output.unlink(missing_ok=True)
     logger.warning("the parts of %s cannot be joined as they are (%s); encoding them anew", output, why)
-    readers = [VideoReader(part, binaries=binaries) for part in parts]
-    encode_frames(_frames(readers), output, fps=readers[0].fps, config=config, binaries=binaries)
+    stored = probe_video(parts[0], binaries=binaries).pix_fmt
+    # Depth must not go through colours.
+    layout = next((name for name, each in LAYOUTS.items() if each.channels == 1 and each.pix_fmt == stored), "rgb")
+    readers = [VideoReader(part, layout=layout, binaries=binaries) for part in parts]
+    encode_frames(_frames(readers), output, fps=readers[0].fps, config=config, layout=layout, binaries=binaries)
     return False
 
 

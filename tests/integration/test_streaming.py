@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -16,7 +17,14 @@ import pytest
 
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames, probe_packets
 from ffenc.config import DepthEncoderConfig
-from ffenc.errors import CapabilityError, EncoderOptionError, EncoderUnavailableError, OutputExistsError, RecordingError
+from ffenc.errors import (
+    CapabilityError,
+    EncoderOptionError,
+    EncoderUnavailableError,
+    OutputExistsError,
+    ProcessTimeoutError,
+    RecordingError,
+)
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.priority import Priority
 from ffenc.frames import FrameFormat
@@ -25,6 +33,7 @@ from ffenc.streaming.camera import CameraEncoder, DepthFormat
 from ffenc.streaming.encoder import StreamingVideoEncoder
 from ffenc.streaming.images import ImageFolder, read_images
 from ffenc.streaming.spool import read_spool
+from ffenc.streaming.target import VideoTarget
 from ffenc.video.depth import read_depth
 from ffenc.video.join import picture_hashes
 from ffenc.video.recording import find_recordings
@@ -294,6 +303,25 @@ def test_a_fallback_to_another_codec_encodes_what_there_is_anew(tmp_path: Path, 
     assert camera.result.stream.codec == "mpeg4"
 
 
+def test_a_fallback_ends_an_encoder_that_still_runs(tmp_path: Path, binaries: Binaries) -> None:
+    """It takes frames and gives none back: its file is looked at only when nobody writes it any more."""
+    encoder = StreamingVideoEncoder(30, camera_encoder=H264, fallback=H264, binaries=binaries)
+    encoder.start_episode({"a": FrameFormat(width=128, height=96)}, tmp_path)
+    job = camera_of(encoder, "a").target.job  # type: ignore[attr-defined]
+    encoder.close()
+    target = VideoTarget(tmp_path / "b.mp4", job)
+    for frame in numbered_frames(60):
+        target.write(frame)
+    wait_for(lambda: target._recorded() > 5)
+    done = target.fall_back(ProcessTimeoutError("nothing comes back", argv=["ffmpeg"]))
+    assert 5 < done <= 60
+    for frame in numbered_frames(70 - done, start=done):
+        target.write(frame)
+    assert target.finish().frames == 70
+    assert numbers_of(VideoReader(target.path, binaries=binaries)) == list(range(70))
+    assert files(tmp_path) == ["b.mp4"]
+
+
 def test_a_fallback_that_cannot_work_is_found_before_it_is_needed(tmp_path: Path, binaries: Binaries) -> None:
     wrong = VideoEncoderConfig(vcodec="ffv1", g=1)  # not into the .mp4 of the camera
     encoder = StreamingVideoEncoder(30, camera_encoder=H264, fallback=wrong, binaries=binaries)
@@ -379,8 +407,13 @@ def test_a_spool_that_cannot_be_encoded_is_kept(tmp_path: Path, binaries: Binari
     assert (tmp_path / "a.mp4").read_bytes() == b"precious"
 
 
-def threads_of(pid: int) -> list[int]:
-    return [int(entry.name) for entry in Path(f"/proc/{pid}/task").iterdir()]
+def priorities_of(pid: int) -> list[tuple[int, int]]:
+    """(scheduling policy, nice value) of every thread of a process."""
+    found = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            found.append((os.sched_getscheduler(int(thread.name)), os.getpriority(os.PRIO_PROCESS, int(thread.name))))
+    return found
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and scheduling policies")
@@ -396,10 +429,10 @@ def test_an_encoder_has_less_priority_than_we_and_no_real_time_thread(
         pid = pid_of(encoder, "a")
         for frame in numbered_frames(40):
             encoder.feed_frame("a", frame)
-        wait_for(lambda: len(threads_of(pid)) > 3)
+        wait_for(lambda: len(priorities_of(pid)) > 3)
         assert os.getpriority(os.PRIO_PROCESS, pid) == min(19, ours + 5)
-        for thread in threads_of(pid):
-            assert os.sched_getscheduler(thread) == os.SCHED_OTHER
-            assert os.getpriority(os.PRIO_PROCESS, thread) >= min(19, ours + 5)  # x264 lowers one of its own
+        for scheduler, nice in priorities_of(pid):
+            assert scheduler == os.SCHED_OTHER
+            assert nice >= min(19, ours + 5)  # x264 lowers a thread of its own
         encoder.finish_episode().wait(LONG_S)
     assert os.getpriority(os.PRIO_PROCESS, 0) == ours
