@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 
 from ffenc.encoders.software import SOFTWARE
 from ffenc.errors import BinaryNotFoundError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.capability_probe import probe_capabilities
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
