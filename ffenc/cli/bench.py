@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import SUPPRESS, Namespace
+from jsonargparse import SUPPRESS, ArgumentParser, Namespace
 from pydantic import ValidationError
 from rich.table import Table
 
@@ -65,6 +65,15 @@ def command() -> Command:
         default="grid",
         help="every combination, or the first values and each other value by itself (default: grid)",
     )
+    _add_measuring(parser)
+    made = parser.add_argument_group("what is made of it")
+    made.add_argument("--report", type=Path, metavar="FILE", help="one HTML page that needs no network")
+    made.add_argument("--csv", type=Path, metavar="FILE", help="a table with the columns of LeRobot's old benchmark")
+    add_encoder_flags(parser)
+    return Command(name="bench", summary="sweep encoder settings over your footage", parser=parser, run=run)
+
+
+def _add_measuring(parser: ArgumentParser) -> None:
     measured = parser.add_argument_group("what is measured")
     measured.add_argument(
         "--measure", type=names, metavar="LIST", help="some of timing, quality, reading, latency (default: all)"
@@ -93,11 +102,6 @@ def command() -> Command:
         choices=("ssim", "vmaf"),
         help="instead of the sweep: which crf of each further vcodec is as good as those of the first one",
     )
-    made = parser.add_argument_group("what is made of it")
-    made.add_argument("--report", type=Path, metavar="FILE", help="one HTML page that needs no network")
-    made.add_argument("--csv", type=Path, metavar="FILE", help="a table with the columns of LeRobot's old benchmark")
-    add_encoder_flags(parser)
-    return Command(name="bench", summary="sweep encoder settings over your footage", parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
