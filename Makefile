@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench bench-record clean
 
 # The main job on frames it makes itself, or on a clip of yours: make demo INPUT=clip.mp4
 demo: $(VENV)/.ready-demo
@@ -22,6 +22,9 @@ format: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-bench
 	$(BIN)/python benchmarks/encode.py $(ARGS)
+
+bench-record: $(VENV)/.ready-bench
+	$(BIN)/python benchmarks/record.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .nox .cache demo
@@ -43,5 +46,5 @@ $(VENV)/.ready-nox: $(BIN)/python
 	touch $@
 
 $(VENV)/.ready-bench: $(BIN)/python pyproject.toml benchmarks/requirements.txt
-	$(BIN)/pip install --quiet --editable '.[ffmpeg]' --requirement benchmarks/requirements.txt
+	$(BIN)/pip install --quiet --editable '.[ffmpeg,dataset]' --requirement benchmarks/requirements.txt
 	touch $@

@@ -61,7 +61,7 @@ def tests(session: nox.Session) -> None:
     session.install("--quiet", "--editable", ".[all,dev]")
     environment = _environment(session, DEFAULT)
     assert environment is not None
-    session.run("pytest", "-m", "not integration or smoke", *session.posargs, env=environment)
+    session.run("pytest", "-m", "not integration or smoke", "-n", "2", *session.posargs, env=environment)
 
 
 @nox.session

@@ -81,7 +81,7 @@ def decode_command(binaries: Binaries, directory: Path) -> list[str]:
 def concat(report: Report, settings: Settings) -> None:
     """200 clips into one file, against PyAV's remux; the times of the last frame, exactly."""
     count = 40 if settings.quick else 200
-    clips = _clips(settings, count)
+    clips = clips_of(settings, count)
     frames = sum(probe_packets(clip, binaries=settings.binaries).count for clip in clips[:_KINDS]) * count // _KINDS
     size_mb = sum(clip.stat().st_size for clip in clips) / 1e6
     outputs = {OURS: settings.scratch / "joined-ours.mp4", PYAV: settings.scratch / "joined-pyav.mp4"}
@@ -124,7 +124,7 @@ _KINDS = 5
 _LENGTHS = (60, 75, 90, 100, 113)
 
 
-def _clips(settings: Settings, count: int) -> list[Path]:
+def clips_of(settings: Settings, count: int) -> list[Path]:
     """Files of five different lengths with LeRobot's settings, each a file of its own on the disk."""
     directory = settings.scratch / "clips"
     directory.mkdir()

@@ -5,18 +5,22 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from ffenc.bench.machine import describe_machine, memory_directory
 
 __all__ = [
+    "busy_cpu_s",
     "child_pids",
     "description",
     "give_up_realtime_rights",
     "may_take_realtime",
     "memory_directory",
     "thread_policies",
+    "wait_until_quiet",
 ]
 
 CAP_SYS_NICE = 23
@@ -63,13 +67,30 @@ def thread_policies(pid: int | str = "self") -> str:
     return ", ".join(f"{count} {name}" for name, count in seen.most_common())
 
 
-def child_pids() -> list[int]:
-    """The processes that this one has started and not yet waited for."""
-    return [
-        int(pid)
-        for task in Path("/proc/self/task").iterdir()
-        for pid in (task / "children").read_text(encoding="ascii").split()
-    ]
+def child_pids(pid: int | str = "self") -> list[int]:
+    """The processes that a process has started and not yet waited for."""
+    children: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError):  # a thread that ended meanwhile
+            children += map(int, (task / "children").read_text(encoding="ascii").split())
+    return children
+
+
+def busy_cpu_s() -> float:
+    """CPU seconds that all processes of the machine have used since it was started, and what its host took from it."""
+    line = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()
+    user, nice, system, _, _, irq, softirq, steal = (int(field) for field in line[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_until_quiet(patience_s: float) -> None:
+    """Wait until others use less than a tenth of the machine for a second, or until patience is over."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        before = busy_cpu_s()
+        time.sleep(1)
+        if busy_cpu_s() - before < 0.1 * (os.cpu_count() or 1):
+            return
 
 
 def description() -> dict[str, str]:

@@ -87,6 +87,7 @@ class Report:
         self.figures: list[Figure] = []
         self.tables: list[dict[str, Any]] = []
         self.remarks: list[str] = []
+        self.runs: list[dict[str, Any]] = []
         self._console = Console(width=150, highlight=False, soft_wrap=False)
         self._print_table("Machine", ["what", "value"], [list(item) for item in machine.items()])
 
@@ -94,6 +95,13 @@ class Report:
         """Print one sentence and keep it."""
         self.remarks.append(text)
         self._console.print(f"- {text}", markup=False)
+
+    def keep_runs(self, section: str, costs: Mapping[str, Sequence[Cost]]) -> None:
+        """Keep what every single run noted, for the JSON file."""
+        for name, runs in costs.items():
+            self.runs += [
+                {"section": section, "method": name, "run": number, **run.note} for number, run in enumerate(runs)
+            ]
 
     def figure(
         self, section: str, name: str, values: Sequence[float], *, unit: str = "x", at_most: float | None = None
@@ -135,6 +143,7 @@ class Report:
             "machine": self.machine,
             "figures": [figure.as_json() for figure in self.figures],
             "tables": self.tables,
+            "runs": self.runs,
             "remarks": self.remarks,
         }
         return json.dumps(document, indent=1) + "\n"

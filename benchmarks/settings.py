@@ -18,6 +18,10 @@ class Settings:
         scratch: a directory of our own for outputs, on the disk that is to be measured.
         repeats: pairs of runs for what is held against a target.
         quick: fewer frames and files.
+        seconds: length of a control loop; None: as the section has it.
+        patience: seconds to wait before a loop, at most, for the others on the machine to be quiet.
+        count: episodes or kills; None: as the section has it.
+        keep: a directory in which a long section leaves what it has done, to go on from there; None: it starts anew.
     """
 
     binaries: Binaries
@@ -25,6 +29,10 @@ class Settings:
     scratch: Path
     repeats: int
     quick: bool
+    seconds: float | None = None
+    patience: float = 0
+    count: int | None = None
+    keep: Path | None = None
 
     @property
     def few(self) -> int:

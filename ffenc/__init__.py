@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+    from ffenc.dataset.edit import delete_episodes, split_dataset
+    from ffenc.dataset.findings import Finding
+    from ffenc.dataset.images_to_video import convert_images_to_video
     from ffenc.dataset.joining import EpisodeSummary
+    from ffenc.dataset.merge import merge_datasets
+    from ffenc.dataset.preview import preview_dataset
     from ffenc.dataset.recorder import DatasetRecorder
+    from ffenc.dataset.reencode import reencode_dataset
+    from ffenc.dataset.repair import RepairReport, repair_dataset
+    from ffenc.dataset.verify import VerifyReport, verify_dataset
     from ffenc.dataset.video_info import video_info
     from ffenc.depth import dequantize_depth, quantize_depth
     from ffenc.errors import FFencError
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
     from ffenc.streaming.ledger import EpisodeRecording, RecordingStatus
     from ffenc.video.capture import CameraSource
     from ffenc.video.concat import ConcatResult, concat_videos
+    from ffenc.video.cut import cut_video
     from ffenc.video.depth import read_depth
     from ffenc.video.encode import encode_frames, encode_images
     from ffenc.video.image_reader import ImageReader
@@ -54,6 +63,7 @@ __all__ = [
     "EpisodeRecording",
     "EpisodeSummary",
     "FFencError",
+    "Finding",
     "FrameFormat",
     "ImageReader",
     "JobResult",
@@ -62,29 +72,40 @@ __all__ = [
     "PacketIndex",
     "Priority",
     "RecordingStatus",
+    "RepairReport",
     "SalvageResult",
     "Selection",
     "StreamingVideoEncoder",
+    "VerifyReport",
     "VideoEncoderConfig",
     "VideoReader",
     "VideoStreamInfo",
     "VideoWriter",
     "concat_videos",
+    "convert_images_to_video",
+    "cut_video",
+    "delete_episodes",
     "dequantize_depth",
     "encode_frames",
     "encode_images",
     "executor_from",
     "find_binaries",
     "find_recordings",
+    "merge_datasets",
+    "preview_dataset",
     "probe_capabilities",
     "probe_packets",
     "probe_video",
     "quantize_depth",
     "read_depth",
+    "reencode_dataset",
     "reencode_video",
+    "repair_dataset",
     "run_jobs",
     "salvage_video",
     "select_encoder",
+    "split_dataset",
+    "verify_dataset",
     "video_info",
 ]
 
@@ -99,6 +120,7 @@ _MODULES = {
     "EpisodeRecording": "streaming.ledger",
     "EpisodeSummary": "dataset.joining",
     "FFencError": "errors",
+    "Finding": "dataset.findings",
     "FrameFormat": "frames",
     "ImageReader": "video.image_reader",
     "JobResult": "jobs.run",
@@ -107,29 +129,40 @@ _MODULES = {
     "PacketIndex": "ffmpeg.stream_info",
     "Priority": "ffmpeg.priority",
     "RecordingStatus": "streaming.ledger",
+    "RepairReport": "dataset.repair",
     "SalvageResult": "video.salvage",
     "Selection": "video.selection",
     "StreamingVideoEncoder": "streaming.encoder",
+    "VerifyReport": "dataset.verify",
     "VideoEncoderConfig": "config",
     "VideoReader": "video.reader",
     "VideoStreamInfo": "ffmpeg.stream_info",
     "VideoWriter": "video.writer",
     "concat_videos": "video.concat",
+    "convert_images_to_video": "dataset.images_to_video",
+    "cut_video": "video.cut",
+    "delete_episodes": "dataset.edit",
     "dequantize_depth": "depth",
     "encode_frames": "video.encode",
     "encode_images": "video.encode",
     "executor_from": "jobs.executors",
     "find_binaries": "ffmpeg.binaries",
     "find_recordings": "video.recording",
+    "merge_datasets": "dataset.merge",
+    "preview_dataset": "dataset.preview",
     "probe_capabilities": "ffmpeg.capability_probe",
     "probe_packets": "ffmpeg.ffprobe",
     "probe_video": "ffmpeg.ffprobe",
     "quantize_depth": "depth",
     "read_depth": "video.depth",
+    "reencode_dataset": "dataset.reencode",
     "reencode_video": "video.reencode",
+    "repair_dataset": "dataset.repair",
     "run_jobs": "jobs.run",
     "salvage_video": "video.salvage",
     "select_encoder": "video.selection",
+    "split_dataset": "dataset.edit",
+    "verify_dataset": "dataset.verify",
     "video_info": "dataset.video_info",
 }
 

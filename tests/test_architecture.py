@@ -23,7 +23,7 @@ LONGEST_FUNCTION = 50
 # With the reason why it is one thing all the same.
 LONGER_MODULES = {
     "dataset/recorder.py": 400,  # one class, half of it the contract in its docstrings
-    "errors.py": 480,  # one tree, most of it docstrings
+    "errors.py": 540,  # one tree, most of it docstrings
     "ffmpeg/process.py": 400,  # one class, half of it the contract in its docstrings
 }
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "core", "manager", "misc", "tools"}

@@ -22,7 +22,9 @@ ENCODER_GROUPS = ("camera_encoder", "rgb_encoder")
 
 _Config = TypeVar("_Config", bound=VideoEncoderConfig)
 
-BARE_FLAGS = ("-h", "--help", "-v", "--verbose", "--json", "--dry_run", "--dry-run", "--overwrite", "--retry_failed")
+BARE_FLAGS = (
+    "-h", "--help", "-v", "--verbose", "--json", "--dry_run", "--dry-run", "--overwrite", "--codes", "--retry_failed",
+)  # fmt: skip
 """The flags that take no value."""
 
 _LONGEST_SHOWN = 100  # characters of a value that is repeated in a message
@@ -110,6 +112,11 @@ def add_job_flags(parser: ArgumentParser) -> None:
         action="store_true",
         help="check everything, print the command that would be run, and write nothing",
     )
+
+
+def add_output_flag(parser: ArgumentParser, *, required: bool = True, help_text: str) -> None:
+    """Where a new dataset is to be."""
+    parser.add_argument("--output", "-o", type=Path, required=required, metavar="OUTPUT", help=help_text)
 
 
 def add_encoder_flags(parser: ArgumentParser) -> None:

@@ -65,7 +65,7 @@ def command() -> Command:
         default="grid",
         help="every combination, or the first values and each other value by itself (default: grid)",
     )
-    _add_measuring(parser)
+    _add_measuring_flags(parser)
     made = parser.add_argument_group("what is made of it")
     made.add_argument("--report", type=Path, metavar="FILE", help="one HTML page that needs no network")
     made.add_argument("--csv", type=Path, metavar="FILE", help="a table with the columns of LeRobot's old benchmark")
@@ -73,7 +73,7 @@ def command() -> Command:
     return Command(name="bench", summary="sweep encoder settings over your footage", parser=parser, run=run)
 
 
-def _add_measuring(parser: ArgumentParser) -> None:
+def _add_measuring_flags(parser: ArgumentParser) -> None:
     measured = parser.add_argument_group("what is measured")
     measured.add_argument(
         "--measure", type=names, metavar="LIST", help="some of timing, quality, reading, latency (default: all)"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from types import ModuleType
 
     from ffenc.dataset.episode_table import EpisodeTable
     from ffenc.dataset.recorder import DatasetRecorder
@@ -29,3 +30,12 @@ def table_reader() -> Callable[[Path], EpisodeTable]:
         DependencyError: the extra is not installed.
     """
     return cast("Callable[[Path], EpisodeTable]", import_module("ffenc.dataset.episode_table").read_episode_table)
+
+
+def dataset_module(name: str) -> ModuleType:
+    """A module of `ffenc.dataset`, by its name in there.
+
+    Raises:
+        DependencyError: the extra is not installed.
+    """
+    return import_module(f"ffenc.dataset.{name}")

@@ -26,7 +26,9 @@ def command() -> Command:
     parser.add_argument(
         "--output", "-o", type=Path, metavar="DIR", help="where the images go (default: NAME-preview, here)"
     )
-    parser.add_argument("--episodes", type=names, metavar="0,3", help="only these (default: all)")
+    parser.add_argument(
+        "--episodes", type=names, metavar="NUMBERS", help="only these, as in --episodes=0,3 (default: all)"
+    )
     parser.add_argument("--columns", type=positive, default=6, metavar="N", help="pictures in a row (default: 6)")
     parser.add_argument("--width", type=positive, default=240, metavar="PIXELS", help="of one picture (default: 240)")
     parser.add_argument("--overwrite", action="store_true", help="replace images that exist")

@@ -65,7 +65,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     document: dict[str, Any] = {"advice": advice, "use": pasted(chosen.fields)}
     pairs = {
         "use": f"{' '.join(str(part) for part in chosen.fields.values() if not isinstance(part, dict))} ({chosen.why})",
-        "real time": f"{chosen.realtime} times, {advice.cameras} at once, load average {advice.load}",
+        "real time": f"{chosen.realtime} times, {advice.cameras} at once, load average {advice.load:.2f}",
         "processors": f"{chosen.cpus} kept busy",
         "size": f"{chosen.gb_per_hour} GB an hour, all cameras, of footage like {advice.source}",
     }

@@ -15,19 +15,26 @@ from ffenc.cli import (
     bench,
     concat,
     convert,
+    delete_episodes,
     demo,
     encode,
     images,
+    images_to_video,
     info,
+    jobs_commit,
+    jobs_plan,
     jobs_run,
     jobs_status,
+    merge,
     preview,
     probe,
     recommend,
     record,
     reencode,
+    reencode_dataset,
     repair,
     salvage,
+    split,
     verify,
 )
 from ffenc.cli.arguments import Command, UsageError, flags_first
@@ -39,8 +46,8 @@ from ffenc.cli.values import PARSER_MODE
 WRONG_USAGE = 2
 
 _MODULES = (
-    probe, record, convert, salvage, encode, images, reencode, concat, info, preview, verify, repair, jobs_run, jobs_status,
-    recommend, bench, demo,
+    probe, record, convert, salvage, encode, images, reencode, concat, info, preview, verify, repair, merge, delete_episodes,
+    split, reencode_dataset, images_to_video, jobs_plan, jobs_run, jobs_status, jobs_commit, recommend, bench, demo,
 )  # fmt: skip
 
 _GROUP = "jobs"
@@ -60,6 +67,7 @@ examples:
   ffenc record --dataset.repo_id=me/cubes --dataset.single_task="Grab the cube" \\
       --cameras='{laptop: {type: ffmpeg, source: /dev/video0, fps: 30}}'
   ffenc verify dataset/ --level=decode       every fault of a LeRobot dataset
+  ffenc merge monday/ tuesday/ --output=week/   one dataset of several, no frame encoded again
   ffenc reencode in.mp4 out.mp4 --start=30 --end=90 --camera_encoder.vcodec=h264
 
 ffenc COMMAND --help describes a command.

@@ -145,3 +145,16 @@ def executor_name(value: str) -> str:
     except ValueError as err:
         raise ArgumentTypeError(str(err)) from err
     return value
+
+
+def episode_numbers(value: str | int | Sequence[int]) -> tuple[int, ...]:
+    """``1,4`` or ``0,3-5`` as numbers of episodes; a list as well, where it comes from a file."""
+    if isinstance(value, list | tuple):
+        return tuple(value)
+    found: list[int] = []
+    for part in str(value).split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,9})(?:-([0-9]{1,9}))?\s*", part)
+        if match is None or int(match[2] or match[1]) < int(match[1]):
+            raise ArgumentTypeError(f"{value!r} names no episodes; write their numbers, for example 1,4 or 0,3-5")
+        found += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return tuple(found)

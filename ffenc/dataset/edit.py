@@ -20,6 +20,7 @@ from ffenc.dataset.schema import Feature
 from ffenc.dataset.series import iterate_episode_tables
 from ffenc.dataset.source import DatasetSource
 from ffenc.dataset.store import iterate_episodes
+from ffenc.dataset.video_info import encoder_config_from_info
 from ffenc.dataset.whole import check_new, whole_dataset
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
@@ -297,7 +298,7 @@ def _successor(moved: Mapping[FileId, Moved], chunks_size: int) -> FileId:
 def _stored_config(feature: Feature) -> VideoEncoderConfig | None:
     """The settings of a camera, which only encoding needs; None if no config can have what is stored."""
     try:
-        return VideoEncoderConfig.from_video_info(feature.info or {})
+        return encoder_config_from_info(feature.info or {})
     except ValidationError as err:
         logger.debug("the stored settings cannot be used: %s", err)
         return None

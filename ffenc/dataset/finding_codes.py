@@ -30,6 +30,7 @@ _REMEDIES = {
     "elsewhere": "keep what it says elsewhere",
     "look": "`ffenc repair` removes what is empty; look at the rest before you delete it",
     "salvage": "`ffenc salvage` makes a video of it; delete it if it is not needed",
+    "decoder": "try another FFmpeg (FFENC_FFMPEG), for this one may lack a decoder; else copy or download the file again",
     "move": "move it out of the dataset",
     "column": "add the feature to info.json, or drop the column",
     "video": "put the right video in its place; if only the statistics are old, delete their columns and repair",
@@ -71,10 +72,10 @@ episodes-column-extra   | note    | metadata | none      | a column of a feature
 episodes-column-type    | error   | metadata | again     | a column of the table of episodes has a wrong type
 episodes-files-differ   | error   | metadata | again     | files of episodes have different columns and cannot be joined
 episode-value-wrong     | error   | metadata | again     | a value in the table of episodes is missing or impossible
-episode-index-wrong     | error   | metadata | rows      | episodes do not count 0, 1, 2, ...
-episode-length-wrong    | error   | metadata | repair    | length is not dataset_to_index - dataset_from_index
+episode-index-wrong     | warning | metadata | rows      | episodes do not count 0, 1, 2, ...
+episode-length-wrong    | warning | metadata | repair    | length is not dataset_to_index - dataset_from_index
 episode-range-wrong     | error   | metadata | repair    | rows of an episode do not begin where those before it end
-episode-data-file-wrong | error   | metadata | repair    | the rows of an episode are not in the file it names
+episode-data-file-wrong | warning | metadata | repair    | the rows of an episode are not in the file it names
 episode-meta-file-wrong | warning | metadata | repair    | an episode names another file of episodes than its own
 episode-tasks-wrong     | warning | metadata | repair    | the tasks of an episode are not those of its rows
 data-missing            | error   | metadata | again     | there is no data file
@@ -120,6 +121,7 @@ video-codec-foreign     | warning | packets  | reencode  | a video has another c
 video-size-foreign      | error   | packets  | again     | a video has pictures of another size than its feature
 video-format-foreign    | warning | packets  | reencode  | a video has another pixel format than info.json says
 video-key-frame-missing | note    | packets  | none      | an episode does not begin with a key frame: slow to cut
+video-undecodable       | error   | decode   | decoder   | no frame of a video can be decoded, though its packets are whole
 frame-unreadable        | error   | decode   | again     | a frame cannot be decoded
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -77,38 +77,65 @@ class FrameCounter:
         return report
 
 
-def join_videos(
-    key: str,
-    videos: Iterable[SourceVideo],
-    root: Path,
-    info: DatasetInfo,
-    *,
-    concatenate: bool,
-    binaries: Binaries,
-    counter: FrameCounter,
-) -> list[PlacedVideo]:
-    """Write all videos of one camera.
+def group_videos(
+    videos: Iterable[SourceVideo], info: DatasetInfo, *, concatenate: bool = True
+) -> list[list[SourceVideo]]:
+    """Divide the videos of a camera into the files that they shall become.
 
     LeRobot: a source file joins the present one unless the sum of their sizes would reach the limit.  Here it also begins a new
     one where a stream copy cannot join them.
 
     Args:
-        key: the camera.
         videos: in order.
-        root: the new dataset.
-        info: its document.
+        info: of the new dataset.
         concatenate: False keeps a file for each source file.
-        binaries: the executables.
-        counter: told of the frames that are written.
+    """
+    limit_bytes = info.video_files_size_in_mb * MIB if concatenate else 0
+    groups: list[list[SourceVideo]] = []
+    size = 0.0
+    for video in videos:
+        length = video.stream.size_bytes
+        if not groups or size + length >= limit_bytes or unlike_properties(video.stream, groups[-1][0].stream):
+            groups.append([])
+            size = 0
+        groups[-1].append(video)
+        size += length
+    return groups
+
+
+def place_groups(groups: Iterable[Sequence[SourceVideo]], info: DatasetInfo) -> list[PlacedVideo]:
+    """Where every video is if each group becomes one file."""
+    placed: list[PlacedVideo] = []
+    file = FileId()
+    for group in groups:
+        offsets = accumulate((video.frames for video in group[:-1]), initial=0)
+        placed += [PlacedVideo(video=v, file=file, offset=o) for v, o in zip(group, offsets, strict=True)]
+        file = file.successor(info.chunks_size)
+    return placed
+
+
+def write_groups(
+    key: str,
+    groups: Sequence[Sequence[SourceVideo]],
+    root: Path,
+    info: DatasetInfo,
+    *,
+    binaries: Binaries,
+    counter: FrameCounter | None = None,
+) -> list[PlacedVideo]:
+    """Write all videos of one camera.
+
+    Returns:
+        Where they are: as `place_groups` says, unless some could not be joined and stay in files of their own.
 
     Raises:
         FFencError: a file could not be made.
     """
     layout = DatasetLayout.of(root, info)
-    placed: list[PlacedVideo] = []
+    counter = counter or FrameCounter(0, None)
+    written: list[Sequence[SourceVideo]] = []
     file = FileId()
-    waiting = list(_groups(videos, info.video_files_size_in_mb * MIB if concatenate else 0))
-    waiting.reverse()
+    waiting = list(reversed(groups))
     while waiting:
         group = waiting.pop()
         output = layout.video(key, file)
@@ -123,24 +150,9 @@ def join_videos(
             logger.warning("videos of %s stay in files of their own: %s", key, str(err).splitlines()[0])
             waiting += reversed(parts)
             continue
-        offsets = accumulate((video.frames for video in group[:-1]), initial=0)
-        placed += [PlacedVideo(video=v, file=file, offset=o) for v, o in zip(group, offsets, strict=True)]
+        written.append(group)
         file = file.successor(info.chunks_size)
-    return placed
-
-
-def _groups(videos: Iterable[SourceVideo], limit_bytes: float) -> Iterator[list[SourceVideo]]:
-    group: list[SourceVideo] = []
-    size = 0
-    for video in videos:
-        length = video.stream.size_bytes
-        if group and (size + length >= limit_bytes or unlike_properties(video.stream, group[0].stream)):
-            yield group
-            group, size = [], 0
-        group.append(video)
-        size += length
-    if group:
-        yield group
+    return place_groups(written, info)
 
 
 def _headers(video: SourceVideo) -> tuple[object, ...]:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.agreement import can_be_encoded_alike, compare_infos, merged_info, refuse, unlike_properties
 from ffenc.dataset.documents import load_info
-from ffenc.dataset.joined_videos import FrameCounter, PlacedVideo, SourceVideo, join_videos
+from ffenc.dataset.joined_videos import (
+    FrameCounter,
+    PlacedVideo,
+    SourceVideo,
+    group_videos,
+    place_groups,
+    write_groups,
+)
 from ffenc.dataset.layout import FileId
 from ffenc.dataset.rewrite import Moved, Part, write_tables
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.source import DatasetSource
+from ffenc.dataset.video_info import encoder_config_from_info
 from ffenc.dataset.whole import check_new, whole_dataset
 from ffenc.errors import DatasetError, MergeError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
@@ -110,9 +118,19 @@ def merge_datasets(
     plan = plan_merge(sources, on_mismatch=on_mismatch, binaries=binaries)
     counter = FrameCounter(sum(v.frames for videos in plan.videos.values() for v in videos), progress)
     with whole_dataset(output) as building:
-        placed = _write_videos(plan, building, concatenate_videos, binaries, counter)
-        parts = [_part(plan, number, placed) for number in range(len(plan.sources))]
-        written = write_tables(building, plan.info, parts, plan.tasks, separate_data=not concatenate_data)
+        groups = _groups(plan, building / ".encoded", concatenate_videos, binaries)
+        expected = {key: place_groups(some, plan.info) for key, some in groups.items()}
+        with ThreadPoolExecutor(max_workers=_CAMERAS_AT_ONCE) as pool:
+            writing = {
+                key: pool.submit(write_groups, key, some, building, plan.info, binaries=binaries, counter=counter)
+                for key, some in groups.items()
+            }
+            # While ffmpeg copies; what it cannot join is known only afterwards, and rare.
+            written = _write_tables(plan, building, expected, separate_data=not concatenate_data)
+            placed = {key: future.result() for key, future in writing.items()}
+        if placed != expected:
+            written = _write_tables(plan, building, placed, separate_data=not concatenate_data)
+        shutil.rmtree(building / ".encoded", ignore_errors=True)
     logger.info("merged %d datasets into %s%s", len(plan.sources), output, f" ({repo_id})" if repo_id else "")
     return MergeResult(
         root=output,
@@ -202,25 +220,27 @@ def _unlike(key: str, videos: Sequence[SourceVideo], roots: Sequence[Path], on_m
     return set(differing)
 
 
-def _write_videos(
-    plan: MergePlan, building: Path, concatenate: bool, binaries: Binaries, counter: FrameCounter
-) -> dict[str, list[PlacedVideo]]:
-    scratch = building / ".encoded"
-
-    def write(key: str) -> list[PlacedVideo]:
-        videos = [
+def _groups(
+    plan: MergePlan, scratch: Path, concatenate: bool, binaries: Binaries
+) -> dict[str, list[list[SourceVideo]]]:
+    """The new files of each camera; what is unlike the others is encoded first."""
+    groups = {}
+    for key, some in plan.videos.items():
+        videos = (
             _encoded(plan, key, number, video, scratch, binaries) if video.stream.path in plan.unlike else video
-            for number, video in enumerate(plan.videos[key])
-        ]
-        return join_videos(
-            key, videos, building, plan.info, concatenate=concatenate, binaries=binaries, counter=counter
+            for number, video in enumerate(some)
         )
+        groups[key] = group_videos(videos, plan.info, concatenate=concatenate)
+    return groups
 
-    with ThreadPoolExecutor(max_workers=_CAMERAS_AT_ONCE) as pool:
-        placed = dict(zip(plan.videos, pool.map(write, plan.videos), strict=True))
-    if scratch.exists():
-        _remove(scratch)
-    return placed
+
+def _write_tables(
+    plan: MergePlan, building: Path, placed: Mapping[str, Sequence[PlacedVideo]], *, separate_data: bool
+) -> DatasetInfo:
+    for name in ("data", "meta"):
+        shutil.rmtree(building / name, ignore_errors=True)
+    parts = [_part(plan, number, placed) for number in range(len(plan.sources))]
+    return write_tables(building, plan.info, parts, plan.tasks, separate_data=separate_data)
 
 
 def _encoded(
@@ -229,7 +249,7 @@ def _encoded(
     first = plan.sources[0].info.features[key]
     scratch.mkdir(exist_ok=True)
     output = scratch / f"{list(plan.videos).index(key)}-{number:06d}{video.stream.path.suffix}"
-    config = VideoEncoderConfig.from_video_info(first.info or {})
+    config = encoder_config_from_info(first.info or {})
     reencode_video(video.stream.path, output, config=config, binaries=binaries)
     (clip,) = iterate_clips([output], binaries=binaries)
     wanted = plan.videos[key][0].stream
@@ -240,12 +260,6 @@ def _encoded(
             path=video.stream.path,
         )
     return replace(video, stream=clip.stream, frames=clip.packets.count)
-
-
-def _remove(scratch: Path) -> None:
-    for path in scratch.iterdir():
-        path.unlink()
-    scratch.rmdir()
 
 
 def _part(plan: MergePlan, number: int, placed: Mapping[str, Sequence[PlacedVideo]]) -> Part:

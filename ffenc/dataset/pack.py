@@ -19,7 +19,7 @@ from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.series import MIB, iterate_episode_tables
 from ffenc.dataset.store import data_writer, iterate_episodes, save_episodes
 from ffenc.dataset.swap import NEW, finish_swap, link_or_copy, sibling, swap
-from ffenc.errors import ConcatError, DatasetError
+from ffenc.errors import ConcatError, DatasetError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.video.concat import concat_videos
 
@@ -132,10 +132,13 @@ def _join_videos(
         output.parent.mkdir(parents=True, exist_ok=True)
         try:
             offsets = _join(group, output, binaries)
-        except ConcatError as err:
-            # Videos of other settings (allow_mixed) stay in files of their own.
-            logger.warning("some videos of %s cannot share a file: %s", key, str(err).splitlines()[0])
-            waiting += [[path] for path in reversed(group)]
+        except (ConcatError, ProcessError, OutputError) as err:
+            if len(group) == 1:
+                raise
+            # Videos of other settings (allow_mixed), or of a single frame beside others with B-frames.
+            logger.warning("%d videos of %s cannot share a file: %s", len(group), key, str(err).splitlines()[0])
+            half = len(group) // 2
+            waiting += [group[half:], group[:half]]
             continue
         for source, first_frame in zip(group, offsets, strict=True):
             parts[FileId.of(source)] = _Part(file=file, first_frame=first_frame)

@@ -24,6 +24,8 @@ from ffenc.video.run import EncodeResult
 
 _NAME = "episodes.jsonl"
 
+_OPERATIONS = "operations.jsonl"
+
 
 def episode_document(recording: EpisodeRecording, *, episode_index: int, ffmpeg_version: str) -> dict[str, Any]:
     """What is kept of one episode.
@@ -85,6 +87,20 @@ def append_provenance(root: Path, document: Mapping[str, Any]) -> None:
         sync(path.parent)
     except OSError as err:
         raise OutputError(f"cannot write {path}: {err.strerror}", path=path) from err
+
+
+def append_operation(root: Path, operation: str, **facts: Any) -> None:
+    """Add one line to ``meta/ffenc/operations.jsonl``: what was done to the dataset as a whole.
+
+    The file is written anew, because it may be a hard link to that of the dataset before.
+
+    Raises:
+        OutputError: the file system refused.
+    """
+    path = DatasetLayout(root=root).own / _OPERATIONS
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    line = orjson.dumps({"operation": operation, "ffenc": ffenc.__version__, **facts}).decode()
+    write_text_atomically(path, f"{before}{line}\n")
 
 
 def save_provenance(root: Path, documents: Iterable[Mapping[str, Any]]) -> None:

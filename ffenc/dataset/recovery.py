@@ -186,7 +186,7 @@ class _Restorer:
             return self._count(path)
         longer = path.with_name(f"longer-{path.name}")
         path.rename(longer)
-        left = shorten_video(longer, path, frames=frames, fps=Fraction(self._info.fps), binaries=self._binaries)
+        left = shorten_video(longer, path, frames=frames, binaries=self._binaries)
         longer.unlink()
         return left
 

@@ -9,6 +9,7 @@ import bisect
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from ffenc.dataset.source import DatasetSource
 from ffenc.dataset.store import data_writer, save_episodes, save_tasks
 from ffenc.dataset.tables import column_values, conform, data_schema
 from ffenc.errors import DatasetError, DependencyError
+from ffenc.plan.thinning import Thinning
 from ffenc.statistics import STATISTICS, FeatureStatistics, aggregate_statistics, vector_statistics
 
 try:
@@ -57,6 +59,26 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Thinned:
+    """Where the frames of a video have gone of which only one out of so many was kept, in each of its episodes.
+
+    Attributes:
+        file: the new video.
+        thinning: which frames of the old one are in it.
+    """
+
+    file: FileId
+    thinning: Thinning
+
+    def place(self, span: VideoSpan) -> VideoSpan:
+        """Where the frames of an episode are now."""
+        before = tuple(kept for kept in self.thinning.ranges if kept[0] < span.from_frame)
+        start = replace(self.thinning, ranges=before).count
+        length = replace(self.thinning, ranges=((span.from_frame, span.to_frame),)).count
+        return VideoSpan(file=self.file, from_frame=start, to_frame=start + length)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """Episodes that a new dataset takes from another one.
 
@@ -64,11 +86,17 @@ class Part:
         source: the other one.
         videos: for each camera, where its videos have gone.
         keep: the episodes that are taken; None is all.
+        every: of each episode one row out of so many is taken, from the first on.
+        pictures: for each camera whose pictures have changed, statistics of those of each episode.
+        made: for each camera whose images have become videos, where those of each episode are.
     """
 
     source: DatasetSource
-    videos: Mapping[str, Mapping[FileId, Moved]]
+    videos: Mapping[str, Mapping[FileId, Moved | Thinned]]
     keep: Collection[int] | None = None
+    every: int = 1
+    pictures: Mapping[str, Sequence[FeatureStatistics]] = field(default_factory=dict)
+    made: Mapping[str, Sequence[VideoSpan]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -141,7 +169,6 @@ def _moved_rows(
     *,
     separate_data: bool,
 ) -> Iterator[EpisodeRow]:
-    schema = data_schema(info)
     numbers = {task: number for number, task in enumerate(tasks)}
     for part in parts:
         renumbered = np.array([numbers.get(task, -1) for task in part.source.tasks], np.int64)
@@ -152,30 +179,59 @@ def _moved_rows(
             if separate_data and row.data != last:
                 writer.close()
             last = row.data
-            task_index = column_values(table, "task_index", DEFAULT_FEATURES["task_index"])
-            if not 0 <= task_index.min() <= task_index.max() < len(renumbered):
-                raise DatasetError(
-                    f"episode {row.episode_index} of {part.source.root} has a task_index that no task has",
-                    path=part.source.root,
-                )
-            columns = {
-                "episode_index": np.full(len(table), tally.episodes),
-                "index": np.arange(tally.frames, tally.frames + len(table)),
-                "task_index": renumbered[task_index],
-            }
-            moved = replace(
-                row,
-                episode_index=tally.episodes,
-                dataset_from_index=tally.frames,
-                data=writer.write(_with_columns(conform(table, schema), columns)),
-                videos={key: part.videos[key][span.file].place(span) for key, span in row.videos.items()},
-                statistics=_moved_statistics(info, row, tally, columns["task_index"]),
-            )
-            tally.add(moved)
-            yield moved
+            yield _moved_row(info, part, row, table, renumbered, tally, writer)
 
 
-def _with_columns(table: pa.Table, columns: Mapping[str, npt.NDArray[np.int64]]) -> pa.Table:
+def _moved_row(
+    info: DatasetInfo,
+    part: Part,
+    row: EpisodeRow,
+    table: pa.Table,
+    renumbered: npt.NDArray[np.int64],
+    tally: _Tally,
+    writer: SeriesWriter,
+) -> EpisodeRow:
+    task_index = column_values(table, "task_index", DEFAULT_FEATURES["task_index"])
+    if not 0 <= task_index.min() <= task_index.max() < len(renumbered):
+        raise DatasetError(
+            f"episode {row.episode_index} of {part.source.root} has a task_index that no task has",
+            path=part.source.root,
+        )
+    table = table.drop_columns(list(part.made)).take(pa.array(range(0, len(table), part.every)))
+    length = len(table)
+    columns: dict[str, npt.NDArray[Any]] = {
+        "episode_index": np.full(length, tally.episodes),
+        "index": np.arange(tally.frames, tally.frames + length),
+        "task_index": renumbered[task_index[:: part.every]],
+    }
+    if part.every > 1:
+        columns["frame_index"] = np.arange(length)
+        columns["timestamp"] = (np.arange(length) / info.fps).astype(np.float32)
+    moved = _with_columns(conform(table, data_schema(info)), columns)
+    videos = {key: part.videos[key][span.file].place(span) for key, span in row.videos.items()}
+    statistics = _moved_statistics(info, row, tally, columns["task_index"])
+    if part.every > 1:
+        statistics |= _row_statistics(info, moved, statistics)
+    statistics |= {key: some[row.episode_index] for key, some in part.pictures.items() if key in statistics}
+    new = replace(
+        row,
+        episode_index=tally.episodes,
+        length=length,
+        dataset_from_index=tally.frames,
+        data=writer.write(moved),
+        videos=videos | {key: spans[row.episode_index] for key, spans in part.made.items()},
+        statistics=statistics,
+    )
+    tally.add(new)
+    return new
+
+
+def _row_statistics(info: DatasetInfo, table: pa.Table, known: Collection[str]) -> dict[str, FeatureStatistics]:
+    numeric = {name: feature for name, feature in info.columns.items() if feature.is_numeric and name in known}
+    return {name: vector_statistics(column_values(table, name, feature)) for name, feature in numeric.items()}
+
+
+def _with_columns(table: pa.Table, columns: Mapping[str, npt.NDArray[Any]]) -> pa.Table:
     for name, values in columns.items():
         place = table.schema.get_field_index(name)
         table = table.set_column(place, table.schema.field(place), pa.array(values))

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from ffenc.dataset.whole import sync_name
 from ffenc.errors import OutputError
 from ffenc.video.output import sync
 
@@ -39,17 +40,20 @@ def swap(root: Path, new: Path) -> None:
     Raises:
         OutputError: the file system refused; ``root`` is as it was.
     """
-    old = sibling(root, OLD)
+    gone = new
     try:
-        if _exchange(root, new):
-            new.rename(old)
-        else:
-            root.rename(old)
-            new.rename(root)
-        sync(root.parent)
+        if not _exchange(root, new):
+            gone = sibling(root, OLD)
+            root.rename(gone)
+            try:
+                new.rename(root)
+            except OSError:
+                gone.rename(root)
+                raise
     except OSError as err:
         raise OutputError(f"cannot replace {root}: {err.strerror}", path=root) from err
-    shutil.rmtree(old, ignore_errors=True)
+    sync_name(root)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def finish_swap(root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from ffenc.errors import FFencError, OutputError, OutputExistsError
 from ffenc.video.output import sync
+
+logger = logging.getLogger(__name__)
 
 
 def check_new(output: Path) -> None:
@@ -39,18 +42,30 @@ def whole_dataset(output: Path) -> Iterator[Path]:
     try:
         building.mkdir()
         yield building
-        _sync_tree(building)
+        sync_tree(building)
         check_new(output)  # a rename would replace an empty directory in silence
         building.rename(output)
-        sync(output.parent)
     except FFencError:
         raise
     except OSError as err:
         raise OutputError(f"cannot write the dataset {output}: {err}", path=output) from err
     finally:
         shutil.rmtree(building, ignore_errors=True)
+    sync_name(output)
 
 
-def _sync_tree(root: Path) -> None:
+def sync_name(path: Path) -> None:
+    """Wait until the name that a dataset has just got is on the disk.
+
+    It has it, whatever comes of this, so that an error would say what is not so.
+    """
+    try:
+        sync(path.parent)
+    except OSError as err:
+        logger.warning("%s is complete, but the file system does not say that its name is on the disk: %s", path, err)
+
+
+def sync_tree(root: Path) -> None:
+    """Wait until everything below a directory is on the disk."""
     for path in (*sorted(root.rglob("*")), root):
         sync(path)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ffenc.ffmpeg.mp4_header import boxes, descend, is_video, movie_box
-from ffenc.ffmpeg.stream_info import PacketIndex, find_cut_points
+from ffenc.ffmpeg.stream_info import PacketIndex
 
 _Ints = npt.NDArray[np.int64]
 
@@ -25,6 +25,7 @@ _Ints = npt.NDArray[np.int64]
 _ENTRY_FIXED_BYTES = 78
 # The bit rate of this one file, which says nothing about how to decode it.
 _ENTRY_INCIDENTAL = (b"btrt",)
+_SQUARE = b"pasp" + struct.pack(">II", 1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +37,13 @@ class Mp4Index:
             matrix, ticks per second, ticks per frame, and delay by B-frames.
         packets: every frame, its time and whether it is a key frame; all of them lie within the file.
         delay: frames between the decoding and the showing of the first one.
+        has_square_pixels: the file says so itself, as FFmpeg adds to a file that it joins; no part of ``likeness``.
     """
 
     likeness: tuple[object, ...]
     packets: PacketIndex
     delay: int
+    has_square_pixels: bool
 
 
 def read_mp4_index(path: Path) -> Mp4Index | None:
@@ -53,7 +56,7 @@ def read_mp4_index(path: Path) -> Mp4Index | None:
     try:
         with path.open("rb") as file:
             return _read(file)
-    except (OSError, struct.error, ValueError, IndexError):
+    except (OSError, struct.error, ValueError, LookupError):
         return None  # whoever asks turns to FFmpeg then, which says what is wrong
 
 
@@ -95,11 +98,19 @@ def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return for 
         pts=tuple(times[order].tolist()),
         keyframes=tuple(np.flatnonzero(is_key[order]).tolist()),
         size_bytes=int(sizes.sum()),
-        cut_points=tuple(find_cut_points(list(zip(times.tolist(), is_key.tolist(), strict=True)))),
+        cut_points=_cut_points(times, is_key),
     )
     # The last 44 bytes of a track header are its matrix, width and height.
     likeness = (entry, bytes(display[-44:]), timescale, int(steps[0]), shift)
-    return Mp4Index(likeness=likeness, packets=packets, delay=delay)
+    is_square = _SQUARE in _entry_boxes(tables[b"stsd"])
+    return Mp4Index(likeness=likeness, packets=packets, delay=delay, has_square_pixels=is_square)
+
+
+def _cut_points(times: _Ints, is_key: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+    """The same as `find_cut_points`."""
+    earliest = np.minimum.accumulate(times[::-1])[::-1]
+    behind_all = np.concatenate([[True], np.maximum.accumulate(times)[:-1] < times[1:]])
+    return tuple(np.flatnonzero(is_key & (earliest == times) & behind_all).tolist())
 
 
 def _numbers(data: memoryview, start: int, dtype: str) -> npt.NDArray[Any]:
@@ -132,8 +143,14 @@ def _sample_entry(table: memoryview | None) -> bytes | None:
     if table is None or struct.unpack_from(">I", table, 4)[0] != 1:
         return None
     kind, entry = next(boxes(table[8:]))
-    inner = [name + bytes(box) for name, box in boxes(entry[_ENTRY_FIXED_BYTES:]) if name not in _ENTRY_INCIDENTAL]
+    inner = [box for box in _entry_boxes(table) if box[:4] not in _ENTRY_INCIDENTAL and box != _SQUARE]
     return b"|".join([kind, bytes(entry[:_ENTRY_FIXED_BYTES]), *inner])
+
+
+def _entry_boxes(table: memoryview) -> list[bytes]:
+    """The boxes of the one sample entry, each with its name in front."""
+    _, entry = next(boxes(table[8:]))
+    return [name + bytes(box) for name, box in boxes(entry[_ENTRY_FIXED_BYTES:])]
 
 
 def _timescale(header: memoryview) -> int:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_v
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.frames import parse_frame_rate
+from ffenc.plan.thinning import Thinning
 from ffenc.video.concat import ConcatResult, concat_videos
 from ffenc.video.encode import encode_images, find_images
 from ffenc.video.reencode import AudioChoice, reencode_video
@@ -76,6 +77,8 @@ class ReencodeArguments(EncodeArguments):
 
     start: FrameNumber | None = None
     end: FrameNumber | None = None
+    size: tuple[Count, Count] | None = None
+    thinning: Thinning | None = None
     audio: AudioChoice | None = None
 
 

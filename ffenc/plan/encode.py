@@ -15,6 +15,7 @@ from ffenc.frames import FrameFormat
 from ffenc.plan.graph import VIDEO, Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
 from ffenc.plan.picture import MATRIX, MATRIX_TAG, color_range, has_matrix
 from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
+from ffenc.plan.thinning import Thinning
 
 MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 """Containers by file suffix.  Others (Matroska, AVI) cannot hold every k/fps exactly and are refused."""
@@ -65,12 +66,14 @@ class VideoClip:
     Attributes:
         path: the file.
         demuxer: its container format, as ffprobe names it.
-        size: (width, height) as displayed, rotation applied.
+        size: (width, height) of the pictures that are encoded, any rotation applied.
         first, count: frames ``first`` to ``first + count - 1`` are taken, counted from where decoding begins.
         seek_s: where to seek before decoding, in seconds from the start of the file; None decodes from its start.
         audio: what happens to its first audio stream: ``"drop"``, ``"copy"`` (whole file only), or ``"encode"`` (AAC,
             cut to the same range).
         start_s: when frame ``first`` is shown, in seconds from where decoding begins; the audio is cut there.
+        scale_to: (width, height) that the pictures are scaled to; None leaves them.
+        thinning: which of these frames are left out; ``fps`` is the rate of the others then.
     """
 
     path: Path
@@ -82,6 +85,8 @@ class VideoClip:
     seek_s: Fraction | None = None
     start_s: Fraction = Fraction(0)
     audio: Literal["drop", "copy", "encode"] = "drop"
+    scale_to: tuple[int, int] | None = None
+    thinning: Thinning | None = None
 
 
 Source: TypeAlias = RawFrames | ImageSequence | VideoClip
@@ -181,7 +186,12 @@ def plan_encode(
     argv = ffmpeg_argv(
         capabilities.ffmpeg,
         inputs=[source_input(source)],
-        video=[*_selection(source), *picture_filters(encoder.feed_pix_fmt), *_upload(encoder)],
+        video=[
+            *_selection(source),
+            *_scaling(source, config),
+            *picture_filters(encoder.feed_pix_fmt),
+            *_upload(encoder),
+        ],
         output=file_url(output),
         output_options=[*_output(encoder), *container_options(muxer, fragmented=fragmented), *_rate_and_audio(source)],
         maps=[] if not isinstance(source, VideoClip) or source.audio == "drop" else ["a:0"],
@@ -232,7 +242,7 @@ def source_input(source: Source) -> Input:
         # There is nothing to detect; without the last two ffmpeg reads ahead before it encodes.
         options = (*raw_input_options(source), ("probesize", "32"), ("analyzeduration", "0"))
         return Input(url="pipe:0", options=options)
-    strict = (
+    strict: tuple[Option, ...] = (
         ("protocol_whitelist", "file"),
         ("err_detect", "explode"),
         # A picture of another size or format then shows up as a warning instead of being rescaled in silence.
@@ -240,6 +250,9 @@ def source_input(source: Source) -> Input:
     )
     if isinstance(source, ImageSequence):
         series = (("f", "image2"), ("pattern_type", "sequence"), ("start_number", str(source.start_number)), rate)
+        if source.pattern.lower().endswith((".tif", ".tiff")):
+            # FFmpeg's decoder then takes the unit of resolution, which its encoder writes, for damage.
+            strict = tuple(option for option in strict if option[0] != "err_detect")
         return Input(url=f"file:{source.pattern}", options=(*strict, *series))
     seek = () if source.seek_s is None else (("ss", f"{float(source.seek_s):.6f}"),)
     return Input(url=file_url(source.path), options=(*strict, ("f", source.demuxer), *seek), stream=VIDEO)
@@ -257,8 +270,18 @@ def _selection(source: Source) -> list[Filter]:
     if not isinstance(source, VideoClip):
         return []
     trim = {"start_frame": str(source.first), "end_frame": str(source.first + source.count)}
+    thinning: list[Filter] = [] if source.thinning is None else [("select", {"expr": source.thinning.expression()})]
     # The input is checked to be constant rate, so counting frames is exact where its own time stamps may be rounded.
-    return [("trim", trim), restart_clock(source.fps)]
+    return [("trim", trim), *thinning, restart_clock(source.fps)]
+
+
+def _scaling(source: Source, config: VideoEncoderConfig) -> list[Filter]:
+    if not isinstance(source, VideoClip) or source.scale_to is None:
+        return []
+    width, height = source.scale_to
+    # Between the depths of two things there is nothing.
+    how = "neighbor" if isinstance(config, DepthEncoderConfig) else "bicubic+accurate_rnd+full_chroma_int"
+    return [("scale", {"w": str(width), "h": str(height), "flags": how}), ("setsar", {"sar": "1"})]
 
 
 def _upload(encoder: ResolvedEncoder) -> list[Filter]:
@@ -299,4 +322,6 @@ def _rate_and_audio(source: Source) -> list[Option]:
 
 def frames_expected(source: Source) -> int | None:
     """Frames that must be in the output; None while they are still being written."""
+    if isinstance(source, VideoClip) and source.thinning is not None:
+        return source.thinning.count
     return None if isinstance(source, RawFrames) else source.count

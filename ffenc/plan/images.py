@@ -17,6 +17,12 @@ _ENCODERS = {
 }
 
 
+def image_encoder(layout: str) -> str:
+    """FFmpeg's encoder for images of this layout."""
+    (_, name), *_ = _ENCODERS[SUFFIXES[layout]]
+    return name
+
+
 def image_name(number: int, suffix: str) -> str:
     """``frame-000012.png``, as LeRobot names it."""
     return f"frame-{number:06d}{suffix}"

@@ -235,7 +235,9 @@ class CameraEncoder:
         try:
             self.target.start()
             self._pump()
-            if not self._cancelled:
+            if self._cancelled or not self.counts.frames_out:
+                self.target.abort()  # that it was given nothing, the episode says
+            else:
                 self.recording = self._finish()
         except BaseException as err:  # it crosses to the thread that feeds or waits
             self.error = err
@@ -265,7 +267,10 @@ class CameraEncoder:
                 self._go_on_after(err, taken=self.counts.frames_out + 1)
             self._sampler.add(frame)
             self.counts.frames_out += 1
-            self._let_go()
+            try:
+                self._let_go()
+            except FFencError as err:
+                self._go_on_after(err, taken=self.counts.frames_out)
 
     def _write(self, frame: _Array) -> None:
         quantizer = self.format.quantizer

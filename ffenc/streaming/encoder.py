@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
-import threading
+import os
+import time
 import warnings
 import weakref
 from collections import deque
@@ -20,10 +22,11 @@ from ffenc.ffmpeg.process import STALL_TIMEOUT_S
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
 from ffenc.streaming.camera import DepthFormat
 from ffenc.streaming.episode import Episode
-from ffenc.streaming.handle import Handle
+from ffenc.streaming.handle import Handle, one_error
 from ffenc.streaming.ledger import Drop, EpisodeRecording, RecordingStatus
 from ffenc.streaming.opening import CameraOpener, CameraPlan
 from ffenc.streaming.queueing import POLICIES, QueuePolicy
+from ffenc.streaming.reports import StatusReports
 from ffenc.video.names import check_path_part
 
 if TYPE_CHECKING:
@@ -50,7 +53,8 @@ class StreamingVideoEncoder:
         print(recording.cameras["wrist"].path, recording.ledger.drops)
 
     A frame is copied once, into a slot that was allocated before, and may be reused as soon as the call returns.  One thread
-    feeds; `status` may be called from any.
+    feeds; `status` may be called from any.  Where the block of the ``with`` raises, the open episode is completed as far as
+    it came.
 
     Attributes:
         fps: exact frame rate.
@@ -90,7 +94,8 @@ class StreamingVideoEncoder:
             fallback: what goes on when an encoder fails in the middle; None: software of the same codec for a hardware
                 encoder, nothing for software.
             max_finishing: episodes that may be completed in the background; `start_episode` waits while there are more.
-            on_status: called with a `RecordingStatus` every ``status_interval_s`` seconds, from another thread.
+            on_status: called with a `RecordingStatus` every ``status_interval_s`` seconds from the first episode on, from another
+                thread.
             status_interval_s: seconds.
             binaries: the executables; found by `find_binaries` if None.
             stall_timeout_s: longest time without progress before an encoder is killed.
@@ -104,6 +109,8 @@ class StreamingVideoEncoder:
         for name, value in (("queue_maxsize", queue_maxsize), ("max_finishing", max_finishing)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        if not status_interval_s > 0:
+            raise ValueError(f"status_interval_s must be above 0, got {status_interval_s!r}")
         self.fps = parse_frame_rate(fps)
         self.policy: QueuePolicy = policy
         self._max_finishing = max_finishing
@@ -123,8 +130,10 @@ class StreamingVideoEncoder:
         self._background: deque[Episode] = deque()
         self._closed = False
         self._started: list[Episode] = []
-        self._forgotten = weakref.finalize(self, _finish_forgotten, self._started)
-        self._reports = None if on_status is None else _Reports(self, on_status, status_interval_s)
+        self._forgotten = weakref.finalize(self, _finish_forgotten, self._started, self._background, os.getpid())
+        # At the end of the interpreter the youngest finalizer is the first: those of our ffmpegs, which kill.  This is before.
+        atexit.register(self._forgotten)
+        self._reports = None if on_status is None else StatusReports(self, on_status, status_interval_s)
 
     def start_episode(
         self,
@@ -155,6 +164,8 @@ class StreamingVideoEncoder:
         self._wait_for_background()
         names = tuple(cameras)
         unknown = [name for name in (*depth_cameras, *image_cameras) if name not in names]
+        if isinstance(cameras, str) or len(set(names)) < len(names):
+            raise FFencError(f"cameras must be a list of different names, got {cameras!r}")
         if not names or unknown:
             raise FFencError(f"these are no cameras of the episode: {', '.join(unknown)}" if unknown else "no cameras")
         directory = Path(directory)
@@ -168,8 +179,14 @@ class StreamingVideoEncoder:
         directory.mkdir(parents=True, exist_ok=True)
         self._episode = Episode(names, directory, fps=float(self.fps), policy=self.policy, open_camera=opener.open)
         self._started[:] = [self._episode]
-        for name, form in formats.items():
-            self._episode.open(name, form)
+        if self._reports is not None:
+            self._reports.start()
+        try:
+            for name, form in formats.items():
+                self._episode.open(name, form)
+        except BaseException:
+            self.cancel_episode()
+            raise
 
     def feed_frame(self, camera: str, frame: Any, *, time_s: float | None = None) -> bool:
         """Take one camera's frame of the current time step.
@@ -215,17 +232,25 @@ class StreamingVideoEncoder:
     def close(self) -> None:
         """Throw an open episode away, and wait for those that are being completed.  A second call does nothing.
 
+        Of an open episode in which a camera failed, what was recorded is kept, as its error says.
+
         Raises:
-            FFencError: an error that nobody has seen yet.
+            FFencError: an error that nobody has seen yet; an ExceptionGroup if there are several.
         """
         self._closed = True
+        if self._episode is not None and self._episode.error() is not None:
+            self.finish_episode()
         self.cancel_episode()
         if self._reports is not None:
             self._reports.stop()
         for episode in self._background:
             episode.handle.settle()
         self._forgotten.detach()
-        self._raise_unseen()
+        atexit.unregister(self._forgotten)
+        unseen = [error for episode in self._background if (error := episode.handle.unseen_error()) is not None]
+        self._background.clear()
+        if unseen:
+            raise one_error(f"{len(unseen)} episodes failed", unseen)
 
     @property
     def drops(self) -> Sequence[Drop]:
@@ -252,7 +277,15 @@ class StreamingVideoEncoder:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        if exc_type is None:
+            self.close()
+            return
+        if self._episode is not None and self._episode.steps:
+            self.finish_episode()
+        try:
+            self.close()
+        except Exception:  # the block's own exception goes on
+            logger.exception("an episode could not be completed")
 
     def _open_episode(self) -> Episode:
         if self._episode is None:
@@ -271,41 +304,15 @@ class StreamingVideoEncoder:
             self._raise_unseen()
 
 
-class _Reports:
-    """Calls back with the status now and then, as long as the encoder is there."""
-
-    def __init__(
-        self, encoder: StreamingVideoEncoder, on_status: Callable[[RecordingStatus], None], interval_s: float
-    ) -> None:
-        self._encoder = weakref.ref(encoder)
-        self._on_status = on_status
-        self._interval_s = interval_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="recording status", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._interval_s):
-            encoder = self._encoder()
-            if encoder is None:
-                return
-            status = encoder.status()
-            del encoder
-            try:
-                self._on_status(status)
-            except Exception:
-                logger.exception("on_status raised; it is not called any more")
-                return
-
-
-def _finish_forgotten(started: list[Episode]) -> None:
-    """An encoder that nobody closed: let its episode come to its end, so that what it recorded is there."""
-    for episode in started:
-        if not episode.is_over:
-            warnings.warn(f"a StreamingVideoEncoder was not closed: {episode.directory}", ResourceWarning, stacklevel=2)
-            episode.finish().settle(_EXIT_WAIT_S)
+def _finish_forgotten(started: list[Episode], background: deque[Episode], owner_pid: int) -> None:
+    """An encoder that nobody closed: let its episodes come to their end, so that what they recorded is there."""
+    if os.getpid() != owner_pid:  # a fork, which has none of our threads
+        return
+    left_open = [episode for episode in started if not episode.is_over]
+    deadline = time.monotonic() + _EXIT_WAIT_S
+    for episode in left_open:
+        episode.finish()
+    for episode in (*background, *left_open):
+        episode.handle.settle(max(0, deadline - time.monotonic()))
+    for episode in left_open:
+        warnings.warn(f"a StreamingVideoEncoder was not closed: {episode.directory}", ResourceWarning, stacklevel=2)

@@ -53,6 +53,7 @@ class Episode:
         self._staged: dict[str, float] = {}  # cameras whose frame of this step is there, and when it was captured
         self._drops_here = False  # this step is being left out
         self._cancelled = self._ending = False
+        self._told: set[str] = set()  # cameras whose failure was raised while frames were fed
         self._running = 0
         self._lock = threading.Lock()
 
@@ -67,7 +68,7 @@ class Episode:
     def feed(self, frames: Mapping[str, Any], time_s: float | None) -> bool:
         """Take a whole time step; False if it was dropped."""
         if self._staged:
-            raise self._out_of_step(next(iter(frames)))
+            raise self._out_of_step(next(iter(frames), ""))
         if frames.keys() != set(self._names):
             missing, extra = set(self._names) - frames.keys(), frames.keys() - set(self._names)
             said = [f"no frame of {', '.join(sorted(missing))}"] * bool(missing)
@@ -109,6 +110,8 @@ class Episode:
         captured_s = time.time() if time_s is None else time_s
         if not self._drops_here and not camera.queue.stage(array):
             self._withdraw()
+            if self._policy == "raise":
+                self._staged.clear()  # the whole step may be fed once more
             self._leave_out([camera], captured_s, counts=False)
             self._drops_here = True
         kept = not self._drops_here
@@ -128,6 +131,7 @@ class Episode:
             self._note(Drop(step=self.steps, time_s=min(self._staged.values()), cameras=missing, reason="incomplete"))
         if self._staged:
             self._next_step()
+        self._withdraw()  # of a step that an interrupt cut short
         with self._lock:
             self._ending = True
             nothing_runs = self._running == 0
@@ -190,7 +194,11 @@ class Episode:
     def _raise_failed(self) -> None:
         error = self.error()
         if error is not None:
+            self._told = self._failed()
             raise error
+
+    def _failed(self) -> set[str]:
+        return {camera.name for camera in self.cameras.values() if camera.error is not None}
 
     def _wait_for_room(self, camera: CameraEncoder, array: Any) -> None:
         while not camera.queue.stage(array):
@@ -250,10 +258,12 @@ class Episode:
 
     def _complete(self) -> None:
         """In the thread of the camera that ended last."""
-        self.handle.run(self._outcome)
+        self.handle.run(self._outcome, is_seen=bool(self._told) and self._told == self._failed())
 
     def _outcome(self) -> EpisodeRecording:
-        self._raise_failed()
+        error = self.error()
+        if error is not None:
+            raise error
         done: dict[str, CameraRecording] = {}
         for name in self._names:
             camera = self.cameras.get(name)

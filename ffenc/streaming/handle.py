@@ -63,17 +63,17 @@ class Handle(Generic[T_co]):
         self._result.append(result)
         self._ended.set()
 
-    def fail(self, error: BaseException) -> None:
-        """End it with an error."""
-        self._error = error
+    def fail(self, error: BaseException, *, is_seen: bool = False) -> None:
+        """End it with an error; ``is_seen`` says that whoever waits has been told of it already."""
+        self._error, self._seen = error, is_seen
         self._ended.set()
 
-    def run(self, work: Callable[[], T_co]) -> None:
-        """End it with what the work returns or raises."""
+    def run(self, work: Callable[[], T_co], *, is_seen: bool = False) -> None:
+        """End it with what the work returns or raises; see `fail`."""
         try:
             result = work()
         except BaseException as err:  # it crosses to whoever waits
-            self.fail(err)
+            self.fail(err, is_seen=is_seen)
         else:
             self.complete(result)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ffenc.errors import FFencError, OutputError
+from ffenc.errors import FFencError, OutputError, OutputExistsError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.priority import Priority
 from ffenc.ffmpeg.process import FFmpegProcess
@@ -63,6 +63,7 @@ class ImageTarget:
         self._stall_timeout_s = stall_timeout_s
         self._process: FFmpegProcess | None = None
         self._written = 0
+        self._is_ours = False
 
     @property
     def frames_encoded(self) -> int:
@@ -72,12 +73,26 @@ class ImageTarget:
 
     def size_bytes(self) -> int:
         """Bytes of all images so far."""
-        return sum(image.stat().st_size for image in self.path.glob("frame-*")) if self.path.is_dir() else 0
+        try:
+            return sum(image.stat().st_size for image in self.path.glob("frame-*"))
+        except FileNotFoundError:  # they are being thrown away
+            return 0
 
     def start(self) -> None:
-        """Start ffmpeg."""
+        """Make the directory and start ffmpeg.
+
+        Raises:
+            OutputExistsError: the directory exists.
+            OutputError: it cannot be made.
+        """
         if self._process is None:
-            self.path.mkdir(parents=True)
+            try:
+                self.path.mkdir(parents=True)
+            except FileExistsError as err:
+                raise OutputExistsError(self.path) from err
+            except OSError as err:
+                raise OutputError(f"cannot make {self.path}: {err.strerror}", path=self.path) from err
+            self._is_ours = True
             self._process = FFmpegProcess.start(
                 plan_image_files(self._binaries.ffmpeg, self._frames, self.path),
                 stdin=True,
@@ -125,7 +140,7 @@ class ImageTarget:
     @property
     def kept(self) -> Path | None:
         """The directory of what is left after an error."""
-        return self.path if self.path.exists() else None
+        return self.path if self._is_ours and self.path.exists() else None
 
     def fail(self) -> None:
         """Keep what was written."""
@@ -135,7 +150,8 @@ class ImageTarget:
     def abort(self) -> None:
         """Leave nothing behind; from any thread."""
         self.fail()
-        shutil.rmtree(self.path, ignore_errors=True)
+        if self._is_ours:
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 def read_images(folder: ImageFolder, frames: FrameFormat, *, binaries: Binaries) -> Iterator[npt.NDArray[Any]]:

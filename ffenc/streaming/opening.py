@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,21 @@ from typing import Any
 import numpy as np
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
-from ffenc.errors import FFencError, FrameError
+from ffenc.errors import CapabilityError, EncoderUnavailableError, FFencError, FrameError
 from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.priority import Priority
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames, plan_encode
+from ffenc.plan.images import SUFFIXES, image_encoder
 from ffenc.streaming.camera import CameraEncoder, CameraFormat, DepthFormat, Target
 from ffenc.streaming.images import ImageTarget
 from ffenc.streaming.queueing import FrameQueue
 from ffenc.streaming.spool import SpoolTarget
 from ffenc.streaming.target import EncoderJob, VideoTarget, software_fallback
-from ffenc.video.selection import prepare
+from ffenc.video.selection import Prepared, prepare
+
+logger = logging.getLogger(__name__)
 
 PerCamera = VideoEncoderConfig | Mapping[str, VideoEncoderConfig]
 
@@ -92,6 +97,7 @@ class CameraOpener:
         self._names = names
         self._depth = frozenset(depth)
         self._images = frozenset(images)
+        self._videos = len(names) - len(self._images)  # encoded at the same time
 
     def check(self, name: str, first: Any) -> None:
         """Find out now what this FFmpeg cannot do.
@@ -99,8 +105,11 @@ class CameraOpener:
         Raises:
             CapabilityError: see ``plan_encode``.
         """
-        if name not in self._images:
-            self._job(name, self.format_of(name, first))
+        form = self.format_of(name, first)
+        if name in self._images:
+            self._check_images(name, form)
+        else:
+            self._job(name, form)
 
     def open(self, name: str, first: Any, on_end: Callable[[CameraEncoder], None]) -> CameraEncoder:
         """Make a camera.
@@ -134,12 +143,21 @@ class CameraOpener:
     def format_of(self, name: str, first: Any) -> CameraFormat:
         """What the camera gives and what its encoder is fed with."""
         if name not in self._depth:
-            form = first if isinstance(first, FrameFormat) else FrameFormat.of(first)
+            try:
+                form = first if isinstance(first, FrameFormat) else FrameFormat.of(first)
+            except FrameError as err:
+                raise FrameError(f"camera {name!r}: {err}", expected=err.expected, seen=err.seen) from err
+            if name in self._images and form.layout not in SUFFIXES:
+                raise FrameError(
+                    f"camera {name!r}: frames of layout {form.layout!r} cannot become images; use {', '.join(SUFFIXES)}",
+                    expected=", ".join(SUFFIXES),
+                    seen=form.layout,
+                )
             return CameraFormat(shape=form.shape, dtype=form.dtype, frames=form)
         if isinstance(first, DepthFormat):
             dtype = np.dtype("float32" if first.in_metres else "uint16")
             return self._depth_format(name, (first.height, first.width), dtype)
-        is_depth = isinstance(first, np.ndarray) and first.dtype.name in ("uint16", "float32")
+        is_depth = isinstance(first, np.ndarray) and first.dtype in (np.uint16, np.float32)
         if not is_depth or first.ndim not in (2, 3) or first.shape[2:] not in ((), (1,)):
             seen = f"{first.shape} {first.dtype.name}" if isinstance(first, np.ndarray) else f"a {type(first).__name__}"
             raise FrameError(
@@ -167,6 +185,7 @@ class CameraOpener:
     def _target(self, name: str, form: CameraFormat) -> Target:
         plan = self._plan
         if name in self._images:
+            self._check_images(name, form)
             return ImageTarget(
                 self._directory / name,
                 frames=form.frames,
@@ -181,18 +200,18 @@ class CameraOpener:
             return video
         return SpoolTarget(path, video, shape=form.shape, dtype=form.dtype, quantizer=form.quantizer)
 
+    def _check_images(self, name: str, form: CameraFormat) -> None:
+        encoder = image_encoder(form.frames.layout)
+        ffmpeg = self._plan.binaries.ffmpeg
+        if encoder not in probe_capabilities(ffmpeg).encoders:
+            raise EncoderUnavailableError(
+                f"camera {name!r}: {ffmpeg} has no encoder {encoder!r} for images; use another build", requested=encoder
+            )
+
     def _job(self, name: str, form: CameraFormat) -> EncoderJob:
         plan = self._plan
         config = plan.config_of(name, is_depth=name in self._depth)
-        cameras = len(self._names) - len(self._images)
-        prepared = prepare(
-            config,
-            binaries=plan.binaries,
-            frames=form.frames,
-            fps=plan.fps,
-            encoder_threads=plan.encoder_threads,
-            cameras=cameras,
-        )
+        prepared = self._prepare(config, form)
         job = EncoderJob(
             fps=plan.fps,
             config=config,
@@ -202,17 +221,43 @@ class CameraOpener:
             encoder_threads=plan.encoder_threads,
             priority=plan.priority,
             stall_timeout_s=plan.stall_timeout_s,
-            cameras=cameras,
+            cameras=self._videos,
             fallback=plan.fallback or software_fallback(prepared.config),
             refused=() if prepared.selection is None else prepared.selection.refused,
         )
+        path = self._directory / f"{name}{job.suffix}"
+        self._check_plan(prepared, form, path, encoder_threads=plan.encoder_threads)
+        if job.fallback is None:
+            return job
+        try:
+            self._check_plan(self._prepare(job.fallback, form), form, path)
+        except CapabilityError as err:
+            if plan.fallback is not None:
+                raise
+            logger.warning("camera %s: there is nothing to fall back to if its encoder fails: %s", name, err)
+            return replace(job, fallback=None)
+        return job
+
+    def _prepare(self, config: VideoEncoderConfig, form: CameraFormat) -> Prepared:
+        plan = self._plan
+        return prepare(
+            config,
+            binaries=plan.binaries,
+            frames=form.frames,
+            fps=plan.fps,
+            encoder_threads=plan.encoder_threads,
+            cameras=self._videos,
+        )
+
+    def _check_plan(
+        self, prepared: Prepared, form: CameraFormat, path: Path, *, encoder_threads: int | None = None
+    ) -> None:
         # Nothing but a check; the writer makes its own plan, for the file that it writes.
         plan_encode(
             prepared.config,
-            RawFrames(frames=form.frames, fps=plan.fps),
-            self._directory / f"{name}{job.suffix}",
+            RawFrames(frames=form.frames, fps=self._plan.fps),
+            path,
             prepared.capabilities,
-            encoder_threads=plan.encoder_threads,
+            encoder_threads=encoder_threads,
             device_node=prepared.device_node,
         )
-        return job

@@ -32,12 +32,13 @@ class FrameQueue:
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], *, maxsize: int, history: int = 0) -> None:
         self.maxsize = maxsize
-        self._slots = np.empty((maxsize + history, *shape), dtype)
+        # One more than may wait or be kept: that of the frame that is being written.
+        self._slots = np.empty((maxsize + 1 + history, *shape), dtype)
         # Touched now, because the first write into a page costs as much as copying into it.
         self._slots.fill(0)
         self._free: SimpleQueue[int] = SimpleQueue()
         self._filled: SimpleQueue[int | None] = SimpleQueue()
-        for slot in range(maxsize + history):
+        for slot in range(len(self._slots)):
             self._free.put(slot)
         self._staged: int | None = None
 
@@ -52,7 +53,11 @@ class FrameQueue:
         return self._filled.qsize() >= self.maxsize or self._free.empty()
 
     def stage(self, frame: _Array) -> bool:
-        """Copy a frame into a free slot, where the other thread does not see it yet; False if there is no room."""
+        """Copy a frame into a free slot, where the other thread does not see it yet; False if there is no room.
+
+        A frame that was staged before and never handed over (an interrupt came between) is taken back first.
+        """
+        self.withdraw()
         if self._filled.qsize() >= self.maxsize:
             return False
         try:

@@ -135,15 +135,21 @@ def encode_spool(spool: Path, video: VideoTarget, *, quantizer: DepthQuantizer |
     frames = read_spool(spool)
     if len(frames) == 0:
         raise InputError(f"{spool} holds no whole frame", path=spool)
-    done = 0
-    while True:
-        try:
-            while done < len(frames):
-                video.write(frames[done] if quantizer is None else quantizer.quantize(frames[done]))
-                done += 1
-            return video.finish()
-        except FFencError as err:
-            done = video.fall_back(err)
+    done, count = 0, len(frames)
+    try:
+        while True:
+            try:
+                while done < count:
+                    frame = np.array(
+                        frames[done]
+                    )  # a view would live on in the traceback of an error, and the file with it
+                    video.write(frame if quantizer is None else quantizer.quantize(frame))
+                    done += 1
+                return video.finish()
+            except FFencError as err:
+                done = video.fall_back(err)
+    finally:
+        del frames
 
 
 def read_spool(spool: Path) -> _Array:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.table import device_of, find_encoder
-from ffenc.errors import FFencError, InputError, ProcessError, ProcessTimeoutError
+from ffenc.errors import FFencError, ProcessError, ProcessTimeoutError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.ffprobe import probe_video
 from ffenc.ffmpeg.mp4_fragments import FragmentIndex
@@ -26,8 +26,9 @@ from ffenc.video.writer import VideoWriter
 
 logger = logging.getLogger(__name__)
 
-HISTORY = 96
-"""Frames that are kept while a hardware encoder works, until they are in the file: more than any encoder holds back."""
+HISTORY = 128
+"""Frames that are kept while an encoder with a fallback works, until they are in the file: more than an encoder holds back
+(82 by SVT-AV1, 75 by x264, measured with their longest lookahead) and `MOST_REORDERED` together."""
 
 _PAUSE_S = 0.01
 
@@ -186,11 +187,11 @@ class VideoTarget:
             FFencError: the error itself, if there is nothing to fall back to.
         """
         fallback = self.job.fallback
-        if fallback is None or self._config is fallback or not isinstance(error, ProcessError):
+        if fallback is None or self.fallbacks or not isinstance(error, ProcessError):
             raise error
         failed, recording = self.encoder, self._writer.recording
-        if recording is not None:
-            recording.release()
+        self._writer.abort(keep_recording=True)  # an encoder that only holds frames back still runs
+        if recording is not None and recording.path.exists():
             self._keep_part(recording.path)
         reason = str(error).splitlines()[0]
         if error.stderr_tail:
@@ -222,9 +223,10 @@ class VideoTarget:
 
     @property
     def kept(self) -> Path | None:
-        """The recording that is left after an error."""
+        """The recording that is left after an error; the first part where the encoder had changed before."""
         recording = self._writer.recording
-        return recording.path if recording is not None and recording.path.exists() else None
+        left = [*self._parts, *([] if recording is None else [recording.path])]
+        return next((path for path in left if path.exists()), None)
 
     def fail(self) -> None:
         """Keep what was recorded."""
@@ -246,11 +248,8 @@ class VideoTarget:
 
     def _keep_part(self, recording: Path) -> None:
         part = self.path.with_name(f".{self.path.stem}.part{len(self._parts)}{self.path.suffix}")
-        try:
+        if FragmentIndex(recording).update().count:
             salvaged = salvage_video(recording, part, fps=self.job.fps, overwrite=True, binaries=self.job.binaries)
-        except InputError:
-            logger.debug("%s holds no frame", recording)
-        else:
             self._parts.append(salvaged.path)
             self._before += salvaged.frames
         recording.unlink()

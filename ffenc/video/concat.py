@@ -161,7 +161,7 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> Iterato
     for start in range(1, len(paths), _MEASURED_AT_ONCE):
         some = paths[start : start + _MEASURED_AT_ONCE]
         indices = [read_mp4_index(path) if known is not None else None for path in some]
-        alike = [index if known and index and index.likeness == known.likeness else None for index in indices]
+        alike = [index if known and index and _is_alike(index, known) else None for index in indices]
         with ThreadPoolExecutor(max_workers=_PROBES_AT_ONCE) as pool:
             others = {
                 path: pool.submit(measure_clip, path, binaries=binaries)
@@ -174,6 +174,11 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> Iterato
             yield clip
 
 
+def _is_alike(index: Mp4Index, known: Mp4Index) -> bool:
+    # Without the box, the shape of a pixel is what the codec's headers say.
+    return index.likeness == known.likeness and (index.has_square_pixels or not known.has_square_pixels)
+
+
 def _like(first: VideoStreamInfo, path: Path, index: Mp4Index) -> MeasuredClip:
     """A clip whose stream cannot be told apart from that of the first; no process is needed to measure it."""
     stream = replace(
@@ -182,6 +187,7 @@ def _like(first: VideoStreamInfo, path: Path, index: Mp4Index) -> MeasuredClip:
         size_bytes=path.stat().st_size,
         duration_s=index.packets.count / first.fps,
         frames_declared=index.packets.count,
+        sample_aspect_ratio=Fraction(1) if index.has_square_pixels else first.sample_aspect_ratio,
     )
     return MeasuredClip(stream=stream, packets=index.packets)
 
@@ -232,6 +238,20 @@ def _plan(
     )
 
 
+def measure_plain(path: Path, *, binaries: Binaries) -> MeasuredClip:
+    """As `measure_clips` for one clip, by its tables where they are plain; for one whose copy is read back anyway.
+
+    Raises:
+        InputError: see `concat_videos`.
+    """
+    index = read_mp4_index(path)
+    if index is None:
+        return measure_clips([path], binaries=binaries)[0]
+    clip = MeasuredClip(stream=probe_video(path, binaries=binaries), packets=index.packets)
+    _check_clip(clip)
+    return clip
+
+
 def read_back(path: Path, first: VideoStreamInfo, *, binaries: Binaries) -> MeasuredClip:
     """Measure a file that was copied from others, by its tables where they are plain: listing every packet takes as long.
 
@@ -244,9 +264,8 @@ def read_back(path: Path, first: VideoStreamInfo, *, binaries: Binaries) -> Meas
     if index is None:
         stream, packets = probe_video_and_packets(path, binaries=binaries)
         return MeasuredClip(stream=stream, packets=packets)
-    if known is not None and index.likeness == known.likeness:
+    if known is not None and _is_alike(index, known):
         return _like(first, path, index)
-    # FFmpeg adds boxes of its own, such as a pixel aspect of 1:1.
     return MeasuredClip(stream=probe_video(path, binaries=binaries), packets=index.packets)
 
 

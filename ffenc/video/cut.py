@@ -16,10 +16,10 @@ from ffenc.ffmpeg.mp4_index import read_mp4_index
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.cut import Piece, cut_pieces, join_ranges, plan_cut
 from ffenc.plan.encode import muxer_for
-from ffenc.video.concat import concat_videos, measure_clips, nameable, read_back, run_copy
+from ffenc.video.concat import concat_videos, measure_clips, measure_plain, nameable, read_back, run_copy
 from ffenc.video.join import IN_BAND
 from ffenc.video.output import PendingFile, check_packets, check_target
-from ffenc.video.pictures import Range, check_pictures
+from ffenc.video.pictures import Range, check_copy, check_pictures
 from ffenc.video.reencode import MeasuredClip, reencode_video
 from ffenc.video.run import ProgressCallback
 from ffenc.video.writer import STALL_TIMEOUT_S
@@ -82,7 +82,7 @@ def cut_video(
     binaries, output = binaries or find_binaries(), Path(output)
     muxer_for(output)
     check_target(output, overwrite=overwrite)
-    (clip,) = measure_clips([source], binaries=binaries)
+    clip = measure_plain(Path(source), binaries=binaries)
     kept = _checked(ranges, clip)
     index = read_mp4_index(clip.stream.path)
     delay = clip.stream.has_b_frames if index is None else index.delay
@@ -137,7 +137,7 @@ class _Cut:
         run_copy(plan, stall_timeout_s=self.stall_timeout_s, progress=self.progress)
         made = read_back(output, stream, binaries=self.binaries)
         check_packets(made.packets, path=output, fps=stream.fps, frames=plan.frames)
-        check_pictures(made, [(self.clip, (p.first, p.stop)) for p in pieces], binaries=self.binaries)
+        check_copy(made, [(self.clip, (p.first, p.stop)) for p in pieces], binaries=self.binaries)
         return made
 
     def encode(self, piece: Piece, output: Path, config: VideoEncoderConfig) -> MeasuredClip:

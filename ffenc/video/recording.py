@@ -54,7 +54,8 @@ class SyncedFile:
             self.descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
         except OSError as err:
             raise OutputError(f"cannot write into {path.parent}: {err.strerror}", path=path) from err
-        lock(self.descriptor)
+        _lock(self.descriptor, fcntl.LOCK_EX)  # waits for a moment if somebody looks whether it is held
+        self._writing = threading.Lock()  # another thread must not close the descriptor under a running write
         self._stop = threading.Event()
         self._closing = weakref.finalize(self, _close, self.descriptor, self._stop)
         self._syncing = threading.Thread(
@@ -66,14 +67,17 @@ class SyncedFile:
         """Write all of it.
 
         Raises:
-            OutputError: the disk is full, or it failed.
+            OutputError: the disk is full, or it failed; or it was released.
         """
         rest = memoryview(data)
-        try:
-            while rest:
-                rest = rest[os.write(self.descriptor, rest) :]
-        except OSError as err:
-            raise OutputError(f"cannot write {self.path}: {err.strerror}", path=self.path) from err
+        with self._writing:
+            if not self._closing.alive:
+                raise OutputError(f"cannot write {self.path}: it was closed", path=self.path)
+            try:
+                while rest:
+                    rest = rest[os.write(self.descriptor, rest) :]
+            except OSError as err:
+                raise OutputError(f"cannot write {self.path}: {err.strerror}", path=self.path) from err
 
     def size_bytes(self) -> int:
         """Bytes written so far."""
@@ -84,7 +88,10 @@ class SyncedFile:
         if self._closing.alive:
             self._stop.set()
             self._syncing.join()
-            self._closing()
+            with self._writing:
+                # A process that was forked from this one has the lock too, and may live long.
+                _lock(self.descriptor, fcntl.LOCK_UN)
+                self._closing()
 
     def discard(self) -> None:
         """Let go of it and remove it; a second call does nothing."""
@@ -105,10 +112,10 @@ class RecordingFile(SyncedFile):
         super().__init__(final.with_name(f".{final.stem}.{os.urandom(4).hex()}{MARK}{suffix or final.suffix}"))
 
 
-def lock(descriptor: int) -> bool:
+def _lock(descriptor: int, operation: int) -> bool:
     """Lock a file for as long as this descriptor, or one inherited from it, is open; False if somebody else has it."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, operation)
     except BlockingIOError:
         return False
     except OSError as err:  # a file system without locks
@@ -120,7 +127,7 @@ def is_held(path: Path) -> bool:
     """Whether a living process is still writing this recording."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return not lock(descriptor)
+        return not _lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     finally:
         os.close(descriptor)
 
@@ -128,33 +135,37 @@ def is_held(path: Path) -> bool:
 def find_recordings(directory: str | Path) -> list[Path]:
     """The recordings under a directory that nobody is writing any more: what a crash left, sorted."""
     found = Path(directory).rglob(f".*{MARK}.*")
-    return sorted(path for path in found if path.is_file() and not is_held(path))
+    return sorted(path for path in found if path.is_file() and _is_left(path))
+
+
+def _is_left(path: Path) -> bool:
+    try:
+        return not is_held(path)
+    except FileNotFoundError:  # it was completed just now
+        return False
 
 
 def final_of(recording: Path) -> Path:
-    """The name that the video of a recording was to have."""
-    stem, dot, _ = recording.name.removeprefix(".").partition(MARK)
-    name = stem.rpartition(".")[0] if dot else stem
-    return recording.with_name(name + recording.suffix)
+    """The name that the video of a recording was to have; of any other file, its own."""
+    stem, mark, _ = recording.name.removeprefix(".").rpartition(MARK)
+    return recording.with_name(stem.rpartition(".")[0] + recording.suffix) if mark else recording
 
 
 def copy_recording(
     source: Path,
     output: Path,
     *,
-    fps: Fraction | None,
+    fps: Fraction,
     binaries: Binaries,
     stall_timeout_s: float = STALL_TIMEOUT_S,
     fragmented: bool = False,
 ) -> None:
     """Copy the stream of a recording, bit by bit, into a plain file with its index in front, or into fragments again.
 
-    The arguments are those of ``plan_remux``.
-
     Raises:
         ProcessError: ffmpeg failed, died or hung.
     """
-    argv = plan_remux(binaries.ffmpeg, source, output, muxer=muxer_for(output), fps=fps, fragmented=fragmented)
+    argv = plan_remux(binaries.ffmpeg, source, output, fps=fps, muxer=muxer_for(output), fragmented=fragmented)
     with FFmpegProcess.start(argv, stdout="progress", stall_timeout_s=stall_timeout_s) as process:
         process.finish()
 

@@ -15,6 +15,7 @@ from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import EncodePlan, VideoClip, plan_encode
+from ffenc.plan.thinning import Thinning
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.run import EncodeResult, ProgressCallback, run_plan
 from ffenc.video.selection import prepare
@@ -110,6 +111,8 @@ def reencode_video(
     config: VideoEncoderConfig | None = None,
     start: int | None = None,
     end: int | None = None,
+    size: tuple[int, int] | None = None,
+    thinning: Thinning | None = None,
     audio: AudioChoice | None = None,
     overwrite: bool = False,
     encoder_threads: int | None = None,
@@ -125,6 +128,8 @@ def reencode_video(
         config: encoder settings; LeRobot's defaults if None.
         start: first frame, counted from 0; None means 0.
         end: frame after the last one; None means all.
+        size: (width, height) to scale the pictures to; depth takes the nearest pixel, never one between two.
+        thinning: keep one frame out of so many of the whole clip; the rate becomes that much less.
         audio: ``"keep"`` (copied, or cut with the video and encoded as AAC) or ``"drop"``.  A clip with audio needs a
             choice; one without has none to make.
         overwrite, encoder_threads, binaries, stall_timeout_s: see `VideoWriter`.
@@ -142,6 +147,8 @@ def reencode_video(
         config=config,
         start=start,
         end=end,
+        size=size,
+        thinning=thinning,
         audio=audio,
         encoder_threads=encoder_threads,
         binaries=binaries,
@@ -162,6 +169,8 @@ def plan_reencode(
     config: VideoEncoderConfig | None = None,
     start: int | None = None,
     end: int | None = None,
+    size: tuple[int, int] | None = None,
+    thinning: Thinning | None = None,
     audio: AudioChoice | None = None,
     encoder_threads: int | None = None,
     binaries: Binaries | None = None,
@@ -170,14 +179,17 @@ def plan_reencode(
     binaries = binaries or find_binaries()
     clip = measure_clip(source, binaries=binaries)
     first, stop = _frame_range(clip, start, end)
-    width, height = clip.display_size
+    if thinning is not None:
+        _check_thinning(thinning, clip, whole=start is None and end is None, audio=audio)
+    width, height = size or clip.display_size
+    fps = clip.stream.fps / (1 if thinning is None else thinning.every)
     key_frame = clip.key_frame_before(first)
     seek_s = clip.seek_point_s(key_frame)
     prepared = prepare(
         config or VideoEncoderConfig(),
         binaries=binaries,
         frames=FrameFormat(width=width, height=height),
-        fps=clip.stream.fps,
+        fps=fps,
         encoder_threads=encoder_threads,
     )
     return plan_encode(
@@ -186,18 +198,32 @@ def plan_reencode(
             path=Path(source),
             demuxer=clip.demuxer,
             size=(width, height),
-            fps=clip.stream.fps,
+            fps=fps,
             first=first - key_frame,
             count=stop - first,
             seek_s=seek_s,
             start_s=clip.time_s(first) - (seek_s or 0),
             audio=_audio(clip, audio, whole=(first, stop) == (0, clip.packets.count)),
+            scale_to=size,
+            thinning=thinning,
         ),
         output,
         prepared.capabilities,
         encoder_threads=encoder_threads,
         device_node=prepared.device_node,
     )
+
+
+def _check_thinning(thinning: Thinning, clip: MeasuredClip, *, whole: bool, audio: AudioChoice | None) -> None:
+    path, before = clip.stream.path, 0
+    for first, stop in thinning.ranges:
+        if not before <= first < stop <= clip.packets.count:
+            raise InputError(f"frames [{first}, {stop}) of {path} are no range of [0, {clip.packets.count})", path=path)
+        before = stop
+    if thinning.every < 1 or not thinning.ranges or not whole or audio == "keep":
+        raise InputError(
+            f"{path} can only be thinned as a whole, without audio, by a whole number from 1 on", path=path
+        )
 
 
 def _frame_range(clip: MeasuredClip, start: int | None, end: int | None) -> tuple[int, int]:

@@ -20,7 +20,11 @@ from tests.crashes import dies_at
 from tests.lerobot_reader import LeRobotView
 from tests.recordings_of_robots import CAMERA, FPS, H264, TASKS, frame_of
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it forks")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.one_build,
+    pytest.mark.skipif(sys.platform == "win32", reason="it forks"),
+]
 
 NAME = "observation.images.laptop"
 LENGTHS = (3, 2, 4)

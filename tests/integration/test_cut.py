@@ -18,11 +18,12 @@ from ffenc import (
     probe_packets,
     probe_video,
 )
-from ffenc.errors import EncoderUnavailableError, InputError, OutputExistsError
+from ffenc.errors import EncoderUnavailableError, InputError, OutputExistsError, ProcessDiedError
 from ffenc.ffmpeg.process import run_tool
 from ffenc.video.cut import cut_video
 from ffenc.video.join import picture_hashes
 from tests.footage import numbered_frames, numbers_of
+from tests.lerobot_data import needs_av1_decoder
 
 pytestmark = pytest.mark.integration
 
@@ -62,6 +63,8 @@ def test_frames_that_begin_at_key_frames_keep_their_bits(
     tmp_path: Path, binaries: Binaries, kind: str, fps: str
 ) -> None:
     source = make(tmp_path, binaries, SETTINGS[kind], fps=fps)
+    if kind == "av1":
+        needs_av1_decoder(binaries)
     keys = probe_packets(source, binaries=binaries).cut_points
     assert len(keys) >= 5
     for number, ranges in enumerate(([(0, keys[1])], [(keys[1], 36)], [(keys[1], keys[2]), (keys[3], keys[4])])):
@@ -116,6 +119,24 @@ def test_a_join_that_decodes_wrong_is_given_up_with_a_warning(
     assert "encoding all of it anew" in caplog.text
     assert result.reencoded == ((6, 18), (24, 30))
     assert numbers_of(VideoReader(result.path, binaries=binaries)) == [*range(6, 18), *range(24, 30)]
+
+
+def test_a_copy_needs_no_decoder(
+    tmp_path: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make(tmp_path, binaries, SETTINGS["h264"])
+    kept = probe_packets(source, binaries=binaries).cut_points[1]
+    hashes = picture_hashes(source, binaries=binaries)
+
+    def none(*_: object) -> None:
+        raise ProcessDiedError("ffmpeg failed", argv=["ffmpeg"], stderr_tail="no decoder for stream 0")
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        patch.setattr(VideoReader, "frames", none)
+        result = cut_video(source, tmp_path / "cut.mp4", [(kept, 36)], binaries=binaries)
+    assert "no decoder for stream 0" in caplog.text
+    assert result.reencoded == ()
+    assert picture_hashes(result.path, binaries=binaries) == hashes[kept:]
 
 
 @pytest.mark.parametrize("ranges", [[], [(0, 0)], [(0, 37)], [(6, 12), (0, 6)], [(0, 12), (6, 18)], [(-1, 6)]])

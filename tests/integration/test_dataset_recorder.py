@@ -101,6 +101,13 @@ def test_a_size_limit_begins_the_next_file(root, binaries):
     check_numbered(root, 18, binaries=binaries)
 
 
+def test_videos_that_cannot_be_joined_stay_apart(root, binaries):
+    # One frame has no B-frame, so its stream is not that of the others.
+    record(root, [12, 1, 9], binaries=binaries, pack=True, camera_encoder=VideoEncoderConfig(vcodec="h264", g=6))
+    check_numbered(root, 22, binaries=binaries)
+    assert len(DatasetLayout(root=root).data_files()) == 1
+
+
 def test_resume_goes_on_behind_the_packed_files(root, binaries):
     record(root, [4, 4], binaries=binaries, pack=True)
     with DatasetRecorder.resume(root, binaries=binaries) as recorder:

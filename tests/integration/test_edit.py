@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ffenc import Binaries, probe_packets
+from ffenc import Binaries, probe_packets, verify_dataset
 from ffenc.errors import DatasetError, OutputExistsError, UnsafePathError
 from ffenc.statistics import aggregate_statistics, vector_statistics
 from tests.datasets import change_info, copy_of, encoded_with, pictures_of, rows_of, tree_of
-from tests.lerobot_data import LEROBOT
+from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
 pytest.importorskip("pyarrow")
 from ffenc.dataset.documents import load_info, load_stats
@@ -21,6 +21,12 @@ from ffenc.dataset.source import DatasetSource
 from ffenc.dataset.store import load_episodes, load_tasks
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def _av1(binaries: Binaries) -> None:
+    needs_av1_decoder(binaries)
+
 
 A, B, D = (LEROBOT / name for name in "ABD")
 NUMBERS = {"index", "episode_index", "task_index"}
@@ -54,6 +60,7 @@ def check_kept(root: Path, source: Path, kept: list[int], binaries: Binaries, *,
     for name, wanted in aggregate_statistics([row.statistics for row in episodes]).items():
         for key, values in stats[name].to_json().items():
             np.testing.assert_allclose(values, wanted.to_json()[key], atol=1e-9)
+    assert verify_dataset(root, "packets", binaries=binaries).ok
     pictures = pictures_of(source, binaries)
     if bits:
         assert pictures_of(root, binaries) == [pictures[number] for number in kept]

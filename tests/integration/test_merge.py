@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ffenc import Binaries, VideoEncoderConfig, probe_packets, probe_video
+from ffenc import Binaries, VideoEncoderConfig, probe_packets, probe_video, verify_dataset
 from ffenc.errors import DatasetError, FFencError, MergeError, OutputError, OutputExistsError
 from ffenc.statistics import vector_statistics
 from ffenc.video.reencode import MeasuredClip
 from tests.datasets import change_info, copy_of, encoded_with, pictures_of, rows_of, tree_of
-from tests.lerobot_data import LEROBOT
+from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
 pytest.importorskip("pyarrow")
 from ffenc.dataset.documents import load_info, load_stats
@@ -23,6 +23,12 @@ from ffenc.dataset.merge import merge_datasets
 from ffenc.dataset.store import load_episodes, load_tasks
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def _av1(binaries: Binaries) -> None:
+    needs_av1_decoder(binaries)
+
 
 A, B, D = (LEROBOT / name for name in "ABD")
 LAPTOP = "observation.images.laptop"
@@ -59,6 +65,7 @@ def check_merged(root: Path, sources: list[Path], binaries: Binaries) -> None:
     assert stats is not None
     assert stats["index"].max == len(rows) - 1
     assert stats["episode_index"].max == len(episodes) - 1
+    assert verify_dataset(root, "packets", binaries=binaries).ok
     assert pictures_of(root, binaries) == [each for source in sources for each in pictures_of(source, binaries)]
 
 

@@ -15,7 +15,7 @@ from ffenc.dataset.verify import verify_dataset
 from ffenc.ffmpeg.mp4_header import boxes, descend, movie_box
 from ffenc.ffmpeg.process import run_tool
 from tests.dataset_faults import LAPTOP, OTHER_VIDEO, PHONE, VIDEO, block, copy_of, cut, exchange, write
-from tests.lerobot_data import DATASETS
+from tests.lerobot_data import DATASETS, needs_av1_decoder
 
 pytestmark = pytest.mark.integration
 
@@ -25,6 +25,7 @@ Damage = Callable[[Path, Binaries], object]
 
 @DATASETS
 def test_nothing_is_found_in_what_lerobot_recorded(root, binaries):
+    needs_av1_decoder(binaries)
     report = verify_dataset(root, "decode", binaries=binaries)
     assert report.findings == ()
     assert report.videos == (3 if root.name == "D" else 2)
@@ -50,6 +51,7 @@ def encoded(*, half: bool = False, **config: object) -> Damage:
     """The pictures encoded anew, in H.264 instead of AV1."""
 
     def damage(root: Path, binaries: Binaries) -> None:
+        needs_av1_decoder(binaries)
         frames = [frame[::2, ::2] if half else frame for frame in VideoReader(root / VIDEO, binaries=binaries)]
         settings = VideoEncoderConfig.model_validate(H264.model_dump() | config)
         encode_frames(frames, root / VIDEO, fps=30, config=settings, overwrite=True, binaries=binaries)
@@ -110,6 +112,7 @@ def test_the_frame_where_a_video_was_torn_is_named(tmp_path, binaries):
 
 
 def test_exchanged_cameras_are_known_by_their_pictures_alone(tmp_path, binaries):
+    needs_av1_decoder(binaries)
     root = copy_of("A", tmp_path)
     exchange(VIDEO, OTHER_VIDEO)(root)
     assert verify_dataset(root, "packets", binaries=binaries).findings == ()
@@ -122,6 +125,7 @@ def test_exchanged_cameras_are_known_by_their_pictures_alone(tmp_path, binaries)
 
 
 def test_one_episode_with_the_pictures_of_another_camera_is_named(tmp_path, binaries):
+    needs_av1_decoder(binaries)
     root = copy_of("A", tmp_path)
     own, other = (list(VideoReader(root / name, binaries=binaries)) for name in (VIDEO, OTHER_VIDEO))
     mixed = [*own[:20], *other[20:45], *own[45:]]
@@ -146,6 +150,7 @@ def sample(path: Path, number: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize("content", [b"\0", b"\xff"], ids=["zeros", "ones"])
 def test_an_unreadable_frame_is_named(tmp_path, binaries, content):
+    needs_av1_decoder(binaries)
     root = copy_of("A", tmp_path)
     start, size = sample(root / VIDEO, 31)
     video = bytearray((root / VIDEO).read_bytes())
@@ -155,6 +160,19 @@ def test_an_unreadable_frame_is_named(tmp_path, binaries, content):
     report = verify_dataset(root, "decode", binaries=binaries)
     (finding,) = [finding for finding in report.findings if finding.code == "frame-unreadable"]
     assert (finding.episode, finding.camera, finding.frame) == (1, LAPTOP, 31 - 20)
+
+
+def test_a_video_of_which_nothing_can_be_decoded_is_one_finding(tmp_path, binaries):
+    root = copy_of("A", tmp_path)
+    video = bytearray((root / VIDEO).read_bytes())
+    start, end = sample(root / VIDEO, 0)[0], sum(sample(root / VIDEO, 59))
+    video[start:end] = bytes(end - start)
+    (root / VIDEO).write_bytes(video)
+    report = verify_dataset(root, "decode", binaries=binaries)
+    (finding,) = [finding for finding in report.findings if finding.camera == LAPTOP]
+    if finding.code != "video-unreadable":  # FFmpeg 4.2 decodes the first frame to describe a stream
+        assert (finding.code, finding.severity) == ("video-undecodable", "error")
+        assert "none of its 60 frames" in finding.message
 
 
 def test_many_files_that_were_written_alike_start_ffmpeg_once(tmp_path, binaries, monkeypatch):

@@ -51,11 +51,11 @@ def _check_type(subject: Subject, name: str, feature: Feature, seen: pa.DataType
             path=path,
             severity="error" if fit == "no" else "warning",
         )
-    return fit != "no"
+    return fit in ("exact", "cast")
 
 
-def _fit(seen: pa.DataType, expected: pa.DataType) -> Literal["exact", "cast", "no"]:
-    """``cast`` if LeRobot reads it with another precision.
+def _fit(seen: pa.DataType, expected: pa.DataType) -> Literal["exact", "cast", "text", "no"]:
+    """``cast`` if LeRobot reads it with another precision, ``text`` if it reads numbers from texts.
 
     An extension type is Hugging Face's of a matrix; a list may be of any kind, as in merged datasets.
     """
@@ -70,5 +70,7 @@ def _fit(seen: pa.DataType, expected: pa.DataType) -> Literal["exact", "cast", "
         return _fit(seen.value_type, expected.value_type)
     if seen.equals(expected) or (pa.types.is_string(expected) and pa.types.is_large_string(seen)):
         return "exact"
+    if pa.types.is_string(seen) and not pa.types.is_string(expected):
+        return "text"
     kinds = (pa.types.is_floating, pa.types.is_integer)
     return "cast" if any(is_kind(seen) and is_kind(expected) for is_kind in kinds) else "no"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ffenc.dataset.checks.subject import Subject
+from ffenc.dataset.finding_codes import Severity
 from ffenc.dataset.schema import CODEBASE_VERSION, DEFAULT_FEATURES, DatasetInfo, Feature
 from ffenc.dataset.series import load_table, open_parquet
 from ffenc.dataset.tables import data_schema
@@ -52,9 +53,10 @@ def _check_features(subject: Subject, info: DatasetInfo) -> None:
         feature = info.features.get(name)
         if feature is None or (feature.dtype, feature.shape) != (expected.dtype, expected.shape):
             seen = "missing" if feature is None else f"{feature.dtype} {feature.shape}"
-            findings.add(
-                "feature-default", f"{name!r} is {seen}; it must be {expected.dtype} {expected.shape}", path=path
-            )
+            message = f"{name!r} is {seen}; it must be {expected.dtype} {expected.shape}"
+            # LeRobot reads another type of number, and writes the right one behind it.
+            severity: Severity | None = None if feature is None or feature.shape != expected.shape else "warning"
+            findings.add("feature-default", message, camera=name, path=path, severity=severity)
     for name, feature in info.features.items():
         if (reason := _impossible(info, name, feature)) is not None:
             subject.impossible.add(name)
@@ -100,7 +102,9 @@ def check_counters(subject: Subject) -> None:
     for what, count in counted.items():
         said = getattr(info, f"total_{what}")
         if said != count:
-            findings.add("counter-wrong", f"total_{what} is {said}, but there are {count} {what}", path=path)
+            message = f"total_{what} is {said}, but there are {count} {what}"
+            # LeRobot's reader believes the others, and looks for what is not there.
+            findings.add("counter-wrong", message, path=path, severity="warning" if what == "tasks" else None)
     if subject.episodes_whole and not _splits_cover(info.splits, len(subject.episodes)):
         findings.add(
             "splits-wrong",

@@ -65,7 +65,7 @@ def _check_columns(subject: Subject, path: Path, columns: Mapping[str, pa.DataTy
             subject.findings.add("episodes-column-extra", f"the column {name!r} belongs to no feature", path=path)
     for name in _needed(subject):
         if name == "tasks" and name not in columns:
-            subject.findings.add("episodes-column-missing", "there is no column 'tasks'", path=path)
+            subject.findings.add("episodes-column-missing", "there is no column 'tasks'", path=path, severity="warning")
         elif name not in columns:
             subject.findings.add("episodes-column-missing", f"there is no column {name!r}", path=path)
             usable = False
@@ -89,14 +89,18 @@ def _alike(seen: pa.DataType, expected: pa.DataType) -> bool:
 
 
 def _check_alike(subject: Subject, schemas: Mapping[Path, Mapping[str, pa.DataType]]) -> None:
-    """LeRobot reads all files as one table, for which they need the same columns of the same types, in any order."""
+    """LeRobot reads all files as one table, for which they need the same columns, in any order; types are converted."""
     first = next(iter(schemas), None)
     for path, columns in schemas.items():
-        if first is not None and dict(columns) != dict(schemas[first]):
-            odd = sorted(n for n in {*columns, *schemas[first]} if columns.get(n) != schemas[first].get(n))
-            subject.findings.add(
-                "episodes-files-differ", f"it differs from {first.name} in {', '.join(odd[:5])}", path=path
-            )
+        if first is None or dict(columns) == dict(schemas[first]):
+            continue
+        odd = sorted(name for name in {*columns, *schemas[first]} if columns.get(name) != schemas[first].get(name))
+        subject.findings.add(
+            "episodes-files-differ",
+            f"it differs from {first.name} in {', '.join(odd[:5])}",
+            path=path,
+            severity=None if columns.keys() != schemas[first].keys() else "warning",
+        )
 
 
 def _take(subject: Subject, values: Mapping[str, Any], place: int, path: Path) -> None:

@@ -19,8 +19,7 @@ from ffenc.dataset.checks.packets import Measurer, in_parallel
 from ffenc.dataset.checks.spans import FrameSpan, VideoUse, video_uses
 from ffenc.dataset.checks.statistics import recorded_statistics
 from ffenc.dataset.checks.subject import Subject
-from ffenc.dataset.schema import Feature
-from ffenc.depth import dequantize_depth
+from ffenc.dataset.stored_pictures import as_recorded, depth_settings, layout_of
 from ffenc.errors import FFencError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.process import run_tool
@@ -113,12 +112,12 @@ def _decode(subject: Subject, use: VideoUse, binaries: Binaries) -> Iterator[tup
     waiting = [span for span in use.spans if span.is_right]
     number, sampler = 0, FrameSampler()
     try:
-        reader = VideoReader(use.path, layout=_layout(feature), binaries=binaries)
+        reader = VideoReader(use.path, layout=layout_of(feature), binaries=binaries)
         for frame in reader:
             while waiting and number >= (waiting[0].stop or 0):  # it overlaps with one that is done
                 waiting.pop(0)
             if waiting and number >= (waiting[0].start or 0):
-                sampler.add(_as_recorded(frame, feature))
+                sampler.add(as_recorded(frame, feature))
                 if number + 1 == waiting[0].stop:
                     if sampler.frames == waiting[0].episode.length:
                         yield waiting[0], sampler.statistics()
@@ -127,28 +126,6 @@ def _decode(subject: Subject, use: VideoUse, binaries: Binaries) -> Iterator[tup
             number += 1
     except FFencError as err:
         _locate(subject, use, err, binaries)
-
-
-def _layout(feature: Feature) -> str:
-    if feature.is_depth:
-        return "gray16" if (feature.info or {}).get("video.pix_fmt") == "gray16le" else "gray12"
-    return "gray" if feature.shape[-1] == 1 else "rgb"
-
-
-def _as_recorded(frame: npt.NDArray[Any], feature: Feature) -> npt.NDArray[Any]:
-    """A depth map in the unit in which it was recorded."""
-    if not feature.is_depth:
-        return frame
-    unit = (feature.info or {}).get("depth_unit", "mm")
-    if _layout(feature) == "gray16":  # millimetres as they are
-        return frame if unit == "mm" else frame.astype(np.float32) / 1000
-    return dequantize_depth(frame, **depth_settings(feature), unit=unit)
-
-
-def depth_settings(feature: Feature) -> dict[str, Any]:
-    """How depths became codes, with LeRobot's defaults for what is not said."""
-    defaults = {"depth_min": 0.01, "depth_max": 10.0, "shift": 3.5, "use_log": True}
-    return {name: (feature.info or {}).get(f"video.{name}", value) for name, value in defaults.items()}
 
 
 def _compared(
@@ -193,8 +170,12 @@ def _nearest(one: _Seen, seen: list[_Seen]) -> _Seen | None:
 
 def _locate(subject: Subject, use: VideoUse, err: FFencError, binaries: Binaries) -> None:
     """Say which frames cannot be decoded."""
-    missing, reordered = _missing_frames(subject, use, binaries)
+    missing, reordered, count = _missing_frames(subject, use, binaries)
     said = str(err).splitlines()[0]
+    if len(missing) == count:
+        message = f"{binaries.ffmpeg} decodes none of its {count} frames: {said}"
+        subject.findings.add("video-undecodable", message, camera=use.camera, path=use.path)
+        return
     if not missing:
         subject.findings.add("frame-unreadable", f"decoding fails: {said}", camera=use.camera, path=use.path)
     starts = [span.start or 0 for span in use.spans]
@@ -217,17 +198,18 @@ def _locate(subject: Subject, use: VideoUse, err: FFencError, binaries: Binaries
         )
 
 
-def _missing_frames(subject: Subject, use: VideoUse, binaries: Binaries) -> tuple[list[int], bool]:
+def _missing_frames(subject: Subject, use: VideoUse, binaries: Binaries) -> tuple[list[int], bool, int]:
+    """Frames that cannot be decoded, whether frames are reordered, and how many there are."""
     try:
         stream, packets = Measurer(binaries).measure(use.path)
         argv = plan_readable_frames(binaries.ffmpeg, use.path, demuxer=stream.container.split(",")[0])
         printed = run_tool(argv, timeout_s=_DECODE_TIMEOUT_S, check=False).stdout.decode("ascii", "replace")
     except FFencError:
-        return [], False
+        return [], False, -1
     lines = printed.splitlines()
     base = next((Fraction(line.split(":")[1].strip()) for line in lines if line.startswith("#tb 0:")), None)
-    if base is None:
-        return [], False
-    rate = base * subject.known_info.fps
-    given = {round(int(line.split(",")[2]) * rate) for line in lines if line and not line.startswith("#")}
-    return sorted(set(range(packets.count)) - given), bool(stream.has_b_frames)
+    given: set[int] = set()
+    if base is not None:  # without a single frame there is no header
+        rate = base * subject.known_info.fps
+        given = {round(int(line.split(",")[2]) * rate) for line in lines if line and not line.startswith("#")}
+    return sorted(set(range(packets.count)) - given), bool(stream.has_b_frames), packets.count

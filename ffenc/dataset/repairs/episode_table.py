@@ -190,6 +190,11 @@ class EpisodeRepair:
         for place, camera, statistics in measured_pictures(self.subject, self.measure.binaries, cameras):
             if (place, camera) in missing:
                 self._set_statistics(place, camera, statistics)
+                missing.remove((place, camera))
+        for camera in sorted({name for _, name in missing}):
+            count = sum(name == camera for _, name in missing)
+            message = f"the statistics of {camera!r} in {count} episodes: their videos cannot be decoded"
+            self.changes.refuse(self.subject.layout.stats, message)
 
     def _set_statistics(self, place: int, name: str, statistics: FeatureStatistics) -> None:
         self._set(place, **{f"stats/{name}/{key}": values for key, values in statistics.to_json().items()})

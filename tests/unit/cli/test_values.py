@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 import yaml
 
-from ffenc.cli.values import frame_number, frame_rate, load_leniently, load_value, names, picture_size, positive
+from ffenc.cli.values import (
+    episode_numbers,
+    frame_number,
+    frame_rate,
+    load_leniently,
+    load_value,
+    names,
+    picture_size,
+    positive,
+)
 
 
 @pytest.mark.parametrize(
@@ -102,3 +111,16 @@ def test_types_of_flags(read: Callable[[Any], object], given: object, value: obj
 def test_wrong_values_are_refused_in_words(read: Callable[[Any], object], given: object, says: str) -> None:
     with pytest.raises(ArgumentTypeError, match=says):
         read(given)
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"), [("1,4", (1, 4)), ("0,3-5", (0, 3, 4, 5)), (7, (7,)), ([1, 2], (1, 2)), (" 1 , 2", (1, 2))]
+)
+def test_episodes_are_numbers_and_ranges(text: Any, numbers: tuple[int, ...]) -> None:
+    assert episode_numbers(text) == numbers
+
+
+@pytest.mark.parametrize("text", ["", "1-", "a", "5-3", "-1", "1.5"])
+def test_what_names_no_episodes_is_refused(text: str) -> None:
+    with pytest.raises(ArgumentTypeError):
+        episode_numbers(text)

@@ -27,17 +27,20 @@ class Fakes:
 
     Attributes:
         begun: names of the outputs, each time one was begun.
+        overwriting: whether each of them was allowed to replace a file.
         act: called with (output, progress) in the middle of each job.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.begun: list[str] = []
+        self.overwriting: list[bool] = []
         self.act: Callable[[Path, Callable[[int, int | None], None]], object] = lambda _output, _progress: None
 
     def write(self, source: str, output: Path, *, overwrite: bool, progress: Any, **_: object) -> Written:
         assert overwrite or not output.exists()
         self.begun.append(output.name)
+        self.overwriting.append(overwrite)
         self.act(output, progress)
         output.write_text(Path(source).read_text())
         return Written(path=output, frames=len(output.read_text()), size_bytes=output.stat().st_size)

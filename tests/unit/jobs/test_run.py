@@ -123,6 +123,15 @@ def test_an_output_that_no_job_made_is_left_alone(fakes) -> None:
     assert fakes.names() == ["a"]
 
 
+def test_only_what_a_job_made_may_be_replaced(fakes) -> None:
+    """A file of somebody else may appear while the job is at work."""
+    spec = fakes.spec("a")
+    run_jobs([spec])
+    (fakes.folder / "a.txt").write_text("new")
+    run_jobs([spec])
+    assert fakes.overwriting == [False, True]
+
+
 def test_a_stale_output_stays_until_it_is_replaced(fakes) -> None:
     spec = fakes.spec("a")
     run_jobs([spec])

@@ -1,0 +1,89 @@
+"""Datasets of any size, written without recording: the same few clips again and again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ffenc import Binaries, probe_packets, probe_video, video_info
+from ffenc.dataset.documents import save_info, save_stats
+from ffenc.dataset.episodes import EpisodeRow, VideoSpan
+from ffenc.dataset.layout import DatasetLayout, FileId
+from ffenc.dataset.schema import DatasetInfo
+from ffenc.dataset.store import data_writer, save_episodes, save_tasks
+from ffenc.dataset.tables import data_table
+from ffenc.statistics import FeatureStatistics, aggregate_statistics, vector_statistics
+
+CAMERA = "observation.images.front"
+TASK = "do it"
+
+
+def make_dataset(root: Path, clips: Sequence[Path], *, fps: int, binaries: Binaries) -> Path:
+    """A dataset with one camera; every clip is one episode and one file."""
+    stream = probe_video(clips[0], binaries=binaries)
+    features = {
+        "action": {"dtype": "float32", "shape": (6,), "names": [f"joint{number}" for number in range(6)]},
+        CAMERA: {
+            "dtype": "video",
+            "shape": (stream.height, stream.width, 3),
+            "names": ["height", "width", "channels"],
+            "info": video_info(stream),
+        },
+    }
+    info = DatasetInfo.create(fps, features)
+    layout = DatasetLayout.of(root, info)
+    file = FileId()
+    spans = []
+    lengths: dict[Path, int] = {}
+    for clip in clips:
+        original = clip.resolve()
+        if original not in lengths:
+            lengths[original] = probe_packets(original, binaries=binaries).count
+        target = layout.video(CAMERA, file)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(clip, target)
+        spans.append(VideoSpan(file=file, from_frame=0, to_frame=lengths[original]))
+        file = file.successor(info.chunks_size)
+    return write_tables(root, info, spans)
+
+
+def write_tables(root: Path, info: DatasetInfo, spans: Sequence[VideoSpan]) -> Path:
+    """The tables of a dataset whose videos are there."""
+    parts: list[dict[str, FeatureStatistics]] = []
+
+    def rows() -> Iterator[EpisodeRow]:
+        first = 0
+        for episode, span in enumerate(spans):
+            length = span.to_frame - span.from_frame
+            number = np.arange(length)
+            columns = {
+                "action": np.sin(number[:, None] / 10 + np.arange(6)).astype(np.float32),
+                "timestamp": (number / info.fps).astype(np.float32),
+                "frame_index": number,
+                "episode_index": np.full(length, episode),
+                "index": first + number,
+                "task_index": np.zeros(length, np.int64),
+            }
+            statistics = {name: vector_statistics(values) for name, values in columns.items()}
+            parts.append(statistics)
+            yield EpisodeRow(
+                episode_index=episode,
+                tasks=(TASK,),
+                length=length,
+                data=writer.write(data_table(info, columns)),
+                dataset_from_index=first,
+                videos={CAMERA: span},
+                statistics=statistics,
+            )
+            first += length
+
+    with data_writer(root, info) as writer:
+        save_episodes(root, info, rows())
+    save_tasks(root, [TASK])
+    save_stats(root, aggregate_statistics(parts))
+    frames = sum(span.to_frame - span.from_frame for span in spans)
+    save_info(root, info.with_totals(episodes=len(spans), frames=frames, tasks=1))
+    return root

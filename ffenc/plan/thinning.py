@@ -1,0 +1,33 @@
+"""Which frames stay when a video is made slower by a whole number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thinning:
+    """One frame out of so many, counted anew in each of several ranges.
+
+    Attributes:
+        every: 2 keeps the first, third, fifth ... frame of a range.
+        ranges: (first, stop) of frames, ascending; other frames are left out.
+    """
+
+    every: int
+    ranges: tuple[tuple[int, int], ...]
+
+    @property
+    def count(self) -> int:
+        """Frames that are kept."""
+        return sum(-(-(stop - first) // self.every) for first, stop in self.ranges)
+
+    def expression(self) -> str:
+        """For FFmpeg's filter ``select``; ranges that count on from the one before are one."""
+        runs: list[list[int]] = []
+        for first, stop in self.ranges:
+            if runs and runs[-1][1] == first and (first - runs[-1][0]) % self.every == 0:
+                runs[-1][1] = stop
+            else:
+                runs.append([first, stop])
+        return "+".join(f"between(n,{a},{b - 1})*not(mod(n-{a},{self.every}))" for a, b in runs)

@@ -1,0 +1,148 @@
+"""Any schedule of feeds, slow cameras, failures and endings comes to an end, and no frame is lost, doubled or moved."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ffenc.errors import FrameError, ProcessDiedError, QueueFullError, RecordingError
+from ffenc.streaming.episode import Episode
+from ffenc.streaming.ledger import EpisodeRecording, Ledger
+from ffenc.streaming.queueing import POLICIES
+from tests.stub_cameras import StubTarget, picture, stub_episode
+
+LONG_S = 30.0  # a hang is the fault, slowness is not
+
+QUICKLY = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+HISTORY = 4
+SPEEDS = st.sampled_from([0.0, 0.0, 0.0002, 0.002])
+GOOD = st.builds(StubTarget, pause_s=SPEEDS)
+RECOVERING = st.builds(
+    StubTarget,
+    pause_s=SPEEDS,
+    history=st.just(HISTORY),
+    holds_back=st.just(HISTORY),
+    loses=st.integers(0, HISTORY),
+    fail_at=st.integers(0, 30) | st.just("finish"),
+)
+FAILING = st.builds(StubTarget, pause_s=SPEEDS, fail_at=st.integers(-1, 20) | st.just("finish"))
+PAUSES = st.sampled_from([0.0] * 6 + [0.0005, 0.003])
+STEPS = st.lists(st.tuples(st.sampled_from(["together", "one by one", "wrong"]), PAUSES), max_size=40)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+def cameras(kind: st.SearchStrategy[StubTarget]) -> st.SearchStrategy[dict[str, StubTarget]]:
+    return st.lists(kind, min_size=1, max_size=3).map(lambda made: dict(zip("abc", made, strict=False)))
+
+
+def feed_step(episode: Episode, names: list[str], number: int, how: str) -> bool:
+    """Feed a time step; whether all cameras took it."""
+    if how == "wrong":
+        with pytest.raises(FrameError):
+            episode.feed({name: picture(number)[1:] for name in names}, None)
+        return False
+    if how == "together":
+        return episode.feed({name: picture(number) for name in names}, None)
+    order = names[number % len(names) :] + names[: number % len(names)]
+    taken = [episode.feed_one(name, picture(number), None) for name in order]
+    return all(taken)
+
+
+def run(episode: Episode, names: list[str], steps: list[tuple[str, float]]) -> list[int]:
+    """Feed all steps; the numbers of those that were taken."""
+    taken = []
+    for number, (how, pause_s) in enumerate(steps):
+        time.sleep(pause_s)
+        try:
+            if feed_step(episode, names, number, how):
+                taken.append(number)
+        except QueueFullError:
+            continue
+    return taken
+
+
+def check_whole(recording: EpisodeRecording, targets: dict[str, StubTarget], taken: list[int]) -> None:
+    assert recording.frames == recording.ledger.recorded == len(taken)
+    for name, target in targets.items():
+        assert target.frames == taken
+        assert recording.cameras[name].frames == len(taken)
+
+
+@QUICKLY
+@given(cameras(GOOD | RECOVERING), st.sampled_from(POLICIES), st.integers(1, 4), STEPS)
+def test_what_was_taken_is_what_comes_out(targets, policy, maxsize, steps) -> None:  # type: ignore[no-untyped-def]
+    episode = stub_episode(targets, policy=policy, maxsize=maxsize)
+    taken = run(episode, list(targets), [("together", 0.0), *steps])
+    handle = episode.finish()
+    recording = handle.wait(LONG_S)
+    check_whole(recording, targets, taken)
+    fed = [number for number, (how, _) in enumerate([("together", 0.0), *steps]) if how != "wrong"]
+    if policy == "block":
+        assert taken == fed
+        assert recording.ledger == Ledger(steps=len(fed), drops=())
+    elif policy == "drop":
+        assert recording.ledger.steps == len(fed)
+        dropped = [fed[drop.step] for drop in recording.ledger.drops]
+        assert sorted(taken + dropped) == fed
+        assert all(set(drop.cameras) <= set(targets) and drop.cameras for drop in recording.ledger.drops)
+    else:
+        assert recording.ledger == Ledger(steps=len(taken), drops=())
+    for camera in episode.cameras.values():  # ready for the next episode: no slot was lost
+        assert camera.queue._free.qsize() == len(camera.queue._slots)
+
+
+@QUICKLY
+@given(cameras(GOOD | FAILING | RECOVERING), st.sampled_from(POLICIES), st.integers(1, 4), STEPS)
+def test_a_failure_is_told_and_the_others_come_to_their_end(targets, policy, maxsize, steps) -> None:  # type: ignore[no-untyped-def]
+    episode = stub_episode(targets, policy=policy, maxsize=maxsize)
+    told: list[BaseException] = []
+    try:
+        run(episode, list(targets), [("together", 0.0), *steps])
+    except Exception as err:
+        told.append(err)
+    handle = episode.finish()
+    assert handle.settle(LONG_S)
+    unseen = handle.unseen_error()
+    failed = {name for name, camera in episode.cameras.items() if camera.error is not None}
+    assert failed == {name for name, target in targets.items() if "fail" in target.calls}
+    assert bool(failed) == bool(told or unseen)
+    for error in (*told, *([unseen] if unseen else [])):
+        each = getattr(error, "exceptions", [error])
+        assert all(isinstance(one, RecordingError) and isinstance(one.__cause__, ProcessDiedError) for one in each)
+        assert {one.camera for one in each} <= failed
+    for name, target in targets.items():
+        assert target.frames == sorted(target.frames)
+        if name not in failed and target.frames:
+            assert episode.cameras[name].recording is not None
+
+
+@QUICKLY
+@given(cameras(GOOD | FAILING | RECOVERING), st.sampled_from(POLICIES), st.integers(1, 4), STEPS, st.booleans())
+def test_a_cancel_at_any_time_ends_all_threads(targets, policy, maxsize, steps, from_elsewhere) -> None:  # type: ignore[no-untyped-def]
+    episode = stub_episode(targets, policy=policy, maxsize=maxsize)
+    try:
+        run(episode, list(targets), steps)
+    except Exception as err:
+        assert isinstance(getattr(err, "exceptions", [err])[0], RecordingError)
+    if from_elsewhere:
+        thread = threading.Thread(target=episode.cancel)
+        thread.start()
+        thread.join(LONG_S)
+        assert not thread.is_alive()
+    else:
+        episode.cancel()
+    assert not any(camera._thread.is_alive() for camera in episode.cameras.values())
+    for name in episode.cameras:
+        assert "abort" in targets[name].calls

@@ -1,0 +1,95 @@
+"""Where packets can be copied, by every way in which frames can be stored; and the list that copies them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ffenc.ffmpeg.stream_info import Packet, PacketIndex, find_cut_points
+from ffenc.plan.cut import Piece, cut_pieces, join_ranges
+from ffenc.plan.thinning import Thinning
+
+
+def index_of(stored: str) -> PacketIndex:
+    """Packets in the order of the file: ``0k 3 1 2 4k``, a number for the time of each."""
+    packets = [Packet(int(word.rstrip("k")), 100, word.endswith("k"), False) for word in stored.split()]
+    return PacketIndex.from_packets(packets, path=Path("x.mp4"), time_base=Fraction(1, 30))
+
+
+@pytest.mark.parametrize(
+    ("stored", "points"),
+    [
+        ("0k 1 2k 3", (0, 2)),
+        ("0k 3 1 2 4k 5", (0, 4)),
+        ("0k 2k 1 3 4k", (0, 4)),  # an open GOP: 1 is stored behind the key frame 2
+        ("0k 1 3 2k", (0,)),  # 3 is stored before the key frame 2
+        ("1 0k", ()),
+    ],
+)
+def test_a_file_falls_into_two_parts_only_where_nothing_reaches_over(stored: str, points: tuple[int, ...]) -> None:
+    assert index_of(stored).cut_points == points
+
+
+@given(st.permutations(range(8)), st.sets(st.integers(0, 7)))
+def test_cut_points_are_what_their_definition_says(times: list[int], keys: set[int]) -> None:
+    stored = [(time, place in keys) for place, time in enumerate(times)]
+    for place, (time, is_key) in enumerate(stored):
+        before, behind = times[:place], times[place:]
+        divides = is_key and all(t < time for t in before) and min(behind) == time
+        assert (place in find_cut_points(stored)) is divides
+
+
+def pieces(text: str) -> list[Piece]:
+    return [
+        Piece(first=int(a), stop=int(b), copied=how == "copy")
+        for a, b, how in (word.replace("-", ":").split(":") for word in text.split())
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "in_order", "expected"),
+    [
+        ([(0, 4)], True, "0-4:copy"),
+        ([(4, 8)], True, "4-8:copy"),
+        ([(4, 6)], True, "4-6:copy"),
+        ([(4, 6)], False, "4-6:new"),
+        ([(0, 6)], False, "0-4:copy 4-6:new"),
+        ([(2, 8)], True, "2-4:new 4-8:copy"),
+        ([(1, 3)], True, "1-3:new"),
+        ([(0, 2), (2, 4), (5, 10)], True, "0-4:copy 5-8:new 8-10:copy"),
+        ([(9, 10)], True, "9-10:new"),
+    ],
+)
+def test_what_is_copied_begins_at_a_cut_point(ranges: list[tuple[int, int]], in_order: bool, expected: str) -> None:
+    packets = index_of("0k 1 2 3 4k 5 6 7 8k 9")
+    assert cut_pieces(packets, ranges, in_order=in_order) == pieces(expected)
+
+
+@given(st.lists(st.integers(0, 30), min_size=2, max_size=10, unique=True), st.booleans())
+def test_pieces_are_the_ranges_again(bounds: list[int], in_order: bool) -> None:
+    bounds.sort()
+    ranges = list(zip(bounds[::2], bounds[1::2], strict=False))
+    packets = index_of(" ".join(f"{k}k" if k % 5 == 0 else f"{k}" for k in range(31)))
+    made = cut_pieces(packets, ranges, in_order=in_order)
+    assert join_ranges([(piece.first, piece.stop) for piece in made]) == join_ranges(ranges)
+    for piece in made:
+        if piece.copied:
+            assert piece.first in packets.cut_points
+            assert in_order or piece.stop in (*packets.cut_points, packets.count)
+
+
+@given(st.integers(1, 5), st.lists(st.integers(1, 12), min_size=1, max_size=6))
+def test_thinning_counts_anew_in_every_range(every: int, lengths: list[int]) -> None:
+    starts = [sum(lengths[:number]) for number in range(len(lengths))]
+    ranges = tuple((start, start + length) for start, length in zip(starts, lengths, strict=True))
+    thinning = Thinning(every=every, ranges=ranges)
+    wanted = [n for first, stop in ranges for n in range(first, stop) if (n - first) % every == 0]
+    assert thinning.count == len(wanted)
+    expression = thinning.expression().replace("not(", "negate(")
+    names = {"between": lambda n, a, b: a <= n <= b, "mod": lambda a, b: a % b, "negate": lambda a: not a}
+    chosen = [n for n in range(sum(lengths)) if eval(expression, {"__builtins__": {}}, {**names, "n": n})]  # noqa: S307
+    assert chosen == wanted

@@ -1,0 +1,165 @@
+"""What a camera gives: every other array is refused, in words that name the camera."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.errors import FFencError, FrameError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.priority import Priority
+from ffenc.frames import FrameFormat
+from ffenc.streaming.camera import CameraFormat, DepthFormat
+from ffenc.streaming.opening import CameraOpener, CameraPlan
+
+NOWHERE = Binaries(ffmpeg=Path("ffmpeg"), ffprobe=None, ffmpeg_origin="test", ffprobe_origin="test")
+
+
+def opener(
+    *names: str,
+    depth: tuple[str, ...] = (),
+    images: tuple[str, ...] = (),
+    camera_encoder: object = None,
+    depth_encoder: object = None,
+) -> CameraOpener:
+    plan = CameraPlan(
+        fps=Fraction(30),
+        camera_encoder=camera_encoder or VideoEncoderConfig(),  # type: ignore[arg-type]
+        depth_encoder=depth_encoder or DepthEncoderConfig(),  # type: ignore[arg-type]
+        queue_maxsize=3,
+        encoder_threads=None,
+        priority=Priority(),
+        stall_timeout_s=1,
+        binaries=NOWHERE,
+        streaming_encoding=True,
+        fallback=None,
+    )
+    return CameraOpener(plan, Path("episode"), names or ("cam",), depth=depth, images=images)
+
+
+RGB = CameraFormat(shape=(6, 8, 3), dtype=np.dtype("uint8"), frames=FrameFormat(width=8, height=6))
+DEPTH = CameraFormat(shape=(6, 8), dtype=np.dtype("uint16"), frames=FrameFormat(width=8, height=6, layout="gray12"))
+
+WRONG = {
+    "transposed": (np.zeros((8, 6, 3), np.uint8), ""),
+    "channels-first": (np.zeros((3, 6, 8), np.uint8), "It looks like channels first"),
+    "gray": (np.zeros((6, 8), np.uint8), ""),
+    "rgba": (np.zeros((6, 8, 4), np.uint8), ""),
+    "float": (np.zeros((6, 8, 3), np.float32), ""),
+    "int8": (np.zeros((6, 8, 3), np.int8), ""),
+    "smaller": (np.zeros((6, 6, 3), np.uint8), ""),
+    "batch": (np.zeros((1, 6, 8, 3), np.uint8), ""),
+    "a list": ([[0, 0, 0]], ""),
+    "nothing": (None, ""),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_another_array_is_refused(name: str) -> None:
+    frame, hint = WRONG[name]
+    with pytest.raises(FrameError, match="camera 'laptop'") as caught:
+        RGB.check("laptop", frame)
+    assert caught.value.expected == "(6, 8, 3) uint8"
+    assert (str(frame.shape) if isinstance(frame, np.ndarray) else type(frame).__name__) in caught.value.seen
+    assert hint in str(caught.value)
+    assert "nothing of this time step was taken" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(WRONG.keys() - {"transposed", "smaller"}))  # those would be good first frames
+def test_a_first_frame_that_cannot_be_one_names_its_camera(name: str) -> None:
+    frame, _ = WRONG[name]
+    with pytest.raises(FrameError, match="camera 'laptop'"):
+        opener("laptop").format_of("laptop", frame)
+
+
+def test_a_right_frame_is_given_back_as_it_is() -> None:
+    frame = np.zeros((6, 8, 3), np.uint8)
+    assert RGB.check("laptop", frame) is frame
+    view = np.zeros((6, 16, 3), np.uint8)[:, ::2]
+    assert RGB.check("laptop", view) is view
+
+
+def test_a_depth_frame_may_have_a_channel_axis() -> None:
+    frame = np.arange(48, dtype=np.uint16).reshape(6, 8)
+    assert DEPTH.check("depth", frame) is frame
+    assert np.array_equal(DEPTH.check("depth", frame[:, :, None]), frame)
+    with pytest.raises(FrameError, match="camera 'depth'"):
+        DEPTH.check("depth", frame[None])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", ">u2"])
+def test_the_unit_of_depth_cannot_change(dtype: str) -> None:
+    with pytest.raises(FrameError, match=r"unit of depth .* cannot change") as caught:
+        DEPTH.check("wrist", np.zeros((6, 8), dtype))
+    assert "'wrist'" in str(caught.value)
+
+
+def test_formats_are_what_frames_or_people_say() -> None:
+    first = np.zeros((6, 8, 3), np.uint8)
+    assert opener().format_of("cam", first) == RGB
+    assert opener().format_of("cam", FrameFormat(width=8, height=6)) == RGB
+
+
+@pytest.mark.parametrize(
+    ("first", "dtype"),
+    [
+        (np.zeros((6, 8), np.uint16), "uint16"),
+        (np.zeros((6, 8, 1), np.float32), "float32"),
+        (DepthFormat(width=8, height=6), "uint16"),
+        (DepthFormat(width=8, height=6, in_metres=True), "float32"),
+    ],
+)
+def test_depth_becomes_codes(first: object, dtype: str) -> None:
+    form = opener(depth=("cam",)).format_of("cam", first)
+    assert (form.shape, form.dtype, form.frames.layout) == ((6, 8), np.dtype(dtype), "gray12")
+    assert form.quantizer == DepthEncoderConfig().quantizer
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        np.zeros((6, 8), np.uint8),
+        np.zeros((6, 8), np.float64),
+        np.zeros((6, 8), ">u2"),
+        np.zeros((6, 8, 3), np.uint16),
+        np.zeros((1, 6, 8), np.uint16),
+        np.zeros(48, np.uint16),
+        FrameFormat(width=8, height=6, layout="gray16"),
+        None,
+    ],
+    ids=str,
+)
+def test_what_is_no_depth_is_refused(first: object) -> None:
+    with pytest.raises(FrameError, match=r"depth camera 'cam' was given .* uint16 millimetres or float32 metres"):
+        opener(depth=("cam",)).format_of("cam", first)
+
+
+@pytest.mark.parametrize("kind", ["lossless", "images"])
+def test_metres_cannot_be_stored_as_they_are(kind: str) -> None:
+    as_they_are = (
+        opener(depth=("cam",), depth_encoder=DepthEncoderConfig.lossless16())
+        if kind == "lossless"
+        else opener(depth=("cam",), images=("cam",))
+    )
+    form = as_they_are.format_of("cam", np.zeros((6, 8), np.uint16))
+    assert (form.frames.layout, form.quantizer) == ("gray16", None)
+    with pytest.raises(FrameError, match="only whole millimetres"):
+        as_they_are.format_of("cam", np.zeros((6, 8), np.float32))
+
+
+def test_a_layout_that_no_image_holds_is_refused() -> None:
+    with pytest.raises(FrameError, match="camera 'cam': frames of layout 'rgba' cannot become images"):
+        opener(images=("cam",)).format_of("cam", FrameFormat(width=8, height=6, layout="rgba"))
+
+
+def test_settings_by_camera() -> None:
+    mine = VideoEncoderConfig(vcodec="h264")
+    plan = opener("a", "b", camera_encoder={"a": mine})._plan
+    assert plan.config_of("a", is_depth=False) is mine
+    with pytest.raises(FFencError, match="camera_encoder has settings for a, but none for camera 'b'"):
+        plan.config_of("b", is_depth=False)
+    assert plan.config_of("b", is_depth=True) == DepthEncoderConfig()

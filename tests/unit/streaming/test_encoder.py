@@ -1,0 +1,417 @@
+"""StreamingVideoEncoder without FFmpeg: episodes in a row, what is raised where, and what happens when it is left."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ffenc.errors import FFencError, FrameError, OutputError, RecordingError, UnsafePathError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.streaming import encoder as encoder_module
+from ffenc.streaming.encoder import StreamingVideoEncoder
+from ffenc.streaming.ledger import RecordingStatus
+from tests.stub_cameras import FORM, StubTarget, open_stub, picture
+
+NOWHERE = Binaries(ffmpeg=Path("ffmpeg"), ffprobe=None, ffmpeg_origin="test", ffprobe_origin="test")
+LONG_S = 20.0
+
+Targets = list[dict[str, StubTarget]]
+Make = Callable[..., StreamingVideoEncoder]
+
+
+@pytest.fixture
+def targets() -> Targets:
+    """The targets of each episode to come; what is missing is made."""
+    return []
+
+
+@pytest.fixture
+def make(targets: Targets, monkeypatch: pytest.MonkeyPatch) -> Make:
+    episodes = iter(range(1000))
+
+    class StubOpener:
+        def __init__(self, _: Any, __: Path, names: tuple[str, ...], **___: Any) -> None:
+            number = next(episodes)
+            while len(targets) <= number:
+                targets.append({})
+            for name in names:
+                targets[number].setdefault(name, StubTarget())
+            self.open = open_stub(targets[number])
+
+        def check(self, name: str, _: Any) -> None:
+            if name == "impossible":
+                raise OutputError("cannot do that", path=name)
+
+    monkeypatch.setattr(encoder_module, "CameraOpener", StubOpener)
+    return lambda **options: StreamingVideoEncoder(30, binaries=NOWHERE, **options)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+def record(encoder: StreamingVideoEncoder, directory: Path, count: int, start: int = 0) -> None:
+    encoder.start_episode(["a", "b"], directory)
+    for number in range(start, start + count):
+        assert encoder.feed_frames({"a": picture(number), "b": picture(number)})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"policy": "wait"}, "policy 'wait' is not known; use one of block, drop, raise"),
+        ({"queue_maxsize": 0}, "queue_maxsize must be a whole number of at least 1, got 0"),
+        ({"queue_maxsize": True}, "queue_maxsize must be"),
+        ({"queue_maxsize": 2.0}, "queue_maxsize must be"),
+        ({"max_finishing": 0}, "max_finishing must be"),
+        ({"status_interval_s": 0}, "status_interval_s must be above 0"),
+        ({"status_interval_s": float("nan")}, "status_interval_s must be above 0"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(make: Make, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        make(**options)
+
+
+def test_episodes_in_a_row(make: Make, targets: Targets, tmp_path: Path) -> None:
+    with make() as encoder:
+        for number in range(5):
+            record(encoder, tmp_path / str(number), 4, start=10 * number)
+            assert encoder.status().steps == 4
+            recording = encoder.finish_episode().wait(LONG_S)
+            assert (recording.frames, recording.directory) == (4, tmp_path / str(number))
+            assert encoder.status().steps == 0
+    assert [episode["a"].frames for episode in targets] == [list(range(10 * k, 10 * k + 4)) for k in range(5)]
+    assert [episode["b"].frames for episode in targets] == [episode["a"].frames for episode in targets]
+
+
+@pytest.mark.parametrize(
+    ("cameras", "options", "said"),
+    [
+        ([], {}, "no cameras"),
+        ("ab", {}, "cameras must be a list of different names, got 'ab'"),
+        (["a", "a"], {}, "cameras must be a list of different names"),
+        (["a"], {"depth_cameras": ["d"]}, "these are no cameras of the episode: d"),
+        (["a"], {"image_cameras": ["i"]}, "these are no cameras of the episode: i"),
+    ],
+)
+def test_cameras_that_are_none(make: Make, tmp_path: Path, cameras: Any, options: dict[str, Any], said: str) -> None:
+    with make() as encoder:
+        with pytest.raises(FFencError, match=said):
+            encoder.start_episode(cameras, tmp_path / "e", **options)
+        assert not (tmp_path / "e").exists()
+        encoder.start_episode(["a"], tmp_path / "e")
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "", "a\n"])
+def test_a_name_that_would_leave_the_directory(make: Make, tmp_path: Path, name: str) -> None:
+    with make() as encoder, pytest.raises(UnsafePathError):
+        encoder.start_episode(["a", name], tmp_path / "e")
+    assert not (tmp_path / "e").exists()
+
+
+def test_what_cannot_be_done_is_found_at_the_start(make: Make, tmp_path: Path) -> None:
+    with make() as encoder:
+        with pytest.raises(OutputError, match="cannot do that"):
+            encoder.start_episode({"a": FORM, "impossible": FORM}, tmp_path / "e")
+        assert not (tmp_path / "e").exists()
+        record(encoder, tmp_path / "f", 1)  # nothing is open
+
+
+def test_a_start_that_fails_halfway_leaves_nothing_open(
+    make: Make, targets: Targets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = encoder_module.Episode.open
+
+    def fails_at_b(self: Any, name: str, first: Any) -> None:
+        if name == "b":
+            raise OutputError("exists", path=name)
+        opened(self, name, first)
+
+    monkeypatch.setattr(encoder_module.Episode, "open", fails_at_b)
+    with make() as encoder:
+        with pytest.raises(OutputError, match="exists"):
+            encoder.start_episode({"a": FORM, "b": FORM}, tmp_path)
+        assert "abort" in targets[0]["a"].calls
+        assert encoder.status().cameras == {}
+        monkeypatch.undo()
+
+
+def test_formats_open_all_cameras_at_once(make: Make, targets: Targets, tmp_path: Path) -> None:
+    with make() as encoder:
+        encoder.start_episode({"a": FORM, "b": None, "c": FORM}, tmp_path)
+        assert list(encoder.status().cameras) == ["a", "c"]
+        with pytest.raises(FrameError, match="camera 'a'"):
+            encoder.feed_frames({name: picture(0)[:2] for name in "abc"})
+
+
+def test_calls_out_of_order_say_so(make: Make, tmp_path: Path) -> None:
+    encoder = make()
+    encoder.cancel_episode()  # nothing to cancel
+    for call in (lambda: encoder.feed_frame("a", picture(0)), lambda: encoder.feed_frames({}), encoder.finish_episode):
+        with pytest.raises(FFencError, match="there is no open episode; call start_episode first"):
+            call()
+    encoder.start_episode(["a"], tmp_path / "one")
+    with pytest.raises(FFencError, match=r"the episode in .*one is still open; finish or cancel it first"):
+        encoder.start_episode(["a"], tmp_path / "two")
+    encoder.close()
+    encoder.close()
+    with pytest.raises(FFencError, match="is closed"):
+        encoder.start_episode(["a"], tmp_path / "three")
+
+
+def test_cancel_and_close_throw_an_open_episode_away(make: Make, targets: Targets, tmp_path: Path) -> None:
+    encoder = make()
+    record(encoder, tmp_path / "0", 3)
+    encoder.cancel_episode()
+    record(encoder, tmp_path / "1", 3)
+    encoder.close()
+    for episode in targets:
+        assert all("abort" in target.calls and "fail" not in target.calls for target in episode.values())
+
+
+def test_an_unseen_error_comes_out_of_the_next_start_once(make: Make, targets: Targets, tmp_path: Path) -> None:
+    targets.append({"a": StubTarget(fail_at="finish")})
+    with make() as encoder:
+        record(encoder, tmp_path / "0", 2)
+        assert encoder.finish_episode().settle(LONG_S)
+        with pytest.raises(RecordingError, match="camera 'a' failed after 2 frames"):
+            encoder.start_episode(["a"], tmp_path / "1")
+        record(encoder, tmp_path / "1", 2)
+        assert encoder.finish_episode().wait(LONG_S).frames == 2
+
+
+def test_an_unseen_error_comes_out_of_close_once(make: Make, targets: Targets, tmp_path: Path) -> None:
+    targets.append({"a": StubTarget(fail_at="finish")})
+    encoder = make()
+    record(encoder, tmp_path / "0", 2)
+    encoder.finish_episode()
+    with pytest.raises(RecordingError, match="camera 'a'"):
+        encoder.close()
+    encoder.close()
+
+
+def test_an_error_that_was_waited_for_does_not_come_again(make: Make, targets: Targets, tmp_path: Path) -> None:
+    targets.append({"a": StubTarget(fail_at="finish")})
+    with make() as encoder:
+        record(encoder, tmp_path / "0", 2)
+        with pytest.raises(RecordingError):
+            encoder.finish_episode().wait(LONG_S)
+        record(encoder, tmp_path / "1", 2)
+
+
+def test_close_gives_all_unseen_errors(make: Make, targets: Targets, tmp_path: Path) -> None:
+    gate = threading.Event()
+    targets += [{"a": StubTarget(gate=gate, fail_at=1)}, {"b": StubTarget(gate=gate, fail_at=1)}]
+    encoder = make(max_finishing=3)
+    for number in range(2):
+        record(encoder, tmp_path / str(number), 2)
+        encoder.finish_episode()
+    gate.set()
+    with pytest.raises(Exception, match="2 episodes failed") as caught:
+        encoder.close()
+    assert type(caught.value).__name__ == "ExceptionGroup"
+    assert [error.camera for error in caught.value.exceptions] == ["a", "b"]  # type: ignore[attr-defined]
+    encoder.close()
+
+
+@pytest.mark.parametrize("leave", ["with", "close"])
+def test_a_failure_that_came_out_of_a_feed_does_not_come_again_and_all_is_kept(
+    make: Make, targets: Targets, tmp_path: Path, leave: str
+) -> None:
+    targets.append({"a": StubTarget(fail_at=2), "b": StubTarget()})
+
+    def feed(encoder: StreamingVideoEncoder) -> None:
+        encoder.start_episode(["a", "b"], tmp_path)
+        while True:
+            encoder.feed_frames({"a": picture(1), "b": picture(1)})
+
+    if leave == "with":
+        with pytest.raises(RecordingError, match="camera 'a'"), make() as encoder:
+            feed(encoder)
+    else:
+        encoder = make()
+        with pytest.raises(RecordingError, match="camera 'a'"):
+            feed(encoder)
+        encoder.close()
+    assert targets[0]["a"].calls == ["fail"]  # its recording stays, as its error says
+    assert targets[0]["b"].calls == []  # completed
+
+
+def test_an_exception_in_the_block_completes_what_was_recorded(make: Make, targets: Targets, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), make() as encoder:
+        record(encoder, tmp_path, 3)
+        raise KeyboardInterrupt
+    assert [target.calls for target in targets[0].values()] == [[], []]
+    assert targets[0]["a"].frames == targets[0]["b"].frames == [0, 1, 2]
+
+
+def test_an_exception_in_the_block_is_not_replaced_by_ours(
+    make: Make, targets: Targets, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    targets.append({"a": StubTarget(fail_at="finish")})
+    with pytest.raises(KeyError, match="unplugged"), make() as encoder:
+        record(encoder, tmp_path, 3)
+        raise KeyError("unplugged")
+    assert "an episode could not be completed" in caplog.text
+    assert "camera 'a' failed after 3 frames" in caplog.text
+
+
+def test_no_more_episodes_are_completed_at_once_than_asked(make: Make, targets: Targets, tmp_path: Path) -> None:
+    gates = [threading.Event() for _ in range(3)]
+    targets += [{"a": StubTarget(gate=gate)} for gate in gates]
+    encoder = make(max_finishing=2)
+    handles = []
+    for number in range(2):
+        record(encoder, tmp_path / str(number), 1)
+        handles.append(encoder.finish_episode())
+    record_third = threading.Thread(target=record, args=(encoder, tmp_path / "2", 1))
+    record_third.start()
+    time.sleep(0.1)
+    assert len(targets) == 3
+    assert not (tmp_path / "2").exists()  # it waits
+    assert encoder.status().finishing == 2
+    gates[1].set()  # not the oldest one
+    assert handles[1].settle(LONG_S)
+    gates[0].set()
+    record_third.join(LONG_S)
+    assert (tmp_path / "2").is_dir()
+    gates[2].set()
+    encoder.finish_episode()
+    encoder.close()
+
+
+def test_two_episodes_at_once_do_not_share_queues(make: Make, targets: Targets, tmp_path: Path) -> None:
+    gate = threading.Event()
+    targets.append({"a": StubTarget(gate=gate), "b": StubTarget(gate=gate)})
+    with make() as encoder:
+        record(encoder, tmp_path / "0", 2)
+        first = encoder.finish_episode()
+        record(encoder, tmp_path / "1", 6, start=100)
+        second = encoder.finish_episode()
+        assert second.wait(LONG_S).frames == 6
+        assert not first.done()
+        gate.set()
+        assert first.wait(LONG_S).frames == 2
+    assert targets[0]["a"].frames == [0, 1]
+    assert targets[1]["a"].frames == list(range(100, 106))
+
+
+def test_a_forgotten_one_completes_its_episode_and_says_so(make: Make, targets: Targets, tmp_path: Path) -> None:
+    def forget() -> None:
+        encoder = make()
+        record(encoder, tmp_path / "e", 3)
+        del encoder
+        gc.collect()
+
+    with pytest.warns(ResourceWarning, match="a StreamingVideoEncoder was not closed: .*/e"):
+        forget()
+    assert targets[0]["a"].frames == targets[0]["b"].frames == [0, 1, 2]
+    assert [target.calls for target in targets[0].values()] == [[], []]
+
+
+def test_a_forgotten_one_waits_for_episodes_in_the_background(make: Make, targets: Targets, tmp_path: Path) -> None:
+    slow = StubTarget(pause_s=0.02)
+    targets.append({"a": slow})
+    encoder = make()
+    record(encoder, tmp_path, 3)
+    handle = encoder.finish_episode()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # there is nothing that was left open
+        del encoder
+        gc.collect()
+    assert handle.done()
+    assert slow.frames == [0, 1, 2]
+
+
+def test_a_fork_does_not_wait_for_threads_that_it_does_not_have(make: Make, tmp_path: Path) -> None:
+    encoder = make()
+    record(encoder, tmp_path, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: a fork of a process with threads
+        forked = os.fork()
+    if forked == 0:
+        started = time.monotonic()
+        encoder._forgotten()
+        os._exit(0 if time.monotonic() - started < 5 else 1)
+    assert os.waitpid(forked, 0)[1] == 0
+    encoder.close()
+
+
+def test_a_closed_one_is_forgotten_in_silence(make: Make, tmp_path: Path) -> None:
+    encoder = make()
+    record(encoder, tmp_path, 1)
+    encoder.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        del encoder
+        gc.collect()
+
+
+def test_status_is_reported_now_and_then(make: Make, targets: Targets, tmp_path: Path) -> None:
+    seen: list[RecordingStatus] = []
+    with make(on_status=seen.append, status_interval_s=0.005) as encoder:
+        record(encoder, tmp_path, 3)
+        deadline = time.monotonic() + LONG_S
+        while not (whole := [status for status in seen if status.steps == 3]) and time.monotonic() < deadline:
+            time.sleep(0.005)
+    assert (whole[0].dropped, list(whole[0].cameras)) == (0, ["a", "b"])
+    assert whole[0].elapsed_s > 0
+
+
+def test_a_report_that_raises_is_said_and_not_repeated(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    called: list[int] = []
+
+    def fails(_: RecordingStatus) -> None:
+        called.append(1)
+        raise RuntimeError("no screen")
+
+    with make(on_status=fails, status_interval_s=0.001) as encoder:
+        record(encoder, tmp_path, 1)
+        while not called:
+            time.sleep(0.001)
+        time.sleep(0.02)
+        assert encoder.finish_episode().wait(LONG_S).frames == 1
+    assert called == [1]
+    assert "on_status raised; it is not called any more" in caplog.text
+
+
+def test_a_report_may_close(make: Make, tmp_path: Path) -> None:
+    closed = threading.Event()
+
+    def close(_: RecordingStatus) -> None:
+        encoder.close()
+        closed.set()
+
+    encoder = make(on_status=close, status_interval_s=0.001)
+    encoder.start_episode(["a", "b"], tmp_path)
+    assert closed.wait(LONG_S)
+    encoder.close()
+
+
+def test_drops_are_those_of_the_open_episode(make: Make, targets: Targets, tmp_path: Path) -> None:
+    gate = threading.Event()
+    targets.append({"a": StubTarget(gate=gate)})
+    with make(policy="drop") as encoder:
+        assert encoder.drops == ()
+        encoder.start_episode(["a"], tmp_path)
+        while encoder.feed_frames({"a": picture(0)}, time_s=1.5):
+            pass
+        assert [drop.time_s for drop in encoder.drops] == [1.5]
+        assert encoder.status().dropped == 1
+        gate.set()
+        encoder.finish_episode().wait(LONG_S)
+        assert encoder.drops == ()

@@ -1,0 +1,123 @@
+"""FrameQueue: slots go round, frames come out as they went in, in order, and no slot is ever lost."""
+
+from __future__ import annotations
+
+from queue import Empty
+
+import numpy as np
+import pytest
+
+from ffenc.streaming.queueing import FrameQueue
+from tests.stub_cameras import SHAPE, picture
+
+
+def queue(maxsize: int = 3, history: int = 0) -> FrameQueue:
+    return FrameQueue(SHAPE, np.dtype("uint8"), maxsize=maxsize, history=history)
+
+
+def put(to: FrameQueue, number: int) -> bool:
+    if not to.stage(picture(number)):
+        return False
+    to.publish()
+    return True
+
+
+def take(of: FrameQueue) -> int | None:
+    slot = of.take(0)
+    if slot is None:
+        return None
+    number = int(of.frame(slot)[0, 0, 0])
+    of.release(slot)
+    return number
+
+
+def test_frames_come_out_in_order_and_are_copies() -> None:
+    frames = queue()
+    source = picture(1)
+    assert frames.stage(source)
+    source[...] = 9
+    frames.publish()
+    assert put(frames, 2)
+    assert frames.depth == 2
+    assert [take(frames), take(frames)] == [1, 2]
+    assert frames.depth == 0
+
+
+def test_a_staged_frame_is_not_there_before_it_is_published() -> None:
+    frames = queue()
+    frames.stage(picture(1))
+    assert frames.depth == 0
+    with pytest.raises(Empty):
+        frames.take(0)
+    frames.publish()
+    assert take(frames) == 1
+
+
+def test_a_withdrawn_frame_was_never_there() -> None:
+    frames = queue(maxsize=1)
+    for number in range(5):
+        assert frames.stage(picture(number))
+        frames.withdraw()
+    frames.withdraw()  # nothing to take back
+    frames.publish()  # nothing to hand over
+    assert frames.depth == 0
+    assert put(frames, 7)
+    assert take(frames) == 7
+
+
+def test_staging_again_replaces_a_frame_that_was_left_over() -> None:
+    frames = queue(maxsize=2)
+    for number in range(10):  # more often than there are slots
+        assert frames.stage(picture(number))
+    frames.publish()
+    assert put(frames, 20)
+    assert [take(frames), take(frames)] == [9, 20]
+
+
+def test_a_full_queue_takes_no_more_until_a_frame_is_taken_and_released() -> None:
+    frames = queue(maxsize=2)
+    assert put(frames, 1)
+    assert not frames.is_full
+    assert put(frames, 2)
+    assert frames.is_full
+    assert not put(frames, 3)
+    slot = frames.take(0)  # the one that is being written leaves room for another
+    assert slot is not None
+    assert not frames.is_full
+    assert put(frames, 3)
+    assert frames.is_full
+    assert int(frames.frame(slot)[0, 0, 0]) == 1
+    frames.release(slot)
+    assert [take(frames), take(frames)] == [2, 3]
+
+
+def test_history_gives_room_to_keep_frames_that_were_taken() -> None:
+    frames = queue(maxsize=1, history=2)
+    held = []
+    for number in range(4):  # two that are kept, one that is being written, one that waited
+        assert put(frames, number)
+        assert frames.is_full  # one may wait, however many slots there are
+        held.append(frames.take(0))
+    assert [int(frames.frame(slot)[0, 0, 0]) for slot in held if slot is not None] == [0, 1, 2, 3]
+    assert frames.is_full  # nothing waits, but every slot is held
+    assert not put(frames, 4)
+    assert held[0] is not None
+    frames.release(held[0])
+    assert put(frames, 4)
+
+
+def test_the_end_comes_behind_the_last_frame() -> None:
+    frames = queue()
+    put(frames, 1)
+    frames.end()
+    assert [take(frames), take(frames)] == [1, None]
+
+
+def test_depth_frames_keep_their_bits() -> None:
+    frames = FrameQueue((2, 3), np.dtype("float32"), maxsize=1)
+    depth = np.array([[np.nan, 0.5, -0.0], [np.inf, 1e-42, 3.25]], np.float32)
+    frames.stage(depth)
+    frames.publish()
+    slot = frames.take(0)
+    assert slot is not None
+    assert frames.frame(slot).tobytes() == depth.tobytes()
