@@ -70,7 +70,9 @@ def family(summary: Summary) -> str:
     return str(summary["encoder"]) if preset is None else f"{summary['encoder']} {preset}"
 
 
-def likeness_chart(summaries: Iterable[Summary], front: Sequence[str], *, metric: str, title: str) -> dict[str, Any]:
+def likeness_chart(
+    summaries: Iterable[Summary], front: Sequence[str], *, metric: str, title: str, families: Sequence[str]
+) -> dict[str, Any]:
     """Rate against likeness: a line for each encoder and g, a ring round what is on the Pareto front.
 
     Args:
@@ -78,33 +80,35 @@ def likeness_chart(summaries: Iterable[Summary], front: Sequence[str], *, metric
         front: keys of trials on the front.
         metric: the figure.
         title: of its axis.
+        families: every `family` of the page, in the order of their colours.
     """
     points = [one | {"front": one["key"] in front} for one in _points(summaries, "kbit_per_s", metric)]
     base = _chart(points).encode(
         x=alt.X("kbit_per_s:Q", title="size, kbit/s (logarithmic)", scale=alt.Scale(type="log", nice=False)),
         y=alt.Y(f"{metric}:Q", title=title, scale=alt.Scale(zero=False)),
-        color=_colour(),
-        strokeDash=_dash(),
+        color=_colour(families),
         detail=["curve:N"],
     )
-    lines = base.mark_line(strokeWidth=1.5, opacity=0.8)
+    lines = base.mark_line(strokeWidth=1.5, opacity=0.8).encode(strokeDash=_dash(points))
     dots = base.mark_point(filled=True, size=45, opacity=1).encode(tooltip=_tips(metric))
     rings = (
         base.transform_filter("datum.front")
         .mark_point(filled=False, size=160, strokeWidth=1.5)
-        .encode(strokeDash=alt.value([1, 0]), tooltip=_tips(metric))
+        .encode(tooltip=_tips(metric))
     )
     return _specification(lines + rings + dots)
 
 
-def reading_chart(summaries: Iterable[Summary], *, reader: str, pattern: str) -> dict[str, Any]:
+def reading_chart(
+    summaries: Iterable[Summary], *, reader: str, pattern: str, families: Sequence[str]
+) -> dict[str, Any]:
     """Time of one request against g."""
     name = f"{reader}_{pattern}"
     points = _points(summaries, f"{name}_p50_ms", joined_by="g")
     base = _chart(points).encode(
         x=alt.X("g:O", title="g, frames between key frames", axis=alt.Axis(labelAngle=0), sort=_ordered(points)),
         y=alt.Y(f"{name}_p50_ms:Q", title="ms a request, median; bar to p95"),
-        color=_colour(),
+        color=_colour(families),
         detail=["curve:N"],
     )
     tips = [
@@ -117,13 +121,13 @@ def reading_chart(summaries: Iterable[Summary], *, reader: str, pattern: str) ->
     return _specification(lines + bars + base.mark_point(filled=True, size=60, opacity=1).encode(tooltip=tips))
 
 
-def realtime_chart(summaries: Iterable[Summary]) -> dict[str, Any]:
+def realtime_chart(summaries: Iterable[Summary], *, families: Sequence[str]) -> dict[str, Any]:
     """How many times faster than the cameras, against their number."""
     points = _points(summaries, "realtime", joined_by="cameras")
     base = _chart(points).encode(
         x=alt.X("cameras:O", title="cameras at once", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("realtime:Q", title="times real time (logarithmic)", scale=alt.Scale(type="log")),
-        color=_colour(),
+        color=_colour(families),
         detail=["curve:N"],
     )
     limit = alt.Chart({"values": [{"realtime": 1}]}).mark_rule(strokeDash=[4, 3]).encode(y="realtime:Q")
@@ -133,18 +137,18 @@ def realtime_chart(summaries: Iterable[Summary]) -> dict[str, Any]:
     return _specification(base.mark_line(strokeWidth=1.5) + spread + dots + limit)
 
 
-def cost_chart(summaries: Iterable[Summary], *, metric: str, title: str) -> dict[str, Any]:
+def cost_chart(summaries: Iterable[Summary], *, metric: str, title: str, families: Sequence[str]) -> dict[str, Any]:
     """Likeness against CPU time."""
     points = _points(summaries, "cpu_ms_per_frame", metric)
     base = _chart(points).encode(
         x=alt.X("cpu_ms_per_frame:Q", title="CPU ms a frame (logarithmic)", scale=alt.Scale(type="log", nice=False)),
         y=alt.Y(f"{metric}:Q", title=title, scale=alt.Scale(zero=False)),
-        color=_colour(),
-        strokeDash=_dash(),
+        color=_colour(families),
         detail=["curve:N"],
     )
     dots = base.mark_point(filled=True, size=45, opacity=1).encode(tooltip=_tips(metric))
-    return _specification(base.mark_line(strokeWidth=1.5, opacity=0.8) + dots)
+    lines = base.mark_line(strokeWidth=1.5, opacity=0.8).encode(strokeDash=_dash(points))
+    return _specification(lines + dots)
 
 
 def _points(summaries: Iterable[Summary], *needed: str, joined_by: str = "crf") -> list[dict[str, Any]]:
@@ -185,12 +189,15 @@ def _chart(points: Sequence[Mapping[str, Any]]) -> alt.Chart:
     return alt.Chart({"values": list(points)}, width="container", height=_HEIGHT)
 
 
-def _colour() -> alt.Color:
-    return alt.Color("family:N", title="encoder and preset")
+def _colour(families: Sequence[str]) -> alt.Color:
+    """One colour for an encoder in all charts of a page."""
+    colours = [PALETTE[place % len(PALETTE)] for place in range(len(families))]
+    return alt.Color("family:N", title="encoder and preset", scale=alt.Scale(domain=list(families), range=colours))
 
 
-def _dash() -> alt.StrokeDash:
-    return alt.StrokeDash("g:N", title="g", legend=alt.Legend(symbolType="stroke", symbolSize=400))
+def _dash(points: Sequence[Mapping[str, Any]]) -> alt.StrokeDash:
+    legend = alt.Legend(symbolType="stroke", symbolSize=400)
+    return alt.StrokeDash("g:N", title="g", sort=_ordered(points), legend=legend)
 
 
 def _tips(metric: str) -> list[alt.Tooltip]:

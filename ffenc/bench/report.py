@@ -112,6 +112,7 @@ def render(
 
 def _sections(good: Sequence[Summary], front: Sequence[str], reference: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     fewest = min(one["cameras"] for one in good)
+    families = list(dict.fromkeys(charts.family(one) for one in good))
     for source in dict.fromkeys(one["source"] for one in good):
         here = [one for one in good if one["source"] == source]
         single = [one for one in here if one["cameras"] == fewest]
@@ -121,19 +122,21 @@ def _sections(good: Sequence[Summary], front: Sequence[str], reference: Mapping[
         drawn = []
         for metric, axis in METRICS.items():
             if _is_known(single, metric):
-                chart = charts.likeness_chart(single, front, metric=metric, title=axis)
+                chart = charts.likeness_chart(single, front, metric=metric, title=axis, families=families)
                 drawn.append(_chart(f"Size against {metric.upper()}; a ring: on the Pareto front", chart))
                 if _is_known(single, "cpu_ms_per_frame") and metric == next(iter(METRICS)):
-                    cost = charts.cost_chart(single, metric=metric, title=axis)
+                    cost = charts.cost_chart(single, metric=metric, title=axis, families=families)
                     drawn.append(_chart(f"CPU time against {metric.upper()}", cost))
         at_crf = [one for one in single if one["crf"] == crf]
         for reader in ("ffmpeg", "pyav", "torchcodec"):
             for pattern, said in (("1_frame", "one frame"), ("6_frames", "six frames")):
                 if _is_known(at_crf, f"{reader}_{pattern}_p50_ms"):
-                    chart = charts.reading_chart(at_crf, reader=reader, pattern=pattern)
+                    chart = charts.reading_chart(at_crf, reader=reader, pattern=pattern, families=families)
                     drawn.append(_chart(f"Reading {said} through {reader} (crf {crf})", chart))
         if _is_known(here, "realtime"):
-            chart = charts.realtime_chart([one for one in here if one["crf"] == crf and one["g"] == g])
+            chart = charts.realtime_chart(
+                [one for one in here if one["crf"] == crf and one["g"] == g], families=families
+            )
             drawn.append(_chart(f"Encoding speed against cameras (crf {crf}, g {g})", chart))
         yield {"source": source, "charts": drawn}
 
