@@ -273,7 +273,10 @@ class FFmpegProcess:
         if self._finished is not None:
             return self._finished
         life = self._life
-        returncode = life.end(math.inf if timeout_s is None else timeout_s)
+        try:
+            returncode = life.end(math.inf if timeout_s is None else timeout_s)
+        finally:
+            self._let_go()
         if returncode != 0:
             raise life.fail(ProcessDiedError, f"{life.name} failed")
         assert life.child.usage is not None
@@ -296,6 +299,12 @@ class FFmpegProcess:
         of file ffmpeg would complete its output as if all had been well.
         """
         self._life.abort()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Once it has ended nothing is left to clear away; the finalizer would keep alive what a callback refers to."""
+        if self._life.state == "exited":
+            self._finalizer.detach()
 
 
 def run_tool(argv: Sequence[str | os.PathLike[str]], *, timeout_s: float = 10.0, check: bool = True) -> ToolOutput:
