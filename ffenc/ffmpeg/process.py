@@ -145,7 +145,8 @@ class FFmpegProcess:
             priority=priority,
             kept_open=tuple(kept_open),
         )
-        return cls(make_uninterrupted(launch, Lifetime.abort))
+        # Made whole in there, so that one which an interrupt keeps from being returned is cleared away by its finalizer.
+        return make_uninterrupted(lambda: cls(launch()), cls.abort)
 
     @property
     def pid(self) -> int:
