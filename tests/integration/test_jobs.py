@@ -65,6 +65,7 @@ def statuses(results: Sequence[JobResult]) -> list[str]:
 
 
 @pytest.mark.smoke
+@pytest.mark.one_build  # not every build reads PNG
 def test_each_kind_does_what_its_function_does(clips: list[Path], tmp_path: Path, binaries: Binaries) -> None:
     (tmp_path / "images").mkdir()
     for number, frame in enumerate(numbered_frames(4, start=100)):
