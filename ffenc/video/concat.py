@@ -287,3 +287,5 @@ def run_copy(
         plan.argv, stdout="progress", stall_timeout_s=stall_timeout_s, on_progress=report
     ) as process:
         process.finish()
+    if progress is not None:  # FFmpeg 7.0 counts no frames while it copies
+        progress(plan.frames, plan.frames)

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -41,8 +41,11 @@ def processes_of(owner: str) -> set[int]:
 def children() -> set[int]:
     """Processes that we started and nobody waited for, zombies included; outside Linux only whether there are any."""
     if sys.platform == "linux":
-        tasks = Path("/proc/self/task").iterdir()
-        return {int(pid) for task in tasks for pid in (task / "children").read_text(encoding="ascii").split()}
+        found: set[int] = set()
+        for task in Path("/proc/self/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):  # the thread ended; another one has its children now
+                found.update(map(int, (task / "children").read_text(encoding="ascii").split()))
+        return found
     try:
         os.waitpid(-1, os.WNOHANG)
     except ChildProcessError:

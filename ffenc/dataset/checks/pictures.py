@@ -170,7 +170,11 @@ def _nearest(one: _Seen, seen: list[_Seen]) -> _Seen | None:
 
 def _locate(subject: Subject, use: VideoUse, err: FFencError, binaries: Binaries) -> None:
     """Say which frames cannot be decoded."""
-    missing, reordered, count = _missing_frames(subject, use, binaries)
+    try:
+        missing, reordered, count = _missing_frames(subject, use, binaries)
+    except FFencError as cause:  # FFmpeg 4.2 tells the size of such a stream at one time and not at the next
+        subject.findings.add("video-unreadable", str(cause), camera=use.camera, path=use.path)
+        return
     said = str(err).splitlines()[0]
     if len(missing) == count:
         message = f"{binaries.ffmpeg} decodes none of its {count} frames: {said}"
@@ -199,13 +203,14 @@ def _locate(subject: Subject, use: VideoUse, err: FFencError, binaries: Binaries
 
 
 def _missing_frames(subject: Subject, use: VideoUse, binaries: Binaries) -> tuple[list[int], bool, int]:
-    """Frames that cannot be decoded, whether frames are reordered, and how many there are."""
-    try:
-        stream, packets = Measurer(binaries).measure(use.path)
-        argv = plan_readable_frames(binaries.ffmpeg, use.path, demuxer=stream.container.split(",")[0])
-        printed = run_tool(argv, timeout_s=_DECODE_TIMEOUT_S, check=False).stdout.decode("ascii", "replace")
-    except FFencError:
-        return [], False, -1
+    """Frames that cannot be decoded, whether frames are reordered, and how many there are.
+
+    Raises:
+        FFencError: nothing can be told of the file.
+    """
+    stream, packets = Measurer(binaries).measure(use.path)
+    argv = plan_readable_frames(binaries.ffmpeg, use.path, demuxer=stream.container.split(",")[0])
+    printed = run_tool(argv, timeout_s=_DECODE_TIMEOUT_S, check=False).stdout.decode("ascii", "replace")
     lines = printed.splitlines()
     base = next((Fraction(line.split(":")[1].strip()) for line in lines if line.startswith("#tb 0:")), None)
     given: set[int] = set()
