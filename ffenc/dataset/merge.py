@@ -250,7 +250,8 @@ def _encoded(
     scratch.mkdir(exist_ok=True)
     output = scratch / f"{list(plan.videos).index(key)}-{number:06d}{video.stream.path.suffix}"
     config = encoder_config_from_info(first.info or {})
-    reencode_video(video.stream.path, output, config=config, binaries=binaries)
+    starts = [first for first, _ in plan.sources[video.source].spans()[key, video.file] if first > 0]
+    reencode_video(video.stream.path, output, config=config, key_frames=starts, binaries=binaries)
     (clip,) = iterate_clips([output], binaries=binaries)
     wanted = plan.videos[key][0].stream
     if (clip.stream.codec, clip.stream.pix_fmt) != (wanted.codec, wanted.pix_fmt):

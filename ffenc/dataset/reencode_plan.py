@@ -13,7 +13,6 @@ from ffenc.config import QUANTIZER_FIELDS, DepthEncoderConfig, VideoEncoderConfi
 from ffenc.dataset.layout import FileId
 from ffenc.dataset.schema import Feature
 from ffenc.dataset.source import DatasetSource
-from ffenc.dataset.store import iterate_episodes
 from ffenc.dataset.video_info import encoder_config_from_info
 from ffenc.errors import DatasetError
 from ffenc.jobs.spec import JobSpec
@@ -73,13 +72,21 @@ def plan_reencode_dataset(
         and (config := _config(key, feature, depth_encoder if feature.is_depth else camera_encoder, needed=changed))
     }
     _check_cameras(source, configs, cameras, camera_encoder, depth_encoder, thinned=every > 1)
+    spans = source.spans()
     thinnings = thinnings_of(source, every) if every > 1 else {}
     files, specs = [], []
     for key, config in configs.items():
         for file in source.videos[key]:
             path = source.layout.video(key, file)
             thinning = thinnings.get((key, file))
-            given: dict[str, Any] = {"size": resize, "thinning": thinning, "encoder_threads": encoder_threads}
+            # Episodes begin at key frames, so that they can be cut out again without encoding.
+            starts = [first for first, _ in spans[key, file]] if thinning is None else thinning.starts
+            given: dict[str, Any] = {
+                "size": resize,
+                "thinning": thinning,
+                "key_frames": [frame for frame in starts if frame > 0] or None,
+                "encoder_threads": encoder_threads,
+            }
             spec = JobSpec.of(
                 "reencode",
                 [path],
@@ -176,8 +183,4 @@ def _check_cameras(
 
 def thinnings_of(source: DatasetSource, every: int) -> dict[tuple[str, FileId], Thinning]:
     """Which frames of each video are kept, counted from the first one of every episode."""
-    ranges: dict[tuple[str, FileId], list[tuple[int, int]]] = {}
-    for row in iterate_episodes(source.root, source.info, statistics=False):
-        for key, span in row.videos.items():
-            ranges.setdefault((key, span.file), []).append((span.from_frame, span.to_frame))
-    return {place: Thinning(every=every, ranges=tuple(sorted(some))) for place, some in ranges.items()}
+    return {place: Thinning(every=every, ranges=tuple(some)) for place, some in source.spans().items()}

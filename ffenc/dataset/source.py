@@ -89,6 +89,14 @@ class DatasetSource:
                 raise _contradiction(self.root, f"the data files do not have the frames of the episodes ({which})")
             yield row, table
 
+    def spans(self) -> dict[tuple[str, FileId], list[tuple[int, int]]]:
+        """For each camera and file of it the frames (first, stop) of its episodes, ascending."""
+        found: dict[tuple[str, FileId], list[tuple[int, int]]] = {}
+        for row in iterate_episodes(self.root, self.info, statistics=False):
+            for key, span in row.videos.items():
+                found.setdefault((key, span.file), []).append((span.from_frame, span.to_frame))
+        return {place: sorted(some) for place, some in found.items()}
+
     def _belong(self, row: EpisodeRow, table: pa.Table) -> bool:
         if len(table) != row.length:
             return False

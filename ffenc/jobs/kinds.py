@@ -79,6 +79,7 @@ class ReencodeArguments(EncodeArguments):
     end: FrameNumber | None = None
     size: tuple[Count, Count] | None = None
     thinning: Thinning | None = None
+    key_frames: tuple[FrameNumber, ...] = ()
     audio: AudioChoice | None = None
 
 

@@ -28,6 +28,10 @@ B-frames starts one frame late.
 """
 
 
+MOST_KEY_FRAMES = 8000
+"""Key frames that can be asked for: Linux takes 128 KiB for one argument of a command."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawFrames:
     """Numpy frames written to ffmpeg's standard input."""
@@ -74,6 +78,7 @@ class VideoClip:
         start_s: when frame ``first`` is shown, in seconds from where decoding begins; the audio is cut there.
         scale_to: (width, height) that the pictures are scaled to; None leaves them.
         thinning: which of these frames are left out; ``fps`` is the rate of the others then.
+        key_frames: frames of the output, counted from 0, where the encoder is told to begin anew.
     """
 
     path: Path
@@ -87,6 +92,7 @@ class VideoClip:
     audio: Literal["drop", "copy", "encode"] = "drop"
     scale_to: tuple[int, int] | None = None
     thinning: Thinning | None = None
+    key_frames: tuple[int, ...] = ()
 
 
 Source: TypeAlias = RawFrames | ImageSequence | VideoClip
@@ -310,14 +316,20 @@ def container_options(muxer: str, *, fragmented: bool) -> list[Option]:
 def _rate_and_audio(source: Source) -> list[Option]:
     if not isinstance(source, VideoClip):
         return []
-    rate = ("r", str(source.fps))
+    options = [("r", str(source.fps)), *_key_frames(source)]
     if source.audio == "drop":
-        return [rate]
+        return options
     if source.audio == "copy":
-        return [rate, ("c:a", "copy")]
+        return [*options, ("c:a", "copy")]
     length = source.count / source.fps
     cut = f"atrim=start={float(source.start_s):.9f}:duration={float(length):.9f},asetpts=PTS-STARTPTS"
-    return [rate, ("c:a", "aac"), ("filter:a", cut)]
+    return [*options, ("c:a", "aac"), ("filter:a", cut)]
+
+
+def _key_frames(source: VideoClip) -> list[Option]:
+    """Times a quarter of a frame early: FFmpeg takes the first frame that is not before one, in a clock that may round."""
+    times = [float((number - Fraction(1, 4)) / source.fps) for number in source.key_frames if number > 0]
+    return [("force_key_frames", ",".join(f"{time:.6f}" for time in times[:MOST_KEY_FRAMES]))] if times else []
 
 
 def frames_expected(source: Source) -> int | None:

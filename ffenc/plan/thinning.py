@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +21,15 @@ class Thinning:
     @property
     def count(self) -> int:
         """Frames that are kept."""
-        return sum(-(-(stop - first) // self.every) for first, stop in self.ranges)
+        return sum(self._counts())
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Where each range begins among the frames that are kept."""
+        return tuple(accumulate(self._counts()[:-1], initial=0))
+
+    def _counts(self) -> list[int]:
+        return [-(-(stop - first) // self.every) for first, stop in self.ranges]
 
     def expression(self) -> str:
         """For FFmpeg's filter ``select``; ranges that count on from the one before are one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -113,6 +114,7 @@ def reencode_video(
     end: int | None = None,
     size: tuple[int, int] | None = None,
     thinning: Thinning | None = None,
+    key_frames: Sequence[int] = (),
     audio: AudioChoice | None = None,
     overwrite: bool = False,
     encoder_threads: int | None = None,
@@ -130,6 +132,8 @@ def reencode_video(
         end: frame after the last one; None means all.
         size: (width, height) to scale the pictures to; depth takes the nearest pixel, never one between two.
         thinning: keep one frame out of so many of the whole clip; the rate becomes that much less.
+        key_frames: frames of the output, counted from 0, at which it can be cut later on; at most 8000.  An encoder that
+            does not follow (librav1e, FFV1, SVT-AV1 before 2) is told of in a warning.
         audio: ``"keep"`` (copied, or cut with the video and encoded as AAC) or ``"drop"``.  A clip with audio needs a
             choice; one without has none to make.
         overwrite, encoder_threads, binaries, stall_timeout_s: see `VideoWriter`.
@@ -149,6 +153,7 @@ def reencode_video(
         end=end,
         size=size,
         thinning=thinning,
+        key_frames=key_frames,
         audio=audio,
         encoder_threads=encoder_threads,
         binaries=binaries,
@@ -171,6 +176,7 @@ def plan_reencode(
     end: int | None = None,
     size: tuple[int, int] | None = None,
     thinning: Thinning | None = None,
+    key_frames: Sequence[int] = (),
     audio: AudioChoice | None = None,
     encoder_threads: int | None = None,
     binaries: Binaries | None = None,
@@ -181,6 +187,9 @@ def plan_reencode(
     first, stop = _frame_range(clip, start, end)
     if thinning is not None:
         _check_thinning(thinning, clip, whole=start is None and end is None, audio=audio)
+    kept = stop - first if thinning is None else thinning.count
+    if not all(0 <= number < kept for number in key_frames):
+        raise InputError(f"key frames {sorted(key_frames)} are not within the {kept} frames of the output", path=output)
     width, height = size or clip.display_size
     fps = clip.stream.fps / (1 if thinning is None else thinning.every)
     key_frame = clip.key_frame_before(first)
@@ -206,6 +215,7 @@ def plan_reencode(
             audio=_audio(clip, audio, whole=(first, stop) == (0, clip.packets.count)),
             scale_to=size,
             thinning=thinning,
+            key_frames=tuple(sorted(set(key_frames))),
         ),
         output,
         prepared.capabilities,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,9 +17,11 @@ from ffenc.ffmpeg.priority import Priority
 from ffenc.ffmpeg.process import FFmpegProcess, Finished
 from ffenc.ffmpeg.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
-from ffenc.plan.encode import EncodePlan, frames_expected
+from ffenc.plan.encode import EncodePlan, VideoClip, frames_expected
 from ffenc.plan.resolve import ResolvedEncoder
 from ffenc.video.output import PendingFile, check_packets
+
+logger = logging.getLogger(__name__)
 
 ProgressCallback = Callable[[int, int | None], None]
 """Called with (frames done, frames in all or None)."""
@@ -152,6 +155,17 @@ def check_result(
     wanted = {"codec": plan.encoder.codec, "size": plan.source.size}
     if seen != wanted:
         raise OutputError(f"the file has {seen} where {wanted} was asked for", path=pending.final)
+    if isinstance(plan.source, VideoClip):
+        missing = sorted(set(plan.source.key_frames) - set(packets.cut_points))
+        if missing:
+            logger.warning(
+                "%s put no key frame at %d of the frames of %s where one was asked for (first: %d); cuts there will encode "
+                "the frames up to the next one anew",
+                plan.encoder.name,
+                len(missing),
+                pending.final,
+                missing[0],
+            )
     pending.commit()
     return EncodeResult(
         path=pending.final,

@@ -146,3 +146,27 @@ def test_matroska_in_exact_out(tmp_path: Path, binaries: Binaries, clip: Path) -
 
 def probe_version(binaries: Binaries) -> str:
     return run_tool([str(binaries.ffmpeg), "-version"]).stdout.decode().splitlines()[0]
+
+
+def test_key_frames_where_they_are_asked_for(tmp_path: Path, binaries: Binaries, clip: Path) -> None:
+    config = VideoEncoderConfig(vcodec="h264", g=12, extra_options={"bf": 3})
+    made = reencode_video(clip, tmp_path / "out.mp4", config=config, start=2, key_frames=[17, 0, 9], binaries=binaries)
+    assert numbers_of(VideoReader(made.path, binaries=binaries)) == list(range(2, COUNT))
+    assert {0, 9, 17} <= set(probe_packets(made.path, binaries=binaries).cut_points)
+
+
+def test_key_frames_of_an_encoder_that_does_not_listen(
+    tmp_path: Path, binaries: Binaries, clip: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = VideoEncoderConfig(vcodec="ffv1", g=5)
+    made = reencode_video(clip, tmp_path / "out.mov", config=config, key_frames=[10, 13], binaries=binaries)
+    assert made.frames == COUNT
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "ffv1 put no key frame at 1 of the frames" in warning
+    assert "(first: 13)" in warning
+
+
+def test_key_frames_that_are_not_there(tmp_path: Path, binaries: Binaries, clip: Path) -> None:
+    with pytest.raises(InputError, match=r"key frames \[10\] are not within the 10 frames"):
+        reencode_video(clip, tmp_path / "out.mp4", config=H264, start=5, end=15, key_frames=[10], binaries=binaries)
+    assert not (tmp_path / "out.mp4").exists()

@@ -87,6 +87,13 @@ def test_pictures_stay_what_they_were(tmp_path: Path, binaries: Binaries) -> Non
     assert likeness(root, A, binaries) < 3
 
 
+@pytest.mark.parametrize("fps", [None, 5])
+def test_episodes_begin_at_key_frames(tmp_path: Path, binaries: Binaries, fps: int | None) -> None:
+    config = VideoEncoderConfig(vcodec="h264", g=50)
+    root = reencode_dataset(A, camera_encoder=config, output=tmp_path / "out", fps=fps, binaries=binaries).root
+    assert verify_dataset(root, "packets", binaries=binaries).findings == ()
+
+
 def test_depth_is_exact_or_refused(tmp_path: Path, binaries: Binaries) -> None:
     exact = DepthEncoderConfig(g=5)
     root = reencode_dataset(D, depth_encoder=exact, output=tmp_path / "exact", binaries=binaries).root
