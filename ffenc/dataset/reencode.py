@@ -150,7 +150,7 @@ def _put_together(
         taken = next(r for (k, _), r in zip(plan.files, results, strict=True) if k == key)
         info = _refreshed(info, key, streams[key], config, (taken.result or {}).get("encoder", {}).get("config"))
     written = {source.layout.info}
-    if plan.every > 1:
+    if plan.changes_pictures:
         written |= {
             *source.layout.data_files(),
             *source.layout.episodes_files(),
@@ -158,8 +158,8 @@ def _put_together(
             source.layout.tasks,
         }
     take_along(source.root, building, leave=replaced | written, link=in_place)
-    if plan.every > 1:
-        info = _thin_tables(plan, info, building, binaries)
+    if plan.changes_pictures:
+        info = _write_new_tables(plan, info, building, binaries)
     else:
         save_info(building, info)
     append_operation(
@@ -233,7 +233,8 @@ def _refreshed(
     return info.model_copy(update={"features": {**info.features, key: changed}})
 
 
-def _thin_tables(plan: ReencodePlan, info: DatasetInfo, building: Path, binaries: Binaries) -> DatasetInfo:
+def _write_new_tables(plan: ReencodePlan, info: DatasetInfo, building: Path, binaries: Binaries) -> DatasetInfo:
+    """The tables of what is left, with statistics of the pictures as they are now."""
     source = plan.source
     thinned = {
         (key, file): Thinned(file=file, thinning=thinning)
@@ -242,9 +243,10 @@ def _thin_tables(plan: ReencodePlan, info: DatasetInfo, building: Path, binaries
     spans: dict[tuple[str, FileId], list[tuple[int, VideoSpan]]] = {}
     for row in iterate_episodes(source.root, source.info, statistics=False):
         for key, span in row.videos.items():
-            place = thinned[key, span.file].place(span)
-            spans.setdefault((key, span.file), []).append((row.episode_index, place))
-    pictures: dict[str, dict[int, FeatureStatistics]] = {key: {} for key in source.info.videos}
+            if key in plan.configs:
+                place = thinned[key, span.file].place(span)
+                spans.setdefault((key, span.file), []).append((row.episode_index, place))
+    pictures: dict[str, dict[int, FeatureStatistics]] = {key: {} for key in plan.configs}
     layout = DatasetLayout.of(building, info)
     for (key, file), some in spans.items():
         seen = span_statistics(

@@ -44,6 +44,11 @@ class ReencodePlan:
     every: int
     keep_depth: bool
 
+    @property
+    def changes_pictures(self) -> bool:
+        """Frames are left out or have another size, so that recorded statistics are not theirs any more."""
+        return self.every > 1 or self.size is not None
+
 
 def plan_reencode_dataset(
     root: str | Path,

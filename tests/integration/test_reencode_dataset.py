@@ -11,7 +11,7 @@ import pytest
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, probe_video, verify_dataset
 from ffenc.config import DepthEncoderConfig
 from ffenc.errors import DatasetError, DatasetLockedError, FFencError, OutputExistsError
-from ffenc.statistics import vector_statistics
+from ffenc.statistics import FrameSampler, vector_statistics
 from tests.datasets import copy_of, pictures_of, rows_of, tree_of
 from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
@@ -124,6 +124,23 @@ def test_another_size(tmp_path: Path, binaries: Binaries) -> None:
     assert (info.features[LAPTOP].info or {})["video.height"] == 64
     assert rows_of(root) == rows_of(A)
     assert verify_dataset(root, "decode", binaries=binaries).ok
+
+
+def test_another_size_of_one_camera_has_its_own_statistics(tmp_path: Path, binaries: Binaries) -> None:
+    root = reencode_dataset(
+        A, camera_encoder=H264, resize=(64, 64), cameras=[LAPTOP], output=tmp_path / "out", binaries=binaries
+    ).root
+    info = load_info(root)
+    assert rows_of(root) == rows_of(A)
+    for row, before in zip(load_episodes(root, info), load_episodes(A, load_info(A)), strict=True):
+        sampler, span = FrameSampler(), row.videos[LAPTOP]
+        path = root / f"videos/{LAPTOP}/chunk-000/file-{span.file.file:03d}.mp4"
+        for frame in VideoReader(path, binaries=binaries).frames(range(span.from_frame, span.to_frame)):
+            sampler.add(frame)
+        for key, values in sampler.statistics().to_json().items():
+            np.testing.assert_allclose(row.statistics[LAPTOP].to_json()[key], values, err_msg=key)
+        for name in ("action", PHONE):
+            assert row.statistics[name].to_json() == before.statistics[name].to_json()
 
 
 @pytest.mark.parametrize("in_place", [False, True])
