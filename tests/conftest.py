@@ -7,6 +7,7 @@ and sets ``FFENC_REQUIRE_FFMPEG``, so that nothing is skipped there for want of 
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -20,6 +21,9 @@ from ffenc.ffmpeg.capability_probe import probe_capabilities
 # How long an example takes depends on what else the machine does.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+# A run under nohup inherits that SIGHUP is ignored, and hands it on to every command that a test starts.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

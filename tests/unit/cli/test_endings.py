@@ -7,21 +7,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from ffenc.cli.endings import signals_as_exceptions
 
 LONG_S = 10.0
-
-
-@pytest.fixture(autouse=True)
-def _not_ignored() -> Iterator[None]:
-    """Tests that run under nohup inherit that SIGHUP is ignored, and what is ignored stays so."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
 
 
 class RaisesWhenItDies:
