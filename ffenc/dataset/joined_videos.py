@@ -1,4 +1,4 @@
-"""The videos of a merged dataset: whole source files, one behind the other, without touching a bit of a frame."""
+"""Videos that share a file from now on: whole, one behind the other, without touching a bit of a frame."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ffenc.dataset.agreement import PROVED_BY_DECODING, unlike_properties
 from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.series import MIB
+from ffenc.dataset.swap import link_or_copy
 from ffenc.errors import ConcatError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
@@ -27,10 +28,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceVideo:
-    """A video file of one of the sources.
+    """A video file of one of the datasets that are put together.
 
     Attributes:
-        source: number of the source.
+        source: number of the dataset.
         file: its number in the source.
         stream: what was measured of it, or of what it was encoded anew to.
         frames: in it.
@@ -121,9 +122,19 @@ def write_groups(
     info: DatasetInfo,
     *,
     binaries: Binaries,
+    link: bool = False,
     counter: FrameCounter | None = None,
 ) -> list[PlacedVideo]:
     """Write all videos of one camera.
+
+    Args:
+        key: the camera.
+        groups: what shall share a file, as `group_videos` says.
+        root: of the dataset that they are for.
+        info: of it.
+        binaries: the executables.
+        link: a file that stays alone may be one with the old one; only for a dataset that takes the place of its source.
+        counter: of the frames that are done.
 
     Returns:
         Where they are: as `place_groups` says, unless some could not be joined and stay in files of their own.
@@ -141,27 +152,35 @@ def write_groups(
         output = layout.video(key, file)
         output.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _write(group, output, binaries, counter.of((key, file)))
+            _write(group, output, binaries, counter.of((key, file)), link=link)
         except (ConcatError, OutputError, ProcessError) as err:
-            parts = [list(some) for _, some in groupby(group, _headers)]
-            if len(parts) == 1:
+            if len(group) == 1:
                 raise
             output.unlink(missing_ok=True)
-            logger.warning("videos of %s stay in files of their own: %s", key, str(err).splitlines()[0])
-            waiting += reversed(parts)
+            logger.warning("%d videos of %s cannot share a file: %s", len(group), key, str(err).splitlines()[0])
+            waiting += reversed(_divided(group))
             continue
         written.append(group)
         file = file.successor(info.chunks_size)
     return place_groups(written, info)
 
 
+def _divided(group: Sequence[SourceVideo]) -> list[Sequence[SourceVideo]]:
+    """Where the headers change, or else in the middle: one of them is not what its tables say."""
+    alike = [list(some) for _, some in groupby(group, _headers)]
+    half = len(group) // 2
+    return [*alike] if len(alike) > 1 else [group[:half], group[half:]]
+
+
 def _headers(video: SourceVideo) -> tuple[object, ...]:
     return tuple(AGREEMENT[name](video.stream) for name in sorted(PROVED_BY_DECODING))
 
 
-def _write(group: Sequence[SourceVideo], output: Path, binaries: Binaries, report: ProgressCallback) -> None:
+def _write(
+    group: Sequence[SourceVideo], output: Path, binaries: Binaries, report: ProgressCallback, *, link: bool
+) -> None:
     if len(group) == 1:
-        shutil.copyfile(group[0].stream.path, output)
+        (link_or_copy if link else shutil.copyfile)(group[0].stream.path, output)
         report(group[0].frames, None)
         return
     clips = [(video.stream, video.frames) for video in group]

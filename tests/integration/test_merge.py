@@ -188,7 +188,7 @@ def test_headers_that_differ_are_proved_by_decoding_or_kept_apart(
 
     monkeypatch.setattr("ffenc.dataset.joined_videos.check_pictures", deny)
     apart = merge_datasets(sources, tmp_path / "apart", binaries=binaries)
-    assert "stay in files of their own" in caplog.text
+    assert "3 videos of observation.images.laptop cannot share a file" in caplog.text
     assert apart.videos == 6
     check_merged(apart.root, sources, binaries)
 
