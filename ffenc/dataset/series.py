@@ -27,6 +27,9 @@ except ImportError as err:  # pragma: no cover - depends on what is installed
 MIB = 1024**2
 """What LeRobot calls a megabyte."""
 
+MOST_GROUPS = 2000
+"""Row groups of one file: both who writes and who reads it hold 4 kB for each of them in memory."""
+
 
 def save_table(path: Path, table: pa.Table) -> None:
     """Replace a parquet file by one with this table as its only row group.
@@ -127,7 +130,7 @@ class SeriesWriter:
         self._limit_bytes = limit_mb * MIB
         self._chunks_size = chunks_size
         self._file = first or FileId()
-        self._rows = 0
+        self._rows = self._groups = 0
         self._open = ExitStack()  # what has to be closed of the file that is being written
         self._writer: Any = None
         self._sink: Any = None
@@ -139,11 +142,11 @@ class SeriesWriter:
         """The file into which a table of so many rows goes, if it is written next; completes the one before.
 
         LeRobot: a new file begins when the present size and the size that the rows will have, at the mean of those before,
-        would reach the limit.
+        would reach the limit.  Here also when it has `MOST_GROUPS` row groups.
         """
         if self._rows:
             size = self._sink.tell()
-            if size + size / self._rows * rows >= self._limit_bytes:
+            if size + size / self._rows * rows >= self._limit_bytes or self._groups >= MOST_GROUPS:
                 self._complete()
         return self._file
 
@@ -165,6 +168,7 @@ class SeriesWriter:
                 self._begin(path)
             self._writer.write_table(fitting, row_group_size=max(1, len(fitting)))
         self._rows += len(fitting)
+        self._groups += 1
         return file
 
     def close(self) -> None:
@@ -198,7 +202,7 @@ class SeriesWriter:
             self._writer.close()
             self._sink.close()
             self._pending.commit()
-        self._writer, self._rows = None, 0
+        self._writer, self._rows, self._groups = None, 0, 0
         self.files.append(self._file)
         self._file = self._file.successor(self._chunks_size)
 

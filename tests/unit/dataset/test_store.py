@@ -277,6 +277,14 @@ def test_a_table_beyond_the_limit_gets_a_file_of_its_own(tmp_path):
     assert len(writer.files) == 3
 
 
+def test_very_many_tables_get_several_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("ffenc.dataset.series.MOST_GROUPS", 4)
+    tables = [small_table(episode, 5) for episode in range(10)]
+    with data_writer(tmp_path, SMALL) as writer:
+        assert [writer.write(table).file for table in tables] == [0] * 4 + [1] * 4 + [2] * 2
+    assert list(iterate_row_groups(DatasetLayout(root=tmp_path).data_files())) == tables
+
+
 def test_a_failure_leaves_no_file_that_is_not_whole(tmp_path):
     layout = DatasetLayout(root=tmp_path)
     with pytest.raises(DatasetError, match=r"not what info\.json says"), data_writer(tmp_path, SMALL) as writer:
