@@ -1,12 +1,14 @@
 """Datasets merged and edited, against remuxing and re-encoding: ``python benchmarks/datasets.py [--quick]``; see `command`."""
 
-ABOUT = """Datasets merged, cut and re-encoded, measured against PyAV's remux and against encoding what is kept.
+ABOUT = """Datasets merged, cut, re-encoded and verified, measured against PyAV's remux and against encoding what is kept.
 """
 
 SECTIONS = {
     "merge": "merging.files",
     "episodes": "merging.episodes",
     "delete": "deleting.run",
+    "jobs": "jobs.run",
+    "verify": "verifying.run",
 }
 
 if __name__ == "__main__":

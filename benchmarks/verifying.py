@@ -1,0 +1,46 @@
+"""Section ``verify``: a dataset of many episode files, with and without ffprobe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import peers
+from files import clips_of
+from made_datasets import make_dataset
+from measure import Report, interleaved, spread
+from settings import Settings
+
+from ffenc import Binaries, find_binaries, verify_dataset
+
+FILES = 1000
+MS_TARGET = 2.0
+
+
+def run(report: Report, settings: Settings) -> None:
+    """Level ``packets``; every episode is a file of its own."""
+    count = 100 if settings.quick else FILES
+    clips = clips_of(settings, 5)
+    root = make_dataset(
+        settings.scratch / "dataset",
+        [clips[number % len(clips)] for number in range(count)],
+        fps=peers.FPS,
+        binaries=settings.binaries,
+    )
+
+    def check(binaries: Binaries) -> None:
+        assert verify_dataset(root, "packets", binaries=binaries).ok
+
+    without = find_binaries(settings.binaries.ffmpeg, "none")
+    works: dict[str, Callable[[], None]] = {"without ffprobe": lambda: check(without)}
+    if settings.binaries.ffprobe is not None:
+        works["with ffprobe"] = lambda: check(settings.binaries)
+    each_ms = {
+        name: [run.wall_s / count * 1000 for run in runs] for name, runs in interleaved(works, settings.repeats).items()
+    }
+    report.table(
+        f"{count} episode files verified, level packets",
+        ["", "ms per file"],
+        [[name, spread(values)] for name, values in each_ms.items()],
+    )
+    for name, values in each_ms.items():
+        report.figure("verify", name, values, unit="ms per file", at_most=MS_TARGET)
