@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -58,7 +59,9 @@ def main(
         )
         for name in arguments.only or sections:
             started = time.monotonic()
-            _section(sections[name])(report, settings)
+            own = Path(scratch) / name
+            own.mkdir()
+            _section(sections[name])(report, replace(settings, scratch=own))
             load = os.getloadavg()[1]
             report.remark(
                 f"section {name} took {time.monotonic() - started:.0f} s; load at its end {load:.2f} (5 minutes)"
