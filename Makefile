@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench bench-record clean
+.PHONY: demo test lint format bench bench-record bench-datasets clean
 
 # The main job on frames it makes itself, or on a clip of yours: make demo INPUT=clip.mp4
 demo: $(VENV)/.ready-demo
@@ -26,6 +26,9 @@ bench: $(VENV)/.ready-bench
 bench-record: $(VENV)/.ready-bench
 	$(BIN)/python benchmarks/record.py $(ARGS)
 
+bench-datasets: $(VENV)/.ready-bench
+	$(BIN)/python benchmarks/datasets.py $(ARGS)
+
 clean:
 	rm -rf $(VENV) .nox .cache demo
 
@@ -46,5 +49,5 @@ $(VENV)/.ready-nox: $(BIN)/python
 	touch $@
 
 $(VENV)/.ready-bench: $(BIN)/python pyproject.toml benchmarks/requirements.txt
-	$(BIN)/pip install --quiet --editable '.[ffmpeg,dataset]' --requirement benchmarks/requirements.txt
+	$(BIN)/pip install --quiet --editable '.[ffmpeg,ffprobe,dataset,cluster]' --requirement benchmarks/requirements.txt
 	touch $@
