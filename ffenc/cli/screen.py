@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
@@ -24,6 +25,9 @@ ProgressCallback = Callable[[int, int | None], None]
 
 _FILE_WIDTH = 120
 """Characters per line where the output is no terminal, unless COLUMNS says otherwise."""
+
+_LOG_INTERVAL_S = 60.0
+"""How often a line says how far the work is, where standard error is a file."""
 
 
 class _Console(Console):
@@ -96,15 +100,19 @@ class Screen:
     def progress(
         self, label: str, *, total: int | None = None, unit: str = "frames"
     ) -> Iterator[ProgressCallback | None]:
-        """A progress bar for people who watch; None where nobody does.
+        """A progress bar for people who watch, a line a minute in a file; None beside JSON.
 
         Args:
             label: what is going on.
             total: how many there are, where the library is not told.
             unit: of what.
         """
-        if self.as_json or not self.err.is_terminal:
+        if self.as_json:
             yield None
+            return
+        if not self.err.is_terminal:
+            say = self._now_and_then()
+            yield lambda done, in_all: say(f"{label}: {done} of {in_all or total or '?'} {unit}")
             return
         columns = (
             TextColumn("{task.description}"),
@@ -123,13 +131,17 @@ class Screen:
 
     @contextmanager
     def steps(self) -> Iterator[Callable[[int, int, str], None] | None]:
-        """A progress bar for long work in steps: which one runs now, and how long the rest will take.
+        """As `progress`, for long work in steps: which one runs now, and how long the rest will take.
 
         Yields:
-            What takes (steps done, steps in all, what runs now); None where nobody watches.
+            What takes (steps done, steps in all, what runs now); None beside JSON.
         """
-        if self.as_json or not self.err.is_terminal:
+        if self.as_json:
             yield None
+            return
+        if not self.err.is_terminal:
+            say = self._now_and_then()
+            yield lambda done, total, label: say(f"{done} of {total}: {label}")
             return
         columns = (
             BarColumn(bar_width=30),
@@ -145,6 +157,17 @@ class Screen:
                 bar.update(task, completed=done, total=total, description=label)
 
             yield report
+
+    def _now_and_then(self) -> Callable[[str], None]:
+        last = time.monotonic()
+
+        def say(text: str) -> None:
+            nonlocal last
+            if time.monotonic() - last >= _LOG_INTERVAL_S:
+                last = time.monotonic()
+                self.note(text)
+
+        return say
 
 
 class _Rate(ProgressColumn):

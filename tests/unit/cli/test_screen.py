@@ -67,9 +67,30 @@ def test_a_file_name_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str
     assert visible("a\tb\nc\x9b\u00e9") == "a\tb\nc\\x9b\u00e9"
 
 
-def test_nobody_watches_a_progress_bar_that_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with Screen.of(as_json=False).progress("encoding") as progress:
+def test_progress_in_a_file_is_a_line_a_minute(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("ffenc.cli.screen.time.monotonic", lambda: now)
+    with Screen.of(as_json=False).progress("encoding", total=90) as progress, Screen.of(as_json=False).steps() as step:
+        assert progress is not None
+        assert step is not None
+        for now in (1001.0, 1059.0, 1060.0, 1061.0, 1119.0, 1121.0):
+            progress(int(now), None)
+            step(int(now), 2000, "libx264 crf=30")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        *("encoding: 1060 of 90 frames", "1060 of 2000: libx264 crf=30"),
+        *("encoding: 1121 of 90 frames", "1121 of 2000: libx264 crf=30"),
+    ]
+
+
+def test_beside_json_there_is_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen.of(as_json=True)
+    with screen.progress("encoding") as progress, screen.steps() as step:
         assert progress is None
+        assert step is None
     assert capsys.readouterr() == ("", "")
 
 
