@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ffenc.errors import OutputError
 from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.priority import Priority
 from ffenc.ffmpeg.process import STALL_TIMEOUT_S, FFmpegProcess
 from ffenc.plan.encode import muxer_for
 from ffenc.plan.remux import plan_remux
@@ -159,6 +160,7 @@ def copy_recording(
     binaries: Binaries,
     stall_timeout_s: float = STALL_TIMEOUT_S,
     fragmented: bool = False,
+    priority: Priority = Priority(),  # noqa: B008  it is immutable
 ) -> None:
     """Copy the stream of a recording, bit by bit, into a plain file with its index in front, or into fragments again.
 
@@ -166,7 +168,7 @@ def copy_recording(
         ProcessError: ffmpeg failed, died or hung.
     """
     argv = plan_remux(binaries.ffmpeg, source, output, fps=fps, muxer=muxer_for(output), fragmented=fragmented)
-    with FFmpegProcess.start(argv, stdout="progress", stall_timeout_s=stall_timeout_s) as process:
+    with FFmpegProcess.start(argv, stdout="progress", stall_timeout_s=stall_timeout_s, priority=priority) as process:
         process.finish()
 
 

@@ -238,6 +238,7 @@ class VideoWriter:
                 fps=self.fps,
                 binaries=self._binaries,
                 stall_timeout_s=self._stall_timeout_s,
+                priority=self._priority,
             )
         except BaseException:
             pending.discard()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 import sys
@@ -437,3 +438,20 @@ def test_an_encoder_has_less_priority_than_we_and_no_real_time_thread(
             assert nice >= min(19, ours + 5)  # x264 lowers a thread of its own
         encoder.finish_episode().wait(LONG_S)
     assert os.getpriority(os.PRIO_PROCESS, 0) == ours
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priority is handed on by threads only there")
+def test_the_copy_at_the_end_has_less_priority_too(tmp_path: Path, binaries: Binaries) -> None:
+    log, wrapper, out = tmp_path / "log", tmp_path / "ffmpeg", tmp_path / "out"
+    wrapper.write_text(f'#!/bin/sh\necho "$(nice) $*" >> {log}\nexec {binaries.ffmpeg} "$@"\n')
+    wrapper.chmod(0o755)
+    out.mkdir()
+    wrapped = dataclasses.replace(binaries, ffmpeg=wrapper)
+    with StreamingVideoEncoder(30, camera_encoder=H264, priority=Priority(nice=5), binaries=wrapped) as encoder:
+        encoder.start_episode(["a"], out)
+        for frame in numbered_frames(5):
+            encoder.feed_frame("a", frame)
+        encoder.finish_episode().wait(LONG_S)
+    calls = [line.split(" ", 1) for line in log.read_text(encoding="utf-8").splitlines()]
+    (copying,) = [int(nice) for nice, command in calls if "-c:v copy" in command and str(out) in command]
+    assert copying == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
