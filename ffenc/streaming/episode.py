@@ -14,6 +14,7 @@ from ffenc.streaming.camera import CameraEncoder, CameraRecording
 from ffenc.streaming.handle import Handle, one_error
 from ffenc.streaming.ledger import CameraStatus, Drop, EpisodeRecording, Ledger
 from ffenc.streaming.queueing import QueuePolicy
+from ffenc.streaming.spool import SUFFIX as SPOOL_SUFFIX
 
 logger = logging.getLogger(__name__)
 
@@ -290,7 +291,7 @@ def _camera_error(camera: CameraEncoder) -> BaseException:
     if not isinstance(cause, Exception):
         return cause
     kept = camera.target.kept
-    left = "nothing of it is left" if kept is None else f"what it recorded is kept in {kept} (ffenc salvage)"
+    left = "nothing of it is left" if kept is None else f"what it recorded is kept in {kept} ({_how_to_use(kept)})"
     error = RecordingError(
         f"camera {camera.name!r} failed after {camera.counts.frames_in} frames; {left}. {cause}",
         camera=camera.name,
@@ -299,3 +300,11 @@ def _camera_error(camera: CameraEncoder) -> BaseException:
     )
     error.__cause__ = cause
     return error
+
+
+def _how_to_use(kept: Path) -> str:
+    if kept.is_dir():
+        return "its images"
+    if kept.suffix == SPOOL_SUFFIX:
+        return "raw frames, which ffenc.streaming.spool.read_spool reads"
+    return "ffenc salvage makes a video of it"
