@@ -214,12 +214,6 @@ class VideoWriter:
         if self.recording is None:
             self.abort()
             return
-        if self._ended is None:
-            logger.warning(
-                "what was recorded of %s is kept in %s; ffenc salvage makes a video of it",
-                self.path,
-                self.recording.path,
-            )
         self._ended = self._ended or "failed"
         if self._process is not None:
             self._process.abort()
@@ -303,10 +297,18 @@ class VideoWriter:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if exc_type is None:
-            self.close()
-        else:
-            self._fail()
+        try:
+            if exc_type is None:
+                self.close()
+            else:
+                self._fail()
+        finally:
+            if self.recording is not None and self.recording.path.exists():
+                logger.warning(
+                    "what was recorded of %s is kept in %s; ffenc salvage makes a video of it",
+                    self.path,
+                    self.recording.path,
+                )
 
     def __repr__(self) -> str:
         state = self._ended or ("is open" if self._process else "has not started")

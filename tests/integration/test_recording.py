@@ -252,7 +252,9 @@ def test_one_that_is_being_recorded_is_left_alone(tmp_path: Path, binaries: Bina
 
 
 @pytest.mark.parametrize("how", ["killed", "raised"])
-def test_after_an_error_the_recording_is_kept(tmp_path: Path, binaries: Binaries, how: str) -> None:
+def test_after_an_error_the_recording_is_kept(
+    tmp_path: Path, binaries: Binaries, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
     def fail() -> None:
         with VideoWriter(tmp_path / "a.mp4", fps=30, config=config("g2"), durable=True, binaries=binaries) as writer:
             for number in range(40):
@@ -265,6 +267,7 @@ def test_after_an_error_the_recording_is_kept(tmp_path: Path, binaries: Binaries
     with pytest.raises(KeyError if how == "raised" else ProcessError):
         fail()
     (recording,) = find_recordings(tmp_path)
+    assert [f"kept in {recording};" in record.getMessage() for record in caplog.records] == [True]
     assert not (tmp_path / "a.mp4").exists()
     if FragmentIndex(recording).update().count:
         assert check_prefix(salvage_video(recording, binaries=binaries).path, binaries) <= 40

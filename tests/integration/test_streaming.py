@@ -269,7 +269,9 @@ def kill_in_the_middle(
 
 
 @pytest.mark.parametrize(("at", "encoded"), [(0, 0), (150, 4)])
-def test_a_fallback_goes_on_without_losing_a_frame(tmp_path: Path, binaries: Binaries, at: int, encoded: int) -> None:
+def test_a_fallback_goes_on_without_losing_a_frame(
+    tmp_path: Path, binaries: Binaries, caplog: pytest.LogCaptureFixture, at: int, encoded: int
+) -> None:
     with StreamingVideoEncoder(30, camera_encoder=H264, fallback=H264, encoder_threads=1, binaries=binaries) as encoder:
         if at == 0:
             encoder.start_episode({"a": FrameFormat(width=128, height=96)}, tmp_path)
@@ -280,6 +282,7 @@ def test_a_fallback_goes_on_without_losing_a_frame(tmp_path: Path, binaries: Bin
         else:
             camera = kill_in_the_middle(encoder, tmp_path, count=180, at=at, encoded=encoded)["a"]
     assert files(tmp_path) == ["a.mp4"]
+    assert "is kept in" not in caplog.text
     assert numbers_of(VideoReader(camera.path, binaries=binaries)) == list(range(180))
     (fallback,) = camera.fallbacks
     assert (fallback.encoder, fallback.same_bits) == ("libx264", True)
