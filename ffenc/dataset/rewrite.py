@@ -8,6 +8,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,13 @@ class Moved:
         return VideoSpan(file=self.file, from_frame=start, to_frame=start + span.to_frame - span.from_frame)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Thinned:
     """Where the frames of a video have gone of which only one out of so many was kept, in each of its episodes.
 
     Attributes:
         file: the new video.
-        thinning: which frames of the old one are in it.
+        thinning: which frames of the old one are in it; each of its ranges is an episode.
     """
 
     file: FileId
@@ -72,10 +73,14 @@ class Thinned:
 
     def place(self, span: VideoSpan) -> VideoSpan:
         """Where the frames of an episode are now."""
-        before = tuple(kept for kept in self.thinning.ranges if kept[0] < span.from_frame)
-        start = replace(self.thinning, ranges=before).count
+        start = self._starts[span.from_frame]
         length = replace(self.thinning, ranges=((span.from_frame, span.to_frame),)).count
         return VideoSpan(file=self.file, from_frame=start, to_frame=start + length)
+
+    @cached_property
+    def _starts(self) -> dict[int, int]:
+        ranges = self.thinning.ranges
+        return {first: start for (first, _), start in zip(ranges, self.thinning.starts, strict=True)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
