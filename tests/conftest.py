@@ -18,8 +18,9 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 
-# How long an example takes depends on what else the machine does.
-settings.register_profile("any machine", deadline=None)
+# How long an example takes depends on what else the machine does.  In continuous integration the examples are the same in
+# every run, so that a change is judged by what it changed; by hand there are new ones each time.
+settings.register_profile("any machine", deadline=None, derandomize="FFENC_REQUIRE_FFMPEG" in os.environ)
 settings.load_profile("any machine")
 
 # A run under nohup inherits that SIGHUP is ignored, and hands it on to every command that a test starts.

@@ -179,7 +179,7 @@ def parse_parameters(name: str, value: object, *, encoder: str) -> dict[str, str
     """A dictionary option as a dictionary, from ``{"aq-mode": 2}`` or ``"aq-mode=2:no-sao"``.
 
     Raises:
-        EncoderOptionError: neither of the two forms, or a value that could hide a separator.
+        EncoderOptionError: neither of the two forms, nothing in it, or a value that could hide a separator.
     """
     if isinstance(value, Mapping):
         pairs = [(str(key), _parameter_text(item)) for key, item in value.items()]
@@ -194,6 +194,10 @@ def parse_parameters(name: str, value: object, *, encoder: str) -> dict[str, str
             option=name,
             value=value,
             encoder=encoder,
+        )
+    if not pairs:
+        raise EncoderOptionError(
+            f"{name} of {encoder} is empty, which sets nothing; leave it out", option=name, value=value, encoder=encoder
         )
     parsed: dict[str, str] = {}
     for key, text in pairs:

@@ -285,6 +285,12 @@ def test_one_key_twice_is_refused(text):
     assert "given twice" in str(refusal("libx264", {"x264-params": text}))
 
 
+@pytest.mark.parametrize("nothing", ["", " : ", {}])
+@pytest.mark.parametrize(("encoder", "name"), [("libx264", "x264-params"), ("librav1e", "rav1e-params")])
+def test_a_dictionary_with_nothing_in_it_sets_nothing(encoder, name, nothing):
+    assert f"{name} of {encoder} is empty" in str(refusal(encoder, {name: nothing}))
+
+
 @pytest.mark.parametrize(
     ("vcodec", "options"),
     [
