@@ -6,10 +6,11 @@ after any crash, there is one whole dataset.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 from ffenc.dataset.documents import load_info
@@ -22,7 +23,9 @@ from ffenc.dataset.store import data_writer, iterate_episodes, save_episodes
 from ffenc.dataset.swap import NEW, finish_swap, link_or_copy, sibling, swap
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.video.concat import iterate_clips
+from ffenc.video.concat import iterate_clips, obstacle
+
+logger = logging.getLogger(__name__)
 
 
 def pack_dataset(root: str | Path, *, binaries: Binaries | None = None) -> bool:
@@ -98,12 +101,16 @@ def _moved(
 def _join_videos(
     key: str, old: DatasetLayout, new: DatasetLayout, info: DatasetInfo, binaries: Binaries
 ) -> dict[FileId, PlacedVideo]:
-    paths = old.video_files(key)
-    videos = [
-        SourceVideo(source=0, file=FileId.of(path), stream=clip.stream, frames=clip.packets.count)
-        for path, clip in zip(paths, iterate_clips(paths, binaries=binaries), strict=True)
-    ]
-    groups = group_videos(videos, info)
+    groups: list[list[SourceVideo]] = []
+    clips = iterate_clips(old.video_files(key), binaries=binaries, check=False)
+    for found, some in groupby(clips, obstacle):
+        if found is not None:
+            logger.warning("a video stays in a file of its own: %s", found)
+        videos = [
+            SourceVideo(source=0, file=FileId.of(clip.stream.path), stream=clip.stream, frames=clip.packets.count)
+            for clip in some
+        ]
+        groups += group_videos(videos, info, concatenate=found is None)
     placed = write_groups(key, groups, new.root, info, binaries=binaries, link=True)
     return {each.video.file: each for each in placed}
 

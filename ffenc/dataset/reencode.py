@@ -16,7 +16,7 @@ from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.provenance import append_operation
 from ffenc.dataset.reencode_plan import Configs, ReencodePlan, plan_reencode_dataset, thinnings_of
 from ffenc.dataset.replacing import new_form, take_along
-from ffenc.dataset.rewrite import Part, Thinned, write_tables
+from ffenc.dataset.rewrite import Moved, Part, Thinned, write_tables
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.store import iterate_episodes
 from ffenc.dataset.stored_pictures import span_statistics
@@ -236,15 +236,12 @@ def _refreshed(
 def _write_new_tables(plan: ReencodePlan, info: DatasetInfo, building: Path, binaries: Binaries) -> DatasetInfo:
     """The tables of what is left, with statistics of the pictures as they are now."""
     source = plan.source
-    thinned = {
-        (key, file): Thinned(file=file, thinning=thinning)
-        for (key, file), thinning in thinnings_of(source, plan.every).items()
-    }
+    moved = _moved(plan)
     spans: dict[tuple[str, FileId], list[tuple[int, VideoSpan]]] = {}
     for row in iterate_episodes(source.root, source.info, statistics=False):
         for key, span in row.videos.items():
             if key in plan.configs:
-                place = thinned[key, span.file].place(span)
+                place = moved[key, span.file].place(span)
                 spans.setdefault((key, span.file), []).append((row.episode_index, place))
     pictures: dict[str, dict[int, FeatureStatistics]] = {key: {} for key in plan.configs}
     layout = DatasetLayout.of(building, info)
@@ -256,11 +253,21 @@ def _write_new_tables(plan: ReencodePlan, info: DatasetInfo, building: Path, bin
     part = Part(
         source=source,
         videos={
-            key: {file: moved for (camera, file), moved in thinned.items() if camera == key}
-            for key in source.info.videos
+            key: {file: each for (camera, file), each in moved.items() if camera == key} for key in source.info.videos
         },
         every=plan.every,
         pictures={key: [some[episode] for episode in sorted(some)] for key, some in pictures.items()},
     )
     slower = info.model_copy(update={"fps": info.fps // plan.every})
     return write_tables(building, slower, [part], source.tasks)
+
+
+def _moved(plan: ReencodePlan) -> dict[tuple[str, FileId], Moved | Thinned]:
+    """Where episodes are now: a thinned video has no frame of which no episode is made, another one has all that it had."""
+    spans = plan.source.spans()
+    if plan.every == 1:
+        return {(key, file): Moved(file=file, ranges=((0, some[-1][1]),)) for (key, file), some in spans.items()}
+    return {
+        (key, file): Thinned(file=file, thinning=thinning)
+        for (key, file), thinning in thinnings_of(spans, plan.every).items()
+    }

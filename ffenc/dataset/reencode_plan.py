@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -78,7 +78,7 @@ def plan_reencode_dataset(
     }
     _check_cameras(source, configs, cameras, camera_encoder, depth_encoder, thinned=every > 1)
     spans = source.spans()
-    thinnings = thinnings_of(source, every) if every > 1 else {}
+    thinnings = thinnings_of(spans, every) if every > 1 else {}
     files, specs = [], []
     for key, config in configs.items():
         for file in source.videos[key]:
@@ -186,6 +186,8 @@ def _check_cameras(
         raise DatasetError("another fps concerns all cameras; do not choose some", path=source.root)
 
 
-def thinnings_of(source: DatasetSource, every: int) -> dict[tuple[str, FileId], Thinning]:
-    """Which frames of each video are kept, counted from the first one of every episode."""
-    return {place: Thinning(every=every, ranges=tuple(some)) for place, some in source.spans().items()}
+def thinnings_of(
+    spans: Mapping[tuple[str, FileId], Sequence[tuple[int, int]]], every: int
+) -> dict[tuple[str, FileId], Thinning]:
+    """Which frames of each video are kept, counted from the first one of every episode; see `DatasetSource.spans`."""
+    return {place: Thinning(every=every, ranges=tuple(some)) for place, some in spans.items()}

@@ -28,7 +28,7 @@ MIB = 1024**2
 """What LeRobot calls a megabyte."""
 
 MOST_GROUPS = 2000
-"""Row groups of one file: both who writes and who reads it hold 4 kB for each of them in memory."""
+"""Row groups of one file: both who writes and who reads it hold a description of each of them in memory."""
 
 
 def save_table(path: Path, table: pa.Table) -> None:

@@ -143,8 +143,13 @@ def measure_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> list[Me
     return list(iterate_clips(clips, binaries=binaries))
 
 
-def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> Iterator[MeasuredClip]:
+def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: bool = True) -> Iterator[MeasuredClip]:
     """As `measure_clips`, with few clips in memory at a time.
+
+    Args:
+        clips: files.
+        binaries: the executables.
+        check: False leaves it to the caller to look for an `obstacle`.
 
     Raises:
         InputError: see `concat_videos`.
@@ -153,7 +158,8 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> Iterato
         raise InputError("there are no clips to join", path=".")
     paths = [Path(clip) for clip in clips]
     first = measure_clip(paths[0], binaries=binaries)
-    _check_clip(first)
+    if check:
+        _check_clip(first)
     yield first
     index = read_mp4_index(paths[0])
     # Trust the tables only if FFmpeg reads the same from them.
@@ -170,7 +176,8 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> Iterato
             }
         for path, index in zip(some, alike, strict=True):
             clip = others[path].result() if index is None else _like(first.stream, path, index)
-            _check_clip(clip)
+            if check:
+                _check_clip(clip)
             yield clip
 
 
@@ -192,21 +199,27 @@ def _like(first: VideoStreamInfo, path: Path, index: Mp4Index) -> MeasuredClip:
     return MeasuredClip(stream=stream, packets=index.packets)
 
 
-def _check_clip(clip: MeasuredClip) -> None:
+def obstacle(clip: MeasuredClip) -> str | None:
+    """Why a clip cannot be part of any exact join; None if it can."""
     path = clip.stream.path
     if clip.stream.audio is not None:
-        raise ConcatError(
+        return (
             f"{path} has audio, whose frames do not end where the video's do; joining copies video only, so drop the audio "
-            "first (ffenc reencode --audio=drop)",
-            path=path,
+            "first (ffenc reencode --audio=drop)"
         )
     off = clip.packets.first_off_grid(clip.stream.fps)
     if off is not None or clip.packets.hidden:
-        raise ConcatError(
+        return (
             f"{path} does not show frame k at exactly k/{clip.stream.fps} s "
-            f"({f'first at frame {off}' if off is not None else 'an edit list hides frames'}); re-encode it first",
-            path=path,
+            f"({f'first at frame {off}' if off is not None else 'an edit list hides frames'}); re-encode it first"
         )
+    return None
+
+
+def _check_clip(clip: MeasuredClip) -> None:
+    found = obstacle(clip)
+    if found is not None:
+        raise ConcatError(found, path=clip.stream.path)
 
 
 def nameable(path: Path, directory: Path, number: int) -> Path:

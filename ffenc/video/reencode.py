@@ -132,8 +132,8 @@ def reencode_video(
         end: frame after the last one; None means all.
         size: (width, height) to scale the pictures to; depth takes the nearest pixel, never one between two.
         thinning: keep one frame out of so many of the whole clip; the rate becomes that much less.
-        key_frames: frames of the output, counted from 0, at which it can be cut later on; at most 8000.  An encoder that
-            does not follow (librav1e, FFV1, SVT-AV1 1.4) is told of in a warning.
+        key_frames: frames of the output, counted from 0, at which it can be cut later on; only the first 8000 fit into a
+            command.  Which of them are none in the end (librav1e, FFV1 and SVT-AV1 1.4 do not follow), a warning says.
         audio: ``"keep"`` (copied, or cut with the video and encoded as AAC) or ``"drop"``.  A clip with audio needs a
             choice; one without has none to make.
         overwrite, encoder_threads, binaries, stall_timeout_s: see `VideoWriter`.

@@ -159,7 +159,7 @@ def check_result(
         missing = sorted(set(plan.source.key_frames) - set(packets.cut_points))
         if missing:
             logger.warning(
-                "%s put no key frame at %d of the frames of %s where one was asked for (first: %d); cuts there will encode "
+                "%s put no key frame at %d of the frames of %s where one was wanted (first: %d); cuts there will encode "
                 "the frames up to the next one anew",
                 plan.encoder.name,
                 len(missing),

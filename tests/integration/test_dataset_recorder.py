@@ -11,6 +11,7 @@ import pytest
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.dataset.documents import load_info, load_stats
 from ffenc.dataset.layout import DatasetLayout
+from ffenc.dataset.pack import pack_dataset
 from ffenc.dataset.provenance import load_provenance
 from ffenc.dataset.recorder import DatasetRecorder
 from ffenc.dataset.video_info import encoder_config_from_info
@@ -25,6 +26,7 @@ from ffenc.errors import (
 )
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.ffprobe import probe_packets
+from ffenc.ffmpeg.process import run_tool
 from ffenc.frames import FrameFormat
 from ffenc.streaming.images import ImageFolder, read_images
 from ffenc.video.depth import read_depth
@@ -106,6 +108,26 @@ def test_videos_that_cannot_be_joined_stay_apart(root, binaries):
     record(root, [12, 1, 9], binaries=binaries, pack=True, camera_encoder=VideoEncoderConfig(vcodec="h264", g=6))
     check_numbered(root, 22, binaries=binaries)
     assert len(DatasetLayout(root=root).data_files()) == 1
+
+
+def test_a_video_that_no_exact_join_can_hold_stays_alone(root, tmp_path, binaries, caplog):
+    record(root, [6, 6, 6, 6], binaries=binaries)
+    layout, silent = DatasetLayout(root=root), tmp_path / "silent.mp4"
+    video = layout.video_files(CAMERAS[0])[1]
+    video.rename(silent)
+    tone = ("-f", "s16le", "-ar", "48000", "-ac", "1", "-t", "0.2", "-i", "/dev/zero")
+    coded = ("-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", "aac", str(video))
+    run_tool([str(binaries.ffmpeg), "-v", "error", "-i", str(silent), *tone, *coded])
+    with_audio = video.read_bytes()
+    assert pack_dataset(root, binaries=binaries)
+    assert "stays in a file of its own" in caplog.text
+    assert "has audio" in caplog.text
+    check_numbered(root, 24, binaries=binaries)
+    counts = {
+        name: [probe_packets(path, binaries=binaries).count for path in layout.video_files(name)] for name in CAMERAS
+    }
+    assert counts == {CAMERAS[0]: [6, 6, 12], CAMERAS[1]: [24]}
+    assert layout.video_files(CAMERAS[0])[1].read_bytes() == with_audio
 
 
 def test_resume_goes_on_behind_the_packed_files(root, binaries):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from ffenc import Binaries, VideoEncoderConfig, VideoReader, probe_video, verify_dataset
+from ffenc import Binaries, VideoEncoderConfig, VideoReader, concat_videos, probe_video, verify_dataset
 from ffenc.config import DepthEncoderConfig
 from ffenc.errors import DatasetError, DatasetLockedError, FFencError, OutputExistsError
 from ffenc.statistics import FrameSampler, vector_statistics
@@ -17,10 +19,10 @@ from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
 pytest.importorskip("pyarrow")
 from ffenc.dataset.documents import load_info, load_stats
-from ffenc.dataset.layout import DatasetLock
+from ffenc.dataset.layout import DatasetLayout, DatasetLock, FileId
 from ffenc.dataset.merge import merge_datasets
 from ffenc.dataset.reencode import reencode_dataset
-from ffenc.dataset.store import load_episodes
+from ffenc.dataset.store import load_episodes, save_episodes
 
 pytestmark = pytest.mark.integration
 
@@ -141,6 +143,24 @@ def test_another_size_of_one_camera_has_its_own_statistics(tmp_path: Path, binar
             np.testing.assert_allclose(row.statistics[LAPTOP].to_json()[key], values, err_msg=key)
         for name in ("action", PHONE):
             assert row.statistics[name].to_json() == before.statistics[name].to_json()
+
+
+@pytest.mark.parametrize("changes", ["resize", "fps"])
+def test_frames_that_no_episode_has_do_not_move_the_others(tmp_path: Path, binaries: Binaries, changes: str) -> None:
+    source, info = copy_of("A", tmp_path), load_info(A)
+    layout = DatasetLayout.of(source, info)
+    video = layout.video(LAPTOP, FileId())
+    concat_videos([A / video.relative_to(source)] * 2, video, overwrite=True, binaries=binaries)
+    rows = load_episodes(source, info)  # they have the second half
+    for row in rows:
+        span = row.videos[LAPTOP]
+        row.videos[LAPTOP] = replace(span, from_frame=span.from_frame + 60, to_frame=span.to_frame + 60)
+    save_episodes(source, info, rows)
+    height, width, _ = info.features[LAPTOP].shape
+    chosen: dict[str, Any] = {"resize": (width, height)} if changes == "resize" else {"fps": 10}
+    root = reencode_dataset(source, camera_encoder=H264, output=tmp_path / "out", binaries=binaries, **chosen).root
+    assert likeness(root, A, binaries, every=3 if changes == "fps" else 1) < 3
+    assert load_episodes(root, load_info(root))[0].videos[LAPTOP].from_frame == (0 if changes == "fps" else 60)
 
 
 @pytest.mark.parametrize("in_place", [False, True])
