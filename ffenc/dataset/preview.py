@@ -18,8 +18,8 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process import run_tool
 from ffenc.plan.decode import DecodeRange
 from ffenc.plan.sheet import SheetRow, plan_sheet
+from ffenc.video.clip import measure_clip
 from ffenc.video.output import PendingFile
-from ffenc.video.reencode import measure_clip
 
 _TIMEOUT_S = 600.0
 

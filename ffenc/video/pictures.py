@@ -11,8 +11,8 @@ import numpy as np
 
 from ffenc.errors import OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
+from ffenc.video.clip import MeasuredClip
 from ffenc.video.reader import VideoReader
-from ffenc.video.reencode import MeasuredClip
 
 logger = logging.getLogger(__name__)
 

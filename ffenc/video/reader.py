@@ -17,7 +17,7 @@ from ffenc.ffmpeg.process import FFmpegProcess
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.frames import FrameFormat
 from ffenc.plan.decode import DecodePlan, DecodeRange, plan_decode
-from ffenc.video.reencode import MeasuredClip, measure_clip
+from ffenc.video.clip import MeasuredClip, measure_clip
 from ffenc.video.writer import STALL_TIMEOUT_S
 
 LEROBOT_TOLERANCE_S = 1e-4
