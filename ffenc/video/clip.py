@@ -14,6 +14,7 @@ from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.ffprobe import probe_video, probe_video_and_packets
 from ffenc.ffmpeg.mp4_index import Mp4Index, read_mp4_index
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
+from ffenc.plan.clip_frames import ClipFrames, FrameClock
 
 _PROBES_AT_ONCE = 4  # a probe mostly waits for its process to start
 _MEASURED_AT_ONCE = 64  # clips in memory
@@ -37,29 +38,47 @@ class MeasuredClip:
         width, height = self.stream.width, self.stream.height
         return (height, width) if self.stream.rotation in (90, 270) else (width, height)
 
-    def time_s(self, frame: int) -> Fraction:
-        """When a frame is shown, counted from the first time stamp of the file, as ffmpeg's ``-ss`` counts.
+    @property
+    def clock(self) -> FrameClock:
+        """Which timestamp each frame has."""
+        base = self.packets.time_base
+        return FrameClock(first_pts=self.packets.pts[0], ticks_per_frame=1 / (self.stream.fps * base), time_base=base)
 
-        That first time stamp may be the audio's.
+    def access_point(self, frame: int) -> int:
+        """Return the frame at which decoding starts for ``frame``: 0 is the start of the file."""
+        if self.demuxer not in _INDEXED:
+            return 0
+        points = self.packets.keyframes if self.stream.codec in _SKIPS_LEADING else self.packets.cut_points
+        place = bisect.bisect_right(points, frame)
+        return points[place - 1] if place else 0
+
+    def select(self, runs: Sequence[tuple[int, int]], *, every: int = 1) -> ClipFrames:
+        """Return frames that are read by one seek, to the access point of the first.
+
+        Args:
+            runs: ascending (first, count): frames ``first``, ``first + every``, ...
+            every: step within a run.
         """
-        first = self.packets.pts_s(0)
-        start = first if self.stream.start_s is None else min(first, self.stream.start_s)
-        return self.packets.pts_s(frame) - start
+        point = self.access_point(runs[0][0])
+        # A demuxer goes by the time of decoding or by that of showing; this is not behind the first and not before the next.
+        early = Fraction(1, 4) - self.stream.has_b_frames
+        return ClipFrames(
+            path=self.stream.path,
+            demuxer=self.demuxer,
+            size=self.display_size,
+            clock=self.clock,
+            runs=tuple(runs),
+            every=every,
+            seek_s=self.clock.time_s(point + early) if point else None,
+        )
 
-    def key_frame_before(self, frame: int) -> int:
-        """The frame from which ``frame`` can be decoded: the last key frame shown no later than it."""
-        keyframes = self.packets.keyframes
-        place = bisect.bisect_right(keyframes, frame)
-        return keyframes[place - 1] if place else 0
 
-    def seek_point_s(self, key_frame: int) -> Fraction | None:
-        """Where to seek so that ``key_frame`` is the first one decoded: half a frame before it; None for the start.
+_INDEXED = ("mov", "matroska", "avi")
+"""Demuxers that go to a key frame.  Others go to a time: in MPEG-TS decoding would start between two, on grey frames."""
 
-        Only key frames are sought: with an open GOP the demuxer would go to the *next* one for a frame before it.
-        """
-        if key_frame == 0:
-            return None
-        return max(Fraction(0), self.time_s(key_frame) - 1 / (2 * self.stream.fps))
+_SKIPS_LEADING = ("hevc",)
+"""Codecs whose decoder leaves out the frames that are stored behind a key frame and refer to what is before it.  Of others,
+such as H.264 with open GOPs, it makes them up, and decoding starts only where a stream falls into two parts."""
 
 
 def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.errors import InputError
+from ffenc.errors import InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import EncodePlan, VideoClip, plan_encode
@@ -16,6 +16,7 @@ from ffenc.video.clip import MeasuredClip, measure_clip
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.run import EncodeResult, ProgressCallback, run_plan
 from ffenc.video.selection import prepare
+from ffenc.video.undecodable import why_undecodable
 from ffenc.video.writer import STALL_TIMEOUT_S
 
 AudioChoice = Literal["keep", "drop"]
@@ -78,9 +79,12 @@ def reencode_video(
     if output.exists() and output.samefile(source):
         raise InputError(f"{output} is the input itself; write to another name and rename it", path=output)
     with PendingFile(output, overwrite=overwrite) as pending:
-        return run_plan(
-            plan.writing_to(pending.path), pending, binaries, stall_timeout_s=stall_timeout_s, progress=progress
-        )
+        try:
+            return run_plan(
+                plan.writing_to(pending.path), pending, binaries, stall_timeout_s=stall_timeout_s, progress=progress
+            )
+        except (OutputError, ProcessError) as err:
+            raise why_undecodable(measure_clip(source, binaries=binaries), binaries=binaries) or err from err
 
 
 def plan_reencode(
@@ -103,13 +107,15 @@ def plan_reencode(
     first, stop = _frame_range(clip, start, end)
     if thinning is not None:
         _check_thinning(thinning, clip, whole=start is None and end is None, audio=audio)
-    kept = stop - first if thinning is None else thinning.count
-    if not all(0 <= number < kept for number in key_frames):
-        raise InputError(f"key frames {sorted(key_frames)} are not within the {kept} frames of the output", path=output)
+    frames = (
+        clip.select([(first, stop - first)]) if thinning is None else clip.select(thinning.runs, every=thinning.every)
+    )
+    if not all(0 <= number < frames.count for number in key_frames):
+        raise InputError(
+            f"key frames {sorted(key_frames)} are not within the {frames.count} frames of the output", path=output
+        )
     width, height = size or clip.display_size
-    fps = clip.stream.fps / (1 if thinning is None else thinning.every)
-    key_frame = clip.key_frame_before(first)
-    seek_s = clip.seek_point_s(key_frame)
+    fps = clip.stream.fps / frames.every
     prepared = prepare(
         config or VideoEncoderConfig(),
         binaries=binaries,
@@ -120,17 +126,11 @@ def plan_reencode(
     return plan_encode(
         prepared.config,
         VideoClip(
-            path=Path(source),
-            demuxer=clip.demuxer,
+            frames=frames,
             size=(width, height),
             fps=fps,
-            first=first - key_frame,
-            count=stop - first,
-            seek_s=seek_s,
-            start_s=clip.time_s(first) - (seek_s or 0),
             audio=_audio(clip, audio, whole=(first, stop) == (0, clip.packets.count)),
             scale_to=size,
-            thinning=thinning,
             key_frames=tuple(sorted(set(key_frames))),
         ),
         output,
