@@ -92,10 +92,10 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
     if packets.errors or (
         stream.frames_declared is not None and packets.count + packets.hidden < stream.frames_declared
     ):
+        claimed = stream.frames_declared
+        why = packets.errors or f"its header claims {claimed} frames, and {packets.count} are there"
         raise InputError(
-            f"{path} is damaged: its header claims {stream.frames_declared} frames, {packets.count} are there"
-            + (f" ({packets.errors})" if packets.errors else ""),
-            path=path,
+            f"{path} is damaged: {why}; take another copy, or re-encode what is left with ffmpeg", path=path
         )
     if packets.count == 0:
         raise InputError(f"{path} has no video frames", path=path)
