@@ -22,10 +22,17 @@ _MEASURED_AT_ONCE = 64  # clips in memory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredClip:
-    """A clip whose header and packets agree, so that frame numbers and times can be computed from each other."""
+    """A clip whose header and packets agree, so that frame numbers and times can be computed from each other.
+
+    Attributes:
+        stream: what its header says.
+        packets: its frames.
+        is_seekable: False if decoding failed from a key frame but works from the start, as with intra refresh.
+    """
 
     stream: VideoStreamInfo
     packets: PacketIndex
+    is_seekable: bool = True
 
     @property
     def demuxer(self) -> str:
@@ -46,7 +53,7 @@ class MeasuredClip:
 
     def access_point(self, frame: int) -> int:
         """Return the frame at which decoding starts for ``frame``: 0 is the start of the file."""
-        if self.demuxer not in _INDEXED:
+        if not self.is_seekable or self.demuxer not in _INDEXED:
             return 0
         points = self.packets.keyframes if self.stream.codec in _SKIPS_LEADING else self.packets.cut_points
         place = bisect.bisect_right(points, frame)

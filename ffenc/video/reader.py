@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ffenc.errors import FFencError, InputError, OutputError, ProcessError
+from ffenc.errors import InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process import FFmpegProcess
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
@@ -178,36 +179,50 @@ class VideoReader:
         yield command
 
     def _decode(self, parts: Sequence[ClipFrames]) -> Iterator[npt.NDArray[Any]]:
-        plan: DecodePlan = plan_decode(self._binaries.ffmpeg, parts, self.format, self.fps)
+        """Run one command; once more from the start of the file, if no frame comes after a seek."""
+        taken = 0
+        try:
+            for frame in self._run(parts):
+                yield frame
+                taken += 1
+        except (OutputError, ProcessError) as err:
+            found = why_undecodable(self._clip, binaries=self._binaries)
+            if found is not None or all(part.seek_s is None for part in parts):
+                raise found or err from err
+        else:
+            return
+        self._clip = replace(self._clip, is_seekable=False)
         numbers = [number for part in parts for number in part.numbers()]
+        yield from self._run([self._clip.select(ranges_of(numbers[taken:]))])
+
+    def _run(self, parts: Sequence[ClipFrames]) -> Iterator[npt.NDArray[Any]]:
+        plan: DecodePlan = plan_decode(self._binaries.ffmpeg, parts, self.format, self.fps)
         with FFmpegProcess.start(
             plan.argv, stdout="data", stall_timeout_s=self._stall_timeout_s, stderr_errors=MADE_UP
         ) as process:
-            try:
-                for number in numbers:
-                    frame = np.empty(self.format.shape, self.format.dtype)
-                    count = process.read_into(frame.data.cast("B"))
-                    if count != self.format.frame_size_bytes or process.stderr_matches:
-                        process.finish()
-                        raise self._missing(number, len(numbers), process.stderr_matches)
-                    yield frame
-                process.finish()
-                if process.stderr_matches:
-                    raise self._missing(numbers[-1], len(numbers), process.stderr_matches)
-            except ProcessError as err:
-                raise why_undecodable(self._clip, binaries=self._binaries) or err from err
+            for number in (number for part in parts for number in part.numbers()):
+                frame = np.empty(self.format.shape, self.format.dtype)
+                count = process.read_into(frame.data.cast("B"))
+                self._check_references(process, number)
+                if count != self.format.frame_size_bytes:
+                    process.finish()
+                    self._check_references(process, number)
+                    raise OutputError(
+                        f"frame {number} of {self.path} did not come out of the decoder",
+                        path=self.path,
+                        frames_expected=plan.count,
+                    )
+                yield frame
+            process.finish()
+            self._check_references(process, parts[-1].last)
 
-    def _missing(self, number: int, count: int, said: Sequence[str]) -> FFencError:
-        """The error for a frame that did not come, or that the decoder made up."""
-        found = why_undecodable(self._clip, binaries=self._binaries)
-        if found is not None:
-            return found
-        return OutputError(
-            f"{self.path}: frame {number} or one close to it cannot be decoded"
-            + (f"; FFmpeg says: {said[0].strip()}" if said else ""),
-            path=self.path,
-            frames_expected=count,
-        )
+    def _check_references(self, process: FFmpegProcess, number: int) -> None:
+        if process.stderr_matches:
+            raise InputError(
+                f"frame {number} of {self.path}, or one close to it, refers to a frame that is missing or damaged; FFmpeg "
+                f"says: {process.stderr_matches[0].strip()}",
+                path=self.path,
+            )
 
     def __repr__(self) -> str:
         return f"<VideoReader {self.path}: {len(self)} frames of {self.format} at {self.fps}/s>"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -62,9 +64,10 @@ def reencode_video(
     """
     binaries = binaries or find_binaries()
     output = Path(output)
-    plan = plan_reencode(
-        source,
-        output,
+    clip = measure_clip(source, binaries=binaries)
+    plan_of = functools.partial(
+        _plan,
+        output=output,
         config=config,
         start=start,
         end=end,
@@ -75,16 +78,22 @@ def reencode_video(
         encoder_threads=encoder_threads,
         binaries=binaries,
     )
+    plan = plan_of(clip)
     check_target(output, overwrite=overwrite)
     if output.exists() and output.samefile(source):
         raise InputError(f"{output} is the input itself; write to another name and rename it", path=output)
     with PendingFile(output, overwrite=overwrite) as pending:
+        run = functools.partial(
+            run_plan, pending=pending, binaries=binaries, stall_timeout_s=stall_timeout_s, progress=progress
+        )
         try:
-            return run_plan(
-                plan.writing_to(pending.path), pending, binaries, stall_timeout_s=stall_timeout_s, progress=progress
-            )
+            return run(plan.writing_to(pending.path))
         except (OutputError, ProcessError) as err:
-            raise why_undecodable(measure_clip(source, binaries=binaries), binaries=binaries) or err from err
+            found = why_undecodable(clip, binaries=binaries)
+            again = plan_of(replace(clip, is_seekable=False))
+            if found is not None or again == plan:
+                raise found or err from err
+        return run(again.writing_to(pending.path))
 
 
 def plan_reencode(
@@ -103,7 +112,35 @@ def plan_reencode(
 ) -> EncodePlan:
     """The command of `reencode_video`, without running it."""
     binaries = binaries or find_binaries()
-    clip = measure_clip(source, binaries=binaries)
+    return _plan(
+        measure_clip(source, binaries=binaries),
+        output=Path(output),
+        config=config,
+        start=start,
+        end=end,
+        size=size,
+        thinning=thinning,
+        key_frames=key_frames,
+        audio=audio,
+        encoder_threads=encoder_threads,
+        binaries=binaries,
+    )
+
+
+def _plan(
+    clip: MeasuredClip,
+    *,
+    output: Path,
+    config: VideoEncoderConfig | None,
+    start: int | None,
+    end: int | None,
+    size: tuple[int, int] | None,
+    thinning: Thinning | None,
+    key_frames: Sequence[int],
+    audio: AudioChoice | None,
+    encoder_threads: int | None,
+    binaries: Binaries,
+) -> EncodePlan:
     first, stop = _frame_range(clip, start, end)
     if thinning is not None:
         _check_thinning(thinning, clip, whole=start is None and end is None, audio=audio)

@@ -120,8 +120,8 @@ def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
     Raises:
         EncoderOptionError: the encoder ignored an option.
         PixelFormatError: ffmpeg chose another pixel format.
-        InputError: a picture in the middle has another size or pixel format than the first.
-        OutputError: the decoder of a clip made up a frame, because one that it refers to is missing.
+        InputError: a picture in the middle has another size or pixel format than the first; or the decoder of a clip made
+            up a frame, because one that it refers to is missing.
     """
     if not process.stderr_matches:
         return
@@ -135,7 +135,8 @@ def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
             path=plan.output,
         )
     if isinstance(plan.source, VideoClip) and any(text in line for text in MISSING_REFERENCE):
-        raise OutputError(f"not every frame can be decoded; FFmpeg says: {line}", path=plan.source.frames.path)
+        path = plan.source.frames.path
+        raise InputError(f"a frame of {path} refers to one that is missing or damaged; FFmpeg says: {line}", path=path)
     if _CHANGED_FORMAT in line:
         raise PixelFormatError(f"ffmpeg: {line}", pix_fmt=plan.encoder.feed_pix_fmt)
     raise EncoderOptionError(
