@@ -14,6 +14,7 @@ Measured with FFmpeg 4.2.2, 5.1, 7.0.2, 8.1.2 and 9.0.2.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -136,7 +137,7 @@ class ClipFrames:
     def _end(self) -> tuple[Filter, ...]:
         """End the input behind the last frame."""
         end = self.clock.first_pts + (self.last + Fraction(1, 2)) * self.clock.ticks_per_frame
-        return (("trim", {"end_pts": str(int(end))}),)
+        return (("trim", {"end_pts": str(math.ceil(end))}),)
 
     def _size_guard(self) -> Filter:
         """Leave frames of the expected size alone; a graph for another size cannot be built with it."""
