@@ -198,6 +198,11 @@ def obstacle(clip: MeasuredClip) -> str | None:
             f"{path} has audio, whose frames do not end where the video's do; joining copies video only, so drop the audio "
             "first (ffenc reencode --audio=drop)"
         )
+    if clip.packets.keyframes[:1] != (0,):
+        return (
+            f"{path} does not begin with a key frame, so its first frames would be decoded from those of the clip before; "
+            "re-encode it first"
+        )
     off = clip.packets.first_off_grid(clip.stream.fps)
     if off is not None or clip.packets.hidden:
         return (
