@@ -30,6 +30,9 @@ LEROBOT_TOLERANCE_S = 1e-4
 class VideoReader:
     """Read frames of a constant-rate clip, in order or at given times.
 
+    Every frame is checked by its timestamp.  MPEG-TS and other files without an index are decoded from the start for every
+    call; remux them into MP4 to read single frames quickly.
+
     Example::
 
         reader = VideoReader("laptop.mp4")
@@ -42,7 +45,7 @@ class VideoReader:
         fps: exact frame rate.
         stream: what its header says.
         format: shape and dtype of every frame.
-        keyframes: numbers of the frames at which decoding can start.
+        keyframes: numbers of the key frames.
     """
 
     def __init__(
@@ -85,7 +88,8 @@ class VideoReader:
         """All frames in order, each a new array.
 
         Raises:
-            OutputError: the decoder gave another number of frames than the file holds.
+            InputError: a frame cannot be decoded, or has another size than the first; the message names it.
+            OutputError: a frame is missing for another reason.
             ProcessError: the decoder failed, died or hung.
         """
         return self.read_range(0, len(self))
