@@ -221,7 +221,6 @@ class Maker:
             *("-c:v", "copy", "-c:s", "srt" if wanted.container == "mkv" else "mov_text"),
             *("-c:a", "pcm_s16le" if wanted.container == "avi" else "aac"),
             *CONTAINERS[wanted.container],
-            *(("-tag:v", "hvc1") if wanted.stream.startswith("hevc") and wanted.container in ("mp4", "mov") else ()),
             str(path),
         )
         self._damage(path, wanted.damage)

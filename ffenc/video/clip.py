@@ -106,23 +106,31 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
         )
     if packets.count == 0:
         raise InputError(f"{path} has no video frames", path=path)
-    if not stream.is_constant_rate or not _is_even(packets, stream.fps):
+    uneven = _first_uneven(packets, stream.fps)
+    if not stream.is_constant_rate or uneven is not None:
+        where = "" if uneven is None else f": frame {uneven} is {_off(packets, stream.fps, uneven)} of its place"
         raise InputError(
-            f"{path} has a variable frame rate (about {float(stream.fps):.3f}); make it constant first, for example with "
+            f"{path} has a variable frame rate (about {float(stream.fps):.3f}){where}; make it constant first, for example with "
             f"ffmpeg -i in -r {round(stream.fps)} out, and look at which frames are repeated or dropped",
             path=path,
         )
     return MeasuredClip(stream=stream, packets=packets)
 
 
-def _is_even(packets: PacketIndex, fps: Fraction) -> bool:
-    """True if no frame is more than a quarter of its length away from k/fps after the first.
+def _first_uneven(packets: PacketIndex, fps: Fraction) -> int | None:
+    """Return the first frame that is more than a quarter of its length away from k/fps after the first, or None.
 
     Headers hide a variable rate in some containers; a quarter allows for Matroska's whole milliseconds.
     """
     ticks_per_frame = float(1 / (fps * packets.time_base))
     first = packets.pts[0]
-    return all(abs(pts - first - k * ticks_per_frame) <= ticks_per_frame / 4 for k, pts in enumerate(packets.pts))
+    places = enumerate(packets.pts)
+    return next((k for k, pts in places if abs(pts - first - k * ticks_per_frame) > ticks_per_frame / 4), None)
+
+
+def _off(packets: PacketIndex, fps: Fraction, frame: int) -> str:
+    late = float((packets.pts[frame] - packets.pts[0]) * packets.time_base * fps - frame)
+    return f"{abs(late):.2f} frames {'behind' if late > 0 else 'ahead'}"
 
 
 def measure_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> list[MeasuredClip]:
