@@ -108,7 +108,7 @@ _ONLY_IN = {
     "rotated": ("mp4", "mov"),
     "early": ("mp4", "mov", "mkv", "fragmented"),
 }
-DAMAGES = ("start-cut", "end-cut", "hole", "other-size", "other-format", "variable")
+DAMAGES = ("start-cut", "end-cut", "hole", "no-key-table", "other-size", "other-format", "variable")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,6 +302,10 @@ class Maker:
             path.write_bytes(content[len(content) // 188 // 3 * 188 :])
         elif damage == "end-cut":
             path.write_bytes(content[: len(content) * 3 // 4])
+        elif damage == "no-key-table":
+            if b"stss" not in content:
+                raise CannotMakeError("only MP4 has a table of key frames")
+            path.write_bytes(content.replace(b"stss", b"free"))  # all frames then pass for key frames
         elif damage == "hole":
             middle = len(content) * 2 // 5
             path.write_bytes(content[:middle] + bytes(400) + content[middle + 400 :])

@@ -183,13 +183,15 @@ class VideoReader:
         yield command
 
     def _decode(self, parts: Sequence[ClipFrames]) -> Iterator[npt.NDArray[Any]]:
-        """Run one command; once more from the start of the file, if no frame comes after a seek."""
+        """Run one command; once more from the start of the file, if no good frame comes after a seek."""
         taken = 0
         try:
             for frame in self._run(parts):
                 yield frame
                 taken += 1
-        except (OutputError, ProcessError) as err:
+        except (InputError, OutputError, ProcessError) as err:
+            if isinstance(err, InputError) and taken:
+                raise  # a frame that was given may be the one that the decoder made up
             found = why_undecodable(self._clip, binaries=self._binaries)
             if found is not None or all(part.seek_s is None for part in parts):
                 raise found or err from err

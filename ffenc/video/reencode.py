@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.errors import InputError, OutputError, ProcessError
+from ffenc.errors import InputError, OutputError, ProbeError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import EncodePlan, VideoClip, plan_encode
@@ -88,7 +88,7 @@ def reencode_video(
         )
         try:
             return run(plan.writing_to(pending.path))
-        except (OutputError, ProcessError) as err:
+        except (InputError, OutputError, ProbeError, ProcessError) as err:
             found = why_undecodable(clip, binaries=binaries)
             again = plan_of(replace(clip, is_seekable=False))
             if found is not None or again == plan:
