@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from tests.frame_numbers import HEIGHT, WIDTH, draw, draw_all, read_all, split
 
 FRAMES = 48
@@ -102,7 +105,7 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
 _ONLY_IN = {
     "subtitle-first": ("mp4", "mov", "mkv"),
     "timecode": ("mp4", "mov"),
-    "cover-first": ("mp4", "mkv"),
+    "cover-first": ("mp4",),
     "milliseconds": ("mp4", "mov", "fragmented"),
     "trimmed-copyts": ("mp4", "mov", "ts", "mkv"),
     "rotated": ("mp4", "mov"),
@@ -144,6 +147,7 @@ def full_matrix() -> tuple[MatrixInput, ...]:
 def _laid_out() -> Iterator[MatrixInput]:
     for streams, containers in (
         (("h264-b", "h264-open", "hevc-open"), ("mp4", "mkv", "ts")),
+        (("h264",), ("mkv",)),
         (("h264-b",), ("mov",)),
         (("h264-b", "av1"), ("fragmented",)),
         (("mpeg4",), ("avi",)),
@@ -228,15 +232,20 @@ class Maker:
 
     def truth(self, path: Path) -> list[int] | None:
         """Return what every frame shows, read from start to end without a seek; None if FFmpeg fails."""
+        frames = self.decoded(path, (WIDTH, HEIGHT))
+        return None if frames is None else read_all(frames)
+
+    def decoded(self, path: Path, size: tuple[int, int]) -> Sequence[npt.NDArray[np.uint8]] | None:
+        """Return every frame, read from start to end without a seek; None if FFmpeg fails."""
         for passthrough in (("-fps_mode", "passthrough"), ("-vsync", "0")):
             command = [str(self._ffmpeg), "-v", "error", "-nostdin", "-i", str(path), "-map", "0:V:0", *passthrough]
             command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
             done = subprocess.run(command, capture_output=True, check=False)
             if b"nrecognized option" not in done.stderr:
                 break
-        if done.returncode != 0 or len(done.stdout) % (WIDTH * HEIGHT * 3):
+        if done.returncode != 0 or len(done.stdout) % (size[0] * size[1] * 3):
             return None
-        return read_all(split(done.stdout))
+        return split(done.stdout, size)
 
     def _stream(self, stream: str, rate: str, offset: int, kind: str, base: str) -> Path:
         key = (stream, rate, str(offset), kind, base)

@@ -17,10 +17,15 @@ import pytest
 
 from ffenc import Binaries, FFencError, VideoEncoderConfig, VideoReader, concat_videos, cut_video, reencode_video
 from ffenc.bench.reading import measure_reading
+from ffenc.ffmpeg.process import run_tool
+from ffenc.plan.clip_frames import ranges_of
+from ffenc.plan.sheet import GAP, plan_sheet
 from ffenc.plan.thinning import Thinning
+from ffenc.video.clip import measure_clip
 from ffenc.video.salvage import salvage_video
+from ffenc.video.undecodable import check_listed
 from tests.frame_matrix import CONTAINERS, FRAMES, CannotMakeError, Maker, MatrixInput, full_matrix
-from tests.frame_numbers import read, read_all
+from tests.frame_numbers import HEIGHT, WIDTH, read, read_all
 
 pytestmark = pytest.mark.integration
 
@@ -29,19 +34,17 @@ REPORT = os.environ.get("FFENC_FRAME_MATRIX_REPORT")
 CONFIG = VideoEncoderConfig(vcodec="libx264", crf=8, preset="ultrafast", g=4)
 
 SUPPORTED = (
-    *("h264-b mp4 plain 30", "h264-b mp4 audio-first 30", "h264-b mkv audio-close 30", "h264-b mkv audio-first 30"),
+    *("h264-b mp4 plain 30", "h264-b mp4 audio-first 30", "h264 mkv audio-close 30", "h264-b mkv audio-first 30"),
     *("hevc-open mp4 plain 30", "hevc-open mkv plain 30", "h264-open mp4 plain 30", "av1 mp4 plain 30"),
     *("vp9-hidden mkv plain 30", "mpeg4 avi plain 30", "mjpeg avi plain 30", "h264-b mkv plain 240"),
     *("h264-b fragmented audio-first 30", "h264-b mov timecode 30", "h264-b mp4 second-earlier 30"),
     *("h264-b mkv subtitle-first 30", "h264-b mp4 cover-first 30", "h264-b mkv plain 30000:1001"),
+    *("h264-b ts audio-first 30", "hevc-open ts plain 30", "h264-open ts plain 30", "mpeg2-b ts plain 30"),
 )
 """Inputs that must be read, and not merely refused."""
 
-SUPPORTED_IN_TS = ("h264-b ts audio-first 30", "hevc-open ts plain 30", "h264-open ts plain 30", "mpeg2-b ts plain 30")
-
 SAMPLE = (
     *SUPPORTED,
-    *SUPPORTED_IN_TS,
     *(
         "h264-b mp4 trimmed 30",
         "h264-open mp4 trimmed-audio 30",
@@ -57,8 +60,11 @@ SAMPLE = (
     *("h264-b avi plain 30", "h264-b mp4 milliseconds 30", "h264-b ts high 30", "h264-b mp4 early 30"),
 )
 
-LEAST = {"mp4": 9, "mkv": 9, "mov": 1, "fragmented": 1, "empty-moov": 0, "webm": 0, "ts": 0, "avi": 2}
-"""Inputs that must have been made of the sample in each container; one that cannot be made is passed over."""
+CORE = ("read all", "frames", "one frame", "frames_at", "read_range", "reencode range", "reencode thinned")
+"""Functions that need nothing but a clip of constant rate; the others have further conditions."""
+
+LEAST = {"mp4": 7, "mkv": 7, "mov": 1, "fragmented": 1, "empty-moov": 0, "webm": 0, "ts": 0, "avi": 2}
+"""Inputs of the sample in each container that go through all of `CORE`, on the build that can make and decode the fewest."""
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +92,7 @@ class Checker:
             "cut": self.cut,
             "concat": self.concat,
             "salvage": self.salvage,
+            "sheet": self.sheet,
         }
         others = {
             "frames_at": self.frames_at,
@@ -226,6 +233,22 @@ class Checker:
         seen = self.seen(output)
         yield from self.differ(seen, list(range(len(seen))))
 
+    def sheet(self) -> Iterator[str]:
+        clip = measure_clip(self.path, binaries=self.binaries)
+        numbers = self.places(clip.packets.count)[1:5]
+        rows = [clip.select(ranges_of(numbers))] * 2
+        output = self.directory / "sheet.png"
+        listed = run_tool(plan_sheet(self.binaries.ffmpeg, rows, output, cell=(WIDTH, HEIGHT)), timeout_s=100).stderr
+        check_listed(listed, rows)
+        size = (GAP + len(numbers) * (WIDTH + GAP), GAP + 2 * (HEIGHT + GAP))
+        (image,) = self.maker.decoded(output, size) or (None,)
+        if image is None:
+            raise FFencError("drawn, but this FFmpeg has no decoder for PNG")
+        for top in (GAP, GAP + HEIGHT + GAP):
+            lefts = range(GAP, size[0], WIDTH + GAP)
+            seen = read_all(image[top : top + HEIGHT, left : left + WIDTH] for left in lefts)
+            yield from self.differ(seen, numbers)
+
     def audio(self) -> str | None:
         return None if self.reader.stream.audio is None else "drop"
 
@@ -239,7 +262,7 @@ def _chosen(container: str) -> list[MatrixInput]:
 def test_every_function_gives_the_frames_asked_for_or_refuses(
     container: str, maker: Maker, binaries: Binaries, tmp_path: Path
 ) -> None:
-    made = 0
+    made = right = 0
     wrong: list[str] = []
     for wanted in _chosen(container):
         try:
@@ -248,7 +271,7 @@ def test_every_function_gives_the_frames_asked_for_or_refuses(
             _report(binaries, wanted, {"make": f"cannot: {err}"})
             continue
         made += 1
-        truth = maker.truth(path)
+        decoded = truth = maker.truth(path)
         if wanted.layout not in ("early", "trimmed", "trimmed-audio", "trimmed-copyts", "shortened", "rotated"):
             truth = list(range(FRAMES))
         outcomes = Checker(path, truth, tmp_path, maker, binaries, turn=made).run()
@@ -256,24 +279,16 @@ def test_every_function_gives_the_frames_asked_for_or_refuses(
         wrong += [
             f"{wanted.name}: {name}: {outcome}" for name, outcome in outcomes.items() if outcome.startswith("WRONG")
         ]
-        must_work = wanted.name in SUPPORTED or (wanted.name in SUPPORTED_IN_TS and truth is not None)
-        if must_work:
-            wrong += [
-                f"{wanted.name}: {name}: {outcomes[name]}"
-                for name in (
-                    "read all",
-                    "frames",
-                    "one frame",
-                    "frames_at",
-                    "read_range",
-                    "reencode range",
-                    "reencode thinned",
-                )
-                if outcomes.get(name, "right") != "right"
-            ]
+        # Builds for Linux without a dynamic linker crash on MPEG-TS; one build has no decoder for AV1.
+        must_work = wanted.name in SUPPORTED and decoded is not None
+        not_right = [
+            f"{wanted.name}: {name}: {outcomes[name]}" for name in CORE if outcomes.get(name, "right") != "right"
+        ]
+        right += not not_right
+        wrong += not_right if must_work else []
         path.unlink()
     assert not wrong, "\n".join(wrong)
-    assert made >= LEAST[container]
+    assert right >= LEAST[container]
 
 
 def _report(binaries: Binaries, wanted: MatrixInput, outcomes: dict[str, str]) -> None:
