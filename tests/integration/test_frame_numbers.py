@@ -235,16 +235,16 @@ class Checker:
 
     def sheet(self) -> Iterator[str]:
         clip = measure_clip(self.path, binaries=self.binaries)
-        numbers = self.places(clip.packets.count)[1:5]
-        rows = [clip.select(ranges_of(numbers))] * 2
+        chosen = [self.places(clip.packets.count)[first : first + 4] for first in (0, 2)]
+        rows = [clip.select(ranges_of(numbers)) for numbers in chosen]
         output = self.directory / "sheet.png"
         listed = run_tool(plan_sheet(self.binaries.ffmpeg, rows, output, cell=(WIDTH, HEIGHT)), timeout_s=100).stderr
         check_listed(listed, rows)
-        size = (GAP + len(numbers) * (WIDTH + GAP), GAP + 2 * (HEIGHT + GAP))
+        size = (GAP + 4 * (WIDTH + GAP), GAP + 2 * (HEIGHT + GAP))
         (image,) = self.maker.decoded(output, size) or (None,)
         if image is None:
             raise FFencError("drawn, but this FFmpeg has no decoder for PNG")
-        for top in (GAP, GAP + HEIGHT + GAP):
+        for numbers, top in zip(chosen, (GAP, GAP + HEIGHT + GAP), strict=True):
             lefts = range(GAP, size[0], WIDTH + GAP)
             seen = read_all(image[top : top + HEIGHT, left : left + WIDTH] for left in lefts)
             yield from self.differ(seen, numbers)
