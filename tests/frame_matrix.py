@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ffenc.ffmpeg.child import child_environment
 from tests.frame_numbers import HEIGHT, WIDTH, draw, draw_all, read_all, split
 
 FRAMES = 48
@@ -240,7 +241,7 @@ class Maker:
         for passthrough in (("-fps_mode", "passthrough"), ("-vsync", "0")):
             command = [str(self._ffmpeg), "-v", "error", "-nostdin", "-i", str(path), "-map", "0:V:0", *passthrough]
             command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-            done = subprocess.run(command, capture_output=True, check=False)
+            done = subprocess.run(command, capture_output=True, check=False, env=child_environment())
             if b"nrecognized option" not in done.stderr:
                 break
         if done.returncode != 0 or len(done.stdout) % (size[0] * size[1] * 3):
