@@ -15,17 +15,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ffenc import Binaries, FFencError, VideoEncoderConfig, VideoReader, concat_videos, cut_video, reencode_video
+from ffenc import (
+    Binaries,
+    FFencError,
+    VideoEncoderConfig,
+    VideoReader,
+    concat_videos,
+    cut_video,
+    encode_frames,
+    reencode_video,
+)
 from ffenc.bench.reading import measure_reading
+from ffenc.errors import InputError
 from ffenc.ffmpeg.process import run_tool
-from ffenc.plan.clip_frames import ranges_of
+from ffenc.plan.clip_frames import MOST_RUNS, ranges_of
 from ffenc.plan.sheet import GAP, plan_sheet
 from ffenc.plan.thinning import Thinning
 from ffenc.video.clip import measure_clip
 from ffenc.video.salvage import salvage_video
 from ffenc.video.undecodable import check_listed
 from tests.frame_matrix import CONTAINERS, FRAMES, CannotMakeError, Maker, MatrixInput, full_matrix
-from tests.frame_numbers import HEIGHT, WIDTH, read, read_all
+from tests.frame_numbers import HEIGHT, WIDTH, draw, read, read_all
 
 pytestmark = pytest.mark.integration
 
@@ -65,6 +75,10 @@ CORE = ("read all", "frames", "one frame", "frames_at", "read_range", "reencode 
 
 LEAST = {"mp4": 7, "mkv": 7, "mov": 1, "fragmented": 1, "empty-moov": 0, "webm": 0, "ts": 4, "avi": 2}
 """Inputs of the sample in each container that go through all of `CORE`, on the build that can make and decode the fewest."""
+
+
+DROP_FRAMES = ("early", "trimmed", "trimmed-audio", "trimmed-copyts", "shortened", "rotated", "variable")
+"""Layouts and damages with which FFmpeg itself may leave out frames while it makes the file."""
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +286,7 @@ def test_every_function_gives_the_frames_asked_for_or_refuses(
             continue
         made += 1
         decoded = truth = maker.truth(path)
-        if wanted.layout not in ("early", "trimmed", "trimmed-audio", "trimmed-copyts", "shortened", "rotated"):
+        if wanted.layout not in DROP_FRAMES and wanted.damage not in DROP_FRAMES:
             truth = list(range(FRAMES))
         outcomes = Checker(path, truth, tmp_path, maker, binaries, turn=made).run()
         _report(binaries, wanted, outcomes)
@@ -299,3 +313,17 @@ def _report(binaries: Binaries, wanted: MatrixInput, outcomes: dict[str, str]) -
 
 def test_a_frame_that_shows_no_number_is_not_taken_for_one() -> None:
     assert read(np.full((64, 128, 3), 128, np.uint8)) == -1
+
+
+@pytest.mark.one_build
+def test_a_list_longer_than_a_command_is_read_by_several(maker: Maker, binaries: Binaries, tmp_path: Path) -> None:
+    frames = (draw(number % 256)[::4, ::4] for number in range(2 * MOST_RUNS + 40))
+    path = tmp_path / "long.mp4"
+    encode_frames(frames, path, fps=30, config=CONFIG, binaries=binaries)
+    numbers = list(range(0, 2 * MOST_RUNS + 40, 2))
+    reader = VideoReader(path, binaries=binaries)
+    assert read_all(reader.frames(numbers)) == [number % 256 for number in numbers]
+    thinning = Thinning(every=3, ranges=tuple((number, number + 1) for number in numbers[: MOST_RUNS + 1]))
+    with pytest.raises(InputError, match=f"at most {MOST_RUNS}"):
+        reencode_video(path, tmp_path / "thin.mp4", thinning=thinning, config=CONFIG, binaries=binaries)
+    assert not (tmp_path / "thin.mp4").exists()
