@@ -93,7 +93,7 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
 
     Raises:
         ProbeError: not a video.
-        InputError: damaged, without frames, or of variable frame rate.
+        InputError: damaged, without frames, with frames before its first key frame, or of variable frame rate.
     """
     stream, packets = probe_video_and_packets(path, binaries=binaries)
     if packets.errors or (
@@ -106,6 +106,13 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
         )
     if packets.count == 0:
         raise InputError(f"{path} has no video frames", path=path)
+    leading = packets.keyframes[0] if packets.keyframes and not packets.hidden else 0
+    if leading:
+        raise InputError(
+            f"{path} shows {leading} frames before its first key frame, which refer to frames that are not in the file; make a "
+            "file that begins with a key frame, for example with ffmpeg -i in -c:v libx264 -crf 12 out.mp4",
+            path=path,
+        )
     uneven = _first_uneven(packets, stream.fps)
     if not stream.is_constant_rate or uneven is not None:
         where = "" if uneven is None else f": frame {uneven} is {_off(packets, stream.fps, uneven)} of its place"

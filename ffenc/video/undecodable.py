@@ -68,13 +68,11 @@ def _missing(clip: MeasuredClip, shown: Sequence[tuple[int, str, str]]) -> Input
     missing = next((number for number in range(clip.packets.count) if number not in seen), None)
     if missing is None or not seen:
         return None
-    key = clip.packets.keyframes[0] if clip.packets.keyframes else 0
-    why = (
-        f"it is shown before the first key frame, which is frame {key}; use the frames from {key} on (--start={key})"
-        if missing < key
-        else "the decoder leaves it out; re-encode the file with ffmpeg, and look at which frames that drops"
+    return InputError(
+        f"{clip.stream.path}: frame {missing} cannot be decoded; re-encode the file with ffmpeg, and look at which frames that "
+        "drops",
+        path=clip.stream.path,
     )
-    return InputError(f"{clip.stream.path}: frame {missing} cannot be decoded: {why}", path=clip.stream.path)
 
 
 def _number(clip: MeasuredClip, pts: int) -> int:

@@ -67,7 +67,13 @@ SAMPLE = (
         "h264-b mp4 plain 30 variable",
         "h264-refresh mp4 plain 30",
     ),
-    *("h264-b avi plain 30", "h264-b mp4 milliseconds 30", "h264-b ts high 30", "h264-b mp4 early 30"),
+    *(
+        "h264-b avi plain 30",
+        "h264-b mp4 milliseconds 30",
+        "h264-b ts high 30",
+        "hevc-open ts trimmed 30",
+        "h264-b mp4 early 30",
+    ),
 )
 
 CORE = ("read all", "frames", "one frame", "frames_at", "read_range", "reencode range", "reencode thinned")
