@@ -35,7 +35,7 @@ from ffenc.video.clip import measure_clip
 from ffenc.video.salvage import salvage_video
 from ffenc.video.undecodable import check_listed
 from tests.frame_matrix import CONTAINERS, FRAMES, CannotMakeError, Maker, MatrixInput, full_matrix
-from tests.frame_numbers import HEIGHT, WIDTH, draw, read, read_all
+from tests.frame_numbers import HEIGHT, UNREADABLE, WIDTH, draw, read, read_all
 
 pytestmark = pytest.mark.integration
 
@@ -290,8 +290,12 @@ def test_every_function_gives_the_frames_asked_for_or_refuses(
         except CannotMakeError as err:
             _report(binaries, wanted, {"make": f"cannot: {err}"})
             continue
-        made += 1
         decoded = truth = maker.truth(path)
+        if wanted.damage in ("other-size", "other-format") and UNREADABLE in (decoded or ()):
+            # The muxer of FFmpeg 4.2 puts the headers of the first part before every key frame.
+            _report(binaries, wanted, {"make": "cannot: the second part cannot be decoded by anything"})
+            continue
+        made += 1
         if wanted.layout not in DROP_FRAMES and wanted.damage not in DROP_FRAMES:
             truth = list(range(FRAMES))
         outcomes = Checker(path, truth, tmp_path, maker, binaries, turn=made).run()
