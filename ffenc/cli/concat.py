@@ -12,7 +12,8 @@ from ffenc.cli.results import frames_text, pairs_table, show_command
 from ffenc.cli.screen import Screen, plain
 from ffenc.plan.concat import plan_concat
 from ffenc.plan.encode import muxer_for
-from ffenc.video.concat import ConcatResult, concat_videos, measure_clips
+from ffenc.video.clip import measure_clips
+from ffenc.video.concat import ConcatResult, concat_videos
 from ffenc.video.output import check_target
 
 _DESCRIPTION = """\

@@ -24,7 +24,7 @@ from ffenc.dataset.whole import check_new
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.plan.images import image_name
-from ffenc.video.concat import iterate_clips
+from ffenc.video.clip import iterate_clips
 from ffenc.video.encode import encode_frames, encode_images
 from ffenc.video.image_reader import ImageReader
 from ffenc.video.run import EncodeResult, ProgressCallback

@@ -19,7 +19,8 @@ from ffenc.errors import ConcatError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.concat import AGREEMENT
-from ffenc.video.concat import iterate_clips, join_measured
+from ffenc.video.clip import iterate_clips
+from ffenc.video.concat import join_measured
 from ffenc.video.pictures import check_pictures
 from ffenc.video.run import ProgressCallback
 

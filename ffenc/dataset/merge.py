@@ -28,7 +28,7 @@ from ffenc.dataset.video_info import encoder_config_from_info
 from ffenc.dataset.whole import check_new, whole_dataset
 from ffenc.errors import DatasetError, MergeError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.video.concat import iterate_clips
+from ffenc.video.clip import iterate_clips
 from ffenc.video.reencode import reencode_video
 from ffenc.video.run import ProgressCallback
 

@@ -23,7 +23,7 @@ from ffenc.dataset.store import data_writer, iterate_episodes, save_episodes
 from ffenc.dataset.swap import NEW, finish_swap, link_or_copy, sibling, swap
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.video.concat import iterate_clips, obstacle
+from ffenc.video.clip import iterate_clips, obstacle
 
 logger = logging.getLogger(__name__)
 

@@ -16,10 +16,11 @@ from ffenc.dataset.store import load_episodes
 from ffenc.errors import DatasetError, OutputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process import run_tool
-from ffenc.plan.decode import DecodeRange
-from ffenc.plan.sheet import SheetRow, plan_sheet
+from ffenc.plan.clip_frames import ClipFrames, ranges_of
+from ffenc.plan.sheet import plan_sheet
+from ffenc.video.clip import measure_clip
 from ffenc.video.output import PendingFile
-from ffenc.video.reencode import measure_clip
+from ffenc.video.undecodable import check_listed
 
 _TIMEOUT_S = 600.0
 
@@ -111,7 +112,8 @@ class _Drawer:
         height = 2 * round(self._width * clip.display_size[1] / clip.display_size[0] / 2)
         with PendingFile(image, overwrite=overwrite) as pending:
             cell = (self._width, max(2, height))
-            run_tool(plan_sheet(self._binaries.ffmpeg, rows, pending.path, cell=cell), timeout_s=_TIMEOUT_S)
+            argv = plan_sheet(self._binaries.ffmpeg, rows, pending.path, cell=cell)
+            check_listed(run_tool(argv, timeout_s=_TIMEOUT_S).stderr, rows)
             pending.commit()
         return Sheet(
             path=image,
@@ -120,7 +122,7 @@ class _Drawer:
             times_s=tuple(time_of_frame(offset, self._fps) for offset in offsets),
         )
 
-    def _row(self, camera: str, span: VideoSpan, offsets: Sequence[int]) -> SheetRow:
+    def _row(self, camera: str, span: VideoSpan, offsets: Sequence[int]) -> ClipFrames:
         path = self._layout.video(camera, span.file)
         clip = self._measured(path)
         if span.to_frame > clip.packets.count:
@@ -128,7 +130,4 @@ class _Drawer:
                 f"{path} has {clip.packets.count} frames, but an episode needs it up to {span.to_frame}; see `ffenc verify`",
                 path=path,
             )
-        key = clip.key_frame_before(span.from_frame)
-        frames = tuple(span.from_frame - key + offset for offset in offsets)
-        wanted = DecodeRange(seek_s=clip.seek_point_s(key), offsets=frames)
-        return SheetRow(path=path, demuxer=clip.demuxer, frames=wanted)
+        return clip.select(ranges_of([span.from_frame + offset for offset in offsets]))

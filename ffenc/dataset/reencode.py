@@ -30,7 +30,7 @@ from ffenc.jobs.run import JobProgress, JobResult, run_jobs
 from ffenc.jobs.spec import JobSpec
 from ffenc.plan.concat import check_agreement
 from ffenc.statistics import FeatureStatistics
-from ffenc.video.concat import iterate_clips
+from ffenc.video.clip import iterate_clips
 from ffenc.video.join import picture_hashes
 
 

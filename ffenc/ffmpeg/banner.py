@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 from ffenc.ffmpeg.framecrc import CopiedPackets, parse_framecrc
@@ -193,7 +194,7 @@ def parse_banner(stderr: str) -> Banner | None:
     assert container is not None
     return Banner(
         container=container["container"],
-        streams=tuple(_stream(lines[a:b], guessed) for a, b in zip(starts, [*starts[1:], end], strict=True)),
+        streams=tuple(_stream(lines[a:b], guessed) for a, b in pairwise([*starts, end])),
     )
 
 

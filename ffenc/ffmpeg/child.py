@@ -19,8 +19,9 @@ _LONGEST_PAUSE_S = 0.05
 # version and what it ignored; the others put escape sequences into stderr.
 _ENVIRONMENT_REMOVED = ("FFREPORT", "SVT_LOG", "AV_LOG_FORCE_COLOR", "AV_LOG_FORCE_256COLOR")
 # A library or driver that calls setlocale() must not turn 1.5x into 1,5x or translate the errors we match.
-# To ffmpeg file names are bytes, so the C locale costs nothing.
-_ENVIRONMENT_SET = {"LC_ALL": "C", "AV_LOG_FORCE_NOCOLOR": "1"}
+# To ffmpeg file names are bytes, so the C locale costs nothing.  A static build that reads the name of a service in MPEG-TS
+# would load the character sets of this system's C library, and crash (4.2.2, 7.0.2); an empty path keeps it from them.
+_ENVIRONMENT_SET = {"LC_ALL": "C", "AV_LOG_FORCE_NOCOLOR": "1", "GCONV_PATH": ""}
 
 _START_HINTS = {
     errno.ENOENT: "; check the path, or install it",

@@ -8,21 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from ffenc.frames import FrameFormat
+from ffenc.plan.clip_frames import ClipFrames
 from ffenc.plan.encode import ImageSequence, source_input
 from ffenc.plan.graph import VIDEO, Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecodeRange:
-    """Frames that are reached by one seek.
-
-    Attributes:
-        seek_s: where to seek, in seconds from the start of the file; None reads from the start.
-        offsets: frames to take, counted from the first one decoded, ascending.
-    """
-
-    seek_s: Fraction | None
-    offsets: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,34 +26,19 @@ class DecodePlan:
     count: int
 
 
-def plan_decode(
-    ffmpeg: Path,
-    path: Path,
-    *,
-    demuxer: str,
-    ranges: Sequence[DecodeRange],
-    frames: FrameFormat,
-    fps: Fraction,
-) -> DecodePlan:
-    """Plan to read ranges of frames, one input per range, joined in order.
+def plan_decode(ffmpeg: Path, parts: Sequence[ClipFrames], frames: FrameFormat, fps: Fraction) -> DecodePlan:
+    """Plan to read frames of a clip, one input per seek, joined in order.
 
     Args:
         ffmpeg: the executable.
-        path: the video file.
-        demuxer: its container, by FFmpeg's name.
-        ranges: what to read, in order.
+        parts: what to read, in order.
         frames: what the raw frames shall be.
-        fps: frame rate of the file.
+        fps: frame rate of the clip.
     """
-    inputs = []
-    for part in ranges:
-        options: list[Option] = [("protocol_whitelist", "file"), ("f", demuxer)]
-        if part.seek_s is not None:
-            options.append(("ss", f"{float(part.seek_s):.6f}"))
-        inputs.append(Input(url=file_url(path), options=tuple(options), stream=VIDEO, filters=selection(part.offsets)))
     # Chosen frames move together on the time line; ffmpeg would fill gaps with copies otherwise.
-    argv = _argv(ffmpeg, inputs, frames, fps, before=[restart_clock(fps)])
-    return DecodePlan(argv=argv, count=sum(len(part.offsets) for part in ranges))
+    restart = restart_clock(fps)
+    argv = _argv(ffmpeg, [part.input() for part in parts], frames, fps, before=[restart], keep_timestamps=True)
+    return DecodePlan(argv=argv, count=sum(part.count for part in parts))
 
 
 def plan_decode_images(ffmpeg: Path, series: ImageSequence, frames: FrameFormat) -> DecodePlan:
@@ -80,7 +53,13 @@ def plan_decode_images(ffmpeg: Path, series: ImageSequence, frames: FrameFormat)
 
 
 def _argv(
-    ffmpeg: Path, inputs: Sequence[Input], frames: FrameFormat, fps: Fraction, *, before: Sequence[Filter] = ()
+    ffmpeg: Path,
+    inputs: Sequence[Input],
+    frames: FrameFormat,
+    fps: Fraction,
+    *,
+    before: Sequence[Filter] = (),
+    keep_timestamps: bool = False,
 ) -> tuple[str, ...]:
     return ffmpeg_argv(
         ffmpeg,
@@ -93,6 +72,27 @@ def _argv(
         ],
         output="pipe:1",
         output_options=[("c:v", "rawvideo"), ("pix_fmt", f"+{frames.pix_fmt}"), ("r", str(fps)), ("f", "rawvideo")],
+        keep_timestamps=keep_timestamps,
+    )
+
+
+def plan_frame_list(ffmpeg: Path, path: Path, *, demuxer: str) -> tuple[str, ...]:
+    """Plan to decode a whole file and print every frame's timestamp, size and pixel format to standard error.
+
+    Args:
+        ffmpeg: the executable.
+        path: the video file.
+        demuxer: its container, by FFmpeg's name.
+    """
+    options: tuple[Option, ...] = (("protocol_whitelist", "file"), ("f", demuxer), ("flags", "-output_corrupt"))
+    return ffmpeg_argv(
+        ffmpeg,
+        inputs=[Input(url=file_url(path), options=options, stream=VIDEO, filters=(("showinfo", {}),))],
+        output="pipe:1",
+        output_options=[("f", "null")],
+        loglevel="info",
+        skip_errors=True,
+        keep_timestamps=True,
     )
 
 
@@ -106,7 +106,12 @@ def plan_readable_frames(ffmpeg: Path, path: Path, *, demuxer: str) -> tuple[str
         path: the video file.
         demuxer: its container, by FFmpeg's name.
     """
-    options = (("protocol_whitelist", "file"), ("f", demuxer), ("err_detect", "explode"), ("flags", "-output_corrupt"))
+    options: tuple[Option, ...] = (
+        ("protocol_whitelist", "file"),
+        ("f", demuxer),
+        ("err_detect", "explode"),
+        ("flags", "-output_corrupt"),
+    )
     return ffmpeg_argv(
         ffmpeg,
         inputs=[Input(url=file_url(path), options=options, stream=VIDEO)],
@@ -114,17 +119,3 @@ def plan_readable_frames(ffmpeg: Path, path: Path, *, demuxer: str) -> tuple[str
         output_options=[("f", "framecrc")],
         skip_errors=True,
     )
-
-
-def selection(offsets: Sequence[int]) -> tuple[Filter, ...]:
-    """Take the frames with these numbers, and end the input behind the last one."""
-    runs: list[list[int]] = []
-    for offset in offsets:
-        if runs and offset == runs[-1][-1] + 1:
-            runs[-1][-1] = offset
-        else:
-            runs.append([offset, offset])
-    trim: Filter = ("trim", {"end_frame": str(offsets[-1] + 1)})
-    if runs == [[0, offsets[-1]]]:
-        return (trim,)
-    return trim, ("select", {"expr": "+".join(f"between(n,{first},{last})" for first, last in runs)})

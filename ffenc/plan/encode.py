@@ -12,10 +12,10 @@ from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.errors import InputError, PixelFormatError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.frames import FrameFormat
-from ffenc.plan.graph import VIDEO, Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
+from ffenc.plan.clip_frames import ClipFrames
+from ffenc.plan.graph import Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
 from ffenc.plan.picture import MATRIX, MATRIX_TAG, color_range, has_matrix
 from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
-from ffenc.plan.thinning import Thinning
 
 MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 """Containers by file suffix.  Others (Matroska, AVI) cannot hold every k/fps exactly and are refused."""
@@ -65,34 +65,32 @@ class ImageSequence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoClip:
-    """A range of frames of one constant-rate video file.
+    """Frames of one constant-rate video file.
+
+    The command that reads it runs on the clock of the container (``-copyts``), on which ``frames.start_s`` is the time of
+    the first frame that is taken; the video is moved to start at 0, other streams are not.
 
     Attributes:
-        path: the file.
-        demuxer: its container format, as ffprobe names it.
+        frames: which ones, and how they are reached.
         size: (width, height) of the pictures that are encoded, any rotation applied.
-        first, count: frames ``first`` to ``first + count - 1`` are taken, counted from where decoding begins.
-        seek_s: where to seek before decoding, in seconds from the start of the file; None decodes from its start.
+        fps: frame rate of the output.
         audio: what happens to its first audio stream: ``"drop"``, ``"copy"`` (whole file only), or ``"encode"`` (AAC,
             cut to the same range).
-        start_s: when frame ``first`` is shown, in seconds from where decoding begins; the audio is cut there.
         scale_to: (width, height) that the pictures are scaled to; None leaves them.
-        thinning: which of these frames are left out; ``fps`` is the rate of the others then.
         key_frames: frames of the output, counted from 0, where the encoder is told to begin anew.
     """
 
-    path: Path
-    demuxer: str
+    frames: ClipFrames
     size: tuple[int, int]
     fps: Fraction
-    first: int
-    count: int
-    seek_s: Fraction | None = None
-    start_s: Fraction = Fraction(0)
     audio: Literal["drop", "copy", "encode"] = "drop"
     scale_to: tuple[int, int] | None = None
-    thinning: Thinning | None = None
     key_frames: tuple[int, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Frames that are taken."""
+        return self.frames.count
 
 
 Source: TypeAlias = RawFrames | ImageSequence | VideoClip
@@ -193,7 +191,7 @@ def plan_encode(
         capabilities.ffmpeg,
         inputs=[source_input(source)],
         video=[
-            *_selection(source),
+            *([restart_clock(source.fps)] if isinstance(source, VideoClip) else []),
             *_scaling(source, config),
             *picture_filters(encoder.feed_pix_fmt),
             *_upload(encoder),
@@ -202,6 +200,7 @@ def plan_encode(
         output_options=[*_output(encoder), *container_options(muxer, fragmented=fragmented), *_rate_and_audio(source)],
         maps=[] if not isinstance(source, VideoClip) or source.audio == "drop" else ["a:0"],
         global_options=encoder.device_options,
+        keep_timestamps=isinstance(source, VideoClip),
     )
     return EncodePlan(argv=argv, output=output, source=source, encoder=encoder, muxer=muxer)
 
@@ -248,20 +247,19 @@ def source_input(source: Source) -> Input:
         # There is nothing to detect; without the last two ffmpeg reads ahead before it encodes.
         options = (*raw_input_options(source), ("probesize", "32"), ("analyzeduration", "0"))
         return Input(url="pipe:0", options=options)
+    if isinstance(source, VideoClip):
+        return source.frames.input()
     strict: tuple[Option, ...] = (
         ("protocol_whitelist", "file"),
         ("err_detect", "explode"),
         # A picture of another size or format then shows up as a warning instead of being rescaled in silence.
         ("reinit_filter", "0"),
     )
-    if isinstance(source, ImageSequence):
-        series = (("f", "image2"), ("pattern_type", "sequence"), ("start_number", str(source.start_number)), rate)
-        if source.pattern.lower().endswith((".tif", ".tiff")):
-            # FFmpeg's decoder then takes the unit of resolution, which its encoder writes, for damage.
-            strict = tuple(option for option in strict if option[0] != "err_detect")
-        return Input(url=f"file:{source.pattern}", options=(*strict, *series))
-    seek = () if source.seek_s is None else (("ss", f"{float(source.seek_s):.6f}"),)
-    return Input(url=file_url(source.path), options=(*strict, ("f", source.demuxer), *seek), stream=VIDEO)
+    series = (("f", "image2"), ("pattern_type", "sequence"), ("start_number", str(source.start_number)), rate)
+    if source.pattern.lower().endswith((".tif", ".tiff")):
+        # FFmpeg's decoder then takes the unit of resolution, which its encoder writes, for damage.
+        strict = tuple(option for option in strict if option[0] != "err_detect")
+    return Input(url=f"file:{source.pattern}", options=(*strict, *series))
 
 
 def raw_input_options(source: RawFrames) -> tuple[Option, ...]:
@@ -269,16 +267,6 @@ def raw_input_options(source: RawFrames) -> tuple[Option, ...]:
     form = source.frames
     size = ("s", f"{form.width}x{form.height}")
     return (("f", "rawvideo"), ("pix_fmt", form.pix_fmt), size, ("framerate", str(source.fps)))
-
-
-def _selection(source: Source) -> list[Filter]:
-    """Exactly the frames asked for, with time stamps from 0."""
-    if not isinstance(source, VideoClip):
-        return []
-    trim = {"start_frame": str(source.first), "end_frame": str(source.first + source.count)}
-    thinning: list[Filter] = [] if source.thinning is None else [("select", {"expr": source.thinning.expression()})]
-    # The input is checked to be constant rate, so counting frames is exact where its own time stamps may be rounded.
-    return [("trim", trim), *thinning, restart_clock(source.fps)]
 
 
 def _scaling(source: Source, config: VideoEncoderConfig) -> list[Filter]:
@@ -322,7 +310,7 @@ def _rate_and_audio(source: Source) -> list[Option]:
     if source.audio == "copy":
         return [*options, ("c:a", "copy")]
     length = source.count / source.fps
-    cut = f"atrim=start={float(source.start_s):.9f}:duration={float(length):.9f},asetpts=PTS-STARTPTS"
+    cut = f"atrim=start={float(source.frames.start_s):.9f}:duration={float(length):.9f},asetpts=PTS-STARTPTS"
     return [*options, ("c:a", "aac"), ("filter:a", cut)]
 
 
@@ -334,6 +322,4 @@ def _key_frames(source: VideoClip) -> list[Option]:
 
 def frames_expected(source: Source) -> int | None:
     """Frames that must be in the output; None while they are still being written."""
-    if isinstance(source, VideoClip) and source.thinning is not None:
-        return source.thinning.count
     return None if isinstance(source, RawFrames) else source.count

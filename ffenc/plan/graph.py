@@ -21,8 +21,8 @@ if not hasattr(ffmpeg, "get_args"):
         "Uninstall the others, then: pip install --force-reinstall ffmpeg-python"
     )
 
-Option = tuple[str, str]
-"""(name without dash, value) of one FFmpeg option."""
+Option = tuple[str, str | None]
+"""(name without dash, value) of one FFmpeg option; None for a switch that takes no value."""
 
 VIDEO = "V:0"
 """Stream specifier of the first video stream that is not an attached picture."""
@@ -99,6 +99,7 @@ def ffmpeg_argv(
     global_options: Sequence[Option] = (),
     loglevel: str = "warning",
     skip_errors: bool = False,
+    keep_timestamps: bool = False,
 ) -> tuple[str, ...]:
     """A whole ffmpeg command.
 
@@ -113,6 +114,7 @@ def ffmpeg_argv(
         loglevel: what it says on standard error.
         skip_errors: leave out what cannot be read and go on, rather than end there: for live inputs, and to find out what
             is damaged.
+        keep_timestamps: filters see the timestamps of the container instead of times from the start of the input.
 
     Returns:
         The argument vector; ``-progress pipe:1`` is part of it, so standard output carries progress unless the
@@ -124,6 +126,8 @@ def ffmpeg_argv(
     streams = [_chain(joined, video), *(nodes[0][specifier] for specifier in maps)]
     target = ffmpeg.output(*streams, output, **_keywords(output_options))
     leading = _leading(output, global_options, loglevel=loglevel, skip_errors=skip_errors)
+    if keep_timestamps:
+        leading.append("-copyts")
     return (str(binary), *leading, *ffmpeg.get_args(target))
 
 
@@ -157,11 +161,11 @@ def _leading(output: str, global_options: Sequence[Option], *, loglevel: str, sk
     if not output.startswith("pipe:"):
         leading += ["-progress", "pipe:1"]
     for name, value in global_options:
-        leading += [f"-{name}", value]
+        leading += [f"-{name}"] if value is None else [f"-{name}", value]
     return leading
 
 
-def _keywords(options: Iterable[Option]) -> dict[str, str]:
+def _keywords(options: Iterable[Option]) -> dict[str, str | None]:
     # ffmpeg-python spells -f "format", takes video_size for a pair, and writes the rest as it comes, sorted by name.
     return {_KEYWORDS.get(name, name): value for name, value in options}
 

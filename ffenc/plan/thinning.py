@@ -31,12 +31,13 @@ class Thinning:
     def _counts(self) -> list[int]:
         return [-(-(stop - first) // self.every) for first, stop in self.ranges]
 
-    def expression(self) -> str:
-        """For FFmpeg's filter ``select``; ranges that count on from the one before are one."""
+    @property
+    def runs(self) -> tuple[tuple[int, int], ...]:
+        """(first, count) of the frames that are kept; ranges that continue the one before are one run."""
         runs: list[list[int]] = []
-        for first, stop in self.ranges:
-            if runs and runs[-1][1] == first and (first - runs[-1][0]) % self.every == 0:
-                runs[-1][1] = stop
+        for (first, _), count in zip(self.ranges, self._counts(), strict=True):
+            if runs and runs[-1][0] + runs[-1][1] * self.every == first:
+                runs[-1][1] += count
             else:
-                runs.append([first, stop])
-        return "+".join(f"between(n,{a},{b - 1})*not(mod(n-{a},{self.every}))" for a, b in runs)
+                runs.append([first, count])
+        return tuple((first, count) for first, count in runs)

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 
-from ffenc.errors import ConcatError, InputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.ffprobe import probe_video, probe_video_and_packets
-from ffenc.ffmpeg.mp4_index import Mp4Index, read_mp4_index
 from ffenc.ffmpeg.process import FFmpegProcess
 from ffenc.ffmpeg.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.concat import ConcatPlan, plan_concat
 from ffenc.plan.encode import muxer_for
+from ffenc.video.clip import measure_clips, read_back
 from ffenc.video.output import PendingFile, check_packets, check_target
-from ffenc.video.reencode import MeasuredClip, measure_clip
 from ffenc.video.run import ProgressCallback
 from ffenc.video.writer import STALL_TIMEOUT_S
-
-_PROBES_AT_ONCE = 4  # a probe mostly waits for its process to start
-_MEASURED_AT_ONCE = 64  # clips in memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,94 +127,6 @@ def join_measured(
     )
 
 
-def measure_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> list[MeasuredClip]:
-    """Measure all clips and refuse those that cannot be part of any exact join.
-
-    Raises:
-        InputError: see `concat_videos`.
-    """
-    return list(iterate_clips(clips, binaries=binaries))
-
-
-def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: bool = True) -> Iterator[MeasuredClip]:
-    """As `measure_clips`, with few clips in memory at a time.
-
-    Args:
-        clips: files.
-        binaries: the executables.
-        check: False leaves it to the caller to look for an `obstacle`.
-
-    Raises:
-        InputError: see `concat_videos`.
-    """
-    if not clips:
-        raise InputError("there are no clips to join", path=".")
-    paths = [Path(clip) for clip in clips]
-    first = measure_clip(paths[0], binaries=binaries)
-    if check:
-        _check_clip(first)
-    yield first
-    index = read_mp4_index(paths[0])
-    # Trust the tables only if FFmpeg reads the same from them.
-    known = index if index is not None and index.packets == first.packets else None
-    for start in range(1, len(paths), _MEASURED_AT_ONCE):
-        some = paths[start : start + _MEASURED_AT_ONCE]
-        indices = [read_mp4_index(path) if known is not None else None for path in some]
-        alike = [index if known and index and _is_alike(index, known) else None for index in indices]
-        with ThreadPoolExecutor(max_workers=_PROBES_AT_ONCE) as pool:
-            others = {
-                path: pool.submit(measure_clip, path, binaries=binaries)
-                for path, index in zip(some, alike, strict=True)
-                if index is None
-            }
-        for path, index in zip(some, alike, strict=True):
-            clip = others[path].result() if index is None else _like(first.stream, path, index)
-            if check:
-                _check_clip(clip)
-            yield clip
-
-
-def _is_alike(index: Mp4Index, known: Mp4Index) -> bool:
-    # Without the box, the shape of a pixel is what the codec's headers say.
-    return index.likeness == known.likeness and (index.has_square_pixels or not known.has_square_pixels)
-
-
-def _like(first: VideoStreamInfo, path: Path, index: Mp4Index) -> MeasuredClip:
-    """A clip whose stream cannot be told apart from that of the first; no process is needed to measure it."""
-    stream = replace(
-        first,
-        path=path.absolute(),
-        size_bytes=path.stat().st_size,
-        duration_s=index.packets.count / first.fps,
-        frames_declared=index.packets.count,
-        sample_aspect_ratio=Fraction(1) if index.has_square_pixels else first.sample_aspect_ratio,
-    )
-    return MeasuredClip(stream=stream, packets=index.packets)
-
-
-def obstacle(clip: MeasuredClip) -> str | None:
-    """Why a clip cannot be part of any exact join; None if it can."""
-    path = clip.stream.path
-    if clip.stream.audio is not None:
-        return (
-            f"{path} has audio, whose frames do not end where the video's do; joining copies video only, so drop the audio "
-            "first (ffenc reencode --audio=drop)"
-        )
-    off = clip.packets.first_off_grid(clip.stream.fps)
-    if off is not None or clip.packets.hidden:
-        return (
-            f"{path} does not show frame k at exactly k/{clip.stream.fps} s "
-            f"({f'first at frame {off}' if off is not None else 'an edit list hides frames'}); re-encode it first"
-        )
-    return None
-
-
-def _check_clip(clip: MeasuredClip) -> None:
-    found = obstacle(clip)
-    if found is not None:
-        raise ConcatError(found, path=clip.stream.path)
-
-
 def nameable(path: Path, directory: Path, number: int) -> Path:
     """A name of the file that can stand in a list, where a line break cannot: itself, or a link in ``directory``."""
     absolute = path.absolute()
@@ -249,37 +154,6 @@ def _plan(
         muxer=muxer_for(output),
         may_differ=may_differ,
     )
-
-
-def measure_plain(path: Path, *, binaries: Binaries) -> MeasuredClip:
-    """As `measure_clips` for one clip, by its tables where they are plain; for one whose copy is read back anyway.
-
-    Raises:
-        InputError: see `concat_videos`.
-    """
-    index = read_mp4_index(path)
-    if index is None:
-        return measure_clips([path], binaries=binaries)[0]
-    clip = MeasuredClip(stream=probe_video(path, binaries=binaries), packets=index.packets)
-    _check_clip(clip)
-    return clip
-
-
-def read_back(path: Path, first: VideoStreamInfo, *, binaries: Binaries) -> MeasuredClip:
-    """Measure a file that was copied from others, by its tables where they are plain: listing every packet takes as long.
-
-    Args:
-        path: the file.
-        first: the one from which its beginning was copied.
-        binaries: the executables.
-    """
-    index, known = read_mp4_index(path), read_mp4_index(first.path)
-    if index is None:
-        stream, packets = probe_video_and_packets(path, binaries=binaries)
-        return MeasuredClip(stream=stream, packets=packets)
-    if known is not None and _is_alike(index, known):
-        return _like(first, path, index)
-    return MeasuredClip(stream=probe_video(path, binaries=binaries), packets=index.packets)
 
 
 def run_copy(

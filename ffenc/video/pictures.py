@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ffenc.errors import OutputError, ProcessError
+from ffenc.errors import InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
+from ffenc.video.clip import MeasuredClip
 from ffenc.video.reader import VideoReader
-from ffenc.video.reencode import MeasuredClip
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,11 @@ def check_pictures(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range
         with ThreadPoolExecutor(max_workers=_DECODED_AT_ONCE) as pool:
             shows = pool.submit(_reader(made, binaries).frames, places)
             showed = {p: pool.submit(_reader(clip, binaries).frames, numbers) for p, (clip, numbers) in wanted.items()}
-        seen, expected = shows.result(), {path: iter(future.result()) for path, future in showed.items()}
+        try:
+            seen = shows.result()
+        except InputError as err:  # it is the output of what is being checked
+            raise OutputError(str(err), path=made.stream.path) from err
+        expected = {path: iter(future.result()) for path, future in showed.items()}
         for number, (clip, _) in enumerate(part for part in some for _ in range(2)):
             if not np.array_equal(seen[number], next(expected[clip.stream.path])):
                 raise OutputError(

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ffenc.errors import InputError, OutputError
+from ffenc.errors import InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process import FFmpegProcess
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.frames import FrameFormat
-from ffenc.plan.decode import DecodePlan, DecodeRange, plan_decode
-from ffenc.video.reencode import MeasuredClip, measure_clip
+from ffenc.plan.clip_frames import MOST_RUNS, ClipFrames, ranges_of
+from ffenc.plan.decode import DecodePlan, plan_decode
+from ffenc.video.clip import MeasuredClip, measure_clip
+from ffenc.video.undecodable import MADE_UP, why_undecodable
 from ffenc.video.writer import STALL_TIMEOUT_S
 
 LEROBOT_TOLERANCE_S = 1e-4
@@ -26,6 +29,9 @@ LEROBOT_TOLERANCE_S = 1e-4
 
 class VideoReader:
     """Read frames of a constant-rate clip, in order or at given times.
+
+    Every frame is checked by its timestamp.  MPEG-TS and other files without an index are decoded from the start for every
+    call; remux them into MP4 to read single frames quickly.
 
     Example::
 
@@ -39,7 +45,7 @@ class VideoReader:
         fps: exact frame rate.
         stream: what its header says.
         format: shape and dtype of every frame.
-        keyframes: numbers of the frames at which decoding can start.
+        keyframes: numbers of the key frames.
     """
 
     def __init__(
@@ -82,7 +88,8 @@ class VideoReader:
         """All frames in order, each a new array.
 
         Raises:
-            OutputError: the decoder gave another number of frames than the file holds.
+            InputError: a frame cannot be decoded, or has another size than the first; the message names it.
+            OutputError: a frame is missing for another reason.
             ProcessError: the decoder failed, died or hung.
         """
         return self.read_range(0, len(self))
@@ -97,7 +104,7 @@ class VideoReader:
             raise InputError(
                 f"frames [{start}, {end}) are not within {self.path}, which has [0, {len(self)})", path=self.path
             )
-        return self._decode([self._range(start, range(start, end))])
+        return self._decode([self._clip.select([(start, end - start)])])
 
     def frames_at(
         self, timestamps_s: Sequence[float | Fraction], *, tolerance_s: float = LEROBOT_TOLERANCE_S
@@ -117,7 +124,7 @@ class VideoReader:
         return self.frames([self._frame_near(time_s, tolerance_s) for time_s in timestamps_s])
 
     def frames(self, numbers: Sequence[int]) -> npt.NDArray[Any]:
-        """Frames by number, in the order asked for, from one ffmpeg process.
+        """Frames by number, in the order asked for, from one ffmpeg process for every 32 places in the file.
 
         Args:
             numbers: from 0 to ``len(reader) - 1``; the same one may be asked for more than once.
@@ -134,7 +141,8 @@ class VideoReader:
         place = {number: index for index, number in enumerate(wanted)}
         decoded = np.empty((len(wanted), *self.format.shape), self.format.dtype)
         if wanted:
-            for index, frame in enumerate(self._decode(self._ranges(wanted))):
+            parts = self._parts(wanted)
+            for index, frame in enumerate(chain.from_iterable(self._decode(some) for some in parts)):
                 decoded[index] = frame
         return decoded[[place[number] for number in numbers]]
 
@@ -151,47 +159,76 @@ class VideoReader:
             )
         return number
 
-    def _ranges(self, wanted: Sequence[int]) -> list[DecodeRange]:
-        """One seek for every key frame from which frames are wanted."""
-        groups: dict[int, list[int]] = {}
+    def _parts(self, wanted: Sequence[int]) -> Iterator[list[ClipFrames]]:
+        """Divide ascending frames into commands, and each command into seeks."""
+        seeks: list[list[int]] = []
         for number in wanted:
-            groups.setdefault(bisect.bisect_right(self.keyframes, number), []).append(number)
-        # Neighbouring GOPs are read in one go; a new seek costs more than decoding a few frames on.
-        merged: list[list[int]] = []
-        for numbers in groups.values():
-            if merged and numbers[0] - merged[-1][-1] <= _FRAMES_PER_SEEK:
-                merged[-1] += numbers
+            # What is near is decoded on the way; a new seek costs more.
+            on_the_way = (
+                seeks and max(seeks[-1][-1], self._clip.access_point(number)) - seeks[-1][-1] <= _FRAMES_PER_SEEK
+            )
+            if on_the_way and len(seeks[-1]) < MOST_RUNS:
+                seeks[-1].append(number)
             else:
-                merged.append(numbers)
-        return [self._range(numbers[0], numbers) for numbers in merged]
+                seeks.append([number])
+        command: list[ClipFrames] = []
+        for numbers in seeks:
+            part = self._clip.select(ranges_of(numbers))
+            if command and (
+                len(command) == _SEEKS_PER_COMMAND or sum(len(p.runs) for p in (*command, part)) > MOST_RUNS
+            ):
+                yield command
+                command = []
+            command.append(part)
+        yield command
 
-    def _range(self, first: int, numbers: Sequence[int]) -> DecodeRange:
-        key_frame = self._clip.key_frame_before(first)
-        seek_s = self._clip.seek_point_s(key_frame)
-        return DecodeRange(seek_s=seek_s, offsets=tuple(number - key_frame for number in numbers))
+    def _decode(self, parts: Sequence[ClipFrames]) -> Iterator[npt.NDArray[Any]]:
+        """Run one command; once more from the start of the file, if no good frame comes after a seek."""
+        taken = 0
+        try:
+            for frame in self._run(parts):
+                yield frame
+                taken += 1
+        except (InputError, OutputError, ProcessError) as err:
+            if isinstance(err, InputError) and taken:
+                raise  # a frame that was given may be the one that the decoder made up
+            found = why_undecodable(self._clip, binaries=self._binaries)
+            if found is not None or all(part.seek_s is None for part in parts):
+                raise found or err from err
+        else:
+            return
+        self._clip = replace(self._clip, is_seekable=False)
+        numbers = [number for part in parts for number in part.numbers()]
+        yield from self._run([self._clip.select(ranges_of(numbers[taken:]))])
 
-    def _decode(self, ranges: Sequence[DecodeRange]) -> Iterator[npt.NDArray[Any]]:
-        plan: DecodePlan = plan_decode(
-            self._binaries.ffmpeg,
-            self.path,
-            demuxer=self._clip.demuxer,
-            ranges=ranges,
-            frames=self.format,
-            fps=self.fps,
-        )
-        with FFmpegProcess.start(plan.argv, stdout="data", stall_timeout_s=self._stall_timeout_s) as process:
-            for done in range(plan.count):
+    def _run(self, parts: Sequence[ClipFrames]) -> Iterator[npt.NDArray[Any]]:
+        plan: DecodePlan = plan_decode(self._binaries.ffmpeg, parts, self.format, self.fps)
+        with FFmpegProcess.start(
+            plan.argv, stdout="data", stall_timeout_s=self._stall_timeout_s, stderr_errors=MADE_UP
+        ) as process:
+            for number in (number for part in parts for number in part.numbers()):
                 frame = np.empty(self.format.shape, self.format.dtype)
-                if process.read_into(frame.data.cast("B")) != self.format.frame_size_bytes:
+                count = process.read_into(frame.data.cast("B"))
+                self._check_references(process, number)
+                if count != self.format.frame_size_bytes:
                     process.finish()
+                    self._check_references(process, number)
                     raise OutputError(
-                        f"{self.path} holds {len(self)} frames, but decoding {plan.count} of them ended after {done}",
+                        f"frame {number} of {self.path} did not come out of the decoder",
                         path=self.path,
                         frames_expected=plan.count,
-                        packets_counted=done,
                     )
                 yield frame
             process.finish()
+            self._check_references(process, parts[-1].last)
+
+    def _check_references(self, process: FFmpegProcess, number: int) -> None:
+        if process.stderr_matches:
+            raise InputError(
+                f"frame {number} of {self.path}, or one close to it, refers to a frame that is missing or damaged; FFmpeg "
+                f"says: {process.stderr_matches[0].strip()}",
+                path=self.path,
+            )
 
     def __repr__(self) -> str:
         return f"<VideoReader {self.path}: {len(self)} frames of {self.format} at {self.fps}/s>"
@@ -199,3 +236,6 @@ class VideoReader:
 
 _FRAMES_PER_SEEK = 12
 """Frames that are decoded on rather than sought for: about the cost of opening the file once more."""
+
+_SEEKS_PER_COMMAND = 32
+"""Each is an input with a decoder of its own."""

@@ -2,107 +2,26 @@
 
 from __future__ import annotations
 
-import bisect
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.errors import InputError
+from ffenc.errors import InputError, OutputError, ProbeError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.ffprobe import probe_video_and_packets
-from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import EncodePlan, VideoClip, plan_encode
 from ffenc.plan.thinning import Thinning
+from ffenc.video.clip import MeasuredClip, measure_clip
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.run import EncodeResult, ProgressCallback, run_plan
 from ffenc.video.selection import prepare
+from ffenc.video.undecodable import why_undecodable
 from ffenc.video.writer import STALL_TIMEOUT_S
 
 AudioChoice = Literal["keep", "drop"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredClip:
-    """A clip whose header and packets agree, so that frame numbers and times can be computed from each other."""
-
-    stream: VideoStreamInfo
-    packets: PacketIndex
-
-    @property
-    def demuxer(self) -> str:
-        """One demuxer name; ffprobe lists a family of them."""
-        return self.stream.container.split(",")[0]
-
-    @property
-    def display_size(self) -> tuple[int, int]:
-        """(width, height) after the rotation that ffmpeg applies when it decodes."""
-        width, height = self.stream.width, self.stream.height
-        return (height, width) if self.stream.rotation in (90, 270) else (width, height)
-
-    def time_s(self, frame: int) -> Fraction:
-        """When a frame is shown, counted from the first time stamp of the file, as ffmpeg's ``-ss`` counts.
-
-        That first time stamp may be the audio's.
-        """
-        first = self.packets.pts_s(0)
-        start = first if self.stream.start_s is None else min(first, self.stream.start_s)
-        return self.packets.pts_s(frame) - start
-
-    def key_frame_before(self, frame: int) -> int:
-        """The frame from which ``frame`` can be decoded: the last key frame shown no later than it."""
-        keyframes = self.packets.keyframes
-        place = bisect.bisect_right(keyframes, frame)
-        return keyframes[place - 1] if place else 0
-
-    def seek_point_s(self, key_frame: int) -> Fraction | None:
-        """Where to seek so that ``key_frame`` is the first one decoded: half a frame before it; None for the start.
-
-        Only key frames are sought: with an open GOP the demuxer would go to the *next* one for a frame before it.
-        """
-        if key_frame == 0:
-            return None
-        return max(Fraction(0), self.time_s(key_frame) - 1 / (2 * self.stream.fps))
-
-
-def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
-    """Probe a clip and refuse what no frame arithmetic holds for.
-
-    Raises:
-        ProbeError: not a video.
-        InputError: damaged, without frames, or of variable frame rate.
-    """
-    stream, packets = probe_video_and_packets(path, binaries=binaries)
-    if packets.errors or (
-        stream.frames_declared is not None and packets.count + packets.hidden < stream.frames_declared
-    ):
-        raise InputError(
-            f"{path} is damaged: its header claims {stream.frames_declared} frames, {packets.count} are there"
-            + (f" ({packets.errors})" if packets.errors else ""),
-            path=path,
-        )
-    if packets.count == 0:
-        raise InputError(f"{path} has no video frames", path=path)
-    if not stream.is_constant_rate or not _is_even(packets, stream.fps):
-        raise InputError(
-            f"{path} has a variable frame rate (about {float(stream.fps):.3f}); make it constant first, for example with "
-            f"ffmpeg -i in -r {round(stream.fps)} out, and look at which frames are repeated or dropped",
-            path=path,
-        )
-    return MeasuredClip(stream=stream, packets=packets)
-
-
-def _is_even(packets: PacketIndex, fps: Fraction) -> bool:
-    """True if no frame is more than a quarter of its length away from k/fps after the first.
-
-    Headers hide a variable rate in some containers; a quarter allows for Matroska's whole milliseconds.
-    """
-    ticks_per_frame = float(1 / (fps * packets.time_base))
-    first = packets.pts[0]
-    return all(abs(pts - first - k * ticks_per_frame) <= ticks_per_frame / 4 for k, pts in enumerate(packets.pts))
 
 
 def reencode_video(
@@ -145,9 +64,10 @@ def reencode_video(
     """
     binaries = binaries or find_binaries()
     output = Path(output)
-    plan = plan_reencode(
-        source,
-        output,
+    clip = measure_clip(source, binaries=binaries)
+    plan_of = functools.partial(
+        _plan,
+        output=output,
         config=config,
         start=start,
         end=end,
@@ -158,13 +78,22 @@ def reencode_video(
         encoder_threads=encoder_threads,
         binaries=binaries,
     )
+    plan = plan_of(clip)
     check_target(output, overwrite=overwrite)
     if output.exists() and output.samefile(source):
         raise InputError(f"{output} is the input itself; write to another name and rename it", path=output)
     with PendingFile(output, overwrite=overwrite) as pending:
-        return run_plan(
-            plan.writing_to(pending.path), pending, binaries, stall_timeout_s=stall_timeout_s, progress=progress
+        run = functools.partial(
+            run_plan, pending=pending, binaries=binaries, stall_timeout_s=stall_timeout_s, progress=progress
         )
+        try:
+            return run(plan.writing_to(pending.path))
+        except (InputError, OutputError, ProbeError, ProcessError) as err:
+            found = why_undecodable(clip, binaries=binaries)
+            again = plan_of(replace(clip, is_seekable=False))
+            if found is not None or again == plan:
+                raise found or err from err
+        return run(again.writing_to(pending.path))
 
 
 def plan_reencode(
@@ -183,17 +112,47 @@ def plan_reencode(
 ) -> EncodePlan:
     """The command of `reencode_video`, without running it."""
     binaries = binaries or find_binaries()
-    clip = measure_clip(source, binaries=binaries)
+    return _plan(
+        measure_clip(source, binaries=binaries),
+        output=Path(output),
+        config=config,
+        start=start,
+        end=end,
+        size=size,
+        thinning=thinning,
+        key_frames=key_frames,
+        audio=audio,
+        encoder_threads=encoder_threads,
+        binaries=binaries,
+    )
+
+
+def _plan(
+    clip: MeasuredClip,
+    *,
+    output: Path,
+    config: VideoEncoderConfig | None,
+    start: int | None,
+    end: int | None,
+    size: tuple[int, int] | None,
+    thinning: Thinning | None,
+    key_frames: Sequence[int],
+    audio: AudioChoice | None,
+    encoder_threads: int | None,
+    binaries: Binaries,
+) -> EncodePlan:
     first, stop = _frame_range(clip, start, end)
     if thinning is not None:
         _check_thinning(thinning, clip, whole=start is None and end is None, audio=audio)
-    kept = stop - first if thinning is None else thinning.count
-    if not all(0 <= number < kept for number in key_frames):
-        raise InputError(f"key frames {sorted(key_frames)} are not within the {kept} frames of the output", path=output)
+    frames = (
+        clip.select([(first, stop - first)]) if thinning is None else clip.select(thinning.runs, every=thinning.every)
+    )
+    if not all(0 <= number < frames.count for number in key_frames):
+        raise InputError(
+            f"key frames {sorted(key_frames)} are not within the {frames.count} frames of the output", path=output
+        )
     width, height = size or clip.display_size
-    fps = clip.stream.fps / (1 if thinning is None else thinning.every)
-    key_frame = clip.key_frame_before(first)
-    seek_s = clip.seek_point_s(key_frame)
+    fps = clip.stream.fps / frames.every
     prepared = prepare(
         config or VideoEncoderConfig(),
         binaries=binaries,
@@ -204,17 +163,11 @@ def plan_reencode(
     return plan_encode(
         prepared.config,
         VideoClip(
-            path=Path(source),
-            demuxer=clip.demuxer,
+            frames=frames,
             size=(width, height),
             fps=fps,
-            first=first - key_frame,
-            count=stop - first,
-            seek_s=seek_s,
-            start_s=clip.time_s(first) - (seek_s or 0),
             audio=_audio(clip, audio, whole=(first, stop) == (0, clip.packets.count)),
             scale_to=size,
-            thinning=thinning,
             key_frames=tuple(sorted(set(key_frames))),
         ),
         output,

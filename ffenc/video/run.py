@@ -17,6 +17,7 @@ from ffenc.ffmpeg.priority import Priority
 from ffenc.ffmpeg.process import FFmpegProcess, Finished
 from ffenc.ffmpeg.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
+from ffenc.plan.clip_frames import MISSING_REFERENCE
 from ffenc.plan.encode import EncodePlan, VideoClip, frames_expected
 from ffenc.plan.resolve import ResolvedEncoder
 from ffenc.video.output import PendingFile, check_packets
@@ -78,7 +79,8 @@ def start_plan(
         if progress is not None:
             progress(update.frame, total)
 
-    patterns = [re.compile(text) for text in (*plan.encoder.complaints, *_SILENT_LOSSES)]
+    made_up = MISSING_REFERENCE if isinstance(plan.source, VideoClip) else ()
+    patterns = [re.compile(text) for text in (*plan.encoder.complaints, *_SILENT_LOSSES, *made_up)]
     return FFmpegProcess.start(
         plan.argv,
         stdin=stdin,
@@ -118,7 +120,8 @@ def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
     Raises:
         EncoderOptionError: the encoder ignored an option.
         PixelFormatError: ffmpeg chose another pixel format.
-        InputError: a picture in the middle has another size or pixel format than the first.
+        InputError: a picture in the middle has another size or pixel format than the first; or the decoder of a clip made
+            up a frame, because one that it refers to is missing.
     """
     if not process.stderr_matches:
         return
@@ -131,6 +134,9 @@ def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
             "others, so make them alike first",
             path=plan.output,
         )
+    if isinstance(plan.source, VideoClip) and any(text in line for text in MISSING_REFERENCE):
+        path = plan.source.frames.path
+        raise InputError(f"a frame of {path} refers to one that is missing or damaged; FFmpeg says: {line}", path=path)
     if _CHANGED_FORMAT in line:
         raise PixelFormatError(f"ffmpeg: {line}", pix_fmt=plan.encoder.feed_pix_fmt)
     raise EncoderOptionError(

@@ -205,7 +205,13 @@ def test_a_status_line_rewrites_itself(fake: Fake) -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("FFREPORT", "unset"), ("AV_LOG_FORCE_COLOR", "unset"), ("LC_ALL", "C"), ("FAKE_OTHER", "kept")],
+    [
+        ("FFREPORT", "unset"),
+        ("AV_LOG_FORCE_COLOR", "unset"),
+        ("LC_ALL", "C"),
+        ("GCONV_PATH", ""),
+        ("FAKE_OTHER", "kept"),
+    ],
 )
 def test_the_environment_is_cleaned(monkeypatch: pytest.MonkeyPatch, fake: Fake, name: str, expected: str) -> None:
     monkeypatch.setenv("FFREPORT", "file=somewhere.log")

@@ -13,7 +13,7 @@ import pytest
 from ffenc import Binaries, VideoEncoderConfig, probe_packets, probe_video, verify_dataset
 from ffenc.errors import DatasetError, FFencError, MergeError, OutputError, OutputExistsError
 from ffenc.statistics import vector_statistics
-from ffenc.video.reencode import MeasuredClip
+from ffenc.video.clip import MeasuredClip
 from tests.datasets import change_info, copy_of, encoded_with, pictures_of, rows_of, tree_of
 from tests.lerobot_data import LEROBOT, needs_av1_decoder
 

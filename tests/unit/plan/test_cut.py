@@ -89,7 +89,4 @@ def test_thinning_counts_anew_in_every_range(every: int, lengths: list[int]) -> 
     thinning = Thinning(every=every, ranges=ranges)
     wanted = [n for first, stop in ranges for n in range(first, stop) if (n - first) % every == 0]
     assert thinning.count == len(wanted)
-    expression = thinning.expression().replace("not(", "negate(")
-    names = {"between": lambda n, a, b: a <= n <= b, "mod": lambda a, b: a % b, "negate": lambda a: not a}
-    chosen = [n for n in range(sum(lengths)) if eval(expression, {"__builtins__": {}}, {**names, "n": n})]  # noqa: S307
-    assert chosen == wanted
+    assert [first + step * every for first, count in thinning.runs for step in range(count)] == wanted

@@ -11,6 +11,7 @@ import pytest
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.errors import EncoderOptionError, InputError, PixelFormatError
 from ffenc.frames import FrameFormat
+from ffenc.plan.clip_frames import ClipFrames, FrameClock
 from ffenc.plan.encode import (
     EncodePlan,
     ImageSequence,
@@ -29,7 +30,15 @@ IMAGES = ImageSequence(
     pattern="/in/100%% sure/frame-%06d.png", start_number=7, count=12, size=(640, 480), fps=Fraction(10)
 )
 CLIP = VideoClip(
-    path=Path("/in/clip.mp4"), demuxer="mov", size=(640, 480), fps=Fraction(30), first=0, count=5, start_s=Fraction(0)
+    frames=ClipFrames(
+        path=Path("/in/clip.mp4"),
+        demuxer="mov",
+        size=(640, 480),
+        clock=FrameClock(first_pts=0, ticks_per_frame=Fraction(512), time_base=Fraction(1, 15360)),
+        runs=((0, 5),),
+    ),
+    size=(640, 480),
+    fps=Fraction(30),
 )
 
 

@@ -1,0 +1,264 @@
+"""Measure clips: what their frames are, and what stands against working with them."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from ffenc.errors import ConcatError, InputError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.ffprobe import probe_video, probe_video_and_packets
+from ffenc.ffmpeg.mp4_index import Mp4Index, read_mp4_index
+from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
+from ffenc.plan.clip_frames import ClipFrames, FrameClock
+
+_PROBES_AT_ONCE = 4  # a probe mostly waits for its process to start
+_MEASURED_AT_ONCE = 64  # clips in memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredClip:
+    """A clip whose header and packets agree, so that frame numbers and times can be computed from each other.
+
+    Attributes:
+        stream: what its header says.
+        packets: its frames.
+        is_seekable: False if decoding failed from a key frame but works from the start, as with intra refresh.
+    """
+
+    stream: VideoStreamInfo
+    packets: PacketIndex
+    is_seekable: bool = True
+
+    @property
+    def demuxer(self) -> str:
+        """One demuxer name; ffprobe lists a family of them."""
+        return self.stream.container.split(",")[0]
+
+    @property
+    def display_size(self) -> tuple[int, int]:
+        """(width, height) after the rotation that ffmpeg applies when it decodes."""
+        width, height = self.stream.width, self.stream.height
+        return (height, width) if self.stream.rotation in (90, 270) else (width, height)
+
+    @property
+    def clock(self) -> FrameClock:
+        """Which timestamp each frame has."""
+        base = self.packets.time_base
+        return FrameClock(first_pts=self.packets.pts[0], ticks_per_frame=1 / (self.stream.fps * base), time_base=base)
+
+    def access_point(self, frame: int) -> int:
+        """Return the frame at which decoding starts for ``frame``: 0 is the start of the file."""
+        if not self.is_seekable or self.demuxer not in _INDEXED:
+            return 0
+        points = self.packets.keyframes if self.stream.codec in _SKIPS_LEADING else self.packets.cut_points
+        place = bisect.bisect_right(points, frame)
+        return points[place - 1] if place else 0
+
+    def select(self, runs: Sequence[tuple[int, int]], *, every: int = 1) -> ClipFrames:
+        """Return frames that are read by one seek, to the access point of the first.
+
+        Args:
+            runs: ascending (first, count): frames ``first``, ``first + every``, ...
+            every: step within a run.
+        """
+        point = self.access_point(runs[0][0])
+        # A demuxer goes by the time of decoding or by that of showing; this is not behind the first and not before the next.
+        early = Fraction(1, 4) - self.stream.has_b_frames
+        return ClipFrames(
+            path=self.stream.path,
+            demuxer=self.demuxer,
+            size=self.display_size,
+            clock=self.clock,
+            runs=tuple(runs),
+            every=every,
+            seek_s=self.clock.time_s(point + early) if point else None,
+        )
+
+
+_INDEXED = ("mov", "matroska", "avi")
+"""Demuxers that go to a key frame.  Others go to a time: in MPEG-TS decoding would start between two, on grey frames."""
+
+_SKIPS_LEADING = ("hevc",)
+"""Codecs whose decoder leaves out the frames that are stored behind a key frame and refer to what is before it.  Of others,
+such as H.264 with open GOPs, it makes them up, and decoding starts only where a stream falls into two parts."""
+
+
+def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
+    """Probe a clip and refuse what no frame arithmetic holds for.
+
+    Raises:
+        ProbeError: not a video.
+        InputError: damaged, without frames, with frames before its first key frame, or of variable frame rate.
+    """
+    stream, packets = probe_video_and_packets(path, binaries=binaries)
+    if packets.errors or (
+        stream.frames_declared is not None and packets.count + packets.hidden < stream.frames_declared
+    ):
+        claimed = stream.frames_declared
+        why = packets.errors or f"its header claims {claimed} frames, and {packets.count} are there"
+        raise InputError(
+            f"{path} is damaged: {why}; take another copy, or re-encode what is left with ffmpeg", path=path
+        )
+    if packets.count == 0:
+        raise InputError(f"{path} has no video frames", path=path)
+    leading = packets.keyframes[0] if packets.keyframes and not packets.hidden else 0
+    if leading:
+        raise InputError(
+            f"{path} shows {leading} frames before its first key frame, which refer to frames that are not in the file; make a "
+            "file that begins with a key frame, for example with ffmpeg -i in -c:v libx264 -crf 12 out.mp4",
+            path=path,
+        )
+    uneven = _first_uneven(packets, stream.fps)
+    if not stream.is_constant_rate or uneven is not None:
+        where = "" if uneven is None else f": frame {uneven} is {_off(packets, stream.fps, uneven)} of its place"
+        raise InputError(
+            f"{path} has a variable frame rate (about {float(stream.fps):.3f}){where}; make it constant first, for example with "
+            f"ffmpeg -i in -r {round(stream.fps)} out, and look at which frames are repeated or dropped",
+            path=path,
+        )
+    return MeasuredClip(stream=stream, packets=packets)
+
+
+def _first_uneven(packets: PacketIndex, fps: Fraction) -> int | None:
+    """Return the first frame that is more than a quarter of its length away from k/fps after the first, or None.
+
+    Headers hide a variable rate in some containers; a quarter allows for Matroska's whole milliseconds.
+    """
+    ticks_per_frame = float(1 / (fps * packets.time_base))
+    first = packets.pts[0]
+    places = enumerate(packets.pts)
+    return next((k for k, pts in places if abs(pts - first - k * ticks_per_frame) > ticks_per_frame / 4), None)
+
+
+def _off(packets: PacketIndex, fps: Fraction, frame: int) -> str:
+    late = float((packets.pts[frame] - packets.pts[0]) * packets.time_base * fps - frame)
+    return f"{abs(late):.2f} frames {'behind' if late > 0 else 'ahead'}"
+
+
+def measure_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> list[MeasuredClip]:
+    """Measure all clips and refuse those that cannot be part of any exact join.
+
+    Raises:
+        InputError: see `concat_videos`.
+    """
+    return list(iterate_clips(clips, binaries=binaries))
+
+
+def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: bool = True) -> Iterator[MeasuredClip]:
+    """As `measure_clips`, with few clips in memory at a time.
+
+    Args:
+        clips: files.
+        binaries: the executables.
+        check: False leaves it to the caller to look for an `obstacle`.
+
+    Raises:
+        InputError: see `concat_videos`.
+    """
+    if not clips:
+        raise InputError("there are no clips to join", path=".")
+    paths = [Path(clip) for clip in clips]
+    first = measure_clip(paths[0], binaries=binaries)
+    if check:
+        _check_clip(first)
+    yield first
+    index = read_mp4_index(paths[0])
+    # Trust the tables only if FFmpeg reads the same from them.
+    known = index if index is not None and index.packets == first.packets else None
+    for start in range(1, len(paths), _MEASURED_AT_ONCE):
+        some = paths[start : start + _MEASURED_AT_ONCE]
+        indices = [read_mp4_index(path) if known is not None else None for path in some]
+        alike = [index if known and index and _is_alike(index, known) else None for index in indices]
+        with ThreadPoolExecutor(max_workers=_PROBES_AT_ONCE) as pool:
+            others = {
+                path: pool.submit(measure_clip, path, binaries=binaries)
+                for path, index in zip(some, alike, strict=True)
+                if index is None
+            }
+        for path, index in zip(some, alike, strict=True):
+            clip = others[path].result() if index is None else _like(first.stream, path, index)
+            if check:
+                _check_clip(clip)
+            yield clip
+
+
+def _is_alike(index: Mp4Index, known: Mp4Index) -> bool:
+    # Without the box, the shape of a pixel is what the codec's headers say.
+    return index.likeness == known.likeness and (index.has_square_pixels or not known.has_square_pixels)
+
+
+def _like(first: VideoStreamInfo, path: Path, index: Mp4Index) -> MeasuredClip:
+    """A clip whose stream cannot be told apart from that of the first; no process is needed to measure it."""
+    stream = replace(
+        first,
+        path=path.absolute(),
+        size_bytes=path.stat().st_size,
+        duration_s=index.packets.count / first.fps,
+        frames_declared=index.packets.count,
+        sample_aspect_ratio=Fraction(1) if index.has_square_pixels else first.sample_aspect_ratio,
+    )
+    return MeasuredClip(stream=stream, packets=index.packets)
+
+
+def obstacle(clip: MeasuredClip) -> str | None:
+    """Why a clip cannot be part of any exact join; None if it can."""
+    path = clip.stream.path
+    if clip.stream.audio is not None:
+        return (
+            f"{path} has audio, whose frames do not end where the video's do; joining copies video only, so drop the audio "
+            "first (ffenc reencode --audio=drop)"
+        )
+    if clip.packets.keyframes[:1] != (0,):
+        return (
+            f"{path} does not begin with a key frame, so its first frames would be decoded from those of the clip before; "
+            "re-encode it first"
+        )
+    off = clip.packets.first_off_grid(clip.stream.fps)
+    if off is not None or clip.packets.hidden:
+        return (
+            f"{path} does not show frame k at exactly k/{clip.stream.fps} s "
+            f"({f'first at frame {off}' if off is not None else 'an edit list hides frames'}); re-encode it first"
+        )
+    return None
+
+
+def _check_clip(clip: MeasuredClip) -> None:
+    found = obstacle(clip)
+    if found is not None:
+        raise ConcatError(found, path=clip.stream.path)
+
+
+def measure_plain(path: Path, *, binaries: Binaries) -> MeasuredClip:
+    """As `measure_clips` for one clip, by its tables where they are plain; for one whose copy is read back anyway.
+
+    Raises:
+        InputError: see `concat_videos`.
+    """
+    index = read_mp4_index(path)
+    if index is None:
+        return measure_clips([path], binaries=binaries)[0]
+    clip = MeasuredClip(stream=probe_video(path, binaries=binaries), packets=index.packets)
+    _check_clip(clip)
+    return clip
+
+
+def read_back(path: Path, first: VideoStreamInfo, *, binaries: Binaries) -> MeasuredClip:
+    """Measure a file that was copied from others, by its tables where they are plain: listing every packet takes as long.
+
+    Args:
+        path: the file.
+        first: the one from which its beginning was copied.
+        binaries: the executables.
+    """
+    index, known = read_mp4_index(path), read_mp4_index(first.path)
+    if index is None:
+        stream, packets = probe_video_and_packets(path, binaries=binaries)
+        return MeasuredClip(stream=stream, packets=packets)
+    if known is not None and _is_alike(index, known):
+        return _like(first, path, index)
+    return MeasuredClip(stream=probe_video(path, binaries=binaries), packets=index.packets)

@@ -1,0 +1,80 @@
+"""Find out why frames of a clip cannot be decoded, after it failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ffenc.errors import FFencError, InputError, OutputError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.process import run_tool
+from ffenc.plan.clip_frames import MISSING_REFERENCE, ClipFrames
+from ffenc.plan.decode import plan_frame_list
+from ffenc.video.clip import MeasuredClip
+
+MADE_UP = tuple(re.compile(re.escape(text)) for text in MISSING_REFERENCE)
+"""Lines by which a decoder says that it made up a frame; see `MISSING_REFERENCE`."""
+
+_TIMEOUT_S = 3600.0
+_SHOWN = re.compile(r"Parsed_showinfo.* pts: *(-?\d+) .* fmt: *(\w+) .* s: *(\d+x\d+) ")
+
+
+def check_listed(listed: str, frames: Sequence[ClipFrames]) -> None:
+    """Compare what a plan with ``showinfo`` wrote to standard error with the frames it was to decode.
+
+    Raises:
+        OutputError: a frame is missing, or the decoder made one up.
+    """
+    wanted, shown = sum(part.count for part in frames), len(_SHOWN.findall(listed))
+    said = next((line for line in listed.splitlines() for text in MISSING_REFERENCE if text in line), None)
+    if said is not None or shown != wanted:
+        raise OutputError(
+            f"{shown} of {wanted} frames of {', '.join(str(part.path) for part in frames)} can be decoded"
+            + (f"; FFmpeg says: {said}" if said else ""),
+            path=frames[0].path,
+            frames_expected=wanted,
+        )
+
+
+def why_undecodable(clip: MeasuredClip, *, binaries: Binaries) -> InputError | None:
+    """Decode the whole clip and return an error that names the first frame which is missing or unlike the first.
+
+    Returns:
+        None if there is no such frame, so that something else was wrong.
+    """
+    try:
+        argv = plan_frame_list(binaries.ffmpeg, clip.stream.path, demuxer=clip.demuxer)
+        listed = run_tool(argv, timeout_s=_TIMEOUT_S, check=False).stderr
+    except FFencError:
+        return None  # what failed first is the better error
+    shown = [(int(found[1]), found[2], found[3]) for found in _SHOWN.finditer(listed)]
+    return _changed(clip, shown) or _missing(clip, shown)
+
+
+def _changed(clip: MeasuredClip, shown: Sequence[tuple[int, str, str]]) -> InputError | None:
+    for pts, *kind in shown:
+        if kind != [*shown[0][1:]]:
+            number = _number(clip, pts)
+            return InputError(
+                f"{clip.stream.path}: frame {number} has another size or pixel format ({' '.join(reversed(kind))}) than "
+                f"the first ({shown[0][2]} {shown[0][1]}); cut the file there with ffmpeg, and use each part on its own",
+                path=clip.stream.path,
+            )
+    return None
+
+
+def _missing(clip: MeasuredClip, shown: Sequence[tuple[int, str, str]]) -> InputError | None:
+    seen = {_number(clip, pts) for pts, *_ in shown}
+    missing = next((number for number in range(clip.packets.count) if number not in seen), None)
+    if missing is None or not seen:
+        return None
+    return InputError(
+        f"{clip.stream.path}: frame {missing} cannot be decoded; re-encode the file with ffmpeg, and look at which frames that "
+        "drops",
+        path=clip.stream.path,
+    )
+
+
+def _number(clip: MeasuredClip, pts: int) -> int:
+    clock = clip.clock
+    return round((pts - clock.first_pts) / clock.ticks_per_frame)
