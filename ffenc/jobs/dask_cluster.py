@@ -12,7 +12,7 @@ from ffenc.jobs.executors import Workers
 try:
     from distributed import Client, LocalCluster
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("a Dask cluster needs distributed: pip install 'ffenc[cluster]'") from err
+    raise DependencyError("a Dask cluster needs distributed: pip install 'ffenc-video[cluster]'") from err
 
 CONNECT_TIMEOUT_S = 10
 """How long to wait for a scheduler to answer."""
