@@ -24,6 +24,7 @@ _Config = TypeVar("_Config", bound=VideoEncoderConfig)
 
 BARE_FLAGS = (
     "-h", "--help", "-v", "--verbose", "--json", "--dry_run", "--dry-run", "--overwrite", "--codes", "--retry_failed",
+    "--allow_mixed_builds",
 )  # fmt: skip
 """The flags that take no value."""
 
@@ -39,16 +40,10 @@ class Command:
     """One sub-command.
 
     Attributes:
-        name: what one types.
-        aliases: other names for it.
-        summary: one line for the list of commands.
         parser: of its own arguments.
         run: does the work and prints the result; may return an exit status.
     """
 
-    name: str
-    aliases: tuple[str, ...] = ()
-    summary: str
     parser: ArgumentParser
     run: Callable[[Namespace, Screen], int | None]
 

@@ -29,7 +29,7 @@ def command() -> Command:
     parser = command_parser("repair [options] ROOT", _DESCRIPTION)
     parser.add_argument("root", type=Path, metavar="ROOT", help="directory of a dataset")
     parser.add_argument("--dry_run", "--dry-run", action="store_true", help="say what would be done, and do nothing")
-    return Command(name="repair", summary="set right what a dataset tells of itself", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> int:

@@ -36,7 +36,7 @@ def command() -> Command:
         "--level", type=str, default="packets", metavar="LEVEL", help=f"{', '.join(LEVELS)} (default: packets)"
     )
     parser.add_argument("--codes", action="store_true", help="list the codes of all faults, and do nothing else")
-    return Command(name="verify", summary="every fault of a dataset", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
