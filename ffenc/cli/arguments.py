@@ -244,11 +244,14 @@ def _explain(err: ValidationError, flags: Mapping[str, str], model: type[VideoEn
     reasons: dict[str, list[str]] = {}
     given: dict[str, tuple[str, object]] = {}
     for error in err.errors(include_url=False):
+        reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
+        if not error["loc"]:  # the settings as a whole, for example an unknown one
+            yield reason
+            continue
         name = str(error["loc"][0])
         flag = f"--{flags.get(name, name)}"
         if name == "extra_options" and len(error["loc"]) > 1:
             flag += f".{error['loc'][1]}"
-        reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
         given.setdefault(flag, (name, error["input"]))
         reasons.setdefault(flag, []).append(reason)
     for flag, (name, value) in given.items():

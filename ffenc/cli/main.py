@@ -74,4 +74,10 @@ def _run(words: list[str]) -> int:
         screen = Screen.of(as_json=False)
         screen.failure(" ".join(["ffenc", *words[:1], "failed"]), _said(err))
         return FAILED
+    except RuntimeError as err:
+        if "can't start new thread" not in str(err):
+            raise
+        remedy = "the system refuses another thread; raise the limit of processes of this user (ulimit -u)"
+        Screen.of(as_json=False).failure(" ".join(["ffenc", *words[:1], "failed"]), remedy)
+        return FAILED
     return status
