@@ -71,6 +71,8 @@ class Screen:
         if self.as_json:
             self.lines(json.dumps(plain(value), indent=2, allow_nan=False))
             return
+        if not shown:
+            return
         if self.out.is_terminal:
             self.out.print(*shown, sep="\n")
             return
