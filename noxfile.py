@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "tests", "builds"]
+nox.options.sessions = ["lint", "default", "tests", "builds"]
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 
-PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+OTHER_PYTHONS = [python for python in ("3.10", "3.11", "3.12", "3.13") if python != THIS_PYTHON]
 CACHE = Path(".cache") / "ffmpeg"
 
 
@@ -42,7 +44,7 @@ BUILDS = [
     ),
     Build("9.0.2", "imageio-ffmpeg==0.8.1", "imageio_ffmpeg/binaries/ffmpeg-*"),
 ]
-DEFAULT = BUILDS[-1]
+DEFAULT, OTHER_BUILDS = BUILDS[-1], BUILDS[:-1]
 
 
 @nox.session
@@ -55,26 +57,37 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports")
 
 
-@nox.session(python=PYTHONS)
-def tests(session: nox.Session) -> None:
-    """Everything that is the same on every FFmpeg, and the main path on the default one."""
-    session.install("--quiet", "--editable", ".[all,dev]")
+@nox.session
+def default(session: nox.Session) -> None:
+    """Every test, on the Python that runs nox and the default FFmpeg build."""
     environment = _environment(session, DEFAULT)
     assert environment is not None
-    session.run("pytest", "-m", "not integration or smoke", "-n", "2", *session.posargs, env=environment)
+    _pytest(session, environment)
+
+
+@nox.session(python=OTHER_PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Everything that is the same on every FFmpeg, and the main path, on the other Pythons."""
+    environment = _environment(session, DEFAULT)
+    assert environment is not None
+    _pytest(session, environment, "not integration or smoke")
 
 
 @nox.session
-@nox.parametrize("build", BUILDS, ids=[build.name for build in BUILDS])
+@nox.parametrize("build", OTHER_BUILDS, ids=[build.name for build in OTHER_BUILDS])
 def builds(session: nox.Session, build: Build) -> None:
-    """What depends on the FFmpeg build, on each of them."""
+    """What depends on the FFmpeg build, on the other builds."""
     environment = _environment(session, build)
     if environment is None:
         session.skip(f"no FFmpeg {build.name} here")
+    _pytest(session, environment, "integration and not one_build")
+
+
+def _pytest(session: nox.Session, environment: dict[str, str], chosen: str = "") -> None:
     session.install("--quiet", "--editable", ".[all,dev]")
-    chosen = "integration" if build is DEFAULT else "integration and not one_build"
-    # Most of these wait for processes to start; two at once use the time.
-    session.run("pytest", "-m", chosen, "-n", "2", *session.posargs, env=environment)
+    marked = ("-m", chosen) if chosen else ()
+    # Most tests wait for processes to start; two at once use the time.
+    session.run("pytest", *marked, "-n", "2", *session.posargs, env=environment)
 
 
 def _environment(session: nox.Session, build: Build) -> dict[str, str] | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
+import numpy as np
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -83,6 +85,19 @@ class VideoEncoderConfig(BaseModel):
     extra_options: Options = Field(default_factory=dict)
     """Further encoder options, merged last."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _known_fields_and_plain_numbers(cls, values: object) -> object:
+        """Name the nearest field for an unknown one, and take numpy's numbers for Python's."""
+        if not isinstance(values, Mapping):
+            return values
+        for name in values:
+            if name not in cls.model_fields:
+                near = difflib.get_close_matches(str(name), cls.model_fields, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(cls.model_fields)}"
+                raise ValueError(f"{cls.__name__} has no field {name!r}; {hint}")
+        return _plain(values)
+
     @field_validator("extra_options", mode="before")
     @classmethod
     def _absent_means_none(cls, value: object) -> object:
@@ -135,6 +150,15 @@ class VideoEncoderConfig(BaseModel):
         return values
 
 
+def _plain(value: Any) -> Any:
+    """Return the value with numpy scalars as Python's own numbers, in dictionaries too."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    return value
+
+
 class DepthEncoderConfig(VideoEncoderConfig):
     """Encoder settings of one depth camera, with LeRobot's names and defaults: lossless HEVC of 12-bit codes.
 
@@ -156,8 +180,11 @@ class DepthEncoderConfig(VideoEncoderConfig):
     """
 
     vcodec: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = "hevc"
+    """Encoder name, or codec name (hevc, av1)."""
     pix_fmt: Annotated[StrictStr, Field(pattern=r"^[a-z0-9_]+$")] = "gray12le"
+    """Pixel format of the stream: gray12le for codes, gray16le for millimetres."""
     extra_options: Options = Field(default_factory=lambda: dict(_LOSSLESS_HEVC))
+    """Further encoder options, merged last; given ones replace the default."""
     depth_min: _Metres = DEPTH_MIN_M
     """Depth of code 0, in metres."""
     depth_max: _Metres = DEPTH_MAX_M

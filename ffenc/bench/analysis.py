@@ -17,7 +17,7 @@ from ffenc.errors import DependencyError
 try:
     import bjontegaard
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("BD-rates need bjontegaard: pip install 'ffenc[bench]'") from err
+    raise DependencyError("BD-rates need bjontegaard: pip install 'ffenc-video[bench]'") from err
 
 Summary: TypeAlias = Row
 """What `ffenc.bench.rows.summary` makes of a row."""

@@ -11,7 +11,7 @@ from ffenc.errors import DependencyError
 try:
     import altair as alt
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("the report draws with Altair: pip install 'ffenc[bench]'") from err
+    raise DependencyError("the report draws with Altair: pip install 'ffenc-video[bench]'") from err
 
 PALETTE = ("#3b82f6", "#e8590c", "#2f9e44", "#be4bdb", "#d69e00", "#0ca5a5", "#e64980", "#868e96")
 """Readable on white and on black."""

@@ -14,7 +14,9 @@ from ffenc.errors import DependencyError, InputError
 try:
     from PIL import Image, UnidentifiedImageError
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("the benchmark scales and stores pictures with Pillow: pip install 'ffenc[bench]'") from err
+    raise DependencyError(
+        "the benchmark scales and stores pictures with Pillow: pip install 'ffenc-video[bench]'"
+    ) from err
 
 Picture = npt.NDArray[Any]
 """``(height, width, 3)`` uint8 RGB, or ``(height, width)`` uint16."""

@@ -19,7 +19,7 @@ try:
     import jinja2
     import vl_convert
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("the report needs jinja2 and vl-convert-python: pip install 'ffenc[bench]'") from err
+    raise DependencyError("the report needs jinja2 and vl-convert-python: pip install 'ffenc-video[bench]'") from err
 
 REFERENCE: Mapping[str, Any] = {"encoder": DEFAULT_ENCODER, "preset": 12, "g": 2, "crf": 30}
 """LeRobot's defaults, against which everything is held."""

@@ -24,6 +24,7 @@ _Config = TypeVar("_Config", bound=VideoEncoderConfig)
 
 BARE_FLAGS = (
     "-h", "--help", "-v", "--verbose", "--json", "--dry_run", "--dry-run", "--overwrite", "--codes", "--retry_failed",
+    "--allow_mixed_builds",
 )  # fmt: skip
 """The flags that take no value."""
 
@@ -39,16 +40,10 @@ class Command:
     """One sub-command.
 
     Attributes:
-        name: what one types.
-        aliases: other names for it.
-        summary: one line for the list of commands.
         parser: of its own arguments.
         run: does the work and prints the result; may return an exit status.
     """
 
-    name: str
-    aliases: tuple[str, ...] = ()
-    summary: str
     parser: ArgumentParser
     run: Callable[[Namespace, Screen], int | None]
 
@@ -249,11 +244,14 @@ def _explain(err: ValidationError, flags: Mapping[str, str], model: type[VideoEn
     reasons: dict[str, list[str]] = {}
     given: dict[str, tuple[str, object]] = {}
     for error in err.errors(include_url=False):
+        reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
+        if not error["loc"]:  # the settings as a whole, for example an unknown one
+            yield reason
+            continue
         name = str(error["loc"][0])
         flag = f"--{flags.get(name, name)}"
         if name == "extra_options" and len(error["loc"]) > 1:
             flag += f".{error['loc'][1]}"
-        reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
         given.setdefault(flag, (name, error["input"]))
         reasons.setdefault(flag, []).append(reason)
     for flag, (name, value) in given.items():

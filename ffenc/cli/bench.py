@@ -70,7 +70,7 @@ def command() -> Command:
     made.add_argument("--report", type=Path, metavar="FILE", help="one HTML page that needs no network")
     made.add_argument("--csv", type=Path, metavar="FILE", help="a table with the columns of LeRobot's old benchmark")
     add_encoder_flags(parser)
-    return Command(name="bench", summary="sweep encoder settings over your footage", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def _add_measuring_flags(parser: ArgumentParser) -> None:

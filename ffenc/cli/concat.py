@@ -30,7 +30,7 @@ def command() -> Command:
         "--output", "-o", type=Path, required=True, metavar="OUTPUT", help="file to write, .mp4 or .mov"
     )
     add_job_flags(parser)
-    return Command(name="concat", summary="clips joined without re-encoding", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

@@ -69,7 +69,7 @@ def command() -> Command:
         "--dry_run", "--dry-run", action="store_true", help="measure everything, show the episodes, and write nothing"
     )
     add_encoder_flags(parser)
-    return Command(name="convert", summary="a dataset from clips or images", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

@@ -27,7 +27,7 @@ def command() -> Command:
         "--episodes", type=episode_numbers, required=True, metavar="NUMBERS", help="those to leave out: 1,4 or 0,3-5"
     )
     add_output_flag(parser, help_text="directory of the new dataset; must not exist")
-    return Command(name="delete-episodes", summary="a dataset without some of its episodes", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

@@ -73,7 +73,7 @@ def command() -> Command:
     parser.add_argument("--frames", type=positive, metavar="N", help="frames of an episode")
     add_job_flags(parser)
     add_encoder_flags(parser)
-    return Command(name="demo", summary="a small dataset from nothing, with every step shown", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

@@ -39,7 +39,7 @@ def command() -> Command:
     parser.add_argument("--audio", choices=("drop",), help="needed where the clip has audio, which is not carried")
     add_job_flags(parser)
     add_encoder_flags(parser)
-    return Command(name="encode", summary="a clip's frames, through numpy, into a new file", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

@@ -35,7 +35,7 @@ def command() -> Command:
     )
     add_job_flags(parser)
     add_encoder_flags(parser)
-    return Command(name="images", summary="numbered image files into a video", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

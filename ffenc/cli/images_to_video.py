@@ -40,7 +40,7 @@ def command() -> Command:
     parser.add_argument("--cameras", type=names, metavar="NAMES", help="only these features (default: all)")
     add_encoder_flags(parser)
     add_config_flags(parser, DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig)
-    return Command(name="images-to-video", summary="the images of a dataset become video", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

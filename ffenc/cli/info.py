@@ -30,7 +30,7 @@ def command() -> Command:
     parser.add_argument(
         "file", type=Path, metavar="FILE", help="a media file with video, or the directory of a dataset"
     )
-    return Command(name="info", summary="what is really in a media file, or in a dataset", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

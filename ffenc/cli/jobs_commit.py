@@ -30,7 +30,7 @@ def command() -> Command:
     add_output_flag(
         parser, required=False, help_text="directory of the new dataset; without it the videos are replaced in place"
     )
-    return Command(name="jobs-commit", summary="put together the dataset of finished jobs", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

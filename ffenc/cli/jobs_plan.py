@@ -35,9 +35,7 @@ def command() -> Command:
         "--work", type=Path, required=True, metavar="DIR", help="where the jobs write; created if need be"
     )
     add_settings(parser)
-    return Command(
-        name="jobs-plan", summary="the jobs of encoding a dataset anew, as JSON lines", parser=parser, run=run
-    )
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,7 +53,12 @@ def command() -> Command:
     parser.add_argument(
         "--max_in_flight", type=positive, metavar="N", help="jobs handed out at a time (default: 2 for each worker)"
     )
-    return Command(name="jobs-run", summary="the jobs of a file, here or on a cluster", parser=parser, run=run)
+    parser.add_argument(
+        "--allow_mixed_builds",
+        action="store_true",
+        help="accept outputs of different FFmpeg builds (default: one build for all jobs of a list)",
+    )
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
@@ -67,6 +72,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
         specs = take_shard(specs, *arguments.shard)
     binaries = binaries_of(arguments) if arguments.ffmpeg or arguments.ffprobe else None
     began = time.monotonic()
+    set_aside: dict[str, str] = {}
     with executor_from(arguments.executor, at_once=jobs_at_once(specs)) as workers:
         if workers.dashboard is not None:
             screen.note(f"Dask's dashboard: {workers.dashboard}")
@@ -76,10 +82,12 @@ def run(arguments: Namespace, screen: Screen) -> None:
                 executor=workers.executor,
                 max_in_flight=arguments.max_in_flight or workers.in_flight,
                 retries=arguments.retries,
+                allow_mixed_builds=arguments.allow_mixed_builds,
                 progress=progress,
+                set_aside=set_aside.__setitem__,
                 binaries=binaries,
             )
-    _show(screen, results, elapsed_s=time.monotonic() - began, executor=arguments.executor)
+    _show(screen, results, elapsed_s=time.monotonic() - began, executor=arguments.executor, set_aside=set_aside)
 
 
 @contextmanager
@@ -88,13 +96,16 @@ def _progress(screen: Screen) -> Iterator[JobProgress | None]:
         yield None if report is None else lambda done, total, _result: report(done, total)
 
 
-def _show(screen: Screen, results: Sequence[JobResult], *, elapsed_s: float, executor: str) -> None:
+def _show(
+    screen: Screen, results: Sequence[JobResult], *, elapsed_s: float, executor: str, set_aside: Mapping[str, str]
+) -> None:
     numbers = Counter(result.status for result in results)
     document = {
         "jobs": len(results),
         **{status: numbers[status] for status in ("done", "skipped", "failed")},
         "elapsed_s": round(elapsed_s, 3),
         "executor": executor,
+        "workers_set_aside": dict(set_aside),
         "results": [result.to_json() for result in results],
     }
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
@@ -108,7 +119,8 @@ def _show(screen: Screen, results: Sequence[JobResult], *, elapsed_s: float, exe
         frames = "" if result.result is None else str(result.result["frames"])
         taken = "" if result.status == "skipped" else f"{result.elapsed_s:.2f} s"
         table.add_row(result.status, frames, taken, Text(visible(result.spec.output)))
-    screen.result(document, table)
+    notes = [Text(f"worker {visible(name)} was set aside: {visible(why)}") for name, why in set_aside.items()]
+    screen.result(document, table, *notes)
     if numbers["failed"]:
         raise FFencError(
             f"{numbers['failed']} of {len(results)} jobs failed, for the reasons above (--json has all of each); the same "

@@ -39,7 +39,7 @@ def command() -> Command:
     )
     parser.add_argument("--repo_id", type=str, metavar="NAME", help="what you call it; only logged")
     parser.add_argument("--dry_run", "--dry-run", action="store_true", help="check everything and write nothing")
-    return Command(name="merge", summary="several datasets become one, without encoding", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

@@ -41,7 +41,9 @@ def explain(error: str, words: Sequence[str], *, flags: Iterable[str], commands:
     for name in _flags_in(words, error):
         if name == "--" or name in known or name.startswith(_DICT_FLAGS):
             continue
-        if near := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
+        # --crf is --camera_encoder.crf without its group, not a misspelt --config.
+        same = [flag for flag in known if flag.rpartition(".")[2] == name.lstrip("-")]
+        if near := same or difflib.get_close_matches(name, known, n=1, cutoff=0.5):
             message += f"\n{name}: did you mean {near[0]}?"
     if words[0] not in commands and (close := difflib.get_close_matches(words[0], commands, n=1)):
         message += f"\ndid you mean {close[0]}?"

@@ -32,7 +32,7 @@ def command() -> Command:
     parser.add_argument("--columns", type=positive, default=6, metavar="N", help="pictures in a row (default: 6)")
     parser.add_argument("--width", type=positive, default=240, metavar="PIXELS", help="of one picture (default: 240)")
     parser.add_argument("--overwrite", action="store_true", help="replace images that exist")
-    return Command(name="preview", summary="contact sheets of a dataset's episodes", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

@@ -81,8 +81,7 @@ def command() -> Command:
     parser.add_argument(
         "--encoders", type=names, metavar="A,B", help="only these encoders (default: all; then auto's choice is shown)"
     )
-    summary = "which encoders really work on this machine"
-    return Command(name="probe", aliases=("doctor",), summary=summary, parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

@@ -44,7 +44,7 @@ def command() -> Command:
         metavar="S",
         help="then record for S seconds as a robot would, and count what is dropped",
     )
-    return Command(name="recommend", summary="which settings to use on this machine", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

@@ -73,7 +73,7 @@ def command() -> Command:
     _add_dataset_flags(parser.add_argument_group("dataset"))
     add_config_flags(parser, CAMERA_GROUPS, title="camera encoder")
     add_config_flags(parser, DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig)
-    return Command(name="record", summary="a dataset from live cameras", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def _add_dataset_flags(group: Any) -> None:

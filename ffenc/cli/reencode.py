@@ -36,7 +36,7 @@ def command() -> Command:
     parser.add_argument("--audio", choices=("keep", "drop"), help="what becomes of audio; needed where there is some")
     add_job_flags(parser)
     add_encoder_flags(parser)
-    return Command(name="reencode", summary="a clip, or a range of its frames, encoded anew", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

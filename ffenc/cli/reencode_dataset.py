@@ -60,7 +60,7 @@ def command() -> Command:
     parser.add_argument(
         "--dry_run", "--dry-run", action="store_true", help="check the settings, list the jobs, and write nothing"
     )
-    return Command(name="reencode-dataset", summary="the videos of a dataset encoded anew", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def add_settings(parser: ArgumentParser) -> None:

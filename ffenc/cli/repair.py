@@ -12,7 +12,7 @@ from rich.text import Text
 from ffenc.cli.arguments import Command, binaries_of, command_parser
 from ffenc.cli.results import pairs_table
 from ffenc.cli.screen import Screen, plain
-from ffenc.cli.verify import FAULTY, report_tables
+from ffenc.cli.verify import FAULTY, show_report
 from ffenc.dataset.repair import repair_dataset
 from ffenc.dataset.repairs.changes import Change
 
@@ -29,7 +29,7 @@ def command() -> Command:
     parser = command_parser("repair [options] ROOT", _DESCRIPTION)
     parser.add_argument("root", type=Path, metavar="ROOT", help="directory of a dataset")
     parser.add_argument("--dry_run", "--dry-run", action="store_true", help="say what would be done, and do nothing")
-    return Command(name="repair", summary="set right what a dataset tells of itself", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
@@ -44,7 +44,7 @@ def run(arguments: Namespace, screen: Screen) -> int:
         shown.append(_changes_table(report.changes, f"{would}set right"))
     if report.refused:
         shown.append(_changes_table(report.refused, "left as it is"))
-    screen.result({**plain(report), "ok": report.after.ok}, *shown, *report_tables(report.after))
+    show_report(screen, report.after, {**plain(report), "ok": report.after.ok}, *shown)
     return 0 if report.after.ok else FAULTY
 
 

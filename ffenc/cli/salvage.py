@@ -40,7 +40,7 @@ def command() -> Command:
     parser.add_argument(
         "--dry_run", "--dry-run", action="store_true", help="of a dataset, say what was left, and add nothing"
     )
-    return Command(name="salvage", summary="what a crash left of a recording", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

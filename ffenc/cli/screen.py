@@ -30,6 +30,10 @@ _LOG_INTERVAL_S = 60.0
 """How often a line says how far the work is, where standard error is a file."""
 
 
+class StandardOutputError(Exception):
+    """A result could not be written to standard output, for example because its disk is full."""
+
+
 class _Console(Console):
     """Prints names as they are: no markup, no emoji codes, no colouring of things that look like numbers."""
 
@@ -67,6 +71,8 @@ class Screen:
         if self.as_json:
             self.lines(json.dumps(plain(value), indent=2, allow_nan=False))
             return
+        if not shown:
+            return
         if self.out.is_terminal:
             self.out.print(*shown, sep="\n")
             return
@@ -76,8 +82,20 @@ class Screen:
         self.lines("\n".join(line.rstrip() for line in captured.get().rstrip().splitlines()))
 
     def lines(self, text: str) -> None:
-        """Print text for programs or for copying: whole lines, however long."""
-        self.out.file.write(text + "\n")
+        """Print text for programs or for copying: whole lines, however long.
+
+        Raises:
+            BrokenPipeError: the reader of standard output has left.
+            StandardOutputError: standard output cannot be written for another reason.
+        """
+        try:
+            self.out.file.write(text + "\n")
+            # Unwritten output would otherwise stay unnoticed until after the notes that follow it.
+            self.out.file.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as err:
+            raise StandardOutputError(err.strerror or str(err)) from err
 
     def note(self, text: str) -> None:
         """Tell people something that is not part of the result."""
@@ -202,8 +220,23 @@ def visible(text: str) -> str:
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
-def tolerate_any_name() -> None:
-    """Let names that are not valid in the terminal's encoding be printed, with escapes, rather than fail."""
+def prepare_standard_streams() -> None:
+    """Make standard streams safe to use: closed ones discard what is written, and any file name can be printed.
+
+    Without the first, the next file that is opened would get the number of the closed stream, and results would be
+    written into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(0, encoding="utf-8")
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

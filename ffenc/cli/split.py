@@ -31,7 +31,7 @@ def command() -> Command:
         help="for each name its share, '{train: 0.8, val: 0.2}', or its episodes, '{train: [0, 1], val: [2]}'",
     )
     add_output_flag(parser, help_text="directory of the new datasets; must not exist")
-    return Command(name="split", summary="a dataset divided into several", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

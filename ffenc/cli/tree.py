@@ -7,36 +7,12 @@ import shlex
 import sys
 from argparse import ArgumentError, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 
 from jsonargparse import ArgumentParser
 
 import ffenc
-from ffenc.cli import (
-    bench,
-    concat,
-    convert,
-    delete_episodes,
-    demo,
-    encode,
-    images,
-    images_to_video,
-    info,
-    jobs_commit,
-    jobs_plan,
-    jobs_run,
-    jobs_status,
-    merge,
-    preview,
-    probe,
-    recommend,
-    record,
-    reencode,
-    reencode_dataset,
-    repair,
-    salvage,
-    split,
-    verify,
-)
 from ffenc.cli.arguments import Command, UsageError, flags_first
 from ffenc.cli.logs import logging_to
 from ffenc.cli.mistakes import explain, quoted_words
@@ -45,10 +21,58 @@ from ffenc.cli.values import PARSER_MODE
 
 WRONG_USAGE = 2
 
-_MODULES = (
-    probe, record, convert, salvage, encode, images, reencode, concat, info, preview, verify, repair, merge, delete_episodes,
-    split, reencode_dataset, images_to_video, jobs_plan, jobs_run, jobs_status, jobs_commit, recommend, bench, demo,
-)  # fmt: skip
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRow:
+    """What is known of a command before its module is loaded.
+
+    Attributes:
+        summary: one line for the list of commands.
+        module: name of its module in ``ffenc.cli``, whose function ``command`` makes it.
+    """
+
+    summary: str
+    module: str
+
+    def load(self) -> Command:
+        """Import the module, and what the command needs."""
+        command: Command = import_module(f"ffenc.cli.{self.module}").command()
+        return command
+
+
+def _row(module: str, summary: str) -> CommandRow:
+    return CommandRow(module=module, summary=summary)
+
+
+COMMANDS: Mapping[str, CommandRow] = {
+    "probe": _row("probe", "which encoders work on this machine, and why the others do not"),
+    "record": _row("record", "record a dataset from live cameras"),
+    "convert": _row("convert", "make a dataset from clips or images"),
+    "salvage": _row("salvage", "recover what a crash left of a recording"),
+    "encode": _row("encode", "encode a clip's frames, through numpy, into a new file"),
+    "images": _row("images", "encode numbered image files into a video"),
+    "reencode": _row("reencode", "re-encode a clip, or a range of its frames"),
+    "concat": _row("concat", "concatenate clips without re-encoding"),
+    "info": _row("info", "show what is in a media file, or in a dataset"),
+    "preview": _row("preview", "make contact sheets of a dataset's episodes"),
+    "verify": _row("verify", "find every fault of a dataset"),
+    "repair": _row("repair", "repair the metadata of a dataset"),
+    "merge": _row("merge", "merge datasets without re-encoding"),
+    "delete-episodes": _row("delete_episodes", "make a dataset without some of its episodes"),
+    "split": _row("split", "split a dataset into several"),
+    "reencode-dataset": _row("reencode_dataset", "re-encode the videos of a dataset"),
+    "images-to-video": _row("images_to_video", "turn the images of a dataset into video"),
+    "jobs-plan": _row("jobs_plan", "print the jobs of re-encoding a dataset, as JSON lines"),
+    "jobs-run": _row("jobs_run", "run the jobs of a file, here or on a cluster"),
+    "jobs-status": _row("jobs_status", "show which jobs of a file are done"),
+    "jobs-commit": _row("jobs_commit", "put together the dataset of finished jobs"),
+    "recommend": _row("recommend", "recommend settings for this machine"),
+    "bench": _row("bench", "sweep encoder settings over your footage"),
+    "demo": _row("demo", "record a small dataset from nothing, with every step shown"),
+}
+"""Every command by its name, in the order of ``ffenc --help``."""
+
+ALIASES: Mapping[str, str] = {"doctor": "probe"}
 
 _GROUP = "jobs"
 """The first word of commands of two words; ``jobs run`` is the parser ``jobs-run``."""
@@ -74,8 +98,16 @@ ffenc COMMAND --help describes a command.
 FFENC_FFMPEG and FFENC_FFPROBE name the executables to use."""
 
 
-def command_tree() -> tuple[ArgumentParser, Mapping[str, Command]]:
-    """The parser of the whole command line, and every command by each of its names."""
+def command_tree(*loaded: str) -> tuple[ArgumentParser, Mapping[str, Command]]:
+    """Make the parser of the whole command line.
+
+    Args:
+        loaded: names of the commands whose arguments it can parse; the others are only listed, because importing what all
+            of them need takes most of a second.
+
+    Returns:
+        The parser, and the loaded commands by name.
+    """
     top = ArgumentParser(
         prog="ffenc",
         description=_DESCRIPTION,
@@ -87,11 +119,11 @@ def command_tree() -> tuple[ArgumentParser, Mapping[str, Command]]:
         allow_abbrev=False,
     )
     branches = top.add_subcommands(dest="command", required=True, title="commands", metavar="COMMAND", description=None)
-    commands: dict[str, Command] = {}
-    for module in _MODULES:
-        command = module.command()
-        branches.add_subcommand(command.name, command.parser, help=command.summary, aliases=list(command.aliases))
-        commands |= dict.fromkeys((command.name, *command.aliases), command)
+    commands = {name: COMMANDS[name].load() for name in loaded}
+    for name, row in COMMANDS.items():
+        parser = commands[name].parser if name in commands else ArgumentParser(parser_mode=PARSER_MODE)
+        aliases = [alias for alias, meant in ALIASES.items() if meant == name]
+        branches.add_subcommand(name, parser, help=row.summary, aliases=aliases)
     return top, commands
 
 
@@ -117,8 +149,9 @@ def dispatch(words: Sequence[str]) -> int:
         FFencError: the work failed.
         SystemExit: for ``--help`` and ``--version``.
     """
-    top, commands = command_tree()
     words = _one_word(words)
+    name = ALIASES.get(words[0], words[0]) if words else ""
+    top, commands = command_tree(*([name] if name in COMMANDS else []))
     if not words:
         top.print_help(sys.stderr)
         return WRONG_USAGE
@@ -128,15 +161,15 @@ def dispatch(words: Sequence[str]) -> int:
         Screen.of(as_json="--json" in words).note(note)
         words = quoted
     try:
-        parsed = top.parse_args([words[0], *flags_first(words[1:])] if words[0] in commands else list(words))
-        command, arguments = commands[parsed.command], parsed[parsed.command]
+        parsed = top.parse_args([words[0], *flags_first(words[1:])] if name in commands else list(words))
+        command, arguments = commands[name], parsed[parsed.command]
         screen = Screen.of(as_json=arguments.json)
         with logging_to(screen.err, verbose=arguments.verbose):
             status = command.run(arguments, screen)
     except (ArgumentError, UsageError) as err:
-        named = commands.get(words[0])
+        named = commands.get(name)
         flags = re.findall(r"--[\w.-]+", (named.parser if named else top).format_help())
-        message = explain(str(err), words, flags=flags, commands=commands)
+        message = explain(str(err), words, flags=flags, commands={*COMMANDS, *ALIASES})
         Screen.of(as_json=False).failure(f"ffenc {words[0]}" if named else "ffenc", message)
         return WRONG_USAGE
     return status or 0

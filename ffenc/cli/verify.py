@@ -1,10 +1,13 @@
-"""``ffenc verify``: every fault of a dataset, as a table or as JSON."""
+"""``ffenc verify``: every fault of a dataset, by file, as lines or as JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jsonargparse import Namespace
+from rich.console import RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -36,7 +39,7 @@ def command() -> Command:
         "--level", type=str, default="packets", metavar="LEVEL", help=f"{', '.join(LEVELS)} (default: packets)"
     )
     parser.add_argument("--codes", action="store_true", help="list the codes of all faults, and do nothing else")
-    return Command(name="verify", summary="every fault of a dataset", parser=parser, run=run)
+    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
@@ -51,39 +54,59 @@ def run(arguments: Namespace, screen: Screen) -> int:
     binaries = None if arguments.level == "metadata" else binaries_of(arguments)
     with screen.progress("verifying", unit="videos") as progress:
         report = verify_dataset(arguments.root, arguments.level, binaries=binaries, progress=progress)
-    screen.result({**plain(report), "ok": report.ok}, *report_tables(report))
+    show_report(screen, report, {**plain(report), "ok": report.ok})
     return 0 if report.ok else FAULTY
 
 
-def report_tables(report: VerifyReport) -> list[Table | Text]:
-    """A report for people: a row for each finding, what to do for each code, and the sum."""
-    shown: list[Table | Text] = []
-    if report.findings:
-        shown += [findings_table(report.findings), _remedies(report)]
-    shown.append(Text(visible(_sum(report)), style="green" if report.ok else "bold"))
-    return shown
+def show_report(screen: Screen, report: VerifyReport, document: Mapping[str, object], *before: RenderableType) -> None:
+    """Print a report: the findings, what to do for each code, and the sum.
+
+    A person at a terminal sees the findings of each file together; other programs get one line for each finding.
+
+    Args:
+        screen: where to print.
+        report: what was found.
+        document: the whole result as JSON.
+        before: shown above it.
+    """
+    findings: list[RenderableType] = list(before)
+    if screen.out.is_terminal:
+        findings += _by_file(report.findings)
+    elif not screen.as_json:
+        screen.result({}, *before)
+        findings = []
+        for finding in report.findings:
+            screen.lines(_line(finding))
+    remedies = [_remedies(report)] if report.findings else []
+    screen.result(document, *findings, *remedies, Text(visible(_sum(report)), style="green" if report.ok else "bold"))
 
 
-def findings_table(findings: tuple[Finding, ...]) -> Table:
-    """A row for each finding."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("code", no_wrap=True)
-    table.add_column("where", overflow="fold", ratio=2)
-    table.add_column("what", overflow="fold", ratio=3)
+def _by_file(findings: Sequence[Finding]) -> Iterator[RenderableType]:
+    by_path: dict[str, list[Finding]] = {}
     for finding in findings:
-        code = Text(finding.code, style=_STYLES[finding.severity])
-        table.add_row(code, Text(visible(_where(finding))), Text(visible(finding.message)))
-    return table
+        by_path.setdefault("" if finding.path is None else str(finding.path), []).append(finding)
+    for path, found in by_path.items():
+        yield Text(visible(path) or "the dataset", style="bold")
+        for finding in found:
+            head = f"{finding.severity} {finding.code}"
+            where = ", ".join(_where(finding))
+            text = Text.assemble(
+                (head, _STYLES[finding.severity]),
+                visible(f" ({where}): {finding.message}" if where else f": {finding.message}"),
+            )
+            yield Padding(text, (0, 0, 0, 2))
 
 
-def _where(finding: Finding) -> str:
-    parts = [
-        f"episode {finding.episode}" if finding.episode is not None else "",
-        f"frame {finding.frame}" if finding.frame is not None else "",
-        finding.camera or "",
-        str(finding.path or ""),
-    ]
-    return "\n".join(filter(None, [", ".join(filter(None, parts[:2])), *parts[2:]]))
+def _line(finding: Finding) -> str:
+    where = ", ".join(filter(None, [str(finding.path or ""), *_where(finding)]))
+    head = f"{finding.severity} {finding.code}"
+    return visible(f"{head} {where}: {' '.join(finding.message.split())}" if where else f"{head}: {finding.message}")
+
+
+def _where(finding: Finding) -> list[str]:
+    episode = "" if finding.episode is None else f"episode {finding.episode}"
+    frame = "" if finding.frame is None or finding.code == "frame-unreadable" else f"frame {finding.frame}"
+    return [part for part in (finding.camera or "", episode, frame) if part]
 
 
 def _remedies(report: VerifyReport) -> Table:

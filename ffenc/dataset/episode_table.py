@@ -18,7 +18,7 @@ try:
     import pyarrow.csv as pa_csv
     import pyarrow.parquet as pq
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("tables are read with pyarrow: pip install 'ffenc[dataset]'") from err
+    raise DependencyError("tables are read with pyarrow: pip install 'ffenc-video[dataset]'") from err
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 

@@ -20,7 +20,7 @@ from ffenc.statistics import STATISTICS, FeatureStatistics
 try:
     import pyarrow as pa
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc[dataset]'") from err
+    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
 
 logger = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -39,19 +40,18 @@ class Finding:
 
 @dataclass(slots=True, kw_only=True)
 class Findings:
-    """Collects findings, from any thread; only `MOST_KEPT` of each code are kept.
+    """Collects findings, from any thread; the first `MOST_KEPT` of each code, by their place in the dataset, are kept.
 
     Attributes:
         root: the dataset; paths are kept relative to it.
-        kept: the findings, in the order in which they came.
         counts: for each code, how many there were.
         severities: for each severity, how many there were.
     """
 
     root: Path
-    kept: list[Finding] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     severities: dict[Severity, int] = field(default_factory=lambda: {"error": 0, "warning": 0, "note": 0})
+    _kept: dict[str, list[Finding]] = field(default_factory=dict, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def add(
@@ -77,20 +77,40 @@ class Findings:
         with self._lock:
             self.severities[severity or kind.severity] += 1
             self.counts[code] = self.counts.get(code, 0) + 1
-            if self.counts[code] <= MOST_KEPT:
-                inside = path is not None and path.is_relative_to(self.root)
-                finding = Finding(
-                    code=code,
-                    severity=severity or kind.severity,
-                    message=message,
-                    remedy=kind.remedy,
-                    episode=episode,
-                    camera=camera,
-                    frame=frame,
-                    path=path.relative_to(self.root) if path is not None and inside else path,
-                )
-                self.kept.append(finding)
+            inside = path is not None and path.is_relative_to(self.root)
+            finding = Finding(
+                code=code,
+                severity=severity or kind.severity,
+                message=message,
+                remedy=kind.remedy,
+                episode=episode,
+                camera=camera,
+                frame=frame,
+                path=path.relative_to(self.root) if path is not None and inside else path,
+            )
+            kept = self._kept.setdefault(code, [])
+            bisect.insort(kept, finding, key=_place)
+            del kept[MOST_KEPT:]
+
+    @property
+    def kept(self) -> list[Finding]:
+        """Findings in an order that does not depend on threads: the worst first, then by code and place."""
+        with self._lock:
+            found = [finding for kept in self._kept.values() for finding in kept]
+        return sorted(
+            found, key=lambda finding: (_RANKS[finding.severity], _CODE_RANKS[finding.code], *_place(finding))
+        )
 
     def has(self, *codes: str) -> bool:
         """Whether one of these codes was found."""
         return any(code in self.counts for code in codes)
+
+
+_RANKS: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
+_CODE_RANKS = {code: rank for rank, code in enumerate(CODES)}
+
+
+def _place(finding: Finding) -> tuple[str, int, str, int, str]:
+    """Where in the dataset a finding is, as a sort key."""
+    episode, frame = (-1 if number is None else number for number in (finding.episode, finding.frame))
+    return str(finding.path or ""), episode, finding.camera or "", frame, finding.message

@@ -18,7 +18,7 @@ from ffenc.errors import DatasetError, DatasetLockedError, DependencyError
 try:
     import filelock
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("writing datasets needs filelock: pip install 'ffenc[dataset]'") from err
+    raise DependencyError("writing datasets needs filelock: pip install 'ffenc-video[dataset]'") from err
 
 _EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 _NUMBERED = re.compile(r"chunk-(\d+)/file-(\d+)\.[^./]+")

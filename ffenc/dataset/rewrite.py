@@ -31,7 +31,7 @@ from ffenc.statistics import STATISTICS, FeatureStatistics, aggregate_statistics
 try:
     import pyarrow as pa
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc[dataset]'") from err
+    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
 
 _AGGREGATED_AT_ONCE = 50  # statistics in memory
 _MOVE_WITH_VALUES = tuple(name for name in STATISTICS if name not in ("std", "count"))

@@ -22,7 +22,7 @@ try:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc[dataset]'") from err
+    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
 
 MIB = 1024**2
 """What LeRobot calls a megabyte."""

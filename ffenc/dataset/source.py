@@ -21,7 +21,7 @@ from ffenc.errors import DatasetError, DependencyError
 try:
     import pyarrow as pa
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc[dataset]'") from err
+    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ try:
     import pyarrow as pa
     import pyarrow.compute as pc
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc[dataset]'") from err
+    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
 
 _LISTS = (pa.ListType, pa.LargeListType, pa.FixedSizeListType)  # is_nested() of pyarrow 14 does not know the last
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

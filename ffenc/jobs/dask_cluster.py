@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from ffenc.errors import DependencyError, FFencError
-from ffenc.jobs.executors import Workers
+from ffenc.jobs.executors import NoWorkerLeftError, SelectiveExecutor, Workers
+from ffenc.jobs.perform import worker_name
 
 try:
     from distributed import Client, LocalCluster
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("a Dask cluster needs distributed: pip install 'ffenc[cluster]'") from err
+    raise DependencyError("a Dask cluster needs distributed: pip install 'ffenc-video[cluster]'") from err
+
+T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 10
 """How long to wait for a scheduler to answer."""
@@ -64,10 +69,66 @@ def local(count: int) -> Iterator[Workers]:
 
 
 def _workers(client: Client) -> Workers:
-    # A lost worker's jobs are given to others by the scheduler, up to distributed.scheduler.allowed-failures times.
-    # pure=False: the same job submitted again is to be done again.
     return Workers(
-        executor=client.get_executor(pure=False),
+        executor=DaskExecutor(client),
         at_once=max(1, sum(client.nthreads().values())),
         dashboard=client.dashboard_link,
     )
+
+
+class DaskExecutor(SelectiveExecutor):
+    """The workers of a Dask cluster, some of which can be avoided.
+
+    Args:
+        client: connected to the scheduler; it is left open.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        # The scheduler gives a lost worker's jobs to others, up to distributed.scheduler.allowed-failures times.
+        # pure=False: the same job submitted again is to be done again.
+        self._everywhere: Executor = client.get_executor(pure=False)
+        self._restricted: dict[tuple[str, ...], Executor] = {}
+        self._names: dict[str, str] = {}
+        self._allowed: dict[Future[Any], tuple[str, ...]] = {}
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Run a function on any worker."""
+        return self._everywhere.submit(fn, *args, **kwargs)
+
+    def submit_avoiding(self, avoided: Collection[str], fn: Callable[..., T], /, *args: Any) -> Future[T]:
+        """Run a function on a worker that is not among ``avoided``."""
+        addresses = tuple(sorted(address for address, name in self._workers().items() if name not in avoided))
+        if not addresses:
+            raise NoWorkerLeftError("every worker of the cluster failed on it")
+        if addresses not in self._restricted:
+            self._restricted[addresses] = self._client.get_executor(pure=False, workers=list(addresses))
+        future = self._restricted[addresses].submit(fn, *args)
+        self._allowed[future] = addresses
+        future.add_done_callback(lambda done: self._allowed.pop(done, None))
+        return future
+
+    def on_each(self, fn: Callable[..., T], /, *args: Any) -> dict[str, T]:
+        """Run a function once on every worker."""
+        names = self._workers()
+        answers = self._client.run(fn, *args, workers=list(names), on_error="ignore")
+        return {names[address]: answer for address, answer in answers.items()}
+
+    def release_stranded(self) -> None:
+        """Cancel what waits for workers of which none is left."""
+        if not self._allowed:
+            return
+        present = set(self._client.nthreads())
+        for future, addresses in list(self._allowed.items()):
+            if not present.intersection(addresses):
+                future.cancel()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Do nothing: the client belongs to the caller."""
+
+    def _workers(self) -> dict[str, str]:
+        """Address and name of every worker that is connected."""
+        addresses = list(self._client.nthreads())
+        if unknown := [address for address in addresses if address not in self._names]:
+            self._names |= self._client.run(worker_name, workers=unknown, on_error="ignore")
+        return {address: self._names[address] for address in addresses if address in self._names}

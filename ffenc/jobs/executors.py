@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import re
-from collections.abc import Callable, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
 
+from ffenc.errors import FFencError
 from ffenc.jobs.perform import stop_on_interrupt
 
 T = TypeVar("T")
@@ -19,6 +21,38 @@ T = TypeVar("T")
 _SCHEDULER = "dask://"
 _DASK = "ffenc.jobs.dask_cluster"  # loaded when it is asked for, since Dask takes long to import
 _KNOWN = re.compile(rf"(?:threads|processes|dask)(?::[1-9][0-9]{{0,4}})?|{_SCHEDULER}\S+:[0-9]+")
+
+
+class NoWorkerLeftError(FFencError):
+    """Every worker was avoided."""
+
+
+class SelectiveExecutor(Executor):
+    """An executor whose workers have environments of their own, so that some of them can be avoided."""
+
+    @abstractmethod
+    def submit_avoiding(self, avoided: Collection[str], fn: Callable[..., T], /, *args: Any) -> Future[T]:
+        """Run a function on a worker whose name (`ffenc.jobs.perform.worker_name`) is not among ``avoided``.
+
+        Raises:
+            NoWorkerLeftError: all workers are avoided.
+        """
+
+    @abstractmethod
+    def on_each(self, fn: Callable[..., T], /, *args: Any) -> dict[str, T]:
+        """Run a function once on every worker; return its answers by the name of the worker."""
+
+    @abstractmethod
+    def release_stranded(self) -> None:
+        """Cancel what was submitted for workers that are all gone."""
+
+
+def selective(executor: Executor) -> Executor:
+    """Return Dask's own executor with the ability to avoid workers, and every other executor as it is."""
+    if type(executor).__module__.startswith("distributed."):
+        wrapped: Executor = import_module(_DASK).DaskExecutor(executor._client)  # type: ignore[attr-defined]  # noqa: SLF001
+        return wrapped
+    return executor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

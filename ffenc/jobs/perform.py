@@ -19,15 +19,34 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel
 
-from ffenc.errors import FFencError, OutputError, ProcessError
-from ffenc.ffmpeg.binaries import Binaries
+from ffenc.errors import (
+    BinaryNotFoundError,
+    CapabilityError,
+    DependencyError,
+    FFencError,
+    OutputError,
+    ProcessError,
+    ProcessStartError,
+)
+from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.jobs.record import JobRecord, job_state, remove_leftovers, remove_record, write_record
 from ffenc.jobs.spec import JobSpec
 
 JobStatus = Literal["done", "skipped", "failed"]
 
+ALLOW_MIXED = "allow several builds with allow_mixed_builds=True (--allow_mixed_builds)"
+
 _stopped_runs: set[str] = set()
 _active_runs: list[str] = []  # once for each job that is at work in this process
+
+
+class BuildMismatchError(FFencError):
+    """A worker's FFmpeg, or the one that made an earlier output, is another build than the run uses."""
+
+
+_ENVIRONMENT = (BinaryNotFoundError, DependencyError, CapabilityError, ProcessStartError, BuildMismatchError)
+"""Errors that another worker, with other programs, may not have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,22 +57,26 @@ class JobError:
         type: name of the exception's class.
         message: what it said.
         stderr_tail: last words of the ffmpeg that failed; empty if none did.
-        may_pass: another attempt may end well: a process died or hung, or a worker was lost.
+        may_pass: another attempt may succeed: a process died or hung, or a worker was lost.
+        environment: the worker's machine is the reason (a program, a folder or a permission is missing there), so another
+            worker may succeed.
     """
 
     type: str
     message: str
     stderr_tail: str = ""
     may_pass: bool = False
+    environment: bool = False
 
     @classmethod
     def of(cls, err: BaseException, *, may_pass: bool = False) -> JobError:
-        """Describe an exception; one of a child process may pass, whatever is said of others."""
+        """Describe an exception; one of a child process always may pass."""
         return cls(
             type=type(err).__name__,
             message=str(err) or type(err).__name__,
             stderr_tail=err.stderr_tail if isinstance(err, ProcessError) else "",
             may_pass=may_pass or isinstance(err, ProcessError),
+            environment=isinstance(err, (*_ENVIRONMENT, OSError)) or isinstance(err.__cause__, OSError),
         )
 
 
@@ -71,42 +94,73 @@ def stop_on_interrupt() -> None:
     signal.signal(signal.SIGINT, lambda *_: _stopped_runs.update(_active_runs))
 
 
+def worker_name() -> str:
+    """Return host and process ID of this worker, ``"host:4711"``."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def worker_build(binaries: Binaries | None = None) -> str | None:
+    """Describe the FFmpeg build of this worker; None if it has none.
+
+    Args:
+        binaries: the executables; None: what this worker finds.
+    """
+    try:
+        version = probe_capabilities((binaries or find_binaries()).ffmpeg).version
+    except FFencError:
+        return None
+    return f"{version.text} (libavcodec {'.'.join(map(str, version.libavcodec))})"
+
+
 def perform_job(
-    document: Mapping[str, Any], run_id: str, attempt: int, binaries: Binaries | None = None
+    document: Mapping[str, Any], run_id: str, attempt: int, binaries: Binaries | None = None, build: str | None = None
 ) -> dict[str, Any]:
-    """Do one job unless it is done, and say what came of it.
+    """Do one job unless it is done, and report the outcome.
 
     Args:
         document: of a `JobSpec`.
         run_id: of the run it belongs to.
-        attempt: from 1.  Dask takes calls with the same arguments for the same result, and no two attempts are that.
+        attempt: from 1.  Prevents Dask from deduplicating retries.
         binaries: the executables; None: what this worker finds.
+        build: the only FFmpeg build (`worker_build`) that may make outputs of this run; None: any.
 
     Returns:
-        ``status`` (`JobStatus`), ``result`` or ``error`` (fields of `JobError`), ``elapsed_s``, and ``worker``: host and
-        process ID.
+        ``status`` (`JobStatus`), ``result`` or ``error`` (fields of `JobError`), ``elapsed_s``, and ``worker``
+        (`worker_name`).
     """
     began = time.monotonic()
     _active_runs.append(run_id)
     try:
-        answer = _perform(JobSpec.model_validate(document), run_id, binaries)
+        answer = _perform(JobSpec.model_validate(document), run_id, binaries, build)
     except Exception as err:
         answer = {"status": "failed", "error": asdict(JobError.of(err))}
     finally:
         _active_runs.remove(run_id)
-    worker = f"{socket.gethostname()}:{os.getpid()}"
-    return {**answer, "elapsed_s": time.monotonic() - began, "worker": worker, "attempt": attempt}
+    return {**answer, "elapsed_s": time.monotonic() - began, "worker": worker_name(), "attempt": attempt}
 
 
-def _perform(spec: JobSpec, run_id: str, binaries: Binaries | None) -> dict[str, Any]:
+def _perform(spec: JobSpec, run_id: str, binaries: Binaries | None, build: str | None) -> dict[str, Any]:
     def go_on(_done: int = 0, _total: int | None = None) -> None:
         if run_id in _stopped_runs:
             raise _RunStoppedError("the run was stopped")
 
     go_on()
     output, digest = Path(spec.output), spec.digest()
+    here = worker_build(binaries)
+    if build is not None and here != build:
+        raise BuildMismatchError(
+            f"this worker has {f'FFmpeg {here}' if here else 'no usable ffmpeg'}, but the run uses FFmpeg {build}; "
+            f"{ALLOW_MIXED}"
+        )
     state = job_state(spec, digest=digest)
     if state.name == "done" and state.record is not None:
+        made_by = state.record.build
+        if build is not None and made_by not in (None, build):
+            raise OutputError(
+                f"{output} was made by FFmpeg {made_by}, but this run uses FFmpeg {build}; remove it to have it made again, "
+                f"or {ALLOW_MIXED}",
+                path=output,
+            )
         return {"status": "skipped", "result": state.record.result}
     if state.name == "foreign":
         raise OutputError(state.reason, path=output)
@@ -132,7 +186,7 @@ def _perform(spec: JobSpec, run_id: str, binaries: Binaries | None) -> dict[str,
         raise
     remove_leftovers(output)
     document = as_json(result)
-    write_record(output, JobRecord(digest=digest, size_bytes=result.size_bytes, result=document))
+    write_record(output, JobRecord(digest=digest, size_bytes=result.size_bytes, build=here, result=document))
     return {"status": "done", "result": document}
 
 

@@ -29,6 +29,7 @@ class JobRecord(BaseModel):
     Attributes:
         digest: of the spec and its inputs, see `JobSpec.digest`.
         size_bytes: of the finished output; None while the work is going on.
+        build: the FFmpeg build that made the output; None in records of earlier versions.
         result: what the function returned, as JSON.
     """
 
@@ -36,6 +37,7 @@ class JobRecord(BaseModel):
 
     digest: str
     size_bytes: int | None = None
+    build: str | None = None
     result: dict[str, Any] | None = None
 
 

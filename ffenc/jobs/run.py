@@ -4,25 +4,51 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ffenc.errors import FFencError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.jobs.perform import JobError, JobStatus, as_json, perform_job, stop_run
+from ffenc.jobs.executors import NoWorkerLeftError, SelectiveExecutor, selective
+from ffenc.jobs.perform import (
+    ALLOW_MIXED,
+    BuildMismatchError,
+    JobError,
+    JobStatus,
+    as_json,
+    perform_job,
+    stop_run,
+    worker_build,
+)
+from ffenc.jobs.record import read_record
 from ffenc.jobs.spec import JobSpec, check_independent
 
 logger = logging.getLogger(__name__)
 
 _IN_FLIGHT_AT_LEAST = 64
 
+_SET_ASIDE_AFTER = 2
+"""Failures of a worker's environment after which it gets no more jobs."""
+
+_WORKERS_TRIED = 5
+"""Workers that a job is tried on before its failure is taken for its own."""
+
+_VISIBLE_WITHIN_S = 5.0
+"""How long to wait for an output to appear here: network file systems remember for seconds that a file is missing."""
+
+_LOOK_AGAIN_S = 10.0
+"""How often to look for jobs whose workers are gone while none is settled."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
-    """What came of one job.
+    """Outcome of one job.
 
     Attributes:
         spec: the job.
@@ -77,14 +103,21 @@ def run_jobs(
     executor: Executor | None = None,
     max_in_flight: int | None = None,
     retries: int = 1,
+    allow_mixed_builds: bool = False,
     progress: JobProgress | None = None,
+    set_aside: Callable[[str, str], None] | None = None,
     binaries: Binaries | None = None,
 ) -> list[JobResult]:
-    """Run jobs and say of each what came of it.
+    """Run jobs and report the outcome of each.
 
-    A job whose output is there already is skipped (`ffenc.jobs.record.job_state`), so a run that was stopped goes on where
-    it was.  A job that fails is data, and the others go on.  What is sent to the executor is a function of a module with
-    arguments that can be pickled, so threads, processes, Dask's ``Client.get_executor()`` and the like will all do.
+    A job whose output exists already is skipped (`ffenc.jobs.record.job_state`), so a run that was stopped continues where
+    it was.  A job that fails is data, and the others continue.  A job counts as done only when this process sees its output.
+    What is sent to the executor is a function of a module with arguments that can be pickled, so threads, processes, Dask's
+    ``Client.get_executor()`` and the like will all do.
+
+    On a Dask cluster, a job that fails because of its worker's environment (no ffmpeg, no shared folder, another build) is
+    tried on up to four others.  A worker with two such failures gets no more jobs, unless the same jobs fail everywhere; a
+    warning names it.
 
     Args:
         specs: independent of each other; they run in any order.
@@ -93,7 +126,9 @@ def run_jobs(
             64, which keeps small clusters busy.  Threads of our own need no more than there are of them.
         retries: further attempts where a failure may pass: ffmpeg died or hung, or a worker was lost.  What was refused is
             not tried again.
+        allow_mixed_builds: accept outputs of different FFmpeg builds in one run.
         progress: see `JobProgress`.
+        set_aside: called with the name of a worker that gets no more jobs, and the reason.
         binaries: the executables; None: what each worker finds.
 
     Returns:
@@ -101,6 +136,7 @@ def run_jobs(
 
     Raises:
         ValueError: jobs that depend on each other; a number below its range.
+        BuildMismatchError: the workers have different FFmpeg builds.
         KeyboardInterrupt: nothing more was begun, and what worked in threads of this process was stopped.
     """
     specs = list(specs)
@@ -111,10 +147,12 @@ def run_jobs(
         return []
     if executor is not None:
         in_flight = max_in_flight or max(_IN_FLIGHT_AT_LEAST, 4 * usable_cores())
-        return _Run(specs, executor, in_flight, retries, progress, binaries).to_the_end()
+        run = _Run(specs, selective(executor), in_flight, retries, progress, set_aside, binaries)
+        return run.to_the_end(allow_mixed_builds=allow_mixed_builds)
     workers = jobs_at_once(specs)
     with ThreadPoolExecutor(workers, thread_name_prefix="ffenc-job") as threads:
-        return _Run(specs, threads, max_in_flight or workers, retries, progress, binaries).to_the_end()
+        run = _Run(specs, threads, max_in_flight or workers, retries, progress, set_aside, binaries)
+        return run.to_the_end(allow_mixed_builds=allow_mixed_builds)
 
 
 class _Run:
@@ -127,6 +165,7 @@ class _Run:
         max_in_flight: int,
         retries: int,
         progress: JobProgress | None,
+        set_aside: Callable[[str, str], None] | None,
         binaries: Binaries | None,
     ) -> None:
         self._specs = specs
@@ -134,50 +173,128 @@ class _Run:
         self._max_in_flight = max_in_flight
         self._retries = retries
         self._progress = progress
+        self._report_set_aside = set_aside
         self._binaries = binaries
         self._id = uuid.uuid4().hex
+        self._build: str | None = None
         self._waiting = deque((number, 1) for number in range(len(specs)))
         self._running: dict[Future[dict[str, Any]], tuple[int, int]] = {}
         self._results: dict[int, JobResult] = {}
+        self._avoided: dict[int, set[str]] = {}  # workers by job, on which its environment failed
+        self._last_error: dict[int, JobError] = {}
+        self._failures: Counter[str] = Counter()
 
-    def to_the_end(self) -> list[JobResult]:
-        """Until every job is settled."""
+    def to_the_end(self, *, allow_mixed_builds: bool) -> list[JobResult]:
+        """Run until every job is settled."""
         try:
+            if not allow_mixed_builds:
+                self._build = self._common_build()
             while self._waiting or self._running:
                 self._submit()
-                for future in wait(self._running, return_when=FIRST_COMPLETED).done:
+                settled = wait(self._running, timeout=_LOOK_AGAIN_S, return_when=FIRST_COMPLETED).done
+                for future in settled:
                     self._settle(*self._running.pop(future), _answer(future))
+                if not settled and isinstance(self._executor, SelectiveExecutor):
+                    self._executor.release_stranded()
         except BaseException:
             self._stop()
             raise
         return [self._results[number] for number in range(len(self._specs))]
 
+    def _common_build(self) -> str | None:
+        """The FFmpeg build of all workers; None if none of those that were asked has an ffmpeg."""
+        if not isinstance(self._executor, SelectiveExecutor):
+            try:
+                return self._executor.submit(worker_build, self._binaries).result()
+            except Exception as err:  # the first job will meet it again, and report it
+                logger.debug("no worker told its build: %s", err)
+                return None
+        workers: dict[str, list[str]] = {}
+        for name, build in self._executor.on_each(worker_build, self._binaries).items():
+            if build is not None:
+                workers.setdefault(build, []).append(name)
+        if len(workers) > 1:
+            builds = "; ".join(f"{build} on {', '.join(sorted(names))}" for build, names in sorted(workers.items()))
+            raise BuildMismatchError(
+                f"the workers have different FFmpeg builds, so their outputs would differ: {builds}. Install the same one "
+                f"everywhere, or {ALLOW_MIXED}"
+            )
+        return next(iter(workers), None)
+
+    def _set_aside(self) -> set[str]:
+        return {worker for worker, failures in self._failures.items() if failures >= _SET_ASIDE_AFTER}
+
     def _submit(self) -> None:
         while self._waiting and len(self._running) < self._max_in_flight:
             number, attempt = self._waiting.popleft()
             document = self._specs[number].model_dump(mode="json")
+            arguments = (document, self._id, attempt, self._binaries, self._build)
             try:
-                future = self._executor.submit(perform_job, document, self._id, attempt, self._binaries)
-            except Exception as err:  # a broken pool, a scheduler that is gone: the executor's business, not the job's
+                future = self._hand_out(number, *arguments)
+            except NoWorkerLeftError as err:
+                self._finish(number, attempt, {"error": as_json(self._last_error.get(number) or JobError.of(err))})
+            except Exception as err:  # a broken pool, a scheduler that is gone: the executor's fault, not the job's
                 self._settle(number, attempt, JobError.of(err, may_pass=True))
             else:
                 self._running[future] = number, attempt
 
+    def _hand_out(self, number: int, *arguments: Any) -> Future[dict[str, Any]]:
+        avoided = self._avoided.get(number, set())
+        if not isinstance(self._executor, SelectiveExecutor) or not (avoided or self._set_aside()):
+            return self._executor.submit(perform_job, *arguments)
+        try:
+            return self._executor.submit_avoiding(avoided | self._set_aside(), perform_job, *arguments)
+        except NoWorkerLeftError:
+            # A worker that was set aside is better than none: the reason may have been the other jobs.
+            return self._executor.submit_avoiding(avoided, perform_job, *arguments)
+
     def _settle(self, number: int, attempt: int, answer: Mapping[str, Any] | JobError) -> None:
+        """Decide what follows an answer: the result, another worker, or another attempt."""
         spec = self._specs[number]
         if isinstance(answer, JobError):
-            answer = {"status": "failed", "error": as_json(answer)}
+            answer = {"error": as_json(answer)}
+        elif "error" not in answer and (reason := _not_visible(spec)):
+            worker = answer["worker"]
+            unseen = JobError(type="OutputError", message=f"worker {worker} made it, but {reason}", environment=True)
+            answer = {**answer, "error": as_json(unseen)}
         error = JobError(**answer["error"]) if "error" in answer else None
-        if error is not None and error.may_pass and attempt <= self._retries:
+        if error is not None and error.environment and isinstance(self._executor, SelectiveExecutor):
+            self._avoid(number, answer["worker"], error)
+            if len(self._avoided[number]) < _WORKERS_TRIED:
+                self._waiting.append((number, attempt + 1))
+            else:
+                self._finish(number, attempt, answer)
+        elif error is not None and error.may_pass and attempt <= self._retries:
             logger.warning("attempt %d of %s failed and is repeated: %s", attempt, spec.output, error.message)
             self._waiting.append((number, attempt + 1))
-            return
+        else:
+            self._finish(number, attempt, answer)
+
+    def _avoid(self, number: int, worker: str, error: JobError) -> None:
+        self._avoided.setdefault(number, set()).add(worker)
+        self._last_error[number] = error
+        self._failures[worker] += 1
+        if self._failures[worker] == _SET_ASIDE_AFTER:
+            logger.warning(
+                "worker %s gets no more jobs, because its environment failed %d of them: %s",
+                worker,
+                _SET_ASIDE_AFTER,
+                error.message,
+            )
+            if self._report_set_aside is not None:
+                self._report_set_aside(worker, error.message)
+
+    def _finish(self, number: int, attempt: int, answer: Mapping[str, Any]) -> None:
+        spec = self._specs[number]
+        error = JobError(**answer["error"]) if "error" in answer else None
         if error is not None:
             logger.warning("%s failed: %s", spec.output, error.message)
+            # It failed on every worker it was tried on, so none of them is to blame.
+            self._failures.subtract(self._avoided.get(number, ()))
         result = JobResult(
             spec=spec,
-            status=answer["status"],
-            result=answer.get("result"),
+            status="failed" if error is not None else answer["status"],
+            result=None if error is not None else answer["result"],
             error=error,
             attempts=attempt,
             elapsed_s=answer.get("elapsed_s", 0.0),
@@ -193,8 +310,26 @@ class _Run:
         wait([future for future in self._running if not future.cancel()])
 
 
+def _not_visible(spec: JobSpec) -> str | None:
+    """Return why this process does not see the output that a worker reported, or None if it does."""
+    output, until = Path(spec.output), time.monotonic() + _VISIBLE_WITHIN_S
+    while True:
+        try:
+            os.listdir(output.parent)  # noqa: PTH208  makes a network file system look again
+            record, size_bytes = read_record(output), output.stat().st_size
+        except (OSError, FFencError) as err:
+            reason = f"{output} cannot be seen from here ({getattr(err, 'strerror', None) or err})"
+        else:
+            if record is not None and record.size_bytes == size_bytes:
+                return None
+            reason = f"{output} here is another file"
+        if time.monotonic() >= until:
+            return f"{reason}; the folder must be the same one on every machine"
+        time.sleep(0.2)
+
+
 def _answer(future: Future[dict[str, Any]]) -> dict[str, Any] | JobError:
-    """What the worker answered; an exception is not the job's, for those are data, but that of a lost worker."""
+    """Return the worker's answer; errors of jobs are data, so an exception means that the worker was lost."""
     if future.cancelled():
         return JobError(type="CancelledError", message="the executor cancelled the job", may_pass=True)
     err = future.exception()

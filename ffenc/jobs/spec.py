@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -160,29 +160,41 @@ def read_specs(path: str | Path) -> list[JobSpec]:
     """Read a file of jobs: one JSON document in each line.
 
     Raises:
-        InputError: it cannot be read, a line is no spec, or the jobs are not independent of each other.
+        InputError: it cannot be read, a line is not a spec, or the jobs are not independent of each other.
+    """
+    return list(iterate_specs(path))
+
+
+def iterate_specs(path: str | Path) -> Iterator[JobSpec]:
+    """Read a file of jobs line by line, for files that are too long to hold all specs.
+
+    Raises:
+        InputError: see `read_specs`; that jobs depend on each other is known only after the last one.
     """
     path = Path(path)
+    outputs: set[str] = set()
+    inputs: set[str] = set()
     try:
-        lines = path.read_bytes().splitlines()
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    spec = _read_line(line, number, path)
+                    _add_independent(spec, outputs, inputs)
+                    yield spec
     except OSError as err:
         raise InputError(f"cannot read jobs from {path}: {err.strerror}", path=path) from err
-    specs = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            specs.append(JobSpec.model_validate_json(line))
-        except ValidationError as err:
-            reasons = "; ".join(_reason(error) for error in err.errors(include_url=False))
-            raise InputError(f"line {number} of {path} is no job: {reasons}", path=path) from err
-    if not specs:
-        raise InputError(f"{path} holds no jobs; each line of it has to be one", path=path)
-    try:
-        check_independent(specs)
-    except ValueError as err:
+    except DependentJobsError as err:
         raise InputError(f"{path}: {err}", path=path) from err
-    return specs
+    if not outputs:
+        raise InputError(f"{path} holds no jobs; each line of it has to be one", path=path)
+
+
+def _read_line(line: bytes, number: int, path: Path) -> JobSpec:
+    try:
+        return JobSpec.model_validate_json(line)
+    except ValidationError as err:
+        reasons = "; ".join(_reason(error) for error in err.errors(include_url=False))
+        raise InputError(f"line {number} of {path} is not a job: {reasons}", path=path) from err
 
 
 def _reason(error: Any) -> str:
@@ -191,23 +203,31 @@ def _reason(error: Any) -> str:
     return f"{where}: {message}" if where else message
 
 
+class DependentJobsError(ValueError):
+    """A job writes what another one reads or writes."""
+
+
 def check_independent(specs: Iterable[JobSpec]) -> None:
     """Jobs run in any order and at the same time, so none may write what another one reads or writes.
 
     Raises:
-        ValueError: two of them meet in a file.
+        DependentJobsError: two of them meet in a file.
     """
-    specs = list(specs)
     outputs: set[str] = set()
+    inputs: set[str] = set()
     for spec in specs:
-        if spec.output in outputs:
-            raise ValueError(f"two jobs write {spec.output}")
-        outputs.add(spec.output)
-    for spec in specs:
-        if both := outputs.intersection(spec.inputs):
-            raise ValueError(
-                f"{min(both)} is the output of one job and an input of another; run them one after the other"
-            )
+        _add_independent(spec, outputs, inputs)
+
+
+def _add_independent(spec: JobSpec, outputs: set[str], inputs: set[str]) -> None:
+    if spec.output in outputs:
+        raise DependentJobsError(f"two jobs write {spec.output}")
+    outputs.add(spec.output)
+    inputs.update(spec.inputs)
+    if both := outputs.intersection(spec.inputs) or inputs.intersection([spec.output]):
+        raise DependentJobsError(
+            f"{min(both)} is the output of one job and an input of another; run them one after the other"
+        )
 
 
 def take_shard(specs: Sequence[JobSpec], number: int, count: int) -> list[JobSpec]:

@@ -17,7 +17,7 @@ try:
     import cv2
 except ImportError as err:
     raise DependencyError(
-        "a camera of type opencv needs OpenCV: pip install 'ffenc[opencv]'. Without it, name the device instead: "
+        "a camera of type opencv needs OpenCV: pip install 'ffenc-video[opencv]'. Without it, name the device instead: "
         "{type: ffmpeg, source: /dev/video0}"
     ) from err
 

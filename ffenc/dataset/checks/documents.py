@@ -20,7 +20,7 @@ from ffenc.errors import DatasetError, DependencyError, UnsafePathError
 try:
     import pyarrow as pa
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc[dataset]'") from err
+    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
 
 _RANGE = re.compile(r"(\d{1,18}):(\d{1,18})")
 

@@ -16,7 +16,7 @@ from ffenc.errors import DatasetError, DependencyError
 try:
     import pyarrow as pa
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc[dataset]'") from err
+    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
 
 _MOST = 1 << 53  # beyond it a number in a table is not one that anybody counted to
 

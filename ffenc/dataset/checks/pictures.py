@@ -6,7 +6,8 @@ Two videos with as many frames that have been exchanged can be told by nothing e
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Collection, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -34,7 +35,6 @@ crf 40 on noisy footage: 0.0025 and 0.006."""
 _NOTICED, _NEARER = 0.004, 4.0
 """From where, and by how much nearer, statistics of another video are taken for a sign of an exchange."""
 
-_MOST_FRAMES = 20  # unreadable frames of one file that are named
 _DECODE_TIMEOUT_S = 3600.0
 
 
@@ -182,24 +182,42 @@ def _locate(subject: Subject, use: VideoUse, err: FFencError, binaries: Binaries
         return
     if not missing:
         subject.findings.add("frame-unreadable", f"decoding fails: {said}", camera=use.camera, path=use.path)
-    starts = [span.start or 0 for span in use.spans]
-    for frame in missing[:_MOST_FRAMES]:
-        place = bisect.bisect_right(starts, frame) - 1
-        span = (
-            use.spans[place]
-            if place >= 0 and use.spans[place].is_right and frame < (use.spans[place].stop or 0)
-            else None
-        )
-        near = ", or one of the few behind it, because frames are reordered" if reordered else ""
-        more = f"; {len(missing)} frames of this file cannot" if len(missing) > 1 else ""
+    near = ", or one of the few behind it, because frames are reordered" if reordered else ""
+    for span, frames in _by_episode(use, missing):
         subject.findings.add(
             "frame-unreadable",
-            f"frame {frame} of the video cannot be decoded{near}{more}: {said}",
+            f"{_ranges_text(frames)} of the {'video' if span is None else 'episode'} cannot be decoded{near}: {said}",
             episode=None if span is None else span.episode.place,
             camera=use.camera,
-            frame=frame if span is None else frame - (span.start or 0),
+            frame=frames[0],
             path=use.path,
         )
+
+
+def _by_episode(use: VideoUse, numbers: Sequence[int]) -> Iterator[tuple[FrameSpan | None, list[int]]]:
+    """Divide frames of a video by episode, counted from its start; frames outside of all episodes keep their numbers."""
+    spans = [span for span in use.spans if span.is_right]
+    starts = [span.start or 0 for span in spans]
+
+    def place(number: int) -> int:
+        found = bisect.bisect_right(starts, number) - 1
+        return found if found >= 0 and number < (spans[found].stop or 0) else -1
+
+    for found, group in itertools.groupby(numbers, key=place):
+        first = 0 if found < 0 else starts[found]
+        yield None if found < 0 else spans[found], [number - first for number in group]
+
+
+def _ranges_text(numbers: Sequence[int]) -> str:
+    """Write ascending numbers as ``frames 3-7, 12``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    texts = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
+    return f"frame{'s' if len(numbers) > 1 else ''} {', '.join(texts)}"
 
 
 def _missing_frames(subject: Subject, use: VideoUse, binaries: Binaries) -> tuple[list[int], bool, int]:

@@ -20,7 +20,7 @@ try:
     import pyarrow as pa
     import pyarrow.compute as pc
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc[dataset]'") from err
+    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
 
 Recorded: TypeAlias = Mapping[str, FeatureStatistics | ValueError | None]
 """Of each feature what a row holds: statistics, why they cannot be read, or nothing."""

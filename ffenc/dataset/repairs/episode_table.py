@@ -30,7 +30,7 @@ try:
     import pyarrow as pa
     import pyarrow.parquet as pq
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc[dataset]'") from err
+    raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
 
 
 @dataclass(slots=True, kw_only=True)

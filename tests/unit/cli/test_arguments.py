@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from jsonargparse import ArgumentParser, Namespace
 
 from ffenc.cli.arguments import BARE_FLAGS, UsageError, encoder_config, flags_first
-from ffenc.cli.tree import command_tree
+from ffenc.cli.tree import COMMANDS, command_tree
 from ffenc.config import VideoEncoderConfig
 
 
 @functools.cache
 def parser() -> ArgumentParser:
-    return command_tree()[0]
+    return command_tree(*COMMANDS)[0]
 
 
 def parsed(*flags: str, command: str = "reencode") -> Namespace:
@@ -76,7 +76,7 @@ def test_one_field_from_a_flag(prefix: str, flag: str, field: str, value: object
 @pytest.mark.parametrize("field", VideoEncoderConfig.model_fields)
 @pytest.mark.parametrize("command", ["encode", "images", "reencode", "demo"])
 def test_every_field_has_a_flag_that_help_describes(command: str, field: str) -> None:
-    _, commands = command_tree()
+    _, commands = command_tree(*COMMANDS)
     description = " ".join(commands[command].parser.format_help().split())
     assert f"--camera_encoder.{field} " in description
     assert VideoEncoderConfig.model_fields[field].description in description
@@ -222,7 +222,7 @@ def test_inputs_may_stand_anywhere(words: list[str], ordered: list[str]) -> None
 
 
 def test_all_flags_without_a_value_are_known() -> None:
-    _, commands = command_tree()
+    _, commands = command_tree(*COMMANDS)
     for command in commands.values():
         for option in re.findall(r"^  (-[^=]*?)(?:  |$)", command.parser.format_help(), re.MULTILINE):
             names, has_value = re.findall(r"--?[a-z][\w.-]*", option), bool(re.search(r" [A-Z{]", option))

@@ -11,7 +11,7 @@ import pytest
 from ffenc.cli.arguments import encoder_config
 from ffenc.cli.main import main
 from ffenc.cli.mistakes import explain, quoted_command
-from ffenc.cli.tree import command_tree
+from ffenc.cli.tree import COMMANDS, command_tree
 
 FLAG = "--camera_encoder.extra_options"
 
@@ -43,7 +43,7 @@ def test_a_dictionary_without_quotes_is_put_together_again(typed: str, meant: di
     assert quoted is not None
     program, *again = words_of_a_shell(quoted)
     assert program == "ffenc"
-    arguments = command_tree()[0].parse_args(again)["reencode"]
+    arguments = command_tree(*COMMANDS)[0].parse_args(again)["reencode"]
     assert (str(arguments.input), str(arguments.output), arguments.end) == ("my in.mp4", "out.mp4", 40)
     config = encoder_config(arguments)
     assert (config.vcodec, config.extra_options) == ("h264", meant)

@@ -11,7 +11,7 @@ from ffenc.cli.main import main
 from ffenc.cli.mistakes import quoted_words
 from ffenc.cli.not_ours import refusals
 from ffenc.cli.record import CAMERA_GROUPS, DEPTH_GROUPS, dataset_root
-from ffenc.cli.tree import command_tree
+from ffenc.cli.tree import COMMANDS, command_tree
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 
 SEED = [
@@ -30,7 +30,7 @@ SEED = [
 
 
 def test_the_command_of_the_documentation_is_understood() -> None:
-    arguments = command_tree()[0].parse_args(SEED)["record"]
+    arguments = command_tree(*COMMANDS)[0].parse_args(SEED)["record"]
     dataset = arguments.dataset
     assert (dataset.num_episodes, dataset.encoder_threads, dataset.single_task) == (2, 2, "Grab the cube")
     assert (dataset.streaming_encoding, dataset.video, dataset.queue_policy, arguments.resume) == (
@@ -54,7 +54,7 @@ def test_the_command_of_the_documentation_is_understood() -> None:
 
 def test_depth_settings_have_their_own_flags() -> None:
     flags = ["--dataset.depth_encoder.depth_max=4.5", "--dataset.rgb_encoder.crf=20"]
-    arguments = command_tree()[0].parse_args(["record", *flags])["record"]
+    arguments = command_tree(*COMMANDS)[0].parse_args(["record", *flags])["record"]
     depth = given_config(arguments, DEPTH_GROUPS, DepthEncoderConfig)
     assert (depth.depth_max, depth.model_fields_set) == (4.5, {"depth_max"})
     assert given_config(arguments, CAMERA_GROUPS, VideoEncoderConfig).crf == 20

@@ -508,4 +508,4 @@ def test_without_pyarrow_the_extra_is_named():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=LEROBOT.parents[2]
     )
     assert done.stderr.strip().splitlines()[-1].startswith("ffenc.errors.DependencyError: ")
-    assert "ffenc[dataset]" in done.stderr
+    assert "ffenc-video[dataset]" in done.stderr

@@ -86,7 +86,7 @@ def test_nothing_anywhere_lists_every_place_in_order_and_what_installs_one(tmp_p
         ("PATH", "no executable ffmpeg in its 1 directories"),
         ("package imageio_ffmpeg", "not installed"),
     )
-    assert 'pip install "ffenc[ffmpeg]"' in str(caught.value)
+    assert 'pip install "ffenc-video[ffmpeg]"' in str(caught.value)
     assert "apt install ffmpeg" in str(caught.value)
 
 

@@ -61,4 +61,4 @@ def test_a_missing_dask_names_the_extra(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "DependencyError: a Dask cluster needs distributed: pip install 'ffenc[cluster]'" in done.stderr
+    assert "DependencyError: a Dask cluster needs distributed: pip install 'ffenc-video[cluster]'" in done.stderr

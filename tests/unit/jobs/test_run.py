@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ffenc.errors import EncoderUnavailableError, InputError, ProcessDiedError, ProcessError
+from ffenc.jobs.perform import perform_job
 from ffenc.jobs.record import job_state
 from ffenc.jobs.run import JobResult, jobs_at_once, run_jobs
 from ffenc.jobs.spec import JobSpec
@@ -171,8 +172,9 @@ class Counting(ThreadPoolExecutor):
     now = 0
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        self.now += 1
-        self.most = max(self.most, self.now)
+        if fn is perform_job:
+            self.now += 1
+            self.most = max(self.most, self.now)
         return super().submit(fn, *args, **kwargs)
 
 
@@ -193,7 +195,9 @@ class Broken(Executor):
     def __init__(self) -> None:
         self.calls = 0
 
-    def submit(self, *_: Any, **__: Any) -> Future[Any]:
+    def submit(self, fn: Any, /, *_: Any, **__: Any) -> Future[Any]:
+        if fn is not perform_job:
+            raise RuntimeError("the scheduler is gone")
         self.calls += 1
         if self.calls > 2:
             raise RuntimeError("the scheduler is gone")
