@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,15 +11,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ffenc import Binaries, VideoReader, probe_packets
+from ffenc import Binaries
 from ffenc.ffmpeg.process import run_tool
 
 COUNT = 100
-FLASHES = (14, 47, 81)
-CHIRP_S = 0.05
+"""Frames of a clip."""
 
-_FRAME = re.compile(r"\bpts:(?P<pts>-?\d+|NOPTS) .*?\brate:(?P<rate>\d+) .*?\bnb_samples:(?P<count>\d+)")
-_PHASE = "2*PI*(500*({u})+30000*({u})*({u}))"
+FLASHES = (14, 47, 81)
+"""Frames that are white; the others are black."""
+
+CHIRP_S = 0.05
+SIZE = (64, 48)
+
+_AUDIO_FRAME = re.compile(r"\bpts:(-?\d+) .*?\brate:(\d+) .*?\bnb_samples:(\d+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +33,52 @@ class Sound:
     Attributes:
         codec: FFmpeg's encoder.
         rate, channels: of the samples.
-        start_s, end_s: of the track, on the clock of the clip.
+        start_s: start of the track, counted from the first frame.
+        end_s: its end; None is the end of the frames.
         gap_s: (start, stop) of a hole in it.
-        layout: channel layout, where the number of channels has more than one.
+        pitch: 1, or another factor of the frequencies, so that tracks can be told apart.
     """
 
     codec: str = "aac"
     rate: int = 48000
     channels: int = 1
     start_s: float = 0.0
-    end_s: float = COUNT / 30
+    end_s: float | None = None
     gap_s: tuple[float, float] | None = None
+    pitch: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What a file shows and lets hear.
+
+    Attributes:
+        flashes: numbers of the white frames.
+        frames: number of frames.
+        samples: of one audio track, with zeros in gaps.
+        rate: samples per second.
+        start_s: when the first sample is heard.
+    """
+
+    flashes: tuple[int, ...]
+    frames: int
+    samples: npt.NDArray[np.float64]
+    rate: int
+    start_s: Fraction
+
+    def chirps_s(self, pitch: float = 1.0) -> list[float]:
+        """When the chirps of a pitch are heard."""
+        u = np.arange(round(CHIRP_S * self.rate)) / self.rate
+        chirp = np.sin(2 * np.pi * pitch * (500 * u + 30000 * u * u))
+        size = 1 << (len(self.samples) + len(chirp)).bit_length()
+        match = np.fft.irfft(np.fft.rfft(self.samples, size) * np.conj(np.fft.rfft(chirp, size)), size)
+        match = match[: len(self.samples)]
+        found: list[float] = []
+        while match.max() > 0.25 * 16384 * float(chirp @ chirp):
+            place = int(match.argmax())
+            found.append(float(self.start_s) + place / self.rate)
+            match[max(0, place - self.rate // 10) : place + self.rate // 10] = 0
+        return sorted(found)
 
 
 def write_clip(
@@ -46,81 +86,70 @@ def write_clip(
     *sounds: Sound,
     binaries: Binaries,
     fps: Fraction = Fraction(30),
-    video_start_s: float = 0.0,
-    video_codec: tuple[str, ...] = ("libx264", "-preset", "ultrafast", "-g", "10"),
+    start_s: float = 0.0,
+    video: tuple[str, ...] = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "10"),
     options: tuple[str, ...] = (),
     frames: int = COUNT,
 ) -> Path:
-    """Write a clip of black frames but for `FLASHES`, with audio tracks."""
-    scratch = path.with_name(f"{path.name}.parts")
-    scratch.mkdir()
-    ffmpeg = (str(binaries.ffmpeg), "-hide_banner", "-loglevel", "error", "-y")
+    """Write a clip.
+
+    Args:
+        path: where.
+        sounds: its audio tracks.
+        binaries: FFmpeg.
+        fps: frame rate.
+        start_s: timestamp of the first frame.
+        video: encoder of the video.
+        options: further options of the output.
+        frames: number of frames.
+    """
     flashes = "+".join(f"eq(n,{flash})" for flash in FLASHES)
-    picture = f"color=black:s=64x48:r={fps},drawbox=c=white:t=fill:enable='{flashes}'"
-    video = scratch / "v.mkv"
-    run_tool([*ffmpeg, "-f", "lavfi", "-i", picture, "-frames:v", str(frames), "-c:v", "rawvideo", str(video)])
-    inputs, maps = ["-itsoffset", str(video_start_s), "-i", str(video)], ["-map", "0:v"]
-    for number, sound in enumerate(sounds, start=1):
-        wave = scratch / f"{number}.wav"
-        run_tool(
-            [*ffmpeg, "-f", "lavfi", "-i", _wave(sound, fps, video_start_s), "-ac", str(sound.channels), str(wave)]
-        )
-        inputs += ["-itsoffset", str(sound.start_s), "-i", str(wave)]
-        maps += ["-map", f"{number}:a", f"-c:a:{number - 1}", sound.codec]
+    picture = f"color=black:s={SIZE[0]}x{SIZE[1]}:r={fps},drawbox=c=white:t=fill:enable='{flashes}'"
+    inputs = ["-itsoffset", str(start_s), "-f", "lavfi", "-i", picture]
+    outputs = ["-map", "0:v", "-frames:v", str(frames), *video]
+    for number, sound in enumerate(sounds):
+        inputs += ["-itsoffset", str(start_s + sound.start_s), "-f", "lavfi", "-i", _chirps(sound, fps, frames)]
+        outputs += ["-map", f"{number + 1}:a", f"-c:a:{number}", sound.codec]
+        filters = f"aformat=channel_layouts={'mono' if sound.channels == 1 else 'stereo'}"
         if sound.gap_s is not None:
-            begin, end = sound.gap_s
-            maps += [f"-filter:a:{number - 1}", f"asetnsamples=64,aselect='not(between(t,{begin},{end}))'"]
-    strict = ("-strict", "-2", "-copyts")
-    run_tool([*ffmpeg, *inputs, *maps, "-c:v", *video_codec, *strict, *options, str(path)])
+            gap = [start_s + edge for edge in sound.gap_s]
+            filters += f",asetnsamples=64,aselect='not(between(t,{gap[0]},{gap[1]}))'"
+        outputs += [f"-filter:a:{number}", filters]
+    command = [str(binaries.ffmpeg), "-hide_banner", "-loglevel", "error", "-y", "-copyts", *inputs, *outputs]
+    run_tool([*command, "-strict", "-2", *options, str(path)])
     return path
 
 
-def _wave(sound: Sound, fps: Fraction, video_start_s: float) -> str:
+def _chirps(sound: Sound, fps: Fraction, frames: int) -> str:
     terms = []
     for flash in FLASHES:
-        u = f"(t-{float(flash / fps) + video_start_s - sound.start_s:.9f})"
-        terms.append(f"between({u},0,{CHIRP_S})*sin({_PHASE.format(u=u)})")
-    length = sound.end_s - sound.start_s
-    return f"aevalsrc='0.5*({'+'.join(terms)})':s={sound.rate}:d={length}"
+        u = f"(t-({float(flash / fps) - sound.start_s:.9f}))"
+        terms.append(f"between({u},0,{CHIRP_S})*sin(2*PI*{sound.pitch}*(500*{u}+30000*{u}*{u}))")
+    end_s = float(frames / fps) if sound.end_s is None else sound.end_s
+    return f"aevalsrc='0.5*({'+'.join(terms)})':s={sound.rate}:d={end_s - sound.start_s:.6f}"
 
 
-def read_audio(path: Path, *, binaries: Binaries, track: int = 0) -> tuple[npt.NDArray[np.float64], int, float]:
-    """(samples on the clock of the file, sample rate, when the first of them is heard); gaps are zeros."""
-    output = run_tool(
-        [
-            *(str(binaries.ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-copyts", "-i", str(path)),
-            *("-map", f"0:a:{track}", "-af", "ashowinfo", "-ac", "1", "-f", "s16le", "-c:a", "pcm_s16le", "-"),
-        ]
-    )
-    samples = np.frombuffer(output.stdout, "<i2").astype(float)
-    found = [(int(m["pts"]), int(m["count"]), int(m["rate"])) for m in _FRAME.finditer(output.stderr)]
-    first, rate = found[0][0], found[0][2]
-    total = max(pts + count for pts, count, _ in found) - first
-    line, taken = np.zeros(total), 0
-    for pts, count, _ in found:
-        line[pts - first : pts - first + count] = samples[taken : taken + count]
+def hear(path: Path, *, binaries: Binaries, track: int = 0) -> Heard:
+    """Decode a file, whose frames are shown at k/fps, and one of its audio tracks on the same clock."""
+    with tempfile.TemporaryDirectory() as folder:
+        grey = Path(folder) / "frames"
+        ffmpeg = (str(binaries.ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-copyts", "-i", str(path))
+        video = ("-map", "0:v", "-f", "rawvideo", "-pix_fmt", "gray", str(grey))
+        audio = ("-map", f"0:a:{track}", "-af", "ashowinfo", "-ac", "1", "-f", "s16le", "-c:a", "pcm_s16le", "-")
+        output = run_tool([*ffmpeg, *video, *audio])
+        means = np.fromfile(grey, np.uint8).reshape(-1, SIZE[0] * SIZE[1]).mean(axis=1)
+    parts = [tuple(map(int, match.groups())) for match in _AUDIO_FRAME.finditer(output.stderr)]
+    first, rate = parts[0][0], parts[0][1]
+    decoded = np.frombuffer(output.stdout, "<i2").astype(float)
+    samples, taken = np.zeros(max(pts + count for pts, _, count in parts) - first), 0
+    for pts, _, count in parts:
+        samples[pts - first : pts - first + count] = decoded[taken : taken + count]
         taken += count
-    assert taken == len(samples)
-    return line, rate, first / rate
-
-
-def chirps(path: Path, *, binaries: Binaries, track: int = 0) -> list[float]:
-    """When the chirps are heard, on the clock of the file."""
-    samples, rate, start_s = read_audio(path, binaries=binaries, track=track)
-    u = np.arange(round(CHIRP_S * rate)) / rate
-    chirp = np.sin(2 * np.pi * (500 * u + 30000 * u * u))
-    size = 1 << int(len(samples) + len(chirp)).bit_length()
-    match = np.fft.irfft(np.fft.rfft(samples, size) * np.conj(np.fft.rfft(chirp, size)), size)[: len(samples)]
-    found = []
-    while match.max() > 0.25 * 16384 * float(chirp @ chirp):
-        place = int(match.argmax())
-        found.append(start_s + place / rate)
-        match[max(0, place - rate // 10) : place + rate // 10] = 0
-    return sorted(found)
-
-
-def flashes(path: Path, *, binaries: Binaries) -> list[float]:
-    """When the white frames are shown, on the clock of the file."""
-    packets = probe_packets(path, binaries=binaries)
-    frames = list(VideoReader(path, binaries=binaries))
-    return [float(packets.pts_s(k)) for k, frame in enumerate(frames) if frame.mean() > 128]
+    assert taken == len(decoded)
+    return Heard(
+        flashes=tuple(int(place) for place in np.flatnonzero(means > 128)),
+        frames=len(means),
+        samples=samples,
+        rate=rate,
+        start_s=Fraction(first, rate),
+    )

@@ -112,7 +112,10 @@ def plan_audio(
     )
     seek_s = start_s - _LEAD_S
     return AudioPlan(
-        tracks=tracks, start_s=start_s, duration_s=duration_s, seek_s=seek_s if seek_s > max(first_s, 0) else None
+        tracks=tracks,
+        start_s=start_s,
+        duration_s=duration_s,
+        seek_s=seek_s if seek_s > max(first_s, Fraction(0)) else None,
     )
 
 
