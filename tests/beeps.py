@@ -23,6 +23,7 @@ FLASHES = (14, 47, 81)
 CHIRP_S = 0.05
 SIZE = (64, 48)
 
+_VIDEO_FRAME = re.compile(r"Parsed_showinfo_0 @ \S+\] n: *0 pts: *-?\d+ +pts_time:(\S+)")
 _AUDIO_FRAME = re.compile(r"\bpts:(-?\d+) .*?\brate:(\d+) .*?\bnb_samples:(\d+)")
 
 
@@ -58,6 +59,7 @@ class Heard:
         samples: of one audio track, with zeros in gaps.
         rate: samples per second.
         start_s: when the first sample is heard.
+        frames_start_s: when the first frame is shown.
     """
 
     flashes: tuple[int, ...]
@@ -65,6 +67,7 @@ class Heard:
     samples: npt.NDArray[np.float64]
     rate: int
     start_s: Fraction
+    frames_start_s: float
 
     def chirps_s(self, pitch: float = 1.0) -> list[float]:
         """When the chirps of a pitch are heard."""
@@ -130,14 +133,16 @@ def _chirps(sound: Sound, fps: Fraction, frames: int) -> str:
 
 
 def hear(path: Path, *, binaries: Binaries, track: int = 0) -> Heard:
-    """Decode a file, whose frames are shown at k/fps, and one of its audio tracks on the same clock."""
+    """Decode a file and one of its audio tracks on the same clock, that of the container."""
     with tempfile.TemporaryDirectory() as folder:
         grey = Path(folder) / "frames"
         ffmpeg = (str(binaries.ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-copyts", "-i", str(path))
-        video = ("-map", "0:v", "-f", "rawvideo", "-pix_fmt", "gray", str(grey))
+        video = ("-map", "0:v", "-vf", "showinfo", "-f", "rawvideo", "-pix_fmt", "gray", str(grey))
         audio = ("-map", f"0:a:{track}", "-af", "ashowinfo", "-ac", "1", "-f", "s16le", "-c:a", "pcm_s16le", "-")
         output = run_tool([*ffmpeg, *video, *audio])
         means = np.fromfile(grey, np.uint8).reshape(-1, SIZE[0] * SIZE[1]).mean(axis=1)
+    started = _VIDEO_FRAME.search(output.stderr)
+    assert started is not None
     parts = [tuple(map(int, match.groups())) for match in _AUDIO_FRAME.finditer(output.stderr)]
     first, rate = parts[0][0], parts[0][1]
     decoded = np.frombuffer(output.stdout, "<i2").astype(float)
@@ -152,4 +157,5 @@ def hear(path: Path, *, binaries: Binaries, track: int = 0) -> Heard:
         samples=samples,
         rate=rate,
         start_s=Fraction(first, rate),
+        frames_start_s=float(started[1]),
     )

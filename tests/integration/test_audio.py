@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from ffenc import Binaries, VideoEncoderConfig, reencode_video
+from ffenc.errors import ProcessError
+from ffenc.ffmpeg.process import run_tool
 from tests.beeps import CHIRP_S, COUNT, FLASHES, Sound, hear, write_clip
 
 pytestmark = pytest.mark.integration
@@ -70,7 +73,8 @@ def test_a_chirp_stays_at_its_flash(folder: Path, binaries: Binaries, name: str)
     clip = CLIPS[name]
     source = folder / f"{name}{clip.suffix}"
     write_clip(source, clip.sound, binaries=binaries, fps=clip.fps, start_s=clip.start_s)
-    tolerance_s = ROUNDED_S if clip.suffix == ".mkv" else EXACT_S
+    apart = _apart(clip, source, binaries)
+    assert tuple(apart) == tuple(flash for flash in FLASHES if _sounds(clip, flash))
 
     for first, stop in ((0, COUNT), (30, 90)):
         result = reencode_video(
@@ -86,10 +90,33 @@ def test_a_chirp_stays_at_its_flash(folder: Path, binaries: Binaries, name: str)
         heard = hear(result.path, binaries=binaries)
         flashes = [flash for flash in FLASHES if first <= flash < stop]
         assert (heard.flashes, heard.frames) == (tuple(flash - first for flash in flashes), stop - first)
-        assert heard.start_s == 0
+        assert (heard.start_s, heard.frames_start_s) == (0, 0)
         assert 0 <= len(heard.samples) - round(result.duration_s * heard.rate) < 1024
-        expected = [float((flash - first) / clip.fps) for flash in flashes if _sounds(clip, flash)]
-        assert heard.chirps_s() == pytest.approx(expected, abs=tolerance_s)
+        expected = [float((flash - first) / clip.fps) + apart[flash] for flash in flashes if flash in apart]
+        assert heard.chirps_s() == pytest.approx(expected, abs=ROUNDED_S if clip.suffix == ".mkv" else EXACT_S)
+
+
+def _apart(clip: Clip, source: Path, binaries: Binaries) -> dict[int, float]:
+    """How much later than its flash each chirp of a source is heard, by flash: old muxers forget the delay of codecs."""
+    if clip.suffix == ".ts":
+        _skip_without_ts(source, binaries)
+    heard = hear(source, binaries=binaries)
+    apart = {}
+    for chirp_s in heard.chirps_s():
+        late = {flash: chirp_s - heard.frames_start_s - float(flash / clip.fps) for flash in FLASHES}
+        nearest = min(late, key=lambda flash: abs(late[flash]))
+        assert abs(late[nearest]) < 0.03
+        apart[nearest] = late[nearest]
+    return apart
+
+
+def _skip_without_ts(source: Path, binaries: Binaries) -> None:
+    try:
+        run_tool([str(binaries.ffmpeg), "-v", "error", "-i", str(source), "-t", "0", "-f", "null", "-"])
+    except ProcessError as err:
+        if err.returncode != -signal.SIGSEGV:
+            raise
+        pytest.skip("this FFmpeg crashes when it reads MPEG-TS: iconv in a static executable")
 
 
 def _sounds(clip: Clip, flash: int) -> bool:
