@@ -30,6 +30,7 @@ MOST_REORDERED = 33
 and HEVC hold back at most 16 frames, AV1 hides at most 32."""
 
 _BOX_HEADER_BYTES = 8
+_TELLING_FRAMES = 10
 _RATE_TOLERANCE = Fraction(1, 200)  # without ffprobe a rate is known to two decimals
 
 
@@ -214,9 +215,11 @@ def _why_nothing(source: Path, index: FragmentIndex) -> str:
 def _rate(stream: VideoStreamInfo, packets: PacketIndex, given: FrameRate | None) -> Fraction:
     """Return the frame rate; a wrong one must not pass because a single frame lies on any grid."""
     found = stream.fps
-    if not stream.is_constant_rate and packets.count > 1:
-        steps = Counter(later - earlier for earlier, later in pairwise(packets.pts))
-        found = 1 / (steps.most_common(1)[0][0] * packets.time_base)
+    steps = Counter(later - earlier for earlier, later in pairwise(packets.pts))
+    if not stream.is_constant_rate and packets.count >= _TELLING_FRAMES:
+        # One frame that lies elsewhere changes the average.
+        step, times = steps.most_common(1)[0]
+        found = 1 / (step * packets.time_base) if step and times > packets.count // 2 else found
     rate = found if given is None else parse_frame_rate(given)
     if abs(found / rate - 1) > _RATE_TOLERANCE:
         raise OutputError(f"the recording has {found} frames per second and not {rate}", path=stream.path)
