@@ -93,6 +93,7 @@ def write_clip(
     video: tuple[str, ...] = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "10"),
     options: tuple[str, ...] = (),
     frames: int = COUNT,
+    flashes: tuple[int, ...] = FLASHES,
 ) -> Path:
     """Write a clip.
 
@@ -105,13 +106,21 @@ def write_clip(
         video: encoder of the video.
         options: further options of the output.
         frames: number of frames.
+        flashes: those that are white.
     """
-    flashes = "+".join(f"eq(n,{flash})" for flash in FLASHES)
-    picture = f"color=black:s={SIZE[0]}x{SIZE[1]}:r={fps},drawbox=c=white:t=fill:enable='{flashes}'"
+    white = "+".join(f"eq(n,{flash})" for flash in flashes)
+    picture = f"color=black:s={SIZE[0]}x{SIZE[1]}:r={fps},drawbox=c=white:t=fill:enable='{white}'"
     inputs = ["-itsoffset", str(start_s), "-f", "lavfi", "-i", picture]
     outputs = ["-map", "0:v", "-frames:v", str(frames), *video]
     for number, sound in enumerate(sounds):
-        inputs += ["-itsoffset", str(start_s + sound.start_s), "-f", "lavfi", "-i", _chirps(sound, fps, frames)]
+        inputs += [
+            "-itsoffset",
+            str(start_s + sound.start_s),
+            "-f",
+            "lavfi",
+            "-i",
+            _chirps(sound, fps, frames, flashes),
+        ]
         outputs += ["-map", f"{number + 1}:a", f"-c:a:{number}", sound.codec]
         filters = f"aformat=channel_layouts={'mono' if sound.channels == 1 else 'stereo'}"
         if sound.gap_s is not None:
@@ -123,9 +132,9 @@ def write_clip(
     return path
 
 
-def _chirps(sound: Sound, fps: Fraction, frames: int) -> str:
+def _chirps(sound: Sound, fps: Fraction, frames: int, flashes: tuple[int, ...]) -> str:
     terms = []
-    for flash in FLASHES:
+    for flash in flashes:
         u = f"(t-({float(flash / fps) - sound.start_s:.9f}))"
         terms.append(f"between({u},0,{CHIRP_S})*sin(2*PI*{sound.pitch}*(500*{u}+30000*{u}*{u}))")
     end_s = float(frames / fps) if sound.end_s is None else sound.end_s
