@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ffenc import Binaries
+from ffenc import Binaries, probe_packets
 from ffenc.ffmpeg.process import run_tool
 
 COUNT = 100
@@ -20,10 +20,12 @@ COUNT = 100
 FLASHES = (14, 47, 81)
 """Frames that are white; the others are black."""
 
+X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "10")
+MJPEG = ("-c:v", "mjpeg", "-pix_fmt", "yuvj420p")
+
 CHIRP_S = 0.05
 SIZE = (64, 48)
 
-_VIDEO_FRAME = re.compile(r"Parsed_showinfo_0 @ \S+\] n: *0 pts: *-?\d+ +pts_time:(\S+)")
 _AUDIO_FRAME = re.compile(r"\bpts:(-?\d+) .*?\brate:(\d+) .*?\bnb_samples:(\d+)")
 
 
@@ -90,7 +92,7 @@ def write_clip(
     binaries: Binaries,
     fps: Fraction = Fraction(30),
     start_s: float = 0.0,
-    video: tuple[str, ...] = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "10"),
+    video: tuple[str, ...] = X264,
     options: tuple[str, ...] = (),
     frames: int = COUNT,
     flashes: tuple[int, ...] = FLASHES,
@@ -146,12 +148,10 @@ def hear(path: Path, *, binaries: Binaries, track: int = 0) -> Heard:
     with tempfile.TemporaryDirectory() as folder:
         grey = Path(folder) / "frames"
         ffmpeg = (str(binaries.ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-copyts", "-i", str(path))
-        video = ("-map", "0:v", "-vf", "showinfo", "-f", "rawvideo", "-pix_fmt", "gray", str(grey))
+        video = ("-map", "0:v", "-f", "rawvideo", "-pix_fmt", "gray", str(grey))
         audio = ("-map", f"0:a:{track}", "-af", "ashowinfo", "-ac", "1", "-f", "s16le", "-c:a", "pcm_s16le", "-")
         output = run_tool([*ffmpeg, *video, *audio])
         means = np.fromfile(grey, np.uint8).reshape(-1, SIZE[0] * SIZE[1]).mean(axis=1)
-    started = _VIDEO_FRAME.search(output.stderr)
-    assert started is not None
     parts = [tuple(map(int, match.groups())) for match in _AUDIO_FRAME.finditer(output.stderr)]
     first, rate = parts[0][0], parts[0][1]
     decoded = np.frombuffer(output.stdout, "<i2").astype(float)
@@ -166,5 +166,5 @@ def hear(path: Path, *, binaries: Binaries, track: int = 0) -> Heard:
         samples=samples,
         rate=rate,
         start_s=Fraction(first, rate),
-        frames_start_s=float(started[1]),
+        frames_start_s=float(probe_packets(path, binaries=binaries).pts_s(0)),
     )

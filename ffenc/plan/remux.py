@@ -18,7 +18,7 @@ def plan_remux(
     fps: Fraction,
     muxer: str,
     fragmented: bool = False,
-    start_s: Fraction = Fraction(0),
+    start_s: Fraction | None = None,
     audio: AudioPlan | None = None,
 ) -> tuple[str, ...]:
     """The command that copies the video of ``source``, a fragmented MP4 or MOV, bit by bit.
@@ -31,7 +31,7 @@ def plan_remux(
             (and then hides that frame).
         muxer: container of both.
         fragmented: write fragments, see ``FRAGMENTS``.
-        start_s: timestamp of the first frame, which becomes 0.
+        start_s: timestamp of the first frame, which becomes 0; None if it is the first of the file.
         audio: audio to write beside the video, encoded.
     """
     options: list[Option] = [("protocol_whitelist", "file"), ("f", "mov")]
@@ -49,5 +49,5 @@ def plan_remux(
             *audio_options(audio),
         ],
         audio=None if audio is None else audio_input(audio, source, "mov"),
-        keep_timestamps=bool(start_s) or audio is not None,
+        keep_timestamps=start_s is not None,
     )

@@ -162,7 +162,7 @@ def copy_recording(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     fragmented: bool = False,
     priority: Priority = Priority(),  # noqa: B008  it is immutable
-    start_s: Fraction = Fraction(0),
+    start_s: Fraction | None = None,
     audio: AudioPlan | None = None,
 ) -> None:
     """Copy the video of a recording, bit by bit, into a plain file with its index in front, or into fragments again.
