@@ -16,6 +16,7 @@ from ffenc.cli.screen import Screen, plain
 from ffenc.dataset.video_info import video_info
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
+from ffenc.plan.audio import describe_audio
 
 _DESCRIPTION = """\
 Measure a media file: its header, every packet that is really there, its key
@@ -75,9 +76,10 @@ def _header(stream: VideoStreamInfo) -> Iterator[tuple[str, object]]:
     yield "B-frames", stream.has_b_frames or "none"
     colour = (stream.color_range, stream.color_space, stream.color_primaries, stream.color_transfer)
     yield "colour", ", ".join(part or "unspecified" for part in colour) + " (range, matrix, primaries, transfer)"
-    audio = stream.audio
-    layout = "" if audio is None else f", {audio.channel_layout or f'{audio.channels} channels'}"
-    yield "audio", "none" if audio is None else f"{audio.codec}, {audio.sample_rate} Hz{layout}"
+    yield from (("audio", describe_audio(track)) for track in stream.audio_tracks)
+    if stream.audio is None:
+        yield "audio", "none"
+    yield from (("not read", other) for other in stream.other_streams)
 
 
 def _contents(stream: VideoStreamInfo, packets: PacketIndex) -> Iterator[tuple[str, object]]:

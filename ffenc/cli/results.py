@@ -39,6 +39,7 @@ def encode_document(result: EncodeResult) -> dict[str, object]:
         "encoder_options": dict(encoder.options),
         "config": plain(encoder.config),
         "stream": plain(result.stream),
+        "other_streams": list(result.other_streams),
         "argv": list(result.argv),
         "usage": plain(result.usage),
     }
@@ -50,6 +51,7 @@ def encode_table(result: EncodeResult) -> Table:
         [
             ("video", f"{frames_text(result.frames)}, {picture_text(result)}, {float(result.duration_s):.3f} s"),
             ("encoder", encoder_text(result)),
+            *(("beside it", line) for line in result.other_streams),
             ("size", size_text(result)),
             ("ffmpeg", usage_text(result)),
         ],

@@ -17,8 +17,8 @@ from ffenc.video.salvage import salvage_video
 
 _DESCRIPTION = """\
 Of a file that was cut off, make a plain video: every whole frame, frame k at
-exactly k/fps. The recording (.NAME.XXXXXXXX.recording.mp4) is left as it was,
-and nothing is encoded again.
+exactly k/fps. The recording (.NAME.XXXXXXXX.recording.mp4) is left as it was.
+The video is copied; audio, if there is some and it is kept, is encoded.
 
 Of a dataset, find the episodes that a crash or an error kept from joining it,
 and add what all their cameras and their table have."""
@@ -36,6 +36,7 @@ def command() -> Command:
     parser.add_argument(
         "--fps", type=frame_rate, metavar="RATE", help="30 or 30000/1001 (default: as the recording says)"
     )
+    parser.add_argument("--audio", choices=("keep", "drop"), help="what becomes of audio; needed where there is some")
     parser.add_argument("--overwrite", action="store_true", help="replace the video if it exists")
     parser.add_argument(
         "--dry_run", "--dry-run", action="store_true", help="of a dataset, say what was left, and add nothing"
@@ -48,7 +49,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     if not arguments.path.is_dir():
         _salvage_file(arguments, screen)
         return
-    given = [name for name in ("output", "fps") if arguments[name] is not None]
+    given = [name for name in ("output", "fps", "audio") if arguments[name] is not None]
     if arguments.overwrite or given:
         names = ", ".join(f"--{name}" for name in (*given, *(["overwrite"] if arguments.overwrite else [])))
         raise UsageError(f"{arguments.path} is a folder: its episodes are added to the dataset; leave out {names}")
@@ -62,6 +63,7 @@ def _salvage_file(arguments: Namespace, screen: Screen) -> None:
         arguments.path,
         arguments.output,
         fps=arguments.fps,
+        audio=arguments.audio,
         overwrite=arguments.overwrite,
         binaries=binaries_of(arguments),
     )
@@ -69,6 +71,7 @@ def _salvage_file(arguments: Namespace, screen: Screen) -> None:
     rows = [
         ("video", f"{frames_text(result.frames)}, {stream.width}x{stream.height} at {result.fps} per second"),
         ("stream", f"{stream.codec}, {stream.pix_fmt}, copied"),
+        *(("beside it", line) for line in result.other_streams),
         ("lost", f"{decimal(result.lost_bytes)} behind the last whole frame"),
         ("kept", f"{result.source}; delete it when you are content with the video"),
     ]

@@ -28,6 +28,7 @@ from ffenc.ffmpeg.stream_info import (
     clock_s,
     component_count,
     frame_rate,
+    other_stream,
     sample_bits,
     whole_frames_duration_s,
 )
@@ -48,7 +49,8 @@ _VIDEO = re.compile(
 )
 _AUDIO = re.compile(
     r"(?P<codec>[^ ,]+)[^,]*, (?P<rate>\d+) Hz, (?P<layout>[^,]+?)"
-    r"(?:, (?P<sample_fmt>[a-z]\w*)(?: \(\d+ bit\))?)?(?:, (?P<kbit_rate>\d+) kb/s)?(?: \([a-z ]+\))*$"
+    r"(?:, (?P<sample_fmt>[a-z]\w*)(?: \(\d+ bit\))?)?(?:, (?P<kbit_rate>\d+) kb/s)?"
+    r"(?:, start -?[\d.]+)?(?: \([a-z ]+\))*$"
 )
 _TAG = re.compile(r" \((\S+) / 0x[0-9A-F]+\)$")
 _ASPECT = re.compile(r"SAR (\d+):(\d+) DAR ")
@@ -225,6 +227,7 @@ def describe_video(
     frames = declared_frames(media.path) if "mp4" in banner.container else None
     profile, codec_tag = _profile_and_tag(video["notes"])
     color_range, color_space, color_primaries, color_transfer = _colours(video["colour"])
+    audio = [_audio(s) for s in banner.streams if s.kind == "Audio"]
     declared_s = copied.span_s() if stream.duration_s is None else stream.duration_s
     return VideoStreamInfo(
         path=media.path,
@@ -250,8 +253,14 @@ def describe_video(
         extradata_hash=copied.extradata_hash,
         container=banner.container,
         size_bytes=media.size_bytes,
-        audio=_audio(banner.first("Audio")),
+        audio=next(iter(audio), None),
         frames_declared=frames,
+        more_audio=tuple(audio[1:]),
+        other_streams=tuple(
+            other_stream(s.kind.lower(), _codec_name(s.text))
+            for s in banner.streams
+            if s is not stream and s.kind != "Audio"
+        ),
     )
 
 
@@ -292,12 +301,14 @@ def _aspect_ratio(text: str) -> Fraction | None:
     return Fraction(int(ratios[-1][0]), int(ratios[-1][1])) if ratios else None
 
 
-def _audio(stream: BannerStream | None) -> AudioStreamInfo | None:
-    if stream is None:
-        return None
+def _codec_name(text: str) -> str:
+    return re.split(r"[ ,]", text, maxsplit=1)[0]
+
+
+def _audio(stream: BannerStream) -> AudioStreamInfo:
     audio = _AUDIO.match(stream.text)
     if audio is None:
-        return AudioStreamInfo(codec=re.split(r"[ ,]", stream.text, maxsplit=1)[0], channels=0, sample_rate=0)
+        return AudioStreamInfo(codec=_codec_name(stream.text), channels=0, sample_rate=0)
     channels, layout = _channels(audio["layout"])
     return AudioStreamInfo(
         codec=audio["codec"],

@@ -36,6 +36,7 @@ from ffenc.ffmpeg.stream_info import (
     clock_s,
     component_count,
     frame_rate,
+    other_stream,
     sample_bits,
     whole_frames_duration_s,
 )
@@ -135,6 +136,7 @@ def parse_video_stream(document: _Json, *, media: MediaFile) -> VideoStreamInfo:
         ProbeError: no video stream but attached pictures, or one without size, pixel format or frame rate.
     """
     stream = _video_stream(document, media)
+    audio = [_audio_stream(s) for s in document["streams"] if s.get("codec_type") == "audio"]
     time_base = _fraction(stream.get("time_base"))
     width, height, pix_fmt = stream.get("width"), stream.get("height"), stream.get("pix_fmt")
     if not (width and height and pix_fmt and time_base):
@@ -170,8 +172,14 @@ def parse_video_stream(document: _Json, *, media: MediaFile) -> VideoStreamInfo:
         extradata_hash=stream.get("extradata_hash"),
         container=document.get("format", {}).get("format_name", ""),
         size_bytes=media.size_bytes,
-        audio=_audio_stream(document),
+        audio=next(iter(audio), None),
         frames_declared=frames,
+        more_audio=tuple(audio[1:]),
+        other_streams=tuple(
+            other_stream(s.get("codec_type"), s.get("codec_name"))
+            for s in document["streams"]
+            if s is not stream and s.get("codec_type") != "audio"
+        ),
     )
 
 
@@ -206,10 +214,7 @@ def _video_stream(document: _Json, media: MediaFile) -> _Json:
     raise no_video(media, (stream.get("codec_type", "unknown") for stream in streams))
 
 
-def _audio_stream(document: _Json) -> AudioStreamInfo | None:
-    stream = next((s for s in document["streams"] if s.get("codec_type") == "audio"), None)
-    if stream is None:
-        return None
+def _audio_stream(stream: _Json) -> AudioStreamInfo:
     return AudioStreamInfo(
         codec=stream.get("codec_name", "unknown"),
         channels=stream.get("channels", 0),

@@ -99,7 +99,7 @@ def refusal(media: MediaFile, stderr: str) -> ProbeError:
             "is not a media file: FFmpeg reads it as a playlist, a script, text or a picture, and such a file "
             "could name other files; give the media file itself"
         )
-    elif not _looks_like_mp4(media.path) and "moov atom not found" in said:
+    elif not looks_like_mp4(media.path) and "moov atom not found" in said:
         why = "is not a media file, whatever its name says; give a video file"
     elif "moov atom not found" in said:
         why = (
@@ -138,6 +138,7 @@ def undescribed(media: MediaFile, codec: str) -> ProbeError:
     )
 
 
-def _looks_like_mp4(path: Path) -> bool:
+def looks_like_mp4(path: Path) -> bool:
+    """Return whether a file begins with a box of MP4 or MOV."""
     with path.open("rb") as file:
         return file.read(8)[4:] in _MP4_BOXES

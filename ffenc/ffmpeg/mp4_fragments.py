@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 _HEADER = struct.Struct(">I4s")
 _LARGE = struct.Struct(">Q")
+_MOST_HEADER_BYTES = 1 << 20  # the index of a fragmented file lists no frames
 
 
 class FragmentIndex:
@@ -16,13 +17,15 @@ class FragmentIndex:
     Attributes:
         path: the file.
         ends: for each whole fragment, the byte behind it; ascending.
+        has_header: the index in front of the fragments (``moov``) is whole.
+        is_fragmented: it says that fragments follow (``mvex``).
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.ends: list[int] = []
         self._next = 0
-        self._has_header = self._in_fragment = False
+        self.has_header = self.is_fragmented = self._in_fragment = False
 
     def update(self) -> FragmentIndex:
         """Read on from where the last call ended.
@@ -37,6 +40,10 @@ class FragmentIndex:
                 end = self._next + length
                 if length < _HEADER.size or end > size:
                     break
+                if kind == b"moov":
+                    self.has_header = True
+                    file.seek(self._next)
+                    self.is_fragmented = b"mvex" in file.read(min(length, _MOST_HEADER_BYTES))
                 self._take(kind, end)
                 self._next = end
         return self
@@ -47,10 +54,8 @@ class FragmentIndex:
         return len(self.ends)
 
     def _take(self, kind: bytes, end: int) -> None:
-        if kind == b"moov":
-            self._has_header = True
-        elif kind == b"moof":
-            self._in_fragment = self._has_header
+        if kind == b"moof":
+            self._in_fragment = self.has_header
         elif kind == b"mdat" and self._in_fragment:
             self._in_fragment = False
             self.ends.append(end)

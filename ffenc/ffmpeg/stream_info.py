@@ -15,7 +15,7 @@ from ffenc.errors import ProbeError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioStreamInfo:
-    """The first audio stream of a file.
+    """An audio stream of a file.
 
     Attributes:
         codec: FFmpeg's name of the codec, such as ``"aac"``.
@@ -71,6 +71,9 @@ class VideoStreamInfo:
         audio: the first audio stream, or None.
         frames_declared: frames the header claims; None where it claims none (Matroska, fragmented MP4), and
             without ffprobe for all but MP4.
+        more_audio: the audio streams after the first.
+        other_streams: kind and codec of every stream that is neither this one nor audio, such as ``"subtitle (subrip)"``;
+            a second video is one of them, and so is a cover picture.
     """
 
     path: Path
@@ -98,11 +101,18 @@ class VideoStreamInfo:
     size_bytes: int
     audio: AudioStreamInfo | None
     frames_declared: int | None
+    more_audio: tuple[AudioStreamInfo, ...] = ()
+    other_streams: tuple[str, ...] = ()
 
     @property
     def has_audio(self) -> bool:
         """Whether the file has an audio stream at all."""
         return self.audio is not None
+
+    @property
+    def audio_tracks(self) -> tuple[AudioStreamInfo, ...]:
+        """All audio streams."""
+        return () if self.audio is None else (self.audio, *self.more_audio)
 
 
 class Packet(NamedTuple):
@@ -242,6 +252,11 @@ _SAMPLE_BITS = {"u8": 8, "s16": 16, "s32": 32, "s64": 64, "flt": 32, "dbl": 64}
 def sample_bits(sample_fmt: str) -> int | None:
     """Bits of one sample of an FFmpeg sample format: 32 for ``fltp``; None for an unknown one."""
     return _SAMPLE_BITS.get(sample_fmt.removesuffix("p"))
+
+
+def other_stream(kind: str | None, codec: str | None) -> str:
+    """``"subtitle (subrip)"``: a stream that is not read, by its kind and codec."""
+    return f"{kind or 'unknown'} ({codec if codec not in (None, 'none') else 'unknown'})"
 
 
 def clock_s(text: str) -> Fraction | None:

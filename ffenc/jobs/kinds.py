@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_v
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.frames import parse_frame_rate
+from ffenc.plan.audio import AudioChoice
 from ffenc.plan.thinning import Thinning
 from ffenc.video.concat import ConcatResult, concat_videos
 from ffenc.video.encode import encode_images, find_images
-from ffenc.video.reencode import AudioChoice, reencode_video
+from ffenc.video.reencode import reencode_video
 from ffenc.video.run import EncodeResult, ProgressCallback
 
 Count: TypeAlias = Annotated[StrictInt, Field(ge=1)]

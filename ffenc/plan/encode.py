@@ -6,12 +6,13 @@ import shlex
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.errors import InputError, PixelFormatError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.frames import FrameFormat
+from ffenc.plan.audio import AudioPlan, audio_input, audio_options
 from ffenc.plan.clip_frames import ClipFrames
 from ffenc.plan.graph import Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
 from ffenc.plan.picture import MATRIX, MATRIX_TAG, color_range, has_matrix
@@ -74,8 +75,8 @@ class VideoClip:
         frames: which ones, and how they are reached.
         size: (width, height) of the pictures that are encoded, any rotation applied.
         fps: frame rate of the output.
-        audio: what happens to its first audio stream: ``"drop"``, ``"copy"`` (whole file only), or ``"encode"`` (AAC,
-            cut to the same range).
+        audio: how its audio is written beside the video; None writes none.
+        other_streams: what becomes of each stream that is not the video, in words.
         scale_to: (width, height) that the pictures are scaled to; None leaves them.
         key_frames: frames of the output, counted from 0, where the encoder is told to begin anew.
     """
@@ -83,7 +84,8 @@ class VideoClip:
     frames: ClipFrames
     size: tuple[int, int]
     fps: Fraction
-    audio: Literal["drop", "copy", "encode"] = "drop"
+    audio: AudioPlan | None = None
+    other_streams: tuple[str, ...] = ()
     scale_to: tuple[int, int] | None = None
     key_frames: tuple[int, ...] = ()
 
@@ -197,8 +199,8 @@ def plan_encode(
             *_upload(encoder),
         ],
         output=file_url(output),
-        output_options=[*_output(encoder), *container_options(muxer, fragmented=fragmented), *_rate_and_audio(source)],
-        maps=[] if not isinstance(source, VideoClip) or source.audio == "drop" else ["a:0"],
+        output_options=[*_output(encoder), *container_options(muxer, fragmented=fragmented), *_clip_options(source)],
+        audio=_clip_audio(source),
         global_options=encoder.device_options,
         keep_timestamps=isinstance(source, VideoClip),
     )
@@ -301,17 +303,17 @@ def container_options(muxer: str, *, fragmented: bool) -> list[Option]:
     return [("movflags", "+faststart"), ("f", muxer)]
 
 
-def _rate_and_audio(source: Source) -> list[Option]:
+def _clip_options(source: Source) -> list[Option]:
     if not isinstance(source, VideoClip):
         return []
-    options = [("r", str(source.fps)), *_key_frames(source)]
-    if source.audio == "drop":
-        return options
-    if source.audio == "copy":
-        return [*options, ("c:a", "copy")]
-    length = source.count / source.fps
-    cut = f"atrim=start={float(source.frames.start_s):.9f}:duration={float(length):.9f},asetpts=PTS-STARTPTS"
-    return [*options, ("c:a", "aac"), ("filter:a", cut)]
+    # FFmpeg would copy chapters, with the times that they have in the clip.
+    return [("r", str(source.fps)), ("map_chapters", "-1"), *_key_frames(source), *audio_options(source.audio)]
+
+
+def _clip_audio(source: Source) -> Input | None:
+    if not isinstance(source, VideoClip) or source.audio is None:
+        return None
+    return audio_input(source.audio, source.frames.path, source.frames.demuxer)
 
 
 def _key_frames(source: VideoClip) -> list[Option]:

@@ -95,7 +95,7 @@ def ffmpeg_argv(
     video: Iterable[Filter] = (),
     output: str,
     output_options: Iterable[Option],
-    maps: Sequence[str] = (),
+    audio: Input | None = None,
     global_options: Sequence[Option] = (),
     loglevel: str = "warning",
     skip_errors: bool = False,
@@ -109,7 +109,7 @@ def ffmpeg_argv(
         video: filters over the joined pictures; none at all means that the stream is taken as it is.
         output: url.
         output_options: encoder, muxer and the like.
-        maps: further stream specifiers of the first input to take as they are, e.g. ``a:0``.
+        audio: a further input, all of whose streams of its kind follow the video.
         global_options: e.g. hardware devices.
         loglevel: what it says on standard error.
         skip_errors: leave out what cannot be read and go on, rather than end there: for live inputs, and to find out what
@@ -123,11 +123,13 @@ def ffmpeg_argv(
     nodes = [ffmpeg.input(part.url, **_keywords(part.options)) for part in inputs]
     pictures = [_chain(node[part.stream], part.filters) for node, part in zip(nodes, inputs, strict=True)]
     joined = pictures[0] if len(pictures) == 1 else ffmpeg.concat(*pictures, v=1, a=0)
-    streams = [_chain(joined, video), *(nodes[0][specifier] for specifier in maps)]
-    target = ffmpeg.output(*streams, output, **_keywords(output_options))
+    streams = [_chain(joined, video)]
     leading = _leading(output, global_options, loglevel=loglevel, skip_errors=skip_errors)
     if keep_timestamps:
         leading.append("-copyts")
+    if audio is not None:
+        streams.append(ffmpeg.input(audio.url, **_keywords(audio.options))[audio.stream])
+    target = ffmpeg.output(*streams, output, **_keywords(output_options))
     return (str(binary), *leading, *ffmpeg.get_args(target))
 
 

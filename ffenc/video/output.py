@@ -10,7 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from ffenc.errors import OutputError, OutputExistsError
-from ffenc.ffmpeg.stream_info import PacketIndex
+from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
+from ffenc.plan.audio import AudioPlan
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +137,28 @@ def check_packets(packets: PacketIndex, *, path: Path, fps: Fraction, frames: in
             path=path,
             frames_expected=frames,
             packets_counted=packets.count,
+        )
+
+
+def check_audio(stream: VideoStreamInfo, plan: AudioPlan | None, *, path: Path) -> None:
+    """Every planned audio track is in the file, and no other.
+
+    Args:
+        stream: what was measured from the finished file.
+        plan: of its audio.
+        path: the final path, for the message.
+
+    Raises:
+        OutputError: a track is missing, too many, or has another codec, rate or number of channels.
+    """
+    tracks = () if plan is None else plan.tracks
+    wanted = [(track.encoder, track.sample_rate, track.source.channels) for track in tracks]
+    seen = [(track.codec, track.sample_rate, track.channels) for track in stream.audio_tracks]
+    if seen != wanted:
+        raise OutputError(
+            f"the audio tracks of the file (codec, sample rate, channels) are {seen} where {wanted} were planned; {path} "
+            "was not written",
+            path=path,
         )
 
 

@@ -20,6 +20,7 @@ from ffenc.errors import OutputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.priority import Priority
 from ffenc.ffmpeg.process import STALL_TIMEOUT_S, FFmpegProcess
+from ffenc.plan.audio import AudioPlan
 from ffenc.plan.encode import muxer_for
 from ffenc.plan.remux import plan_remux
 
@@ -161,13 +162,30 @@ def copy_recording(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     fragmented: bool = False,
     priority: Priority = Priority(),  # noqa: B008  it is immutable
+    start_s: Fraction | None = None,
+    audio: AudioPlan | None = None,
 ) -> None:
-    """Copy the stream of a recording, bit by bit, into a plain file with its index in front, or into fragments again.
+    """Copy the video of a recording, bit by bit, into a plain file with its index in front, or into fragments again.
+
+    Args:
+        source, output, fps, fragmented, start_s, audio: see `plan_remux`.
+        binaries: the executables.
+        stall_timeout_s: longest time without progress.
+        priority: of the process.
 
     Raises:
         ProcessError: ffmpeg failed, died or hung.
     """
-    argv = plan_remux(binaries.ffmpeg, source, output, fps=fps, muxer=muxer_for(output), fragmented=fragmented)
+    argv = plan_remux(
+        binaries.ffmpeg,
+        source,
+        output,
+        fps=fps,
+        muxer=muxer_for(output),
+        fragmented=fragmented,
+        start_s=start_s,
+        audio=audio,
+    )
     with FFmpegProcess.start(argv, stdout="progress", stall_timeout_s=stall_timeout_s, priority=priority) as process:
         process.finish()
 

@@ -6,13 +6,13 @@ import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from ffenc.config import VideoEncoderConfig
 from ffenc.errors import InputError, OutputError, ProbeError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.frames import FrameFormat
-from ffenc.plan.encode import EncodePlan, VideoClip, plan_encode
+from ffenc.plan.audio import AudioChoice, describe_streams, plan_audio
+from ffenc.plan.encode import EncodePlan, VideoClip, muxer_for, plan_encode
 from ffenc.plan.thinning import Thinning
 from ffenc.video.clip import MeasuredClip, measure_clip
 from ffenc.video.output import PendingFile, check_target
@@ -20,8 +20,6 @@ from ffenc.video.run import EncodeResult, ProgressCallback, run_plan
 from ffenc.video.selection import prepare
 from ffenc.video.undecodable import why_undecodable
 from ffenc.video.writer import STALL_TIMEOUT_S
-
-AudioChoice = Literal["keep", "drop"]
 
 
 def reencode_video(
@@ -53,13 +51,14 @@ def reencode_video(
         thinning: keep one frame out of so many of the whole clip; the rate becomes that much less.
         key_frames: frames of the output, counted from 0, at which it can be cut later on; only the first 8000 fit into a
             command.  Which of them are none in the end (librav1e, FFV1 and SVT-AV1 1.4 do not follow), a warning says.
-        audio: ``"keep"`` (copied, or cut with the video and encoded as AAC) or ``"drop"``.  A clip with audio needs a
-            choice; one without has none to make.
+        audio: ``"keep"`` or ``"drop"``; a clip with audio needs a choice.  All tracks are kept, from the first frame to the
+            end of the last, padded with silence, and encoded as AAC (PCM stays PCM in MOV); see `ffenc.plan.audio`.
+            Subtitles, data, further videos and chapters are always dropped.  The result says what became of each stream.
         overwrite, encoder_threads, binaries, stall_timeout_s: see `VideoWriter`.
         progress: called with (frames encoded, frames in all) about twice a second, from another thread.
 
     Raises:
-        InputError: not a constant-rate clip, a range outside of it, or audio without a choice.
+        InputError: not a constant-rate clip, a range outside of it, audio without a choice or audio that AAC cannot hold.
         FFencError: see `VideoWriter`.  In every case there is no output then.
     """
     binaries = binaries or find_binaries()
@@ -153,6 +152,14 @@ def _plan(
         )
     width, height = size or clip.display_size
     fps = clip.stream.fps / frames.every
+    sound = plan_audio(
+        clip.stream,
+        audio,
+        muxer=muxer_for(output),
+        first_s=clip.clock.time_s(0),
+        start_s=frames.start_s,
+        duration_s=frames.count / fps,
+    )
     prepared = prepare(
         config or VideoEncoderConfig(),
         binaries=binaries,
@@ -166,7 +173,8 @@ def _plan(
             frames=frames,
             size=(width, height),
             fps=fps,
-            audio=_audio(clip, audio, whole=(first, stop) == (0, clip.packets.count)),
+            audio=sound,
+            other_streams=describe_streams(clip.stream, sound),
             scale_to=size,
             key_frames=tuple(sorted(set(key_frames))),
         ),
@@ -199,19 +207,3 @@ def _frame_range(clip: MeasuredClip, start: int | None, end: int | None) -> tupl
             path=clip.stream.path,
         )
     return first, stop
-
-
-def _audio(clip: MeasuredClip, choice: AudioChoice | None, *, whole: bool) -> Literal["drop", "copy", "encode"]:
-    if clip.stream.audio is None:
-        if choice == "keep":
-            raise InputError(f"{clip.stream.path} has no audio to keep", path=clip.stream.path)
-        return "drop"
-    if choice is None:
-        raise InputError(
-            f"{clip.stream.path} has audio ({clip.stream.audio.codec}); say audio='keep' or audio='drop' "
-            "(--audio=keep or --audio=drop)",
-            path=clip.stream.path,
-        )
-    if choice == "drop":
-        return "drop"
-    return "copy" if whole else "encode"

@@ -20,7 +20,7 @@ from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.clip_frames import MISSING_REFERENCE
 from ffenc.plan.encode import EncodePlan, VideoClip, frames_expected
 from ffenc.plan.resolve import ResolvedEncoder
-from ffenc.video.output import PendingFile, check_packets
+from ffenc.video.output import PendingFile, check_audio, check_packets
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ class EncodeResult:
         stream: what was measured from the file.
         argv: the command that wrote it.
         usage: CPU time and memory of the ffmpeg process.
+        other_streams: what became of each stream of the source that is not the video, such as ``"audio track 1 (opus, 48000
+            Hz, stereo): encoded as aac"`` or ``"subtitle (subrip): dropped"``.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class EncodeResult:
     stream: VideoStreamInfo
     argv: tuple[str, ...]
     usage: Usage
+    other_streams: tuple[str, ...] = ()
 
     @property
     def duration_s(self) -> Fraction:
@@ -162,6 +165,7 @@ def check_result(
     if seen != wanted:
         raise OutputError(f"the file has {seen} where {wanted} was asked for", path=pending.final)
     if isinstance(plan.source, VideoClip):
+        check_audio(stream, plan.source.audio, path=pending.final)
         missing = sorted(set(plan.source.key_frames) - set(packets.cut_points))
         if missing:
             logger.warning(
@@ -182,4 +186,5 @@ def check_result(
         stream=replace(stream, path=pending.final.absolute()),
         argv=plan.argv,
         usage=finished.usage,
+        other_streams=plan.source.other_streams if isinstance(plan.source, VideoClip) else (),
     )

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 from ffenc.errors import InputError, OutputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.ffprobe import probe_video, probe_video_and_packets
+from ffenc.ffmpeg.media_input import looks_like_mp4
 from ffenc.ffmpeg.mp4_fragments import FragmentIndex
-from ffenc.ffmpeg.stream_info import VideoStreamInfo
+from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.frames import FrameRate, parse_frame_rate
-from ffenc.video.output import PendingFile, check_packets, check_target
+from ffenc.plan.audio import AudioChoice, describe_streams, plan_audio
+from ffenc.plan.encode import muxer_for
+from ffenc.video.output import PendingFile, check_audio, check_packets, check_target
 from ffenc.video.recording import copy_recording, final_of, is_held
 
 MOST_REORDERED = 33
 """Fragments at the end that may have to go too: a frame that was stored before others that are shown before it.  H.264
 and HEVC hold back at most 16 frames, AV1 hides at most 32."""
 
+_BOX_HEADER_BYTES = 8
+_TELLING_FRAMES = 10
 _RATE_TOLERANCE = Fraction(1, 200)  # without ffprobe a rate is known to two decimals
 
 
@@ -37,6 +45,7 @@ class SalvageResult:
         lost_bytes: bytes at the end of the recording that belong to no whole frame.
         source: the recording, which is left as it was.
         stream: what was measured from the video.
+        other_streams: what became of each stream of the recording that is not the video; see `EncodeResult`.
     """
 
     path: Path
@@ -45,6 +54,7 @@ class SalvageResult:
     lost_bytes: int
     source: Path
     stream: VideoStreamInfo
+    other_streams: tuple[str, ...] = ()
 
 
 def salvage_video(
@@ -52,24 +62,29 @@ def salvage_video(
     output: str | Path | None = None,
     *,
     fps: FrameRate | None = None,
+    audio: AudioChoice | None = None,
     most_frames: int | None = None,
     overwrite: bool = False,
     binaries: Binaries | None = None,
 ) -> SalvageResult:
     """Copy all whole frames of a recording, without gaps, into a plain video.
 
+    The first frame is shown at 0, wherever the recording shows it.
+
     Args:
         path: a hidden ``.NAME.XXXXXXXX.recording.mp4`` that a crash left, or any fragmented MP4 or MOV.
         output: the video; None takes the name that it was to have had.
         fps: its frame rate; None takes it from the recording.
+        audio: ``"keep"`` encodes it, as `reencode_video` does; or ``"drop"``.  A recording with audio needs a choice.
         most_frames: take no more than so many; with B-frames it can be a few less, where a frame is stored before others
             that are shown before it.
         overwrite: replace an existing file.
         binaries: the executables; found by `find_binaries` if None.
 
     Raises:
-        InputError: it is still being recorded, or there is no whole frame in it; or ``most_frames`` was given for a file
-            whose fragments hold several frames (`shorten_video` cuts any).
+        InputError: it is still being recorded, there is no whole frame in it, audio without a choice, or audio that
+            cannot be kept; or ``most_frames`` was given for a file whose fragments hold several frames (`shorten_video`
+            cuts any).
         OutputError: its frames do not lie on the grid of ``fps``, or the file system refused; there is no output then.
         ValueError: ``most_frames`` is less than 1.
     """
@@ -84,31 +99,87 @@ def salvage_video(
         )
     check_target(final, overwrite=overwrite)
     binaries = binaries or find_binaries()
-    rate: Fraction | None = None
     with _cut(source, ends, final.parent) as cuts, PendingFile(final, overwrite=overwrite) as pending:
-        for cut, end in cuts:
-            rate = rate or _rate(cut, fps, binaries)
-            copy_recording(cut, pending.path, fps=rate, binaries=binaries)
-            stream, packets = probe_video_and_packets(pending.path, binaries=binaries)
-            try:
-                check_packets(packets, path=final, fps=rate, frames=packets.count)
-            except OutputError:
-                # A frame that is shown earlier is missing: it would have come after this one.
-                if end == ends[max(0, len(ends) - MOST_REORDERED)]:
-                    raise
-                continue
-            if most_frames is not None and packets.count > most_frames:
-                raise InputError(f"a fragment of {source} holds several frames; most_frames cannot cut it", path=source)
-            pending.commit()
-            return SalvageResult(
-                path=final,
-                frames=packets.count,
-                fps=rate,
-                lost_bytes=source.stat().st_size - end,
-                source=source,
-                stream=replace(stream, path=final.absolute(), size_bytes=final.stat().st_size),
-            )
-    raise AssertionError("the last cut returns or raises")
+        cut, end, recording = _longest_exact(cuts, source, fps, binaries)
+        count, rate = recording.packets.count, recording.rate
+        if most_frames is not None and count > most_frames:
+            raise InputError(f"a fragment of {source} holds several frames; most_frames cannot cut it", path=source)
+        start_s = recording.packets.pts_s(0)
+        sound = plan_audio(
+            recording.stream,
+            audio,
+            muxer=muxer_for(final),
+            first_s=start_s,
+            start_s=start_s,
+            duration_s=count / rate,
+        )
+        copy_recording(cut, pending.path, fps=rate, binaries=binaries, start_s=start_s, audio=sound)
+        stream, packets = probe_video_and_packets(pending.path, binaries=binaries)
+        check_packets(packets, path=final, fps=rate, frames=count)
+        check_audio(stream, sound, path=final)
+        pending.commit()
+    return SalvageResult(
+        path=final,
+        frames=count,
+        fps=rate,
+        lost_bytes=source.stat().st_size - end,
+        source=source,
+        stream=replace(stream, path=final.absolute(), size_bytes=final.stat().st_size),
+        other_streams=describe_streams(recording.stream, sound),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recording:
+    """What was measured of a recording that was cut behind a whole fragment."""
+
+    stream: VideoStreamInfo
+    packets: PacketIndex
+    rate: Fraction
+
+
+def _longest_exact(
+    cuts: Iterator[tuple[Path, int]], source: Path, fps: FrameRate | None, binaries: Binaries
+) -> tuple[Path, int, _Recording]:
+    """Return the longest cut whose frames lie on the grid of the frame rate, wherever that begins.
+
+    Raises:
+        OutputError: no cut does; the frames of the longest one are described.
+    """
+    first: _Recording | None = None
+    for cut, end in cuts:
+        stream, packets = probe_video_and_packets(cut, binaries=binaries)
+        rate = _rate(stream, packets, fps) if first is None else first.rate
+        recording = _Recording(stream=replace(stream, path=source), packets=packets, rate=rate)
+        first = first or recording
+        # Otherwise a frame that is shown earlier is missing: it would have come after this one.
+        if packets.count and not packets.hidden and _off_grid(packets, rate) is None:
+            return cut, end, recording
+    assert first is not None
+    raise _not_exact(source, first)
+
+
+def _off_grid(packets: PacketIndex, rate: Fraction) -> int | None:
+    """Return the first frame that is not exactly k/rate behind the first one."""
+    shifted = replace(packets, pts=tuple(pts - packets.pts[0] for pts in packets.pts))
+    return shifted.first_off_grid(rate)
+
+
+def _not_exact(source: Path, recording: _Recording) -> OutputError:
+    packets, rate = recording.packets, recording.rate
+    off = _off_grid(packets, rate) or 0
+    late_s = packets.pts_s(off) - packets.pts_s(0) - off / rate
+    # FFmpeg 9.0 would repeat the last frame.
+    placed = ("-map", "0:V:0", "-vf", f"setpts=N/({rate}*TB)", "-r", str(rate), "-frames:v", str(packets.count))
+    command = shlex.join(
+        ["ffmpeg", "-i", str(source), *placed, "-c:v", "libx264", "-crf", "18", f"{source.stem}-regular.mp4"]
+    )
+    return OutputError(
+        f"{source} does not show its frames at a constant {rate} per second: frame {off} is shown "
+        f"{abs(float(late_s)) * 1000:.1f} ms {'late' if late_s > 0 else 'early'}, so a copy would not be exact. If each "
+        f"frame counts for 1/{rate} s, place them one by one, without audio: {command}",
+        path=source,
+    )
 
 
 def _whole_fragments(source: Path) -> list[int]:
@@ -116,22 +187,42 @@ def _whole_fragments(source: Path) -> list[int]:
         raise InputError(f"{source} is no file; name a recording (.NAME.XXXXXXXX.recording.mp4)", path=source)
     if is_held(source):
         raise InputError(f"{source} is still being recorded; end its ffmpeg or its program first", path=source)
-    ends = FragmentIndex(source).update().ends
-    if not ends:
-        raise InputError(
-            f"{source} holds no whole frame that could be recovered: it is no fragmented MP4, or ended before its first "
-            "frame was written",
-            path=source,
+    index = FragmentIndex(source).update()
+    if not index.ends:
+        raise InputError(f"{source} {_why_nothing(source, index)}", path=source)
+    return index.ends
+
+
+def _why_nothing(source: Path, index: FragmentIndex) -> str:
+    """Say what a file without a whole fragment is."""
+    rest = shlex.join(["ffmpeg", "-i", str(source), "-map", "0:V:0", "-c", "copy", f"{source.stem}-rest.mp4"])
+    if source.stat().st_size >= _BOX_HEADER_BYTES and not looks_like_mp4(source):
+        return f"is not an MP4 or MOV file, and only those are salvaged; FFmpeg may read what is left: {rest}"
+    if index.is_fragmented:
+        return "holds no whole frame that could be recovered: it ended before its first fragment was written"
+    if index.has_header:
+        return (
+            "is not a fragmented MP4 but a plain one, with its index: it needs no salvage.  If the file was cut off behind "
+            f"its index, this copies what is left: {rest}"
         )
-    return ends
+    return (
+        "holds no whole frame that could be recovered: it is not a fragmented MP4 but a plain one, and ended before its "
+        "index (moov) was written.  Without the index FFmpeg and ffenc cannot find its frames; a tool that rebuilds one "
+        "from an intact file of the same camera may"
+    )
 
 
-def _rate(recording: Path, given: FrameRate | None, binaries: Binaries) -> Fraction:
-    """The frame rate; one that is wrong must not pass because a single frame lies on any grid."""
-    found = probe_video(recording, binaries=binaries).fps
+def _rate(stream: VideoStreamInfo, packets: PacketIndex, given: FrameRate | None) -> Fraction:
+    """Return the frame rate; a wrong one must not pass because a single frame lies on any grid."""
+    found = stream.fps
+    steps = Counter(later - earlier for earlier, later in pairwise(packets.pts))
+    if not stream.is_constant_rate and packets.count >= _TELLING_FRAMES:
+        # One frame that lies elsewhere changes the average.
+        step, times = steps.most_common(1)[0]
+        found = 1 / (step * packets.time_base) if step and times > packets.count // 2 else found
     rate = found if given is None else parse_frame_rate(given)
     if abs(found / rate - 1) > _RATE_TOLERANCE:
-        raise OutputError(f"the recording has {found} frames per second and not {rate}", path=recording)
+        raise OutputError(f"the recording has {found} frames per second and not {rate}", path=stream.path)
     return rate
 
 

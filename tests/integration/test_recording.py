@@ -203,7 +203,7 @@ def test_no_frames_at_all_cannot_be_asked_for(tmp_path: Path, binaries: Binaries
 def test_what_is_no_recording_is_said(tmp_path: Path, binaries: Binaries) -> None:
     path = encode_frames(numbered_frames(2), tmp_path / "a.mp4", fps=30, config=config("g2"), binaries=binaries).path
     before = path.read_bytes()
-    with pytest.raises(InputError, match="is no fragmented MP4"):
+    with pytest.raises(InputError, match="is not a fragmented MP4"):
         salvage_video(path, tmp_path / "b.mp4", binaries=binaries)
     with pytest.raises(InputError, match="is no file"):
         salvage_video(tmp_path / "missing.mp4", binaries=binaries)
