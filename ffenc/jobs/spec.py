@@ -139,7 +139,7 @@ class JobSpec(BaseModel):
     def _identity(self, path: Path) -> list[object]:
         try:
             if self.row.files is not None:
-                return [[image.name, *_size_and_time(image)] for image in self.row.files(path)]
+                return [[image.name, *_size_and_time(image)] for image in self.row.files(path, self.arguments)]
             if path.stat().st_size <= SMALL_BYTES:
                 return [hashlib.sha256(path.read_bytes()).hexdigest()]
             return _size_and_time(path)

@@ -20,6 +20,9 @@ from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
 MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 """Containers by file suffix.  Others (Matroska, AVI) cannot hold every k/fps exactly and are refused."""
 
+FULL_CHROMA = "bicubic+accurate_rnd+full_chroma_int"
+"""``flags`` of an exact conversion: the default ones darken every colour by about one level and some by three."""
+
 FRAGMENTS = "+frag_every_frame+delay_moov+default_base_moof"
 """``movflags`` of a file that can be read up to its last whole frame wherever writing ends.
 
@@ -47,13 +50,15 @@ class RawFrames:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSequence:
-    """Numbered images of one directory, read by ffmpeg itself.
+    """Numbered images of one directory, read by ffmpeg itself; all of them are alike.
 
     Attributes:
         pattern: printf-style path (``/dir/frame-%06d.png``), with every other ``%`` doubled.
         start_number: number of the first image.
         count: images, without a gap.
-        size: (width, height) of every image.
+        size: (width, height) of every image, its orientation applied.
+        orientation: EXIF orientation of every image, 1 to 8.
+        turned_as: pixel format in which images are turned; it must hold all that they hold.
     """
 
     pattern: str
@@ -61,6 +66,8 @@ class ImageSequence:
     count: int
     size: tuple[int, int]
     fps: Fraction
+    orientation: int = 1
+    turned_as: str = "rgb24"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,11 +262,42 @@ def source_input(source: Source) -> Input:
         # A picture of another size or format then shows up as a warning instead of being rescaled in silence.
         ("reinit_filter", "0"),
     )
-    series = (("f", "image2"), ("pattern_type", "sequence"), ("start_number", str(source.start_number)), rate)
+    series = (
+        *(("f", "image2"), ("pattern_type", "sequence"), ("start_number", str(source.start_number)), rate),
+        # Builds differ in which orientations they apply by themselves; see `upright_filters`.
+        ("noautorotate", None),
+    )
     if source.pattern.lower().endswith((".tif", ".tiff")):
         # FFmpeg's decoder then takes the unit of resolution, which its encoder writes, for damage.
         strict = tuple(option for option in strict if option[0] != "err_detect")
-    return Input(url=f"file:{source.pattern}", options=(*strict, *series))
+    return Input(url=f"file:{source.pattern}", options=(*strict, *series), filters=upright_filters(source))
+
+
+# What undoes each EXIF orientation (CIPA DC-008, tag 274).
+_UPRIGHT: dict[int, tuple[Filter, ...]] = {
+    1: (),
+    2: (("hflip", {}),),
+    3: (("hflip", {}), ("vflip", {})),
+    4: (("vflip", {}),),
+    5: (("transpose", {"dir": "cclock_flip"}),),
+    6: (("transpose", {"dir": "clock"}),),
+    7: (("transpose", {"dir": "clock_flip"}),),
+    8: (("transpose", {"dir": "cclock"}),),
+}
+
+
+def upright_filters(source: ImageSequence) -> tuple[Filter, ...]:
+    """Apply the orientation of images, and take away what is left of it.
+
+    FFmpeg 9 would otherwise hand the orientation on to the output, which players would then turn once more.
+    """
+    forget: Filter = ("sidedata", {"mode": "delete"})
+    turn = _UPRIGHT[source.orientation]
+    if not turn:
+        return (forget,)
+    # Planes of unequal size cannot be transposed; ffmpeg would choose a format by itself.
+    whole: list[Filter] = [("scale", {"flags": FULL_CHROMA}), ("format", {"pix_fmts": source.turned_as})]
+    return (forget, *whole, *turn)
 
 
 def raw_input_options(source: RawFrames) -> tuple[Option, ...]:
@@ -274,7 +312,7 @@ def _scaling(source: Source, config: VideoEncoderConfig) -> list[Filter]:
         return []
     width, height = source.scale_to
     # Between the depths of two things there is nothing.
-    how = "neighbor" if isinstance(config, DepthEncoderConfig) else "bicubic+accurate_rnd+full_chroma_int"
+    how = "neighbor" if isinstance(config, DepthEncoderConfig) else FULL_CHROMA
     return [("scale", {"w": str(width), "h": str(height), "flags": how}), ("setsar", {"sar": "1"})]
 
 
