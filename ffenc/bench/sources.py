@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from ffenc.bench.pictures import from_png, png_of, scaled
 from ffenc.bench.synthetic import SYNTHETIC
+from ffenc.config import FrameRateValue
 from ffenc.errors import InputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.frames import FrameFormat, parse_frame_rate
@@ -66,7 +67,7 @@ class SourceSpec(BaseModel):
     camera: str | None = None
     episodes: tuple[int, ...] | None = None
     size: tuple[int, int] | None = None
-    fps: int | str | None = None
+    fps: FrameRateValue | None = None
     order: ImageOrder = "number"
     start: int = 0
     frames: int | None = None
@@ -76,13 +77,6 @@ class SourceSpec(BaseModel):
     @classmethod
     def _size_text(cls, value: object) -> object:
         return tuple(int(part) for part in value.split("x")) if isinstance(value, str) else value
-
-    @field_validator("fps")
-    @classmethod
-    def _exact(cls, value: int | str | None) -> int | str | None:
-        if value is not None:
-            parse_frame_rate(value)
-        return value
 
     @model_validator(mode="after")
     def _one_kind(self) -> SourceSpec:

@@ -29,7 +29,7 @@ from ffenc.cli.cameras import FEATURE_PREFIX, check_camera_name
 from ffenc.cli.dataset_extra import recorder_class, table_reader
 from ffenc.cli.record_report import dataset_files, files_table
 from ffenc.cli.screen import Screen, visible
-from ffenc.cli.values import positive
+from ffenc.cli.values import whole_rate
 from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.conversion import EpisodeSource, FrameSeries, add_steps, check_episodes
 from ffenc.errors import InputError, OutputError
@@ -59,7 +59,7 @@ def command() -> Command:
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="folder of the dataset; it must not exist")
     parser.add_argument("inputs", type=Path, nargs="*", metavar="INPUT", help="clips or folders, one per episode")
     parser.add_argument("--task", type=str, required=True, metavar="TEXT", help="what is being done, in a sentence")
-    parser.add_argument("--fps", type=positive, default=30, metavar="N", help="frames per second (default: 30)")
+    parser.add_argument("--fps", type=whole_rate, default=30, metavar="N", help="frames per second (default: 30)")
     parser.add_argument("--camera", type=str, default="camera", metavar="NAME", help="name of the one camera of INPUT")
     parser.add_argument("--cameras", type=dict, metavar="DICT", help="a pattern for each camera, in quotes; see above")
     parser.add_argument("--tables", type=str, metavar="PATTERN", help="tables, one per episode; see above")

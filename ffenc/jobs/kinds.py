@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 
-from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.config import DepthEncoderConfig, FrameRateValue, VideoEncoderConfig
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.frames import parse_frame_rate
 from ffenc.plan.thinning import Thinning
 from ffenc.video.concat import ConcatResult, concat_videos
 from ffenc.video.encode import encode_images
@@ -87,14 +86,8 @@ class ReencodeArguments(EncodeArguments):
 class ImagesArguments(EncodeArguments):
     """For `encode_images`."""
 
-    fps: StrictInt | StrictStr
+    fps: FrameRateValue
     order: ImageOrder = "number"
-
-    @field_validator("fps")
-    @classmethod
-    def _exact(cls, fps: int | str) -> int | str:
-        parse_frame_rate(fps)
-        return fps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
