@@ -258,11 +258,7 @@ def parse_frame_rate(fps: FrameRate) -> Fraction:
     Raises:
         ValueError: a decimal that is not whole, zero, negative, not a number, or above `MAX_FRAME_RATE`.
     """
-    rate = _rate_of(fps)
-    if rate is None:
-        raise ValueError(f"frame rate {fps!r} is not a number; give 30, Fraction(30000, 1001) or '30000/1001'")
-    if not 0 < rate <= MAX_FRAME_RATE:
-        raise ValueError(f"frame rate {fps!r} must be above 0 and at most {MAX_FRAME_RATE} frames per second")
+    rate = _possible_rate(fps)
     if rate.denominator > 1 and not _is_fraction(fps):
         raise ValueError(f"frame rate {fps!r} is not exact; give {str(_exact_rate(rate))!r} if that is meant")
     return rate
@@ -274,7 +270,7 @@ def whole_frame_rate(fps: FrameRate) -> int:
     Raises:
         ValueError: as `parse_frame_rate`, or it is not whole.
     """
-    rate = parse_frame_rate(fps)
+    rate = _possible_rate(fps)
     if rate.denominator > 1:
         raise ValueError(f"frame rate {fps!r} must be a whole number here, for example {max(1, round(rate))}")
     return int(rate)
@@ -292,18 +288,25 @@ def plain_frame_rate(fps: FrameRate) -> int | str:
     return int(rate) if rate.denominator == 1 else str(rate)
 
 
+def _possible_rate(fps: FrameRate) -> Fraction:
+    rate = None if isinstance(fps, bool) else _rate_of(fps)
+    if rate is None:
+        raise ValueError(f"frame rate {fps!r} is not a number; give 30, Fraction(30000, 1001) or '30000/1001'")
+    if not 0 < rate <= MAX_FRAME_RATE:
+        raise ValueError(f"frame rate {fps!r} must be above 0 and at most {MAX_FRAME_RATE} frames per second")
+    return rate
+
+
 def _rate_of(fps: Any) -> Fraction | None:
     """The number that was given, exactly as it was given; None if it is none."""
     try:
         if isinstance(fps, str) and (match := _RATE_TEXT.fullmatch(fps.strip())):
             return Fraction(match[1]) / int(match[2] or 1)
-        if isinstance(fps, Rational) and not isinstance(
-            fps, bool
-        ):  # numpy's integers too, but those are of limited size
+        if isinstance(fps, Rational):  # numpy's integers too, but those are of limited size
             return Fraction(int(fps.numerator), int(fps.denominator))
         if isinstance(fps, Decimal):
             return Fraction(fps)
-        return Fraction(float(fps)) if isinstance(fps, Real) and not isinstance(fps, bool) else None
+        return Fraction(float(fps)) if isinstance(fps, Real) else None
     except (ValueError, ZeroDivisionError, OverflowError):  # 1/0, not a number, infinite
         return None
 
