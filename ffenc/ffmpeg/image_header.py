@@ -6,7 +6,6 @@ reads it itself.  Reads are bounded: a hostile header costs no more than a short
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import struct
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ffenc.errors import InputError
+from ffenc.ffmpeg.exif import TiffDirectory, UnreadableImageError, exif_orientation, take
 
 IMAGE_SUFFIXES: Mapping[str, str] = {
     ".png": "PNG",
@@ -43,7 +43,6 @@ _MOST_SEGMENTS = 2_000
 _MOST_CHUNKS = 1_000_000  # FFmpeg writes chunks of 4 KiB
 _LARGEST_EXIF = 1 << 20
 _LARGEST_SIDE = 1 << 20
-_ORIENTATION = 0x112
 _MARKERS_WITH_SIZE = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
@@ -76,10 +75,6 @@ class ImageHeader:
         return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
 
 
-class _UnreadableError(Exception):
-    """What is wrong with a file, without its name."""
-
-
 def read_image_header(path: Path) -> ImageHeader:
     """Read the header of one image file.
 
@@ -95,40 +90,35 @@ def read_image_header(path: Path) -> ImageHeader:
         raise InputError(f"{path} {why}", path=path) from err
     except OSError as err:
         raise InputError(f"{path} cannot be read: {err.strerror}", path=path) from err
-    except _UnreadableError as err:
+    except UnreadableImageError as err:
         raise InputError(f"{path} {err}", path=path) from err
 
 
 def _regular_file(path: Path) -> BinaryIO:
     # Opening a pipe would block, and opening a device may act on it.
     if not stat.S_ISREG(path.stat().st_mode):
-        raise _UnreadableError("is not a regular file")
+        raise UnreadableImageError("is not a regular file")
     return path.open("rb")
 
 
 def _header(file: BinaryIO, expected: str) -> ImageHeader:
     start = file.read(16)
     if not start:
-        raise _UnreadableError("is empty")
+        raise UnreadableImageError("is empty")
     kind = next((name for magic, name in _MAGICS if start.startswith(magic)), None)
     if kind is None and start[4:8] == _NAMED_BY_BOX[0]:
         kind = _NAMED_BY_BOX[1]
     if kind != expected:
         what = "not an image of a known format" if kind is None else f"a {kind} file by its content"
-        raise _UnreadableError(f"is {what}, but its name says {expected}; {'replace' if kind is None else 'rename'} it")
+        raise UnreadableImageError(
+            f"is {what}, but its name says {expected}; {'replace' if kind is None else 'rename'} it"
+        )
     size_bytes = file.seek(0, os.SEEK_END)
     file.seek(0)
     header = _READERS[expected](file, size_bytes)
     if not (0 < header.width <= _LARGEST_SIDE and 0 < header.height <= _LARGEST_SIDE):
-        raise _UnreadableError(f"says that its image is {header.width}x{header.height} pixels")
+        raise UnreadableImageError(f"says that its image is {header.width}x{header.height} pixels")
     return header
-
-
-def _take(file: BinaryIO, count: int) -> bytes:
-    data = file.read(count)
-    if len(data) < count:
-        raise _UnreadableError("is cut off")
-    return data
 
 
 # PNG: https://www.w3.org/TR/png-3/
@@ -138,29 +128,29 @@ _PNG_COLOURS = {0: ("grey", 1), 2: ("RGB", 3), 3: ("palette", 1), 4: ("grey and 
 
 def _png(file: BinaryIO, size_bytes: int) -> ImageHeader:
     file.seek(8)
-    length, name = struct.unpack(">I4s", _take(file, 8))
+    length, name = struct.unpack(">I4s", take(file, 8))
     if (length, name) != (13, b"IHDR"):
-        raise _UnreadableError("does not start as a PNG file must")
-    width, height, bits, colour = struct.unpack(">IIBB", _take(file, 10))
+        raise UnreadableImageError("does not start as a PNG file must")
+    width, height, bits, colour = struct.unpack(">IIBB", take(file, 10))
     if colour not in _PNG_COLOURS:
-        raise _UnreadableError(f"has the unknown colour type {colour}")
+        raise UnreadableImageError(f"has the unknown colour type {colour}")
     place, orientation, transparent = 33, 1, False
     for _ in range(_MOST_CHUNKS):
         file.seek(place)
-        length, name = struct.unpack(">I4s", _take(file, 8))
+        length, name = struct.unpack(">I4s", take(file, 8))
         place += 12 + length
         if place > size_bytes:
-            raise _UnreadableError("is cut off")
+            raise UnreadableImageError("is cut off")
         if name == b"IEND":
             break
-        if name == b"acTL" and length == 8 and struct.unpack(">I", _take(file, 4))[0] != 1:
-            raise _UnreadableError("is an animation; give one image per file")
+        if name == b"acTL" and length == 8 and struct.unpack(">I", take(file, 4))[0] != 1:
+            raise UnreadableImageError("is an animation; give one image per file")
         if name == b"tRNS":
             transparent = True
         if name == b"eXIf" and length <= _LARGEST_EXIF:
-            orientation = exif_orientation(_take(file, length))
+            orientation = exif_orientation(take(file, length))
     else:
-        raise _UnreadableError("has more chunks than an image needs")
+        raise UnreadableImageError("has more chunks than an image needs")
     text, _ = _PNG_COLOURS[colour]
     return ImageHeader(
         kind="PNG",
@@ -185,15 +175,15 @@ def _jpeg(file: BinaryIO, size_bytes: int) -> ImageHeader:
     inverted = False
     file.seek(2)
     for _ in range(_MOST_SEGMENTS):
-        marker = _take(file, 2)
+        marker = take(file, 2)
         while marker[1] == 0xFF:  # fill bytes
-            marker = b"\xff" + _take(file, 1)
+            marker = b"\xff" + take(file, 1)
         if marker[0] != 0xFF:
-            raise _UnreadableError("is damaged: a marker is missing in its header")
+            raise UnreadableImageError("is damaged: a marker is missing in its header")
         if marker[1] == 0x01 or 0xD0 <= marker[1] <= 0xD8:
             continue
-        (length,) = struct.unpack(">H", _take(file, 2))
-        data = _take(file, max(length, 2) - 2)
+        (length,) = struct.unpack(">H", take(file, 2))
+        data = take(file, max(length, 2) - 2)
         if marker[1] == 0xE1 and data.startswith(b"Exif\0\0") and orientation is None:
             orientation = exif_orientation(data[6:])
         if marker[1] == 0xEE and data.startswith(b"Adobe") and len(data) >= 12:
@@ -203,22 +193,22 @@ def _jpeg(file: BinaryIO, size_bytes: int) -> ImageHeader:
         if marker[1] == 0xDA:
             break
     else:
-        raise _UnreadableError("has no image within its first 2000 segments")
+        raise UnreadableImageError("has no image within its first 2000 segments")
     if not _has_end_marker(file, size_bytes):
-        raise _UnreadableError("is cut off: its end marker is missing")
+        raise UnreadableImageError("is cut off: its end marker is missing")
     return _jpeg_header(frame, orientation or 1, is_rgb=inverted)
 
 
 def _jpeg_header(frame: bytes, orientation: int, *, is_rgb: bool) -> ImageHeader:
     if len(frame) < 6 or len(frame) < 6 + 3 * frame[5]:
-        raise _UnreadableError("is damaged: it says nothing of its size")
+        raise UnreadableImageError("is damaged: it says nothing of its size")
     bits, height, width, count = struct.unpack(">BHHB", frame[:6])
     if count not in _JPEG_COLOURS:
-        raise _UnreadableError(f"has {count} components (CMYK?); make it RGB or grey first")
+        raise UnreadableImageError(f"has {count} components (CMYK?); make it RGB or grey first")
     factors = [(frame[7 + 3 * k] >> 4, frame[7 + 3 * k] & 15) for k in range(count)]
     largest = tuple(max(factor[axis] for factor in factors) for axis in (0, 1))
     if any(0 in factor or largest[0] % factor[0] or largest[1] % factor[1] for factor in factors):
-        raise _UnreadableError("is damaged: its sampling factors are impossible")
+        raise UnreadableImageError("is damaged: its sampling factors are impossible")
     steps = ",".join(f"{largest[0] // across}x{largest[1] // down}" for across, down in factors)
     colour = "grey" if count == 1 else f"{'RGB' if is_rgb else 'YCbCr'} (one sample per {steps} pixels)"
     return ImageHeader(
@@ -248,100 +238,30 @@ def _has_end_marker(file: BinaryIO, size_bytes: int) -> bool:
     return False
 
 
-# TIFF 6.0; the same structure holds EXIF
-
-_SIZES = {1: 1, 3: 2, 4: 4}
-_LETTERS = {1: "B", 3: "H", 4: "I"}
-_MOST_VALUES = 1 << 18
+# TIFF 6.0
 
 _TIFF_COLOURS = {0: "grey (0 is white)", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "CIELab"}
 
 
-class _Tiff:
-    """The first directory of a TIFF structure."""
-
-    def __init__(self, file: BinaryIO, start: int, size_bytes: int) -> None:
-        self._file, self._start, self._size_bytes = file, start, size_bytes
-        head = self._at(0, 8)
-        if head[:4] not in (b"II*\0", b"MM\0*"):
-            raise _UnreadableError("is damaged: it does not start as TIFF must")
-        self._order = "<" if head[:2] == b"II" else ">"
-        (place,) = struct.unpack(f"{self._order}I", head[4:])
-        self.entries, following = self._directory(place)
-        self.following = following
-
-    def _at(self, place: int, count: int) -> bytes:
-        if place + count > self._size_bytes:
-            raise _UnreadableError("is cut off")
-        self._file.seek(self._start + place)
-        return _take(self._file, count)
-
-    def _directory(self, place: int) -> tuple[dict[int, tuple[int, int, bytes]], int]:
-        (count,) = struct.unpack(f"{self._order}H", self._at(place, 2))
-        table = self._at(place + 2, 12 * count)
-        found: dict[int, tuple[int, int, bytes]] = {}
-        for k in range(count):
-            tag, kind, values, field = struct.unpack(f"{self._order}HHI4s", table[12 * k : 12 * k + 12])
-            found.setdefault(tag, (kind, values, field))
-        behind = place + 2 + 12 * count
-        following = self._at(behind, 4) if behind + 4 <= self._size_bytes else b"\0\0\0\0"
-        return found, int(struct.unpack(f"{self._order}I", following)[0])
-
-    def numbers(self, tag: int) -> tuple[int, ...]:
-        """The values of a tag; none if it is missing or holds no whole numbers."""
-        kind, count, field = self.entries.get(tag, (0, 0, b""))
-        if kind not in _SIZES or not 0 < count <= _MOST_VALUES:
-            return ()
-        size = _SIZES[kind] * count
-        data = field[:size] if size <= 4 else self._at(struct.unpack(f"{self._order}I", field)[0], size)
-        return struct.unpack(f"{self._order}{count}{_LETTERS[kind]}", data)
-
-    def number(self, tag: int, default: int) -> int:
-        """The first value of a tag."""
-        return (*self.numbers(tag), default)[0]
-
-    @property
-    def orientation(self) -> int:
-        """1 to 8; anything else that stands there means nothing."""
-        value = self.number(_ORIENTATION, 1)
-        return value if 1 <= value <= 8 else 1
-
-    def kind_of_following(self) -> int:
-        """``NewSubfileType`` of the second directory."""
-        entries, _ = self._directory(self.following)
-        kind, count, field = entries.get(254, (0, 0, b""))
-        return int(struct.unpack(f"{self._order}I", field)[0]) if (kind, count) == (4, 1) else 0
-
-
-def exif_orientation(data: bytes) -> int:
-    """The orientation in EXIF data, without the ``Exif`` mark before it; 1 where it says none or is damaged."""
-    if data.startswith(b"Exif\0\0"):
-        data = data[6:]
-    try:
-        return _Tiff(io.BytesIO(data), 0, len(data)).orientation
-    except _UnreadableError:
-        return 1
-
-
 def _tiff(file: BinaryIO, size_bytes: int) -> ImageHeader:
-    tiff = _Tiff(file, 0, size_bytes)
+    tiff = TiffDirectory(file, size_bytes)
     if tiff.number(254, 0) & 1:
-        raise _UnreadableError("begins with a thumbnail; give one image per file")
+        raise UnreadableImageError("begins with a thumbnail; give one image per file")
     if tiff.following and not tiff.kind_of_following() & 1:
-        raise _UnreadableError("has more than one page; give one image per file")
+        raise UnreadableImageError("has more than one page; give one image per file")
     for places, lengths in ((273, 279), (324, 325)):
         ends = [place + length for place, length in zip(tiff.numbers(places), tiff.numbers(lengths), strict=False)]
         if ends and max(ends) > size_bytes:
-            raise _UnreadableError("is cut off")
+            raise UnreadableImageError("is cut off")
     bits, samples, colour = tiff.number(258, 1), tiff.number(277, 1), tiff.number(262, 1)
     if colour not in (0, 1, 2, 3, 6):
-        raise _UnreadableError(
+        raise UnreadableImageError(
             f"is {_TIFF_COLOURS.get(colour, f'of the colour space {colour}')}; make it RGB or grey first"
         )
     plain = 3 if colour in (2, 6) else 1
     kind = {1: "", 2: " signed", 3: " float"}.get(tiff.number(339, 1), " unknown")
     if kind:
-        raise _UnreadableError(f"has{kind} samples; only whole numbers from 0 on can be read")
+        raise UnreadableImageError(f"has{kind} samples; only whole numbers from 0 on can be read")
     more = "" if samples == plain else f" and {samples - plain} more"
     return ImageHeader(
         kind="TIFF",

@@ -175,7 +175,7 @@ def read_specs(path: str | Path) -> list[JobSpec]:
         try:
             specs.append(JobSpec.model_validate(load_json(line)))
         except orjson.JSONDecodeError as err:
-            raise InputError(f"line {number} of {path} is no job: it is not JSON ({err})", path=path) from err
+            raise InputError(f"line {number} of {path} is no job: Invalid JSON: {err}", path=path) from err
         except ValidationError as err:
             reasons = "; ".join(_reason(error) for error in err.errors(include_url=False))
             raise InputError(f"line {number} of {path} is no job: {reasons}", path=path) from err

@@ -14,14 +14,11 @@ from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.frames import FrameFormat
 from ffenc.plan.clip_frames import ClipFrames
 from ffenc.plan.graph import Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
-from ffenc.plan.picture import MATRIX, MATRIX_TAG, color_range, has_matrix
+from ffenc.plan.picture import FULL_CHROMA, MATRIX, MATRIX_TAG, color_range, has_matrix, upright_filters
 from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
 
 MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 """Containers by file suffix.  Others (Matroska, AVI) cannot hold every k/fps exactly and are refused."""
-
-FULL_CHROMA = "bicubic+accurate_rnd+full_chroma_int"
-"""``flags`` of an exact conversion: the default ones darken every colour by about one level and some by three."""
 
 FRAGMENTS = "+frag_every_frame+delay_moov+default_base_moof"
 """``movflags`` of a file that can be read up to its last whole frame wherever writing ends.
@@ -270,34 +267,8 @@ def source_input(source: Source) -> Input:
     if source.pattern.lower().endswith((".tif", ".tiff")):
         # FFmpeg's decoder then takes the unit of resolution, which its encoder writes, for damage.
         strict = tuple(option for option in strict if option[0] != "err_detect")
-    return Input(url=f"file:{source.pattern}", options=(*strict, *series), filters=upright_filters(source))
-
-
-# What undoes each EXIF orientation (CIPA DC-008, tag 274).
-_UPRIGHT: dict[int, tuple[Filter, ...]] = {
-    1: (),
-    2: (("hflip", {}),),
-    3: (("hflip", {}), ("vflip", {})),
-    4: (("vflip", {}),),
-    5: (("transpose", {"dir": "cclock_flip"}),),
-    6: (("transpose", {"dir": "clock"}),),
-    7: (("transpose", {"dir": "clock_flip"}),),
-    8: (("transpose", {"dir": "cclock"}),),
-}
-
-
-def upright_filters(source: ImageSequence) -> tuple[Filter, ...]:
-    """Apply the orientation of images, and take away what is left of it.
-
-    FFmpeg 9 would otherwise hand the orientation on to the output, which players would then turn once more.
-    """
-    forget: Filter = ("sidedata", {"mode": "delete"})
-    turn = _UPRIGHT[source.orientation]
-    if not turn:
-        return (forget,)
-    # Planes of unequal size cannot be transposed; ffmpeg would choose a format by itself.
-    whole: list[Filter] = [("scale", {"flags": FULL_CHROMA}), ("format", {"pix_fmts": source.turned_as})]
-    return (forget, *whole, *turn)
+    upright = upright_filters(source.orientation, source.turned_as)
+    return Input(url=f"file:{source.pattern}", options=(*strict, *series), filters=upright)
 
 
 def raw_input_options(source: RawFrames) -> tuple[Option, ...]:
