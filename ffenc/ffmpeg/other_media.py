@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from fractions import Fraction
 from pathlib import Path
 
 _LOOKED_AT = 512
@@ -47,7 +48,7 @@ def describe_other_media(path: Path) -> str | None:
     return None
 
 
-def rescue_advice(path: Path, rate: str = "30") -> str:
+def rescue_advice(path: Path, rate: Fraction = Fraction(30)) -> str:
     """Name the command that makes a lossless clip of a file with one frame for each of its pictures.
 
     It numbers the pictures itself, so that it does not matter which timestamps the file has (measured with 4.2 to 9.0).
@@ -56,8 +57,9 @@ def rescue_advice(path: Path, rate: str = "30") -> str:
         path: the file.
         rate: frames per second.
     """
+    pts = f"N/{rate}/TB" if rate.denominator == 1 else f"N*{rate.denominator}/{rate.numerator}/TB"
     source, output = shlex.quote(str(path)), shlex.quote(str(path.with_name(f"{path.stem}-frames.mkv")))
     return (
         f"Make a clip of it, with one frame for each picture and its rate in place of {rate}:\n"
-        f"  ffmpeg -i {source} -an -vf setpts=N/{rate}/TB -r {rate} -c:v ffv1 {output}"
+        f"  ffmpeg -i {source} -an -vf setpts={pts} -r {rate} -c:v ffv1 {output}"
     )

@@ -97,7 +97,7 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
         why = packets.errors or f"its header claims {claimed} frames, and {packets.count} are there"
         raise InputError(
             f"{path} is damaged: {why}. Take another copy, or keep what is left. "
-            f"{rescue_advice(stream.path, str(stream.fps))}",
+            f"{rescue_advice(stream.path, stream.fps)}",
             path=path,
         )
     if packets.count == 0:
