@@ -99,11 +99,11 @@ def refusal(media: MediaFile, stderr: str) -> ProbeError:
     said = complaints(stderr)
     other = describe_other_media(media.path)
     if other is not None:
-        why = f"is not a clip: it is {other}"
+        why = f"is not a media file with timestamps: it is {other}"
     elif "not on whitelist" in said:
         why = (
-            f"is not a clip: FFmpeg reads it as a format that has no frames with timestamps, or that could name other files. "
-            f"{rescue_advice(media.path)}"
+            "is not a media file with timestamps: FFmpeg reads it as another format, which may have none or may name other "
+            "files. " + rescue_advice(media.path)
         )
     elif not _looks_like_mp4(media.path) and "moov atom not found" in said:
         why = "is not a media file, whatever its name says; give a video file"
