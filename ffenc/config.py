@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import numpy as np
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -21,6 +22,7 @@ from pydantic import (
 
 from ffenc.depth import DEPTH_MAX_M, DEPTH_MIN_M, SHIFT_M, DepthQuantizer
 from ffenc.encoders.table import DEFAULT_ENCODER, encoder_for_stored_codec
+from ffenc.frames import plain_frame_rate
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,6 +32,9 @@ OptionValue: TypeAlias = StrictBool | StrictInt | StrictFloat | StrictStr
 
 Options: TypeAlias = dict[str, OptionValue | dict[str, OptionValue]]
 """FFmpeg options; ``*-params`` options also take a dictionary of their keys."""
+
+FrameRateValue: TypeAlias = Annotated[StrictInt | StrictStr, BeforeValidator(plain_frame_rate)]
+"""A frame rate in a document; a float that is whole becomes the whole number."""
 
 _STORED_FIELDS = ("pix_fmt", "g", "crf", "preset", "fast_decode", "video_backend", "extra_options")
 

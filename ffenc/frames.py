@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
-from numbers import Rational
+from numbers import Rational, Real
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -14,8 +16,8 @@ import numpy.typing as npt
 
 from ffenc.errors import FrameError
 
-FrameRate: TypeAlias = int | Fraction | str
-"""A frame rate as people give it: ``30``, ``Fraction(30000, 1001)`` or ``"30000/1001"``.  Never a float:
+FrameRate: TypeAlias = int | float | Fraction | Decimal | str
+"""A frame rate as people give it: ``30``, ``30.0``, ``Fraction(30000, 1001)`` or ``"30000/1001"``.  A decimal must be whole:
 29.97 is 2997/100 and not the 30000/1001 that was meant."""
 
 MAX_FRAME_RATE = 1000
@@ -124,13 +126,15 @@ class FrameFormat:
         wanted = LAYOUTS[layout]
         axes = 2 if wanted.channels == 1 else 3
         expected = ("(H, W)" if axes == 2 else f"(H, W, {wanted.channels})") + f" {wanted.dtype}"
-        if not isinstance(frame, np.ndarray) or frame.ndim != axes or 0 in frame.shape:
-            raise _frame_error(frame, expected, layout)
+        dtype = _DTYPES[layout]
+        fits = isinstance(frame, np.ndarray) and frame.ndim == axes and frame.shape[2:] in ((), (wanted.channels,))
+        if not fits or frame.dtype != dtype or 0 in frame.shape:
+            raise _frame_error(frame, expected, layout, _first_frame_hint(frame, layout))
         form = cls(width=frame.shape[1], height=frame.shape[0], layout=layout)
         form.bytes_of(frame)
         return form
 
-    def bytes_of(self, frame: npt.NDArray[Any]) -> memoryview:
+    def bytes_of(self, frame: npt.NDArray[Any], *, number: int | None = None) -> memoryview:
         """The bytes FFmpeg will read, without a copy where the array is C-contiguous.
 
         Shape and dtype must be exact.  ffmpeg only sees a stream of bytes: a transposed, BGR, CHW or float
@@ -138,15 +142,18 @@ class FrameFormat:
 
         Args:
             frame: an array of `shape` and `dtype`; views and other strides are copied once.
+            number: of the frame, counted from 0, for the message.
 
         Raises:
             FrameError: wrong shape or dtype, or a sample above the layout's largest.
         """
         if not isinstance(frame, np.ndarray) or frame.shape != self.shape or frame.dtype != self.dtype:
-            raise _frame_error(frame, str(self), self.layout)
+            hint = "" if number else _first_frame_hint(frame, self.layout)
+            hint = hint or mismatch_hint(frame, self.shape, self.dtype, earlier=bool(number), number=number)
+            raise _frame_error(frame, str(self), self.layout, hint, number=number)
         if LAYOUTS[self.layout].largest is not None and frame.max() > self.largest_sample:
             raise FrameError(
-                f"this is no {self.layout!r} frame: it has a sample of {frame.max()}, and {self.largest_sample} is the "
+                f"this is not a {self.layout!r} frame: it has a sample of {frame.max()}, and {self.largest_sample} is the "
                 "largest; depth in millimetres goes through ffenc.quantize_depth first",
                 expected=f"{self} of at most {self.largest_sample}",
                 seen=f"a sample of {frame.max()}",
@@ -154,53 +161,164 @@ class FrameFormat:
         return np.ascontiguousarray(frame).data.cast("B")
 
 
-def _frame_error(frame: object, expected: str, layout: str) -> FrameError:
-    seen = f"{frame.shape} {frame.dtype.name}" if isinstance(frame, np.ndarray) else f"a {type(frame).__name__}"
+def describe_array(frame: object) -> str:
+    """Shape and dtype of what was given, for messages."""
+    return f"{frame.shape} {frame.dtype.name}" if isinstance(frame, np.ndarray) else f"a {type(frame).__name__}"
+
+
+def mismatch_hint(
+    frame: object, shape: tuple[int, ...], dtype: np.dtype[Any], *, earlier: bool, number: int | None = None
+) -> str:
+    """A sentence on why a frame differs from the others and what undoes it; empty if it is none of the known mistakes.
+
+    Args:
+        frame: what was given.
+        shape, dtype: what was expected.
+        earlier: the expectation comes from earlier frames, not from a declaration.
+        number: of the frame, counted from 0, if it is known.
+    """
+    if not isinstance(frame, np.ndarray) or frame.shape == (1, *shape):
+        return _BATCH if isinstance(frame, np.ndarray) else _NO_ARRAY
+    if frame.dtype != dtype:
+        return _dtype_hint(frame, dtype)
+    named = "It" if number is None else f"Frame {number}"
+    known = "the earlier ones are" if earlier else "the declared size is"
+    if len(shape) == frame.ndim == 3 and frame.shape[0] == shape[2] != frame.shape[2]:
+        _, height, width = frame.shape
+        other = "" if (height, width) == shape[:2] else f" ({width}x{height}; {known} {shape[1]}x{shape[0]})"
+        return f" {named} looks like channels first{other}: frame.transpose(1, 2, 0)."
+    if frame.shape[2:] != shape[2:] or frame.ndim < 2:
+        return _channels_hint(frame.shape, shape, named) if earlier else ""
+    found = f"{named} is {frame.shape[1]}x{frame.shape[0]}, {known} {shape[1]}x{shape[0]}"
+    if frame.shape[:2] == shape[1::-1]:
+        return f" {found}: it looks transposed; frame.swapaxes(0, 1) undoes that."
+    return f" {found}; a video has one size, so scale or crop it yourself."
+
+
+_NO_ARRAY = " Pass a numpy array (torch: tensor.numpy())."
+_BATCH = " It has a batch axis: frame[0]."
+
+
+def _channels_hint(seen: tuple[int, ...], shape: tuple[int, ...], named: str) -> str:
+    def said(axes: tuple[int, ...]) -> str:
+        return (
+            "no axis of channels"
+            if len(axes) == 2
+            else f"{axes[2]} channels"
+            if len(axes) == 3
+            else f"{len(axes)} axes"
+        )
+
+    return f" {named} has {said(seen)}, the earlier ones have {said(shape)}; a video has one kind of frames."
+
+
+def _dtype_hint(frame: npt.NDArray[Any], dtype: np.dtype[Any]) -> str:
+    if frame.dtype == dtype:
+        return ""
+    if frame.dtype.kind == "f" and dtype.itemsize == 1:
+        return " Scale floats yourself: (frame.clip(0, 1) * 255).round().astype(np.uint8)."
+    if frame.dtype.kind == "b" and dtype.itemsize == 1:
+        return " Scale truth values yourself: frame.astype(np.uint8) * 255."
+    return f" Convert it to {dtype.name} yourself; nothing is scaled or cut here."
+
+
+def _frame_error(frame: object, expected: str, layout: str, hint: str = "", *, number: int | None = None) -> FrameError:
+    seen = describe_array(frame)
+    what = "this" if number is None else f"frame {number}"
     return FrameError(
-        f"this is no {layout!r} frame: expected {expected}, got {seen}.{_frame_hint(frame, layout)}",
-        expected=expected,
-        seen=seen,
+        f"{what} is not a {layout!r} frame: expected {expected}, got {seen}.{hint}", expected=expected, seen=seen
     )
 
 
-def _frame_hint(frame: object, layout: str) -> str:
-    """One sentence for the mistakes that are made most often; empty if none of them fits."""
-    if not isinstance(frame, np.ndarray):
-        return " Pass a numpy array (torch: tensor.numpy())."
-    if frame.dtype.kind == "f":
-        return " Scale floats yourself: (frame.clip(0, 1) * 255).round().astype(np.uint8)."
+def _first_frame_hint(frame: object, layout: str) -> str:
+    """A sentence on what a first frame may be instead of what was declared."""
+    wanted = LAYOUTS[layout]
+    if not isinstance(frame, np.ndarray) or (frame.ndim == 4 and len(frame) == 1):
+        return _BATCH if isinstance(frame, np.ndarray) else _NO_ARRAY
+    if frame.dtype.kind in "fb":
+        return _dtype_hint(frame, _DTYPES[layout])
     if frame.ndim == 3 and frame.shape[0] in (1, 3, 4) and frame.shape[2] not in (1, 3, 4):
         return " It looks like channels first: frame.transpose(1, 2, 0)."
     for name, other in LAYOUTS.items():
         axes = 2 if other.channels == 1 else 3
         fits = frame.ndim == axes and (axes == 2 or frame.shape[2] == other.channels)
-        if name != layout and fits and frame.dtype.name == other.dtype and other.largest is None:
+        alike = (other.channels, other.dtype) == (wanted.channels, wanted.dtype)
+        if fits and not alike and frame.dtype.name == other.dtype and other.largest is None:
             return f" If that is what it is, declare layout={name!r}."
-    return ""
+    return _dtype_hint(frame, _DTYPES[layout])
 
 
 def parse_frame_rate(fps: FrameRate) -> Fraction:
     """A frame rate as an exact fraction of frames per second.
 
     Args:
-        fps: whole number, Fraction, or text such as ``"30"`` or ``"30000/1001"``.
+        fps: whole number, Fraction, text such as ``"30"`` or ``"30000/1001"``, or a decimal that is whole: ``15.0`` is what
+            OpenCV's ``CAP_PROP_FPS`` returns.
 
     Raises:
-        ValueError: a float, zero, negative, not a number, or above `MAX_FRAME_RATE`.
+        ValueError: a decimal that is not whole, zero, negative, not a number, or above `MAX_FRAME_RATE`.
     """
-    if isinstance(fps, bool) or not isinstance(fps, str | Rational):
-        raise ValueError(f"frame rate {fps!r}: give a whole number, a Fraction or text such as '30000/1001'")
-    try:
-        # numpy's integers are rational numbers too, but of limited size.
-        rate = _fraction_text(fps) if isinstance(fps, str) else Fraction(int(fps.numerator), int(fps.denominator))
-    except (ValueError, ZeroDivisionError) as err:
-        raise ValueError(f"frame rate {fps!r} is not a number; give 30, Fraction(30000, 1001) or '30000/1001'") from err
+    rate = _possible_rate(fps)
+    if rate.denominator > 1 and not _is_fraction(fps):
+        raise ValueError(f"frame rate {fps!r} is not exact; give {str(_exact_rate(rate))!r} if that is meant")
+    return rate
+
+
+def whole_frame_rate(fps: FrameRate) -> int:
+    """A frame rate that must be a whole number, as those of datasets are.
+
+    Raises:
+        ValueError: as `parse_frame_rate`, or it is not whole.
+    """
+    rate = _possible_rate(fps)
+    if rate.denominator > 1:
+        raise ValueError(f"frame rate {fps!r} must be a whole number here, for example {max(1, round(rate))}")
+    return int(rate)
+
+
+def plain_frame_rate(fps: FrameRate) -> int | str:
+    """A frame rate for a document: text and whole numbers as they are, everything else as one of them.
+
+    Raises:
+        ValueError: as `parse_frame_rate`.
+    """
+    rate = parse_frame_rate(fps)
+    if isinstance(fps, str):
+        return fps
+    return int(rate) if rate.denominator == 1 else str(rate)
+
+
+def _possible_rate(fps: FrameRate) -> Fraction:
+    rate = None if isinstance(fps, bool) else _rate_of(fps)
+    if rate is None:
+        raise ValueError(f"frame rate {fps!r} is not a number; give 30, Fraction(30000, 1001) or '30000/1001'")
     if not 0 < rate <= MAX_FRAME_RATE:
         raise ValueError(f"frame rate {fps!r} must be above 0 and at most {MAX_FRAME_RATE} frames per second")
     return rate
 
 
-def _fraction_text(text: str) -> Fraction:
-    if "." in text or "e" in text.lower():
-        raise ValueError("decimal frame rates are not exact")
-    return Fraction(text.replace(":", "/"))
+def _rate_of(fps: Any) -> Fraction | None:
+    """The number that was given, exactly as it was given; None if it is none."""
+    try:
+        if isinstance(fps, str) and (match := _RATE_TEXT.fullmatch(fps.strip())):
+            return Fraction(match[1]) / int(match[2] or 1)
+        if isinstance(fps, Rational):  # numpy's integers too, but those are of limited size
+            return Fraction(int(fps.numerator), int(fps.denominator))
+        if isinstance(fps, Decimal):
+            return Fraction(fps)
+        return Fraction(float(fps)) if isinstance(fps, Real) else None
+    except (ValueError, ZeroDivisionError, OverflowError):  # 1/0, not a number, infinite
+        return None
+
+
+def _is_fraction(fps: FrameRate) -> bool:
+    return isinstance(fps, Rational) or (isinstance(fps, str) and re.search("[/:]", fps) is not None)
+
+
+def _exact_rate(rate: Fraction) -> Fraction:
+    """The rate that a rounded decimal stands for."""
+    broadcast = Fraction(round(rate * 1001 / 1000) * 1000, 1001)
+    return broadcast if abs(broadcast - rate) < Fraction(1, 200) else rate.limit_denominator(1001)
+
+
+_RATE_TEXT = re.compile(r"([+-]?[0-9]{1,18}(?:\.[0-9]{0,18})?)(?:[/:]([0-9]{1,18}))?")

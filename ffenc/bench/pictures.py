@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ffenc.errors import DependencyError, InputError
+from ffenc.errors import DependencyError
 
 try:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError(
         "the benchmark scales and stores pictures with Pillow: pip install 'ffenc-video[bench]'"
@@ -29,19 +29,6 @@ def scaled(picture: Picture, size: tuple[int, int]) -> Picture:
     # A mean of two depths is a depth that nothing had.
     how = Image.Resampling.NEAREST if picture.dtype == np.uint16 else Image.Resampling.BICUBIC
     return np.asarray(Image.fromarray(picture).resize(size, how), picture.dtype)
-
-
-def read_image(path: Path) -> Picture:
-    """An image file as RGB.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError) as err:
-        raise InputError(f"{path} cannot be read as an image: {err}", path=path) from err
 
 
 def png_of(picture: Picture) -> bytes:

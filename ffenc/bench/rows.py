@@ -18,6 +18,7 @@ import numpy as np
 import orjson
 
 from ffenc.errors import InputError
+from ffenc.json_text import dump_json, load_json
 from ffenc.video.output import PendingFile
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class ResultsFile:
 
     def put(self, row: Row) -> None:
         """Append a row; it counts instead of what was known under its key."""
-        line = orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
+        line = dump_json(row, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
         with self.path.open("a+b") as file:
             if file.tell() and not _ends_a_line(file):
                 line = b"\n" + line  # what a kill left behind stays a line of its own
@@ -57,7 +58,7 @@ class ResultsFile:
     def compact(self) -> None:
         """Leave one line for each key."""
         with PendingFile(self.path, overwrite=True) as pending:
-            pending.path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in self.rows.values()))
+            pending.path.write_bytes(b"".join(dump_json(row) + b"\n" for row in self.rows.values()))
             pending.commit()
 
 
@@ -81,7 +82,7 @@ def _read(path: Path) -> Iterable[Row]:
     lines = path.read_bytes().splitlines()
     for number, line in enumerate(lines, 1):
         try:
-            row = orjson.loads(line)
+            row = load_json(line)
         except orjson.JSONDecodeError as err:
             if line.startswith(b'{"key":') or not line:
                 logger.warning("line %d of %s was cut off; what it was about is measured again", number, path)

@@ -22,12 +22,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-from ffenc.bench.pictures import from_png, png_of, read_image, scaled
+from ffenc.bench.pictures import from_png, png_of, scaled
 from ffenc.bench.synthetic import SYNTHETIC
+from ffenc.config import FrameRateValue
 from ffenc.errors import InputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.frames import FrameFormat, parse_frame_rate
-from ffenc.video.encode import find_images
+from ffenc.video.image_reader import ImageReader
+from ffenc.video.image_series import ImageOrder
 from ffenc.video.reader import VideoReader
 
 Frame = npt.NDArray[Any]
@@ -43,13 +45,14 @@ class SourceSpec(BaseModel):
 
     Attributes:
         clip: a video file.
-        images: a directory of numbered images.
+        images: a directory of images; ``order`` is theirs.
         dataset: the directory of a LeRobot dataset; ``camera`` and ``episodes`` choose from it.
         synthetic: a key of `SYNTHETIC`.
         camera: feature of the dataset; None: its first video.
         episodes: numbers of episodes; None: all, in order.
         size: (width, height) to scale to; None: as they are, 640x480 for synthetic ones.
         fps: frame rate at which they are taken to come; None: the source's own, 30 for images and synthetic ones.
+        order: of images: ``"number"`` or ``"name"``.
         start: frames to leave out at the beginning.
         frames: how many; a shorter source is played to and fro.  None: all of it, 90 of a synthetic one.
         name: in the report; None: from the file.
@@ -64,7 +67,8 @@ class SourceSpec(BaseModel):
     camera: str | None = None
     episodes: tuple[int, ...] | None = None
     size: tuple[int, int] | None = None
-    fps: int | str | None = None
+    fps: FrameRateValue | None = None
+    order: ImageOrder = "number"
     start: int = 0
     frames: int | None = None
     name: str | None = None
@@ -73,13 +77,6 @@ class SourceSpec(BaseModel):
     @classmethod
     def _size_text(cls, value: object) -> object:
         return tuple(int(part) for part in value.split("x")) if isinstance(value, str) else value
-
-    @field_validator("fps")
-    @classmethod
-    def _exact(cls, value: int | str | None) -> int | str | None:
-        if value is not None:
-            parse_frame_rate(value)
-        return value
 
     @model_validator(mode="after")
     def _one_kind(self) -> SourceSpec:
@@ -258,8 +255,8 @@ def _open(spec: SourceSpec, binaries: Binaries) -> tuple[str, Fraction, Iterator
         reader = VideoReader(spec.clip, binaries=binaries)
         return "rgb", asked or reader.fps, iter(reader)
     if spec.images is not None:
-        images = (read_image(path) for path in find_images(spec.images))
-        return "rgb", asked or _DEFAULT_FPS, images
+        images = ImageReader(spec.images, fps=asked or _DEFAULT_FPS, order=spec.order, binaries=binaries)
+        return "rgb", images.fps, iter(images)
     assert spec.dataset is not None
     # Not at the top: everything else does without pyarrow.
     episodes = import_module("ffenc.bench.episodes")

@@ -6,7 +6,7 @@ from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from jsonargparse import SUPPRESS, ArgumentParser, Namespace
 from pydantic import ValidationError
@@ -16,6 +16,7 @@ from ffenc.cli.values import PARSER_MODE, load_leniently, positive
 from ffenc.config import VideoEncoderConfig
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.plan.options import number_text
+from ffenc.video.image_series import ImageOrder
 
 ENCODER_GROUPS = ("camera_encoder", "rgb_encoder")
 """The prefix of the encoder's flags, and its other name."""
@@ -106,6 +107,16 @@ def add_job_flags(parser: ArgumentParser) -> None:
         "--dry-run",
         action="store_true",
         help="check everything, print the command that would be run, and write nothing",
+    )
+
+
+def add_order_flag(parser: ArgumentParser) -> None:
+    """Flag of commands that read folders of images."""
+    parser.add_argument(
+        "--order",
+        choices=get_args(ImageOrder),
+        default="number",
+        help="order of images: their numbers, without a gap, or their names, for example time stamps (default: number)",
     )
 
 

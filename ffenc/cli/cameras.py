@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from ffenc.cli.arguments import UsageError
+from ffenc.config import FrameRateValue
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.frames import parse_frame_rate
 from ffenc.plan.capture import LiveSource
@@ -33,7 +34,7 @@ class _Settings(BaseModel):
 
     width: _Pixels | None = None
     height: _Pixels | None = None
-    fps: StrictInt | StrictStr | None = None
+    fps: FrameRateValue | None = None
 
     @property
     def rate(self) -> Fraction | None:

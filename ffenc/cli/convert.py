@@ -20,6 +20,7 @@ from ffenc.cli.arguments import (
     Command,
     UsageError,
     add_encoder_flags,
+    add_order_flag,
     binaries_of,
     command_parser,
     encoder_config,
@@ -28,7 +29,7 @@ from ffenc.cli.cameras import FEATURE_PREFIX, check_camera_name
 from ffenc.cli.dataset_extra import recorder_class, table_reader
 from ffenc.cli.record_report import dataset_files, files_table
 from ffenc.cli.screen import Screen, visible
-from ffenc.cli.values import positive
+from ffenc.cli.values import whole_rate
 from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.conversion import EpisodeSource, FrameSeries, add_steps, check_episodes
 from ffenc.errors import InputError, OutputError
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Make a LeRobot dataset of recordings that are there already. Every INPUT is one
-episode: a clip, or a folder with numbered images. With several cameras, name
+episode: a clip, or a folder with images (numbered, or see --order). With several cameras, name
 the inputs of each by a pattern; sorted, the first of each belong together:
   --cameras='{laptop: "runs/*/laptop.mp4", wrist: "runs/*/wrist"}'
 --tables takes a pattern for CSV or parquet files with a row per frame: a column
@@ -58,12 +59,13 @@ def command() -> Command:
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="folder of the dataset; it must not exist")
     parser.add_argument("inputs", type=Path, nargs="*", metavar="INPUT", help="clips or folders, one per episode")
     parser.add_argument("--task", type=str, required=True, metavar="TEXT", help="what is being done, in a sentence")
-    parser.add_argument("--fps", type=positive, default=30, metavar="N", help="frames per second (default: 30)")
+    parser.add_argument("--fps", type=whole_rate, default=30, metavar="N", help="frames per second (default: 30)")
     parser.add_argument("--camera", type=str, default="camera", metavar="NAME", help="name of the one camera of INPUT")
     parser.add_argument("--cameras", type=dict, metavar="DICT", help="a pattern for each camera, in quotes; see above")
     parser.add_argument("--tables", type=str, metavar="PATTERN", help="tables, one per episode; see above")
     parser.add_argument("--repo_id", type=str, metavar="NAME", help="name of the dataset (default: that of OUTPUT)")
     parser.add_argument("--robot_type", type=str, metavar="NAME", help="what info.json says of the robot")
+    add_order_flag(parser)
     parser.add_argument("--audio", choices=("drop",), help="needed where a clip has audio, which is not carried")
     parser.add_argument(
         "--dry_run", "--dry-run", action="store_true", help="measure everything, show the episodes, and write nothing"
@@ -148,7 +150,7 @@ def _episodes(arguments: Namespace, fps: Fraction, binaries: Binaries, screen: S
     episodes = []
     with screen.progress("measuring", total=count, unit="episodes") as progress:
         for number, (paths, table) in enumerate(zip(zip(*inputs.values(), strict=True), tables, strict=True), start=1):
-            series = [_series(path, fps, arguments.audio, binaries) for path in paths]
+            series = [_series(path, fps, arguments, binaries) for path in paths]
             names = [FEATURE_PREFIX + name for name in inputs]
             episodes.append(EpisodeSource(cameras=dict(zip(names, series, strict=True)), table=table))
             if progress is not None:
@@ -183,11 +185,11 @@ def natural_order(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]
 
 
-def _series(path: Path, fps: Fraction, audio: str | None, binaries: Binaries) -> FrameSeries:
+def _series(path: Path, fps: Fraction, arguments: Namespace, binaries: Binaries) -> FrameSeries:
     if path.is_dir():
-        return ImageReader(path, fps=fps, binaries=binaries)
+        return ImageReader(path, fps=fps, order=arguments.order, binaries=binaries)
     sound = probe_video(path, binaries=binaries).audio
-    if sound is not None and audio is None:
+    if sound is not None and arguments.audio is None:
         raise InputError(f"{path} has audio ({sound.codec}), which is not carried; say --audio=drop", path=path)
     return VideoReader(path, binaries=binaries)
 

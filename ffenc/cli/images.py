@@ -10,6 +10,7 @@ from ffenc.cli.arguments import (
     Command,
     add_encoder_flags,
     add_job_flags,
+    add_order_flag,
     binaries_of,
     command_parser,
     encoder_config,
@@ -21,8 +22,10 @@ from ffenc.video.encode import encode_images, plan_images
 from ffenc.video.output import check_target
 
 _DESCRIPTION = """\
-Encode the numbered images of a directory (frame-000000.png, ...): PNG, JPEG
-or TIFF, one series, without a gap. FFmpeg reads them itself."""
+Encode the images of a directory: PNG, JPEG or TIFF, all of one format, size
+and orientation; an EXIF orientation is applied. By default they are numbered
+without a gap (frame-000000.png, ...). With --order=name they may have any
+names, such as time stamps, and image k in the order of names is frame k."""
 
 
 def command() -> Command:
@@ -33,6 +36,7 @@ def command() -> Command:
     parser.add_argument(
         "--fps", type=frame_rate, default="30", metavar="RATE", help="30 or 30000/1001 (default: %(default)s)"
     )
+    add_order_flag(parser)
     add_job_flags(parser)
     add_encoder_flags(parser)
     return Command(parser=parser, run=run)
@@ -48,6 +52,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
             arguments.output,
             fps=arguments.fps,
             config=config,
+            order=arguments.order,
             encoder_threads=arguments.encoder_threads,
             binaries=binaries,
         )
@@ -59,6 +64,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
             arguments.output,
             fps=arguments.fps,
             config=config,
+            order=arguments.order,
             overwrite=arguments.overwrite,
             encoder_threads=arguments.encoder_threads,
             binaries=binaries,

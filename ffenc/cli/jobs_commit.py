@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import orjson
 from jsonargparse import Namespace
 
 from ffenc.cli.arguments import Command, add_output_flag, command_parser
@@ -16,6 +15,7 @@ from ffenc.cli.screen import Screen
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.errors import InputError
 from ffenc.jobs.record import job_state
+from ffenc.json_text import load_json
 
 _DESCRIPTION = """\
 Put together the dataset whose jobs `ffenc jobs plan` printed and `ffenc jobs
@@ -55,7 +55,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
 def _plan(work: Path) -> tuple[Path, dict[str, Any]]:
     path = work / PLAN
     try:
-        settings = orjson.loads(path.read_bytes())
+        settings = load_json(path.read_bytes())
         root = Path(settings.pop("root"))
     except (OSError, ValueError, KeyError) as err:
         raise InputError(f"{path} is no plan of `ffenc jobs plan`: {err}", path=path) from err

@@ -11,6 +11,7 @@ from ffenc.cli.arguments import Command, command_parser
 from ffenc.cli.dataset_extra import dataset_module
 from ffenc.cli.reencode_dataset import add_settings, settings_of
 from ffenc.cli.screen import Screen
+from ffenc.json_text import dump_json
 from ffenc.video.output import PendingFile
 
 PLAN = "plan.json"
@@ -49,7 +50,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
         if settings[name] is not None:
             document[name] = settings[name].model_dump(mode="json", exclude_unset=True)
     with PendingFile(work / PLAN, overwrite=True) as pending:
-        pending.path.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        pending.path.write_bytes(dump_json(document, option=orjson.OPT_INDENT_2))
         pending.commit()
     for spec in plan.specs:
         screen.lines(spec.to_line())

@@ -27,7 +27,7 @@ from ffenc.cli.live_view import LiveView
 from ffenc.cli.record_report import show_session
 from ffenc.cli.record_session import SessionPlan, SessionResult, run_session
 from ffenc.cli.screen import Screen
-from ffenc.cli.values import positive, seconds
+from ffenc.cli.values import positive, seconds, whole_rate
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.video.live_camera import LiveCamera
@@ -84,7 +84,7 @@ def _add_dataset_flags(group: Any) -> None:
     add("repo_id", str, None, "NAME", "name of the dataset, USER/NAME")
     add("single_task", str, None, "TEXT", "what is being done, in a sentence")
     add("root", Path, None, "DIR", "folder of the dataset (default: NAME in $HF_LEROBOT_HOME)")
-    add("fps", positive, 30, "N", "frames per second")
+    add("fps", whole_rate, 30, "N", "frames per second")
     add("num_episodes", positive, 50, "N", "how many episodes")
     add("episode_time_s", seconds, 60.0, "S", "length of an episode, in seconds")
     add("reset_time_s", seconds, 60.0, "S", "time between episodes, in seconds")

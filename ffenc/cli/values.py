@@ -17,7 +17,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 from jsonargparse import set_loader
 
-from ffenc.frames import parse_frame_rate
+from ffenc.frames import FrameRate, parse_frame_rate, whole_frame_rate
 from ffenc.jobs.executors import check_executor
 
 PARSER_MODE = "ffenc"
@@ -73,10 +73,18 @@ set_loader(PARSER_MODE, load_value, _UNREADABLE)
 # The types of flags.  jsonargparse also hands them what they returned, to check it once more.
 
 
-def frame_rate(value: str | int | Fraction) -> Fraction:
+def frame_rate(value: FrameRate) -> Fraction:
     """``30`` or ``30000/1001``."""
     try:
         return parse_frame_rate(value)
+    except ValueError as err:
+        raise ArgumentTypeError(str(err)) from err
+
+
+def whole_rate(value: str | float) -> int:
+    """``30``, the rate of a dataset; ``30.0`` too."""
+    try:
+        return whole_frame_rate(value)
     except ValueError as err:
         raise ArgumentTypeError(str(err)) from err
 

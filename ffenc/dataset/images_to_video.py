@@ -21,7 +21,7 @@ from ffenc.dataset.schema import VIDEO_PATH, DatasetInfo
 from ffenc.dataset.source import DatasetSource
 from ffenc.dataset.video_info import video_info
 from ffenc.dataset.whole import check_new
-from ffenc.errors import DatasetError
+from ffenc.errors import DatasetError, InputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.plan.images import image_name
 from ffenc.video.clip import iterate_clips
@@ -178,32 +178,57 @@ class _Conversion:
     def _encode(self, key: str, episode: int, images: list[dict[str, Any] | None]) -> EncodeResult:
         output = self.work / key / f"{episode:06d}.mp4"
         output.parent.mkdir(exist_ok=True)
-        config, fps = self.configs[key], self.source.info.fps
+        report = self.counter.of((key, episode))
         with tempfile.TemporaryDirectory(dir=self.work) as directory:
-            for number, image in enumerate(images):
-                data = (image or {}).get("bytes")
-                suffix = next((suffix for magic, suffix in _SUFFIXES if data and data.startswith(magic)), None)
-                if data is None or suffix is None:
-                    raise DatasetError(
-                        f"frame {number} of episode {episode} has no PNG, JPEG or TIFF image of {key} in its row",
-                        path=self.source.root,
-                    )
-                (Path(directory) / image_name(number, suffix)).write_bytes(data)
-            report = self.counter.of((key, episode))
-            if isinstance(config, DepthEncoderConfig):
-                reader = ImageReader(directory, fps=fps, layout="gray16", binaries=self.binaries)
-                frames = (config.quantizer.quantize(frame) if config.quantizes else frame for frame in reader)
-                result = encode_frames(
-                    frames, output, fps=fps, config=config, layout=config.layout,
-                    encoder_threads=self.encoder_threads, binaries=self.binaries, progress=report,
-                )  # fmt: skip
-            else:
-                result = encode_images(
-                    directory, output, fps=fps, config=config, encoder_threads=self.encoder_threads,
-                    binaries=self.binaries, progress=report,
-                )  # fmt: skip
+            self._unpack(key, episode, images, Path(directory))
+            try:
+                result = self._encode_files(key, Path(directory), output, report)
+            except InputError as err:  # the name of a file has the number of its frame
+                why = str(err).replace(f"{directory}/", "")
+                raise DatasetError(f"{key}, episode {episode}: {why}", path=self.source.root) from err
+        shape, size = self.source.info.features[key].shape, (result.stream.height, result.stream.width)
+        if size not in (tuple(shape[:2]), tuple(shape[1:])):
+            raise DatasetError(
+                f"{key}, episode {episode}: the images, with their EXIF orientation applied, are {size[1]}x{size[0]}, which "
+                f"is not the shape {tuple(shape)} in info.json",
+                path=self.source.root,
+            )
         report(result.frames, None)
         return result
+
+    def _unpack(self, key: str, episode: int, images: list[dict[str, Any] | None], directory: Path) -> None:
+        """Write the stored images of an episode as files."""
+        suffixes = set()
+        for number, image in enumerate(images):
+            data = (image or {}).get("bytes")
+            suffix = next((suffix for magic, suffix in _SUFFIXES if data and data.startswith(magic)), None)
+            if data is None or suffix is None:
+                raise DatasetError(
+                    f"frame {number} of episode {episode} has no PNG, JPEG or TIFF image of {key} in its row",
+                    path=self.source.root,
+                )
+            suffixes.add(suffix)
+            if len(suffixes) > 1:
+                raise DatasetError(
+                    f"frame {number} of episode {episode} has an image of {key} of another format ({suffix}) than the frames "
+                    "before; convert it first",
+                    path=self.source.root,
+                )
+            (directory / image_name(number, suffix)).write_bytes(data)
+
+    def _encode_files(self, key: str, directory: Path, output: Path, report: ProgressCallback) -> EncodeResult:
+        config, fps = self.configs[key], self.source.info.fps
+        if isinstance(config, DepthEncoderConfig):
+            reader = ImageReader(directory, fps=fps, layout="gray16", binaries=self.binaries)
+            frames = (config.quantizer.quantize(frame) if config.quantizes else frame for frame in reader)
+            return encode_frames(
+                frames, output, fps=fps, config=config, layout=config.layout,
+                encoder_threads=self.encoder_threads, binaries=self.binaries, progress=report,
+            )  # fmt: skip
+        return encode_images(
+            directory, output, fps=fps, config=config, encoder_threads=self.encoder_threads,
+            binaries=self.binaries, progress=report,
+        )  # fmt: skip
 
 
 def _measured(results: list[EncodeResult], binaries: Binaries) -> Iterator[SourceVideo]:

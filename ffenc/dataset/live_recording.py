@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from ffenc.errors import CameraError
+from ffenc.frames import FrameRate, parse_frame_rate
 from ffenc.video.live_camera import LiveCamera
 
 _LONGEST_SLEEP_S = 0.05  # how soon a request to stop is noticed
@@ -62,7 +63,7 @@ def record_episode(
     cameras: Mapping[str, LiveCamera],
     *,
     task: str,
-    fps: Fraction,
+    fps: FrameRate,
     duration_s: float,
     stop: Callable[[], bool] = lambda: False,
     on_tick: Callable[[LiveEpisode], None] = lambda _: None,
@@ -84,13 +85,14 @@ def record_episode(
     Raises:
         FFencError: the recorder failed.  A camera's error does not come out of here, see ``failure``.
     """
+    rate = parse_frame_rate(fps)
     episode = LiveEpisode(
-        steps_wanted=max(1, round(Fraction(duration_s) * fps)), fps=fps, repeated=dict.fromkeys(cameras, 0)
+        steps_wanted=max(1, round(Fraction(duration_s) * rate)), fps=rate, repeated=dict.fromkeys(cameras, 0)
     )
     seen = dict.fromkeys(cameras, -1)
     start = time.monotonic()
     for step in range(episode.steps_wanted):
-        behind_s = _wait_until(start + float(step / fps), stop)
+        behind_s = _wait_until(start + float(step / rate), stop)
         if behind_s is None:
             episode.stopped = True
             break
@@ -99,7 +101,7 @@ def record_episode(
         except CameraError as err:
             episode.failure = err
             break
-        if behind_s * fps >= 1:
+        if behind_s * rate >= 1:
             episode.late += 1
             episode.latest_s = max(episode.latest_s, behind_s)
         for name, newest in captured.items():

@@ -17,6 +17,7 @@ import ffenc
 from ffenc.dataset.atomic import make_directory, write_text_atomically
 from ffenc.dataset.layout import DatasetLayout
 from ffenc.errors import OutputError
+from ffenc.json_text import dump_json, load_json
 from ffenc.streaming.camera import CameraRecording
 from ffenc.streaming.ledger import EpisodeRecording
 from ffenc.video.output import sync
@@ -74,7 +75,7 @@ def append_provenance(root: Path, document: Mapping[str, Any]) -> None:
     """
     path = DatasetLayout(root=root).own / _NAME
     make_directory(path.parent)
-    line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
+    line = dump_json(document, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
     try:
         with path.open("ab+") as file:
             if file.tell():
@@ -99,7 +100,7 @@ def append_operation(root: Path, operation: str, **facts: Any) -> None:
     """
     path = DatasetLayout(root=root).own / _OPERATIONS
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    line = orjson.dumps({"operation": operation, "ffenc": ffenc.__version__, **facts}).decode()
+    line = dump_json({"operation": operation, "ffenc": ffenc.__version__, **facts}).decode()
     write_text_atomically(path, f"{before}{line}\n")
 
 
@@ -109,7 +110,7 @@ def save_provenance(root: Path, documents: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         OutputError: the file system refused.
     """
-    lines = [orjson.dumps(document).decode() for document in documents]
+    lines = [dump_json(document).decode() for document in documents]
     if lines:
         write_text_atomically(DatasetLayout(root=root).own / _NAME, "\n".join(lines) + "\n")
 
@@ -121,7 +122,7 @@ def load_provenance(root: Path) -> dict[int, dict[str, Any]]:
     if path.exists():
         for line in path.read_bytes().splitlines():
             try:
-                document = orjson.loads(line)
+                document = load_json(line)
             except orjson.JSONDecodeError:
                 continue  # cut off by a crash
             known[document["episode_index"]] = document

@@ -27,6 +27,7 @@ from ffenc.dataset.swap import finish_swap
 from ffenc.errors import DatasetError, OutputExistsError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
+from ffenc.frames import FrameRate, whole_frame_rate
 from ffenc.streaming.encoder import StreamingVideoEncoder
 from ffenc.streaming.handle import Handle
 from ffenc.streaming.ledger import RecordingStatus
@@ -99,7 +100,7 @@ class DatasetRecorder:
         cls,
         root: str | Path,
         repo_id: str,
-        fps: int,
+        fps: FrameRate,
         features: Mapping[str, Feature | Mapping[str, Any]],
         *,
         robot_type: str | None = None,
@@ -114,7 +115,7 @@ class DatasetRecorder:
         Args:
             root: its directory; must not exist, or be empty.
             repo_id: its name on a hub.
-            fps: frames per second, a whole number.
+            fps: frames per second, a whole number (also as a float).
             features: what a frame holds, as LeRobot describes it: ``dtype`` (a numpy name, ``string``, ``video``, ``image``),
                 ``shape`` and ``names``.  A camera is ``(height, width, 3)``; a depth camera ``(height, width, 1)`` with
                 ``info={"is_depth_map": True}``.
@@ -142,7 +143,7 @@ class DatasetRecorder:
                 if document.get("dtype") == "video":
                     document["dtype"] = "image"
         info = DatasetInfo.create(
-            fps,
+            whole_frame_rate(fps),
             documents,
             robot_type=robot_type,
             chunks_size=chunks_size,

@@ -36,6 +36,7 @@ from ffenc.ffmpeg.listing import (
     parse_version,
 )
 from ffenc.ffmpeg.process import run_tool
+from ffenc.json_text import dump_json, load_json
 
 logger = logging.getLogger(__name__)
 
@@ -212,7 +213,7 @@ def _cache_file(ffmpeg: Path) -> Path:
 def _load(file: Path, identity: list[str | int]) -> dict[str, str]:
     """What an earlier call kept for this executable; nothing if there is no such file or it is not ours."""
     try:
-        document = orjson.loads(file.read_bytes())
+        document = load_json(file.read_bytes())
     except (OSError, orjson.JSONDecodeError) as err:
         logger.debug("no answers from %s: %s", file, err)
         return {}
@@ -232,7 +233,7 @@ def _save(file: Path, identity: list[str | int], texts: Mapping[str, str]) -> No
     temporary = file.with_name(f"{file.name}.{os.urandom(8).hex()}.tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(orjson.dumps({"identity": identity, "texts": texts}))
+        temporary.write_bytes(dump_json({"identity": identity, "texts": texts}))
         temporary.replace(file)
     except OSError as err:
         logger.debug("answers are not kept: %s", err)

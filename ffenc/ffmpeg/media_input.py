@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ffenc.errors import ProbeError, describe_returncode
+from ffenc.ffmpeg.other_media import describe_other_media, rescue_advice
 
 MEDIA_DEMUXERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg", "nut", "ivf", "asf")
 """The demuxers a media file may use: containers that hold their own data.  Never a playlist."""
@@ -51,7 +52,9 @@ def media_file(path: str | os.PathLike[str]) -> MediaFile:
     except OSError as err:
         raise ProbeError(f"{absolute} cannot be measured: {err.strerror}", path=absolute) from err
     if stat.S_ISDIR(status.st_mode):
-        raise ProbeError(f"{absolute} is a directory; name a media file in it", path=absolute)
+        raise ProbeError(
+            f"{absolute} is a directory; name a media file in it (ffenc images takes folders of images)", path=absolute
+        )
     if not stat.S_ISREG(status.st_mode):
         raise ProbeError(f"{absolute} is not a regular file; only those can be measured", path=absolute)
     if status.st_size == 0:
@@ -94,10 +97,13 @@ def complaints(stderr: str) -> str:
 def refusal(media: MediaFile, stderr: str) -> ProbeError:
     """The error for a file that FFmpeg would not open, from its own words and the first bytes of the file."""
     said = complaints(stderr)
-    if "not on whitelist" in said:
+    other = describe_other_media(media.path)
+    if other is not None:
+        why = f"is not a media file with timestamps: it is {other}"
+    elif "not on whitelist" in said:
         why = (
-            "is not a media file: FFmpeg reads it as a playlist, a script, text or a picture, and such a file "
-            "could name other files; give the media file itself"
+            "is not a media file with timestamps: FFmpeg reads it as another format, which may have none or may name other "
+            "files. " + rescue_advice(media.path)
         )
     elif not looks_like_mp4(media.path) and "moov atom not found" in said:
         why = "is not a media file, whatever its name says; give a video file"

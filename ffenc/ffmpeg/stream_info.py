@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ffenc.errors import ProbeError
+from ffenc.ffmpeg.other_media import rescue_advice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +176,8 @@ class PacketIndex:
                 hidden += 1
             elif packet.pts is None:
                 raise ProbeError(
-                    f"{path}: video packet {number} has no presentation time, so no frame can be placed; "
-                    "re-encode the file, or remux it into MP4 or Matroska",
+                    f"{path}: video packet {number} has no presentation time, as with B-frames in AVI, so no frame can be "
+                    f"placed. {rescue_advice(path)}",
                     path=path,
                 )
             else:

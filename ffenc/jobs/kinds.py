@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 
-from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.config import DepthEncoderConfig, FrameRateValue, VideoEncoderConfig
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.frames import parse_frame_rate
 from ffenc.plan.audio import AudioChoice
 from ffenc.plan.thinning import Thinning
 from ffenc.video.concat import ConcatResult, concat_videos
-from ffenc.video.encode import encode_images, find_images
+from ffenc.video.encode import encode_images
+from ffenc.video.image_series import ImageOrder, find_images
 from ffenc.video.reencode import reencode_video
 from ffenc.video.run import EncodeResult, ProgressCallback
 
@@ -87,13 +87,8 @@ class ReencodeArguments(EncodeArguments):
 class ImagesArguments(EncodeArguments):
     """For `encode_images`."""
 
-    fps: StrictInt | StrictStr
-
-    @field_validator("fps")
-    @classmethod
-    def _exact(cls, fps: int | str) -> int | str:
-        parse_frame_rate(fps)
-        return fps
+    fps: FrameRateValue
+    order: ImageOrder = "number"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +99,15 @@ class JobKind:
         function: takes the input (or all of them), the output, and ``overwrite``, ``binaries`` and ``progress``.
         arguments: what else it takes.
         many_inputs: it takes a list of inputs instead of one.
-        files: the files that it reads of a directory that is its input; None: an input is a file.
+        files: finds the files that it reads of a directory that is its input, from the directory and the arguments; None:
+            an input is a file.
         cores: that one job keeps busy, if it was not told a number of threads.
     """
 
     function: Callable[..., EncodeResult | ConcatResult]
     arguments: type[JobArguments]
     many_inputs: bool = False
-    files: Callable[[Path], Sequence[Path]] | None = None
+    files: Callable[[Path, Mapping[str, Any]], Sequence[Path]] | None = None
     cores: int = ENCODER_CORES
 
     def run(
@@ -139,9 +135,13 @@ class JobKind:
         )
 
 
+def _images(directory: Path, arguments: Mapping[str, Any]) -> Sequence[Path]:
+    return find_images(directory, order=arguments.get("order", "number"))
+
+
 KINDS: Mapping[str, JobKind] = {
     "reencode": JobKind(function=reencode_video, arguments=ReencodeArguments),
-    "images": JobKind(function=encode_images, arguments=ImagesArguments, files=find_images),
+    "images": JobKind(function=encode_images, arguments=ImagesArguments, files=_images),
     "concat": JobKind(function=concat_videos, arguments=ConcatArguments, many_inputs=True, cores=1),
 }
 """Every kind of job, by the name that a `JobSpec` has it under."""

@@ -32,6 +32,7 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.jobs.record import JobRecord, job_state, remove_leftovers, remove_record, write_record
 from ffenc.jobs.spec import JobSpec
+from ffenc.json_text import dump_json, load_json
 
 JobStatus = Literal["done", "skipped", "failed"]
 
@@ -203,7 +204,7 @@ def _check_frames(spec: JobSpec, output: Path, frames: int) -> None:
 
 def as_json(value: Any) -> Any:
     """A result as JSON has it; paths and exact rates are texts."""
-    return orjson.loads(orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS))
+    return load_json(dump_json(value, default=_plain, option=orjson.OPT_NON_STR_KEYS))
 
 
 def _plain(value: Any) -> Any:

@@ -6,17 +6,19 @@ what a killed job left is.
 
 from __future__ import annotations
 
-import glob
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ffenc.errors import InputError, OutputError
 from ffenc.jobs.spec import JobSpec
-from ffenc.video.output import PendingFile
+from ffenc.json_text import dump_json, load_json
+from ffenc.video.names import sibling
+from ffenc.video.output import PendingFile, unfinished_siblings
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +62,7 @@ class JobState:
 def record_path(output: str | Path) -> Path:
     """Where the record of an output lies: hidden, so that nobody takes it for data."""
     output = Path(output)
-    return output.with_name(f".{output.name}.job.json")
+    return sibling(output, stem=output.name, end=".job.json")
 
 
 def read_record(output: str | Path) -> JobRecord | None:
@@ -73,10 +75,10 @@ def read_record(output: str | Path) -> JobRecord | None:
     """
     path = record_path(output)
     try:
-        return JobRecord.model_validate_json(path.read_bytes())
+        return JobRecord.model_validate(load_json(path.read_bytes()))
     except FileNotFoundError:
         return None
-    except ValidationError as err:
+    except (ValidationError, orjson.JSONDecodeError) as err:
         logger.warning("%s is no record of a job; its output will be made anew", path)
         logger.debug("%s", err)
         return JobRecord(digest="unreadable")
@@ -93,7 +95,7 @@ def write_record(output: str | Path, record: JobRecord) -> None:
     path = record_path(output)
     with PendingFile(path, overwrite=True, keep_suffix=False) as pending:
         try:
-            pending.path.write_text(record.model_dump_json(exclude_none=True), encoding="utf-8")
+            pending.path.write_bytes(dump_json(record.model_dump(mode="json", exclude_none=True)))
         except OSError as err:
             raise OutputError(f"cannot write {path}: {err.strerror}", path=path) from err
         pending.commit()
@@ -109,10 +111,9 @@ def remove_leftovers(output: Path) -> None:
 
     A younger one may belong to a worker that was given up for lost and goes on.
     """
-    pattern = f".{glob.escape(output.stem)}.????????.part{glob.escape(output.suffix)}"
     try:
         begun_ns = record_path(output).stat().st_mtime_ns  # the clock of the same file system
-        leftovers = [path for path in output.parent.glob(pattern) if path.stat().st_mtime_ns < begun_ns]
+        leftovers = [path for path in unfinished_siblings(output) if path.stat().st_mtime_ns < begun_ns]
     except FileNotFoundError:
         return  # somebody else is at work here, and will do it
     for path in leftovers:

@@ -23,6 +23,7 @@ from pydantic import (
 
 from ffenc.errors import InputError
 from ffenc.jobs.kinds import KINDS, JobKind
+from ffenc.json_text import dump_json, load_json
 
 SMALL_BYTES = 1 << 20
 """Files up to this size are known by their content, larger ones by size and time of change."""
@@ -134,12 +135,12 @@ class JobSpec(BaseModel):
             "spec": self.model_dump(mode="json", exclude_defaults=True),
             "inputs": [self._identity(Path(path)) for path in self.inputs],
         }
-        return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return hashlib.sha256(dump_json(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def _identity(self, path: Path) -> list[object]:
         try:
             if self.row.files is not None:
-                return [[image.name, *_size_and_time(image)] for image in self.row.files(path)]
+                return [[image.name, *_size_and_time(image)] for image in self.row.files(path, self.arguments)]
             if path.stat().st_size <= SMALL_BYTES:
                 return [hashlib.sha256(path.read_bytes()).hexdigest()]
             return _size_and_time(path)
@@ -148,7 +149,7 @@ class JobSpec(BaseModel):
 
     def to_line(self) -> str:
         """One line of a file of jobs, without its end."""
-        return orjson.dumps(self.model_dump(mode="json", exclude_defaults=True)).decode()
+        return dump_json(self.model_dump(mode="json", exclude_defaults=True)).decode()
 
 
 def _size_and_time(path: Path) -> list[object]:
@@ -191,7 +192,9 @@ def iterate_specs(path: str | Path) -> Iterator[JobSpec]:
 
 def _read_line(line: bytes, number: int, path: Path) -> JobSpec:
     try:
-        return JobSpec.model_validate_json(line)
+        return JobSpec.model_validate(load_json(line))
+    except orjson.JSONDecodeError as err:
+        raise InputError(f"line {number} of {path} is not a job: Invalid JSON: {err}", path=path) from err
     except ValidationError as err:
         reasons = "; ".join(_reason(error) for error in err.errors(include_url=False))
         raise InputError(f"line {number} of {path} is not a job: {reasons}", path=path) from err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from ffenc.frames import FrameFormat
 from ffenc.plan.clip_frames import ClipFrames
 from ffenc.plan.encode import ImageSequence, source_input
 from ffenc.plan.graph import VIDEO, Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
+from ffenc.plan.picture import FULL_CHROMA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,23 @@ def plan_decode_images(ffmpeg: Path, series: ImageSequence, frames: FrameFormat)
     return DecodePlan(argv=_argv(ffmpeg, [source_input(series)], frames, series.fps), count=series.count)
 
 
+def plan_check_images(ffmpeg: Path, series: ImageSequence, *, first: int, stop: int) -> tuple[str, ...]:
+    """Plan to decode images ``[first, stop)`` of a series, counted from 0, and to write nothing.
+
+    Args:
+        ffmpeg: the executable.
+        series: the images.
+        first, stop: which of them.
+    """
+    part = replace(series, start_number=series.start_number + first, orientation=1)
+    return ffmpeg_argv(
+        ffmpeg,
+        inputs=[source_input(part)],
+        output="-",
+        output_options=[("frames:v", str(stop - first)), ("f", "null")],
+    )
+
+
 def _argv(
     ffmpeg: Path,
     inputs: Sequence[Input],
@@ -66,8 +84,7 @@ def _argv(
         inputs=inputs,
         video=[
             *before,
-            # The default flags darken every colour by about one level and some by three; with these it is at most one.
-            ("scale", {"flags": "bicubic+accurate_rnd+full_chroma_int"}),
+            ("scale", {"flags": FULL_CHROMA}),
             ("format", {"pix_fmts": frames.pix_fmt}),
         ],
         output="pipe:1",

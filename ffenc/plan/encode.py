@@ -15,7 +15,7 @@ from ffenc.frames import FrameFormat
 from ffenc.plan.audio import AudioPlan, audio_input, audio_options
 from ffenc.plan.clip_frames import ClipFrames
 from ffenc.plan.graph import Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
-from ffenc.plan.picture import MATRIX, MATRIX_TAG, color_range, has_matrix
+from ffenc.plan.picture import FULL_CHROMA, MATRIX, MATRIX_TAG, color_range, has_matrix, upright_filters
 from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
 
 MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
@@ -48,13 +48,15 @@ class RawFrames:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSequence:
-    """Numbered images of one directory, read by ffmpeg itself.
+    """Numbered images of one directory, read by ffmpeg itself; all of them are alike.
 
     Attributes:
         pattern: printf-style path (``/dir/frame-%06d.png``), with every other ``%`` doubled.
         start_number: number of the first image.
         count: images, without a gap.
-        size: (width, height) of every image.
+        size: (width, height) of every image, its orientation applied.
+        orientation: EXIF orientation of every image, 1 to 8.
+        turned_as: pixel format in which images are turned; it must hold all that they hold.
     """
 
     pattern: str
@@ -62,6 +64,8 @@ class ImageSequence:
     count: int
     size: tuple[int, int]
     fps: Fraction
+    orientation: int = 1
+    turned_as: str = "rgb24"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,11 +261,16 @@ def source_input(source: Source) -> Input:
         # A picture of another size or format then shows up as a warning instead of being rescaled in silence.
         ("reinit_filter", "0"),
     )
-    series = (("f", "image2"), ("pattern_type", "sequence"), ("start_number", str(source.start_number)), rate)
+    series = (
+        *(("f", "image2"), ("pattern_type", "sequence"), ("start_number", str(source.start_number)), rate),
+        # Builds differ in which orientations they apply by themselves; see `upright_filters`.
+        ("noautorotate", None),
+    )
     if source.pattern.lower().endswith((".tif", ".tiff")):
         # FFmpeg's decoder then takes the unit of resolution, which its encoder writes, for damage.
         strict = tuple(option for option in strict if option[0] != "err_detect")
-    return Input(url=f"file:{source.pattern}", options=(*strict, *series))
+    upright = upright_filters(source.orientation, source.turned_as)
+    return Input(url=f"file:{source.pattern}", options=(*strict, *series), filters=upright)
 
 
 def raw_input_options(source: RawFrames) -> tuple[Option, ...]:
@@ -276,7 +285,7 @@ def _scaling(source: Source, config: VideoEncoderConfig) -> list[Filter]:
         return []
     width, height = source.scale_to
     # Between the depths of two things there is nothing.
-    how = "neighbor" if isinstance(config, DepthEncoderConfig) else "bicubic+accurate_rnd+full_chroma_int"
+    how = "neighbor" if isinstance(config, DepthEncoderConfig) else FULL_CHROMA
     return [("scale", {"w": str(width), "h": str(height), "flags": how}), ("setsar", {"sar": "1"})]
 
 

@@ -76,16 +76,20 @@ def measuring_argv(binary: Path | str, encoded: Input, original: Input, meters: 
         meters: one after the other; those that hand the original on come last.
     """
     pictures, source = (
-        _chain(ffmpeg.input(part.url, **_keywords(part.options))[part.stream], part.filters)
+        _chain(ffmpeg.input(_utf8(part.url), **_keywords(part.options))[part.stream], part.filters)
         for part in (encoded, original)
     )
     copies = source.filter_multi_output("split", len(meters))
     for number, meter in enumerate(meters):
         name, arguments = meter.filter
         pair = [copies[number], pictures] if meter.original_first else [pictures, copies[number]]
-        pictures = ffmpeg.filter(pair, name, **arguments)
+        pictures = ffmpeg.filter(pair, name, **{key: _utf8(value) for key, value in arguments.items()})
     target = ffmpeg.output(pictures, "pipe:1", format="null")
-    return (str(binary), *_leading("pipe:1", (), loglevel="warning", skip_errors=False), *ffmpeg.get_args(target))
+    return (
+        str(binary),
+        *_leading("pipe:1", (), loglevel="warning", skip_errors=False),
+        *map(_names, ffmpeg.get_args(target)),
+    )
 
 
 def ffmpeg_argv(
@@ -120,7 +124,7 @@ def ffmpeg_argv(
         The argument vector; ``-progress pipe:1`` is part of it, so standard output carries progress unless the
         output itself goes there.
     """
-    nodes = [ffmpeg.input(part.url, **_keywords(part.options)) for part in inputs]
+    nodes = [ffmpeg.input(_utf8(part.url), **_keywords(part.options)) for part in inputs]
     pictures = [_chain(node[part.stream], part.filters) for node, part in zip(nodes, inputs, strict=True)]
     joined = pictures[0] if len(pictures) == 1 else ffmpeg.concat(*pictures, v=1, a=0)
     streams = [_chain(joined, video)]
@@ -128,9 +132,9 @@ def ffmpeg_argv(
     if keep_timestamps:
         leading.append("-copyts")
     if audio is not None:
-        streams.append(ffmpeg.input(audio.url, **_keywords(audio.options))[audio.stream])
-    target = ffmpeg.output(*streams, output, **_keywords(output_options))
-    return (str(binary), *leading, *ffmpeg.get_args(target))
+        streams.append(ffmpeg.input(_utf8(audio.url), **_keywords(audio.options))[audio.stream])
+    target = ffmpeg.output(*streams, _utf8(output), **_keywords(output_options))
+    return (str(binary), *leading, *map(_names, ffmpeg.get_args(target)))
 
 
 def restart_clock(fps: Fraction) -> Filter:
@@ -144,7 +148,7 @@ def restart_clock(fps: Fraction) -> Filter:
 
 def _chain(node: Any, filters: Iterable[Filter]) -> Any:
     for name, arguments in filters:
-        node = node.filter(name, **arguments)
+        node = node.filter(name, **{key: _utf8(value) for key, value in arguments.items()})
     return node
 
 
@@ -169,7 +173,17 @@ def _leading(output: str, global_options: Sequence[Option], *, loglevel: str, sk
 
 def _keywords(options: Iterable[Option]) -> dict[str, str | None]:
     # ffmpeg-python spells -f "format", takes video_size for a pair, and writes the rest as it comes, sorted by name.
-    return {_KEYWORDS.get(name, name): value for name, value in options}
+    return {_KEYWORDS.get(name, name): None if value is None else _utf8(value) for name, value in options}
+
+
+def _utf8(text: str) -> str:
+    """A text that has UTF-8, which ffmpeg-python needs, also of a name that is not UTF-8: each byte is one character."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _names(argument: str) -> str:
+    """Undo `_utf8`."""
+    return argument.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 _KEYWORDS = {"f": "format", "video_size": "s"}

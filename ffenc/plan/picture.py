@@ -13,6 +13,7 @@ from ffenc.encoders.table import find_encoder
 from ffenc.errors import FrameSizeError, PixelFormatError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.listing import EncoderHelp
+from ffenc.plan.graph import Filter
 from ffenc.plan.options import nearest_name
 
 MATRIX = "bt601"
@@ -155,3 +156,37 @@ def _check_size(
             width=width,
             height=height,
         )
+
+
+FULL_CHROMA = "bicubic+accurate_rnd+full_chroma_int"
+"""``flags`` of an exact conversion: the default ones darken every colour by about one level and some by three."""
+
+# What undoes each EXIF orientation (CIPA DC-008, tag 274).
+_UPRIGHT: dict[int, tuple[Filter, ...]] = {
+    1: (),
+    2: (("hflip", {}),),
+    3: (("hflip", {}), ("vflip", {})),
+    4: (("vflip", {}),),
+    5: (("transpose", {"dir": "cclock_flip"}),),
+    6: (("transpose", {"dir": "clock"}),),
+    7: (("transpose", {"dir": "clock_flip"}),),
+    8: (("transpose", {"dir": "cclock"}),),
+}
+
+
+def upright_filters(orientation: int, pix_fmt: str) -> tuple[Filter, ...]:
+    """Apply the orientation of images, and take away what is left of it.
+
+    FFmpeg 9 would otherwise hand the orientation on to the output, which players would then turn once more.
+
+    Args:
+        orientation: of EXIF, 1 to 8.
+        pix_fmt: what images are turned in; it must hold all that they hold.
+    """
+    forget: Filter = ("sidedata", {"mode": "delete"})
+    turn = _UPRIGHT[orientation]
+    if not turn:
+        return (forget,)
+    # Planes of unequal size cannot be transposed; ffmpeg would choose a format by itself.
+    whole: list[Filter] = [("scale", {"flags": FULL_CHROMA}), ("format", {"pix_fmts": pix_fmt})]
+    return (forget, *whole, *turn)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ffenc.depth import DepthQuantizer
 from ffenc.errors import FFencError, FrameError
-from ffenc.frames import FrameFormat
+from ffenc.frames import FrameFormat, describe_array, mismatch_hint
 from ffenc.statistics import FeatureStatistics, FrameSampler
 from ffenc.streaming.images import ImageFolder
 from ffenc.streaming.queueing import FrameQueue
@@ -110,8 +110,13 @@ class CameraFormat:
     frames: FrameFormat
     quantizer: DepthQuantizer | None = None
 
-    def check(self, camera: str, frame: object) -> _Array:
+    def check(self, camera: str, frame: object, *, number: int = 0) -> _Array:
         """The frame, if it is one of this camera.
+
+        Args:
+            camera: its name.
+            frame: what was given.
+            number: of the frame in its episode, counted from 0.
 
         Raises:
             FrameError: it is something else; the message names the camera.
@@ -121,11 +126,9 @@ class CameraFormat:
                 return frame
             if len(self.shape) == 2 and frame.shape == (*self.shape, 1):
                 return frame[:, :, 0]
-        seen = f"{frame.shape} {frame.dtype.name}" if isinstance(frame, np.ndarray) else f"a {type(frame).__name__}"
+        seen = describe_array(frame)
         expected = f"{self.shape} {self.dtype.name}"
-        hint = ""
-        if isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.shape[::2] == (self.shape[-1], self.shape[1]):
-            hint = " It looks like channels first: frame.transpose(1, 2, 0)."
+        hint = mismatch_hint(frame, self.shape, self.dtype, earlier=number > 0, number=number)
         if len(self.shape) == 2 and isinstance(frame, np.ndarray) and frame.dtype != self.dtype:
             hint = " The unit of depth (uint16 millimetres or float32 metres) cannot change within a recording."
         raise FrameError(

@@ -82,7 +82,7 @@ class StreamingVideoEncoder:
         """Settle what is the same for all episodes; nothing is started yet.
 
         Args:
-            fps: whole number, Fraction or ``"30000/1001"``.
+            fps: whole number (also as a float), Fraction or ``"30000/1001"``.
             camera_encoder: settings for all cameras, or by camera (then for every one); LeRobot's defaults if None.
             depth_encoder: the same for depth cameras.
             queue_maxsize: frames per camera that may wait for the encoder.

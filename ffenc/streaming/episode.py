@@ -80,7 +80,10 @@ class Episode:
                 seen=", ".join(frames),
             )
         checked = [(self._camera(name, frame), frame) for name, frame in frames.items()]
-        arrays = [(camera, camera.format.check(camera.name, frame)) for camera, frame in checked]
+        arrays = [
+            (camera, camera.format.check(camera.name, frame, number=camera.counts.frames_in))
+            for camera, frame in checked
+        ]
         full = [camera for camera, _ in arrays if camera.queue.is_full]
         if full and self._policy != "block":
             return self._leave_out(full, time_s)
@@ -100,7 +103,7 @@ class Episode:
                 seen=name,
             )
         camera = self._camera(name, frame)
-        array = camera.format.check(name, frame)
+        array = camera.format.check(name, frame, number=camera.counts.frames_in)
         if self._policy == "block":
             self._wait_for_room(camera, array)
             camera.publish()

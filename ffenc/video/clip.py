@@ -13,6 +13,7 @@ from ffenc.errors import ConcatError, InputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.ffprobe import probe_video, probe_video_and_packets
 from ffenc.ffmpeg.mp4_index import Mp4Index, read_mp4_index
+from ffenc.ffmpeg.other_media import rescue_advice
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.plan.clip_frames import ClipFrames, FrameClock
 
@@ -102,7 +103,9 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
         claimed = stream.frames_declared
         why = packets.errors or f"its header claims {claimed} frames, and {packets.count} are there"
         raise InputError(
-            f"{path} is damaged: {why}; take another copy, or re-encode what is left with ffmpeg", path=path
+            f"{path} is damaged: {why}. Take another copy, or keep what is left. "
+            f"{rescue_advice(stream.path, stream.fps)}",
+            path=path,
         )
     if packets.count == 0:
         raise InputError(f"{path} has no video frames", path=path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -169,7 +170,7 @@ def run_copy(
         if progress is not None:
             progress(update.frame, plan.frames)
 
-    plan.list_path.write_text(plan.list_text, encoding="utf-8")
+    plan.list_path.write_bytes(os.fsencode(plan.list_text))
     with FFmpegProcess.start(
         plan.argv, stdout="progress", stall_timeout_s=stall_timeout_s, on_progress=report
     ) as process:

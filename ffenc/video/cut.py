@@ -132,7 +132,7 @@ class _Cut:
             output,
             path=nameable(stream.path, directory, 0),
             delay=self.delay,
-            list_path=directory / f"{output.stem}.ffconcat",
+            list_path=directory / "list.ffconcat",
             muxer=muxer_for(output),
         )
         run_copy(plan, stall_timeout_s=self.stall_timeout_s, progress=self.progress)

@@ -1,4 +1,4 @@
-"""Numbered image files as numpy frames."""
+"""Read the images of a directory as numpy frames."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ffenc.errors import InputError
+from ffenc.errors import InputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process import FFmpegProcess
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
 from ffenc.plan.decode import plan_decode_images
-from ffenc.video.encode import image_sequence
+from ffenc.plan.encode import ImageSequence
+from ffenc.video.image_series import ImageOrder, find_unreadable, image_series
 from ffenc.video.writer import STALL_TIMEOUT_S
 
 _CHANGED = re.compile(r"Changing video frame properties on the fly")
 
 
 class ImageReader:
-    """Read the numbered images of a directory, in order, through one ffmpeg process.
+    """Read the images of a directory, in order, through one ffmpeg process; their EXIF orientation is applied.
 
     Attributes:
         path: the directory.
@@ -37,41 +38,53 @@ class ImageReader:
         *,
         fps: FrameRate,
         layout: str = "rgb",
+        order: ImageOrder = "number",
         binaries: Binaries | None = None,
         stall_timeout_s: float = STALL_TIMEOUT_S,
     ) -> None:
-        """Look at the names and at the first image; nothing else is read yet.
+        """Look at the names and at the header of every image; nothing is decoded yet.
 
         Args:
-            directory: holds images ``<prefix><number><suffix>``, see `ffenc.video.encode.find_images`.
+            directory: holds the images; all must have one format, size, kind of samples and orientation.
             fps: frame rate they are to be shown at.
             layout: what the arrays shall hold, a key of `ffenc.frames.LAYOUTS`.
+            order: ``"number"`` or ``"name"``, see `ffenc.video.image_series.find_images`.
             binaries: the executables; found by `find_binaries` if None.
             stall_timeout_s: longest time without a frame before the decoder is killed.
 
         Raises:
-            InputError: no images, two series, a gap, or the first one is no picture.
+            InputError: no images, two series, a gap, or an image that differs from the first.
         """
         self._binaries = binaries or find_binaries()
         self._stall_timeout_s = stall_timeout_s
         self.path = Path(directory)
         self.fps: Fraction = parse_frame_rate(fps)
-        self._series = image_sequence(self.path, fps=self.fps, binaries=self._binaries)
-        width, height = self._series.size
+        self._series = image_series(self.path, order=order)
+        width, height = self._series.header.upright_size
         self.format = FrameFormat(width=width, height=height, layout=layout)
 
     def __len__(self) -> int:
         """How many images there are."""
-        return self._series.count
+        return len(self._series)
 
     def __iter__(self) -> Iterator[npt.NDArray[Any]]:
         """All images in order, each a new array.
 
         Raises:
-            InputError: one that is torn, or of another size or kind than the first.
+            InputError: one that cannot be decoded.
             ProcessError: the decoder died or hung.
         """
-        plan = plan_decode_images(self._binaries.ffmpeg, self._series, self.format)
+        with self._series.readable(self.fps) as source:
+            try:
+                yield from self._decode(source)
+            except (ProcessError, InputError) as err:
+                unreadable = find_unreadable(self._series, source, binaries=self._binaries)
+                if unreadable is None:
+                    raise
+                raise InputError(f"{unreadable} cannot be decoded. {err}", path=unreadable) from err
+
+    def _decode(self, source: ImageSequence) -> Iterator[npt.NDArray[Any]]:
+        plan = plan_decode_images(self._binaries.ffmpeg, source, self.format)
         with FFmpegProcess.start(
             plan.argv, stdout="data", stall_timeout_s=self._stall_timeout_s, stderr_errors=[_CHANGED]
         ) as process:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+from pathlib import Path
+
 from ffenc.errors import UnsafePathError
 
 _LONGEST_BYTES = 200  # file systems take 255, and temporary names are longer
@@ -31,3 +35,36 @@ def check_path_part(name: str, what: str) -> None:
         why = f"it is longer than {_LONGEST_BYTES} bytes"
     if why is not None:
         raise UnsafePathError(f"{name!r} cannot be {what}: {why}", text=str(name))
+
+
+def sibling(final: Path, *, stem: str, end: str) -> Path:
+    """Name a hidden file beside another: ``.<stem><end>``, also where the name of the other is as long as names can be.
+
+    A stem that is too long is cut, and a part of its hash stands for the rest.  The same file always has the same sibling.
+
+    Args:
+        final: the other file.
+        stem: its name, or a part of it.
+        end: what the name of the sibling ends in, at most 100 bytes.
+    """
+    data = os.fsencode(stem)
+    room = _longest_name(final.parent) - len(os.fsencode(end)) - 1
+    if len(data) > room:
+        digest = hashlib.sha256(data).hexdigest()[:_DIGEST]
+        kept = data[: room - _DIGEST - 1]
+        # Not within a character: some file systems take only whole ones.
+        while kept and len(data) > len(kept) and data[len(kept)] & 0xC0 == 0x80:
+            kept = kept[:-1]
+        stem = f"{os.fsdecode(kept)}~{digest}"
+    return final.with_name(f".{stem}{end}")
+
+
+_DIGEST = 8
+
+
+def _longest_name(directory: Path) -> int:
+    """Bytes that a name may have in a directory."""
+    try:
+        return os.pathconf(directory, "PC_NAME_MAX")
+    except OSError:
+        return 255

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import weakref
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from ffenc.errors import OutputError, OutputExistsError
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.plan.audio import AudioPlan
+from ffenc.video.names import sibling
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,18 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"the directory of {path} does not exist; create it first", path=path)
 
 
+def _unfinished(final: Path, token: str, *, keep_suffix: bool = True) -> Path:
+    stem, suffix = (final.stem, final.suffix) if keep_suffix else (final.name, "")
+    return sibling(final, stem=stem, end=f".{token}.part{suffix}")
+
+
+def unfinished_siblings(final: Path) -> list[Path]:
+    """What killed writers of a file left beside it: the temporary siblings of its `PendingFile` objects."""
+    before, digits, after = _unfinished(final, "0" * 8).name.rpartition("0" * 8)
+    pattern = re.compile(f"{re.escape(before)}[0-9a-f]{{{len(digits)}}}{re.escape(after)}")
+    return [path for path in final.parent.iterdir() if pattern.fullmatch(path.name)]
+
+
 class PendingFile:
     """A temporary sibling that becomes the final file in one step.
 
@@ -50,8 +64,7 @@ class PendingFile:
         check_target(final, overwrite=overwrite)
         self.final = final
         self.overwrite = overwrite
-        stem, suffix = (final.stem, final.suffix) if keep_suffix else (final.name, "")
-        self.path = final.with_name(f".{stem}.{os.urandom(4).hex()}.part{suffix}")
+        self.path = _unfinished(final, os.urandom(4).hex(), keep_suffix=keep_suffix)
         # First, so that no interrupt comes between; also when its owner is forgotten, and at the end of the interpreter.
         self._removal = weakref.finalize(self, self.path.unlink, missing_ok=True)
         try:

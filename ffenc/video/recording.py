@@ -23,6 +23,7 @@ from ffenc.ffmpeg.process import STALL_TIMEOUT_S, FFmpegProcess
 from ffenc.plan.audio import AudioPlan
 from ffenc.plan.encode import muxer_for
 from ffenc.plan.remux import plan_remux
+from ffenc.video.names import sibling
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,8 @@ class RecordingFile(SyncedFile):
 
     def __init__(self, final: Path, *, suffix: str | None = None) -> None:
         self.final = final
-        super().__init__(final.with_name(f".{final.stem}.{os.urandom(4).hex()}{MARK}{suffix or final.suffix}"))
+        end = f".{os.urandom(4).hex()}{MARK}{suffix or final.suffix}"
+        super().__init__(sibling(final, stem=final.stem, end=end))
 
 
 def _lock(descriptor: int, operation: int) -> bool:
@@ -148,7 +150,10 @@ def _is_left(path: Path) -> bool:
 
 
 def final_of(recording: Path) -> Path:
-    """The name that the video of a recording was to have; of any other file, its own."""
+    """The name that the video of a recording was to have; of any other file, its own.
+
+    A name too long for that of its recording is shortened, see `ffenc.video.names.sibling`.
+    """
     stem, mark, _ = recording.name.removeprefix(".").rpartition(MARK)
     return recording.with_name(stem.rpartition(".")[0] + recording.suffix) if mark else recording
 

@@ -80,7 +80,7 @@ class VideoWriter:
 
         Args:
             path: ends in ``.mp4`` or ``.mov``.
-            fps: whole number, Fraction or ``"30000/1001"``.
+            fps: whole number (also as a float), Fraction or ``"30000/1001"``.
             config: encoder settings; LeRobot's defaults if None.
             size: (width, height) in pixels; None takes it from the first frame.  Given, every wrong setting is found
                 on entering the context instead of at the first frame.
@@ -148,7 +148,7 @@ class VideoWriter:
         if self._ended:
             raise FFencError(f"cannot write to {self.path}: the writer {self._ended}")
         form = self._format or FrameFormat.of(frame, self._layout)
-        data = form.bytes_of(frame)
+        data = form.bytes_of(frame, number=self.frames_written)
         process = self._process or self._start(form)
         try:
             process.write(data)

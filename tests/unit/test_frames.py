@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ffenc.errors import FrameError
-from ffenc.frames import LAYOUTS, FrameFormat, parse_frame_rate
+from ffenc.frames import LAYOUTS, FrameFormat, parse_frame_rate, plain_frame_rate, whole_frame_rate
 
 LAYOUT_TABLE = {
     "rgb": ("rgb24", (4, 6, 3), "u1", 72),
@@ -158,6 +158,14 @@ def test_an_unknown_layout_of_a_first_frame_is_refused():
         ("1/3", Fraction(1, 3)),
         (1000, Fraction(1000)),
         (np.int64(15), Fraction(15)),
+        (np.uint8(15), Fraction(15)),
+        (15.0, Fraction(15)),
+        (np.float32(30), Fraction(30)),
+        (np.float64(30), Fraction(30)),
+        (Decimal("15.0"), Fraction(15)),
+        ("15.0", Fraction(15)),
+        ("15.", Fraction(15)),
+        (" 15 ", Fraction(15)),
     ],
     ids=repr,
 )
@@ -170,7 +178,8 @@ def test_a_frame_rate_is_exact(given, exact):
 @pytest.mark.parametrize(
     "given",
     [
-        29.97, 30.0, Decimal("29.97"), np.float32(30), float("nan"), True, "29.97", "3e1", "3E1", "", " ", "thirty", "1/0", "30/1/1", "ntsc",
+        29.97, 7.5, Decimal("29.97"), np.float32(29.97), float("nan"), float("inf"), -30.0, 1e9, 0.0, True, np.True_, "29.97", "30.0.0",
+        Decimal("NaN"), Decimal("Infinity"), 30j, "3e1", "3E1", "", " ", "thirty", "1/0", "30/1/1", "ntsc",
         None, [30], 0, -30, "0", "-30", "0/1", 1001, "1001", Fraction(1_000_001, 1000), "inf", "nan", "30\n-y",
     ],
     ids=repr,
@@ -178,3 +187,75 @@ def test_a_frame_rate_is_exact(given, exact):
 def test_a_frame_rate_that_is_not_exact_or_not_possible_is_refused(given):
     with pytest.raises(ValueError, match="frame rate"):
         parse_frame_rate(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "suggested"),
+    [
+        (29.97, "30000/1001"),
+        (30000 / 1001, "30000/1001"),
+        (np.float32(29.97), "30000/1001"),
+        ("29.97", "30000/1001"),
+        (Decimal("29.97"), "30000/1001"),
+        (23.976, "24000/1001"),
+        (23.98, "24000/1001"),
+        (59.94, "60000/1001"),
+        (119.88, "120000/1001"),
+        (12.5, "25/2"),
+        (7.5, "15/2"),
+        (1 / 3, "1/3"),
+        (14.99, "15000/1001"),
+    ],
+)
+def test_an_inexact_decimal_is_refused_with_the_fraction_that_may_be_meant(given, suggested):
+    with pytest.raises(ValueError, match=f"give '{suggested}' if that is meant"):
+        parse_frame_rate(given)
+    assert parse_frame_rate(suggested)
+
+
+@pytest.mark.parametrize("given", [30, 30.0, "30", np.float32(30), Fraction(30)], ids=repr)
+def test_the_rate_of_a_dataset_is_whole(given):
+    assert whole_frame_rate(given) == 30
+    assert type(whole_frame_rate(given)) is int
+
+
+def test_a_fraction_cannot_be_the_rate_of_a_dataset():
+    with pytest.raises(ValueError, match="must be a whole number here, for example 30"):
+        whole_frame_rate("30000/1001")
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"), [(30, 30), (30.0, 30), ("30", "30"), ("30000/1001", "30000/1001"), (Fraction(25, 2), "25/2")]
+)
+def test_the_rate_in_a_document(given, stored):
+    assert plain_frame_rate(given) == stored
+
+
+LATER = {
+    "transposed": ((6, 4, 3), "u1", "Frame 17 is 4x6, the earlier ones are 6x4: it looks transposed"),
+    "larger": ((8, 12, 3), "u1", "Frame 17 is 12x8, the earlier ones are 6x4; a video has one size"),
+    "square": ((4, 4, 3), "u1", "Frame 17 is 4x4, the earlier ones are 6x4; a video has one size"),
+    "channels first": ((3, 4, 6), "u1", "Frame 17 looks like channels first: frame.transpose(1, 2, 0)"),
+    "channels first, larger": ((3, 8, 12), "u1", "looks like channels first (12x8; the earlier ones are 6x4)"),
+    "grey": ((4, 6), "u1", "Frame 17 has no axis of channels, the earlier ones have 3 channels"),
+    "alpha": ((4, 6, 4), "u1", "Frame 17 has 4 channels, the earlier ones have 3 channels"),
+    "batch": ((1, 4, 6, 3), "u1", "batch axis: frame[0]"),
+    "two of a batch": ((2, 4, 6, 3), "u1", "Frame 17 has 4 axes"),
+    "floats": ((4, 6, 3), "f4", "Scale floats yourself"),
+    "truth values": ((4, 6, 3), "?", "Scale truth values yourself"),
+    "sixteen bits": ((4, 6, 3), "u2", "Convert it to uint8 yourself"),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_a_later_frame_that_differs_is_told_how(name):
+    shape, dtype, message = LATER[name]
+    with pytest.raises(FrameError) as caught:
+        FrameFormat(width=6, height=4).bytes_of(np.zeros(shape, dtype), number=17)
+    assert message in str(caught.value)
+    assert "layout='" not in str(caught.value)
+
+
+def test_a_first_frame_is_compared_with_the_declared_size():
+    with pytest.raises(FrameError, match="Frame 0 is 4x6, the declared size is 6x4: it looks transposed"):
+        FrameFormat(width=6, height=4).bytes_of(np.zeros((6, 4, 3), np.uint8), number=0)

@@ -45,16 +45,16 @@ RGB = CameraFormat(shape=(6, 8, 3), dtype=np.dtype("uint8"), frames=FrameFormat(
 DEPTH = CameraFormat(shape=(6, 8), dtype=np.dtype("uint16"), frames=FrameFormat(width=8, height=6, layout="gray12"))
 
 WRONG = {
-    "transposed": (np.zeros((8, 6, 3), np.uint8), ""),
-    "channels-first": (np.zeros((3, 6, 8), np.uint8), "It looks like channels first"),
-    "gray": (np.zeros((6, 8), np.uint8), ""),
-    "rgba": (np.zeros((6, 8, 4), np.uint8), ""),
-    "float": (np.zeros((6, 8, 3), np.float32), ""),
-    "int8": (np.zeros((6, 8, 3), np.int8), ""),
-    "smaller": (np.zeros((6, 6, 3), np.uint8), ""),
-    "batch": (np.zeros((1, 6, 8, 3), np.uint8), ""),
-    "a list": ([[0, 0, 0]], ""),
-    "nothing": (None, ""),
+    "transposed": (np.zeros((8, 6, 3), np.uint8), "Frame 17 is 6x8, the earlier ones are 8x6: it looks transposed"),
+    "channels-first": (np.zeros((3, 6, 8), np.uint8), "Frame 17 looks like channels first"),
+    "gray": (np.zeros((6, 8), np.uint8), "no axis of channels, the earlier ones have 3 channels"),
+    "rgba": (np.zeros((6, 8, 4), np.uint8), "4 channels, the earlier ones have 3 channels"),
+    "float": (np.zeros((6, 8, 3), np.float32), "Scale floats yourself"),
+    "int8": (np.zeros((6, 8, 3), np.int8), "Convert it to uint8 yourself"),
+    "smaller": (np.zeros((6, 6, 3), np.uint8), "Frame 17 is 6x6, the earlier ones are 8x6"),
+    "batch": (np.zeros((1, 6, 8, 3), np.uint8), "frame[0]"),
+    "a list": ([[0, 0, 0]], "Pass a numpy array"),
+    "nothing": (None, "Pass a numpy array"),
 }
 
 
@@ -62,7 +62,7 @@ WRONG = {
 def test_another_array_is_refused(name: str) -> None:
     frame, hint = WRONG[name]
     with pytest.raises(FrameError, match="camera 'laptop'") as caught:
-        RGB.check("laptop", frame)
+        RGB.check("laptop", frame, number=17)
     assert caught.value.expected == "(6, 8, 3) uint8"
     assert (str(frame.shape) if isinstance(frame, np.ndarray) else type(frame).__name__) in caught.value.seen
     assert hint in str(caught.value)
