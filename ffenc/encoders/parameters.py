@@ -56,6 +56,7 @@ X264 = ParameterString(
         "qcomp": (0, 1),
         "qpmax": (0, 69),
         "qpmin": (0, 69),
+        "qpstep": (2, 69),
         "rc-lookahead": (0, 250),
         "ref": (1, 16),
         "subme": (0, 11),

@@ -53,8 +53,9 @@ class Quality:
             the library; None if there is none.
         companions: further options without which the quality option does not hold.
         unset_below: crf values below this are taken for "not set" by the encoder, and so refused.
-        excludes: other rate controls (options, or ``option:key``), of which the encoder would follow only one in
-            silence.
+        excludes: options (or ``option:key``) that do nothing beside the quality option, or beside which it does nothing.
+        replaced_by: of these, the ones that control the rate themselves.  A crf left at its default gives way to them.
+        lossless: switches that make the encoder lossless, and so replace the quality too.
     """
 
     options: tuple[str, ...]
@@ -67,6 +68,8 @@ class Quality:
     companions: Mapping[str, str] = field(default_factory=dict)
     unset_below: float = 0
     excludes: tuple[str, ...] = ("b", "qp", "cq", "q", "global_quality")
+    replaced_by: tuple[str, ...] = ("b", "qp", "cq", "q", "global_quality")
+    lossless: tuple[str, ...] = ()
 
     @property
     def one_to_one(self) -> bool:
@@ -173,6 +176,73 @@ class ParameterString:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting of the library behind an encoder, which may have several names on the command line.
+
+    Attributes:
+        options: its names: FFmpeg options, or ``option:key``.
+        negations: names that switch it off, such as ``x264-params:no-cabac``.
+        default: its value if nothing sets it, in the terms of `numbers`; None if that is not known.
+        by_preset, by_tune: values that presets and tunes set instead.
+        numbers: words that stand for its values, as the library's report writes them.
+        reported: its name in the library's report, see `EncoderSpec.report`; None if the report has other values.
+        unit: the report divides the value by this.
+    """
+
+    options: tuple[str, ...]
+    negations: tuple[str, ...] = ()
+    default: str | None = None
+    by_preset: Mapping[str, str] = field(default_factory=dict)
+    by_tune: Mapping[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    reported: str | None = None
+    unit: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """What is left of a setting beside others.  If nothing is left the setting is refused, else the rest takes effect.
+
+    Attributes:
+        setting: a name in `EncoderSpec.settings`.
+        values: the values concerned; empty means every value but 0.
+        beside: other settings and the values at which all of this holds; ``""`` stands for "not set".
+        highest: what is left at most; 0 means nothing.
+        highest_from: another setting that gives ``highest``: its value, divided and shifted by these two numbers.
+        contradiction: refuse the setting even if something is left of it.
+        why: the reason, for people, without a final period.
+    """
+
+    setting: str
+    values: tuple[str, ...] = ()
+    beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    highest: int = 0
+    highest_from: tuple[str, int, int] | None = None
+    contradiction: bool = False
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """Settings with which an encoder writes frames that look nothing like those it was given.
+
+    Attributes:
+        bits: bit depth of the pixel formats concerned.
+        quality_below: a lower crf (or quantizer) is concerned.
+        quantizers: further options that set the quantizer on the scale of crf.
+        rate, floor: the option that sets a bit rate, which may end in any quantizer, and the option that keeps it up.
+        fastest_preset: the fastest preset without damage, by library version; None if all are fine.
+    """
+
+    bits: int
+    quality_below: float
+    quantizers: tuple[str, ...] = ()
+    rate: str = "b"
+    floor: str = "qmin"
+    fastest_preset: ByVersion[int | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NarrowPicture:
     """What an encoder must be told about pictures of a few columns, to write a right stream.
 
@@ -236,6 +306,12 @@ class EncoderSpec:
         library_version: regular expression for the version of the library in what the encoder writes to stderr.
         complaints: regular expressions of lines by which it says that an option was ignored.
         pixel_formats: what it takes where the listing does not say.
+        keeps_alpha: whether alpha is in the stream; other encoders take formats with alpha and drop it.
+        profiles: pixel formats that give a stream of each profile; others would give another profile without a word.
+        settings: settings of its library that other settings limit, or that its report gives.
+        limits: how, in the order in which the library applies them.
+        report: regular expression for the settings that the library writes into its stream, as words ``name=value``.
+        damage: settings that damage frames.
         device: the hardware it needs; None: software.
     """
 
@@ -262,4 +338,10 @@ class EncoderSpec:
     library_version: str | None = None
     complaints: tuple[str, ...] = ()
     pixel_formats: tuple[str, ...] = ()
+    keeps_alpha: bool = False
+    profiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
+    report: str | None = None
+    damage: tuple[Damage, ...] = ()
     device: HardwareDevice | None = None

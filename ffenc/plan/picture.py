@@ -15,6 +15,7 @@ from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.listing import EncoderHelp
 from ffenc.plan.graph import Filter
 from ffenc.plan.options import nearest_name
+from ffenc.plan.pixel_format import has_alpha
 
 MATRIX = "bt601"
 """The scale filter's name of the matrix."""
@@ -75,6 +76,14 @@ def check_picture(
         FrameSizeError: too small, too large, or an odd side where pixels share chroma samples.
     """
     feed = _check_pix_fmt(pix_fmt, capabilities, listing, spec, encoder)
+    if has_alpha(pix_fmt) and not (spec and spec.keeps_alpha):
+        keeping = [row.name for row in _software_encoders_taking(pix_fmt, capabilities) if row.keeps_alpha]
+        raise PixelFormatError(
+            f"{encoder} into {muxer} loses the alpha of pix_fmt={pix_fmt!r} without a word; choose a format without alpha, "
+            f"or vcodec=ffv1 with bgra or yuva444p into .mov, which keeps it",
+            pix_fmt=pix_fmt,
+            alternatives=keeping,
+        )
     if spec and muxer not in spec.muxers:
         raise PixelFormatError(
             f"{encoder} cannot be stored in {muxer} with exact time stamps; use a file name ending in "
