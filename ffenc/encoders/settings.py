@@ -162,6 +162,14 @@ X264_LIMITS: tuple[Limit, ...] = (
     Limit(setting="ref", beside={"bluray_compat": ("1",)}, highest=6, why="bluray-compat allows no more"),
     Limit(setting="cabac", beside=_BASELINE, why="profile baseline has no CABAC"),
     Limit(setting="8x8dct", beside={"profile": ("baseline", "main")}, why="only profile high and above have it"),
+    Limit(
+        setting="profile", values=("high",), beside={"8x8dct": ("0",)},
+        why="without 8x8dct, which preset ultrafast turns off, the stream is of a lower profile",
+    ),
+    Limit(
+        setting="profile", values=("main",), beside={"cabac": ("0",), "bframes": ("0",), "weightp": ("0",)},
+        why="without CABAC, B-frames and weighted prediction the stream is of a lower profile",
+    ),
     Limit(setting="mixed_ref", beside={"ref": ("1",)}, why="there is one reference frame only"),
     Limit(
         setting="me_range",

@@ -62,6 +62,8 @@ LIBX264 = EncoderSpec(
     refused={
         "fastfirstpass": "there is no second pass",
         "forced-idr": "no key frame is forced",
+        "flags": "interlaced coding (ildct, ilme) would tear whole frames apart, an open GOP (-cgop) cannot be read from every "
+        "key frame, loop is the option deblock, and the others change no frame",
         "intra-refresh": "it would replace the key frames that g asks for",
         "mb_info": _NO_SIDE_DATA,
         "ssim": "it only prints a number",
@@ -213,6 +215,8 @@ LIBSVTAV1 = EncoderSpec(
     needs={"bufsize": "maxrate"},
     ranges={"level": (20, 73), "qmin": (0, 63), "qmax": (0, 63), "qp": (1, 63)},
     refused={"dolbyvision": _NO_SIDE_DATA},
+    # SVT 1.4.1 takes these and writes the same stream.
+    since={"tier": (2,), "sc_detection": (2,)},
     parameters={"svtav1-params": parameters.SVT_AV1},
     muxers=("mp4",),
     minimum_size=ByVersion((((0,), 64), ((3,), 4))),
@@ -221,6 +225,13 @@ LIBSVTAV1 = EncoderSpec(
         r"Error parsing option \S+: .*",
         r"Svt\[(warn|error)\]: .*(not supported|only supported|will be forced|(is|be) ignored)",
     ),
+)
+
+# libvpx uses alternate reference frames, and what they need, in two passes only (USE_ALTREF_FOR_ONE_PASS is off; measured:
+# the packets are the same without).
+_TWO_PASSES = dict.fromkeys(
+    ("auto-alt-ref", "arnr-maxframes", "arnr-strength", "arnr-type", "enable-tpl", "lag-in-frames"),
+    "libvpx uses it in two passes only, and ffenc encodes in one",
 )
 
 # Beside a fixed quality these are fatal or change nothing.
@@ -284,9 +295,11 @@ LIBVPX_VP9 = EncoderSpec(
     ),
     preset=Preset(option="cpu-used"),
     threads=Threads(option="threads", companions={"row-mt": "1"}),
-    generic=frozenset({"b", "minrate", "qmin", "qmax"}),
+    generic=frozenset({"b", "minrate", "maxrate", "bufsize", "qmin", "qmax"}),
+    constant_rate_only=frozenset({"maxrate", "bufsize"}),
     ranges={"qmin": (0, 63), "qmax": (0, 63), "tune": (0, 1)},
     refused={
+        **_TWO_PASSES,
         "drop-threshold": "it would leave frames out",
         "quality": "it is another name of deadline",
         "speed": "it is another name of cpu-used, which is the field preset",

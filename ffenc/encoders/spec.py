@@ -168,11 +168,13 @@ class ParameterString:
         keys: keys that may be given; all others are refused, above all those that name files.
         owned: keys that a config field or argument speaks for, and its name.
         ranges: keys of numbers that the library would cut to a range without a word, and that range.
+        refused: keys that do harm here, and why.
     """
 
     keys: frozenset[str]
     owned: Mapping[str, str] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +298,8 @@ class EncoderSpec:
         ranges: numeric options, its own or generic, that it would cut to a range without a word, and that range.
         refused: options that do harm here or cannot do what they say, and why.
         needs: options that it ignores in silence unless another one is set, and that one.
+        since: options that older versions of its library take and ignore, and the first version that does not.
+        constant_rate_only: options that count at a constant bit rate only: ``b``, ``minrate`` and ``maxrate`` alike.
         text_options: what may stand in its free string options, as regular expressions; others are refused.
         parameters: its dictionary options.
         muxers: containers that can hold its stream with exact time stamps, the default first.  FFmpeg writes AV1 and
@@ -329,6 +333,8 @@ class EncoderSpec:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     needs: Mapping[str, str] = field(default_factory=dict)
+    since: Mapping[str, Version] = field(default_factory=dict)
+    constant_rate_only: frozenset[str] = frozenset()
     text_options: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, ParameterString] = field(default_factory=dict)
     muxers: tuple[str, ...] = ("mp4", "mov")

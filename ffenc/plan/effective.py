@@ -133,7 +133,9 @@ def given_options(spec: EncoderSpec | None, extra_options: Options, *, encoder: 
     for given, value in extra_options.items():
         name = plain_option_name(given)
         if spec and name in spec.parameters:
-            for key, text in parse_parameters(name, value, encoder=encoder).items():
+            for key, text in parse_parameters(
+                name, value, encoder=encoder, refused=spec.parameters[name].refused
+            ).items():
                 yield f"{name}:{key}", f"{name}:{key}", text
         else:
             yield name, given, str(int(value)) if isinstance(value, bool) else str(value)
@@ -184,11 +186,8 @@ def _normal(setting: Setting, name: str, text: str) -> str:
 def _left(limit: Limit, spec: EncoderSpec, values: Mapping[str, str]) -> int | None:
     """What a limit leaves of its setting; None if it does not apply."""
     value = values.get(limit.setting, "")
-    numbers = re.split("[:,]", value)
-    if limit.values:
-        concerned = value in limit.values
-    else:
-        concerned = any(is_on(number) and _number(number) != 0 for number in numbers)
+    is_off = all(not is_on(number) or _number(number) == 0 for number in re.split("[:,]", value))
+    concerned = value in limit.values if limit.values else not is_off
     if not concerned or not all(values.get(name, "") in some for name, some in limit.beside.items()):
         return None
     highest = limit.highest

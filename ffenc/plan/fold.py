@@ -265,6 +265,7 @@ class Fold:
 
     def settled(self) -> Settled:
         """What becomes of ``extra_options`` beside the fields and each other."""
+        self._check_damage()
         if self.spec is None:
             return Settled(extra_options=self.config.extra_options)
         every = {
@@ -274,8 +275,8 @@ class Fold:
         preset = self.options.get(self.spec.preset.option, "") if self.spec.preset else ""
         return settle(self.spec, self.config.extra_options, every, preset=preset)
 
-    def damage(self) -> None:
-        """What would damage frames, with a preset that was given."""
+    def _check_damage(self) -> None:
+        """Refuse a preset that was given and would damage frames."""
         preset_option = self.spec.preset.option if self.spec and self.spec.preset else ""
         preset = self.options.get(preset_option, "")
         for damage in self._damages():
@@ -309,6 +310,21 @@ class Fold:
                 raise self._error(
                     given[option], self.config.extra_options[given[option]],
                     f"{self.name} ignores {given[option]!r} unless {needed!r} is set beside it",
+                )  # fmt: skip
+
+        spec = self.spec
+        rates = {self.options.get(name) for name in ("b", "minrate", "maxrate")}
+        for option in sorted((spec.constant_rate_only if spec else frozenset()) & given.keys()):
+            if len(rates) > 1 or None in rates:
+                raise self._error(
+                    given[option], self.config.extra_options[given[option]],
+                    f"{self.name} reads {given[option]!r} at a constant bit rate only: give b, minrate and maxrate one value",
+                )  # fmt: skip
+        for option, since in (spec.since if spec else {}).items():
+            if option in given and (self.library is None or self.library < since):
+                raise self._error(
+                    given[option], self.config.extra_options[given[option]],
+                    f"{self.name} with library version {self._library_text()} ignores {given[option]!r}; leave it out",
                 )  # fmt: skip
 
     def _check_ownership(self, option: str, given: str, value: object) -> None:

@@ -153,20 +153,18 @@ def resolve_encoder(
     fold.narrow_picture()
     fold.threads(encoder_threads)
     fold.extras()
-    fold.damage()
     settled = fold.settled()
     if capabilities.encoders[name].experimental:
         fold.options.setdefault("strict", "experimental")
     if spec and muxer in spec.tags:
         fold.options["tag"] = spec.tags[muxer]
-    device = spec.device if spec else None
     return ResolvedEncoder(
         name=name,
         codec=capabilities.encoders[name].codec,
         options=tuple(fold.written()),
         feed_pix_fmt=feed,
-        device_options=_device_options(name, device, device_node) if device else (),
-        upload_filters=device.upload if device else (),
+        device_options=_device_options(name, spec.device, device_node) if spec and spec.device else (),
+        upload_filters=spec.device.upload if spec and spec.device else (),
         complaints=spec.complaints if spec else (),
         config=config.model_copy(update={**effective, "extra_options": settled.extra_options}),
         reductions=settled.reductions,
