@@ -160,6 +160,7 @@ X264_LIMITS: tuple[Limit, ...] = (
         setting="weightp", values=("2",), beside={"bluray_compat": ("1",)}, highest=1, why="bluray-compat allows no more"
     ),
     Limit(setting="ref", beside={"bluray_compat": ("1",)}, highest=6, why="bluray-compat allows no more"),
+    Limit(setting="ref", beside={"g": ("1",)}, highest=1, why="there are only key frames"),
     Limit(setting="cabac", beside=_BASELINE, why="profile baseline has no CABAC"),
     Limit(setting="8x8dct", beside={"profile": ("baseline", "main")}, why="only profile high and above have it"),
     Limit(

@@ -60,6 +60,7 @@ LIBX264 = EncoderSpec(
         "rc-lookahead": (0, 250), "sc_threshold": (0, 100_000), "weightp": (0, 2),
     },
     refused={
+        "cmp": "x264 reads only whether chroma counts, which is chroma-me in x264-params",
         "fastfirstpass": "there is no second pass",
         "forced-idr": "no key frame is forced",
         "flags": "interlaced coding (ildct, ilme) would tear whole frames apart, an open GOP (-cgop) cannot be read from every "
@@ -128,6 +129,7 @@ LIBX265 = EncoderSpec(
     refused={
         "a53cc": _NO_SIDE_DATA,
         "dolbyvision": _NO_SIDE_DATA,
+        "flags": "ffenc closes every GOP (cgop), and the others change no frame",
         "forced-idr": "no key frame is forced",
         "udu_sei": _NO_SIDE_DATA,
     },
@@ -207,14 +209,31 @@ LIBSVTAV1 = EncoderSpec(
             bits=10,
             quality_below=30,
             quantizers=("qp",),
+            rate="b",
+            floor="qmin",
+            way_out="pix_fmt=yuv420p",
             fastest_preset=ByVersion((((0,), 11), ((2,), 7), ((4, 1), None), ((4, 2), 7))),
+        ),
+        # At crf 1 and 2 the stream cannot be decoded, moving test pictures included (640x480, SVT 4.1 and 4.2, presets 12 and
+        # 13; 1.4.1 is free of it).
+        Damage(
+            bits=8,
+            quality_below=4,
+            quantizers=("qp",),
+            g_above=2,
+            way_out="g=2",
+            fastest_preset=ByVersion((((0,), None), ((2,), 10))),
         ),
     ),
     # It ignores bf, refs and flags in every mode.
     generic=_VBV | {"qmin", "qmax", "level"},
     needs={"bufsize": "maxrate"},
     ranges={"level": (20, 73), "qmin": (0, 63), "qmax": (0, 63), "qp": (1, 63)},
-    refused={"dolbyvision": _NO_SIDE_DATA},
+    refused={
+        "dolbyvision": _NO_SIDE_DATA,
+        "flags": "an open GOP (-cgop) cannot be read from every key frame, and the others change no frame",
+        "profile": "it follows from pix_fmt",
+    },
     # SVT 1.4.1 takes these and writes the same stream.
     since={"tier": (2,), "sc_detection": (2,)},
     parameters={"svtav1-params": parameters.SVT_AV1},

@@ -232,16 +232,21 @@ class Damage:
         bits: bit depth of the pixel formats concerned.
         quality_below: a lower crf (or quantizer) is concerned.
         quantizers: further options that set the quantizer on the scale of crf.
-        rate, floor: the option that sets a bit rate, which may end in any quantizer, and the option that keeps it up.
+        rate, floor: the option that sets a bit rate, which may end in any quantizer, and the option that keeps that up; ""
+            if rates are not concerned.
+        g_above: shorter GOPs are not concerned.
         fastest_preset: the fastest preset without damage, by library version; None if all are fine.
+        way_out: what to choose instead of another preset or quality.
     """
 
     bits: int
     quality_below: float
     quantizers: tuple[str, ...] = ()
-    rate: str = "b"
-    floor: str = "qmin"
+    rate: str = ""
+    floor: str = ""
+    g_above: int = 0
     fastest_preset: ByVersion[int | None]
+    way_out: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -179,7 +179,13 @@ class Fold:
             if damage.rate in given:
                 numbers = [given.get(damage.floor, "0")]
             lowest = min((float(number) for number in numbers if number is not None), default=None)
-            if lowest is not None and lowest < damage.quality_below and bit_depth(self.config.pix_fmt) == damage.bits:
+            long_gop = self.config.g is None or self.config.g > damage.g_above
+            if (
+                long_gop
+                and lowest is not None
+                and lowest < damage.quality_below
+                and bit_depth(self.config.pix_fmt) == damage.bits
+            ):
                 yield damage
 
     def fast_decode(self) -> int:
@@ -286,7 +292,7 @@ class Fold:
                 raise self._error(
                     "preset", self.config.preset, f"{self.name} with library version {self._library_text()} damages frames of "
                     f"{damage.bits} bits at preset {preset} with a crf or quantizer below {number}; use preset {fastest} or "
-                    f"lower, a crf of {number} or more, or pixels of 8 bits",
+                    f"lower, a crf of {number} or more, or {damage.way_out}",
                 )  # fmt: skip
 
     def _given(self) -> tuple[tuple[str, str, str], ...]:
