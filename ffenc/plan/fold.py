@@ -40,6 +40,7 @@ class Fold:
         rivals: options that would not go together with a field that is set, and that field.
         switches: options that would not go together with a field if they are switched on, and that field.
         crf: the crf that takes effect.
+        remarks: a sentence for every default that gave way.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Fold:
     rivals: dict[str, str] = field(default_factory=dict)
     switches: dict[str, str] = field(default_factory=dict)
     crf: float | int | None = None
+    remarks: list[str] = field(default_factory=list)
 
     def gop(self) -> int | None:
         """``g``."""
@@ -164,8 +166,12 @@ class Fold:
         default = preset.default if preset else None
         for damage in self._damages():
             fastest = damage.fastest_preset.at(self.library)
-            if isinstance(default, int) and fastest is not None:
-                default = min(default, fastest)
+            if isinstance(default, int) and fastest is not None and fastest < default:
+                self.remarks.append(
+                    f"{self.name} takes preset {fastest} instead of the default {default}, which would damage frames of "
+                    f"{damage.bits} bits at this quality"
+                )
+                default = fastest
         return default
 
     def _damages(self) -> Iterator[Damage]:
@@ -292,7 +298,7 @@ class Fold:
                 raise self._error(
                     "preset", self.config.preset, f"{self.name} with library version {self._library_text()} damages frames of "
                     f"{damage.bits} bits at preset {preset} with a crf or quantizer below {number}; use preset {fastest} or "
-                    f"lower, a crf of {number} or more, or {damage.way_out}",
+                    f"lower, a crf or quantizer of {number} or more, or {damage.way_out}",
                 )  # fmt: skip
 
     def _given(self) -> tuple[tuple[str, str, str], ...]:

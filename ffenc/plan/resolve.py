@@ -32,7 +32,8 @@ class ResolvedEncoder:
         complaints: regular expressions of stderr lines by which the encoder says that it ignored something.
         config: the config as it takes effect: encoder named, defaults filled in, None where there is no such setting, and
             the values of extra options that other settings leave of them.
-        reductions: a sentence for every extra option whose effective value is not the one given.
+        reductions: a sentence for every extra option whose effective value is not the one given, and for a default preset
+            that would damage frames.
         requests: extra options that the encoder's library reports in the stream.
     """
 
@@ -167,7 +168,7 @@ def resolve_encoder(
         upload_filters=spec.device.upload if spec and spec.device else (),
         complaints=spec.complaints if spec else (),
         config=config.model_copy(update={**effective, "extra_options": settled.extra_options}),
-        reductions=settled.reductions,
+        reductions=(*fold.remarks, *settled.reductions),
         requests=settled.requests,
     )
 

@@ -257,10 +257,28 @@ def test_svt_of_10_bits_gets_a_preset_that_does_not_damage_frames(library, field
     resolved = resolve("libsvtav1", library=library, **fields)
     assert resolved.config.preset == preset
     assert dict(resolved.options)["preset"] == str(preset)
+    assert len(resolved.reductions) == ("preset" not in fields and preset != 12)
 
 
-def test_svt_of_8_bits_keeps_its_preset():
-    assert resolve("libsvtav1", library=(4, 2), crf=5).config.preset == 12
+@pytest.mark.parametrize(
+    ("library", "fields", "preset"),
+    [
+        ((4, 2), {"crf": 5}, 12),
+        ((4, 2), {"crf": 1, "g": 2}, 12),
+        ((4, 2), {"crf": 1, "g": 30}, 10),
+        ((4, 1), {"crf": 1, "g": None}, 10),
+        ((4, 1), {"crf": 8, "g": 30}, 12),
+        ((4, 1), {"extra_options": {"b": "60M"}, "g": 30}, 12),
+        ((1, 4, 1), {"crf": 1, "g": 30}, 12),
+    ],
+)
+def test_svt_of_8_bits_gets_a_slower_preset_where_its_stream_could_not_be_decoded(library, fields, preset):
+    assert resolve("libsvtav1", library=library, **fields).config.preset == preset
+    if preset == 10:
+        with pytest.raises(
+            EncoderOptionError, match=r"use preset 10 or lower, a crf or quantizer of 8 or more, or g=2"
+        ):
+            resolve("libsvtav1", library=library, preset=12, **fields)
 
 
 @pytest.mark.parametrize("option", [{"tier": "high"}, {"sc_detection": 1}])
