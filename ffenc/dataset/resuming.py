@@ -126,6 +126,8 @@ def _unlike(given: VideoEncoderConfig, feature: Feature, fps: int, binaries: Bin
     encoder = resolved(given, feature, fps, binaries)
     wanted: dict[str, Any] = {"codec": encoder.codec, "pix_fmt": encoder.config.pix_fmt}
     wanted |= {name: getattr(encoder.config, name) for name in _TUNING}
+    if encoder.config.crf is None and not given.was_given("crf"):
+        del wanted["crf"]  # a default that gave way, to a lossless switch for example, which extra_options has
     if isinstance(given, DepthEncoderConfig):
         wanted |= {name: getattr(given, name) for name in _DEPTH}
     # A merge of unlike datasets leaves null, and {} for options: nothing that could be kept to.
