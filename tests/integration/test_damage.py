@@ -47,9 +47,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> funct
     def raw(size: str, pix_fmt: str) -> Path:
         path = folder / f"{size}-{pix_fmt}.raw"
         source = f"testsrc2=s={size}:r=30,negate=enable='mod(n,2)',scale=out_range=tv,format={pix_fmt}"
-        run_tool([
-            str(binaries.ffmpeg), "-v", "error", "-f", "lavfi", "-i", source, "-frames:v", str(FRAMES), "-f", "rawvideo", str(path),
-        ])  # fmt: skip
+        picture = ["-f", "lavfi", "-i", source, "-frames:v", str(FRAMES)]
+        run_tool([str(binaries.ffmpeg), "-v", "error", *picture, "-f", "rawvideo", str(path)], timeout_s=120)
         return path
 
     return raw
