@@ -279,6 +279,7 @@ LIBAOM_AV1 = EncoderSpec(
     refused={
         "dolbyvision": _NO_SIDE_DATA,
         "drop-threshold": "it would leave frames out",
+        "profile": "it follows from pix_fmt",
         "still-picture": "it would make every frame a key frame, whatever g says",
     },
     parameters={"aom-params": parameters.AOM},
@@ -319,6 +320,7 @@ LIBVPX_VP9 = EncoderSpec(
     ranges={"qmin": (0, 63), "qmax": (0, 63), "tune": (0, 1)},
     refused={
         **_TWO_PASSES,
+        "profile": "it follows from pix_fmt",
         "drop-threshold": "it would leave frames out",
         "quality": "it is another name of deadline",
         "speed": "it is another name of cpu-used, which is the field preset",

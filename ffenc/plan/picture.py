@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ffenc.encoders.spec import EncoderSpec, Version
-from ffenc.encoders.table import find_encoder
+from ffenc.encoders.table import ENCODERS, find_encoder
 from ffenc.errors import FrameSizeError, PixelFormatError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.listing import EncoderHelp
@@ -77,12 +77,13 @@ def check_picture(
     """
     feed = _check_pix_fmt(pix_fmt, capabilities, listing, spec, encoder)
     if has_alpha(pix_fmt) and not (spec and spec.keeps_alpha):
-        keeping = [row.name for row in _software_encoders_taking(pix_fmt, capabilities) if row.keeps_alpha]
+        keeping = [row for row in ENCODERS.values() if row.keeps_alpha]
+        hint = ", ".join(f"{row.name} into .{row.muxers[0]}" for row in keeping)
         raise PixelFormatError(
-            f"{encoder} into {muxer} loses the alpha of pix_fmt={pix_fmt!r} without a word; choose a format without alpha, "
-            f"or vcodec=ffv1 with bgra or yuva444p into .mov, which keeps it",
+            f"{encoder} into {muxer} loses the alpha of pix_fmt={pix_fmt!r} without a word; choose a format without alpha, or "
+            f"an encoder that keeps it ({hint})",
             pix_fmt=pix_fmt,
-            alternatives=keeping,
+            alternatives=[row.name for row in keeping],
         )
     if spec and muxer not in spec.muxers:
         raise PixelFormatError(

@@ -21,7 +21,7 @@ from ffenc.encoders.table import ENCODERS
 from ffenc.errors import EncoderOptionError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.process import run_tool
-from ffenc.plan.picture import accepted_pixel_formats
+from ffenc.plan.picture import accepted_pixel_formats, color_range
 from ffenc.plan.pixel_format import bit_depth, has_alpha
 from ffenc.plan.resolve import resolve_encoder
 
@@ -46,7 +46,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> funct
     @functools.cache
     def raw(size: str, pix_fmt: str) -> Path:
         path = folder / f"{size}-{pix_fmt}.raw"
-        source = f"testsrc2=s={size}:r=30,negate=enable='mod(n,2)',scale=out_range=tv,format={pix_fmt}"
+        source = (
+            f"testsrc2=s={size}:r=30,negate=enable='mod(n,2)',scale=out_range={color_range(pix_fmt)},format={pix_fmt}"
+        )
         picture = ["-f", "lavfi", "-i", source, "-frames:v", str(FRAMES)]
         run_tool([str(binaries.ffmpeg), "-v", "error", *picture, "-f", "rawvideo", str(path)], timeout_s=120)
         return path
@@ -70,7 +72,9 @@ def worst_error(
     spec = ENCODERS[config.vcodec]
     encoder = resolve_encoder(config, capabilities, width=width, height=height, muxer=spec.muxers[0])
     ffmpeg = [str(capabilities.ffmpeg), "-v", "error", "-y"]
+    levels = color_range(config.pix_fmt)
     picture = ("-f", "rawvideo", "-pix_fmt", config.pix_fmt, "-s", size, "-framerate", "30", "-i", str(raw))
+    picture = (*picture, "-vf", f"setparams=range={levels}", "-color_range", levels)
     options = (part for name, text in encoder.options for part in (f"-{name}:v", text))
     run_tool(
         [*ffmpeg, *picture, "-c:v", encoder.name, "-pix_fmt", f"+{config.pix_fmt}", *options, str(output)],
