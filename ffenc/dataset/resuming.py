@@ -107,7 +107,7 @@ def _stored(root: Path, info: DatasetInfo, name: str) -> VideoEncoderConfig:
     for document in reversed(list(load_provenance(root).values())):
         config = document["cameras"].get(name, {}).get("config")
         if config is not None:
-            return kind.model_validate(config)
+            return kind.from_record(config)
     if feature.info and "video.codec" in feature.info:
         try:
             return encoder_config_from_info(feature.info)

@@ -184,6 +184,17 @@ def test_lossless_depth_records_no_crf():
     assert resolved.config.extra_options == {"x265-params": "lossless=1"}
 
 
+def test_a_default_crf_that_lerobot_stored_beside_a_lossless_switch_steps_back_too():
+    stored = {
+        "video.codec": "hevc", "video.pix_fmt": "gray12le", "video.crf": 30, "video.extra_options": {"x265-params": "lossless=1"},
+    }  # fmt: skip
+    for config in (
+        DepthEncoderConfig.from_video_info(stored),
+        DepthEncoderConfig.from_record(DepthEncoderConfig().model_dump()),
+    ):
+        assert resolve_encoder(config, recorded("9.0.2"), width=640, height=480).config.crf is None
+
+
 PROFILES = [
     ("libx265", "main10", "yuv420p", "yuv420p10le"),
     ("libx265", "main12", "yuv420p10le", "yuv420p12le"),
