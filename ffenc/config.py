@@ -152,7 +152,22 @@ class VideoEncoderConfig(BaseModel):
         codec = info.get("video.codec")
         if codec is not None:
             values["vcodec"] = encoder_for_stored_codec(codec)
-        return values
+        return cls._without_default_crf(values)
+
+    @classmethod
+    def from_record(cls, fields: Mapping[str, Any]) -> Self:
+        """Read a config back that was stored with all of its fields.
+
+        Raises:
+            pydantic.ValidationError: a stored value that no config can have.
+        """
+        return cls.model_validate(cls._without_default_crf(fields))
+
+    @classmethod
+    def _without_default_crf(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        # LeRobot stores its default beside a lossless switch, to which a default steps back and a given crf does not.
+        default = cls.model_fields["crf"].default
+        return {name: value for name, value in values.items() if name != "crf" or value != default}
 
 
 def _plain(value: Any) -> Any:

@@ -53,8 +53,9 @@ class Quality:
             the library; None if there is none.
         companions: further options without which the quality option does not hold.
         unset_below: crf values below this are taken for "not set" by the encoder, and so refused.
-        excludes: other rate controls (options, or ``option:key``), of which the encoder would follow only one in
-            silence.
+        excludes: options (or ``option:key``) that do nothing beside the quality option, or beside which it does nothing.
+        replaced_by: of these, the ones that control the rate themselves.  A crf left at its default gives way to them.
+        lossless: switches that make the encoder lossless, and so replace the quality too.
     """
 
     options: tuple[str, ...]
@@ -67,6 +68,8 @@ class Quality:
     companions: Mapping[str, str] = field(default_factory=dict)
     unset_below: float = 0
     excludes: tuple[str, ...] = ("b", "qp", "cq", "q", "global_quality")
+    replaced_by: tuple[str, ...] = ("b", "qp", "cq", "q", "global_quality")
+    lossless: tuple[str, ...] = ()
 
     @property
     def one_to_one(self) -> bool:
@@ -165,11 +168,85 @@ class ParameterString:
         keys: keys that may be given; all others are refused, above all those that name files.
         owned: keys that a config field or argument speaks for, and its name.
         ranges: keys of numbers that the library would cut to a range without a word, and that range.
+        refused: keys that do harm here, and why.
     """
 
     keys: frozenset[str]
     owned: Mapping[str, str] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting of the library behind an encoder, which may have several names on the command line.
+
+    Attributes:
+        options: its names: FFmpeg options, or ``option:key``.
+        negations: names that switch it off, such as ``x264-params:no-cabac``.
+        default: its value if nothing sets it, in the terms of `numbers`; None if that is not known.
+        by_preset, by_tune: values that presets and tunes set instead.
+        numbers: words that stand for its values, as the library's report writes them.
+        reported: its name in the library's report, see `EncoderSpec.report`; None if the report has other values.
+        unit: the report divides the value by this.
+    """
+
+    options: tuple[str, ...]
+    negations: tuple[str, ...] = ()
+    default: str | None = None
+    by_preset: Mapping[str, str] = field(default_factory=dict)
+    by_tune: Mapping[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    reported: str | None = None
+    unit: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """What is left of a setting beside others.  If nothing is left the setting is refused, else the rest takes effect.
+
+    Attributes:
+        setting: a name in `EncoderSpec.settings`.
+        values: the values concerned; empty means every value but 0.
+        beside: other settings and the values at which all of this holds; ``""`` stands for "not set".
+        highest: what is left at most; 0 means nothing.
+        highest_from: another setting that gives ``highest``: its value, divided and shifted by these two numbers.
+        contradiction: refuse the setting even if something is left of it.
+        why: the reason, for people, without a final period.
+    """
+
+    setting: str
+    values: tuple[str, ...] = ()
+    beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    highest: int = 0
+    highest_from: tuple[str, int, int] | None = None
+    contradiction: bool = False
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """Settings with which an encoder writes frames that look nothing like those it was given.
+
+    Attributes:
+        bits: bit depth of the pixel formats concerned.
+        quality_below: a lower crf (or quantizer) is concerned.
+        quantizers: further options that set the quantizer on the scale of crf.
+        rate, floor: the option that sets a bit rate, which may end in any quantizer, and the option that keeps that up; ""
+            if rates are not concerned.
+        g_above: shorter GOPs are not concerned.
+        fastest_preset: the fastest preset without damage, by library version; None if all are fine.
+        way_out: what to choose instead of another preset or quality.
+    """
+
+    bits: int
+    quality_below: float
+    quantizers: tuple[str, ...] = ()
+    rate: str = ""
+    floor: str = ""
+    g_above: int = 0
+    fastest_preset: ByVersion[int | None]
+    way_out: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +303,8 @@ class EncoderSpec:
         ranges: numeric options, its own or generic, that it would cut to a range without a word, and that range.
         refused: options that do harm here or cannot do what they say, and why.
         needs: options that it ignores in silence unless another one is set, and that one.
+        since: options that older versions of its library take and ignore, and the first version that does not.
+        constant_rate_only: options that count at a constant bit rate only: ``b``, ``minrate`` and ``maxrate`` alike.
         text_options: what may stand in its free string options, as regular expressions; others are refused.
         parameters: its dictionary options.
         muxers: containers that can hold its stream with exact time stamps, the default first.  FFmpeg writes AV1 and
@@ -236,6 +315,12 @@ class EncoderSpec:
         library_version: regular expression for the version of the library in what the encoder writes to stderr.
         complaints: regular expressions of lines by which it says that an option was ignored.
         pixel_formats: what it takes where the listing does not say.
+        keeps_alpha: whether alpha is in the stream; other encoders take formats with alpha and drop it.
+        profiles: pixel formats that give a stream of each profile; others would give another profile without a word.
+        settings: settings of its library that other settings limit, or that its report gives.
+        limits: how, in the order in which the library applies them.
+        report: regular expression for the settings that the library writes into its stream, as words ``name=value``.
+        damage: settings that damage frames.
         device: the hardware it needs; None: software.
     """
 
@@ -253,6 +338,8 @@ class EncoderSpec:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     needs: Mapping[str, str] = field(default_factory=dict)
+    since: Mapping[str, Version] = field(default_factory=dict)
+    constant_rate_only: frozenset[str] = frozenset()
     text_options: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, ParameterString] = field(default_factory=dict)
     muxers: tuple[str, ...] = ("mp4", "mov")
@@ -262,4 +349,10 @@ class EncoderSpec:
     library_version: str | None = None
     complaints: tuple[str, ...] = ()
     pixel_formats: tuple[str, ...] = ()
+    keeps_alpha: bool = False
+    profiles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
+    report: str | None = None
+    damage: tuple[Damage, ...] = ()
     device: HardwareDevice | None = None

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from ffenc.config import OptionValue
 from ffenc.encoders.generic import GENERIC_OPTIONS, GenericOption
@@ -175,11 +176,14 @@ def _generic_option(name: str, option: GenericOption, value: OptionValue, *, enc
     return number_text(number)
 
 
-def parse_parameters(name: str, value: object, *, encoder: str) -> dict[str, str]:
+def parse_parameters(
+    name: str, value: object, *, encoder: str, refused: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
     """A dictionary option as a dictionary, from ``{"aq-mode": 2}`` or ``"aq-mode=2:no-sao"``.
 
     Raises:
-        EncoderOptionError: neither of the two forms, nothing in it, or a value that could hide a separator.
+        EncoderOptionError: neither of the two forms, nothing in it, a value that could hide a separator, or a key of
+            ``refused``, with its reason.
     """
     if isinstance(value, Mapping):
         pairs = [(str(key), _parameter_text(item)) for key, item in value.items()]
@@ -201,15 +205,19 @@ def parse_parameters(name: str, value: object, *, encoder: str) -> dict[str, str
         )
     parsed: dict[str, str] = {}
     for key, text in pairs:
-        if key in parsed or not _PARAMETER_VALUE.fullmatch(text):
-            wrong = "is given twice" if key in parsed else f"has a value {text!r} that no parameter of {encoder} needs"
+        if key in parsed or key in refused or not _PARAMETER_VALUE.fullmatch(text):
+            wrong = f"of {encoder} is not passed on: {refused[key]}" if key in refused else "is given twice"
+            if key not in parsed and key not in refused:
+                wrong = (
+                    f"has the value {text!r}; ffenc passes on letters, digits and _.,+()|- only, which can name no file"
+                )
             raise EncoderOptionError(f"{name}: {key} {wrong}", option=f"{name}:{key}", value=text, encoder=encoder)
         parsed[key] = text
     return parsed
 
 
 def _parameter_string(name: str, value: object, parameters: ParameterString, *, encoder: str) -> str:
-    pairs = parse_parameters(name, value, encoder=encoder)
+    pairs = parse_parameters(name, value, encoder=encoder, refused=parameters.refused)
     for key, text in pairs.items():
         if key in parameters.owned:
             field = parameters.owned[key]

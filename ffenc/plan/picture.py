@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 
 from ffenc.encoders.spec import EncoderSpec, Version
-from ffenc.encoders.table import find_encoder
+from ffenc.encoders.table import ENCODERS, find_encoder
 from ffenc.errors import FrameSizeError, PixelFormatError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.listing import EncoderHelp
 from ffenc.plan.graph import Filter
 from ffenc.plan.options import nearest_name
+from ffenc.plan.pixel_format import has_alpha
 
 MATRIX = "bt601"
 """The scale filter's name of the matrix."""
@@ -75,6 +76,15 @@ def check_picture(
         FrameSizeError: too small, too large, or an odd side where pixels share chroma samples.
     """
     feed = _check_pix_fmt(pix_fmt, capabilities, listing, spec, encoder)
+    if has_alpha(pix_fmt) and not (spec and spec.keeps_alpha):
+        keeping = [row for row in ENCODERS.values() if row.keeps_alpha]
+        hint = ", ".join(f"{row.name} into .{row.muxers[0]}" for row in keeping)
+        raise PixelFormatError(
+            f"{encoder} into {muxer} loses the alpha of pix_fmt={pix_fmt!r} without a word; choose a format without alpha, or "
+            f"an encoder that keeps it ({hint})",
+            pix_fmt=pix_fmt,
+            alternatives=[row.name for row in keeping],
+        )
     if spec and muxer not in spec.muxers:
         raise PixelFormatError(
             f"{encoder} cannot be stored in {muxer} with exact time stamps; use a file name ending in "

@@ -12,6 +12,7 @@ from ffenc.encoders.spec import HardwareDevice
 from ffenc.encoders.table import AUTO, CODECS, encoders_for_codec, find_encoder
 from ffenc.errors import EncoderUnavailableError
 from ffenc.ffmpeg.capabilities import Capabilities
+from ffenc.plan.effective import Request
 from ffenc.plan.fold import Fold
 from ffenc.plan.options import nearest_name
 from ffenc.plan.picture import check_picture
@@ -29,7 +30,11 @@ class ResolvedEncoder:
         device_options: options before the input.
         upload_filters: filters that move frames to the device; empty for encoders that take them from memory.
         complaints: regular expressions of stderr lines by which the encoder says that it ignored something.
-        config: the config as it takes effect: encoder named, defaults filled in, None where there is no such setting.
+        config: the config as it takes effect: encoder named, defaults filled in, None where there is no such setting, and
+            the values of extra options that other settings leave of them.
+        reductions: a sentence for every extra option whose effective value is not the one given, and for a default preset
+            that would damage frames.
+        requests: extra options that the encoder's library reports in the stream.
     """
 
     name: str
@@ -40,6 +45,8 @@ class ResolvedEncoder:
     upload_filters: tuple[str, ...] = ()
     complaints: tuple[str, ...] = ()
     config: VideoEncoderConfig
+    reductions: tuple[str, ...] = ()
+    requests: tuple[Request, ...] = ()
 
 
 def candidate_encoders(vcodec: str) -> tuple[str, ...]:
@@ -147,20 +154,22 @@ def resolve_encoder(
     fold.narrow_picture()
     fold.threads(encoder_threads)
     fold.extras()
+    settled = fold.settled()
     if capabilities.encoders[name].experimental:
         fold.options.setdefault("strict", "experimental")
     if spec and muxer in spec.tags:
         fold.options["tag"] = spec.tags[muxer]
-    device = spec.device if spec else None
     return ResolvedEncoder(
         name=name,
         codec=capabilities.encoders[name].codec,
         options=tuple(fold.written()),
         feed_pix_fmt=feed,
-        device_options=_device_options(name, device, device_node) if device else (),
-        upload_filters=device.upload if device else (),
+        device_options=_device_options(name, spec.device, device_node) if spec and spec.device else (),
+        upload_filters=spec.device.upload if spec and spec.device else (),
         complaints=spec.complaints if spec else (),
-        config=config.model_copy(update=effective),
+        config=config.model_copy(update={**effective, "extra_options": settled.extra_options}),
+        reductions=(*fold.remarks, *settled.reductions),
+        requests=settled.requests,
     )
 
 

@@ -18,7 +18,7 @@ from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
 from ffenc.plan.encode import EncodePlan, RawFrames, muxer_for, plan_encode
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.recording import RecordingFile, copy_recording
-from ffenc.video.run import EncodeResult, ProgressCallback, check_complaints, check_result, start_plan
+from ffenc.video.run import EncodeResult, ProgressCallback, check_complaints, check_result, say_reductions, start_plan
 from ffenc.video.selection import prepare
 
 if TYPE_CHECKING:
@@ -152,6 +152,8 @@ class VideoWriter:
         process = self._process or self._start(form)
         try:
             process.write(data)
+            if process.stderr_matches and self.plan is not None:
+                check_complaints(process, self.plan)  # at once, and not after a long recording
         except ProcessError as err:
             err.frames_written = self.frames_written
             self._fail()
@@ -266,6 +268,7 @@ class VideoWriter:
         target = self.recording or self._pending
         assert target is not None
         self.plan = plan.writing_to(target.path)
+        say_reductions(plan.encoder, once=self._durable)
         try:
             self._process = start_plan(
                 self.plan,
