@@ -137,6 +137,7 @@ def plan_images(
         prepared.capabilities,
         encoder_threads=encoder_threads,
         device_node=prepared.device_node,
+        selection=prepared.selection,
     )
 
 

@@ -182,6 +182,7 @@ def _plan(
         prepared.capabilities,
         encoder_threads=encoder_threads,
         device_node=prepared.device_node,
+        selection=prepared.selection,
     )
 
 
