@@ -67,7 +67,7 @@ def prepare(
         selection = select(None)
     elif spec is not None and spec.device is not None and spec.name in probe_capabilities(binaries.ffmpeg).encoders:
         _check_named(config, spec, binaries=binaries, frames=frames, fps=fps, encoder_threads=encoder_threads)
-        selection = select((spec,))
+        selection = select(spec.name)
     if selection is not None:
         config = config.model_copy(update={"vcodec": selection.encoder})
     capabilities = capabilities_for(config.vcodec, binaries)
@@ -147,8 +147,9 @@ def _select(
     binaries: Binaries,
     cameras: int,
     encoder_threads: int | None,
-    rows: tuple[EncoderSpec, ...] | None,
+    named: str | None,
 ) -> Selection:
+    spec = None if named is None else find_encoder(named)
     tried: list[Candidate] = []
     for candidate in examine_encoders(
         config,
@@ -157,7 +158,7 @@ def _select(
         binaries=binaries,
         cameras=cameras,
         encoder_threads=encoder_threads,
-        encoders=rows,
+        encoders=None if spec is None else (spec,),
     ):
         tried.append(candidate)
         if candidate.works:
@@ -165,7 +166,7 @@ def _select(
             _announce(selection)
             return selection
     where = f"at {frames.width}x{frames.height} {config.pix_fmt}"
-    if rows is None:
+    if named is None:
         message = f"no encoder of {binaries.ffmpeg} passed its trial {where}"
     else:
         message = f"{config.vcodec} did not pass its trial on this machine {where}"

@@ -46,7 +46,7 @@ def find_wrong_frame(
         is_key_frame: the frame was encoded by itself.
     """
     alike_db = psnr_db(sent[number], shown, largest=largest)
-    if is_key_frame and min(shown.shape[:2]) >= _SMALLEST:
+    if (is_key_frame or alike_db < lowest_db) and min(shown.shape[:2]) >= _SMALLEST:
         rows, columns = _middle(shown.shape[0]), _middle(shown.shape[1])
         own_db = psnr_db(sent[number][rows, columns], shown[rows, columns], largest=largest)
         for what, other in _alternatives(sent, number, rows, columns):
