@@ -107,7 +107,7 @@ def test_faulty_hardware_is_refused_by_auto_and_by_name(
     chosen = select_encoder(config, frames=size, fps=Fraction(30), binaries=binaries)
     assert chosen.encoder == "h264_vaapi"
     refused = dict(chosen.refused)
-    assert list(refused)[0] == "h264_nvenc"
+    assert next(iter(refused)) == "h264_nvenc"
     assert_matches(reason, refused["h264_nvenc"])
     output = tmp_path / "out" / "video.mp4"
     output.parent.mkdir()
@@ -210,10 +210,10 @@ def test_a_faulty_file_of_software_is_not_committed(
     scene, output = TrialScene(SIZE), tmp_path / "out" / "video.mp4"
     output.parent.mkdir()
     config = VideoEncoderConfig.model_validate(fields)
-    with pytest.raises(error) as caught:
-        with VideoWriter(output, fps=30, config=config, binaries=binaries, durable=durable) as writer:
-            for number in range(9):
-                writer.write(scene.frame(number))
+    writer = VideoWriter(output, fps=30, config=config, binaries=binaries, durable=durable)
+    with pytest.raises(error) as caught, writer:
+        for number in range(9):
+            writer.write(scene.frame(number))
     assert_matches(reason, str(caught.value))
     assert not output.exists()
     assert durable or list(output.parent.iterdir()) == []
