@@ -87,7 +87,7 @@ class Fold:
     def quality(self) -> float | int | None:
         """``crf``."""
         crf = self.config.crf
-        quality = self._quality()
+        quality = self._quality_row()
         if quality is None:
             return crf if self._is_listed("crf", crf) else None
         for option in (*quality.options, quality.fraction_option):
@@ -113,13 +113,13 @@ class Fold:
         self.rivals.update(dict.fromkeys((*quality.companions, *quality.excludes), "crf"))
         return crf
 
-    def _quality(self) -> Quality | None:
+    def _quality_row(self) -> Quality | None:
         """The row's quality, unless this FFmpeg is too old for it."""
         quality = self.spec.quality if self.spec else None
         return quality if quality and self.libavcodec[0] >= quality.since_libavcodec else None
 
     def _fraction_option(self, crf: float, accepted: str) -> str:
-        quality = self._quality()
+        quality = self._quality_row()
         reason = f"{self.name} takes whole numbers only as crf ({accepted})"
         if quality and quality.fraction_option:
             if self.library and self.library >= quality.fraction_since:
@@ -234,7 +234,7 @@ class Fold:
 
     def bit_rate(self) -> int | None:
         """Set a bit rate where nothing else says how good the video is to be, and return it."""
-        rate, quality = self.spec.bit_rate if self.spec else None, self._quality()
+        rate, quality = self.spec.bit_rate if self.spec else None, self._quality_row()
         if rate is None or "b" in self.options or (quality and quality.options[0] in self.options):
             return None
         bits_per_s = rate.bits_per_s(width=self.width, height=self.height, fps=self.fps, g=self.config.g)

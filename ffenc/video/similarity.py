@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 Frame: TypeAlias = npt.NDArray[Any]
 
-_SHIFTS = ((1, 0), (-1, 0), (0, 1), (0, -1))
+_SHIFTS = tuple(
+    (down * pixels, right * pixels) for pixels in (1, 4, 12) for down, right in ((1, 0), (-1, 0), (0, 1), (0, -1))
+)
 _CROP = 256  # pixels a side; the search for a better match looks at the middle of the frame
 _SMALLEST = 32  # pixels a side; below, the loss of an encoder hides a shift
 _TELLING_DB = 0.5  # a better match by less than this can be chance
@@ -34,8 +36,9 @@ def find_wrong_frame(
 ) -> str | None:
     """Return what is wrong with a decoded frame, or None if it is the frame that was sent.
 
-    A frame is wrong if its PSNR is below ``lowest_db``.  A key frame is also wrong if one of its neighbours or a shifted
-    copy matches it better: that finds small faults in video of low quality.  Other frames can lag behind the motion there.
+    A frame is wrong if its PSNR is below ``lowest_db``.  A key frame is also wrong if one of its neighbours, a shifted
+    copy or a single colour matches it better: that finds small faults in video of low quality.  Other frames can lag
+    behind the motion there.
 
     Args:
         sent: the frames that were encoded, in order.
@@ -49,7 +52,7 @@ def find_wrong_frame(
     if (is_key_frame or alike_db < lowest_db) and min(shown.shape[:2]) >= _SMALLEST:
         rows, columns = _middle(shown.shape[0]), _middle(shown.shape[1])
         own_db = psnr_db(sent[number][rows, columns], shown[rows, columns], largest=largest)
-        for what, other in _alternatives(sent, number, rows, columns):
+        for what, other in _alternatives(sent, shown, number, rows, columns):
             other_db = psnr_db(other, shown[rows, columns], largest=largest)
             if other_db > own_db + _TELLING_DB:
                 return f"frame {number} shows {what} (PSNR {other_db:.1f} dB, with the right frame {own_db:.1f} dB)"
@@ -58,7 +61,10 @@ def find_wrong_frame(
     return None
 
 
-def _alternatives(sent: Sequence[Frame], number: int, rows: slice, columns: slice) -> Iterator[tuple[str, Frame]]:
+def _alternatives(
+    sent: Sequence[Frame], shown: Frame, number: int, rows: slice, columns: slice
+) -> Iterator[tuple[str, Frame]]:
+    yield "a single colour", np.broadcast_to(shown[rows, columns].mean(axis=(0, 1)), shown[rows, columns].shape)
     for other in (number - 1, number + 1):
         if 0 <= other < len(sent):
             yield f"frame {other}", sent[other][rows, columns]
@@ -69,6 +75,6 @@ def _alternatives(sent: Sequence[Frame], number: int, rows: slice, columns: slic
 
 
 def _middle(side: int) -> slice:
-    size = min(_CROP, side - 2)  # leaves room for a shift of one pixel
+    size = min(_CROP, side - 2 * max(down for down, _ in _SHIFTS))  # leaves room for every shift
     start = (side - size) // 2
     return slice(start, start + size)

@@ -80,7 +80,7 @@ FAULTS = [
     ("key_frames", 2, "with g=2 key frames stand at 0, not at every multiple of 2"),
     ("key_frames", 30, "with g=30 key frames stand at 0, 60, not"),
     ("taller", 2, "the size is 320x248, not 320x240"),
-    ("green", 2, "encodes other frames than it is given: frame 0"),
+    ("green", 2, "encodes other frames than it is given: frame 0 shows a single colour"),
     ("previous", 2, "encodes other frames than it is given: frame 1 shows frame 0"),
     ("shifted", 2, "encodes other frames than it is given: frame 0 shows a shifted picture"),
     ("codec", 2, "the codec is mpeg4, not h264"),
