@@ -51,8 +51,8 @@ def test_key_frames_come_at_least_every_g_frames(
 ) -> None:
     if row.name not in encoders_here:
         pytest.skip("not in this build")
-    for g in (1, 2, 10, 30, None):
-        for count in (1, 33) if g in (2, 10) or row.intra_only else (33,):
+    for g in (1, 2, 10, None):
+        for count in (1, 23) if g == 2 or row.intra_only else (23,):
             path = tmp_path / f"{g}-{count}.{row.muxers[0]}"
             try:
                 encode_frames(scenes(count), path, fps=30, config=config_of(row, g), binaries=binaries)
