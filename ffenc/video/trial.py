@@ -28,8 +28,9 @@ from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.process import FFmpegProcess
 from ffenc.frames import FrameFormat
-from ffenc.plan.decode import DecodeRange, plan_decode
 from ffenc.plan.encode import EncodePlan, RawFrames, plan_encode
+from ffenc.video.clip import MeasuredClip
+from ffenc.video.reader import VideoReader
 from ffenc.video.run import check_complaints, start_plan
 from ffenc.video.similarity import find_wrong_frame
 from ffenc.video.stream_check import check_stream
@@ -239,7 +240,11 @@ def _check_file(plan: EncodePlan, sent: Sequence[Frame], binaries: Binaries) -> 
     form, key_frames = plan.source.frames, set(packets.keyframes)
     numbers = _frames_to_compare(packets.keyframes, len(sent))
     try:
-        decoded = _decode(plan, numbers, binaries)
+        clip = MeasuredClip(stream=stream, packets=packets)
+        reader = VideoReader(
+            plan.output, layout=form.layout, clip=clip, binaries=binaries, stall_timeout_s=STALL_TIMEOUT_S
+        )
+        decoded = reader.frames(numbers)
     except ProcessDiedError as err:
         if _NO_DECODER.search(err.stderr_tail):
             return f"its trial succeeded, but frames were not compared: this FFmpeg cannot decode {plan.encoder.codec}"
@@ -270,26 +275,3 @@ def _frames_to_compare(key_frames: Sequence[int], count: int) -> list[int]:
     """Key frames first, then the frames before them, which are farthest from one."""
     numbers = [*key_frames[:3], count - 1, *(number - 1 for number in key_frames[1:3]), 1]
     return sorted({number for number in list(dict.fromkeys(numbers))[:_MOST_COMPARED] if 0 <= number < count})
-
-
-def _decode(plan: EncodePlan, numbers: Sequence[int], binaries: Binaries) -> list[Frame]:
-    assert isinstance(plan.source, RawFrames)
-    form = plan.source.frames
-    decode = plan_decode(
-        binaries.ffmpeg,
-        plan.output,
-        demuxer="mov",
-        ranges=[DecodeRange(seek_s=None, offsets=tuple(numbers))],
-        frames=form,
-        fps=plan.fps,
-    )
-    decoded = []
-    with FFmpegProcess.start(decode.argv, stdout="data", stall_timeout_s=STALL_TIMEOUT_S) as process:
-        for number in numbers:
-            frame = np.empty(form.shape, form.dtype)
-            if process.read_into(frame.data.cast("B")) != form.frame_size_bytes:
-                process.finish()
-                raise OutputError(f"frame {number} is missing after decoding", path=plan.output)
-            decoded.append(frame)
-        process.finish()
-    return decoded
