@@ -55,7 +55,8 @@ _MOST_PIXELS = 120_000_000  # of all frames together; a trial of 3840x2160 takes
 _MOST_COMPARED = 6
 _MOST_WAITING = 60  # frames that are sent on while the encoders of several cameras have not given a packet yet
 _WAITING_STEP_S = 0.1
-_NO_DECODER = re.compile(r"[Dd]ecoder.*not found|[Nn]o decoder")
+# The last is FFmpeg's own AV1 decoder, which only drives hardware.
+_NO_DECODER = re.compile(r"[Dd]ecoder.*not found|[Nn]o decoder|doesn't support hardware accelerated")
 
 # PSNR that every software encoder exceeds on `TrialScene`, measured from 64x64 to 640x480: at the coarse end of its
 # scale, and from the start of the scale to this part of it.
