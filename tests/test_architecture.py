@@ -19,7 +19,7 @@ MODULES = sorted((ROOT / "ffenc").rglob("*.py"))
 SOURCES = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 
 LONGEST_MODULE = 600
-LONGEST_FUNCTION = 50
+LONGEST_FUNCTION = 60
 # With the reason why it is one thing all the same.
 LONGER_MODULES = {
     "dataset/recorder.py": 400,  # one class, half of it the contract in its docstrings

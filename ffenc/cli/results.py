@@ -42,6 +42,7 @@ def encode_document(result: EncodeResult) -> dict[str, object]:
         "other_streams": list(result.other_streams),
         "argv": list(result.argv),
         "usage": plain(result.usage),
+        "selection": plain(result.selection),
     }
 
 

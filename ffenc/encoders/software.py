@@ -81,6 +81,8 @@ LIBX264 = EncoderSpec(
         "wpredp": r"[0-2]",
     },
     parameters={"x264-params": parameters.X264},
+    # Decoders have no grey H.264: it comes back with empty chroma (4.2 to 9.0).
+    stored_as={"gray": "yuv420p", "gray10le": "yuv420p10le"},
     # It writes the level asked for into the stream, whether the stream keeps to it or not.
     complaints=(r"Error parsing option '.+'", r"x264.*\bignor(ed|ing)\b", r"x264.* > level limit"),
     # x264 takes the lowest profile that has what it uses; the option only forbids what the profile has not.
@@ -187,7 +189,8 @@ LIBSVTAV1 = EncoderSpec(
         lossless=("svtav1-params:lossless",),
     ),
     preset=Preset(option="preset", default=12),
-    gop=Gop(one_since_libavcodec=60),  # FFmpeg 5.1's wrapper only passes g > 1
+    # FFmpeg 5.1's wrapper only passes g > 1.  SVT 1.4.1 puts no key frame where one is forced, 3.0 and later do.
+    gop=Gop(one_since_libavcodec=60, follows_forced=ByVersion((((0,), False), ((3,), True)))),
     threads=Threads(
         option="svtav1-params:lp",
         # Number of processors before SVT 3, a level of parallelism since; 7 and more are cut to 6 there.
@@ -293,6 +296,7 @@ LIBRAV1E = EncoderSpec(
     codec="av1",
     quality=Quality(options=("qp",), crf=(0, 63), values=(0, 255), whole=True),
     preset=Preset(option="speed"),
+    gop=Gop(follows_forced=ByVersion((((0,), False),))),
     threads=Threads(option="threads"),
     generic=frozenset({"b"}),  # keyint_min changes nothing in FFmpeg 5.1
     parameters={"rav1e-params": parameters.RAV1E},
@@ -347,11 +351,13 @@ LIBOPENH264 = EncoderSpec(
 FFV1 = EncoderSpec(
     name="ffv1",
     codec="ffv1",
+    gop=Gop(follows_forced=ByVersion((((0,), False),))),
     threads=Threads(option="threads"),
     generic=frozenset({"level", "slices"}),
     ranges={"level": (0, 3)},
     keeps_alpha=True,
     muxers=("mov",),  # FFmpeg before 8 has no MP4 tag for it, and Matroska rounds time stamps to 1 ms
+    stored_as={"rgb48le": "gbrp16le", "rgba64le": "gbrap16le"},
 )
 
 MPEG4 = EncoderSpec(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class Quality:
         excludes: options (or ``option:key``) that do nothing beside the quality option, or beside which it does nothing.
         replaced_by: of these, the ones that control the rate themselves.  A crf left at its default gives way to them.
         lossless: switches that make the encoder lossless, and so replace the quality too.
+        since_libavcodec: first libavcodec major version whose wrapper reads ``options``; older ones ignore them.
     """
 
     options: tuple[str, ...]
@@ -70,6 +72,7 @@ class Quality:
     excludes: tuple[str, ...] = ("b", "qp", "cq", "q", "global_quality")
     replaced_by: tuple[str, ...] = ("b", "qp", "cq", "q", "global_quality")
     lossless: tuple[str, ...] = ()
+    since_libavcodec: int = 0
 
     @property
     def one_to_one(self) -> bool:
@@ -85,6 +88,26 @@ class Quality:
         if self.floor is not None:
             mapped = max(self.floor, mapped)
         return round(mapped) if self.whole else round(mapped, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BitRate:
+    """Bit rate for an encoder that has no constant quality, or none in this FFmpeg.
+
+    Without it, FFmpeg's default of 200 kbit/s holds.
+
+    Attributes:
+        bits_per_pixel: average bits per pixel of a long GOP.
+        short_gop: a GOP of ``g`` frames gets ``1 + short_gop / g`` times as many.
+    """
+
+    bits_per_pixel: float
+    short_gop: float
+
+    def bits_per_s(self, *, width: int, height: int, fps: Fraction, g: int | None) -> int:
+        """Return the bit rate of a video."""
+        factor = 1 + self.short_gop / g if g else 1
+        return round(self.bits_per_pixel * width * height * float(fps) * factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +139,19 @@ class Gop:
         companions_up_to: the longest GOP they are needed for; None: any.
         closed: what makes decoding possible from every key frame on, whatever ``g`` is: without it pictures shown
             before a key frame come after it in the stream and are lost where reading starts there.
+        one: what ``g=1`` is written as; None: ``1``.
+        forced: options without which a forced key frame is a frame that decoding cannot start at.
+        exact: key frames stand at 0, g, 2g, ... and nowhere else.  Otherwise the encoder may add some (at scene cuts),
+            and counts from each of them: two neighbours are at most ``g`` frames apart.
+        follows_forced: whether the encoder puts a key frame where one is forced, by library version.
     """
 
     option: str = "g"
     one_since_libavcodec: int = 0
+    one: str | None = None
+    forced: Mapping[str, str] = field(default_factory=dict)
+    exact: bool = False
+    follows_forced: ByVersion[bool] = ByVersion((((0,), True),))
     companions: Mapping[str, str] = field(default_factory=dict)
     companions_up_to: int | None = None
     closed: Mapping[str, str] = field(default_factory=dict)
@@ -270,8 +302,13 @@ class HardwareDevice:
     Attributes:
         name: nvenc, vaapi, ...
         platforms: values of `sys.platform` it exists on.
-        nodes: glob patterns of device files; without a match there is nothing to try.  Empty: only a trial tells.
-        init: arguments before the input; ``{node}`` stands for the device file.
+        nodes: glob patterns of its device files on Linux; without a match there is nothing to try.  Empty: only a trial
+            tells.
+        init: arguments before the input for a chosen device, which ``{device}`` stands for.
+        default_init: arguments before the input where no device is chosen; None: one has to be.
+        device_pattern: regular expression of what the config's ``device`` can be; empty: FFmpeg offers no choice.  Device
+            files are tried in turn where none is chosen.
+        device_option: option of the encoder that takes the device, instead of ``init``.
         upload: filters that move a frame to the device, after the conversion to ``formats``.
         formats: pixel format of the stream -> software format the encoder is fed with.
         needs: one sentence for people.
@@ -282,10 +319,18 @@ class HardwareDevice:
     platforms: tuple[str, ...]
     nodes: tuple[str, ...] = ()
     init: tuple[tuple[str, str], ...] = ()
+    default_init: tuple[tuple[str, str], ...] | None = ()
+    device_pattern: str = ""
+    device_option: str = ""
     upload: tuple[str, ...] = ()
     formats: Mapping[str, str] = field(default_factory=dict)
     needs: str
     never_run: bool = True
+
+    @property
+    def takes_node(self) -> bool:
+        """True if the command line names the device file."""
+        return self.device_pattern.startswith("/dev/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +341,7 @@ class EncoderSpec:
         name: FFmpeg's encoder name.
         codec: the bitstream standard it writes, as ffprobe names it.
         quality, preset, gop, threads, fast_decode: how the config's fields reach it; None: it has no such setting.
+        bit_rate: sent where ``crf`` has no effect and the user gives no bit rate.
         intra_only: every frame is a key frame whatever ``g`` says.
         generic: FFmpeg's generic encoder options that this encoder reads; the others it ignores in silence.
         generic_since: of these, the ones that older wrappers ignore, and the libavcodec version from which they count.
@@ -305,6 +351,7 @@ class EncoderSpec:
         needs: options that it ignores in silence unless another one is set, and that one.
         since: options that older versions of its library take and ignore, and the first version that does not.
         constant_rate_only: options that count at a constant bit rate only: ``b``, ``minrate`` and ``maxrate`` alike.
+        if_listed: options of this row that are set only where this FFmpeg lists them; not every version has them.
         text_options: what may stand in its free string options, as regular expressions; others are refused.
         parameters: its dictionary options.
         muxers: containers that can hold its stream with exact time stamps, the default first.  FFmpeg writes AV1 and
@@ -312,6 +359,7 @@ class EncoderSpec:
         tags: fourcc per muxer where the default one plays in fewer places.
         narrow_picture: an option without which pictures of a few columns come out damaged.
         minimum_size: smallest width and height, by library version.
+        minimum_width: smallest width, where it is more than the smallest height.
         library_version: regular expression for the version of the library in what the encoder writes to stderr.
         complaints: regular expressions of lines by which it says that an option was ignored.
         pixel_formats: what it takes where the listing does not say.
@@ -321,12 +369,15 @@ class EncoderSpec:
         limits: how, in the order in which the library applies them.
         report: regular expression for the settings that the library writes into its stream, as words ``name=value``.
         damage: settings that damage frames.
+        stored_as: pixel formats that come back from decoding under another name, without a loss.
+        reorders: whether packets can be stored in another order than frames are shown (B-frames), unless ``bf=0`` is set.
         device: the hardware it needs; None: software.
     """
 
     name: str
     codec: str
     quality: Quality | None = None
+    bit_rate: BitRate | None = None
     preset: Preset | None = None
     gop: Gop | None = Gop()
     threads: Threads | None = None
@@ -340,12 +391,14 @@ class EncoderSpec:
     needs: Mapping[str, str] = field(default_factory=dict)
     since: Mapping[str, Version] = field(default_factory=dict)
     constant_rate_only: frozenset[str] = frozenset()
+    if_listed: frozenset[str] = frozenset()
     text_options: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, ParameterString] = field(default_factory=dict)
     muxers: tuple[str, ...] = ("mp4", "mov")
     tags: Mapping[str, str] = field(default_factory=dict)
     narrow_picture: NarrowPicture | None = None
     minimum_size: ByVersion[int] = ByVersion((((0,), 2),))
+    minimum_width: int = 0
     library_version: str | None = None
     complaints: tuple[str, ...] = ()
     pixel_formats: tuple[str, ...] = ()
@@ -355,4 +408,6 @@ class EncoderSpec:
     limits: tuple[Limit, ...] = ()
     report: str | None = None
     damage: tuple[Damage, ...] = ()
+    stored_as: Mapping[str, str] = field(default_factory=dict)
+    reorders: bool = True
     device: HardwareDevice | None = None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from ffenc.config import OptionValue, VideoEncoderConfig
-from ffenc.encoders.spec import Damage, EncoderSpec, Version
+from ffenc.encoders.spec import Damage, EncoderSpec, Quality, Version
 from ffenc.errors import EncoderOptionError
 from ffenc.ffmpeg.listing import EncoderHelp
 from ffenc.plan.effective import Settled, given_options, is_on, settle
@@ -32,6 +34,7 @@ class Fold:
         listing: its options in this FFmpeg.
         config: what was asked for.
         width, height: picture size in pixels.
+        fps: frame rate.
         libavcodec: version of this FFmpeg's libavcodec.
         library: version of the library behind the encoder, if it is known.
         options: what goes on the command line, by option name.
@@ -49,6 +52,7 @@ class Fold:
     config: VideoEncoderConfig
     width: int
     height: int
+    fps: Fraction
     libavcodec: Version
     library: Version | None
     options: dict[str, str] = field(default_factory=dict)
@@ -77,10 +81,16 @@ class Fold:
                 "g", g, f"{self.name} of FFmpeg before libavcodec {gop.one_since_libavcodec} takes g=1 for 'not set' and "
                 "writes one key frame in all; use g=2 or more, or another encoder",
             )  # fmt: skip
-        self._set(option, str(g), owner="g")
+        self._set(option, gop.one if gop and gop.one and g == 1 else str(g), owner="g")
         if gop and (gop.companions_up_to is None or g <= gop.companions_up_to):
-            self.options.update(gop.companions)  # not owned: the user may say otherwise
+            # Not owned: the user may set them otherwise.
+            self.options.update({key: text for key, text in gop.companions.items() if not self._is_absent(key)})
         return g
+
+    def forced_key_frames(self) -> None:
+        """Key frames that are forced at given frames."""
+        for key, text in (self.spec.gop.forced if self.spec and self.spec.gop else {}).items():
+            self._set(key, text, owner="the key frames that are forced")
 
     def quality(self) -> float | int | None:
         """``crf``."""
@@ -89,7 +99,7 @@ class Fold:
 
     def _quality(self) -> float | int | None:
         crf = self.config.crf
-        quality = self.spec.quality if self.spec else None
+        quality = self._quality_row()
         if quality is None:
             return crf if self._is_listed("crf", crf) else None
         for option in (*quality.options, quality.fraction_option):
@@ -118,15 +128,20 @@ class Fold:
 
     def _has_another_quality(self) -> bool:
         """Whether an extra option decides on quality, so that the default crf gives way to it."""
-        quality = self.spec.quality if self.spec else None
+        quality = self._quality_row()
         assert quality is not None
         return any(
             (name in quality.replaced_by and name in quality.excludes) or (name in quality.lossless and is_on(text))
             for name, _, text in self._given()
         )
 
-    def _fraction_option(self, crf: float, accepted: str) -> str:
+    def _quality_row(self) -> Quality | None:
+        """The row's quality, unless this FFmpeg is too old for it."""
         quality = self.spec.quality if self.spec else None
+        return quality if quality and self.libavcodec[0] >= quality.since_libavcodec else None
+
+    def _fraction_option(self, crf: float, accepted: str) -> str:
+        quality = self._quality_row()
         reason = f"{self.name} takes whole numbers only as crf ({accepted})"
         if quality and quality.fraction_option:
             if self.library and self.library >= quality.fraction_since:
@@ -253,6 +268,35 @@ class Fold:
         for key, text in threads.companions.items():
             self._set(key, text, owner="encoder_threads")
 
+    def device(self) -> None:
+        """``device``, where an option of the encoder takes it."""
+        wanted = self.config.device
+        if wanted is None:
+            return
+        device = self.spec.device if self.spec else None
+        if device is None:
+            raise self._error("device", wanted, f"{self.name} uses no device; leave device unset")
+        if not device.device_pattern:
+            raise self._error(
+                "device", wanted, f"FFmpeg offers no choice of device for {self.name}; leave device unset"
+            )
+        if not re.fullmatch(device.device_pattern, wanted):
+            raise self._error(
+                "device", wanted, f"device={wanted!r} is not a device of {self.name}; it takes {device.device_pattern}",
+                device.device_pattern,
+            )  # fmt: skip
+        if device.device_option:
+            self._set(device.device_option, wanted, owner="device")
+
+    def bit_rate(self) -> int | None:
+        """Set a bit rate where nothing else says how good the video is to be, and return it."""
+        rate, quality = self.spec.bit_rate if self.spec else None, self._quality_row()
+        if rate is None or "b" in self.options or (quality and quality.options[0] in self.options):
+            return None
+        bits_per_s = rate.bits_per_s(width=self.width, height=self.height, fps=self.fps, g=self.config.g)
+        self.options["b"] = str(bits_per_s)
+        return bits_per_s
+
     def extras(self) -> None:
         """``extra_options``, which cannot speak for any of the fields above."""
         seen: dict[str, str] = {}
@@ -363,10 +407,16 @@ class Fold:
     def _set(self, option: str, text: str, *, owner: str) -> None:
         self.owners[option] = owner
         name, inside, key = option.partition(":")
+        if self._is_absent(name):
+            return
         if inside:
             self.parameters.setdefault(name, {})[key] = text
         else:
             self.options[name] = text
+
+    def _is_absent(self, option: str) -> bool:
+        """Return whether this version of the encoder does without an option that the row sets."""
+        return self.spec is not None and option in self.spec.if_listed and option not in self.listing.options
 
     def _is_listed(self, field: str, value: OptionValue | None) -> bool:
         """Set a field that the row says nothing about; False if it has no effect, which is fine where nobody gave it.

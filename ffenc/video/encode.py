@@ -141,4 +141,5 @@ def _plan(
         prepared.capabilities,
         encoder_threads=encoder_threads,
         device_node=prepared.device_node,
+        selection=prepared.selection,
     )

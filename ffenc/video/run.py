@@ -23,7 +23,9 @@ from ffenc.plan.clip_frames import MISSING_REFERENCE
 from ffenc.plan.effective import compare_with_report
 from ffenc.plan.encode import EncodePlan, VideoClip, frames_expected
 from ffenc.plan.resolve import ResolvedEncoder
-from ffenc.video.output import PendingFile, check_audio, check_packets
+from ffenc.plan.selection import Selection
+from ffenc.video.output import PendingFile, check_audio
+from ffenc.video.stream_check import check_stream, missing_key_frames
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +54,8 @@ class EncodeResult:
         usage: CPU time and memory of the ffmpeg process.
         other_streams: what became of each stream of the source that is not the video, such as ``"audio track 1 (opus, 48000
             Hz, stereo): encoded as aac"`` or ``"subtitle (subrip): dropped"``.
+        selection: the encoders that were tried before this one was chosen, with their reasons; None where a software
+            encoder was named.
     """
 
     path: Path
@@ -63,6 +67,7 @@ class EncodeResult:
     argv: tuple[str, ...]
     usage: Usage
     other_streams: tuple[str, ...] = ()
+    selection: Selection | None = None
 
     @property
     def duration_s(self) -> Fraction:
@@ -161,26 +166,27 @@ def check_result(
     """Read the file back, compare it with the plan, and give it its name.
 
     Raises:
-        OutputError: another frame count, time stamp, size, codec or pixel format than planned.
+        OutputError: see `check_stream`; also a forced key frame that is missing.
     """
     stream, packets = probe_video_and_packets(pending.path, binaries=binaries)
-    check_packets(packets, path=pending.final, fps=plan.fps, frames=frames)
-    seen = {"codec": stream.codec, "size": (stream.width, stream.height)}
-    wanted = {"codec": plan.encoder.codec, "size": plan.source.size}
-    if seen != wanted:
-        raise OutputError(f"the file has {seen} where {wanted} was asked for", path=pending.final)
+    check_stream(plan, stream, packets, frames=frames, path=pending.final)
     if isinstance(plan.source, VideoClip):
         check_audio(stream, plan.source.audio, path=pending.final)
-        missing = sorted(set(plan.source.key_frames) - set(packets.cut_points))
-        if missing:
-            logger.warning(
-                "%s put no key frame at %d of the frames of %s where one was wanted (first: %d); cuts there will encode "
-                "the frames up to the next one anew",
-                plan.encoder.name,
-                len(missing),
-                pending.final,
-                missing[0],
+    if missing := missing_key_frames(plan, packets):
+        if plan.encoder.expected.follows_forced:
+            raise OutputError(
+                f"{plan.encoder.name} put no key frame at {len(missing)} of the frames where one was forced (first: "
+                f"{missing[0]}); {pending.final} was not written",
+                path=pending.final,
             )
+        logger.warning(
+            "%s put no key frame at %d of the frames of %s where one was wanted (first: %d); cuts there will encode "
+            "the frames up to the next one again",
+            plan.encoder.name,
+            len(missing),
+            pending.final,
+            missing[0],
+        )
     encoder = _as_reported(plan.encoder, pending.path)
     pending.commit()
     return EncodeResult(
@@ -193,6 +199,7 @@ def check_result(
         argv=plan.argv,
         usage=finished.usage,
         other_streams=plan.source.other_streams if isinstance(plan.source, VideoClip) else (),
+        selection=plan.selection,
     )
 
 

@@ -259,6 +259,7 @@ class VideoWriter:
             prepared.capabilities,
             encoder_threads=self._encoder_threads,
             device_node=prepared.device_node,
+            selection=prepared.selection,
             fragmented=self._durable,
         )
         if self._durable:
