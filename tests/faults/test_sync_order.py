@@ -50,9 +50,13 @@ class SyncLog:
             named = Path(target if name == "exchange" else source)
             scratch = any(WORK in part for part in Path(target).parts) or Path(target).name.startswith("longer-")
             matters = self.below in Path(target).parents and not scratch
-            is_second_name = (
-                name == "link" and Path(target).name[0] != "." and named.lstat().st_mtime_ns < self._start_ns
+            # A link into a new form that is still hidden is judged with it, when that is renamed.
+            hidden = (
+                any(part.startswith(".") for part in Path(target).relative_to(self.below).parts[:-1])
+                if matters
+                else False
             )
+            is_second_name = name == "link" and hidden
             if matters and not is_second_name:
                 self.renames += 1
                 self._check_synced(named, f"{name} {source} -> {target}")
