@@ -12,6 +12,7 @@ from ffenc.cli.arguments import (
     Command,
     add_config_flags,
     add_encoder_flags,
+    add_follow_links_flag,
     add_output_flag,
     binaries_of,
     command_parser,
@@ -38,6 +39,7 @@ def command() -> Command:
         parser, required=False, help_text="directory of the new dataset; without it the dataset is changed in place"
     )
     parser.add_argument("--cameras", type=names, metavar="NAMES", help="only these features (default: all)")
+    add_follow_links_flag(parser)
     add_encoder_flags(parser)
     add_config_flags(parser, DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig)
     return Command(parser=parser, run=run)
@@ -53,6 +55,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
             cameras=arguments.cameras,
             output=arguments.output,
             encoder_threads=arguments.encoder_threads,
+            follow_links=arguments.follow_links,
             binaries=binaries_of(arguments),
             progress=progress,
         )

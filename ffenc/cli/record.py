@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from ffenc.cli.arguments import (
     Command,
     UsageError,
     add_config_flags,
+    add_follow_links_flag,
     add_threads_flag,
     binaries_of,
     command_parser,
@@ -29,6 +31,8 @@ from ffenc.cli.record_session import SessionPlan, SessionResult, run_session
 from ffenc.cli.screen import Screen
 from ffenc.cli.values import positive, seconds, whole_rate
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.lock import DatasetLock
+from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.video.live_camera import LiveCamera
 
@@ -70,6 +74,7 @@ def command() -> Command:
         metavar="BOOL",
         help="show how it goes, on a terminal (default: true)",
     )
+    add_follow_links_flag(parser)
     _add_dataset_flags(parser.add_argument_group("dataset"))
     add_config_flags(parser, CAMERA_GROUPS, title="camera encoder")
     add_config_flags(parser, DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig)
@@ -150,7 +155,9 @@ def _record(
         "binaries": binaries,
     }
     if arguments.resume:
-        recorder = recorder_class().resume(root, repo_id=dataset.repo_id, **options)
+        recorder = recorder_class().resume(
+            root, repo_id=dataset.repo_id, follow_links=arguments.follow_links, **options
+        )
     else:
         features = {name: camera_feature(camera, is_video=dataset.video) for name, camera in cameras.items()}
         recorder = recorder_class().create(
@@ -170,9 +177,10 @@ def _record(
 
 
 def _remove_if_empty(root: Path) -> None:
-    """A new dataset without an episode cannot be opened, and would only be in the way of the next one."""
-    if not any(True for pattern in ("*.parquet", _ROWS) for _ in root.rglob(pattern)):
-        shutil.rmtree(root)
+    """Remove a new dataset without an episode, which cannot be opened, unless another process has begun to write into it."""
+    with suppress(DatasetError), DatasetLock(root):
+        if not any(True for pattern in ("*.parquet", _ROWS) for _ in root.rglob(pattern)):
+            shutil.rmtree(root)
 
 
 def camera_feature(camera: LiveCamera, *, is_video: bool) -> dict[str, Any]:

@@ -43,7 +43,7 @@ _REMEDIES = {
 _TABLE = """
 dataset-missing         | error   | metadata | name      | no directory, or no meta/info.json in it
 dataset-version         | error   | metadata | convert   | another version of the format than v3.0
-dataset-in-use          | note    | metadata | wait      | a writer is at work, or was killed
+dataset-in-use          | note    | metadata | wait      | a writer is at work
 check-failed            | error   | metadata | restore   | a check could not be made
 info-unreadable         | error   | metadata | edit      | info.json is no JSON, or a value in it is missing or wrong
 info-key-unknown        | note    | metadata | elsewhere | a key that LeRobot does not know and drops

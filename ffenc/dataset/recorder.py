@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.dataset.atomic import make_directory
 from ffenc.dataset.background import EpisodeQueue
 from ffenc.dataset.commit import KEPT, finish_commits
+from ffenc.dataset.dataset_tree import check_tree, resolve_root
 from ffenc.dataset.documents import load_info, save_info
 from ffenc.dataset.joining import EpisodeJoiner, EpisodeSummary
-from ffenc.dataset.layout import DatasetLock
+from ffenc.dataset.lock import DatasetLock
 from ffenc.dataset.open_episode import OpenEpisode
 from ffenc.dataset.options import RecorderOptions, start_cameras, streaming_encoder
 from ffenc.dataset.pack import pack_dataset
@@ -23,8 +23,9 @@ from ffenc.dataset.recovery import TornEpisode, find_torn, keep_aside, restore
 from ffenc.dataset.resuming import settle_encoders
 from ffenc.dataset.rows import check_frame
 from ffenc.dataset.schema import DatasetInfo, Feature
-from ffenc.dataset.swap import finish_swap
-from ffenc.errors import DatasetError, OutputExistsError
+from ffenc.dataset.swap import clear_siblings, restore_missing, why_not_replaceable
+from ffenc.dataset.whole import check_empty, new_dataset
+from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.frames import FrameRate, whole_frame_rate
@@ -76,6 +77,7 @@ class DatasetRecorder:
         configs: Mapping[str, VideoEncoderConfig],
         binaries: Binaries,
         warm_start: bool,
+        follow_links: bool = False,
     ) -> None:
         self.root = root
         self.repo_id = repo_id
@@ -85,6 +87,7 @@ class DatasetRecorder:
         self._configs = configs
         self._binaries = binaries
         self._warm_start = warm_start
+        self._follow_links = follow_links
         self._cameras = tuple(name for name, feature in joiner.info.features.items() if feature.is_camera)
         self._open_episode: OpenEpisode | None = None
         self._queue = EpisodeQueue(joiner)
@@ -132,9 +135,9 @@ class DatasetRecorder:
             UnsafePathError: a feature whose name would leave the dataset.
             FFencError: this FFmpeg cannot do what was asked for; nothing is left then.
         """
-        root = Path(root)
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise OutputExistsError(root)
+        root = resolve_root(root)
+        restore_missing(root)
+        check_empty(root)
         documents = {
             name: given.to_json() if isinstance(given, Feature) else dict(given) for name, given in features.items()
         }
@@ -150,16 +153,9 @@ class DatasetRecorder:
             data_files_size_in_mb=data_files_size_in_mb,
             video_files_size_in_mb=video_files_size_in_mb,
         )
-        is_new = not root.exists()
-        make_directory(root)
-        try:
+        with new_dataset(root) as lock:
             save_info(root, info)
-            return cls._open(root, repo_id, options)
-        except BaseException:
-            shutil.rmtree(root / "meta", ignore_errors=True)
-            if is_new and not any(root.iterdir()):
-                root.rmdir()
-            raise
+            return cls._open(root, repo_id, options, lock)
 
     @classmethod
     def resume(
@@ -167,6 +163,7 @@ class DatasetRecorder:
         root: str | Path,
         *,
         repo_id: str | None = None,
+        follow_links: bool = False,
         **options: Unpack[RecorderOptions],
     ) -> DatasetRecorder:
         """Go on with a dataset; what a crash left half done is completed or undone first.
@@ -174,49 +171,55 @@ class DatasetRecorder:
         Args:
             root: the dataset.
             repo_id: its name on a hub; the name of its directory if None.
+            follow_links: read through linked files in the dataset.  Nothing is ever written through a link.
             **options: see `RecorderOptions`.
 
         Raises:
             DatasetError: it cannot be read, or its settings are others than those given.
             DatasetLockedError: somebody else is writing into it.
         """
-        root = Path(root)
-        finish_swap(root)
+        given, root = Path(root), resolve_root(root)
+        restore_missing(root)
         load_info(root)
-        return cls._open(root, repo_id or root.name, options)
-
-    @classmethod
-    def _open(cls, root: Path, repo_id: str, options: RecorderOptions) -> DatasetRecorder:
-        binaries = options.get("binaries") or find_binaries()
-        allow_mixed = options.get("allow_mixed", False)
         lock = DatasetLock(root)
         lock.acquire()
         try:
+            clear_siblings(root)
+            check_tree(root, follow_links=follow_links, written=True)
             finish_commits(root)
-            version = probe_capabilities(binaries.ffmpeg).version.text
-            joiner = EpisodeJoiner(root, ffmpeg_version=version, allow_mixed=allow_mixed)
-            configs = settle_encoders(
-                root,
-                joiner.info,
-                options.get("camera_encoder"),
-                options.get("depth_encoder"),
-                allow_mixed=allow_mixed,
-                binaries=binaries,
-            )
-            encoder = streaming_encoder(joiner.info, configs, options, binaries=binaries)
-            return cls(
-                root,
-                repo_id=repo_id,
-                lock=lock,
-                encoder=encoder,
-                joiner=joiner,
-                configs=configs,
-                binaries=binaries,
-                warm_start=options.get("warm_start", False),
-            )
+            return cls._open(root, repo_id or given.name, options, lock, follow_links=follow_links)
         except BaseException:
             lock.release()
             raise
+
+    @classmethod
+    def _open(
+        cls, root: Path, repo_id: str, options: RecorderOptions, lock: DatasetLock, *, follow_links: bool = False
+    ) -> DatasetRecorder:
+        binaries = options.get("binaries") or find_binaries()
+        allow_mixed = options.get("allow_mixed", False)
+        version = probe_capabilities(binaries.ffmpeg).version.text
+        joiner = EpisodeJoiner(root, ffmpeg_version=version, allow_mixed=allow_mixed)
+        configs = settle_encoders(
+            root,
+            joiner.info,
+            options.get("camera_encoder"),
+            options.get("depth_encoder"),
+            allow_mixed=allow_mixed,
+            binaries=binaries,
+        )
+        encoder = streaming_encoder(joiner.info, configs, options, binaries=binaries)
+        return cls(
+            root,
+            repo_id=repo_id,
+            lock=lock,
+            encoder=encoder,
+            joiner=joiner,
+            configs=configs,
+            binaries=binaries,
+            warm_start=options.get("warm_start", False),
+            follow_links=follow_links,
+        )
 
     @property
     def info(self) -> DatasetInfo:
@@ -334,8 +337,10 @@ class DatasetRecorder:
         try:
             self._encoder.close()
             self._raise_unseen()
-            if pack:
-                pack_dataset(self.root, binaries=self._binaries)
+            if pack and (why := why_not_replaceable(self.root)):
+                logger.warning("the small files of the episodes are not packed: %s", why)
+            elif pack:
+                pack_dataset(self.root, lock=self._lock, follow_links=self._follow_links, binaries=self._binaries)
         finally:
             self._closed = True
             self._lock.release()

@@ -25,6 +25,7 @@ from ffenc.dataset.layout import DatasetLayout
 from ffenc.dataset.resuming import resolved
 from ffenc.dataset.rows import EpisodeRows, read_rows
 from ffenc.dataset.schema import DatasetInfo, Feature
+from ffenc.dataset.whole import sync_tree
 from ffenc.errors import EpisodeError, FFencError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.child import Usage
@@ -92,7 +93,9 @@ def keep_aside(staging: Path, reason: str) -> Path:
     kept = staging.parent.parent / KEPT / staging.name
     make_directory(kept.parent)
     (staging / REASON).write_text(reason + "\n", encoding="utf-8")
+    sync_tree(staging)
     staging.rename(kept)
+    sync(staging.parent)
     sync(kept.parent)
     return kept
 
@@ -132,6 +135,7 @@ def restore(
                 kept=torn.path,
             )
         recorded = {name: restorer.describe(name, feature, length) for name, feature in cameras.items()}
+        sync_tree(made)
     except FFencError:
         shutil.rmtree(made, ignore_errors=True)
         raise

@@ -15,7 +15,7 @@ from ffenc.dataset.layout import DatasetLayout
 from ffenc.dataset.pack import pack_dataset
 from ffenc.dataset.recorder import DatasetRecorder
 from ffenc.dataset.recovery import find_torn, restore
-from ffenc.dataset.swap import finish_swap
+from ffenc.dataset.replacing import locked_dataset
 from tests.crashes import dies_at
 from tests.lerobot_reader import LeRobotView
 from tests.recordings_of_robots import CAMERA, FPS, H264, TASKS, frame_of
@@ -114,7 +114,8 @@ def test_packing_leaves_one_whole_dataset(tmp_path, binaries, monkeypatch, can_e
         died = dies_at(step, lambda r=root: pack_dataset(r, binaries=binaries))
         if can_exchange:
             LeRobotView(root).check()  # at once, for whoever reads now
-        finish_swap(root)
+        with locked_dataset(root):  # as the next operation does
+            pass
         view = LeRobotView(root)
         view.check()
         assert len(view) == sum(LENGTHS[:2])

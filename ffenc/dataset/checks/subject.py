@@ -78,8 +78,13 @@ class Subject:
 
     @property
     def known_info(self) -> DatasetInfo:
-        """``info``, where the checks cannot have come without it."""
-        assert self.info is not None
+        """``info``, which the checks need.
+
+        Raises:
+            DatasetError: it was there before, and cannot be read any more.
+        """
+        if self.info is None:
+            raise DatasetError(f"{self.layout.info} has gone or changed while it was read", path=self.root)
         return self.info
 
     @property
