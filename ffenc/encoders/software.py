@@ -205,7 +205,7 @@ LIBRAV1E = EncoderSpec(
     quality=Quality(options=("qp",), crf=(0, 63), values=(0, 255), whole=True),
     preset=Preset(option="speed"),
     threads=Threads(option="threads"),
-    generic=frozenset({"b"}),  # keyint_min changes nothing in FFmpeg 5.1
+    generic=frozenset({"b", "keyint_min"}),
     parameters={"rav1e-params": parameters.RAV1E},
     muxers=("mp4",),
     minimum_size=ByVersion((((0,), 16),)),
