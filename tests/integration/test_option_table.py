@@ -43,7 +43,8 @@ def sample(build: MeasuredBuild, encoder: str) -> Iterator[tuple[str, str, str, 
     for option in names[1 :: max(1, len(names) // OPTIONS_OF_EACH_ENCODER)][:OPTIONS_OF_EACH_ENCODER]:
         for value, outcome in list(table[option].items())[:VALUES_OF_EACH_OPTION]:
             context = re.fullmatch(r"acts \((.+)\)", outcome)
-            yield option, value, context[1] if context else "base", outcome
+            if outcome != "unclear":
+                yield option, value, context[1] if context else "base", outcome
 
 
 @pytest.mark.parametrize("name", [row.name for row in SOFTWARE])
@@ -53,9 +54,11 @@ def test_a_sample_of_the_table_is_still_true(
     (row,) = (row for row in SOFTWARE if row.name == name)
     if name not in capabilities_here.helps:
         pytest.skip(f"this build has no {name}")
+    if name not in measured.encoders:
+        pytest.skip(f"{name} of this build was not measured")
     measurement = Measurement(row, capabilities_here, clips)
     sampled = list(sample(measured, name))
-    assert len({option for option, *_ in sampled}) == OPTIONS_OF_EACH_ENCODER
+    assert sampled
     seen = [
         (option, value, context, measurement.compare(option, value, context)) for option, value, context, _ in sampled
     ]
