@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint format bench bench-record bench-datasets clean
+.PHONY: demo test test-all lint format bench bench-record bench-datasets option-table clean
 
 # The main job on frames it makes itself, or on a clip of yours: make demo INPUT=clip.mp4
 demo: $(VENV)/.ready-demo
@@ -36,6 +36,10 @@ bench-record: $(VENV)/.ready-bench
 
 bench-datasets: $(VENV)/.ready-bench
 	$(BIN)/python benchmarks/datasets.py $(ARGS)
+
+# What every encoder option does in an FFmpeg: make option-table FFMPEG=/path/to/ffmpeg.  Measures only what is missing.
+option-table: $(VENV)/.ready-dev
+	$(BIN)/python -m tools.option_table $(if $(FFMPEG),--ffmpeg=$(FFMPEG)) $(ARGS)
 
 clean:
 	rm -rf $(VENV) .nox .cache demo

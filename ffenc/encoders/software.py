@@ -298,7 +298,7 @@ LIBRAV1E = EncoderSpec(
     preset=Preset(option="speed"),
     gop=Gop(follows_forced=ByVersion((((0,), False),))),
     threads=Threads(option="threads"),
-    generic=frozenset({"b"}),  # keyint_min changes nothing in FFmpeg 5.1
+    generic=frozenset({"b", "keyint_min"}),
     parameters={"rav1e-params": parameters.RAV1E},
     muxers=("mp4",),
     minimum_size=ByVersion((((0,), 16),)),

@@ -307,7 +307,13 @@ class Fold:
             seen[name] = given
             self._check_ownership(name, given, value)
             text = extra_option(
-                name, value, encoder=self.name, spec=self.spec, listing=self.listing, libavcodec=self.libavcodec
+                name,
+                value,
+                encoder=self.name,
+                spec=self.spec,
+                listing=self.listing,
+                libavcodec=self.libavcodec,
+                library=self.library,
             )
             if self.spec and name in self.spec.parameters:
                 pairs = parse_parameters(name, text, encoder=self.name)
@@ -438,7 +444,13 @@ class Fold:
         if listed is None:
             # A generic option that carries a field (vaapi's compression_level): checked like one of the user's.
             return extra_option(
-                option, value, encoder=self.name, spec=self.spec, listing=self.listing, libavcodec=self.libavcodec
+                option,
+                value,
+                encoder=self.name,
+                spec=self.spec,
+                listing=self.listing,
+                libavcodec=self.libavcodec,
+                library=self.library,
             )
         if listed.type == "string":
             raise self._error(field, value, f"{option} of {self.name} takes free text, which ffenc does not pass on")
