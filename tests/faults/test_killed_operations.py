@@ -56,7 +56,7 @@ def test_operation_in_place_that_is_killed(
     before = signature(first)
     count = count_changes(partial(OPERATIONS[name].run, first, first.with_name("out"), binaries, False))
     ends = {before, signature(first)}
-    for step in _steps(count, 9 if can_exchange else 20):
+    for step in _steps(count, 6 if can_exchange else 12):
         home = tmp_path / str(step)
         root = copy_tree(recorded, home / "set")
         prepare(name, root)
@@ -80,7 +80,7 @@ def test_operation_that_makes_a_dataset_and_is_killed(
 ) -> None:
     root = copy_tree(recorded, tmp_path / "first/set")
     count = count_changes(partial(OPERATIONS[name].run, root, root.with_name("out"), binaries, False))
-    for step in _steps(count, 5):
+    for step in _steps(count, 4):
         home = tmp_path / str(step)
         root = copy_tree(recorded, home / "set")
         dies_at(step, partial(OPERATIONS[name].run, root, home / "out", binaries, False))
