@@ -22,8 +22,10 @@ LONGEST_MODULE = 600
 LONGEST_FUNCTION = 60
 # With the reason why it is one thing all the same.
 LONGER_MODULES = {
-    "dataset/recorder.py": 400,  # one class, half of it the contract in its docstrings
-    "errors.py": 540,  # one tree, most of it docstrings
+    "dataset/recorder.py": 480,  # one class, half of it the contract in its docstrings
+    "errors.py": 570,  # one tree, most of it docstrings
+    "dataset/recovery.py": 400,  # one way from what is left to an episode
+    "streaming/episode.py": 450,  # one class, whose steps have to be read together
     "ffmpeg/process.py": 400,  # one class, half of it the contract in its docstrings
 }
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "core", "manager", "misc", "tools"}
