@@ -200,7 +200,7 @@ class StreamingVideoEncoder:
         return episode.handle
 
     def feed_frame(self, camera: str, frame: Any, *, time_s: float | None = None) -> bool:
-        """Take one camera's frame of the current time step.
+        """Take one camera's frame of the current time step; it counts when every camera has been fed.
 
         Args:
             camera: its name.
@@ -214,12 +214,16 @@ class StreamingVideoEncoder:
         Raises:
             FrameError: not a frame of this camera, or fed twice in one step; nothing was taken.
             QueueFullError: policy ``raise``; no camera took the step.
-            RecordingError: a camera failed; its cause is chained.
+            RecordingError: a camera failed, its cause is chained; or an interrupt (KeyboardInterrupt) hit an earlier call, so
+                that it is not known which cameras have this step.  `finish_episode` completes the whole steps then.
         """
         return self._open_episode().feed_one(camera, frame, time_s)
 
     def feed_frames(self, frames: Mapping[str, Any], *, time_s: float | None = None) -> bool:
-        """Take a whole time step: one frame of every camera; all or nothing.  See `feed_frame`."""
+        """Take a whole time step: one frame of every camera; all or nothing, also if an interrupt hits it.
+
+        See `feed_frame`; an episode goes on after an interrupt.
+        """
         return self._open_episode().feed(frames, time_s)
 
     def finish_episode(self) -> Handle[EpisodeRecording]:
