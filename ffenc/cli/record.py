@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,13 +26,13 @@ from ffenc.cli.arguments import (
 from ffenc.cli.cameras import opened, parse_cameras
 from ffenc.cli.dataset_extra import recorder_class
 from ffenc.cli.live_view import LiveView
-from ffenc.cli.record_report import show_session
+from ffenc.cli.record_report import saved_text, show_session
 from ffenc.cli.record_session import SessionPlan, SessionResult, run_session
 from ffenc.cli.screen import Screen
 from ffenc.cli.values import positive, seconds, whole_rate
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.dataset.lock import DatasetLock
-from ffenc.errors import DatasetError
+from ffenc.errors import CameraError, DatasetError, DatasetMovedError, OutputExistsError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.video.live_camera import LiveCamera
 
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 CAMERA_GROUPS = tuple(f"dataset.{name}" for name in ENCODER_GROUPS)
 DEPTH_GROUPS = ("dataset.depth_encoder",)
-
-_ROWS = "rows.jsonl"  # where there is one, something can be recovered
 
 _DESCRIPTION = """\
 Record episodes from cameras into a LeRobot dataset. Every tick of the
@@ -124,12 +122,25 @@ def run(arguments: Namespace, screen: Screen) -> None:
     )
     if plan.episode_s <= 0:
         raise UsageError("--dataset.episode_time_s must be above 0")
+    if not arguments.resume and root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise OutputExistsError(
+            root, "add episodes to it with --resume=true, or name another folder with --dataset.root"
+        )
     screen.note(f"opening {len(cameras)} camera{'s' * (len(cameras) > 1)}: {', '.join(cameras)}")
     with opened(cameras, binaries) as live:
         result = _record(arguments, root, live, plan, configs, binaries, screen)
-    show_session(screen, root, dataset.repo_id, plan, result)
+    if result.failure is None or screen.as_json:
+        # After SIGHUP there may be nobody to show it to, which is no failure.
+        with nullcontext() if result.ended_by is None else suppress(OSError):
+            show_session(screen, root, dataset.repo_id, plan, result)
     if result.failure is not None:
-        raise result.failure
+        raise CameraError(
+            f"{result.failure}; {saved_text(result, root)}",
+            source=result.failure.source,
+            frames_read=result.failure.frames_read,
+        ) from result.failure
+    if result.ended_by is not None:
+        raise SystemExit(128 + result.ended_by)
     if result.discarded:
         raise KeyboardInterrupt
 
@@ -168,18 +179,26 @@ def _record(
             screen.note(f"recording {plan.episodes} episodes of {plan.episode_s:g} s into {root}")
             with LiveView(screen, cameras, wanted=arguments.display_data) as view:
                 result = run_session(recorder, cameras, plan, view, screen)
-                view.show("completing the dataset")
+                if result.ended_by is None:
+                    view.show("completing the dataset")
                 recorder.finalize()
-    finally:
+    except DatasetMovedError:
+        raise  # what is at its place now is not ours
+    except BaseException:
         if not arguments.resume:
             _remove_if_empty(root)
+        raise
+    if not arguments.resume:
+        _remove_if_empty(root)
     return result
 
 
 def _remove_if_empty(root: Path) -> None:
     """Remove a new dataset without an episode, which cannot be opened, unless another process has begun to write into it."""
+    own = root / "meta" / "ffenc"
     with suppress(DatasetError), DatasetLock(root):
-        if not any(True for pattern in ("*.parquet", _ROWS) for _ in root.rglob(pattern)):
+        kept = any(any((own / name).glob("*")) for name in ("recording", "kept"))
+        if not kept and not any(root.rglob("*.parquet")):
             shutil.rmtree(root)
 
 

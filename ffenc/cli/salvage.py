@@ -14,7 +14,7 @@ from ffenc.cli.screen import Screen, plain
 from ffenc.cli.values import frame_rate
 from ffenc.dataset.documents import load_info
 from ffenc.dataset.lock import check_not_locked
-from ffenc.errors import EpisodeError
+from ffenc.errors import FFencError
 from ffenc.video.salvage import salvage_video
 
 _DESCRIPTION = """\
@@ -108,7 +108,7 @@ def _list_torn(arguments: Namespace, screen: Screen) -> None:
 def _salvage_dataset(arguments: Namespace, screen: Screen) -> None:
     root = arguments.path
     found: list[dict[str, object]] = []
-    errors: list[EpisodeError] = []
+    errors: list[FFencError] = []
     recorder = recorder_class().resume(root, follow_links=arguments.follow_links, binaries=binaries_of(arguments))
     with recorder:
         for torn in recorder.torn:
@@ -116,7 +116,7 @@ def _salvage_dataset(arguments: Namespace, screen: Screen) -> None:
             found.append(outcome)
             try:
                 summary = recorder.recover(torn)
-            except EpisodeError as err:
+            except FFencError as err:
                 errors.append(err)
                 outcome["error"] = str(err)
             else:

@@ -100,6 +100,7 @@ stats-incomplete        | note    | metadata | repair    | there are no quantile
 stats-wrong             | error   | metadata | repair    | stats.json does not describe the data
 episode-stats-missing   | warning | metadata | repair    | an episode lacks statistics: merged ones will lack it
 episode-stats-wrong     | warning | metadata | repair    | statistics of an episode do not describe its rows
+pictures-misaligned     | error   | decode   | rows      | rows were recorded with other pictures than they have now
 pictures-foreign        | error   | decode   | video     | pictures of an episode are not those its statistics are of
 video-missing           | error   | metadata | again     | a video that episodes need is not there
 video-unused            | warning | metadata | delete    | a video that no episode needs

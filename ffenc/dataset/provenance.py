@@ -18,6 +18,7 @@ import ffenc
 from ffenc.dataset.atomic import make_directory, write_atomically, write_text_atomically
 from ffenc.dataset.dataset_tree import read_regular
 from ffenc.dataset.layout import DatasetLayout
+from ffenc.dataset.rows import EpisodeRows
 from ffenc.errors import OutputError
 from ffenc.json_text import dump_json, load_json
 from ffenc.streaming.camera import CameraRecording
@@ -30,10 +31,13 @@ _NAME = "episodes.jsonl"
 _OPERATIONS = "operations.jsonl"
 
 
-def episode_document(recording: EpisodeRecording, *, episode_index: int, ffmpeg_version: str) -> dict[str, Any]:
+def episode_document(
+    recording: EpisodeRecording, rows: EpisodeRows, *, episode_index: int, ffmpeg_version: str
+) -> dict[str, Any]:
     """What is kept of one episode.
 
-    Versions; for each camera its command, its config as it took effect and its cost; what was dropped or changed.
+    Versions; for each camera its command, its config as it took effect and its cost; what was dropped or changed; and what
+    a few frames show, see `ffenc.dataset.ties`.
     """
     ledger = recording.ledger
     return {
@@ -46,6 +50,7 @@ def episode_document(recording: EpisodeRecording, *, episode_index: int, ffmpeg_
             {"step": drop.step, "time_s": drop.time_s, "cameras": list(drop.cameras), "reason": drop.reason}
             for drop in ledger.drops
         ],
+        "ties": {str(number): row.shown for number, row in enumerate(rows.rows) if row.shown},
         "cameras": {name: _camera_document(camera) for name, camera in recording.cameras.items()},
     }
 

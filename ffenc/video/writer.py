@@ -15,6 +15,7 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.priority import Priority
 from ffenc.ffmpeg.process import STALL_TIMEOUT_S
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
+from ffenc.owner import Owner
 from ffenc.plan.encode import EncodePlan, RawFrames, muxer_for, plan_encode
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.recording import RecordingFile, copy_recording
@@ -122,6 +123,7 @@ class VideoWriter:
         self.recording: RecordingFile | None = None
         self._result: EncodeResult | None = None
         self._ended: str | None = None
+        self._owner = Owner()
 
     @property
     def result(self) -> EncodeResult:
@@ -145,6 +147,7 @@ class VideoWriter:
             CapabilityError: at the first frame: this FFmpeg cannot do what the config asks for.
             ProcessError: ffmpeg died or hung; the temporary file is removed.
         """
+        self._owner.check(self)
         if self._ended:
             raise FFencError(f"cannot write to {self.path}: the writer {self._ended}")
         form = self._format or FrameFormat.of(frame, self._layout)
@@ -172,6 +175,7 @@ class VideoWriter:
             ProcessError: ffmpeg failed, died or hung.
             EncoderOptionError: the encoder said that it ignored an option.
         """
+        self._owner.check(self)
         if self._ended:
             return self.result
         if self._process is None or self.plan is None or self.frames_written == 0:
@@ -200,6 +204,7 @@ class VideoWriter:
         Args:
             keep_recording: leave what was recorded durably for `ffenc.video.salvage`.
         """
+        self._owner.check(self)
         if keep_recording and self.recording is not None:
             self._fail()
             return
@@ -291,6 +296,7 @@ class VideoWriter:
         Raises:
             CapabilityError: this FFmpeg cannot do what the config asks for.
         """
+        self._owner.check(self)
         if self._format is not None and self._process is None and self._ended is None:
             self._start(self._format)
 
@@ -301,6 +307,8 @@ class VideoWriter:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if not self._owner.is_here:
+            return  # a forked child that leaves the block; the file belongs to its parent
         try:
             if exc_type is None:
                 self.close()

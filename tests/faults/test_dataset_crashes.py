@@ -92,7 +92,7 @@ def test_an_episode_that_was_interrupted_can_be_restored(episodes, tmp_path, bin
     root = tmp_path / "set"
     shutil.copytree(before, root)
     (torn,) = find_torn(root, load_info(root))
-    directory, rows, restored = restore(torn, load_info(root), binaries=binaries)
+    directory, rows, restored = restore(torn, load_info(root), configs={}, binaries=binaries)
     assert restored is not None
     assert restored.cameras[NAME].statistics.count == recording.cameras[NAME].statistics.count
     EpisodeJoiner(root, ffmpeg_version="").join(directory, rows, restored)
