@@ -140,7 +140,10 @@ def _workplace(root: Path, *, dry_run: bool, follow_links: bool) -> Iterator[tup
         check_not_locked(root)
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="ffenc-repair-"))
         place = Path(directory) / (root.name or "dataset")
-        _copy_tables(root, place)
+        try:
+            _copy_tables(root, place)
+        except OSError as err:
+            raise DatasetError(f"{root} cannot be copied for a dry run: {err}", path=root) from err
         yield place, siblings
 
 
