@@ -6,11 +6,12 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 from rich.filesize import decimal
+from rich.text import Text
 
 from ffenc.cli.arguments import Command, UsageError, add_follow_links_flag, binaries_of, command_parser
 from ffenc.cli.dataset_extra import dataset_module, recorder_class
 from ffenc.cli.results import frames_text, pairs_table
-from ffenc.cli.screen import Screen, plain
+from ffenc.cli.screen import Screen, plain, visible
 from ffenc.cli.values import frame_rate
 from ffenc.dataset.documents import load_info
 from ffenc.dataset.lock import check_not_locked
@@ -99,10 +100,9 @@ def _list_torn(arguments: Namespace, screen: Screen) -> None:
         "unfinished": waiting,
         "episodes": info.total_episodes,
     }
-    rows = [(str(each["path"]), _outcome(each)) for each in found]
-    rows += [(each["path"], "its files wait to be moved to their places") for each in waiting]
-    rows = rows or [("nothing", "no episode was left behind")]
-    screen.result(document, pairs_table(rows, title=f"{arguments.path}: {info.total_episodes} episodes"))
+    lines = [f"{each['path']}: {_outcome(each)}" for each in found]
+    lines += [f"{each['path']}: its files wait to be moved to their places" for each in waiting]
+    _show_episodes(screen, document, lines, title=f"{arguments.path}: {info.total_episodes} episodes")
 
 
 def _salvage_dataset(arguments: Namespace, screen: Screen) -> None:
@@ -123,10 +123,16 @@ def _salvage_dataset(arguments: Namespace, screen: Screen) -> None:
                 outcome |= {"episode_index": summary.episode_index, "frames": summary.frames}
         recorder.finalize(pack=False)
     document = {"root": str(root), "dry_run": False, "found": found, "episodes": recorder.num_episodes}
-    rows = [(str(each["path"]), _outcome(each)) for each in found] or [("nothing", "no episode was left behind")]
-    screen.result(document, pairs_table(rows, title=f"{root}: {recorder.num_episodes} episodes"))
+    lines = [f"{each['path']}: {_outcome(each)}" for each in found]
+    _show_episodes(screen, document, lines, title=f"{root}: {recorder.num_episodes} episodes")
     if errors:
         raise errors[0]
+
+
+def _show_episodes(screen: Screen, document: dict[str, object], lines: list[str], *, title: str) -> None:
+    """Print a line for each interrupted episode; paths are long, so they are not put into a column."""
+    texts = [Text(visible(line), overflow="fold") for line in lines or ["no interrupted episode was found"]]
+    screen.result(document, Text(visible(title), style="bold"), *texts)
 
 
 def _outcome(found: dict[str, object]) -> str:

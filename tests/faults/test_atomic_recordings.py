@@ -64,7 +64,10 @@ def check_aligned(root: Path, binaries: Binaries) -> list[int]:
     rows = [int(np.ravel(item.row["observation.state"])[0]) for item in view]
     for camera in CAMERAS:
         assert numbers_shown(root, camera, binaries=binaries) == [number % 256 for number in rows]
-    assert [finding.code for finding in verify_dataset(root, "decode", binaries=binaries).findings] == []
+    # A row of which no frame was encoded yet stays where it was recorded, and verify says so.
+    assert {finding.code for finding in verify_dataset(root, "decode", binaries=binaries).findings} <= {
+        "leftover-recording"
+    }
     return rows
 
 
