@@ -26,6 +26,7 @@ from tests.lerobot_reader import LeRobotView
 from tests.recordings_of_robots import CAMERA, CAMERAS, FPS, H264, HEIGHT, WIDTH, numbers_shown
 
 pytestmark = [
+    pytest.mark.net,
     pytest.mark.integration,
     pytest.mark.one_build,
     pytest.mark.skipif(sys.platform == "win32", reason="it forks and kills"),

@@ -31,7 +31,7 @@ from ffenc.video import selection, trial
 from ffenc.video.trial import TrialScene
 from tests.recordings import RECORDED
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 
 DOUBLE = Path(__file__).parents[1] / "fakes" / "hardware_ffmpeg"
 SIZE = FrameFormat(width=320, height=240)

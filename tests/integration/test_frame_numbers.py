@@ -37,7 +37,7 @@ from ffenc.video.undecodable import check_listed
 from tests.frame_matrix import CONTAINERS, FRAMES, CannotMakeError, Maker, MatrixInput, full_matrix
 from tests.frame_numbers import HEIGHT, UNREADABLE, WIDTH, draw, read, read_all
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.net, pytest.mark.integration]
 
 MATRIX = os.environ.get("FFENC_FRAME_MATRIX", "sample")
 REPORT = os.environ.get("FFENC_FRAME_MATRIX_REPORT")

@@ -15,7 +15,7 @@ from ffenc.encoders.spec import EncoderSpec
 from ffenc.errors import EncoderOptionError
 from tests.scenes import moving_scene
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.net, pytest.mark.integration]
 
 FAST: dict[str, int | str] = {
     "libx264": "veryfast",
