@@ -9,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.errors import InputError, OutputError, ProcessError
+from ffenc.errors import InputError, OutputError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
 from ffenc.plan.encode import EncodePlan, ImageSequence, plan_encode
@@ -95,7 +95,7 @@ def encode_images(
         try:
             return run_plan(plan, pending, binaries, stall_timeout_s=stall_timeout_s, progress=progress)
         except (ProcessError, OutputError) as err:
-            unreadable = find_unreadable(series, binaries=binaries)
+            unreadable = None if is_disk_full(err) else find_unreadable(series, binaries=binaries)
             if unreadable is None:
                 raise
             raise InputError(f"{unreadable} cannot be decoded. {err}", path=unreadable) from err

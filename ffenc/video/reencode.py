@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.errors import InputError, OutputError, ProbeError, ProcessError
+from ffenc.errors import InputError, OutputError, ProbeError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.frames import FrameFormat
 from ffenc.plan.audio import AudioChoice, describe_streams, plan_audio
@@ -20,6 +21,8 @@ from ffenc.video.run import EncodeResult, ProgressCallback, run_plan
 from ffenc.video.selection import prepare
 from ffenc.video.undecodable import why_undecodable
 from ffenc.video.writer import STALL_TIMEOUT_S
+
+logger = logging.getLogger(__name__)
 
 
 def reencode_video(
@@ -89,10 +92,15 @@ def reencode_video(
         try:
             return run(plan.writing_to(pending.path))
         except (InputError, OutputError, ProbeError, ProcessError) as err:
+            if is_disk_full(err):
+                raise
             found = why_undecodable(clip, binaries=binaries)
+            if found is not None:
+                raise found from err
             again = plan_of(replace(clip, is_seekable=False))
-            if found is not None or again == plan:
-                raise found or err from err
+            if again == plan:
+                raise
+            logger.warning("re-encoding %s after a seek failed; trying again from its start: %s", source, err)
         return run(again.writing_to(pending.path))
 
 
