@@ -206,7 +206,7 @@ class DatasetRecorder:
         binaries = options.get("binaries") or find_binaries()
         allow_mixed = options.get("allow_mixed", False)
         version = probe_capabilities(binaries.ffmpeg).version.text
-        identity = DatasetIdentity(root)
+        identity = lock.identity
         joiner = EpisodeJoiner(root, ffmpeg_version=version, allow_mixed=allow_mixed, identity=identity)
         configs = settle_encoders(
             root,
@@ -363,7 +363,7 @@ class DatasetRecorder:
                 pack_dataset(self.root, lock=self._lock, follow_links=self._follow_links, binaries=self._binaries)
         finally:
             self._closed = True
-            self._let_go()
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -452,8 +452,4 @@ class DatasetRecorder:
                 episode.discard()
             self._queue.log_unseen()
         finally:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        self._identity.close()
-        self._lock.release()
+            self._lock.release()

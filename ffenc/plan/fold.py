@@ -306,15 +306,7 @@ class Fold:
                 raise self._error(given, value, f"{given!r} and {seen[name]!r} are the same option; give it once")
             seen[name] = given
             self._check_ownership(name, given, value)
-            text = extra_option(
-                name,
-                value,
-                encoder=self.name,
-                spec=self.spec,
-                listing=self.listing,
-                libavcodec=self.libavcodec,
-                library=self.library,
-            )
+            text = self._checked(name, value)
             if self.spec and name in self.spec.parameters:
                 pairs = parse_parameters(name, text, encoder=self.name)
                 for key, part in pairs.items():
@@ -410,6 +402,18 @@ class Fold:
         for key, pairs in self.parameters.items():
             yield key, join_parameters(pairs)
 
+    def _checked(self, option: str, value: object) -> str:
+        """Check an option as one of the user's, and write its value."""
+        return extra_option(
+            option,
+            value,
+            encoder=self.name,
+            spec=self.spec,
+            listing=self.listing,
+            libavcodec=self.libavcodec,
+            library=self.library,
+        )
+
     def _set(self, option: str, text: str, *, owner: str) -> None:
         self.owners[option] = owner
         name, inside, key = option.partition(":")
@@ -443,15 +447,7 @@ class Fold:
         listed = self.listing.options.get(option)
         if listed is None:
             # A generic option that carries a field (vaapi's compression_level): checked like one of the user's.
-            return extra_option(
-                option,
-                value,
-                encoder=self.name,
-                spec=self.spec,
-                listing=self.listing,
-                libavcodec=self.libavcodec,
-                library=self.library,
-            )
+            return self._checked(option, value)
         if listed.type == "string":
             raise self._error(field, value, f"{option} of {self.name} takes free text, which ffenc does not pass on")
         return listed_value(listed, value, encoder=self.name, field=field)

@@ -26,6 +26,7 @@ from ffenc.dataset.ties import TieCheck, camera_ties
 from ffenc.errors import FFencError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.process import run_tool
+from ffenc.plan.clip_frames import ranges_of
 from ffenc.plan.decode import plan_readable_frames
 from ffenc.statistics import FeatureStatistics, FrameSampler
 from ffenc.video.reader import VideoReader
@@ -245,13 +246,7 @@ def _by_episode(use: VideoUse, numbers: Sequence[int]) -> Iterator[tuple[FrameSp
 
 def _ranges_text(numbers: Sequence[int]) -> str:
     """Write ascending numbers as ``frames 3-7, 12``."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    texts = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
+    texts = [str(first) if count == 1 else f"{first}-{first + count - 1}" for first, count in ranges_of(numbers)]
     return f"frame{'s' if len(numbers) > 1 else ''} {', '.join(texts)}"
 
 
