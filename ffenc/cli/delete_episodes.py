@@ -15,7 +15,7 @@ from ffenc.cli.values import episode_numbers
 
 _DESCRIPTION = """\
 Make a new LeRobot dataset without some of the episodes of another one. What is
-kept keeps its bits: videos are cut at key frames by stream copy. The rest is
+kept keeps its bits: videos are cut at keyframes by stream copy. The rest is
 numbered anew. The source is only read."""
 
 

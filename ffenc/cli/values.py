@@ -74,7 +74,7 @@ set_loader(PARSER_MODE, load_value, _UNREADABLE)
 
 
 def frame_rate(value: FrameRate) -> Fraction:
-    """``30`` or ``30000/1001``."""
+    """Parse ``30`` or ``30000/1001``."""
     try:
         return parse_frame_rate(value)
     except ValueError as err:
@@ -82,7 +82,7 @@ def frame_rate(value: FrameRate) -> Fraction:
 
 
 def whole_rate(value: str | float) -> int:
-    """``30``, the rate of a dataset; ``30.0`` too."""
+    """Parse ``30`` or ``30.0``, the rate of a dataset."""
     try:
         return whole_frame_rate(value)
     except ValueError as err:

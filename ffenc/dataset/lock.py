@@ -80,7 +80,7 @@ class FileLock:
             os.write(self._descriptor, text.encode())
 
     def is_in_place(self) -> bool:
-        """Whether the file that is locked still has its name."""
+        """Return whether the file that is locked still has its name."""
         return self._descriptor is not None and _is_named(self._descriptor, self.path)
 
     def release(self) -> None:

@@ -34,7 +34,7 @@ _OPERATIONS = "operations.jsonl"
 def episode_document(
     recording: EpisodeRecording, rows: EpisodeRows, *, episode_index: int, ffmpeg_version: str
 ) -> dict[str, Any]:
-    """What is kept of one episode.
+    """Return what is kept of one episode.
 
     Versions; for each camera its command, its config as it took effect and its cost; what was dropped or changed; and what
     a few frames show, see `ffenc.dataset.ties`.

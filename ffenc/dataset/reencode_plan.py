@@ -85,7 +85,7 @@ def plan_reencode_dataset(
         for file in source.videos[key]:
             path = source.layout.video(key, file)
             thinning = thinnings.get((key, file))
-            # Episodes begin at key frames, so that they can be cut out again without encoding.
+            # Episodes begin at keyframes, so that they can be cut out again without encoding.
             starts = [first for first, _ in spans[key, file]] if thinning is None else thinning.starts
             given: dict[str, Any] = {
                 "size": resize,

@@ -35,7 +35,7 @@ class Row:
 
     @classmethod
     def of(cls, frame: Mapping[str, Any], task: str, names: Sequence[str]) -> Row:
-        """The row of a frame that was checked; arrays are copied, because callers reuse theirs."""
+        """Return the row of a frame that was checked; arrays are copied, because callers reuse theirs."""
         values = {name: frame[name] for name in names}
         copied = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in values.items()}
         return cls(task=task, values=copied)
@@ -204,7 +204,7 @@ class RowLog:
 
 
 def row_line(number: int, row: Row) -> bytes:
-    """The line of the row that belongs to frame ``number`` of every camera.
+    """Return the line of the row that belongs to frame ``number`` of every camera.
 
     Raises:
         FrameError: a value has no JSON.
@@ -224,7 +224,7 @@ def row_line(number: int, row: Row) -> bytes:
 
 
 def drop_line(drop: Drop) -> bytes:
-    """The line of a time step that was left out."""
+    """Return the line of a time step that was left out."""
     return _line({"drop": {"step": drop.step, "time_s": drop.time_s, "cameras": drop.cameras, "reason": drop.reason}})
 
 
@@ -259,12 +259,12 @@ class LoggedSteps:
     drops: tuple[Drop, ...]
 
     def drops_among(self, frames: int) -> tuple[Drop, ...]:
-        """The drops before, between and directly behind the first frames."""
+        """Return the drops before, between and directly behind the first frames."""
         return tuple(drop for number, drop in enumerate(self.drops) if drop.step - number <= frames)
 
 
 def read_log(path: Path, info: DatasetInfo) -> LoggedSteps:
-    """The steps of a log up to the first line that is damaged or out of order; none if there is no log.
+    """Return the steps of a log up to the first line that is damaged or out of order; none if there is no log.
 
     Raises:
         InputError: it cannot be read.

@@ -176,7 +176,7 @@ def _constant_quantiser(options: tuple[str, ...], *, codec: str, mode: dict[str,
     )
 
 
-# FFmpeg's default factor of -0.8 counts as 0.8 in these wrappers: key frames get less quantiser than asked for, and at
+# FFmpeg's default factor of -0.8 counts as 0.8 in these wrappers: keyframes get less quantiser than asked for, and at
 # g=2 half of all frames are larger.
 _EVEN_QUANTISER = {"av1": {"i_qfactor": "1"}}
 

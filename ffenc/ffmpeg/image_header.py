@@ -224,7 +224,7 @@ def _jpeg_header(frame: bytes, orientation: int, *, is_rgb: bool) -> ImageHeader
 
 
 def _has_end_marker(file: BinaryIO, size_bytes: int) -> bool:
-    """Whether an end marker follows; cameras append whole videos behind it."""
+    """Return whether an end marker follows; cameras append whole videos behind it."""
     place = file.tell()
     file.seek(max(place, size_bytes - 2))
     if file.read(2) == b"\xff\xd9":

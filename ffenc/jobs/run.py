@@ -202,7 +202,7 @@ class _Run:
         return [self._results[number] for number in range(len(self._specs))]
 
     def _common_build(self) -> str | None:
-        """The FFmpeg build of all workers; None if none of those that were asked has an ffmpeg."""
+        """Return the FFmpeg build of all workers; None if none of those that were asked has an ffmpeg."""
         if not isinstance(self._executor, SelectiveExecutor):
             try:
                 return self._executor.submit(worker_build, self._binaries).result()

@@ -31,7 +31,7 @@ B-frames starts one frame late.
 
 
 MOST_KEY_FRAMES = 8000
-"""Key frames that can be asked for: Linux takes 128 KiB for one argument of a command."""
+"""Keyframes that can be asked for: Linux takes 128 KiB for one argument of a command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ def muxer_for(path: Path | str) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in MUXERS:
         raise InputError(
-            f"cannot write {path}: the name must end in {', '.join(MUXERS)} (other containers round time stamps)",
+            f"cannot write {path}: the name must end in {', '.join(MUXERS)} (other containers round timestamps)",
             path=path,
         )
     return MUXERS[suffix]

@@ -105,7 +105,7 @@ def check_picture(
         )
     if spec and muxer not in spec.muxers:
         raise PixelFormatError(
-            f"{encoder} cannot be stored in {muxer} with exact time stamps; use a file name ending in "
+            f"{encoder} cannot be stored in {muxer} with exact timestamps; use a file name ending in "
             + " or ".join(f".{name}" for name in spec.muxers),
             pix_fmt=pix_fmt,
         )

@@ -222,7 +222,7 @@ class StreamingVideoEncoder:
     def feed_frames(self, frames: Mapping[str, Any], *, time_s: float | None = None) -> bool:
         """Take a whole time step: one frame of every camera; all or nothing, also if an interrupt hits it.
 
-        See `feed_frame`; an episode goes on after an interrupt.
+        See `feed_frame`; the episode continues after an interrupt.
         """
         return self._open_episode().feed(frames, time_s)
 

@@ -60,9 +60,9 @@ def cut_video(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
 ) -> CutResult:
-    """Keep ranges of frames; where they begin at a key frame, every bit stays as it was encoded.
+    """Keep ranges of frames; where they begin at a keyframe, every bit stays as it was encoded.
 
-    Otherwise only the frames up to the next key frame are encoded anew and joined with the copied rest.  Where decoding
+    Otherwise only the frames up to the next keyframe are encoded anew and joined with the copied rest.  Where decoding
     shows that a decoder does not get over that join, all kept frames are encoded anew, with a warning.
 
     Args:
@@ -91,7 +91,7 @@ def cut_video(
     fresh = [piece for piece in pieces if not piece.copied]
     if fresh and config is None:
         raise InputError(
-            f"the frames {_said(fresh)} of {source} do not begin at a key frame, so they cannot be kept without encoding; "
+            f"the frames {_said(fresh)} of {source} do not begin at a keyframe, so they cannot be kept without encoding; "
             "give the settings to encode them with",
             path=source,
         )

@@ -79,7 +79,7 @@ def encode_images(
         directory: holds the images.  All must have one format, size, kind of samples and orientation.
         path, fps, config, overwrite, encoder_threads, binaries, stall_timeout_s: see `VideoWriter`.
         order: ``"number"``: files ``<prefix><number><suffix>`` of one prefix, numbered without a gap.  ``"name"``: all
-            images in the order of their names, for example time stamps; image k becomes frame k.
+            images in the order of their names, for example timestamps; image k becomes frame k.
         progress: called with (frames encoded, images in all) about twice a second, from another thread.
 
     Raises:
@@ -111,7 +111,7 @@ def plan_images(
     encoder_threads: int | None = None,
     binaries: Binaries | None = None,
 ) -> EncodePlan:
-    """The command of `encode_images`, without running it.
+    """Return the command of `encode_images`, without running it.
 
     Images that no single pattern names are read through links, which exist only while `encode_images` runs.
     """

@@ -47,7 +47,7 @@ class VideoReader:
         fps: exact frame rate.
         stream: what its header says.
         format: shape and dtype of every frame.
-        keyframes: numbers of the key frames.
+        keyframes: numbers of the keyframes.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class VideoReader:
         return self.frames([self._frame_near(time_s, tolerance_s) for time_s in timestamps_s])
 
     def frames(self, numbers: Sequence[int]) -> npt.NDArray[Any]:
-        """Frames by number, in the order asked for, from one ffmpeg process for every 32 places in the file.
+        """Return frames by number, in the order asked for, from one ffmpeg process for every 32 places in the file.
 
         Args:
             numbers: from 0 to ``len(reader) - 1``; the same one may be asked for more than once.

@@ -203,7 +203,7 @@ def _is_left(path: Path) -> bool:
 
 
 def final_of(recording: Path) -> Path:
-    """The name that the video of a recording was to have; of any other file, its own.
+    """Return the name that the video of a recording was to have; of any other file, its own.
 
     A name too long for that of its recording is shortened, see `ffenc.video.names.sibling`.
     """

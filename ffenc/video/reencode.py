@@ -42,7 +42,7 @@ def reencode_video(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
 ) -> EncodeResult:
-    """Decode frames ``[start, end)`` of a clip and encode them anew, with time stamps from 0.
+    """Decode frames ``[start, end)`` of a clip and encode them anew, with timestamps from 0.
 
     Args:
         source: a clip with constant frame rate.
@@ -157,7 +157,7 @@ def _plan(
     )
     if not all(0 <= number < frames.count for number in key_frames):
         raise InputError(
-            f"key frames {sorted(key_frames)} are not within the {frames.count} frames of the output", path=output
+            f"keyframes {sorted(key_frames)} are not within the {frames.count} frames of the output", path=output
         )
     width, height = size or clip.display_size
     fps = clip.stream.fps / frames.every
