@@ -119,7 +119,7 @@ class VideoEncoderConfig(BaseModel):
         for name in options:
             if not name or name.startswith("-") or not name.isprintable() or " " in name:
                 raise ValueError(
-                    f"{name!r} is no option name; write it as FFmpeg's documentation does, without the dash"
+                    f"{name!r} is not an option name; write it as FFmpeg's documentation does, without the dash"
                 )
         return options
 

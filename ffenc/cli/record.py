@@ -130,7 +130,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     with opened(cameras, binaries) as live:
         result = _record(arguments, root, live, plan, configs, binaries, screen)
     if result.failure is None or screen.as_json:
-        # After SIGHUP there may be nobody to show it to, which is no failure.
+        # After SIGHUP the terminal may be gone, which is not a failure.
         with nullcontext() if result.ended_by is None else suppress(OSError):
             show_session(screen, root, dataset.repo_id, plan, result)
     if result.failure is not None:

@@ -39,7 +39,7 @@ def command() -> Command:
     parser.add_argument(
         "--fps", type=frame_rate, metavar="RATE", help="30 or 30000/1001 (default: as the recording says)"
     )
-    parser.add_argument("--audio", choices=("keep", "drop"), help="what becomes of audio; needed where there is some")
+    parser.add_argument("--audio", choices=("keep", "drop"), help="keep or drop audio; needed if there is any")
     parser.add_argument("--overwrite", action="store_true", help="replace the video if it exists")
     add_follow_links_flag(parser)
     parser.add_argument(

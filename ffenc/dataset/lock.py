@@ -252,7 +252,7 @@ class DatasetLock:
 
 
 def current_holder(root: Path) -> dict[str, object] | None:
-    """Return what the process that holds the lock of a dataset wrote into it, or None if nobody holds it.
+    """Return what the process that holds the lock of a dataset wrote into it, or None if it is free.
 
     Nothing is written, so this works on a read-only dataset.
     """

@@ -21,11 +21,11 @@ _TASK = "task"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One time step, beside its pictures.
+    """One time step, without its frames.
 
     Attributes:
         task: its text.
-        values: of the features that the caller gives and that are no cameras.
+        values: of the features that the caller gives and that are not cameras.
         shown: for a few rows, what each camera shows, see `ffenc.dataset.ties`.
     """
 
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeRows:
-    """What is known of each time step of one episode, beside its pictures.
+    """Rows of all time steps of one episode, without the frames.
 
     Attributes:
         info: of the dataset.
@@ -87,7 +87,7 @@ class EpisodeRows:
 
 
 def given_columns(info: DatasetInfo) -> dict[str, Feature]:
-    """The features of a frame that the caller gives and that are no cameras."""
+    """The features of a frame that the caller gives and that are not cameras."""
     return {
         name: feature
         for name, feature in info.features.items()
@@ -207,7 +207,7 @@ def row_line(number: int, row: Row) -> bytes:
     """Return the line of the row that belongs to frame ``number`` of every camera.
 
     Raises:
-        FrameError: a value has no JSON.
+        FrameError: JSON cannot hold a value.
     """
     values = {name: _jsonable(value) for name, value in row.values.items()}
     document = {"frame": number, "task": row.task, "values": values}
@@ -218,7 +218,7 @@ def row_line(number: int, row: Row) -> bytes:
     except orjson.JSONEncodeError as err:
         raise FrameError(
             f"a row cannot be written: {err}; nothing of this frame was taken",
-            expected="values that have a JSON",
+            expected="values that JSON can hold",
             seen=str(err),
         ) from err
 
@@ -264,7 +264,7 @@ class LoggedSteps:
 
 
 def read_log(path: Path, info: DatasetInfo) -> LoggedSteps:
-    """Return the steps of a log up to the first line that is damaged or out of order; none if there is no log.
+    """Return the steps of a log up to the first line that is damaged or out of order; empty if there is no log.
 
     Raises:
         InputError: it cannot be read.

@@ -1,4 +1,4 @@
-"""Small pictures of a few frames, taken together with their rows, by which a video can be compared with its table later.
+"""Keep small images of a few frames with their rows, so that a video can be compared with its table later.
 
 A row says which frame it belongs to, but nothing in a video says which frame it is.  So every now and then `add_frame` keeps
 64 numbers of what each colour camera shows.  `verify` compares them with the decoded video.

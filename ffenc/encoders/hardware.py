@@ -97,7 +97,7 @@ _HVC1 = {"mp4": "hvc1", "mov": "hvc1"}
 _EIGHT_BITS = ("yuv420p", "nv12")
 # Smallest side that some generation of some family is reported to take.  Whether this one does, a trial tells.
 _SMALLEST = ByVersion((((0,), 32),))
-# Chosen for a good picture, not measured on hardware; an intra frame is taken to need three times the bits of another.
+# Chosen for good quality, not measured on hardware; an intra frame is taken to need three times the bits of another.
 _BIT_RATE = BitRate(bits_per_pixel=0.15, short_gop=2)
 
 

@@ -364,7 +364,7 @@ class EncoderSpec:
         complaints: regular expressions of lines by which it says that an option was ignored.
         pixel_formats: what it takes where the listing does not say.
         keeps_alpha: whether alpha is in the stream; other encoders take formats with alpha and drop it.
-        profiles: pixel formats that give a stream of each profile; others would give another profile without a word.
+        profiles: pixel formats that give a stream of each profile; others would silently give another profile.
         settings: settings of its library that other settings limit, or that its report gives.
         limits: how, in the order in which the library applies them.
         report: regular expression for the settings that the library writes into its stream, as words ``name=value``.

@@ -74,7 +74,7 @@ class VideoStreamInfo:
             without ffprobe for all but MP4.
         more_audio: the audio streams after the first.
         other_streams: kind and codec of every stream that is neither this one nor audio, such as ``"subtitle (subrip)"``;
-            a second video is one of them, and so is a cover picture.
+            a second video is one of them, and so is a cover image.
     """
 
     path: Path

@@ -183,7 +183,7 @@ def _align(plan: AudioPlan, rate: int) -> str:
 
 
 def describe_streams(clip: VideoStreamInfo, plan: AudioPlan | None) -> tuple[str, ...]:
-    """Say what becomes of every stream of a clip but its video."""
+    """Describe what is done with every stream of a clip except its video."""
     kept: Sequence[AudioTrack | None] = [None] * len(clip.audio_tracks) if plan is None else plan.tracks
     audio = [
         f"audio track {number} ({describe_audio(source)}): " + ("dropped" if track is None else _outcome(track))

@@ -19,7 +19,7 @@ class Piece:
 
     Attributes:
         first, stop: numbers of frames.
-        copied: their packets can be copied; otherwise the frames have to be encoded anew.
+        copied: their packets can be copied; otherwise the frames have to be re-encoded.
     """
 
     first: int

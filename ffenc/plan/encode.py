@@ -81,9 +81,9 @@ class VideoClip:
         size: (width, height) of the pictures that are encoded, any rotation applied.
         fps: frame rate of the output.
         audio: how its audio is written beside the video; None writes none.
-        other_streams: what becomes of each stream that is not the video, in words.
+        other_streams: for each stream that is not the video, a text on what is done with it.
         scale_to: (width, height) that the pictures are scaled to; None leaves them.
-        key_frames: frames of the output, counted from 0, where the encoder is told to begin anew.
+        key_frames: frames of the output, counted from 0, where the encoder is told to begin again.
     """
 
     frames: ClipFrames
@@ -291,7 +291,7 @@ def _scaling(source: Source, config: VideoEncoderConfig) -> list[Filter]:
     if not isinstance(source, VideoClip) or source.scale_to is None:
         return []
     width, height = source.scale_to
-    # Between the depths of two things there is nothing.
+    # Never interpolate depth: it would invent surfaces.
     how = "neighbor" if isinstance(config, DepthEncoderConfig) else FULL_CHROMA
     return [("scale", {"w": str(width), "h": str(height), "flags": how}), ("setsar", {"sar": "1"})]
 

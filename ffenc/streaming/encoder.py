@@ -175,7 +175,7 @@ class StreamingVideoEncoder:
         if isinstance(cameras, str) or len(set(names)) < len(names):
             raise FFencError(f"cameras must be a list of different names, got {cameras!r}")
         if not names or unknown:
-            raise FFencError(f"these are no cameras of the episode: {', '.join(unknown)}" if unknown else "no cameras")
+            raise FFencError(f"these are not cameras of the episode: {', '.join(unknown)}" if unknown else "no cameras")
         directory = Path(directory)
         for name in names:
             check_path_part(name, "the name of a camera")

@@ -164,7 +164,7 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: boo
         InputError: see `concat_videos`.
     """
     if not clips:
-        raise InputError("there are no clips to join", path=".")
+        raise InputError("no clips were given to join; name at least one", path=".")
     paths = [Path(clip) for clip in clips]
     first = measure_clip(paths[0], binaries=binaries)
     if check:

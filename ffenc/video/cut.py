@@ -35,7 +35,7 @@ class CutResult:
     Attributes:
         path: the file.
         frames: frames in it.
-        reencoded: ranges of the source whose frames had to be encoded anew; the others have the bits they had.
+        reencoded: ranges of the source whose frames had to be re-encoded; the others have the bits they had.
         fps: frames per second.
         size_bytes: size of the file.
         stream: what was measured from the file.
@@ -62,8 +62,8 @@ def cut_video(
 ) -> CutResult:
     """Keep ranges of frames; where they begin at a keyframe, every bit stays as it was encoded.
 
-    Otherwise only the frames up to the next keyframe are encoded anew and joined with the copied rest.  Where decoding
-    shows that a decoder does not get over that join, all kept frames are encoded anew, with a warning.
+    Otherwise only the frames up to the next keyframe are re-encoded and joined with the copied rest.  Where decoding
+    shows that a decoder does not get over that join, all kept frames are re-encoded, with a warning.
 
     Args:
         source: a clip with constant frame rate whose frame k is shown at k/fps, without audio.
@@ -181,7 +181,7 @@ def _make(
         if config is None:
             raise
         logger.warning(
-            "what is kept of %s cannot be copied (%s); encoding all of it anew",
+            "what is kept of %s cannot be copied (%s); re-encoding all of it",
             job.clip.stream.path,
             str(err).splitlines()[0],
         )

@@ -71,9 +71,9 @@ def encode_images(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
 ) -> EncodeResult:
-    """Encode the PNG, JPEG or TIFF files of a directory; ffmpeg reads them itself, no picture passes through Python.
+    """Encode the PNG, JPEG or TIFF files of a directory; ffmpeg reads them itself, so no frame passes through Python.
 
-    The EXIF orientation of the images is applied, by every FFmpeg alike.
+    The EXIF orientation of the images is applied on every FFmpeg.
 
     Args:
         directory: holds the images.  All must have one format, size, kind of samples and orientation.

@@ -24,7 +24,7 @@ def check_path_part(name: str, what: str) -> None:
     """
     why = None
     if not isinstance(name, str) or not name:
-        why = "it is empty" if name == "" else "it is no text"
+        why = "it is empty" if name == "" else "it is not text"
     elif "/" in name or "\\" in name:
         why = "it contains a slash"
     elif not name.isprintable():

@@ -42,7 +42,7 @@ def reencode_video(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
 ) -> EncodeResult:
-    """Decode frames ``[start, end)`` of a clip and encode them anew, with timestamps from 0.
+    """Decode frames ``[start, end)`` of a clip and re-encode them, with timestamps from 0.
 
     Args:
         source: a clip with constant frame rate.

@@ -133,7 +133,7 @@ def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
     Raises:
         EncoderOptionError: the encoder ignored an option.
         PixelFormatError: ffmpeg chose another pixel format.
-        InputError: a picture in the middle has another size or pixel format than the first; or the decoder of a clip made
+        InputError: a frame in the middle has another size or pixel format than the first; or the decoder of a clip made
             up a frame, because one that it refers to is missing.
     """
     if not process.stderr_matches:
@@ -143,7 +143,7 @@ def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
     if _CHANGED_PICTURE in line:
         width, height = plan.source.size
         raise InputError(
-            f"not every picture has the size and pixel format of the first ({width}x{height}); ffmpeg would rescale the "
+            f"not every frame has the size and pixel format of the first ({width}x{height}); ffmpeg would rescale the "
             "others, so make them alike first",
             path=plan.output,
         )
@@ -204,7 +204,7 @@ def check_result(
 
 
 def say_reductions(encoder: ResolvedEncoder, *, once: bool = False) -> None:
-    """Log every extra option whose effective value is not the one given, in one line each.
+    """Log one line for every extra option whose effective value is not the one given.
 
     Args:
         encoder: with its reductions.

@@ -71,7 +71,7 @@ def _alternatives(
     for down, right in _SHIFTS:
         moved_rows = slice(rows.start - down, rows.stop - down)
         moved_columns = slice(columns.start - right, columns.stop - right)
-        yield "a shifted picture", sent[number][moved_rows, moved_columns]
+        yield "a shifted frame", sent[number][moved_rows, moved_columns]
 
 
 def _middle(side: int) -> slice:

@@ -1,7 +1,7 @@
 """Prove that an encoder works here: encode a few frames with the real plan and check everything about the file.
 
 That FFmpeg lists an encoder says only that it was compiled in.  Drivers are known to ignore the GOP size or the bit rate,
-to pad the picture, to return a green, torn or old one, or to fail only when a second session is opened; ffmpeg then ends
+to pad the frame, to return a green, torn or old one, or to fail only when a second session is opened; ffmpeg then ends
 with status 0.
 """
 
@@ -76,7 +76,7 @@ class TrialScene:
 
     def __init__(self, frames: FrameFormat) -> None:
         self.frames = frames
-        # Even steps, so that shared chroma samples move with the picture.
+        # Even steps, so that shared chroma samples move with the frame.
         side = min(frames.width, frames.height)
         tile = max(4, min(32, side // 6 // 2 * 2))
         self._period = 4 * tile

@@ -82,7 +82,7 @@ FAULTS = [
     ("taller", 2, "the size is 320x248, not 320x240"),
     ("green", 2, "encodes other frames than it is given: frame 0 shows a single colour"),
     ("previous", 2, "encodes other frames than it is given: frame 1 shows frame 0"),
-    ("shifted", 2, "encodes other frames than it is given: frame 0 shows a shifted picture"),
+    ("shifted", 2, "encodes other frames than it is given: frame 0 shows a shifted frame"),
     ("codec", 2, "the codec is mpeg4, not h264"),
     ("b_frames", 30, "it has B-frames"),
     ("bit_rate", 2, "encodes other frames than it is given: frame"),

@@ -1,4 +1,4 @@
-"""The command line of every row, as text that a person can review: ``pytest tests/golden --update-golden`` writes it anew.
+"""The command line of every row, as text that a person can review: ``pytest tests/golden --update-golden`` writes it again.
 
 The listings are recorded ones.  Where no build at hand has an encoder (VideoToolbox), an empty listing stands in, and the
 golden file says so.

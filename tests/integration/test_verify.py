@@ -48,7 +48,7 @@ def remuxed(before: Sequence[str] = (), after: Sequence[str] = ()) -> Damage:
 
 
 def encoded(*, half: bool = False, **config: object) -> Damage:
-    """The pictures encoded anew, in H.264 instead of AV1."""
+    """The pictures re-encoded, in H.264 instead of AV1."""
 
     def damage(root: Path, binaries: Binaries) -> None:
         needs_av1_decoder(binaries)
