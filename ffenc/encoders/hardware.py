@@ -1,7 +1,7 @@
 """Rows of the hardware encoders, and of the devices they run on.
 
 Built from FFmpeg's help texts (4.1 to 9.0) and sources (4.3.7, 5.1.9, 7.1.5, 8.1.2, 9.0.2).  None of these encoders has
-been run by us on its hardware: every `HardwareDevice` says so in ``never_run``, and ``ffenc probe`` and the README repeat it.
+been run by us on its hardware: every `HardwareDevice` says so in ``never_run``, and ``ffenc probe`` and docs/ffmpeg.md repeat it.
 Whether one works is decided by a trial on the machine at hand, never by this table.
 """
 

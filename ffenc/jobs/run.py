@@ -207,7 +207,7 @@ class _Run:
             try:
                 return self._executor.submit(worker_build, self._binaries).result()
             except Exception as err:  # the first job will meet it again, and report it
-                logger.debug("no worker told its build: %s", err)
+                logger.warning("the FFmpeg build of the workers is unknown, so mixed builds are not noticed: %s", err)
                 return None
         workers: dict[str, list[str]] = {}
         for name, build in self._executor.on_each(worker_build, self._binaries).items():
