@@ -105,6 +105,8 @@ def _add_dataset_flags(group: Any) -> None:
 
 def run(arguments: Namespace, screen: Screen) -> None:
     """Record, and show what is in the dataset now."""
+    if arguments.follow_links and not arguments.resume:
+        raise UsageError("--follow_links is for a dataset that exists; give --resume=true, or leave it out")
     cameras = parse_cameras(_cameras_given(arguments))
     dataset = arguments.dataset
     if not dataset.single_task:

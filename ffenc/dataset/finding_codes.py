@@ -101,7 +101,7 @@ stats-wrong             | error   | metadata | repair    | stats.json does not d
 episode-stats-missing   | warning | metadata | repair    | an episode lacks statistics: merged ones will lack it
 episode-stats-wrong     | warning | metadata | repair    | statistics of an episode do not describe its rows
 pictures-misaligned     | error   | decode   | rows      | rows were recorded with other frames than they have now
-pictures-foreign        | error   | decode   | video     | pictures of an episode are not those its statistics are of
+pictures-foreign        | error   | decode   | video     | frames of an episode do not match its statistics
 video-missing           | error   | metadata | again     | a video that episodes need is not there
 video-unused            | warning | metadata | delete    | a video that no episode needs
 video-info-missing      | warning | metadata | repair    | a camera has no info block: it cannot be merged
@@ -119,7 +119,7 @@ video-frames-extra      | warning | packets  | surplus   | a video has more fram
 video-frames-hidden     | error   | packets  | reencode  | an edit list hides frames
 video-clock-wrong       | error   | packets  | reencode  | frame k is not at k/fps seconds
 video-codec-foreign     | warning | packets  | reencode  | a video has another codec than info.json says
-video-size-foreign      | error   | packets  | again     | a video has pictures of another size than its feature
+video-size-foreign      | error   | packets  | again     | a video has frames of another size than its feature
 video-format-foreign    | warning | packets  | reencode  | a video has another pixel format than info.json says
 video-keyframe-missing | note    | packets  | none      | an episode does not begin with a keyframe: slow to cut
 video-undecodable       | error   | decode   | decoder   | no frame of a video can be decoded, though its packets are whole

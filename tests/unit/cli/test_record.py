@@ -107,6 +107,7 @@ def test_ours_are_not_refused() -> None:
         (["--cameras={a: {type: ffmpeg, source: x}}", "--dataset.single_task=t"], "--dataset.repo_id is missing"),
         (["--cameras={a: 1}", "--robot.cameras={a: 1}"], "are the same setting"),
         (["--dataset.episode_time_s=-1"], "is not a length of time"),
+        (["--follow_links"], "--follow_links is for a dataset that exists"),
         (["--dataset.fps=29.97"], "whole number"),
         (["--dataset.num_episode=2"], "did you mean --dataset.num_episodes?"),
         (["--dataset.camera_encoder.crg=2"], "did you mean --dataset.camera_encoder.crf?"),
