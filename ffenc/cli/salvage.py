@@ -39,7 +39,7 @@ def command() -> Command:
     parser.add_argument(
         "--fps", type=frame_rate, metavar="RATE", help="30 or 30000/1001 (default: as the recording says)"
     )
-    parser.add_argument("--audio", choices=("keep", "drop"), help="what becomes of audio; needed where there is some")
+    parser.add_argument("--audio", choices=("keep", "drop"), help="keep or drop audio; needed if there is any")
     parser.add_argument("--overwrite", action="store_true", help="replace the video if it exists")
     add_follow_links_flag(parser)
     parser.add_argument(
@@ -63,6 +63,8 @@ def run(arguments: Namespace, screen: Screen) -> None:
 def _salvage_file(arguments: Namespace, screen: Screen) -> None:
     if arguments.dry_run:
         raise UsageError("--dry_run is for datasets; a recording is left as it was in any case")
+    if arguments.follow_links:
+        raise UsageError(f"--follow_links is for datasets, and {arguments.path} is not a folder; leave it out")
     result = salvage_video(
         arguments.path,
         arguments.output,
@@ -77,7 +79,7 @@ def _salvage_file(arguments: Namespace, screen: Screen) -> None:
         ("stream", f"{stream.codec}, {stream.pix_fmt}, copied"),
         *(("beside it", line) for line in result.other_streams),
         ("lost", f"{decimal(result.lost_bytes)} behind the last whole frame"),
-        ("kept", f"{result.source}; delete it when you are content with the video"),
+        ("kept", f"{result.source}; delete it once the video is as you want it"),
     ]
     screen.result(plain(result), pairs_table(rows, title=f"wrote {result.path}"))
 

@@ -102,7 +102,7 @@ def _entries(directory: Path, above: tuple[tuple[int, int], ...]) -> Iterator[tu
 
 
 def check_no_link(root: Path, path: Path) -> None:
-    """Refuse a path of which a directory between the root and the file is a link.
+    """Refuse a path if a directory between the root and the file is a link.
 
     Raises:
         DatasetError: a directory is a link, or the path does not lie below the root.
@@ -130,7 +130,7 @@ def read_regular(path: Path) -> bytes:
 
 
 def check_regular(path: Path) -> None:
-    """Refuse what another library must not open: a named pipe or a device.
+    """Refuse a named pipe or a device, which another library must not open.
 
     Raises:
         OSError: there is nothing, or it is not a regular file.

@@ -35,7 +35,7 @@ class Mp4Index:
     Attributes:
         likeness: equal for two files if a decoder cannot tell their streams apart: coded headers, size, colour, display
             matrix, ticks per second, ticks per frame, and delay by B-frames.
-        packets: every frame, its time and whether it is a key frame; all of them lie within the file.
+        packets: every frame, its time and whether it is a keyframe; all of them lie within the file.
         delay: frames between the decoding and the showing of the first one.
         has_square_pixels: the file says so itself, as FFmpeg adds to a file that it joins; no part of ``likeness``.
     """
@@ -136,7 +136,7 @@ def _sizes(table: memoryview) -> _Ints:
 
 
 def _keys(table: memoryview | None, count: int) -> _Ints:
-    """Numbers, from 1, of the samples that are key frames; without a table all are."""
+    """Numbers, from 1, of the samples that are keyframes; without a table all are."""
     return np.arange(1, count + 1) if table is None else _numbers(table, 8, ">u4").astype(np.int64)
 
 

@@ -192,7 +192,7 @@ def test_pictures_that_have_moved_are_found(tmp_path: Path, binaries: Binaries) 
         recorder.finalize(pack=False)
     (finding,) = verify_dataset(root, "decode", binaries=binaries).findings
     assert (finding.code, finding.camera, finding.frame) == ("pictures-misaligned", CAMERAS[1], 32)
-    assert "row 32 was recorded with the picture that frame 31 has now" in finding.message
+    assert "row 32 was recorded with the image that is now in frame 31" in finding.message
 
 
 def recorder_grid(number: int) -> list[int]:

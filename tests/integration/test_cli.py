@@ -284,7 +284,7 @@ def test_a_demo_replaces_nothing_but_a_dataset(tmp_path: Path) -> None:
     (tmp_path / "demo" / "dataset" / "diary.txt").write_text("mine")
     done = run("demo", "--overwrite", AS_H264, cwd=tmp_path)
     assert done.returncode == 1
-    assert "is no dataset" in done.stderr
+    assert "is not a dataset" in done.stderr
     assert (tmp_path / "demo" / "dataset" / "diary.txt").read_text() == "mine"
 
 

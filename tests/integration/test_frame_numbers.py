@@ -292,7 +292,7 @@ def test_every_function_gives_the_frames_asked_for_or_refuses(
             continue
         decoded = truth = maker.truth(path)
         if wanted.damage in ("other-size", "other-format") and UNREADABLE in (decoded or ()):
-            # The muxers of FFmpeg 4.2 and 7.0 put the headers of the first part before every key frame.
+            # The muxers of FFmpeg 4.2 and 7.0 put the headers of the first part before every keyframe.
             _report(binaries, wanted, {"make": "cannot: the second part cannot be decoded by anything"})
             continue
         made += 1

@@ -28,7 +28,7 @@ ROWS = pytest.mark.parametrize("row", SOFTWARE, ids=lambda row: row.name)
 
 
 def scenes(count: int) -> list[npt.NDArray[np.uint8]]:
-    """A cut every 7 frames, where many encoders add a key frame."""
+    """A cut every 7 frames, where many encoders add a keyframe."""
     return [
         frame
         for start in range(0, count, 7)
@@ -85,10 +85,10 @@ def test_forced_key_frames_are_there_or_a_warning_says_so(
         clip.path, tmp_path / f"out.{row.muxers[0]}", config=config, key_frames=[5, 13], binaries=binaries
     )
     if {5, 13} <= set(probe_packets(made.path, binaries=binaries).cut_points):
-        assert "put no key frame" not in caplog.text
+        assert "put no keyframe" not in caplog.text
     else:
         assert not made.encoder.expected.follows_forced
-        assert "put no key frame" in caplog.text
+        assert "put no keyframe" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from ffenc.dataset.ties import TieCheck, camera_ties
 from ffenc.errors import FFencError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.process import run_tool
+from ffenc.plan.clip_frames import ranges_of
 from ffenc.plan.decode import plan_readable_frames
 from ffenc.statistics import FeatureStatistics, FrameSampler
 from ffenc.video.reader import VideoReader
@@ -113,7 +114,12 @@ def _of_cameras(subject: Subject, row: Mapping[str, Any]) -> dict[str, FeatureSt
 def _provenance(subject: Subject) -> dict[int, dict[str, Any]]:
     try:
         return load_provenance(subject.root)
-    except (OSError, ValueError, TypeError, KeyError):  # it is no part of the dataset, and others may have written it
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+    ):  # it is not part of the dataset, and other programs may have written it
         return {}
 
 
@@ -128,7 +134,7 @@ def _report_ties(subject: Subject, use: VideoUse, span: FrameSpan, ties: TieChec
         row, nearest = found
         subject.findings.add(
             "pictures-misaligned",
-            f"row {row} was recorded with the picture that frame {nearest} has now",
+            f"row {row} was recorded with the image that is now in frame {nearest}",
             episode=span.episode.place,
             camera=use.camera,
             frame=row,
@@ -139,7 +145,7 @@ def _report_ties(subject: Subject, use: VideoUse, span: FrameSpan, ties: TieChec
 def _decode(
     subject: Subject, use: VideoUse, binaries: Binaries, *, ties: Mapping[int, Mapping[str, Any]]
 ) -> Iterator[tuple[FrameSpan, FeatureStatistics, TieCheck]]:
-    """Statistics of each episode, from one pass over the file, and a comparison with what was kept when it was recorded."""
+    """Yield each episode's statistics and its comparison with the kept ties, from one pass over the file."""
     feature = subject.known_info.features[use.camera]
     waiting = [span for span in use.spans if span.is_right]
     number, sampler, check = 0, FrameSampler(), TieCheck({})
@@ -245,13 +251,7 @@ def _by_episode(use: VideoUse, numbers: Sequence[int]) -> Iterator[tuple[FrameSp
 
 def _ranges_text(numbers: Sequence[int]) -> str:
     """Write ascending numbers as ``frames 3-7, 12``."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    texts = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
+    texts = [str(first) if count == 1 else f"{first}-{first + count - 1}" for first, count in ranges_of(numbers)]
     return f"frame{'s' if len(numbers) > 1 else ''} {', '.join(texts)}"
 
 
