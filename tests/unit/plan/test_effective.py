@@ -294,7 +294,7 @@ def test_svt_of_8_bits_gets_a_slower_preset_where_its_stream_could_not_be_decode
 
 @pytest.mark.parametrize("option", [{"tier": "high"}, {"sc_detection": 1}])
 def test_what_an_old_svt_ignores_is_refused(option):
-    with pytest.raises(EncoderOptionError, match=r"1\.4\.1 ignores|has no option"):
+    with pytest.raises(EncoderOptionError, match=r"ignores|has no option"):
         resolve("libsvtav1", build="5.1.9-deb", library=(1, 4, 1), preset=10, extra_options=option)
 
 
