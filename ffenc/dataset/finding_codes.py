@@ -49,6 +49,7 @@ info-unreadable         | error   | metadata | edit      | info.json is no JSON,
 info-key-unknown        | note    | metadata | elsewhere | a key that LeRobot does not know and drops
 feature-default         | error   | metadata | edit      | a default feature is missing or of another type
 feature-type            | error   | metadata | edit      | a type or shape that no table or video can hold
+data-path-wrong         | warning | metadata | edit      | data_path gives the name of no data file, so LeRobot cannot merge
 video-path-missing      | error   | metadata | edit      | there are video features and video_path is null
 counter-wrong           | error   | metadata | repair    | a total in info.json is not the number of rows
 splits-wrong            | warning | metadata | repair    | the splits do not cover the episodes

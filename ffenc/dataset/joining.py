@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ffenc.dataset.series import save_table
 from ffenc.dataset.store import load_tasks, save_tasks
 from ffenc.dataset.tables import data_table
 from ffenc.dataset.video_info import video_info
-from ffenc.errors import EpisodeError
+from ffenc.errors import DatasetError, EpisodeError
 from ffenc.statistics import FeatureStatistics, aggregate_statistics, vector_statistics
 from ffenc.streaming.camera import CameraRecording
 from ffenc.streaming.images import ImageFolder
@@ -78,9 +79,13 @@ class EpisodeJoiner:
         self._allow_mixed = allow_mixed
         self._tasks = load_tasks(root) if self._layout.tasks.exists() else []
         self._stats = load_stats(root) or {}
-        self._data = self._behind(self._layout.data_files())
-        self._meta = self._behind(self._layout.episodes_files())
-        self._videos = {key: self._behind(self._layout.video_files(key)) for key in self.info.videos}
+        layout = self._layout
+        layout.check_growing()
+        self._data = self._behind(layout.data_number, layout.data_files())
+        self._meta = self._behind(layout.episodes_number, layout.episodes_files())
+        self._videos = {
+            key: self._behind(partial(layout.video_number, key), layout.video_files(key)) for key in self.info.videos
+        }
 
     def join(self, staging: Path, rows: EpisodeRows, recording: EpisodeRecording | None) -> EpisodeSummary:
         """Let an episode join the dataset.
@@ -157,8 +162,12 @@ class EpisodeJoiner:
         self._videos = {key: file.successor(size) for key, file in self._videos.items()}
         self.info = info
 
-    def _behind(self, files: list[Path]) -> FileId:
-        last = max((FileId.of(path) for path in files), default=None)
+    def _behind(self, number_of: Callable[[Path], FileId | None], files: list[Path]) -> FileId:
+        numbers = {path: number_of(path) for path in files}
+        unnamed = next((path for path, number in numbers.items() if number is None), None)
+        if unnamed is not None:
+            raise DatasetError(f"{unnamed} is not named as info.json says, so it belongs to no series", path=unnamed)
+        last = max((number for number in numbers.values() if number is not None), default=None)
         return FileId() if last is None else last.successor(self.info.chunks_size)
 
     def _check(self, index: int, staging: Path, rows: EpisodeRows, frames: Mapping[str, int]) -> None:

@@ -107,8 +107,9 @@ def _join_videos(
         if found is not None:
             logger.warning("a video stays in a file of its own: %s", found)
         videos = [
-            SourceVideo(source=0, file=FileId.of(clip.stream.path), stream=clip.stream, frames=clip.packets.count)
+            SourceVideo(source=0, file=file, stream=clip.stream, frames=clip.packets.count)
             for clip in some
+            if (file := old.video_number(key, clip.stream.path)) is not None
         ]
         groups += group_videos(videos, info, concatenate=found is None)
     placed = write_groups(key, groups, new.root, info, binaries=binaries, link=True)

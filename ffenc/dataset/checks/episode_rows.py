@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ffenc.dataset.checks.subject import Episode, Span, Subject, is_numbered
+from ffenc.dataset.checks.subject import Episode, Span, Subject
 from ffenc.dataset.episodes import episodes_schema
 from ffenc.dataset.layout import FileId
 from ffenc.dataset.series import open_parquet
@@ -31,7 +31,7 @@ def check_episodes(subject: Subject) -> None:
     schemas: dict[Path, dict[str, pa.DataType]] = {}
     place = 0
     for path in paths:
-        if not is_numbered(path):
+        if subject.layout.episodes_number(path) is None:
             subject.findings.add("file-name-foreign", "it is not named chunk-NNN/file-NNN.parquet", path=path)
             continue
         try:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ffenc.dataset.checks.documents import picture_size
-from ffenc.dataset.checks.subject import Episode, Subject, is_numbered
+from ffenc.dataset.checks.subject import Episode, Subject
 from ffenc.dataset.schema import Feature
 from ffenc.dataset.series import open_parquet
 from ffenc.errors import DatasetError, DependencyError
@@ -203,7 +203,7 @@ def recorded_statistics(subject: Subject) -> Iterator[tuple[int, Recorded]]:
     place = 0
     names = [name for name, feature in subject.known_info.features.items() if feature.has_statistics]
     for path in subject.layout.episodes_files():
-        if not is_numbered(path):
+        if subject.layout.episodes_number(path) is None:
             continue  # it has its finding as a file of episodes
         try:
             with open_parquet(path) as file:

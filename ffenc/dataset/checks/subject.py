@@ -10,7 +10,7 @@ from pathlib import Path
 from ffenc.dataset.findings import Findings
 from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.schema import DatasetInfo
-from ffenc.errors import BinaryNotFoundError, DatasetError, DependencyError
+from ffenc.errors import BinaryNotFoundError, DependencyError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +110,3 @@ class Subject:
         except Exception as err:
             said = str(err) or "no reason given"
             self.findings.add("check-failed", f"checking {what} ended with {type(err).__name__}: {said}")
-
-
-def is_numbered(path: Path) -> bool:
-    """Whether a file belongs to a series by its name."""
-    try:
-        FileId.of(path)
-    except DatasetError:
-        return False
-    return True
