@@ -253,7 +253,13 @@ METADATA: dict[str, tuple[Damage, set[str]]] = {
     "episodes without length": (drop(EPISODES, "length"), {"episodes-column-missing"}),
     "episodes without tasks": (drop(EPISODES, "tasks"), {"episodes-column-missing", "episode-tasks-wrong"}),
     "episodes without times": (drop(EPISODES, f"videos/{PHONE}/from"), {"episodes-column-missing"}),
-    "a column of a removed feature": (append(EPISODES, "stats/gone/mean", [1, 2, 3]), {"episodes-column-extra"}),
+    "a column of others": (append(EPISODES, "success", [1, 2, 3]), {"episodes-column-extra"}),
+    "a column of a removed feature": (append(EPISODES, "stats/gone/mean", [1, 2, 3]), set()),
+    "data under another name than data_path": (
+        edit_json("info.json", lambda d: d.update(data_path="data/{chunk_index}/{file_index}.parquet")),
+        {"data-path-wrong"},
+    ),
+    "channels first without names": (feature(LAPTOP, shape=[3, 96, 128]), {"feature-axes"}),
     "lengths as text": (retype(EPISODES, "length", pa.string()), {"episodes-column-type"}),
     "times as whole numbers": (
         both(
@@ -398,7 +404,7 @@ METADATA: dict[str, tuple[Damage, set[str]]] = {
         for key in ("min", "max", "mean", "std", "q01", "q50", "q99")
     },
     "another count": (stat("action", "count", lambda v: v + 1), {"stats-wrong"}),
-    "mean of index of another dataset": (stat("index", "mean", lambda v: v + 100), {"stats-wrong"}),
+    "mean of index of another dataset": (stat("index", "mean", lambda v: v + 100), set()),
     "an episode without statistics": (episode("stats/action/mean", 1, None), {"episode-stats-wrong"}),
     "episodes without statistics": (drop(EPISODES, "stats/action/"), {"episode-stats-missing"}),
     "episodes without statistics of a camera": (drop(EPISODES, f"stats/{PHONE}/"), {"episode-stats-missing"}),

@@ -1,14 +1,13 @@
 """Open datasets with LeRobot and print what it reads, as JSON; run by a Python that has LeRobot, never imported by a test.
 
-Usage: ``python lerobot_judge.py ROOT...``.  Prints one object: for each root its frames, or the error that LeRobot raised.
+Usage: ``python -P lerobot_judge.py ROOT...`` (``-P``, because ``datasets`` beside this file is another module).  Prints one
+object: for each root its frames, or the error that LeRobot raised.  Frames are read one by one, as windows of two rows, and of
+one chosen episode, as training does.
 """
 
 import hashlib
 import json
 import sys
-import warnings
-
-warnings.simplefilter("ignore")
 
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
@@ -26,6 +25,12 @@ def judge(root):
         dataset = LeRobotDataset("test/judged", root=root, video_backend="pyav")
         frames = sorted({0, len(dataset) // 3, len(dataset) - 1})
         items = [{key: described(value) for key, value in dataset[frame].items()} for frame in frames]
+        times = {"action": [0.0, 1 / dataset.fps]}
+        window = LeRobotDataset("test/judged", root=root, video_backend="pyav", delta_timestamps=times)
+        items.append({"action": described(window[frames[-1]]["action"])})
+        last = dataset.num_episodes - 1
+        chosen = LeRobotDataset("test/judged", root=root, video_backend="pyav", episodes=[last])
+        items.append({key: described(value) for key, value in chosen[0].items()})
     except Exception as err:
         return {"error": f"{type(err).__name__}: {str(err)[:200]}"}
     return {"frames": len(dataset), "episodes": dataset.num_episodes, "items": items}

@@ -127,7 +127,8 @@ VARIANTS: dict[str, Damage] = {
     "shape of floats": _with("features", LAPTOP, "shape", value=[96.0, 128.0, 3.0]),
     "feature with a key": _with("features", LAPTOP, "fps", value=30),
     "block under its old name": both(
-        _without("features", LAPTOP, "info"), _with("features", LAPTOP, "video_info", value={"video.fps": 30.0, **CODEC})
+        _without("features", LAPTOP, "info"),
+        _with("features", LAPTOP, "video_info", value={"video.fps": 30.0, **CODEC}),
     ),
     "block of the seed": _with("features", LAPTOP, "info", "video.is_depth_map", value=False),
     "block with null": _with("features", LAPTOP, "info", "video.preset", value=None),

@@ -66,6 +66,9 @@ def run(arguments: Namespace, screen: Screen) -> None:
         ("episodes", f"{result.episodes} of {frames_text(result.frames)}, {result.tasks} tasks"),
         ("videos", f"{result.videos} files, {_said(result.reencoded)}"),
     ]
+    if result.retagged:
+        said = f"{len(result.retagged)} source files have the tags of the first now (none and BT.601 are shown alike)"
+        rows.append(("colour", said))
     screen.result(plain(result), pairs_table(rows, title=f"wrote {result.root}"))
 
 

@@ -16,6 +16,7 @@ from ffenc.cli.arguments import (
     Command,
     UsageError,
     add_config_flags,
+    add_layout_flag,
     add_threads_flag,
     binaries_of,
     command_parser,
@@ -97,6 +98,7 @@ def _add_dataset_flags(group: Any) -> None:
         default="drop",
         help="when they are too many: drop that step for all cameras and note it, wait, or fail (default: drop)",
     )
+    add_layout_flag(group, "dataset.info_layout")
     add_threads_flag(group, "dataset.encoder_threads")
 
 
@@ -145,6 +147,7 @@ def _record(
         "encoder_threads": dataset.encoder_threads,
         "encoder_queue_maxsize": dataset.encoder_queue_maxsize,
         "queue_policy": dataset.queue_policy,
+        "info_layout": dataset.info_layout,
         # The first tick of an episode must not wait for encoders to start.
         "warm_start": True,
         "binaries": binaries,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby
 from pathlib import Path
 
-from ffenc.dataset.agreement import PROVED_BY_DECODING, unlike_properties
+from ffenc.dataset.agreement import COLOUR_TAGS, PROVED_BY_DECODING, unlike_properties
 from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.series import MIB
@@ -174,7 +174,7 @@ def _divided(group: Sequence[SourceVideo]) -> list[Sequence[SourceVideo]]:
 
 
 def _headers(video: SourceVideo) -> tuple[object, ...]:
-    return tuple(AGREEMENT[name](video.stream) for name in sorted(PROVED_BY_DECODING))
+    return tuple(AGREEMENT[name](video.stream) for name in (*sorted(PROVED_BY_DECODING), *COLOUR_TAGS))
 
 
 def _write(
@@ -185,7 +185,7 @@ def _write(
         report(group[0].frames, None)
         return
     clips = [(video.stream, video.frames) for video in group]
-    join_measured(clips, output, may_differ=PROVED_BY_DECODING, binaries=binaries, progress=report)
+    join_measured(clips, output, may_differ={*PROVED_BY_DECODING, *COLOUR_TAGS}, binaries=binaries, progress=report)
     if len({_headers(video) for video in group}) > 1:
         (made,) = iterate_clips([output], binaries=binaries)
         parts = iterate_clips([video.stream.path for video in group], binaries=binaries)

@@ -16,9 +16,9 @@ from ffenc.dataset.provenance import append_provenance, episode_document
 from ffenc.dataset.rows import EpisodeRows
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.series import save_table
-from ffenc.dataset.store import load_tasks, save_tasks
+from ffenc.dataset.store import load_tasks, other_episode_columns, save_tasks
 from ffenc.dataset.tables import data_table
-from ffenc.dataset.video_info import video_info
+from ffenc.dataset.video_info import InfoLayout, chosen_layout, in_layout, layout_of, video_info
 from ffenc.errors import DatasetError, EpisodeError
 from ffenc.statistics import FeatureStatistics, aggregate_statistics, vector_statistics
 from ffenc.streaming.camera import CameraRecording
@@ -61,13 +61,16 @@ class EpisodeJoiner:
         info: of the dataset, as of the last episode that joined it.
     """
 
-    def __init__(self, root: Path, *, ffmpeg_version: str, allow_mixed: bool = False) -> None:
+    def __init__(
+        self, root: Path, *, ffmpeg_version: str, allow_mixed: bool = False, info_layout: InfoLayout | None = None
+    ) -> None:
         """Read where the dataset ends.
 
         Args:
             root: the dataset.
             ffmpeg_version: for the provenance.
             allow_mixed: take videos of another codec or pixel format than those before.
+            info_layout: of the ``info`` blocks of cameras, see `RecorderOptions`.
 
         Raises:
             DatasetError: it cannot be read.
@@ -77,8 +80,10 @@ class EpisodeJoiner:
         self._layout = DatasetLayout.of(root, self.info)
         self._ffmpeg_version = ffmpeg_version
         self._allow_mixed = allow_mixed
-        self._tasks = load_tasks(root) if self._layout.tasks.exists() else []
+        self._markers = chosen_layout([each.info for each in self.info.videos.values()], info_layout)
+        self._tasks = load_tasks(root, to_write=True) if self._layout.tasks.exists() else []
         self._stats = load_stats(root) or {}
+        self._others = other_episode_columns(root, self.info)
         layout = self._layout
         layout.check_growing()
         self._data = self._behind(layout.data_number, layout.data_files())
@@ -113,7 +118,7 @@ class EpisodeJoiner:
             episodes=index + 1, frames=row.dataset_to_index, tasks=max(len(tasks), before.total_tasks)
         )
         save_table(staging / _DATA, data_table(after, columns))
-        save_table(staging / _EPISODES, episodes_table([row], after))
+        save_table(staging / _EPISODES, episodes_table([row], after, self._others))
         save_stats(staging, {name: stats[name] for name in after.features if name in stats})
         save_info(staging, after)
         if tasks != self._tasks:
@@ -197,9 +202,12 @@ class EpisodeJoiner:
             measured = {"depth_unit": _depth_unit(camera.dtype)} if feature.is_depth else {}
             if isinstance(camera.result, EncodeResult):
                 config = camera.result.encoder.config
-                measured |= video_info(camera.result.stream, config, is_depth_map=feature.is_depth)
+                measured |= in_layout(
+                    video_info(camera.result.stream, config, is_depth_map=feature.is_depth), self._markers
+                )
             if not measured.keys() & known.keys() & _MEASURED:
-                info = info.with_feature_info(name, known | measured) if measured else info
+                block = in_layout(known | measured, self._markers if feature.is_video else layout_of([known]))
+                info = info.with_feature_info(name, block) if measured else info
                 continue
             unlike = {
                 key: (known.get(key), measured.get(key)) for key in _MEASURED if known.get(key) != measured.get(key)

@@ -75,6 +75,11 @@ class DatasetLayout:
         return self.root / "meta" / "tasks.parquet"
 
     @property
+    def subtasks(self) -> Path:
+        """``meta/subtasks.parquet``, which only some datasets have."""
+        return self.root / "meta" / "subtasks.parquet"
+
+    @property
     def own(self) -> Path:
         """``meta/ffenc``: what ffenc keeps beside the dataset; LeRobot does not look there."""
         return self.root / "meta" / "ffenc"
@@ -141,7 +146,8 @@ class DatasetLayout:
                 )
         if not self.data(FileId()).match("data/*/*.parquet") or self.data(FileId()).parents[2] != self.root:
             raise DatasetError(
-                f"data_path in {self.info} is {self.data_path!r}, but LeRobot reads data/*/*.parquet only", path=self.root
+                f"data_path in {self.info} is {self.data_path!r}, but LeRobot reads data/*/*.parquet only",
+                path=self.root,
             )
 
     def _number(self, template: str, path: Path, *, video_key: str | None = None) -> FileId | None:

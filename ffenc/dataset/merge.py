@@ -10,7 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ffenc.dataset.agreement import can_be_encoded_alike, compare_infos, merged_info, refuse, unlike_properties
+import numpy as np
+
+from ffenc.dataset.agreement import (
+    can_be_encoded_alike,
+    colour_tags,
+    compare_infos,
+    merged_info,
+    refuse,
+    unlike_properties,
+)
 from ffenc.dataset.documents import load_info
 from ffenc.dataset.joined_videos import (
     FrameCounter,
@@ -20,10 +29,12 @@ from ffenc.dataset.joined_videos import (
     place_groups,
     write_groups,
 )
-from ffenc.dataset.layout import FileId
-from ffenc.dataset.rewrite import Moved, Part, write_tables
+from ffenc.dataset.layout import DatasetLayout, FileId
+from ffenc.dataset.provenance import append_operation
+from ffenc.dataset.rewrite import SUBTASK_INDEX, Moved, Part, write_tables
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.source import DatasetSource
+from ffenc.dataset.store import load_subtasks, save_subtasks
 from ffenc.dataset.video_info import encoder_config_from_info
 from ffenc.dataset.whole import check_new, whole_dataset
 from ffenc.errors import DatasetError, MergeError
@@ -49,6 +60,8 @@ class MergeResult:
         episodes, frames, tasks: what it holds.
         videos: video files in it.
         reencoded: source files that had to be encoded anew; the others have the bits they had.
+        retagged: source files without colour tags beside files tagged as BT.601 of limited range, or the other way round; they
+            share a file and have the tags of its first part now.  Decoders show both alike.
     """
 
     root: Path
@@ -58,6 +71,7 @@ class MergeResult:
     tasks: int
     videos: int
     reencoded: tuple[Path, ...]
+    retagged: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +82,7 @@ class MergePlan:
         sources: the datasets, in order.
         info: of the merged dataset, but for the counters.
         tasks: of the merged dataset.
+        subtasks: of the merged dataset, if those of the sources differ; None if they have one table, or none.
         videos: for each camera, every source file in order.
         unlike: those of them that have to be encoded anew.
     """
@@ -75,6 +90,7 @@ class MergePlan:
     sources: tuple[DatasetSource, ...]
     info: DatasetInfo
     tasks: tuple[str, ...]
+    subtasks: tuple[str, ...] | None
     videos: Mapping[str, tuple[SourceVideo, ...]]
     unlike: frozenset[Path]
 
@@ -131,6 +147,14 @@ def merge_datasets(
         if placed != expected:
             written = _write_tables(plan, building, placed, separate_data=not concatenate_data)
         shutil.rmtree(building / ".encoded", ignore_errors=True)
+        retagged = _retagged(plan, placed)
+        append_operation(
+            building,
+            "merge",
+            sources=[str(source.root) for source in plan.sources],
+            reencoded=sorted(map(str, plan.unlike)),
+            retagged=[{"video": str(path), "tags": tags, "had": had} for path, (tags, had) in retagged.items()],
+        )
     logger.info("merged %d datasets into %s%s", len(plan.sources), output, f" ({repo_id})" if repo_id else "")
     return MergeResult(
         root=output,
@@ -140,7 +164,22 @@ def merge_datasets(
         tasks=written.total_tasks,
         videos=sum(len({each.file for each in some}) for some in placed.values()),
         reencoded=tuple(sorted(plan.unlike)),
+        retagged=tuple(sorted(retagged)),
     )
+
+
+def _retagged(
+    plan: MergePlan, placed: Mapping[str, Sequence[PlacedVideo]]
+) -> dict[Path, tuple[tuple[object, ...], tuple[object, ...]]]:
+    """For each source file whose colour tags have changed, the tags that it has and those that it had."""
+    changed = {}
+    for key, some in placed.items():
+        firsts = {each.file: colour_tags(each.video.stream) for each in reversed(some)}
+        for each in some:
+            tags, had = firsts[each.file], colour_tags(each.video.stream)
+            if tags != had and each.video in plan.videos[key]:  # and not what was encoded anew
+                changed[each.video.stream.path] = (tags, had)
+    return changed
 
 
 def plan_merge(
@@ -165,11 +204,34 @@ def plan_merge(
     tasks = tuple(dict.fromkeys(task for source in opened for task in source.tasks))
     return MergePlan(
         sources=tuple(opened),
-        info=merged_info(infos, roots, [key for key, some in unlike.items() if some]),
+        info=merged_info(infos, roots, [key for key, some in unlike.items() if some]).with_standard_paths(),
         tasks=tasks,
+        subtasks=_united_subtasks(opened),
         videos=videos,
         unlike=frozenset().union(*unlike.values()),
     )
+
+
+def _united_subtasks(sources: Sequence[DatasetSource]) -> tuple[str, ...] | None:
+    """All subtasks in order of first appearance, or None if all sources have the same.
+
+    Raises:
+        MergeError: they differ, and a source lacks the table, or no column is known that has their numbers.
+    """
+    tables = [load_subtasks(source.root) for source in sources]
+    if all(table == tables[0] for table in tables):
+        return None
+    without = [str(source.root) for source, table in zip(sources, tables, strict=True) if table is None]
+    if SUBTASK_INDEX not in sources[0].info.features or without:
+        reason = (
+            f"{', '.join(without)} has none"
+            if without
+            else f"no feature {SUBTASK_INDEX!r} says which rows they belong to"
+        )
+        raise MergeError(
+            f"the datasets have different tables meta/subtasks.parquet, and {reason}; make them alike first"
+        )
+    return tuple(dict.fromkeys(text for table in tables for text in table or ()))
 
 
 def _measured(key: str, sources: Sequence[DatasetSource], binaries: Binaries) -> list[SourceVideo]:
@@ -240,7 +302,13 @@ def _write_tables(
     for name in ("data", "meta"):
         shutil.rmtree(building / name, ignore_errors=True)
     parts = [_part(plan, number, placed) for number in range(len(plan.sources))]
-    return write_tables(building, plan.info, parts, plan.tasks, separate_data=separate_data)
+    written = write_tables(building, plan.info, parts, plan.tasks, separate_data=separate_data)
+    first, target = plan.sources[0].layout.subtasks, DatasetLayout(root=building).subtasks
+    if plan.subtasks is not None:
+        save_subtasks(building, plan.subtasks)
+    elif first.exists():
+        shutil.copyfile(first, target)
+    return written
 
 
 def _encoded(
@@ -271,4 +339,8 @@ def _part(plan: MergePlan, number: int, placed: Mapping[str, Sequence[PlacedVide
             if each.video.source == number
         }
 
-    return Part(source=plan.sources[number], videos={key: moved(some) for key, some in placed.items()})
+    source = plan.sources[number]
+    subtasks = None
+    if plan.subtasks is not None:
+        subtasks = np.array([plan.subtasks.index(text) for text in load_subtasks(source.root) or ()], np.int64)
+    return Part(source=source, videos={key: moved(some) for key, some in placed.items()}, subtasks=subtasks)

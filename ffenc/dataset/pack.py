@@ -19,7 +19,7 @@ from ffenc.dataset.joined_videos import PlacedVideo, SourceVideo, group_videos, 
 from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.series import MIB, iterate_episode_tables
-from ffenc.dataset.store import data_writer, iterate_episodes, save_episodes
+from ffenc.dataset.store import data_writer, iterate_episodes, other_episode_columns, save_episodes
 from ffenc.dataset.swap import NEW, finish_swap, link_or_copy, sibling, swap
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
@@ -70,14 +70,14 @@ def _has_small(videos: Sequence[Path], info: DatasetInfo) -> bool:
 def _write(old: DatasetLayout, info: DatasetInfo, new: DatasetLayout, binaries: Binaries) -> None:
     placed = {key: _join_videos(key, old, new, info, binaries) for key in info.videos}
     places: list[FileId] = []
-    with data_writer(new.root, info) as writer:
+    with data_writer(new.root, info, like=old) as writer:
         places += [writer.write(table) for table in iterate_episode_tables(old.data_files())]
     if len(places) != info.total_episodes:
         raise DatasetError(
             f"the data of {old.root} have {len(places)} episodes, its info.json says {info.total_episodes}",
             path=old.root,
         )
-    save_episodes(new.root, info, _moved(old, info, places, placed))
+    save_episodes(new.root, info, _moved(old, info, places, placed), others=other_episode_columns(old.root, info))
     _take_along(old, info, new)
 
 

@@ -15,7 +15,9 @@ from ffenc.video.names import check_path_part
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _NUMBERS = ("chunk_index", "file_index")
-_NUMBER_FORMAT = re.compile(r"([<>^]?0?\d{0,2})d?")  # as much of Python's format language as a number in a name can need
+_NUMBER_FORMAT = re.compile(
+    r"([<>^]?0?\d{0,2})d?"
+)  # as much of Python's format language as a number in a name can need
 
 
 def check_feature_name(name: str) -> None:

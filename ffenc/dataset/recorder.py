@@ -22,7 +22,7 @@ from ffenc.dataset.pack import pack_dataset
 from ffenc.dataset.recovery import TornEpisode, find_torn, keep_aside, restore
 from ffenc.dataset.resuming import settle_encoders
 from ffenc.dataset.rows import check_frame
-from ffenc.dataset.schema import DatasetInfo, Feature
+from ffenc.dataset.schema import DatasetInfo, Feature, check_recordable
 from ffenc.dataset.swap import finish_swap
 from ffenc.errors import DatasetError, OutputExistsError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
@@ -194,7 +194,11 @@ class DatasetRecorder:
         try:
             finish_commits(root)
             version = probe_capabilities(binaries.ffmpeg).version.text
-            joiner = EpisodeJoiner(root, ffmpeg_version=version, allow_mixed=allow_mixed)
+            joiner = EpisodeJoiner(
+                root, ffmpeg_version=version, allow_mixed=allow_mixed, info_layout=options.get("info_layout")
+            )
+            for name, feature in joiner.info.features.items():
+                check_recordable(name, feature)
             configs = settle_encoders(
                 root,
                 joiner.info,

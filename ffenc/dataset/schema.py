@@ -34,7 +34,6 @@ DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 
 
-
 def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -42,6 +41,9 @@ def _whole(value: object) -> object:
 Count: TypeAlias = Annotated[StrictInt, Field(ge=0)]
 Whole: TypeAlias = Annotated[StrictInt, BeforeValidator(_whole)]  # exporters write 30.0, and LeRobot reads it
 Size: TypeAlias = Annotated[StrictInt, Field(gt=0)] | Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
+
+OLD_COUNTERS = frozenset({"total_videos", "total_chunks"})
+"""Keys of format 2.1 that some converters left; nothing keeps them true, and LeRobot drops them at its next write."""
 
 _FRAME_KEYS = ("task",)  # keys of a recorded frame that are no features
 _VERSION = re.compile(r"v?3(\.0)*")  # as LeRobot's reader compares versions; all of these are v3.0
@@ -230,7 +232,7 @@ class DatasetInfo(BaseModel):
         if not isinstance(document, dict):
             raise DatasetError(f"{where} does not hold a JSON object", path=path)
         version = document.get("codebase_version")
-        if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        if not is_known_version(version):
             raise DatasetError(_version_message(version, where), path=path)
         document = {**document, "codebase_version": CODEBASE_VERSION}
         try:
@@ -258,9 +260,12 @@ class DatasetInfo(BaseModel):
         return {name: feature for name, feature in self.features.items() if not feature.is_video}
 
     def with_totals(self, *, episodes: int, frames: int, tasks: int) -> DatasetInfo:
-        """The same with other counts, and ``splits`` as LeRobot rewrites them with every episode."""
+        """The same with other counts, and ``splits`` as LeRobot rewrites them with every episode; without `OLD_COUNTERS`."""
         changed = {"total_episodes": episodes, "total_frames": frames, "total_tasks": tasks}
-        return self.model_copy(update={**changed, "splits": {"train": f"0:{episodes}"}})
+        copy = self.model_copy(update={**changed, "splits": {"train": f"0:{episodes}"}})
+        for name in OLD_COUNTERS:
+            (copy.model_extra or {}).pop(name, None)
+        return copy
 
     def with_standard_paths(self) -> DatasetInfo:
         """The same with LeRobot's own path templates, for a dataset whose files are all written again."""
@@ -293,6 +298,11 @@ def _check_new_feature(name: str, feature: Feature) -> None:
         raise DatasetError(f"{name!r} has {len(feature.shape)} axes; LeRobot stores at most 5")
 
 
+def is_known_version(version: object) -> bool:
+    """Whether a ``codebase_version`` is v3.0, in any way that LeRobot reads."""
+    return isinstance(version, str) and _VERSION.fullmatch(version) is not None
+
+
 def check_recordable(name: str, feature: Feature) -> None:
     """Refuse a feature that a recorder cannot fill, before the first frame comes.
 
@@ -306,7 +316,7 @@ def check_recordable(name: str, feature: Feature) -> None:
     if not feature.is_camera:
         return
     given = f"{name!r} is a {'depth ' if feature.is_depth else ''}camera of shape {feature.shape}"
-    axes = _axes(feature.names)
+    axes = axes_of(feature.names)
     if axes and axes != "hwc":
         raise DatasetError(f"{given} with the names {feature.names}; expected ['height', 'width', 'channels']")
     channels = 1 if feature.is_depth else 3
@@ -320,7 +330,7 @@ def check_recordable(name: str, feature: Feature) -> None:
     raise DatasetError(f"{given}; {expected}")
 
 
-def _axes(names: object) -> str | None:
+def axes_of(names: object) -> str | None:
     """The order of a camera's axes in letters, such as "hwc"; None if its names do not tell."""
     letters = [str(name)[:1].lower() for name in names] if isinstance(names, list) else []
     return "".join(letters) if sorted(letters) == ["c", "h", "w"] else None

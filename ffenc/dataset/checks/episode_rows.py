@@ -61,8 +61,9 @@ def _check_columns(subject: Subject, path: Path, columns: Mapping[str, pa.DataTy
     expected = {field.name: field.type for field in episodes_schema(subject.known_info)}
     usable = True
     for name in columns:
-        if name not in expected:
-            subject.findings.add("episodes-column-extra", f"the column {name!r} belongs to no feature", path=path)
+        # LeRobot leaves those of a feature that it removes.
+        if name not in expected and not name.startswith(("stats/", "videos/")):
+            subject.findings.add("episodes-column-extra", f"LeRobot does not know the column {name!r}", path=path)
     for name in _needed(subject):
         if name == "tasks" and name not in columns:
             subject.findings.add("episodes-column-missing", "there is no column 'tasks'", path=path, severity="warning")
