@@ -251,6 +251,7 @@ METADATA: dict[str, tuple[Damage, set[str]]] = {
     "no episodes": (remove(EPISODES), {"episodes-missing"}),
     "episodes without footer": (cut(EPISODES, 0.9), {"episodes-unreadable"}),
     "episodes without length": (drop(EPISODES, "length"), {"episodes-column-missing"}),
+    "episodes without numbers": (drop(EPISODES, "dataset_to"), {"episodes-column-missing"}),
     "episodes without tasks": (drop(EPISODES, "tasks"), {"episodes-column-missing", "episode-tasks-wrong"}),
     "episodes without times": (drop(EPISODES, f"videos/{PHONE}/from"), {"episodes-column-missing"}),
     "a column of others": (append(EPISODES, "success", [1, 2, 3]), {"episodes-column-extra"}),
@@ -376,7 +377,7 @@ METADATA: dict[str, tuple[Damage, set[str]]] = {
     "a negative task": (cell("task_index", 30, -1), {"data-task-unknown"}),
     "a row of another task": (
         cell("task_index", 30, 0),
-        {"episode-tasks-wrong", "episode-stats-wrong", "stats-wrong"},
+        {"episode-tasks-wrong"},
     ),
     "other actions than those of the statistics": (
         edit_table(DATA, lambda t: with_column(t, "action", [scaled(v) for v in t["action"].to_pylist()])),

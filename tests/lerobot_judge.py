@@ -1,14 +1,15 @@
 """Open datasets with LeRobot and print what it reads, as JSON; run by a Python that has LeRobot, never imported by a test.
 
-Usage: ``python -P lerobot_judge.py ROOT...`` (``-P``, because ``datasets`` beside this file is another module).  Prints one
-object: for each root its frames, or the error that LeRobot raised.  Frames are read one by one, as windows of two rows, and of
-one chosen episode, as training does.
+Usage: ``python -P lerobot_judge.py ROOT...`` or ``python -P lerobot_judge.py merge OUTPUT ROOT...``.  (``-P``, because the
+``datasets.py`` beside this file is not the library of that name.)  Prints one object: for each root its frames, or the error
+that LeRobot raised.  Frames are read one by one, as windows of two rows, and of one chosen episode, as training does.
 """
 
 import hashlib
 import json
 import sys
 
+from lerobot.datasets.dataset_tools import merge_datasets
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
 
@@ -36,5 +37,18 @@ def judge(root):
     return {"frames": len(dataset), "episodes": dataset.num_episodes, "items": items}
 
 
+def merge(output, roots):
+    """Merge datasets with LeRobot, and say what is read of the result."""
+    sources = [LeRobotDataset(f"test/source{number}", root=root) for number, root in enumerate(roots)]
+    try:
+        merge_datasets(sources, output_repo_id="test/merged", output_dir=output)
+    except Exception as err:
+        return {"error": f"{type(err).__name__}: {str(err)[:200]}"}
+    return judge(output)
+
+
 if __name__ == "__main__":
-    print(json.dumps({root: judge(root) for root in sys.argv[1:]}))
+    if sys.argv[1] == "merge":
+        print(json.dumps(merge(sys.argv[2], sys.argv[3:])))
+    else:
+        print(json.dumps({root: judge(root) for root in sys.argv[1:]}))

@@ -8,13 +8,12 @@ LeRobot itself where there is one, and writes it if ``FFENC_UPDATE_LEROBOT`` is 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from tests.dataset_faults import DATA, EPISODES, LAPTOP, PHONE, TASKS, Damage, append, both, edit_json, edit_table, info
+from tests.dataset_faults import DATA, EPISODES, LAPTOP, TASKS, Damage, append, both, edit_json, edit_table, info
 from tests.lerobot_data import LEROBOT
 
 DOCUMENT = json.loads((LEROBOT / "A/meta/info.json").read_text())
@@ -79,7 +78,11 @@ VARIANTS: dict[str, Damage] = {
         f"block without {key}": _without("features", LAPTOP, "info", key)
         for key in DOCUMENT["features"][LAPTOP]["info"]
     },
-    **{f"features without {name}": _without("features", name) for name in DOCUMENT["features"]},
+    **{
+        f"features without {name}": _without("features", name)
+        for name, feature in DOCUMENT["features"].items()
+        if feature["dtype"] != "video"  # without one it is another dataset, and whole
+    },
     **{f"episodes without {name}": _without_column(EPISODES, name) for name in _columns(EPISODES)},
     **{f"data without {name}": _without_column(DATA, name) for name in _columns(DATA)},
     **{f"tasks without {name}": _without_column(TASKS, name) for name in _columns(TASKS)},
@@ -146,11 +149,14 @@ VARIANTS: dict[str, Damage] = {
 }
 
 
-def make(name: str, root: Path, copy: Callable[[Path], Path]) -> Path:
-    """A copy of the dataset, changed as the variant says."""
-    copied = copy(root)
-    VARIANTS[name](copied)
-    return copied
+READS: dict[str, str] = json.loads((LEROBOT / "reads-0.6.1.json").read_text())
 
-
-__all__ = ["LAPTOP", "PHONE", "VARIANTS", "make"]
+REFUSED = {
+    "feature without shape": "a camera whose size nothing but its videos says",
+    "feature null shape": "the same",
+    "episodes without episode_index": "editing needs it, in LeRobot too",
+    "tasks without task_index": "the same",
+    "fps 29.97": "frame k would not be at k/fps; LeRobot's format has whole rates",
+    "version v3.1": "a format that does not exist yet",
+}
+"""What LeRobot 0.6.1 reads and ffenc refuses with an error, and why."""

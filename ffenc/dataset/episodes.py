@@ -21,6 +21,8 @@ try:
 except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
 
+_FILES = ("data", "meta/episodes")  # series of files that an episode names by chunk and number
+
 TOLERANCE_S = Fraction(1, 10_000)
 """How far a stored time may lie from the grid of frames; LeRobot refuses to decode beyond it."""
 
@@ -181,11 +183,34 @@ def episode_rows(table: pa.Table, info: DatasetInfo) -> list[EpisodeRow]:
     # A name may contain anything but a slash, so the parts of a column are plain.
     named = list(dict.fromkeys(name.split("/")[1] for name in table.column_names if name.startswith("stats/")))
     try:
-        return [_row(values, info, named, others) for values in table.to_pylist()]
+        return [_row(with_derived(values, info), info, named, others) for values in table.to_pylist()]
     except KeyError as err:
         raise DatasetError(f"the table of episodes has no column {err}") from err
     except (TypeError, ValueError) as err:
         raise DatasetError(f"the table of episodes has a value that cannot be right: {err}") from err
+
+
+def is_derivable(column: str) -> bool:
+    """Whether `with_derived` fills a column of the table of episodes; LeRobot's reader does not use these."""
+    return (
+        column in ("tasks", "length")
+        or column.endswith("/to_timestamp")
+        or column.startswith(tuple(f"{series}/" for series in _FILES))
+    )
+
+
+def with_derived(values: Mapping[str, Any], info: DatasetInfo) -> dict[str, Any]:
+    """A row of the table of episodes with the columns that follow from others, where they are missing.
+
+    The files of its rows are taken for the first ones then; a dataset is read without them.
+    """
+    length = values["dataset_to_index"] - values["dataset_from_index"]
+    derived: dict[str, Any] = {"length": length}
+    for series in _FILES:
+        derived |= _file_columns(series, FileId())
+    for key in info.videos:
+        derived[f"videos/{key}/to_timestamp"] = values[f"videos/{key}/from_timestamp"] + length / info.fps
+    return derived | dict(values)
 
 
 def _row(values: Mapping[str, Any], info: DatasetInfo, named: Sequence[str], others: Sequence[str]) -> EpisodeRow:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ffenc.dataset.checks.subject import Episode, Span, Subject
-from ffenc.dataset.episodes import episodes_schema
+from ffenc.dataset.episodes import episodes_schema, is_derivable, with_derived
 from ffenc.dataset.layout import FileId
 from ffenc.dataset.series import open_parquet
 from ffenc.errors import DatasetError, DependencyError
@@ -65,8 +66,9 @@ def _check_columns(subject: Subject, path: Path, columns: Mapping[str, pa.DataTy
         if name not in expected and not name.startswith(("stats/", "videos/")):
             subject.findings.add("episodes-column-extra", f"LeRobot does not know the column {name!r}", path=path)
     for name in _needed(subject):
-        if name == "tasks" and name not in columns:
-            subject.findings.add("episodes-column-missing", "there is no column 'tasks'", path=path, severity="warning")
+        if is_derivable(name) and name not in columns:
+            message = f"there is no column {name!r}"
+            subject.findings.add("episodes-column-missing", message, path=path, severity="warning")
         elif name not in columns:
             subject.findings.add("episodes-column-missing", f"there is no column {name!r}", path=path)
             usable = False
@@ -105,6 +107,8 @@ def _check_alike(subject: Subject, schemas: Mapping[Path, Mapping[str, pa.DataTy
 
 
 def _take(subject: Subject, values: Mapping[str, Any], place: int, path: Path) -> None:
+    with suppress(KeyError, TypeError):  # of a value that is missing, which is found below
+        values = with_derived(values, subject.known_info)
     wrong = [name for name, value in values.items() if not _is_possible(name, value)]
     if wrong:
         said = ", ".join(f"{name} = {values[name]!r}" for name in wrong[:5])
