@@ -122,9 +122,13 @@ def colour_tags(stream: VideoStreamInfo) -> tuple[object, ...]:
 
 
 def shown_colour(stream: VideoStreamInfo) -> tuple[object, ...]:
-    """The colour tags that decoders assume: a stream without any, or only with limited range, is shown as BT.601."""
+    """The colour tags that decoders assume: a stream without any, or only with limited range, is shown as BT.601.
+
+    Decoders do not need primaries and transfer to show it, and not every encoder writes them.
+    """
     tags = colour_tags(stream)
-    return _BT601 if tags in ((None,) * 4, ("tv", None, None, None)) else tags
+    is_bt601 = tags[:2] in (_BT601[:2], ("tv", None), (None, None)) and set(tags[2:]) <= {tags[1], None}
+    return _BT601 if is_bt601 else tags
 
 
 def refuse(disagreements: Disagreements, roots: Sequence[Path], *, remedy: str) -> None:

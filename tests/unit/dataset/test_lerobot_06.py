@@ -242,7 +242,9 @@ BT709 = ("tv", "bt709", "bt709", "bt709")
         (BT601, (None,) * 4, True), (BT601, ("tv", None, None, None), True), ((None,) * 4, ("tv", None, None, None), True),
         (BT709, (None,) * 4, False), (BT709, BT601, False), (("pc", *BT601[1:]), (None,) * 4, False),
         (("pc", None, None, None), (None,) * 4, False), (("tv", "bt470bg", "bt470bg", "smpte170m"), (None,) * 4, False),
-        (BT601, ("tv", "smpte170m", None, None), False),
+        (BT601, ("tv", "smpte170m", None, None), True), ((None,) * 4, ("tv", "smpte170m", None, None), True),
+        ((None,) * 4, ("tv", None, "bt709", None), False), ((None,) * 4, ("tv", "smpte170m", "bt709", "bt709"), False),
+        ((None,) * 4, (None, "smpte170m", None, None), False),
     ],
 )  # fmt: skip
 def test_only_colour_without_tags_is_like_bt601_of_limited_range(one, other, alike):
