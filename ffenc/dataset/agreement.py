@@ -51,7 +51,7 @@ PROVED_BY_DECODING = frozenset({"extradata", "codec tag"})
 HEVC hold the settings of their encoder, and FFmpeg repeats them in the stream."""
 
 COLOUR_TAGS = ("colour range", "colour matrix", "colour primaries", "colour transfer")
-"""Properties of streams that may be missing beside BT.601 of limited range; a joined file has those of its first part."""
+"""Properties of streams that may be missing beside BT.601 of limited range, in another file of the same camera."""
 
 _BT601 = ("tv", "smpte170m", "smpte170m", "smpte170m")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby
 from pathlib import Path
 
-from ffenc.dataset.agreement import COLOUR_TAGS, PROVED_BY_DECODING, unlike_properties
+from ffenc.dataset.agreement import PROVED_BY_DECODING, colour_tags, unlike_properties
 from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.series import MIB
@@ -97,12 +97,17 @@ def group_videos(
     size = 0.0
     for video in videos:
         length = video.stream.size_bytes
-        if not groups or size + length >= limit_bytes or unlike_properties(video.stream, groups[-1][0].stream):
+        if not groups or size + length >= limit_bytes or _cannot_share(video, groups[-1][0]):
             groups.append([])
             size = 0
         groups[-1].append(video)
         size += length
     return groups
+
+
+def _cannot_share(video: SourceVideo, first: SourceVideo) -> bool:
+    # Where the colour tags change, FFmpeg from 7.0 on begins a new filter graph, and a reader loses frames there.
+    return bool(unlike_properties(video.stream, first.stream)) or colour_tags(video.stream) != colour_tags(first.stream)
 
 
 def place_groups(groups: Iterable[Sequence[SourceVideo]], info: DatasetInfo) -> list[PlacedVideo]:
@@ -174,7 +179,7 @@ def _divided(group: Sequence[SourceVideo]) -> list[Sequence[SourceVideo]]:
 
 
 def _headers(video: SourceVideo) -> tuple[object, ...]:
-    return tuple(AGREEMENT[name](video.stream) for name in (*sorted(PROVED_BY_DECODING), *COLOUR_TAGS))
+    return tuple(AGREEMENT[name](video.stream) for name in sorted(PROVED_BY_DECODING))
 
 
 def _write(
@@ -185,7 +190,7 @@ def _write(
         report(group[0].frames, None)
         return
     clips = [(video.stream, video.frames) for video in group]
-    join_measured(clips, output, may_differ={*PROVED_BY_DECODING, *COLOUR_TAGS}, binaries=binaries, progress=report)
+    join_measured(clips, output, may_differ=PROVED_BY_DECODING, binaries=binaries, progress=report)
     if len({_headers(video) for video in group}) > 1:
         (made,) = iterate_clips([output], binaries=binaries)
         parts = iterate_clips([video.stream.path for video in group], binaries=binaries)

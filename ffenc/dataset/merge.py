@@ -60,8 +60,8 @@ class MergeResult:
         episodes, frames, tasks: what it holds.
         videos: video files in it.
         reencoded: source files that had to be encoded anew; the others have the bits they had.
-        retagged: source files without colour tags beside files tagged as BT.601 of limited range, or the other way round; they
-            share a file and have the tags of its first part now.  Decoders show both alike.
+        other_colour_tags: source files whose colour tags are not those of the first file of their camera: one has none, the
+            other is BT.601 of limited range.  Decoders show both alike; each keeps its tags, in files apart.
     """
 
     root: Path
@@ -71,7 +71,7 @@ class MergeResult:
     tasks: int
     videos: int
     reencoded: tuple[Path, ...]
-    retagged: tuple[Path, ...]
+    other_colour_tags: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,13 +147,13 @@ def merge_datasets(
         if placed != expected:
             written = _write_tables(plan, building, placed, separate_data=not concatenate_data)
         shutil.rmtree(building / ".encoded", ignore_errors=True)
-        retagged = _retagged(plan, placed)
+        other_tags = _other_colour_tags(plan)
         append_operation(
             building,
             "merge",
             sources=[str(source.root) for source in plan.sources],
             reencoded=sorted(map(str, plan.unlike)),
-            retagged=[{"video": str(path), "tags": tags, "had": had} for path, (tags, had) in retagged.items()],
+            other_colour_tags=[{"video": str(path), "tags": tags} for path, tags in other_tags.items()],
         )
     logger.info("merged %d datasets into %s%s", len(plan.sources), output, f" ({repo_id})" if repo_id else "")
     return MergeResult(
@@ -164,22 +164,18 @@ def merge_datasets(
         tasks=written.total_tasks,
         videos=sum(len({each.file for each in some}) for some in placed.values()),
         reencoded=tuple(sorted(plan.unlike)),
-        retagged=tuple(sorted(retagged)),
+        other_colour_tags=tuple(sorted(other_tags)),
     )
 
 
-def _retagged(
-    plan: MergePlan, placed: Mapping[str, Sequence[PlacedVideo]]
-) -> dict[Path, tuple[tuple[object, ...], tuple[object, ...]]]:
-    """For each source file whose colour tags have changed, the tags that it has and those that it had."""
-    changed = {}
-    for key, some in placed.items():
-        firsts = {each.file: colour_tags(each.video.stream) for each in reversed(some)}
-        for each in some:
-            tags, had = firsts[each.file], colour_tags(each.video.stream)
-            if tags != had and each.video in plan.videos[key]:  # and not what was encoded anew
-                changed[each.video.stream.path] = (tags, had)
-    return changed
+def _other_colour_tags(plan: MergePlan) -> dict[Path, tuple[object, ...]]:
+    """The colour tags of each source file that has others than the first file of its camera and keeps them."""
+    return {
+        video.stream.path: colour_tags(video.stream)
+        for videos in plan.videos.values()
+        for video in videos
+        if colour_tags(video.stream) != colour_tags(videos[0].stream) and video.stream.path not in plan.unlike
+    }
 
 
 def plan_merge(

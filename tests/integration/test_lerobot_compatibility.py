@@ -124,22 +124,19 @@ def test_untagged_videos_are_copied_beside_bt601(tmp_path, ours, binaries, ours_
     before = [pictures for source in sources for pictures in pictures_of(source, binaries)]
     result = merge_datasets(sources, tmp_path / "merged", binaries=binaries)
     assert result.reencoded == ()
-    assert result.videos == 1
-    (retagged,) = result.retagged
-    assert sources[1] in retagged.parents
+    assert result.videos == 2  # FFmpeg from 7.0 on loses frames where the tags of a file change
+    (other,) = result.other_colour_tags
+    assert sources[1] in other.parents
     assert pictures_of(result.root, binaries) == before
-    video = next(result.root.glob("videos/*/*/*.mp4"))
-    for source, first in zip(sources, (0, 11 if ours_first else 22), strict=True):
-        (path,) = source.glob("videos/*/*/*.mp4")
-        shown = list(VideoReader(path, binaries=binaries))
-        merged = VideoReader(video, binaries=binaries).frames(range(first, first + len(shown)))
-        assert all(np.array_equal(one, other) for one, other in zip(shown, merged, strict=True))
+    shown = [list(VideoReader(path, binaries=binaries)) for root in sources for path in root.glob("videos/*/*/*.mp4")]
+    merged = [list(VideoReader(path, binaries=binaries)) for path in sorted(result.root.glob("videos/*/*/*.mp4"))]
+    assert all(np.array_equal(one, other) for one, other in zip(shown, merged, strict=True))
     (line,) = (result.root / "meta/ffenc/operations.jsonl").read_text().splitlines()
-    operation = json.loads(line)
-    assert [each["video"] for each in operation["retagged"]] == [str(retagged)]
-    tags = [operation["retagged"][0][key][1] for key in ("had", "tags")]
-    assert tags == [None, "smpte170m"][:: 1 if ours_first else -1]
+    (kept,) = json.loads(line)["other_colour_tags"]
+    assert (kept["video"], kept["tags"][1]) == (str(other), None if ours_first else "smpte170m")
     assert verify_dataset(result.root, "packets", binaries=binaries).findings == ()
+    pack_dataset(result.root, binaries=binaries)
+    assert pictures_of(result.root, binaries) == before
 
 
 # Columns, tables and keys of others
