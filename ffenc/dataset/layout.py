@@ -151,7 +151,8 @@ class DatasetLayout:
             )
 
     def _number(self, template: str, path: Path, *, video_key: str | None = None) -> FileId | None:
-        numbers = file_numbers(template, path.relative_to(self.root), video_key=video_key)
+        relative = path.absolute().relative_to(self.root.absolute())
+        numbers = file_numbers(template, relative, video_key=video_key)
         return None if numbers is None else FileId(chunk=numbers[0], file=numbers[1])
 
 

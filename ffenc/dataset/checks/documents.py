@@ -111,7 +111,10 @@ def check_counters(subject: Subject) -> None:
     for what, count in counted.items():
         said = getattr(info, f"total_{what}")
         if said != count:
-            message = f"total_{what} is {said}, but there are {count} {what}"
+            given = (
+                f"is {said}" if f"total_{what}" in info.model_fields_set else "is missing, which LeRobot takes for 0"
+            )
+            message = f"total_{what} {given}, but there are {count} {what}"
             # LeRobot's reader believes the others, and looks for what is not there; without any task it reads no texts.
             harmless = what == "tasks" and said > 0
             if what == "tasks" and not said:

@@ -14,7 +14,7 @@ from ffenc import VideoEncoderConfig, video_info
 from ffenc.config import DepthEncoderConfig
 from ffenc.dataset.agreement import compare_infos, merged_info, unlike_properties
 from ffenc.dataset.documents import load_stats, save_stats
-from ffenc.dataset.layout import DatasetLayout
+from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.paths import expand_template, file_numbers
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.source import DatasetSource
@@ -161,6 +161,13 @@ def test_paths_that_cannot_grow_are_refused_before_writing(tmp_path, template, s
     with pytest.raises(DatasetError, match=said):
         DatasetLayout(root=tmp_path, data_path=template).check_growing()
     DatasetLayout(root=tmp_path, data_path="data/{chunk_index}/{file_index}.parquet").check_growing()
+
+
+def test_a_file_is_known_in_a_dataset_with_a_relative_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    layout = DatasetLayout(root=Path("set"))
+    for path in (Path("set/data/chunk-000/file-003.parquet"), tmp_path / "set/data/chunk-000/file-003.parquet"):
+        assert layout.data_number(path) == FileId(file=3)
 
 
 # Cameras that can be recorded
