@@ -25,7 +25,7 @@ from ffenc.dataset.pack import pack_dataset
 from ffenc.dataset.reencode import reencode_dataset
 from ffenc.dataset.store import load_subtasks, load_tasks, save_subtasks
 from ffenc.dataset.verify import verify_dataset
-from ffenc.errors import DatasetError, MergeError
+from ffenc.errors import DatasetError, FFencError, MergeError
 from tests.dataset_faults import DATA, EPISODES
 from tests.datasets import change_info, copy_of, pictures_of, rows_of
 from tests.lerobot_data import LEROBOT
@@ -83,7 +83,10 @@ def ours(tmp_path_factory, binaries):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory, binaries):
-    return recorded(tmp_path_factory.mktemp("recorded") / "images", binaries, dtype="image")
+    try:
+        return recorded(tmp_path_factory.mktemp("recorded") / "images", binaries, dtype="image")
+    except FFencError as err:
+        pytest.skip(f"this FFmpeg cannot write PNG: {str(err).splitlines()[0]}")
 
 
 # The layout of info.json
@@ -96,12 +99,15 @@ def test_the_features_are_those_that_lerobot_records(ours):
     assert seen.keys() == RECORDED.keys()
 
 
-def test_a_dataset_keeps_its_layout(tmp_path, ours, images, binaries):
-    seed = recorded(tmp_path / "seed", binaries, info_layout="seed")
+def test_images_become_video_in_either_layout(tmp_path, images, binaries):
     converted = tmp_path / "converted"
     convert_images_to_video(images, camera_encoder=CONFIG, output=converted, info_layout="seed", binaries=binaries)
-    for number, (root, markers) in enumerate([(ours, {"is_depth_map"}), *[(seed, {"video.is_depth_map"})] * 2]):
-        assert markers_of(root if number < 2 else converted) == markers
+    assert markers_of(converted) == {"video.is_depth_map"}
+
+
+def test_a_dataset_keeps_its_layout(tmp_path, ours, binaries):
+    seed = recorded(tmp_path / "seed", binaries, info_layout="seed")
+    assert (markers_of(ours), markers_of(seed)) == ({"is_depth_map"}, {"video.is_depth_map"})
     with DatasetRecorder.resume(seed, binaries=binaries) as recorder:
         add_episodes(recorder, [4])
     with pytest.raises(DatasetError, match="info_layout"):

@@ -22,9 +22,6 @@ from tests.lerobot_data import LEROBOT
 
 pytestmark = pytest.mark.integration
 
-# What ffenc writes beside LeRobot's keys, for readers of the page that it follows.
-OURS = {"video.is_depth_map"}
-
 
 def recorded_again(name, root, binaries):
     """A dataset made of the rows and the decoded frames of one of LeRobot's."""
@@ -89,9 +86,8 @@ def test_documents_tables_and_statistics_are_lerobots(pair):
     assert list(seen["features"]) == list(expected["features"])
     for key, feature in expected["features"].items():
         again = seen["features"][key]
-        again_info = {name: value for name, value in again.get("info", {}).items() if name not in OURS}
-        assert again_info == feature.get("info", {})
-        assert list(again_info) == list(feature.get("info", {}))
+        assert again.get("info") == feature.get("info")
+        assert list(again.get("info", {})) == list(feature.get("info", {}))
         assert {**again, "info": 0} == {**feature, "info": 0}
     for folder in ("data", "meta/episodes"):
         (one,), (other,) = ([*sorted((root / folder).glob("*/*.parquet"))] for root in pair)
