@@ -6,21 +6,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint format bench bench-record bench-datasets clean
+.PHONY: demo test test-all lint format bench bench-record bench-datasets option-table clean
 
 # The main job on frames it makes itself, or on a clip of yours: make demo INPUT=clip.mp4
 demo: $(VENV)/.ready-demo
 	$(BIN)/ffenc demo --overwrite $(if $(INPUT),--input=$(INPUT))
 
-# This Python, the default FFmpeg build, every test.
+# This Python, the default FFmpeg build, every test but the nets.
 test: $(VENV)/.ready-nox
 	@echo "make test takes about 6 minutes on two cores, 2 of them for setting up a fresh clone."
 	$(CLEAN) $(BIN)/nox --sessions default
 
-# The rest of the matrix: every other Python from 3.10 to 3.13 and every other FFmpeg build that can be had here (noxfile.py).
+# The nets, then the rest of the matrix: every other Python from 3.10 to 3.13 and every other FFmpeg build that can be had here
+# (noxfile.py).
 test-all: test
 	@echo "make test-all takes about 25 minutes more."
-	$(CLEAN) $(BIN)/nox --sessions tests builds
+	$(CLEAN) $(BIN)/nox --sessions nets tests builds
 
 lint: $(VENV)/.ready-nox
 	$(CLEAN) $(BIN)/nox --sessions lint
@@ -36,6 +37,10 @@ bench-record: $(VENV)/.ready-bench
 
 bench-datasets: $(VENV)/.ready-bench
 	$(BIN)/python benchmarks/datasets.py $(ARGS)
+
+# What every encoder option does in an FFmpeg: make option-table FFMPEG=/path/to/ffmpeg.  Measures only what is missing.
+option-table: $(VENV)/.ready-dev
+	$(BIN)/python -m tools.option_table $(if $(FFMPEG),--ffmpeg=$(FFMPEG)) $(ARGS)
 
 clean:
 	rm -rf $(VENV) .nox .cache demo

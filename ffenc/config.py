@@ -66,6 +66,8 @@ class VideoEncoderConfig(BaseModel):
         fast_decode: 0 to 2; libsvtav1's fast-decode level, or ``tune=fastdecode`` for x264 and x265 when above 0.
         video_backend: ``"ffmpeg"``, or ``"pyav"`` as LeRobot's datasets carry it; both encode through ffmpeg here.
         extra_options: further options of the encoder, merged last; they cannot override the fields above.
+        device: which GPU a hardware encoder uses: ``"/dev/dri/renderD129"`` for VA-API and QSV, a number for NVENC and
+            Vulkan; None takes the first on which a trial succeeds.  A setting of ffenc: no dataset's ``info.json`` has it.
 
     Raises:
         pydantic.ValidationError: a value that is wrong on every machine.
@@ -89,6 +91,8 @@ class VideoEncoderConfig(BaseModel):
     """Both values encode through ffmpeg; pyav is what LeRobot stores."""
     extra_options: Options = Field(default_factory=dict)
     """Further encoder options, merged last."""
+    device: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9/_.:-]+$")] | None = None
+    """GPU of a hardware encoder: /dev/dri/renderD129 (VAAPI, QSV) or a number (NVENC, Vulkan)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -152,7 +156,22 @@ class VideoEncoderConfig(BaseModel):
         codec = info.get("video.codec")
         if codec is not None:
             values["vcodec"] = encoder_for_stored_codec(codec)
-        return values
+        return cls._without_default_crf(values)
+
+    @classmethod
+    def from_record(cls, fields: Mapping[str, Any]) -> Self:
+        """Read a config back that was stored with all of its fields.
+
+        Raises:
+            pydantic.ValidationError: a stored value that no config can have.
+        """
+        return cls.model_validate(cls._without_default_crf(fields))
+
+    @classmethod
+    def _without_default_crf(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        # LeRobot stores its default beside a lossless switch, to which a default steps back and a given crf does not.
+        default = cls.model_fields["crf"].default
+        return {name: value for name, value in values.items() if name != "crf" or value != default}
 
 
 def _plain(value: Any) -> Any:

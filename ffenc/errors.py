@@ -27,9 +27,11 @@
     ├── ProbeError                   a media file that cannot be described
     ├── RecordingError               a camera of an episode failed; what it had recorded is kept
     ├── QueueFullError               a camera's encoder does not keep up, and waiting was not asked for
+    ├── NotOwnerError                a forked process used what belongs to its parent
     ├── UnsafePathError              a name or a path that would leave its directory
     └── DatasetError                 a dataset that cannot be read, or cannot take what it was given
         ├── DatasetLockedError       another process is writing into it
+        ├── DatasetMovedError        its directory was moved, deleted or replaced while it was open
         ├── MergeError               datasets that cannot be one; each key with every source's value
         └── EpisodeError             a recorded episode that cannot join its dataset
 
@@ -39,6 +41,8 @@ an attribute as well.  All of them can be pickled, so they cross process and clu
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -56,6 +60,7 @@ __all__ = [
     "ConcatError",
     "DatasetError",
     "DatasetLockedError",
+    "DatasetMovedError",
     "DependencyError",
     "EncoderOptionError",
     "EncoderUnavailableError",
@@ -65,6 +70,7 @@ __all__ = [
     "FrameSizeError",
     "InputError",
     "MergeError",
+    "NotOwnerError",
     "OutputError",
     "OutputExistsError",
     "PixelFormatError",
@@ -77,6 +83,25 @@ __all__ = [
     "RecordingError",
     "UnsafePathError",
 ]
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def is_disk_full(error: object) -> bool:
+    """Whether an error, or one that it came from, says that there is no room on a disk (or in a quota)."""
+    seen: set[int] = set()
+    left = [error]
+    while left:
+        each = left.pop()
+        if not isinstance(each, BaseException) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, OSError) and each.errno in _NO_ROOM:
+            return True
+        if isinstance(each, ProcessError) and os.strerror(errno.ENOSPC) in each.stderr_tail:
+            return True
+        left += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
+    return False
 
 
 def _restore(cls: type[FFencError], args: tuple[object, ...], state: dict[str, Any]) -> FFencError:
@@ -427,6 +452,18 @@ class QueueFullError(FFencError):
         super().__init__(message)
 
 
+class NotOwnerError(FFencError):
+    """Something was used in a process that was forked from its owner.
+
+    Attributes:
+        owner_pid: the process that may use it.
+    """
+
+    def __init__(self, message: str, *, owner_pid: int) -> None:
+        self.owner_pid = owner_pid
+        super().__init__(message)
+
+
 class UnsafePathError(FFencError):
     """A name or a path, from a person or from a file, that would leave its directory or cannot be a file name.
 
@@ -460,6 +497,22 @@ class DatasetLockedError(DatasetError):
 
     def __init__(self, message: str, *, path: str | Path, holder: Mapping[str, object] | None = None) -> None:
         self.holder = dict(holder or {})
+        super().__init__(message, path=path)
+
+
+class DatasetMovedError(DatasetError):
+    """The directory of an open dataset was moved, deleted or replaced; nothing was written to what is there now.
+
+    Attributes:
+        now: where it is now; None if that is not known.
+        kept: where what was recorded of an unfinished episode is now; None if there is none, or it is not known.
+    """
+
+    def __init__(
+        self, message: str, *, path: str | Path, now: str | Path | None = None, kept: str | Path | None = None
+    ) -> None:
+        self.now = None if now is None else Path(now)
+        self.kept = None if kept is None else Path(kept)
         super().__init__(message, path=path)
 
 

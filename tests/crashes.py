@@ -27,12 +27,38 @@ def dies_at(n: int, work: Callable[[], object]) -> bool:
     return code == DIED
 
 
+def count_changes(work: Callable[[], object]) -> int:
+    """Return how many changes of the file system some work makes, in a fork."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        counted = 0
+
+        def count(event: str, arguments: tuple[object, ...]) -> None:
+            nonlocal counted
+            counted += changes_files(event, arguments)
+
+        try:
+            sys.addaudithook(count)
+            work()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(FAILED)
+        os.write(writing, str(counted).encode())
+        os._exit(DONE)
+    os.close(writing)
+    with os.fdopen(reading) as file:
+        said = file.read()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == DONE
+    return int(said)
+
+
 def _work_and_die(n: int, work: Callable[[], object]) -> None:
     left = n
 
     def count(event: str, arguments: tuple[object, ...]) -> None:
         nonlocal left
-        if event not in _EVENTS or (event == "open" and not _writes(arguments)):
+        if not changes_files(event, arguments):
             return
         if left == 0:
             os._exit(DIED)
@@ -45,6 +71,11 @@ def _work_and_die(n: int, work: Callable[[], object]) -> None:
         traceback.print_exc()
         os._exit(FAILED)
     os._exit(DONE)
+
+
+def changes_files(event: str, arguments: tuple[object, ...]) -> bool:
+    """Whether an audit event is a change of the file system."""
+    return event in _EVENTS and (event != "open" or _writes(arguments))
 
 
 def _writes(arguments: tuple[object, ...]) -> bool:

@@ -201,7 +201,6 @@ METADATA: dict[str, tuple[Damage, set[str]]] = {
     "no info.json": (remove("meta/info.json"), {"dataset-missing"}),
     "v2.1": (info(codebase_version="v2.1"), {"dataset-version"}),
     "a version of the future": (info(codebase_version="v4.0"), {"dataset-version"}),
-    "a lock that is held": (write("meta/ffenc/lock.holder", b"{}"), {"dataset-in-use"}),
     "info.json cut off": (cut("meta/info.json", 0.5), {"info-unreadable"}),
     "info.json not UTF-8": (write("meta/info.json", b"\xff\xfe\x00"), {"info-unreadable"}),
     "info.json nested without end": (write("meta/info.json", b"[" * 100_000), {"info-unreadable"}),

@@ -18,14 +18,6 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "ffenc").rglob("*.py"))
 SOURCES = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 
-LONGEST_MODULE = 350
-LONGEST_FUNCTION = 50
-# With the reason why it is one thing all the same.
-LONGER_MODULES = {
-    "dataset/recorder.py": 400,  # one class, half of it the contract in its docstrings
-    "errors.py": 540,  # one tree, most of it docstrings
-    "ffmpeg/process.py": 400,  # one class, half of it the contract in its docstrings
-}
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "core", "manager", "misc", "tools"}
 
 
@@ -110,25 +102,6 @@ def public(module: ast.Module) -> Iterator[tuple[str, ast.Module | ast.ClassDef 
 def test_a_module_is_named_for_what_it_does(path):
     assert path.stem not in VAGUE_NAMES
     assert path.parent.name not in VAGUE_NAMES
-
-
-@SOURCES
-def test_a_module_is_one_thing(path):
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= LONGER_MODULES.get(str(path.relative_to(ROOT / "ffenc")), LONGEST_MODULE)
-
-
-@SOURCES
-def test_a_function_is_one_thing(path):
-    long = {}
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            doc = node.body[0] if ast.get_docstring(node) else None
-            prose = doc.end_lineno - doc.lineno + 1 if doc else 0
-            lines = node.end_lineno - node.body[0].lineno + 1 - prose
-            if lines > LONGEST_FUNCTION:
-                long[node.name] = lines
-    assert long == {}
 
 
 @SOURCES

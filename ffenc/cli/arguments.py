@@ -25,7 +25,7 @@ _Config = TypeVar("_Config", bound=VideoEncoderConfig)
 
 BARE_FLAGS = (
     "-h", "--help", "-v", "--verbose", "--json", "--dry_run", "--dry-run", "--overwrite", "--codes", "--retry_failed",
-    "--allow_mixed_builds",
+    "--allow_mixed_builds", "--follow_links",
 )  # fmt: skip
 """The flags that take no value."""
 
@@ -123,6 +123,13 @@ def add_order_flag(parser: ArgumentParser) -> None:
 def add_output_flag(parser: ArgumentParser, *, required: bool = True, help_text: str) -> None:
     """Where a new dataset is to be."""
     parser.add_argument("--output", "-o", type=Path, required=required, metavar="OUTPUT", help=help_text)
+
+
+def add_follow_links_flag(parser: ArgumentParser) -> None:
+    """Whether links in a dataset may be read through."""
+    parser.add_argument(
+        "--follow_links", action="store_true", help="read through links in the dataset, instead of refusing them"
+    )
 
 
 def add_encoder_flags(parser: ArgumentParser) -> None:

@@ -139,9 +139,12 @@ def opened(cameras: Mapping[str, CameraSettings], binaries: Binaries) -> Iterato
         CameraError: one of them cannot be had as it was asked for; the others are closed then.
     """
     with ExitStack() as stack:
-        yield {
-            FEATURE_PREFIX + name: stack.enter_context(settings.camera(binaries)) for name, settings in cameras.items()
-        }
+        live = {}
+        for name, settings in cameras.items():
+            camera = settings.camera(binaries)
+            camera.name = name  # as the person who reads a message calls it, and not by a URL
+            live[FEATURE_PREFIX + name] = stack.enter_context(camera)
+        yield live
 
 
 def _parsed(name: str, settings: Mapping[str, Any]) -> CameraSettings:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import itertools
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -33,7 +32,8 @@ from ffenc.cli.screen import Screen, visible
 from ffenc.cli.values import whole_rate
 from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.conversion import EpisodeSource, FrameSeries, add_steps, check_episodes
-from ffenc.errors import InputError, OutputError
+from ffenc.dataset.whole import check_new, whole_dataset
+from ffenc.errors import InputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.ffprobe import probe_video
 from ffenc.video.image_reader import ImageReader
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from ffenc.dataset.episode_table import EpisodeTable  # needs pyarrow
 
 _DESCRIPTION = """\
-Make a LeRobot dataset of recordings that are there already. Every INPUT is one
-episode: a clip, or a folder with images (numbered, or see --order). With several cameras, name
-the inputs of each by a pattern; sorted, the first of each belong together:
+Make a LeRobot dataset from existing recordings. Every INPUT is one episode: a
+clip, or a folder of images (numbered, or see --order). With several cameras,
+name the inputs of each by a pattern; sorted, the first of each belong together:
   --cameras='{laptop: "runs/*/laptop.mp4", wrist: "runs/*/wrist"}'
 --tables takes a pattern for CSV or parquet files with a row per frame: a column
 observation.state:gripper.pos is one component of the vector observation.state,
@@ -79,8 +79,7 @@ def command() -> Command:
 def run(arguments: Namespace, screen: Screen) -> None:
     """Measure, convert, and show what is in the dataset."""
     config, binaries = encoder_config(arguments), binaries_of(arguments)
-    if arguments.output.exists():
-        raise OutputError(f"{arguments.output} exists already; name a folder that does not", path=arguments.output)
+    check_new(arguments.output)
     fps = Fraction(arguments.fps)
     episodes = _episodes(arguments, fps, binaries, screen)
     features = check_episodes(episodes, fps=fps)
@@ -109,34 +108,34 @@ def _write(
 ) -> None:
     output = arguments.output
     total = sum(episode.frames for episode in episodes)
-    recorder = recorder_class().create(
-        output,
-        arguments.repo_id or output.absolute().name,
-        arguments.fps,
-        features,
-        robot_type=arguments.robot_type,
-        camera_encoder=config,
-        info_layout=arguments.info_layout,
-        encoder_threads=arguments.encoder_threads,
-        queue_policy="block",
-        binaries=binaries,
-    )
-    try:
-        with recorder, screen.progress("converting", total=total) as progress:
-            done = itertools.count(1)
+    create = recorder_class().create
+    # Half a dataset is of no use where the whole can be made again.
+    with (
+        whole_dataset(output) as building,
+        screen.progress("converting", total=total) as progress,
+        create(
+            building,
+            arguments.repo_id or output.absolute().name,
+            arguments.fps,
+            features,
+            robot_type=arguments.robot_type,
+            camera_encoder=config,
+            info_layout=arguments.info_layout,
+            encoder_threads=arguments.encoder_threads,
+            queue_policy="block",
+            binaries=binaries,
+        ) as recorder,
+    ):
+        done = itertools.count(1)
 
-            def step() -> None:
-                if progress is not None:
-                    progress(next(done), total)
+        def step() -> None:
+            if progress is not None:
+                progress(next(done), total)
 
-            for episode in episodes:
-                add_steps(recorder, episode, task=arguments.task, on_step=step)
-                recorder.save_episode(wait=True)
-            recorder.finalize()
-    except BaseException:
-        # It did not exist before; half a dataset is of no use where the whole can be made again.
-        shutil.rmtree(output, ignore_errors=True)
-        raise
+        for episode in episodes:
+            add_steps(recorder, episode, task=arguments.task, on_step=step)
+            recorder.save_episode(wait=True)
+        recorder.finalize()
 
 
 def _episodes(arguments: Namespace, fps: Fraction, binaries: Binaries, screen: Screen) -> list[EpisodeSource]:

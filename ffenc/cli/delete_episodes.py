@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from ffenc.cli.arguments import Command, add_output_flag, binaries_of, command_parser
+from ffenc.cli.arguments import Command, add_follow_links_flag, add_output_flag, binaries_of, command_parser
 from ffenc.cli.dataset_extra import dataset_module
 from ffenc.cli.results import frames_text, pairs_table
 from ffenc.cli.screen import Screen, plain
@@ -27,6 +27,7 @@ def command() -> Command:
         "--episodes", type=episode_numbers, required=True, metavar="NUMBERS", help="those to leave out: 1,4 or 0,3-5"
     )
     add_output_flag(parser, help_text="directory of the new dataset; must not exist")
+    add_follow_links_flag(parser)
     return Command(parser=parser, run=run)
 
 
@@ -37,6 +38,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
             arguments.root,
             arguments.episodes,
             arguments.output,
+            follow_links=arguments.follow_links,
             binaries=binaries_of(arguments),
             progress=progress,
         )

@@ -35,6 +35,8 @@ from ffenc.cli.results import frames_text, pairs_table, show_plan
 from ffenc.cli.screen import Screen, plain
 from ffenc.cli.values import positive
 from ffenc.config import VideoEncoderConfig
+from ffenc.dataset.lock import DatasetLock
+from ffenc.dataset.whole import whole_dataset
 from ffenc.encoders.table import AUTO, DEFAULT_ENCODER
 from ffenc.errors import OutputError, OutputExistsError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
@@ -157,7 +159,8 @@ def _make_room(root: Path, *, overwrite: bool) -> None:
         raise OutputExistsError(root)
     if not (root / "meta" / "info.json").is_file():
         raise OutputError(f"{root} is no dataset, so it is not replaced; move it away", path=root)
-    shutil.rmtree(root)
+    with DatasetLock(root):
+        shutil.rmtree(root)
 
 
 def _record(
@@ -168,29 +171,29 @@ def _record(
     binaries: Binaries,
     screen: Screen,
 ) -> None:
-    recorder = recorder_class().create(
-        root,
-        _REPO_ID,
-        footage.fps,
-        footage.features,
-        camera_encoder=config,
-        encoder_threads=encoder_threads,
-        queue_policy="block",
-        binaries=binaries,
-    )
-    try:
-        with recorder, screen.progress("recording", total=footage.count) as progress:
-            done = itertools.count(1)
-            for steps in footage.episodes():
-                for step in steps:
-                    recorder.add_frame({**step, "task": _TASK})
-                    if progress is not None:
-                        progress(next(done), footage.count)
-                recorder.save_episode()
-            recorder.finalize()
-    except BaseException:
-        shutil.rmtree(root, ignore_errors=True)
-        raise
+    create = recorder_class().create
+    with (
+        whole_dataset(root) as building,
+        screen.progress("recording", total=footage.count) as progress,
+        create(
+            building,
+            _REPO_ID,
+            footage.fps,
+            footage.features,
+            camera_encoder=config,
+            encoder_threads=encoder_threads,
+            queue_policy="block",
+            binaries=binaries,
+        ) as recorder,
+    ):
+        done = itertools.count(1)
+        for steps in footage.episodes():
+            for step in steps:
+                recorder.add_frame({**step, "task": _TASK})
+                if progress is not None:
+                    progress(next(done), footage.count)
+            recorder.save_episode()
+        recorder.finalize()
 
 
 def _save_preview(

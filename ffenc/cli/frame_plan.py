@@ -34,4 +34,5 @@ def plan_frames(
         prepared.capabilities,
         encoder_threads=encoder_threads,
         device_node=prepared.device_node,
+        selection=prepared.selection,
     )

@@ -12,6 +12,7 @@ from ffenc.cli.arguments import (
     Command,
     add_config_flags,
     add_encoder_flags,
+    add_follow_links_flag,
     add_layout_flag,
     add_output_flag,
     binaries_of,
@@ -40,6 +41,7 @@ def command() -> Command:
     )
     parser.add_argument("--cameras", type=names, metavar="NAMES", help="only these features (default: all)")
     add_layout_flag(parser, "info_layout", "dataset.info_layout")
+    add_follow_links_flag(parser)
     add_encoder_flags(parser)
     add_config_flags(parser, DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig)
     return Command(parser=parser, run=run)
@@ -56,6 +58,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
             output=arguments.output,
             info_layout=arguments.info_layout,
             encoder_threads=arguments.encoder_threads,
+            follow_links=arguments.follow_links,
             binaries=binaries_of(arguments),
             progress=progress,
         )

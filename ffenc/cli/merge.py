@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from ffenc.cli.arguments import Command, add_output_flag, binaries_of, command_parser
+from ffenc.cli.arguments import Command, add_follow_links_flag, add_output_flag, binaries_of, command_parser
 from ffenc.cli.dataset_extra import dataset_module
 from ffenc.cli.results import frames_text, pairs_table
 from ffenc.cli.screen import Screen, plain
@@ -38,6 +38,7 @@ def command() -> Command:
         "--concatenate_data", type=bool, default=True, metavar="BOOL", help="join data files (default: true)"
     )
     parser.add_argument("--repo_id", type=str, metavar="NAME", help="what you call it; only logged")
+    add_follow_links_flag(parser)
     parser.add_argument("--dry_run", "--dry-run", action="store_true", help="check everything and write nothing")
     return Command(parser=parser, run=run)
 
@@ -47,7 +48,12 @@ def run(arguments: Namespace, screen: Screen) -> None:
     binaries, merge = binaries_of(arguments), dataset_module("merge")
     if arguments.dry_run:
         dataset_module("whole").check_new(arguments.output)
-        plan = merge.plan_merge(arguments.sources, on_mismatch=arguments.on_mismatch, binaries=binaries)
+        plan = merge.plan_merge(
+            arguments.sources,
+            on_mismatch=arguments.on_mismatch,
+            follow_links=arguments.follow_links,
+            binaries=binaries,
+        )
         _show_plan(plan, arguments, screen)
         return
     with screen.progress("merging") as progress:
@@ -58,6 +64,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
             concatenate_videos=arguments.concatenate_videos,
             concatenate_data=arguments.concatenate_data,
             on_mismatch=arguments.on_mismatch,
+            follow_links=arguments.follow_links,
             binaries=binaries,
             progress=progress,
         )

@@ -32,8 +32,10 @@ from ffenc.video.selection import Candidate, examine_encoders
 _DESCRIPTION = """\
 Find the executables, and try every hardware encoder of this platform and every
 software encoder that ffenc knows: each encodes a few frames with the real
-command at the given size and rate, and the file is read back. That FFmpeg
-lists an encoder says only that it was compiled in."""
+command at the given size and rate. Key frames, size, codec, pixel format,
+timestamps and decoded frames are compared with what was sent. That FFmpeg
+lists an encoder says only that it was compiled in. "unknown" means that a
+trial ran out of time: try again when the machine is less busy."""
 
 _NEVER_RUN = (
     "Hardware encoders were never run by the developers of ffenc, who had no such hardware. What stands here about "
@@ -195,13 +197,19 @@ def _table(tried: Sequence[_Tried], *, title: str) -> Table:
                 Text(each.spec.name),
                 each.device,
                 "yes" if each.listed else "no",
-                Text("yes", style="bold green")
-                if candidate.works
-                else Text("no", style="red" if each.listed else "dim"),
+                _verdict(each),
                 Text(f"as {first}" if repeats else candidate.reason + on_node),
             )
         table.add_section()
     return table
+
+
+def _verdict(each: _Tried) -> Text:
+    if each.candidate.works:
+        return Text("yes", style="bold green")
+    if each.candidate.works is None:
+        return Text("unknown", style="yellow")
+    return Text("no", style="red" if each.listed else "dim")
 
 
 def _conclusion(tried: Sequence[_Tried], auto: str | None, *, asked: bool) -> Iterator[Text]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from ffenc.cli.arguments import (
     Command,
     UsageError,
     add_config_flags,
+    add_follow_links_flag,
     add_layout_flag,
     add_threads_flag,
     binaries_of,
@@ -25,11 +27,13 @@ from ffenc.cli.arguments import (
 from ffenc.cli.cameras import opened, parse_cameras
 from ffenc.cli.dataset_extra import recorder_class
 from ffenc.cli.live_view import LiveView
-from ffenc.cli.record_report import show_session
+from ffenc.cli.record_report import saved_text, show_session
 from ffenc.cli.record_session import SessionPlan, SessionResult, run_session
 from ffenc.cli.screen import Screen
 from ffenc.cli.values import positive, seconds, whole_rate
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.lock import DatasetLock
+from ffenc.errors import CameraError, DatasetError, DatasetMovedError, OutputExistsError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.video.live_camera import LiveCamera
 
@@ -38,8 +42,6 @@ if TYPE_CHECKING:
 
 CAMERA_GROUPS = tuple(f"dataset.{name}" for name in ENCODER_GROUPS)
 DEPTH_GROUPS = ("dataset.depth_encoder",)
-
-_ROWS = "rows.jsonl"  # where there is one, something can be recovered
 
 _DESCRIPTION = """\
 Record episodes from cameras into a LeRobot dataset. Every tick of the
@@ -71,6 +73,7 @@ def command() -> Command:
         metavar="BOOL",
         help="show how it goes, on a terminal (default: true)",
     )
+    add_follow_links_flag(parser)
     _add_dataset_flags(parser.add_argument_group("dataset"))
     add_config_flags(parser, CAMERA_GROUPS, title="camera encoder")
     add_config_flags(parser, DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig)
@@ -121,12 +124,25 @@ def run(arguments: Namespace, screen: Screen) -> None:
     )
     if plan.episode_s <= 0:
         raise UsageError("--dataset.episode_time_s must be above 0")
+    if not arguments.resume and root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise OutputExistsError(
+            root, "add episodes to it with --resume=true, or name another folder with --dataset.root"
+        )
     screen.note(f"opening {len(cameras)} camera{'s' * (len(cameras) > 1)}: {', '.join(cameras)}")
     with opened(cameras, binaries) as live:
         result = _record(arguments, root, live, plan, configs, binaries, screen)
-    show_session(screen, root, dataset.repo_id, plan, result)
+    if result.failure is None or screen.as_json:
+        # After SIGHUP there may be nobody to show it to, which is no failure.
+        with nullcontext() if result.ended_by is None else suppress(OSError):
+            show_session(screen, root, dataset.repo_id, plan, result)
     if result.failure is not None:
-        raise result.failure
+        raise CameraError(
+            f"{result.failure}; {saved_text(result, root)}",
+            source=result.failure.source,
+            frames_read=result.failure.frames_read,
+        ) from result.failure
+    if result.ended_by is not None:
+        raise SystemExit(128 + result.ended_by)
     if result.discarded:
         raise KeyboardInterrupt
 
@@ -153,7 +169,9 @@ def _record(
         "binaries": binaries,
     }
     if arguments.resume:
-        recorder = recorder_class().resume(root, repo_id=dataset.repo_id, **options)
+        recorder = recorder_class().resume(
+            root, repo_id=dataset.repo_id, follow_links=arguments.follow_links, **options
+        )
     else:
         features = {name: camera_feature(camera, is_video=dataset.video) for name, camera in cameras.items()}
         recorder = recorder_class().create(
@@ -164,18 +182,27 @@ def _record(
             screen.note(f"recording {plan.episodes} episodes of {plan.episode_s:g} s into {root}")
             with LiveView(screen, cameras, wanted=arguments.display_data) as view:
                 result = run_session(recorder, cameras, plan, view, screen)
-                view.show("completing the dataset")
+                if result.ended_by is None:
+                    view.show("completing the dataset")
                 recorder.finalize()
-    finally:
+    except DatasetMovedError:
+        raise  # what is at its place now is not ours
+    except BaseException:
         if not arguments.resume:
             _remove_if_empty(root)
+        raise
+    if not arguments.resume:
+        _remove_if_empty(root)
     return result
 
 
 def _remove_if_empty(root: Path) -> None:
-    """A new dataset without an episode cannot be opened, and would only be in the way of the next one."""
-    if not any(True for pattern in ("*.parquet", _ROWS) for _ in root.rglob(pattern)):
-        shutil.rmtree(root)
+    """Remove a new dataset without an episode, which cannot be opened, unless another process has begun to write into it."""
+    own = root / "meta" / "ffenc"
+    with suppress(DatasetError), DatasetLock(root):
+        kept = any(any((own / name).glob("*")) for name in ("recording", "kept"))
+        if not kept and not any(root.rglob("*.parquet")):
+            shutil.rmtree(root)
 
 
 def camera_feature(camera: LiveCamera, *, is_video: bool) -> dict[str, Any]:

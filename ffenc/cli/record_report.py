@@ -35,6 +35,17 @@ def show_session(screen: Screen, root: Path, repo_id: str, plan: SessionPlan, re
     screen.result(document, *shown)
 
 
+def saved_text(result: SessionResult, root: Path) -> str:
+    """What a session saved before a camera failed, in one sentence."""
+    if not result.episodes:
+        return f"no frame was recorded in {root}"
+    last = result.episodes[-1]
+    end = ", the last one up to the failure" if last.live.failure is not None else ""
+    count = len(result.episodes)
+    frames = sum(recorded.summary.frames for recorded in result.episodes)
+    return f"{count} episode{'s' * (count > 1)} of {frames} frames in all are saved in {root}{end}"
+
+
 def dataset_files(root: Path) -> dict[Path, int]:
     """Every file of a dataset with its size in bytes, in the order of their names; none if it is not there."""
     return {path: path.stat().st_size for path in sorted(root.rglob("*")) if path.is_file()}

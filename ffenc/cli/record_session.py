@@ -63,11 +63,13 @@ class SessionResult:
         episodes: that were saved, in order.
         discarded: whether the last one was thrown away on request.
         failure: the camera that ended it.
+        ended_by: the signal that ended it, SIGTERM or SIGHUP.
     """
 
     episodes: tuple[Recorded, ...]
     discarded: bool
     failure: CameraError | None
+    ended_by: int | None = None
 
 
 def run_session(
@@ -75,11 +77,13 @@ def run_session(
 ) -> SessionResult:
     """Record all episodes, or fewer if somebody presses Ctrl-C or a camera fails.
 
-    One Ctrl-C ends the episode, which is saved, and the session; a second one soon after it discards that episode.
+    One Ctrl-C ends the episode, which is saved, and the session; a second one soon after it discards that episode.  SIGTERM
+    and SIGHUP end both as well, and the episode is saved at once.
 
     Raises:
         FFencError: the recorder failed.
         KeyboardInterrupt: Ctrl-C came a third time while saving went on.
+        SystemExit: SIGTERM or SIGHUP came a second time.
     """
     saved: list[tuple[LiveEpisode, Handle[EpisodeSummary]]] = []
     discarded, failure = False, None
@@ -97,9 +101,10 @@ def run_session(
             saved.append((live, recorder.save_episode()))
             if live.stopped or failure is not None:
                 break
-        view.show(f"saving {len(saved)} episodes")
+        if interrupts.ended_by is None:  # after SIGHUP there may be nothing to show it on
+            view.show(f"saving {len(saved)} episodes")
         episodes = tuple(Recorded(live=live, summary=handle.wait()) for live, handle in saved)
-    return SessionResult(episodes=episodes, discarded=discarded, failure=failure)
+    return SessionResult(episodes=episodes, discarded=discarded, failure=failure, ended_by=interrupts.ended_by)
 
 
 def _episode(
@@ -140,7 +145,10 @@ def _reset(number: int, plan: SessionPlan, recorder: DatasetRecorder, view: Live
 
 
 def _is_discarded(live: LiveEpisode, screen: Screen, view: LiveView, interrupts: Interrupts) -> bool:
+    if interrupts.ended_by is not None:
+        return False
     what = f"ended early, {live.frames} frames are saved; Ctrl-C once more within {DISCARD_WINDOW_S:g} s discards them"
     screen.note(what)
     view.show(what)
-    return not wait_for(DISCARD_WINDOW_S, interrupts.came_again)
+    wait_for(DISCARD_WINDOW_S, lambda: interrupts.came_again() or interrupts.ended_by is not None)
+    return interrupts.came_again()

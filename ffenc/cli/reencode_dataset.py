@@ -16,6 +16,7 @@ from ffenc.cli.arguments import (
     UsageError,
     add_config_flags,
     add_encoder_flags,
+    add_follow_links_flag,
     add_output_flag,
     binaries_of,
     command_parser,
@@ -75,6 +76,7 @@ def add_settings(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--keep_depth", type=bool, default=True, metavar="BOOL", help="depth must be exact (default: true)"
     )
+    add_follow_links_flag(parser)
     add_encoder_flags(parser)
     add_config_flags(parser, DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig)
 
@@ -92,6 +94,7 @@ def settings_of(arguments: Namespace) -> dict[str, Any]:
         "resize": arguments.resize,
         "fps": arguments.fps,
         "encoder_threads": arguments.encoder_threads,
+        "follow_links": arguments.follow_links,
     }
     if not any(settings[name] for name in ("camera_encoder", "depth_encoder", "resize", "fps")):
         raise UsageError("say what is to be done: --camera_encoder.NAME, --depth_encoder.NAME, --resize or --fps")

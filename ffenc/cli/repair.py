@@ -9,7 +9,7 @@ from jsonargparse import Namespace
 from rich.table import Table
 from rich.text import Text
 
-from ffenc.cli.arguments import Command, binaries_of, command_parser
+from ffenc.cli.arguments import Command, add_follow_links_flag, binaries_of, command_parser
 from ffenc.cli.results import pairs_table
 from ffenc.cli.screen import Screen, plain
 from ffenc.cli.verify import FAULTY, show_report
@@ -28,6 +28,7 @@ def command() -> Command:
     """The sub-command."""
     parser = command_parser("repair [options] ROOT", _DESCRIPTION)
     parser.add_argument("root", type=Path, metavar="ROOT", help="directory of a dataset")
+    add_follow_links_flag(parser)
     parser.add_argument("--dry_run", "--dry-run", action="store_true", help="say what would be done, and do nothing")
     return Command(parser=parser, run=run)
 
@@ -36,7 +37,11 @@ def run(arguments: Namespace, screen: Screen) -> int:
     """Repair, and say what was done."""
     with screen.progress("verifying", unit="videos") as progress:
         report = repair_dataset(
-            arguments.root, dry_run=arguments.dry_run, binaries=binaries_of(arguments), progress=progress
+            arguments.root,
+            dry_run=arguments.dry_run,
+            follow_links=arguments.follow_links,
+            binaries=binaries_of(arguments),
+            progress=progress,
         )
     would = "would be " if report.dry_run else ""
     shown: list[Table | Text] = []

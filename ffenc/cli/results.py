@@ -42,6 +42,7 @@ def encode_document(result: EncodeResult) -> dict[str, object]:
         "other_streams": list(result.other_streams),
         "argv": list(result.argv),
         "usage": plain(result.usage),
+        "selection": plain(result.selection),
     }
 
 
@@ -95,7 +96,8 @@ def usage_text(result: EncodeResult) -> str:
 
 def show_plan(screen: Screen, plan: EncodePlan, *, note: str = "") -> None:
     """Print the command of a dry run."""
-    show_command(screen, plan.argv, output=plan.output, note=note)
+    reductions = plan.encoder.reductions
+    show_command(screen, plan.argv, output=plan.output, note=" ".join([*([note] if note else []), *reductions]))
 
 
 def show_command(screen: Screen, argv: Sequence[str], *, output: Path, note: str = "", **more: object) -> None:

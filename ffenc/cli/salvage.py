@@ -6,13 +6,16 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 from rich.filesize import decimal
+from rich.text import Text
 
-from ffenc.cli.arguments import Command, UsageError, binaries_of, command_parser
-from ffenc.cli.dataset_extra import recorder_class
+from ffenc.cli.arguments import Command, UsageError, add_follow_links_flag, binaries_of, command_parser
+from ffenc.cli.dataset_extra import dataset_module, recorder_class
 from ffenc.cli.results import frames_text, pairs_table
-from ffenc.cli.screen import Screen, plain
+from ffenc.cli.screen import Screen, plain, visible
 from ffenc.cli.values import frame_rate
-from ffenc.errors import EpisodeError
+from ffenc.dataset.documents import load_info
+from ffenc.dataset.lock import check_not_locked
+from ffenc.errors import FFencError
 from ffenc.video.salvage import salvage_video
 
 _DESCRIPTION = """\
@@ -38,6 +41,7 @@ def command() -> Command:
     )
     parser.add_argument("--audio", choices=("keep", "drop"), help="what becomes of audio; needed where there is some")
     parser.add_argument("--overwrite", action="store_true", help="replace the video if it exists")
+    add_follow_links_flag(parser)
     parser.add_argument(
         "--dry_run", "--dry-run", action="store_true", help="of a dataset, say what was left, and add nothing"
     )
@@ -53,7 +57,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     if arguments.overwrite or given:
         names = ", ".join(f"--{name}" for name in (*given, *(["overwrite"] if arguments.overwrite else [])))
         raise UsageError(f"{arguments.path} is a folder: its episodes are added to the dataset; leave out {names}")
-    _salvage_dataset(arguments, screen)
+    (_list_torn if arguments.dry_run else _salvage_dataset)(arguments, screen)
 
 
 def _salvage_file(arguments: Namespace, screen: Screen) -> None:
@@ -78,30 +82,57 @@ def _salvage_file(arguments: Namespace, screen: Screen) -> None:
     screen.result(plain(result), pairs_table(rows, title=f"wrote {result.path}"))
 
 
+def _list_torn(arguments: Namespace, screen: Screen) -> None:
+    """Name what would be added; nothing is locked, cleaned or completed."""
+    recovery, commit = dataset_module("recovery"), dataset_module("commit")
+    root = dataset_module("dataset_tree").resolve_root(arguments.path)
+    info = load_info(root)
+    check_not_locked(root)
+    dataset_module("dataset_tree").check_tree(root, follow_links=arguments.follow_links, written=True)
+    found: list[dict[str, object]] = [
+        {"path": str(torn.path), "rows": torn.rows, "reason": torn.reason} for torn in recovery.find_torn(root, info)
+    ]
+    waiting = [{"path": str(path)} for path in commit.unfinished_commits(root)]
+    document = {
+        "root": str(arguments.path),
+        "dry_run": True,
+        "found": found,
+        "unfinished": waiting,
+        "episodes": info.total_episodes,
+    }
+    lines = [f"{each['path']}: {_outcome(each)}" for each in found]
+    lines += [f"{each['path']}: its files wait to be moved to their places" for each in waiting]
+    _show_episodes(screen, document, lines, title=f"{arguments.path}: {info.total_episodes} episodes")
+
+
 def _salvage_dataset(arguments: Namespace, screen: Screen) -> None:
     root = arguments.path
     found: list[dict[str, object]] = []
-    errors: list[EpisodeError] = []
-    recorder = recorder_class().resume(root, binaries=binaries_of(arguments))
+    errors: list[FFencError] = []
+    recorder = recorder_class().resume(root, follow_links=arguments.follow_links, binaries=binaries_of(arguments))
     with recorder:
         for torn in recorder.torn:
             outcome: dict[str, object] = {"path": str(torn.path), "rows": torn.rows, "reason": torn.reason}
             found.append(outcome)
-            if arguments.dry_run:
-                continue
             try:
                 summary = recorder.recover(torn)
-            except EpisodeError as err:
+            except FFencError as err:
                 errors.append(err)
                 outcome["error"] = str(err)
             else:
                 outcome |= {"episode_index": summary.episode_index, "frames": summary.frames}
         recorder.finalize(pack=False)
-    document = {"root": str(root), "dry_run": arguments.dry_run, "found": found, "episodes": recorder.num_episodes}
-    rows = [(str(each["path"]), _outcome(each)) for each in found] or [("nothing", "no episode was left behind")]
-    screen.result(document, pairs_table(rows, title=f"{root}: {recorder.num_episodes} episodes"))
+    document = {"root": str(root), "dry_run": False, "found": found, "episodes": recorder.num_episodes}
+    lines = [f"{each['path']}: {_outcome(each)}" for each in found]
+    _show_episodes(screen, document, lines, title=f"{root}: {recorder.num_episodes} episodes")
     if errors:
         raise errors[0]
+
+
+def _show_episodes(screen: Screen, document: dict[str, object], lines: list[str], *, title: str) -> None:
+    """Print a line for each interrupted episode; paths are long, so they are not put into a column."""
+    texts = [Text(visible(line), overflow="fold") for line in lines or ["no interrupted episode was found"]]
+    screen.result(document, Text(visible(title), style="bold"), *texts)
 
 
 def _outcome(found: dict[str, object]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
-from ffenc.cli.arguments import Command, UsageError, add_output_flag, binaries_of, command_parser
+from ffenc.cli.arguments import Command, UsageError, add_follow_links_flag, add_output_flag, binaries_of, command_parser
 from ffenc.cli.dataset_extra import dataset_module
 from ffenc.cli.delete_episodes import edit_document, edit_rows
 from ffenc.cli.results import pairs_table
@@ -31,6 +31,7 @@ def command() -> Command:
         help="for each name its share, '{train: 0.8, val: 0.2}', or its episodes, '{train: [0, 1], val: [2]}'",
     )
     add_output_flag(parser, help_text="directory of the new datasets; must not exist")
+    add_follow_links_flag(parser)
     return Command(parser=parser, run=run)
 
 
@@ -43,7 +44,12 @@ def run(arguments: Namespace, screen: Screen) -> None:
         )
     with screen.progress("copying") as progress:
         made = dataset_module("edit").split_dataset(
-            arguments.root, dict(splits), arguments.output, binaries=binaries_of(arguments), progress=progress
+            arguments.root,
+            dict(splits),
+            arguments.output,
+            follow_links=arguments.follow_links,
+            binaries=binaries_of(arguments),
+            progress=progress,
         )
     tables = [pairs_table(edit_rows(result), title=f"wrote {result.root}") for result in made.values()]
     screen.result({name: edit_document(result) for name, result in made.items()}, *tables)

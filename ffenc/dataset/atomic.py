@@ -15,7 +15,7 @@ _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part(\.[^.]+)?")
 
 def unfinished_files(root: Path) -> list[Path]:
     """What writers that were killed have left below ``root``; whoever holds the dataset's lock may remove it."""
-    return sorted(path for path in root.rglob(".*") if _UNFINISHED.fullmatch(path.name))
+    return sorted(path for path in root.rglob(".*") if _UNFINISHED.fullmatch(path.name) and not path.is_dir())
 
 
 def make_directory(path: Path) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 
+from ffenc.dataset.identity import DatasetIdentity
 from ffenc.dataset.joining import EpisodeJoiner, EpisodeSummary
 from ffenc.dataset.open_episode import OpenEpisode
-from ffenc.dataset.recovery import keep_aside
 from ffenc.dataset.rows import EpisodeRows
-from ffenc.errors import EpisodeError
+from ffenc.errors import DatasetMovedError, EpisodeError, FFencError, is_disk_full
 from ffenc.streaming.handle import Handle
 from ffenc.streaming.ledger import EpisodeRecording
 
@@ -21,10 +21,11 @@ logger = logging.getLogger(__name__)
 
 
 class EpisodeQueue:
-    """The only one who uses an `EpisodeJoiner`."""
+    """The only user of an `EpisodeJoiner`."""
 
-    def __init__(self, joiner: EpisodeJoiner) -> None:
+    def __init__(self, joiner: EpisodeJoiner, identity: DatasetIdentity) -> None:
         self._joiner = joiner
+        self._identity = identity
         self._handles: deque[Handle[EpisodeSummary]] = deque()
         self._waiting: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"episodes of {joiner.root.name}", daemon=True)
@@ -35,26 +36,35 @@ class EpisodeQueue:
         """Episodes that have not joined yet."""
         return sum(not handle.done() for handle in self._handles)
 
-    def add(self, episode: OpenEpisode, recorded: Handle[EpisodeRecording] | None) -> Handle[EpisodeSummary]:
-        """Let an episode join when its cameras are complete and the episodes before it have joined."""
+    def add(self, episode: OpenEpisode) -> None:
+        """Let an episode join when its cameras are complete and the episodes before it have joined.
 
-        def work() -> EpisodeSummary:
-            episode.log.close()
+        A second call for the same episode does nothing; its outcome is ``episode.joined``.
+        """
+
+        def join() -> EpisodeSummary:
             try:
-                recording = None if recorded is None else recorded.wait()
-                return self._joiner.join(episode.directory, episode.rows, recording)
+                episode.close()
+                recording = None if episode.recorded is None else episode.recorded.wait()
+                return self._joiner.join(episode.directory.path, episode.rows, recording)
             except Exception as err:
-                raise self._kept(episode, err) from err
+                raise self.kept(episode, err) from err
 
-        handle = self._put(work, f"episode in {episode.directory}")
-        self._handles.append(handle)
-        return handle
+        def work() -> None:
+            if not episode.joined.done():
+                episode.joined.run(join)
+
+        if episode.joined not in self._handles:
+            self._handles.append(episode.joined)
+        self._waiting.put(work)
 
     def add_restored(
         self, directory: Path, rows: EpisodeRows, recording: EpisodeRecording | None
     ) -> Handle[EpisodeSummary]:
         """Let an episode join that is complete."""
-        return self._put(lambda: self._joiner.join(directory, rows, recording), f"episode in {directory}")
+        handle: Handle[EpisodeSummary] = Handle(f"episode in {directory}")
+        self._waiting.put(lambda: handle.run(lambda: self._joiner.join(directory, rows, recording)))
+        return handle
 
     def raise_unseen(self) -> None:
         """Raise the error of an episode that nobody has seen."""
@@ -64,7 +74,7 @@ class EpisodeQueue:
                 raise error
 
     def log_unseen(self) -> None:
-        """The same for whoever has an error of his own already."""
+        """Log the errors of episodes that nobody has seen, where another error is on its way already."""
         for handle in self._handles:
             if (error := handle.unseen_error()) is not None:
                 logger.error("%s", error)
@@ -74,22 +84,40 @@ class EpisodeQueue:
         self._waiting.put(None)
         self._thread.join()
 
-    def _put(self, work: Callable[[], EpisodeSummary], what: str) -> Handle[EpisodeSummary]:
-        handle: Handle[EpisodeSummary] = Handle(what)
-        self._waiting.put(lambda: handle.run(work))
-        return handle
+    def kept(self, episode: OpenEpisode, why: BaseException | str) -> FFencError:
+        """Keep an episode that cannot join, and return the error that says so.
+
+        Args:
+            episode: its cameras and its log are closed.
+            why: it cannot join.
+        """
+        root, length = self._joiner.root, len(episode)
+        try:
+            self._identity.check(inside=episode.directory.path)
+            if episode.directory.is_committing:
+                return EpisodeError(
+                    f"an episode of {length} frames is complete, but could not join {root} yet: {why}; the next episode, "
+                    f"DatasetRecorder.resume or `ffenc salvage {root}` moves its files to their places",
+                    episode_index=self._joiner.info.total_episodes,
+                    path=root,
+                    kept=episode.directory.path,
+                )
+            directory = episode.directory.keep_aside(str(why))
+        except DatasetMovedError as err:
+            return err
+        except FFencError as err:
+            logger.warning("%s", err)
+            directory = episode.directory
+        said = str(why).replace(str(episode.directory.path), str(directory.path))  # where the files are now
+        room = "make room on the disk, then run" if is_disk_full(why) else "run"
+        return EpisodeError(
+            f"an episode of {length} frames did not join {root}; what was recorded of it is kept in {directory.path} ({room} "
+            f"`ffenc salvage {root}` or call recover() to add what can be used): {said}",
+            episode_index=self._joiner.info.total_episodes,
+            path=root,
+            kept=directory.path,
+        )
 
     def _run(self) -> None:
         while (work := self._waiting.get()) is not None:
             work()
-
-    def _kept(self, episode: OpenEpisode, why: Exception) -> EpisodeError:
-        kept = keep_aside(episode.directory, str(why))
-        index, root = self._joiner.info.total_episodes, self._joiner.root
-        return EpisodeError(
-            f"an episode of {len(episode.rows)} frames did not join {root}; what was recorded of it is kept in {kept} "
-            f"(recover() or `ffenc salvage` adds what can be used): {why}",
-            episode_index=index,
-            path=root,
-            kept=kept,
-        )

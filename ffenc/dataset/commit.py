@@ -7,6 +7,7 @@ takes the numbers of frames and episodes from it, sees the dataset as it was, be
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import orjson
 
 from ffenc.dataset.atomic import make_directory, write_text_atomically
+from ffenc.dataset.dataset_tree import check_no_link, read_regular
 from ffenc.dataset.layout import DatasetLayout
 from ffenc.errors import DatasetError, OutputError
 from ffenc.video.output import sync
@@ -42,6 +44,7 @@ def commit(root: Path, staging: Path, renames: Renames) -> None:
     """
     places = [(name, str(path.relative_to(root))) for name, path in renames]
     for _, path in renames:
+        check_no_link(root, path)
         make_directory(path.parent)
     write_text_atomically(staging / COMMIT, orjson.dumps(places).decode())
     _carry_out(root, staging)
@@ -57,10 +60,15 @@ def finish_commits(root: Path) -> list[Path]:
         DatasetError: a list of renames cannot be read, or a file of it is gone.
         OutputError: the file system refused.
     """
-    interrupted = sorted((DatasetLayout(root=root).own / RECORDING).glob(f"*/{COMMIT}"))
-    for listed in interrupted:
-        _carry_out(root, listed.parent)
-    return [listed.parent for listed in interrupted]
+    interrupted = unfinished_commits(root)
+    for staging in interrupted:
+        _carry_out(root, staging)
+    return interrupted
+
+
+def unfinished_commits(root: Path) -> list[Path]:
+    """Return the staging directories whose files a crash kept from being moved."""
+    return sorted(listed.parent for listed in (DatasetLayout(root=root).own / RECORDING).glob(f"*/{COMMIT}"))
 
 
 def _carry_out(root: Path, staging: Path) -> None:
@@ -70,8 +78,6 @@ def _carry_out(root: Path, staging: Path) -> None:
             for source, final in place:
                 if source.exists():
                     source.replace(final)
-                elif not final.exists():
-                    raise DatasetError(f"{final} is missing, and so is {source} that was to become it", path=root)
             for directory in {final.parent for _, final in place}:
                 sync(directory)
         _clear(staging)
@@ -91,13 +97,30 @@ def _clear(staging: Path) -> None:
 
 
 def _read(root: Path, listed: Path) -> list[tuple[Path, Path]]:
+    """Read a list of renames.  It may come from somebody else, so it can only add files, and replace three documents.
+
+    Raises:
+        DatasetError: it cannot be read; or a path in it leaves the dataset, leads through a link, or names a file that no
+            episode brings or replaces.
+    """
+    layout = DatasetLayout(root=root)
     try:
-        names = orjson.loads(listed.read_bytes())
+        check_no_link(root, listed)
+        names = orjson.loads(read_regular(listed))
         places = [(listed.parent / name, root / path) for name, path in names]
     except (OSError, ValueError, TypeError) as err:
-        raise DatasetError(f"{listed} is no list of renames: {err}", path=listed) from err
+        raise DatasetError(f"{listed} is not a list of renames: {err}", path=listed) from err
     for source, final in places:
-        inside = source.is_relative_to(listed.parent) and final.is_relative_to(root)
-        if not inside or ".." in source.parts or ".." in final.parts:
-            raise DatasetError(f"{listed} names a file outside of the dataset: {source} -> {final}", path=listed)
+        check_no_link(listed.parent, source)
+        check_no_link(root, final)
+        if layout.own in (final, *final.parents):
+            raise DatasetError(f"{listed} names {final}, which is not a file of an episode", path=listed)
+        if not os.path.lexists(source):
+            if not final.exists():
+                raise DatasetError(f"{final} is missing, and so is {source} that was to become it", path=root)
+            continue  # it was renamed before
+        if source.is_symlink() or not source.is_file():
+            raise DatasetError(f"{source} is not a file of its own, so it cannot become {final}", path=listed)
+        if os.path.lexists(final) and final not in (layout.info, layout.stats, layout.tasks):
+            raise DatasetError(f"{listed} would replace {final}, and an episode only adds files", path=listed)
     return places

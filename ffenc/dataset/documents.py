@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ffenc.dataset.atomic import write_text_atomically
+from ffenc.dataset.dataset_tree import read_regular
 from ffenc.dataset.layout import DatasetLayout
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.errors import DatasetError
@@ -65,7 +66,7 @@ def save_stats(root: Path, stats: Mapping[str, FeatureStatistics]) -> None:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_regular(path).decode())
     except FileNotFoundError as err:
         raise DatasetError(f"{path} does not exist, so this is no LeRobot dataset", path=path) from err
     except (OSError, ValueError) as err:

@@ -18,7 +18,7 @@ from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.rewrite import Moved, Part, write_tables
 from ffenc.dataset.schema import Feature
 from ffenc.dataset.series import iterate_episode_tables
-from ffenc.dataset.source import DatasetSource
+from ffenc.dataset.source import DatasetSource, reading
 from ffenc.dataset.store import iterate_episodes
 from ffenc.dataset.video_info import encoder_config_from_info
 from ffenc.dataset.whole import check_new, whole_dataset
@@ -60,6 +60,7 @@ def delete_episodes(
     episodes: Collection[int],
     output: str | Path,
     *,
+    follow_links: bool = False,
     binaries: Binaries | None = None,
     progress: ProgressCallback | None = None,
 ) -> EditResult:
@@ -73,6 +74,7 @@ def delete_episodes(
         source: directory of the dataset; it is only read.
         episodes: numbers of those to leave out.
         output: directory of the new one; must not exist.
+        follow_links: read through links in the source, for example those of a download cache.
         binaries: the executables; found by `find_binaries` if None.
         progress: called with (frames of video done, frames in all), from other threads.
 
@@ -82,13 +84,13 @@ def delete_episodes(
         FFencError: a file could not be made.  In every case there is no output then.
     """
     check_new(Path(output))
-    opened = DatasetSource.open(source)
+    opened = DatasetSource.open(source, follow_links=follow_links)
     left_out = _known(episodes, opened, "to leave out")
     kept = [number for number in range(opened.info.total_episodes) if number not in left_out]
     if not kept:
         raise DatasetError(f"all {len(left_out)} episodes of {source} are to be left out", path=opened.root)
-    work = _Work.of(opened, {"": kept}, binaries, progress)
-    with whole_dataset(Path(output)) as building:
+    with whole_dataset(Path(output)) as building, reading([opened]):
+        work = _Work.of(opened, {"": kept}, binaries, progress)
         return work.write("", kept, building, final=Path(output))
 
 
@@ -97,6 +99,7 @@ def split_dataset(
     splits: Mapping[str, float | Sequence[int]],
     output: str | Path,
     *,
+    follow_links: bool = False,
     binaries: Binaries | None = None,
     progress: ProgressCallback | None = None,
 ) -> dict[str, EditResult]:
@@ -107,6 +110,7 @@ def split_dataset(
         splits: for each name either its episodes, or its share.  Shares are taken from the first episode on; each gets its
             whole episodes and the last one what remains, as in LeRobot.
         output: directory of the new ones; must not exist.
+        follow_links: see `delete_episodes`.
         binaries: the executables; found by `find_binaries` if None.
         progress: see `delete_episodes`.
 
@@ -124,10 +128,10 @@ def split_dataset(
     check_new(output)
     for name in splits:
         check_path_part(name, "the name of a split, which becomes a directory")
-    opened = DatasetSource.open(source)
+    opened = DatasetSource.open(source, follow_links=follow_links)
     chosen = plan_splits(splits, opened)
-    work = _Work.of(opened, chosen, binaries, progress)
-    with whole_dataset(output) as building:
+    with whole_dataset(output) as building, reading([opened]):
+        work = _Work.of(opened, chosen, binaries, progress)
         made = {}
         for name, kept in chosen.items():
             (building / name).mkdir()

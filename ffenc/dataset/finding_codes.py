@@ -43,7 +43,7 @@ _REMEDIES = {
 _TABLE = """
 dataset-missing         | error   | metadata | name      | no directory, or no meta/info.json in it
 dataset-version         | error   | metadata | convert   | another version of the format than v3.0
-dataset-in-use          | note    | metadata | wait      | a writer is at work, or was killed
+dataset-in-use          | note    | metadata | wait      | a writer is at work
 check-failed            | error   | metadata | restore   | a check could not be made
 info-unreadable         | error   | metadata | edit      | info.json is no JSON, or a value in it is missing or wrong
 info-key-unknown        | note    | metadata | elsewhere | a key that LeRobot does not know and drops
@@ -102,6 +102,7 @@ stats-incomplete        | note    | metadata | repair    | there are no quantile
 stats-wrong             | error   | metadata | repair    | stats.json does not describe the data
 episode-stats-missing   | warning | metadata | repair    | an episode lacks statistics: merged ones will lack it
 episode-stats-wrong     | warning | metadata | repair    | statistics of an episode do not describe its rows
+pictures-misaligned     | error   | decode   | rows      | rows were recorded with other pictures than they have now
 pictures-foreign        | error   | decode   | video     | pictures of an episode are not those its statistics are of
 video-missing           | error   | metadata | again     | a video that episodes need is not there
 video-unused            | warning | metadata | delete    | a video that no episode needs

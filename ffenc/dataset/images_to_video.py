@@ -5,11 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.dataset_tree import resolve_root
 from ffenc.dataset.episodes import VideoSpan
 from ffenc.dataset.joined_videos import FrameCounter, SourceVideo, group_videos, write_groups
 from ffenc.dataset.layout import FileId
@@ -18,9 +20,9 @@ from ffenc.dataset.reencode_plan import Configs
 from ffenc.dataset.replacing import new_form, take_along
 from ffenc.dataset.rewrite import Moved, Part, write_tables
 from ffenc.dataset.schema import VIDEO_PATH, DatasetInfo
-from ffenc.dataset.source import DatasetSource
+from ffenc.dataset.source import DatasetSource, reading
 from ffenc.dataset.video_info import InfoLayout, chosen_layout, in_layout, video_info
-from ffenc.dataset.whole import check_new
+from ffenc.dataset.whole import check_new, work_beside
 from ffenc.errors import DatasetError, InputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.plan.images import image_name
@@ -62,6 +64,7 @@ def convert_images_to_video(
     output: str | Path | None = None,
     info_layout: InfoLayout | None = None,
     encoder_threads: int | None = None,
+    follow_links: bool = False,
     binaries: Binaries | None = None,
     progress: ProgressCallback | None = None,
 ) -> ConversionResult:
@@ -78,6 +81,7 @@ def convert_images_to_video(
         output: directory of a new dataset; None converts in place.
         info_layout: of the new ``info`` blocks, see `RecorderOptions`; None is that of the other cameras, or LeRobot 0.6's.
         encoder_threads: threads of each encoder; None leaves it to the encoder.
+        follow_links: read through links in the dataset.  In place, a link stays where nothing below it changes.
         binaries: the executables; found by `find_binaries` if None.
         progress: called with (frames encoded, frames in all), from other threads.
 
@@ -86,23 +90,22 @@ def convert_images_to_video(
         OutputExistsError: ``output`` exists.
         FFencError: see `encode_images`.  In every case the dataset is as it was and there is no output.
     """
-    binaries, root = binaries or find_binaries(), Path(root)
+    binaries = binaries or find_binaries()
     final = None if output is None else Path(output)
     if final is not None:
         check_new(final)
-    source = DatasetSource.open(root)
-    source.layout.check_growing()
-    markers = chosen_layout([each.info for each in source.info.videos.values()], info_layout)
-    configs = _configs(source, camera_encoder, depth_encoder, cameras)
-    counter = FrameCounter(source.info.total_frames * len(configs), progress)
-    with (
-        new_form(root, final) as building,
-        tempfile.TemporaryDirectory(prefix=".ffenc-work-", dir=building.parent) as work,
-    ):
+    place = resolve_root(root)
+    with new_form(place, final) as building, work_beside(building) as work, ExitStack() as stack:
+        source = DatasetSource.open(place, follow_links=follow_links)
+        stack.enter_context(reading([source]))
+        source.layout.check_growing()
+        markers = chosen_layout([each.info for each in source.info.videos.values()], info_layout)
+        configs = _configs(source, camera_encoder, depth_encoder, cameras)
+        counter = FrameCounter(source.info.total_frames * len(configs), progress)
         job = _Conversion(
             source=source,
             configs=configs,
-            work=Path(work),
+            work=work,
             encoder_threads=encoder_threads,
             binaries=binaries,
             counter=counter,
@@ -124,7 +127,7 @@ def convert_images_to_video(
         )
         size = sum(path.stat().st_size for key in configs for path in (building / "videos" / key).rglob("*.mp4"))
     return ConversionResult(
-        root=final or root,
+        root=final or Path(root),
         cameras=tuple(configs),
         episodes=written.total_episodes,
         frames=written.total_frames,

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ffenc.dataset.commit import commit
+from ffenc.dataset.commit import COMMIT, commit, finish_commits
 from ffenc.dataset.documents import load_info, load_stats, save_info, save_stats
 from ffenc.dataset.episodes import EpisodeRow, VideoSpan, episodes_table
+from ffenc.dataset.identity import DatasetIdentity
 from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.provenance import append_provenance, episode_document
 from ffenc.dataset.rows import EpisodeRows
@@ -62,7 +63,13 @@ class EpisodeJoiner:
     """
 
     def __init__(
-        self, root: Path, *, ffmpeg_version: str, allow_mixed: bool = False, info_layout: InfoLayout | None = None
+        self,
+        root: Path,
+        *,
+        ffmpeg_version: str,
+        allow_mixed: bool = False,
+        identity: DatasetIdentity | None = None,
+        info_layout: InfoLayout | None = None,
     ) -> None:
         """Read where the dataset ends.
 
@@ -71,6 +78,7 @@ class EpisodeJoiner:
             ffmpeg_version: for the provenance.
             allow_mixed: take videos of another codec or pixel format than those before.
             info_layout: of the ``info`` blocks of cameras, see `RecorderOptions`.
+            identity: notices that the dataset was moved; None: nobody does.
 
         Raises:
             DatasetError: it cannot be read.
@@ -80,8 +88,10 @@ class EpisodeJoiner:
         self._layout = DatasetLayout.of(root, self.info)
         self._ffmpeg_version = ffmpeg_version
         self._allow_mixed = allow_mixed
-        self._markers = chosen_layout([each.info for each in self.info.videos.values()], info_layout)
+        self._identity = identity
+        self._decided: tuple[Path, DatasetInfo, list[str], dict[str, FeatureStatistics]] | None = None
         self._tasks = load_tasks(root, to_write=True) if self._layout.tasks.exists() else []
+        self._markers = chosen_layout([each.info for each in self.info.videos.values()], info_layout)
         self._stats = load_stats(root) or {}
         self._others = other_episode_columns(root, self.info)
         layout = self._layout
@@ -102,8 +112,11 @@ class EpisodeJoiner:
 
         Raises:
             EpisodeError: it does not fit; the dataset is as it was, and ``staging`` is as it was.
+            DatasetMovedError: the dataset is not at its place any more; nothing was written.
             OutputError: the file system refused.
         """
+        self._check_place(staging)
+        self._finish_commit()
         index = self.info.total_episodes
         cameras = {} if recording is None else recording.cameras
         self._check(index, staging, rows, {name: camera.frames for name, camera in cameras.items()})
@@ -123,11 +136,14 @@ class EpisodeJoiner:
         save_info(staging, after)
         if tasks != self._tasks:
             save_tasks(staging, tasks)
+        self._check_place(staging)
         if recording is not None:
             append_provenance(
-                self.root, episode_document(recording, episode_index=index, ffmpeg_version=self._ffmpeg_version)
+                self.root, episode_document(recording, rows, episode_index=index, ffmpeg_version=self._ffmpeg_version)
             )
         videos = {key: self._layout.video(key, file) for key, file in self._videos.items()}
+        # From here on the episode counts as soon as its list of renames is there, even if not all of them succeed.
+        self._decided = staging / COMMIT, after, tasks, stats
         commit(self.root, staging, self._renames(staging, {cameras[key].path: path for key, path in videos.items()}))
         self._advance(after, tasks, stats)
         return EpisodeSummary(
@@ -137,6 +153,19 @@ class EpisodeJoiner:
             videos=videos,
             size_bytes=sum(path.stat().st_size for path in videos.values()),
         )
+
+    def _finish_commit(self) -> None:
+        """Complete the commit of the episode before, if the file system had refused a part of it."""
+        if self._decided is not None:
+            listed, info, tasks, stats = self._decided
+            if listed.exists():
+                finish_commits(self.root)
+                self._advance(info, tasks, stats)
+            self._decided = None
+
+    def _check_place(self, staging: Path) -> None:
+        if self._identity is not None:
+            self._identity.check(inside=staging)
 
     def _row(self, info: DatasetInfo, rows: EpisodeRows, statistics: dict[str, FeatureStatistics]) -> EpisodeRow:
         return EpisodeRow(
@@ -162,6 +191,7 @@ class EpisodeJoiner:
 
     def _advance(self, info: DatasetInfo, tasks: list[str], stats: dict[str, FeatureStatistics]) -> None:
         size = info.chunks_size
+        self._decided = None
         self._tasks, self._stats = tasks, stats
         self._data, self._meta = self._data.successor(size), self._meta.successor(size)
         self._videos = {key: file.successor(size) for key, file in self._videos.items()}

@@ -1,23 +1,13 @@
-"""Where the files of a dataset lie, in which order they are read, and who may write them."""
+"""Where the files of a dataset lie, and in which order they are read."""
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import threading
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 from ffenc.dataset.paths import expand_template, file_numbers, glob_pattern, numbers_files
 from ffenc.dataset.schema import DATA_PATH, VIDEO_PATH, DatasetInfo
-from ffenc.errors import DatasetError, DatasetLockedError, DependencyError
-
-try:
-    import filelock
-except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("writing datasets needs filelock: pip install 'ffenc-video[dataset]'") from err
+from ffenc.errors import DatasetError
 
 _EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 
@@ -158,78 +148,7 @@ class DatasetLayout:
 
 def _nested(folder: Path) -> list[Path]:
     # LeRobot: io_utils.load_nested_dataset sorts paths as text, so beyond 999 the order is not that of the numbers.
-    return sorted(folder.glob("*/*.parquet"))
-
-
-class DatasetLock:
-    """The right to write into a dataset; one writer at a time, over processes and threads.
-
-    The operating system gives it back when its process ends, however it ends.  A context manager.
-
-    Args:
-        root: the dataset's directory; created if it does not exist.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._path = DatasetLayout(root=root).own / "lock"
-        self._holder = self._path.with_name("lock.holder")
-        self._taken = False
-        self._guard = threading.Lock()
-        # Not local to a thread: a recorder may be closed by another thread than the one that opened it.
-        self._lock = filelock.FileLock(self._path, thread_local=False)
-
-    def acquire(self) -> None:
-        """Take the lock, without waiting.
-
-        Raises:
-            DatasetLockedError: somebody else has it, or this object already.
-            DatasetError: the file system cannot lock, or cannot be written.
-        """
-        with self._guard:
-            if self._taken:
-                raise self._refusal()
-            try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._lock.acquire(timeout=0)
-                self._taken = True
-                self._holder.write_text(_who(), encoding="utf-8")
-            except filelock.Timeout as err:
-                raise self._refusal() from err
-            except (OSError, NotImplementedError) as err:
-                if self._taken:
-                    self._taken = False
-                    self._lock.release()
-                raise DatasetError(f"cannot lock the dataset {self.root}: {err}", path=self.root) from err
-
-    def release(self) -> None:
-        """Give the lock back; safe to call again."""
-        with self._guard:
-            if self._taken:
-                self._taken = False
-                self._holder.unlink(missing_ok=True)
-                self._lock.release()
-
-    def __enter__(self) -> DatasetLock:
-        self.acquire()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-    def _refusal(self) -> DatasetLockedError:
-        try:
-            holder = json.loads(self._holder.read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # it says who it is a moment after it has the lock
-            holder = {}
-        said = ", ".join(f"{key} {value}" for key, value in holder.items()) or "it does not say who it is"
-        return DatasetLockedError(
-            f"another writer has the dataset {self.root} ({said}); wait until it has finished, or end it",
-            path=self.root,
-            holder=holder,
-        )
-
-
-def _who() -> str:
-    now = datetime.now(timezone.utc).replace(microsecond=0)
-    return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now.isoformat()})
+    try:
+        return sorted(folder.glob("*/*.parquet"))
+    except OSError as err:
+        raise DatasetError(f"{folder} cannot be listed: {err}", path=folder) from err

@@ -33,10 +33,10 @@ from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.provenance import append_operation
 from ffenc.dataset.rewrite import SUBTASK_INDEX, Moved, Part, write_tables
 from ffenc.dataset.schema import DatasetInfo
-from ffenc.dataset.source import DatasetSource
+from ffenc.dataset.source import DatasetSource, reading
 from ffenc.dataset.store import load_subtasks, save_subtasks
 from ffenc.dataset.video_info import encoder_config_from_info
-from ffenc.dataset.whole import check_new, whole_dataset
+from ffenc.dataset.whole import check_new, whole_dataset, work_beside
 from ffenc.errors import DatasetError, MergeError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.video.clip import iterate_clips
@@ -103,6 +103,7 @@ def merge_datasets(
     concatenate_videos: bool = True,
     concatenate_data: bool = True,
     on_mismatch: Literal["raise", "reencode"] = "raise",
+    follow_links: bool = False,
     binaries: Binaries | None = None,
     progress: ProgressCallback | None = None,
 ) -> MergeResult:
@@ -119,6 +120,7 @@ def merge_datasets(
         concatenate_videos: False keeps a file for each source file.
         concatenate_data: the same for data files.
         on_mismatch: ``"reencode"`` encodes videos whose streams are unlike those of the first source with its settings.
+        follow_links: read through links in the sources, for example those of a download cache.
         binaries: the executables; found by `find_binaries` if None.
         progress: called with (frames of video done, frames in all), from other threads.
 
@@ -131,10 +133,10 @@ def merge_datasets(
     """
     binaries, output = binaries or find_binaries(), Path(output)
     check_new(output)
-    plan = plan_merge(sources, on_mismatch=on_mismatch, binaries=binaries)
+    plan = plan_merge(sources, on_mismatch=on_mismatch, follow_links=follow_links, binaries=binaries)
     counter = FrameCounter(sum(v.frames for videos in plan.videos.values() for v in videos), progress)
-    with whole_dataset(output) as building:
-        groups = _groups(plan, building / ".encoded", concatenate_videos, binaries)
+    with whole_dataset(output) as building, work_beside(building) as work, reading(plan.sources):
+        groups = _groups(plan, work, concatenate_videos, binaries)
         expected = {key: place_groups(some, plan.info) for key, some in groups.items()}
         with ThreadPoolExecutor(max_workers=_CAMERAS_AT_ONCE) as pool:
             writing = {
@@ -146,7 +148,6 @@ def merge_datasets(
             placed = {key: future.result() for key, future in writing.items()}
         if placed != expected:
             written = _write_tables(plan, building, placed, separate_data=not concatenate_data)
-        shutil.rmtree(building / ".encoded", ignore_errors=True)
         other_tags = _other_colour_tags(plan)
         append_operation(
             building,
@@ -179,7 +180,11 @@ def _other_colour_tags(plan: MergePlan) -> dict[Path, tuple[object, ...]]:
 
 
 def plan_merge(
-    sources: Sequence[str | Path], *, on_mismatch: Literal["raise", "reencode"] = "raise", binaries: Binaries
+    sources: Sequence[str | Path],
+    *,
+    on_mismatch: Literal["raise", "reencode"] = "raise",
+    follow_links: bool = False,
+    binaries: Binaries,
 ) -> MergePlan:
     """Check everything that a merge needs; nothing is written.  See `merge_datasets`."""
     if not sources:
@@ -194,7 +199,7 @@ def plan_merge(
         refuse(lasting, roots, remedy="make them alike first; no merged dataset could say what its values mean")
     if found and on_mismatch == "raise":
         refuse(found, roots, remedy=_ALIKE)
-    opened = [DatasetSource.open(root) for root in roots]
+    opened = [DatasetSource.open(root, follow_links=follow_links) for root in roots]
     videos = {key: tuple(_measured(key, opened, binaries)) for key in infos[0].videos}
     unlike = {key: _unlike(key, some, roots, on_mismatch) for key, some in videos.items()}
     tasks = tuple(dict.fromkeys(task for source in opened for task in source.tasks))
@@ -311,7 +316,6 @@ def _encoded(
     plan: MergePlan, key: str, number: int, video: SourceVideo, scratch: Path, binaries: Binaries
 ) -> SourceVideo:
     first = plan.sources[0].info.features[key]
-    scratch.mkdir(exist_ok=True)
     output = scratch / f"{list(plan.videos).index(key)}-{number:06d}{video.stream.path.suffix}"
     config = encoder_config_from_info(first.info or {})
     starts = [first for first, _ in plan.sources[video.source].spans()[key, video.file] if first > 0]

@@ -14,7 +14,9 @@ from ffenc.ffmpeg.priority import Priority
 from ffenc.frames import FrameFormat
 from ffenc.streaming.camera import DepthFormat
 from ffenc.streaming.encoder import ENCODER_PRIORITY, StreamingVideoEncoder
-from ffenc.streaming.ledger import RecordingStatus
+from ffenc.streaming.episode import StepRecord
+from ffenc.streaming.handle import Handle
+from ffenc.streaming.ledger import EpisodeRecording, RecordingStatus
 from ffenc.streaming.queueing import QueuePolicy
 
 
@@ -82,7 +84,9 @@ def streaming_encoder(
     )
 
 
-def start_cameras(encoder: StreamingVideoEncoder, info: DatasetInfo, directory: Path) -> None:
+def start_cameras(
+    encoder: StreamingVideoEncoder, info: DatasetInfo, directory: Path, record: StepRecord
+) -> Handle[EpisodeRecording]:
     """Begin an episode of all cameras of a dataset; errors as ``StreamingVideoEncoder.start_episode``."""
     cameras = {name: feature for name, feature in info.features.items() if feature.is_camera}
     formats: dict[str, FrameFormat | DepthFormat | None] = {}
@@ -93,9 +97,10 @@ def start_cameras(encoder: StreamingVideoEncoder, info: DatasetInfo, directory: 
             formats[name] = FrameFormat(width=width, height=height)
         else:  # the first frame settles the unit
             formats[name] = unit and DepthFormat(width=width, height=height, in_metres=unit == "m")
-    encoder.start_episode(
+    return encoder.start_episode(
         formats,
         directory,
         depth_cameras=[name for name, feature in cameras.items() if feature.is_depth],
         image_cameras=[name for name, feature in cameras.items() if not feature.is_video],
+        record=record,
     )

@@ -7,20 +7,22 @@ after any crash, there is one whole dataset.
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import groupby, pairwise
 from pathlib import Path
 
+from ffenc.dataset.dataset_tree import check_tree, resolve_root
 from ffenc.dataset.documents import load_info
 from ffenc.dataset.episodes import EpisodeRow, VideoSpan
 from ffenc.dataset.joined_videos import PlacedVideo, SourceVideo, group_videos, write_groups
 from ffenc.dataset.layout import DatasetLayout, FileId
+from ffenc.dataset.lock import DatasetLock
+from ffenc.dataset.replacing import locked_dataset, new_form, take_along
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.series import MIB, iterate_episode_tables
 from ffenc.dataset.store import data_writer, iterate_episodes, other_episode_columns, save_episodes
-from ffenc.dataset.swap import NEW, finish_swap, link_or_copy, sibling, swap
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.video.clip import iterate_clips, obstacle
@@ -28,36 +30,43 @@ from ffenc.video.clip import iterate_clips, obstacle
 logger = logging.getLogger(__name__)
 
 
-def pack_dataset(root: str | Path, *, binaries: Binaries | None = None) -> bool:
-    """Pack the files of a dataset up to the sizes in its ``info.json``; under its lock.
+def pack_dataset(
+    root: str | Path,
+    *,
+    lock: DatasetLock | None = None,
+    follow_links: bool = False,
+    binaries: Binaries | None = None,
+) -> bool:
+    """Pack the files of a dataset up to the sizes in its ``info.json``.
 
-    Data and episode tables are written anew, videos are joined by one stream copy per new file.  Everything else in the
+    Data and episode tables are written again, videos are joined by one stream copy per new file.  Everything else in the
     dataset's directory comes along as it is.
 
     Args:
         root: the dataset.
+        lock: of the dataset, if the caller holds it.
+        follow_links: read through links in the dataset.
         binaries: the executables; found by `find_binaries` if None.
 
     Returns:
         False if there was nothing to join.
 
     Raises:
-        DatasetError: the dataset is not whole; nothing has happened.
+        DatasetLockedError: another process is writing into the dataset.
+        DatasetError: the dataset is not whole, or contains links that may not be followed; nothing has happened.
         FFencError: a file could not be made; nothing has happened.
     """
-    root = Path(root)
-    finish_swap(root)
-    info = load_info(root)
-    layout = DatasetLayout.of(root, info)
-    many_tables = len(layout.data_files()) > 1 or len(layout.episodes_files()) > 1
-    if not many_tables and not any(_has_small(layout.video_files(key), info) for key in info.videos):
-        return False
-    new = sibling(root, NEW)
-    try:
-        _write(layout, info, replace(layout, root=new), binaries or find_binaries())
-        swap(root, new)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+    root = resolve_root(root)
+    with ExitStack() as stack:
+        held = lock or stack.enter_context(locked_dataset(root))
+        info = load_info(root)
+        check_tree(root, follow_links=follow_links)
+        layout = DatasetLayout.of(root, info)
+        many_tables = len(layout.data_files()) > 1 or len(layout.episodes_files()) > 1
+        if not many_tables and not any(_has_small(layout.video_files(key), info) for key in info.videos):
+            return False
+        with new_form(root, None, lock=held) as new:
+            _write(layout, info, replace(layout, root=new), binaries or find_binaries())
     return True
 
 
@@ -78,7 +87,10 @@ def _write(old: DatasetLayout, info: DatasetInfo, new: DatasetLayout, binaries: 
             path=old.root,
         )
     save_episodes(new.root, info, _moved(old, info, places, placed), others=other_episode_columns(old.root, info))
-    _take_along(old, info, new)
+    written = {*old.data_files(), *old.episodes_files()}
+    for key in info.videos:
+        written.update(old.video_files(key))
+    take_along(old.root, new.root, leave=written, link=True)
 
 
 def _moved(
@@ -114,13 +126,3 @@ def _join_videos(
         groups += group_videos(videos, info, concatenate=found is None)
     placed = write_groups(key, groups, new.root, info, binaries=binaries, link=True)
     return {each.video.file: each for each in placed}
-
-
-def _take_along(old: DatasetLayout, info: DatasetInfo, new: DatasetLayout) -> None:
-    """Everything that was not written anew."""
-    replaced = {*old.data_files(), *old.episodes_files()}
-    for key in info.videos:
-        replaced.update(old.video_files(key))
-    for path in sorted(old.root.rglob("*")):
-        if path not in replaced and (path.is_file() or path.is_symlink()):
-            link_or_copy(path, new.root / path.relative_to(old.root))

@@ -6,6 +6,7 @@ Beside the dataset and not in ``info.json``, whose keys take part in LeRobot's c
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import Any
 import orjson
 
 import ffenc
-from ffenc.dataset.atomic import make_directory, write_text_atomically
+from ffenc.dataset.atomic import make_directory, write_atomically, write_text_atomically
+from ffenc.dataset.dataset_tree import read_regular
 from ffenc.dataset.layout import DatasetLayout
+from ffenc.dataset.rows import EpisodeRows
 from ffenc.errors import OutputError
 from ffenc.json_text import dump_json, load_json
 from ffenc.streaming.camera import CameraRecording
@@ -28,10 +31,13 @@ _NAME = "episodes.jsonl"
 _OPERATIONS = "operations.jsonl"
 
 
-def episode_document(recording: EpisodeRecording, *, episode_index: int, ffmpeg_version: str) -> dict[str, Any]:
+def episode_document(
+    recording: EpisodeRecording, rows: EpisodeRows, *, episode_index: int, ffmpeg_version: str
+) -> dict[str, Any]:
     """What is kept of one episode.
 
-    Versions; for each camera its command, its config as it took effect and its cost; what was dropped or changed.
+    Versions; for each camera its command, its config as it took effect and its cost; what was dropped or changed; and what
+    a few frames show, see `ffenc.dataset.ties`.
     """
     ledger = recording.ledger
     return {
@@ -44,6 +50,7 @@ def episode_document(recording: EpisodeRecording, *, episode_index: int, ffmpeg_
             {"step": drop.step, "time_s": drop.time_s, "cameras": list(drop.cameras), "reason": drop.reason}
             for drop in ledger.drops
         ],
+        "ties": {str(number): row.shown for number, row in enumerate(rows.rows) if row.shown},
         "cameras": {name: _camera_document(camera) for name, camera in recording.cameras.items()},
     }
 
@@ -77,6 +84,7 @@ def append_provenance(root: Path, document: Mapping[str, Any]) -> None:
     make_directory(path.parent)
     line = dump_json(document, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
     try:
+        _unshare(path)
         with path.open("ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
@@ -90,6 +98,13 @@ def append_provenance(root: Path, document: Mapping[str, Any]) -> None:
         raise OutputError(f"cannot write {path}: {err.strerror}", path=path) from err
 
 
+def _unshare(path: Path) -> None:
+    """Give a file that has other names, such as one in a copy made of hard links, a content of its own."""
+    if path.exists() and path.stat().st_nlink > 1:
+        with write_atomically(path) as temporary:
+            shutil.copyfile(path, temporary)
+
+
 def append_operation(root: Path, operation: str, **facts: Any) -> None:
     """Add one line to ``meta/ffenc/operations.jsonl``: what was done to the dataset as a whole.
 
@@ -99,7 +114,7 @@ def append_operation(root: Path, operation: str, **facts: Any) -> None:
         OutputError: the file system refused.
     """
     path = DatasetLayout(root=root).own / _OPERATIONS
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    before = read_regular(path).decode() if path.exists() else ""
     line = dump_json({"operation": operation, "ffenc": ffenc.__version__, **facts}).decode()
     write_text_atomically(path, f"{before}{line}\n")
 
@@ -120,7 +135,7 @@ def load_provenance(root: Path) -> dict[int, dict[str, Any]]:
     path = DatasetLayout(root=root).own / _NAME
     known: dict[int, dict[str, Any]] = {}
     if path.exists():
-        for line in path.read_bytes().splitlines():
+        for line in read_regular(path).splitlines():
             try:
                 document = load_json(line)
             except orjson.JSONDecodeError:

@@ -10,24 +10,28 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.dataset.atomic import make_directory
 from ffenc.dataset.background import EpisodeQueue
 from ffenc.dataset.commit import KEPT, finish_commits
+from ffenc.dataset.dataset_tree import check_tree, resolve_root
 from ffenc.dataset.documents import load_info, save_info
+from ffenc.dataset.identity import DatasetIdentity
 from ffenc.dataset.joining import EpisodeJoiner, EpisodeSummary
-from ffenc.dataset.layout import DatasetLock
+from ffenc.dataset.lock import DatasetLock
 from ffenc.dataset.open_episode import OpenEpisode
 from ffenc.dataset.options import RecorderOptions, start_cameras, streaming_encoder
 from ffenc.dataset.pack import pack_dataset
-from ffenc.dataset.recovery import TornEpisode, find_torn, keep_aside, restore
+from ffenc.dataset.recovery import TornEpisode, find_torn, remove_useless, restore
 from ffenc.dataset.resuming import settle_encoders
 from ffenc.dataset.rows import check_frame
 from ffenc.dataset.schema import DatasetInfo, Feature, check_recordable
-from ffenc.dataset.swap import finish_swap
-from ffenc.errors import DatasetError, OutputExistsError
+from ffenc.dataset.swap import clear_siblings, restore_missing, why_not_replaceable
+from ffenc.dataset.whole import check_empty, new_dataset
+from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
+from ffenc.ffmpeg.uninterrupted import make_uninterrupted
 from ffenc.frames import FrameRate, whole_frame_rate
+from ffenc.owner import Owner
 from ffenc.streaming.encoder import StreamingVideoEncoder
 from ffenc.streaming.handle import Handle
 from ffenc.streaming.ledger import RecordingStatus
@@ -71,11 +75,13 @@ class DatasetRecorder:
         *,
         repo_id: str,
         lock: DatasetLock,
+        identity: DatasetIdentity,
         encoder: StreamingVideoEncoder,
         joiner: EpisodeJoiner,
         configs: Mapping[str, VideoEncoderConfig],
         binaries: Binaries,
         warm_start: bool,
+        follow_links: bool = False,
     ) -> None:
         self.root = root
         self.repo_id = repo_id
@@ -85,9 +91,12 @@ class DatasetRecorder:
         self._configs = configs
         self._binaries = binaries
         self._warm_start = warm_start
+        self._follow_links = follow_links
         self._cameras = tuple(name for name, feature in joiner.info.features.items() if feature.is_camera)
         self._open_episode: OpenEpisode | None = None
-        self._queue = EpisodeQueue(joiner)
+        self._queue = EpisodeQueue(joiner, identity)
+        self._identity = identity
+        self._owner = Owner()
         self._closed = False
         self.torn: tuple[TornEpisode, ...] = find_torn(root, joiner.info)
         for torn in self.torn:
@@ -132,9 +141,9 @@ class DatasetRecorder:
             UnsafePathError: a feature whose name would leave the dataset.
             FFencError: this FFmpeg cannot do what was asked for; nothing is left then.
         """
-        root = Path(root)
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise OutputExistsError(root)
+        root = resolve_root(root)
+        restore_missing(root)
+        check_empty(root)
         documents = {
             name: given.to_json() if isinstance(given, Feature) else dict(given) for name, given in features.items()
         }
@@ -150,16 +159,9 @@ class DatasetRecorder:
             data_files_size_in_mb=data_files_size_in_mb,
             video_files_size_in_mb=video_files_size_in_mb,
         )
-        is_new = not root.exists()
-        make_directory(root)
-        try:
+        with new_dataset(root) as lock:
             save_info(root, info)
-            return cls._open(root, repo_id, options)
-        except BaseException:
-            shutil.rmtree(root / "meta", ignore_errors=True)
-            if is_new and not any(root.iterdir()):
-                root.rmdir()
-            raise
+            return cls._open(root, repo_id, options, lock)
 
     @classmethod
     def resume(
@@ -167,6 +169,7 @@ class DatasetRecorder:
         root: str | Path,
         *,
         repo_id: str | None = None,
+        follow_links: bool = False,
         **options: Unpack[RecorderOptions],
     ) -> DatasetRecorder:
         """Go on with a dataset; what a crash left half done is completed or undone first.
@@ -174,53 +177,66 @@ class DatasetRecorder:
         Args:
             root: the dataset.
             repo_id: its name on a hub; the name of its directory if None.
+            follow_links: read through linked files in the dataset.  Nothing is ever written through a link.
             **options: see `RecorderOptions`.
 
         Raises:
             DatasetError: it cannot be read, or its settings are others than those given.
             DatasetLockedError: somebody else is writing into it.
         """
-        root = Path(root)
-        finish_swap(root)
+        given, root = Path(root), resolve_root(root)
+        restore_missing(root)
         load_info(root)
-        return cls._open(root, repo_id or root.name, options)
-
-    @classmethod
-    def _open(cls, root: Path, repo_id: str, options: RecorderOptions) -> DatasetRecorder:
-        binaries = options.get("binaries") or find_binaries()
-        allow_mixed = options.get("allow_mixed", False)
         lock = DatasetLock(root)
         lock.acquire()
         try:
+            clear_siblings(root)
+            check_tree(root, follow_links=follow_links, written=True)
             finish_commits(root)
-            version = probe_capabilities(binaries.ffmpeg).version.text
-            joiner = EpisodeJoiner(
-                root, ffmpeg_version=version, allow_mixed=allow_mixed, info_layout=options.get("info_layout")
-            )
-            for name, feature in joiner.info.features.items():
-                check_recordable(name, feature)
-            configs = settle_encoders(
-                root,
-                joiner.info,
-                options.get("camera_encoder"),
-                options.get("depth_encoder"),
-                allow_mixed=allow_mixed,
-                binaries=binaries,
-            )
-            encoder = streaming_encoder(joiner.info, configs, options, binaries=binaries)
-            return cls(
-                root,
-                repo_id=repo_id,
-                lock=lock,
-                encoder=encoder,
-                joiner=joiner,
-                configs=configs,
-                binaries=binaries,
-                warm_start=options.get("warm_start", False),
-            )
+            remove_useless(root)
+            return cls._open(root, repo_id or given.name, options, lock, follow_links=follow_links)
         except BaseException:
             lock.release()
             raise
+
+    @classmethod
+    def _open(
+        cls, root: Path, repo_id: str, options: RecorderOptions, lock: DatasetLock, *, follow_links: bool = False
+    ) -> DatasetRecorder:
+        binaries = options.get("binaries") or find_binaries()
+        allow_mixed = options.get("allow_mixed", False)
+        version = probe_capabilities(binaries.ffmpeg).version.text
+        identity = DatasetIdentity(root)
+        joiner = EpisodeJoiner(
+            root,
+            ffmpeg_version=version,
+            allow_mixed=allow_mixed,
+            identity=identity,
+            info_layout=options.get("info_layout"),
+        )
+        for name, feature in joiner.info.features.items():
+            check_recordable(name, feature)
+        configs = settle_encoders(
+            root,
+            joiner.info,
+            options.get("camera_encoder"),
+            options.get("depth_encoder"),
+            allow_mixed=allow_mixed,
+            binaries=binaries,
+        )
+        encoder = streaming_encoder(joiner.info, configs, options, binaries=binaries)
+        return cls(
+            root,
+            repo_id=repo_id,
+            lock=lock,
+            identity=identity,
+            encoder=encoder,
+            joiner=joiner,
+            configs=configs,
+            binaries=binaries,
+            warm_start=options.get("warm_start", False),
+            follow_links=follow_links,
+        )
 
     @property
     def info(self) -> DatasetInfo:
@@ -240,7 +256,8 @@ class DatasetRecorder:
     @property
     def frames_open(self) -> int:
         """Frames of the open episode."""
-        return 0 if self._open_episode is None else len(self._open_episode.rows)
+        episode = self._open_episode
+        return 0 if episode is None or episode.ending is not None else len(episode)
 
     def status(self) -> RecordingStatus:
         """How far the open episode is; from any thread."""
@@ -259,15 +276,22 @@ class DatasetRecorder:
 
         Raises:
             FrameError: a key is missing or unknown, or a value has a wrong type, dtype or shape; nothing was taken.
+            OutputError: the row could not be written, e.g. on a full disk; nothing was taken, and the episode goes on.
+            DatasetMovedError: the dataset was moved, deleted or replaced since the last episode.
+            NotOwnerError: this process was forked from the one that records.
             FFencError: a camera failed, or an earlier episode did and nobody has seen it.
+
+        An exception from anywhere, also a ``KeyboardInterrupt``, leaves the step taken or not taken: for all cameras and the
+        table alike.  `frames_open` says which.
         """
-        self._raise_unseen()
+        self._prepare()
         task = check_frame(self.info, frame)
-        episode = self._open_episode or self._begin()
-        if self._cameras and not self._encoder.feed_frames({name: frame[name] for name in self._cameras}):
-            episode.add_drop(self._encoder.drops[-1])
-            return False
-        episode.add(frame, task)
+        episode = self._begin() if self._open_episode is None else self._open_episode
+        episode.stage(frame, task)
+        if self._cameras:
+            return self._encoder.feed_frames({name: frame[name] for name in self._cameras})
+        episode.write(len(episode))
+        episode.take()
         return True
 
     def save_episode(self, *, wait: bool = False) -> Handle[EpisodeSummary]:
@@ -283,25 +307,24 @@ class DatasetRecorder:
         Raises:
             DatasetError: there is no frame to save.
         """
-        self._raise_unseen()
         episode = self._open_episode
-        if episode is None or not episode.rows:
+        self._prepare()  # which completes a save of it that was interrupted
+        if episode is None or not len(episode) or episode.ending == "cleared":
             raise DatasetError(f"there is no frame to save in {self.root}; add_frame comes first", path=self.root)
-        recorded = self._encoder.finish_episode() if self._cameras else None
-        handle = self._queue.add(episode, recorded)
-        self._open_episode = None
+        episode.ending = "saved"
+        self._complete_ending()
         if self._warm_start:
             self._begin()
         if wait:
-            handle.wait()
-        return handle
+            episode.joined.wait()
+        return episode.joined
 
     def clear_episode(self) -> None:
         """Throw the open episode away."""
-        self._encoder.cancel_episode()
-        episode, self._open_episode = self._open_episode, None
-        if episode is not None:
-            episode.discard()
+        self._owner.check(self)
+        if self._open_episode is not None and self._open_episode.ending is None:
+            self._open_episode.ending = "cleared"
+        self._complete_ending()
 
     def recover(self, torn: TornEpisode) -> EpisodeSummary:
         """Add what is left of an episode to the dataset: as many frames as all its cameras and its table have.
@@ -309,7 +332,8 @@ class DatasetRecorder:
         Raises:
             EpisodeError: nothing of it can be used; it stays where it is.
         """
-        directory, rows, recording = restore(torn, self.info, binaries=self._binaries)
+        self._prepare()
+        directory, rows, recording = restore(torn, self.info, configs=self._configs, binaries=self._binaries)
         summary = self._queue.add_restored(directory, rows, recording).wait()
         shutil.rmtree(torn.path)
         self.torn = tuple(each for each in self.torn if each != torn)
@@ -326,8 +350,10 @@ class DatasetRecorder:
             DatasetError: frames were added and neither saved nor cleared; nothing has happened.
             FFencError: an error of an episode that nobody has seen; the dataset is whole without it.
         """
+        self._owner.check(self)
         if self._closed:
             return
+        self._complete_ending()
         if self.frames_open:
             raise DatasetError(
                 f"{self.frames_open} frames of an episode are not saved; call save_episode() or clear_episode() first",
@@ -337,12 +363,15 @@ class DatasetRecorder:
         self._queue.end()
         try:
             self._encoder.close()
-            self._raise_unseen()
-            if pack:
-                pack_dataset(self.root, binaries=self._binaries)
+            self._queue.raise_unseen()
+            self._identity.check()
+            if pack and (why := why_not_replaceable(self.root)):
+                logger.warning("the small files of the episodes are not packed: %s", why)
+            elif pack:
+                pack_dataset(self.root, lock=self._lock, follow_links=self._follow_links, binaries=self._binaries)
         finally:
             self._closed = True
-            self._lock.release()
+            self._let_go()
 
     def __enter__(self) -> Self:
         return self
@@ -350,6 +379,9 @@ class DatasetRecorder:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if not self._owner.is_here:
+            return  # a forked child that leaves the block; all of it belongs to its parent
+        self._complete_ending()
         if exc_type is None and not self.frames_open:
             self.finalize()
             return
@@ -361,21 +393,53 @@ class DatasetRecorder:
                 path=self.root,
             )
 
+    def __repr__(self) -> str:
+        return f"<DatasetRecorder {self.root}>"
+
     def _begin(self) -> OpenEpisode:
+        """Start an episode; if an interrupt comes, it is thrown away."""
+        episode = make_uninterrupted(self._started_episode, self._throw_away)
+        self._open_episode = episode
+        return episode
+
+    def _started_episode(self) -> OpenEpisode:
+        self._identity.check()
+        self._encoder.cancel_episode()  # one that an interrupt has left without an owner
         number = self.num_episodes + self._queue.unfinished
         episode = OpenEpisode(self.root, self.info, self._configs, number=number)
         try:
             if self._cameras:
-                start_cameras(self._encoder, self.info, episode.directory)
+                episode.recorded = start_cameras(self._encoder, self.info, episode.directory.path, episode)
         except BaseException:
             episode.discard()
             raise
-        self._open_episode = episode
         return episode
 
-    def _raise_unseen(self) -> None:
+    def _throw_away(self, episode: OpenEpisode) -> None:
+        if self._open_episode is not episode:
+            self._encoder.cancel_episode()
+            episode.discard()
+
+    def _complete_ending(self) -> None:
+        """Save or clear the open episode, if that was decided; again, if an interrupt cut it short."""
+        episode = self._open_episode
+        if episode is None or episode.ending is None:
+            return
+        if episode.ending == "saved":
+            if self._encoder.is_recording:
+                self._encoder.finish_episode()
+            self._queue.add(episode)
+        else:
+            self._encoder.cancel_episode()
+            episode.discard()
+        self._open_episode = None
+
+    def _prepare(self) -> None:
+        """Complete what was interrupted, and raise what nobody has seen."""
+        self._owner.check(self)
         if self._closed:
             raise DatasetError(f"the recorder of {self.root} is closed; use DatasetRecorder.resume", path=self.root)
+        self._complete_ending()
         self._queue.raise_unseen()
 
     def _abandon(self) -> None:
@@ -385,16 +449,19 @@ class DatasetRecorder:
         self._closed = True
         episode = self._open_episode
         try:
-            if self.frames_open and self._cameras:
+            if self.frames_open and self._encoder.is_recording:
                 self._encoder.finish_episode().settle()
             self._encoder.cancel_episode()
             self._queue.end()
-            if episode is not None and episode.rows:
-                episode.log.close()
-                kept = keep_aside(episode.directory, "it was not saved")
-                logger.warning("an episode was not saved; what was recorded of it is kept in %s", kept)
+            if episode is not None and len(episode):
+                episode.close()
+                logger.warning("%s", self._queue.kept(episode, "it was not saved"))
             elif episode is not None:
                 episode.discard()
             self._queue.log_unseen()
         finally:
-            self._lock.release()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._identity.close()
+        self._lock.release()

@@ -1,52 +1,52 @@
 """What crashes and errors leave of episodes, and how it joins the dataset after all.
 
-An episode is recorded in ``meta/ffenc/recording/<name>``; one that could not join is in ``meta/ffenc/kept/<name>``.  Both hold
-the rows (``rows.jsonl``), what the cameras are (``recording.json``), and for each camera its video, its hidden recording, its
-spooled frames, or its images.
+Frames and rows are numbered where they are written: row ``n`` of the log belongs to frame ``n`` of every camera, and a part of
+a video says at which frame it begins.  So they are put together by number, and a gap ends what can be used.
 """
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
-import orjson
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.dataset.atomic import make_directory
-from ffenc.dataset.commit import COMMIT, KEPT, RECORDING
-from ffenc.dataset.layout import DatasetLayout
+from ffenc.dataset.episode_directory import EpisodeDirectory
 from ffenc.dataset.resuming import resolved
-from ffenc.dataset.rows import EpisodeRows, read_rows
+from ffenc.dataset.rows import EpisodeRows, read_log
 from ffenc.dataset.schema import DatasetInfo, Feature
-from ffenc.errors import EpisodeError, FFencError
+from ffenc.dataset.ties import TieCheck
+from ffenc.dataset.whole import sync_tree
+from ffenc.errors import EpisodeError, FFencError, OutputError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.child import Usage
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.frames import FrameFormat
+from ffenc.plan.images import SUFFIXES, image_name
 from ffenc.statistics import FrameSampler
 from ffenc.streaming.camera import CameraRecording
 from ffenc.streaming.images import ImageFolder, read_images
 from ffenc.streaming.ledger import EpisodeRecording, Ledger
+from ffenc.streaming.parts import VideoPart, find_parts
 from ffenc.streaming.spool import SUFFIX as SPOOL_SUFFIX
 from ffenc.streaming.spool import read_spool
 from ffenc.video.depth import read_depth
 from ffenc.video.encode import encode_frames
 from ffenc.video.join import join_parts
-from ffenc.video.output import sync
 from ffenc.video.reader import VideoReader
-from ffenc.video.recording import MARK, is_held
+from ffenc.video.recording import is_held
 from ffenc.video.run import EncodeResult
 from ffenc.video.salvage import salvage_video, shorten_video
 
-ROWS, PLAN, REASON = "rows.jsonl", "recording.json", "reason.txt"
-"""Files in the directory of an episode: its rows, what its cameras are, and why it did not join."""
+logger = logging.getLogger(__name__)
 
 _DRAIN_WAIT_S = 20.0  # an ffmpeg whose program was killed sees the end of its input and completes its file
 
@@ -70,86 +70,109 @@ class TornEpisode:
 
 
 def find_torn(root: Path, info: DatasetInfo) -> tuple[TornEpisode, ...]:
-    """All that is left of episodes; under the lock of the dataset, when nothing is being recorded."""
-    own = DatasetLayout(root=root).own
+    """All that is left of episodes, but for one that is being recorded; nothing is changed."""
     found = []
-    for directory in sorted((*(own / RECORDING).glob("*"), *(own / KEPT).glob("*"))):
-        rows = directory / ROWS
-        if not rows.is_file() or (directory / COMMIT).exists():
-            continue
-        said = directory / REASON
-        reason = said.read_text(encoding="utf-8").splitlines()[0] if said.exists() else "its recorder was killed"
-        found.append(TornEpisode(path=directory, rows=len(read_rows(rows, info)), reason=reason))
+    for directory in EpisodeDirectory.left_in(root):
+        if not directory.is_useless and not directory.is_held:
+            rows = read_log(directory.rows, info).rows
+            found.append(TornEpisode(path=directory.path, rows=len(rows), reason=directory.reason()))
     return tuple(found)
 
 
-def keep_aside(staging: Path, reason: str) -> Path:
-    """Move the directory of an episode that did not join to where it is found again.
+def remove_useless(root: Path) -> None:
+    """Remove directories of episodes without a single time step, and copies that an interrupted recovery made.
 
-    Returns:
-        Its new place.
+    Under the lock of the dataset, when nothing is being recorded.
     """
-    kept = staging.parent.parent / KEPT / staging.name
-    make_directory(kept.parent)
-    (staging / REASON).write_text(reason + "\n", encoding="utf-8")
-    staging.rename(kept)
-    sync(kept.parent)
-    return kept
+    for directory in EpisodeDirectory.left_in(root):
+        if directory.is_useless:
+            directory.remove()
 
 
 def restore(
-    torn: TornEpisode, info: DatasetInfo, *, binaries: Binaries
+    torn: TornEpisode, info: DatasetInfo, *, configs: Mapping[str, VideoEncoderConfig], binaries: Binaries
 ) -> tuple[Path, EpisodeRows, EpisodeRecording | None]:
     """Make an episode of what is left: the frames that all cameras and the table have.
 
     What is torn stays as it is until the episode has joined; what is made lies beside it.
+
+    Args:
+        torn: what is left.
+        info: of the dataset.
+        configs: settings of the cameras, where a crash left none of the episode's own.
+        binaries: the executables.
 
     Returns:
         A directory of complete files, the rows, and the cameras: what ``EpisodeJoiner.join`` takes.
 
     Raises:
         EpisodeError: there is no time step that all of them have.
+        OutputError: the file system refused.
     """
-    rows = read_rows(torn.path / ROWS, info)
+    source = EpisodeDirectory(path=torn.path)
+    steps = read_log(source.rows, info)
     cameras = {name: feature for name, feature in info.features.items() if feature.is_camera}
-    made = torn.path.parent / f"{torn.path.name}-restored"
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir()
-    restorer = _Restorer(torn.path, made, info, binaries)
+    made = source.restored
+    made.remove()
+    make_directory(made.path)
+    restorer = _Restorer(source, made.path, info, configs, binaries)
     try:
-        counts = {name: restorer.take(name, feature) for name, feature in cameras.items()}
-        length = min([len(rows), *counts.values()])
-        while length:
-            # With B-frames a video cannot end everywhere; then all of them end where it can.
-            counts = {name: restorer.shorten(name, feature, length) for name, feature in cameras.items()}
-            if length == min([length, *counts.values()]):
-                break
-            length = min(counts.values())
-        if not length:
-            raise EpisodeError(
-                f"nothing of {torn.path} can be used: it has {len(rows)} rows, and frames: {counts}; it stays where it is",
-                episode_index=info.total_episodes,
-                kept=torn.path,
-            )
-        recorded = {name: restorer.describe(name, feature, length) for name, feature in cameras.items()}
-    except FFencError:
-        shutil.rmtree(made, ignore_errors=True)
+        length = restorer.take_all(cameras, len(steps.rows))
+        recorded = {
+            name: restorer.describe(name, feature, steps.rows.first(length)) for name, feature in cameras.items()
+        }
+        sync_tree(made.path)
+    except OSError as err:
+        made.remove()
+        raise OutputError(f"cannot restore {torn.path}: {err.strerror}", path=made.path) from err
+    except BaseException:
+        made.remove()
         raise
-    ledger = Ledger(steps=length, drops=())
-    recording = EpisodeRecording(directory=made, frames=length, cameras=recorded, ledger=ledger) if cameras else None
-    return made, rows.first(length), recording
+    drops = steps.drops_among(length)
+    ledger = Ledger(steps=length + len(drops), drops=drops)
+    recording = (
+        EpisodeRecording(directory=made.path, frames=length, cameras=recorded, ledger=ledger) if cameras else None
+    )
+    return made.path, steps.rows.first(length), recording
 
 
 class _Restorer:
     """Makes complete videos and images of what one directory holds."""
 
-    def __init__(self, source: Path, made: Path, info: DatasetInfo, binaries: Binaries) -> None:
-        self._source = source
+    def __init__(
+        self,
+        source: EpisodeDirectory,
+        made: Path,
+        info: DatasetInfo,
+        configs: Mapping[str, VideoEncoderConfig],
+        binaries: Binaries,
+    ) -> None:
+        self._source = source.path
         self._made = made
         self._info = info
         self._binaries = binaries
-        plan = source / PLAN
-        self._plans: dict[str, Any] = orjson.loads(plan.read_bytes())["cameras"] if plan.exists() else {}
+        self._configs = configs
+        self._plans = source.plans()
+
+    def take_all(self, cameras: Mapping[str, Feature], rows: int) -> int:
+        """Make every camera's file, all of one length; how many frames each has.
+
+        Raises:
+            EpisodeError: there is no time step that all of them and the table have.
+        """
+        counts = {name: self.take(name, feature) for name, feature in cameras.items()}
+        length = min([rows, *counts.values()])
+        while length:
+            # With B-frames a video cannot end everywhere; then all of them end where it can.
+            counts = {name: self.shorten(name, feature, length) for name, feature in cameras.items()}
+            if length == min([length, *counts.values()]):
+                return length
+            length = min(counts.values())
+        raise EpisodeError(
+            f"nothing of {self._source} can be used: it has {rows} rows, and frames: {counts}; it stays where it is",
+            episode_index=self._info.total_episodes,
+            kept=self._source,
+        )
 
     def take(self, name: str, feature: Feature) -> int:
         """Make the camera's file of all that is there; how many frames it has."""
@@ -160,22 +183,58 @@ class _Restorer:
             if whole.exists():
                 shutil.copyfile(whole, self._made / whole.name)
                 return self._count(self._made / whole.name)
-        parts = sorted(self._source.glob(f".{name}.part*"))
-        recordings = [path for path in sorted(self._source.glob(f".{name}.*{MARK}.*")) if self._is_ours(name, path)]
-        for number, recording in enumerate(recordings):
-            self._wait_for(recording)
-            try:
-                parts.append(self._video_of(name, feature, recording, number))
-            except FFencError:
-                continue  # it ended before its first frame
+        parts = self._parts(name, feature)
         if not parts:
             return 0
         final = self._made / f"{name}{parts[0].suffix}"
         if len(parts) == 1:
-            shutil.move(parts[0], final) if parts[0].parent == self._made else shutil.copyfile(parts[0], final)
+            parts[0].rename(final)
         else:
             join_parts(parts, final, config=self._config(name, feature), binaries=self._binaries)
         return self._count(final)
+
+    def _parts(self, name: str, feature: Feature) -> list[Path]:
+        """Videos that follow each other without a gap, from frame 0 on.
+
+        Of those that begin at the same frame the longest one counts: a recording and what was made of it, or spooled frames
+        and what was encoded of them.
+        """
+        longest: dict[int, tuple[int, Path]] = {}
+        for number, part in enumerate(find_parts(self._source, name)):
+            try:
+                video = self._video_of(name, feature, part, number)
+                frames = self._count(video)
+            except FFencError as err:
+                if is_disk_full(err):
+                    raise
+                logger.debug("nothing of %s can be used: %s", part.path, err)  # it ended before its first frame
+                continue
+            if frames > longest.get(part.first_frame, (0, video))[0]:
+                longest[part.first_frame] = frames, video
+        videos: list[Path] = []
+        end = 0
+        for first, (frames, video) in sorted(longest.items()):
+            if first > end:
+                break
+            if first + frames <= end:
+                continue
+            if first < end:  # the encoder that failed had written more than was made use of
+                if not self._cut(videos, end - first):
+                    break
+                end = first
+            videos.append(video)
+            end += frames
+        return videos
+
+    def _cut(self, videos: list[Path], frames: int) -> bool:
+        """Take frames off the end of the last video; whether it could be cut there."""
+        last = videos[-1]
+        wanted = self._count(last) - frames
+        shorter = last.with_name(f"cut-{last.name}")
+        if wanted < 1 or shorten_video(last, shorter, frames=wanted, binaries=self._binaries) != wanted:
+            return False
+        videos[-1] = shorter
+        return True
 
     def shorten(self, name: str, feature: Feature, frames: int) -> int:
         """Leave only the first frames; how many there are."""
@@ -190,14 +249,23 @@ class _Restorer:
         longer.unlink()
         return left
 
-    def describe(self, name: str, feature: Feature, length: int) -> CameraRecording:
-        """What an encoder would have said of it; statistics are those of the decoded pictures."""
+    def describe(self, name: str, feature: Feature, rows: EpisodeRows) -> CameraRecording:
+        """What an encoder would have said of it; statistics are those of the decoded pictures.
+
+        Raises:
+            EpisodeError: its pictures are not those that its rows were recorded with.
+        """
+        length = len(rows)
         sampler = FrameSampler()
+        check = TieCheck({number: row.shown.get(name) for number, row in enumerate(rows.rows) if row.shown})
         result: EncodeResult | ImageFolder
         if feature.is_video:
             path = self._path(name)
             for frame in self._frames(path, feature, self._config(name, feature)):
                 sampler.add(frame)
+                if not feature.is_depth:
+                    check.add(frame)
+            self._require_aligned(name, check)
             result = self._result(name, feature, path, length)
         else:
             path = self._made / name
@@ -211,44 +279,60 @@ class _Restorer:
         dtype = "uint8" if not feature.is_depth else "float32" if unit == "m" else "uint16"
         return CameraRecording(path=path, frames=length, dtype=dtype, statistics=sampler.statistics(), result=result)
 
+    def _require_aligned(self, name: str, check: TieCheck) -> None:
+        found = check.misaligned()
+        if found is not None:
+            raise EpisodeError(
+                f"{self._source} cannot be used: row {found[0]} was recorded with the picture that is frame {found[1]} of "
+                f"{name}; it stays where it is",
+                episode_index=self._info.total_episodes,
+                kept=self._source,
+            )
+
     def _take_images(self, name: str) -> int:
         folder = self._source / name
-        # The last one may be torn.
-        whole = sorted(folder.glob("frame-*"))[:-1] if folder.is_dir() else []
+        suffix = SUFFIXES["gray16" if self._info.features[name].is_depth else "rgb"]
+        whole: list[Path] = []
+        while (image := folder / image_name(len(whole), suffix)).is_file():
+            whole.append(image)
+        del whole[-1:]  # it may be torn
         (self._made / name).mkdir()
         for image in whole:
             shutil.copyfile(image, self._made / name / image.name)
         return len(whole)
-
-    def _is_ours(self, name: str, recording: Path) -> bool:
-        # The name of one camera may be the beginning of another's.
-        stem = recording.name[1:].partition(MARK)[0].rpartition(".")[0]
-        return stem == name or stem.startswith(f".{name}.part")
 
     def _wait_for(self, recording: Path) -> None:
         deadline = time.monotonic() + _DRAIN_WAIT_S
         while is_held(recording) and time.monotonic() < deadline:
             time.sleep(0.05)
 
-    def _video_of(self, name: str, feature: Feature, recording: Path, number: int) -> Path:
-        fps = self._info.fps
-        if recording.suffix != SPOOL_SUFFIX:
-            output = self._made / f"part{number}-{name}{recording.suffix}"
-            return salvage_video(recording, output, fps=fps, binaries=self._binaries).path
+    def _video_of(self, name: str, feature: Feature, part: VideoPart, number: int) -> Path:
+        """A copy of a part as a plain video."""
+        fps, source = self._info.fps, part.path
+        output = self._made / f"part{number}{source.suffix}"
+        if not part.is_recording:
+            shutil.copyfile(source, output)
+            return output
+        self._wait_for(source)
+        if source.suffix != SPOOL_SUFFIX:
+            return salvage_video(source, output, fps=fps, binaries=self._binaries).path
         config = self._config(name, feature)
-        frames: Iterable[npt.NDArray[Any]] = read_spool(recording)
+        frames: Iterable[npt.NDArray[Any]] = read_spool(source)
         layout, suffix = "rgb", ".mp4"
         if isinstance(config, DepthEncoderConfig):
             layout, suffix = config.layout, ".mp4" if config.quantizes else ".mov"
             if config.quantizes:
                 frames = (config.quantizer.quantize(frame) for frame in frames)
-        output = self._made / f"part{number}-{name}{suffix}"
+        output = output.with_suffix(suffix)
         encode_frames(frames, output, fps=fps, config=config, layout=layout, binaries=self._binaries)
         return output
 
     def _config(self, name: str, feature: Feature) -> VideoEncoderConfig:
         kind = DepthEncoderConfig if feature.is_depth else VideoEncoderConfig
-        return kind.model_validate(self._plans.get(name, {}))
+        try:
+            return kind.model_validate(self._plans[name])
+        except (KeyError, ValueError):
+            return self._configs[name]
 
     def _path(self, name: str) -> Path:
         return next(path for path in (self._made / f"{name}.mp4", self._made / f"{name}.mov") if path.exists())

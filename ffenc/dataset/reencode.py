@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ffenc.config import VideoEncoderConfig
+from ffenc.dataset.dataset_tree import resolve_root
 from ffenc.dataset.documents import save_info
 from ffenc.dataset.episodes import VideoSpan
 from ffenc.dataset.layout import DatasetLayout, FileId
@@ -18,11 +18,12 @@ from ffenc.dataset.reencode_plan import Configs, ReencodePlan, plan_reencode_dat
 from ffenc.dataset.replacing import new_form, take_along
 from ffenc.dataset.rewrite import Moved, Part, Thinned, write_tables
 from ffenc.dataset.schema import DatasetInfo
+from ffenc.dataset.source import reading
 from ffenc.dataset.store import iterate_episodes
 from ffenc.dataset.stored_pictures import span_statistics
 from ffenc.dataset.swap import link_or_copy
 from ffenc.dataset.video_info import chosen_layout, in_layout, layout_of, video_info
-from ffenc.dataset.whole import check_new
+from ffenc.dataset.whole import check_new, work_beside
 from ffenc.errors import DatasetError, OutputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
@@ -68,6 +69,7 @@ def reencode_dataset(
     executor: Executor | None = None,
     encoder_threads: int | None = None,
     work: str | Path | None = None,
+    follow_links: bool = False,
     binaries: Binaries | None = None,
     progress: JobProgress | None = None,
 ) -> ReencodeResult:
@@ -89,6 +91,7 @@ def reencode_dataset(
         executor: see `run_jobs`.
         encoder_threads: threads of each encoder; None leaves it to the encoder.
         work: directory for finished files, in which a run that was stopped goes on; None begins anew each time.
+        follow_links: read through links in the dataset.  In place, a link stays where nothing below it changes.
         binaries: the executables; found by `find_binaries` if None.
         progress: see `run_jobs`.
 
@@ -98,17 +101,18 @@ def reencode_dataset(
         DatasetLockedError: somebody is writing into the dataset.
         FFencError: a file is not right.  In every case the dataset is as it was and there is no output.
     """
-    binaries, root = binaries or find_binaries(), Path(root)
+    binaries = binaries or find_binaries()
     final = None if output is None else Path(output)
     if final is not None:
         check_new(final)
+    place = resolve_root(root)
     with ExitStack() as stack:
-        building = stack.enter_context(new_form(root, final))
+        building = stack.enter_context(new_form(place, final))
         if work is None:
             # Beside it and not in it: nothing of it may come along.
-            work = stack.enter_context(tempfile.TemporaryDirectory(prefix=".ffenc-work-", dir=building.parent))
+            work = stack.enter_context(work_beside(building))
         plan = plan_reencode_dataset(
-            root,
+            place,
             work,
             camera_encoder=camera_encoder,
             depth_encoder=depth_encoder,
@@ -117,9 +121,11 @@ def reencode_dataset(
             resize=resize,
             fps=fps,
             encoder_threads=encoder_threads,
+            follow_links=follow_links,
         )
-        results = run_jobs(plan.specs, executor=executor, progress=progress, binaries=binaries)
-        return _put_together(plan, results, building, binaries, final=final or root, in_place=final is None)
+        with reading([plan.source]):
+            results = run_jobs(plan.specs, executor=executor, progress=progress, binaries=binaries)
+            return _put_together(plan, results, building, binaries, final=final or Path(root), in_place=final is None)
 
 
 def _put_together(

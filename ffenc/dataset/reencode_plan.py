@@ -61,13 +61,14 @@ def plan_reencode_dataset(
     resize: tuple[int, int] | None = None,
     fps: int | None = None,
     encoder_threads: int | None = None,
+    follow_links: bool = False,
 ) -> ReencodePlan:
     """The jobs of `reencode_dataset`; the arguments are the same, and ``work`` is where the jobs write.
 
     Raises:
         DatasetError: see `reencode_dataset`.
     """
-    source = DatasetSource.open(root)
+    source = DatasetSource.open(root, follow_links=follow_links)
     changed = resize is not None or fps is not None
     every = _every(source, fps)
     configs = {

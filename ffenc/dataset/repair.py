@@ -5,16 +5,18 @@ Videos and data files are never changed, only what is said about them.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ffenc.dataset.checks.packets import Measurer
+from ffenc.dataset.dataset_tree import check_tree, resolve_root
 from ffenc.dataset.finding_codes import Level
-from ffenc.dataset.layout import DatasetLock
+from ffenc.dataset.lock import LOCK, check_not_locked
 from ffenc.dataset.repairs.changes import Change, Changes
 from ffenc.dataset.repairs.documents import (
     clear_leftovers,
@@ -25,7 +27,8 @@ from ffenc.dataset.repairs.documents import (
     repair_video_info,
 )
 from ffenc.dataset.repairs.episode_table import EpisodeRepair
-from ffenc.dataset.swap import NEW, OLD, finish_swap, sibling
+from ffenc.dataset.replacing import locked_dataset
+from ffenc.dataset.swap import SIBLINGS, restore_missing, sibling
 from ffenc.dataset.verify import Progress, VerifyReport, inspect_dataset, verify_dataset
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries
@@ -56,6 +59,7 @@ def repair_dataset(
     *,
     level: Level = "packets",
     dry_run: bool = False,
+    follow_links: bool = False,
     binaries: Binaries | None = None,
     progress: Progress | None = None,
 ) -> RepairReport:
@@ -70,7 +74,9 @@ def repair_dataset(
         root: the dataset's directory.
         level: how deep it is verified before and after; ``"metadata"`` needs no FFmpeg unless a camera's statistics or
             info block are missing.
-        dry_run: work on a copy of its tables, and throw that away.
+        dry_run: work on a copy of its tables, and throw that away; nothing is written into the dataset, which may be
+            read-only.
+        follow_links: read through links in the dataset.  A linked document that is repaired becomes a file of its own.
         binaries: the executables; found by `find_binaries` if None and they are needed.
         progress: as of `verify_dataset`, of the first look.
 
@@ -79,24 +85,24 @@ def repair_dataset(
         DatasetLockedError: a writer is at work.
         OutputError: the file system refused; the dataset is no worse than before.
     """
-    root = Path(root)
-    with _workplace(root, dry_run=dry_run) as place:
+    given, root = Path(root), resolve_root(root)
+    with _workplace(root, dry_run=dry_run, follow_links=follow_links) as (place, siblings):
         before = verify_dataset(root, level, binaries=binaries, progress=progress)
         if before.counts.keys() & {"dataset-missing", "dataset-version", "info-unreadable"}:
             raise DatasetError(f"{root} cannot be repaired: {before.findings[0].message}", path=root)
         changes = Changes(root=place)
-        if "leftover-sibling" in before.counts:
-            _clear_siblings(root, changes, dry_run=dry_run)
+        for path in siblings:
+            changes.make(path, "removed, the dataset is whole without it")
         if before.findings:
             _repair(place, level, changes, Measurer(binaries))
         after = verify_dataset(place, level, binaries=binaries)
     return RepairReport(
-        root=root,
+        root=given,
         dry_run=dry_run,
         changes=tuple(changes.made),
         refused=tuple(dict.fromkeys(changes.refused)),
-        before=before,
-        after=replace(after, root=root),
+        before=replace(before, root=given),
+        after=replace(after, root=given),
     )
 
 
@@ -116,38 +122,39 @@ def _repair(root: Path, level: Level, changes: Changes, measure: Measurer) -> No
     repair_info(subject, changes)
 
 
-def _clear_siblings(root: Path, changes: Changes, *, dry_run: bool) -> None:
-    whole = root.absolute()
-    for path in (sibling(whole, mark) for mark in (NEW, OLD)):
-        if path.exists():
-            changes.make(path, "removed, the dataset is whole without it")
-    if not dry_run:
-        finish_swap(whole)
-
-
 @contextmanager
-def _workplace(root: Path, *, dry_run: bool) -> Iterator[Path]:
-    """The dataset under its lock, or a likeness of it with copies of its tables and links to all else."""
-    if not (root / "meta" / "info.json").is_file():
-        raise DatasetError(f"{root} is no LeRobot dataset: there is no meta/info.json", path=root)
+def _workplace(root: Path, *, dry_run: bool, follow_links: bool) -> Iterator[tuple[Path, list[Path]]]:
+    """Give the dataset under its lock, or a copy of its tables beside links to everything else; and its hidden siblings."""
     if not dry_run:
-        with DatasetLock(root):
-            yield root
-        return
-    with tempfile.TemporaryDirectory(prefix="ffenc-repair-") as directory:
-        place = Path(directory) / root.name
-        shutil.copytree(root, place, copy_function=_link, ignore=lambda at, _: {"meta"} if Path(at) == root else set())
-        unlocked = shutil.ignore_patterns("lock", "lock.holder")
-        shutil.copytree(root / "meta", place / "meta", copy_function=_copy_or_link, ignore=unlocked)
-        yield place
+        restore_missing(root)
+    if not (root / "meta" / "info.json").is_file():
+        raise DatasetError(f"{root} is not a LeRobot dataset: there is no meta/info.json", path=root)
+    with ExitStack() as stack:
+        siblings = [path for mark in SIBLINGS if os.path.lexists(path := sibling(root, mark))]
+        if not dry_run:
+            stack.enter_context(locked_dataset(root))
+        check_tree(root, follow_links=follow_links, written=True)
+        if not dry_run:
+            yield root, siblings
+            return
+        check_not_locked(root)
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="ffenc-repair-"))
+        place = Path(directory) / (root.name or "dataset")
+        try:
+            _copy_tables(root, place)
+        except OSError as err:
+            raise DatasetError(f"{root} cannot be copied for a dry run: {err}", path=root) from err
+        yield place, siblings
 
 
-def _copy_or_link(source: str, target: str) -> None:
-    if Path(source).suffix in (".json", ".parquet"):
-        shutil.copyfile(source, target)
-    else:
-        _link(source, target)
-
-
-def _link(source: str, target: str) -> None:
-    Path(target).symlink_to(Path(source).absolute())
+def _copy_tables(root: Path, place: Path) -> None:
+    """Copy the tables and documents of ``meta``, and make links to all other files; all of it writable."""
+    for directory, _, names in os.walk(root, followlinks=True):
+        here = place / Path(directory).relative_to(root)
+        here.mkdir()
+        for name in names:
+            path = Path(directory, name)
+            if root / "meta" in path.parents and path.suffix in (".json", ".parquet"):
+                shutil.copyfile(path, here / name)
+            elif path != root / LOCK:
+                (here / name).symlink_to(path)

@@ -107,7 +107,7 @@ def _stored(root: Path, info: DatasetInfo, name: str) -> VideoEncoderConfig:
     for document in reversed(list(load_provenance(root).values())):
         config = document["cameras"].get(name, {}).get("config")
         if config is not None:
-            return kind.model_validate(config)
+            return kind.from_record(config)
     if feature.info and "video.codec" in feature.info:
         try:
             return encoder_config_from_info(feature.info)
@@ -126,6 +126,8 @@ def _unlike(given: VideoEncoderConfig, feature: Feature, fps: int, binaries: Bin
     encoder = resolved(given, feature, fps, binaries)
     wanted: dict[str, Any] = {"codec": encoder.codec, "pix_fmt": encoder.config.pix_fmt}
     wanted |= {name: getattr(encoder.config, name) for name in _TUNING}
+    if encoder.config.crf is None and not given.was_given("crf"):
+        del wanted["crf"]  # a default that gave way, to a lossless switch for example, which extra_options has
     if isinstance(given, DepthEncoderConfig):
         wanted |= {name: getattr(given, name) for name in _DEPTH}
     # A merge of unlike datasets leaves null, and {} for options: nothing that could be kept to.

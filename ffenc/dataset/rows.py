@@ -3,54 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
 from ffenc.dataset.schema import DEFAULT_FEATURES, DatasetInfo, Feature
-from ffenc.errors import FrameError
-from ffenc.streaming.ledger import Drop
+from ffenc.errors import FrameError, InputError
+from ffenc.streaming.ledger import Drop, DropReason
 from ffenc.video.recording import SyncedFile
 
 _TASK = "task"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One time step, beside its pictures.
+
+    Attributes:
+        task: its text.
+        values: of the features that the caller gives and that are no cameras.
+        shown: for a few rows, what each camera shows, see `ffenc.dataset.ties`.
+    """
+
+    task: str
+    values: Mapping[str, Any]
+    shown: Mapping[str, Sequence[int]] | None = None
+
+    @classmethod
+    def of(cls, frame: Mapping[str, Any], task: str, names: Sequence[str]) -> Row:
+        """The row of a frame that was checked; arrays are copied, because callers reuse theirs."""
+        values = {name: frame[name] for name in names}
+        copied = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in values.items()}
+        return cls(task=task, values=copied)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeRows:
     """What is known of each time step of one episode, beside its pictures.
 
     Attributes:
         info: of the dataset.
-        tasks: the text of each row's task.
-        columns: for each feature that the caller gives and that is no camera, the values of all rows.
+        rows: one for every frame.
     """
 
     info: DatasetInfo
-    tasks: list[str] = field(default_factory=list)
-    columns: dict[str, list[Any]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name in given_columns(self.info):
-            self.columns.setdefault(name, [])
+    rows: Sequence[Row]
 
     def __len__(self) -> int:
-        return len(self.tasks)
+        return len(self.rows)
 
-    def add(self, values: Mapping[str, Any], task: str) -> None:
-        """Add a row that was checked; arrays are copied, because callers reuse theirs."""
-        self.tasks.append(task)
-        for name, column in self.columns.items():
-            value = values[name]
-            column.append(value.copy() if isinstance(value, np.ndarray) else value)
+    @property
+    def tasks(self) -> list[str]:
+        """The text of each row's task."""
+        return [row.task for row in self.rows]
 
     def first(self, count: int) -> EpisodeRows:
         """Only the first rows."""
-        columns = {name: values[:count] for name, values in self.columns.items()}
-        return EpisodeRows(info=self.info, tasks=self.tasks[:count], columns=columns)
+        return EpisodeRows(info=self.info, rows=self.rows[:count])
 
     def arrays(self, *, episode_index: int, first_index: int, task_numbers: Mapping[str, int]) -> dict[str, Any]:
         """All columns of the data file but those of cameras, the default ones included.
@@ -66,7 +79,10 @@ class EpisodeRows:
             "index": first_index + frame,
             "task_index": np.array([task_numbers[task] for task in self.tasks], np.int64),
         }
-        given = {name: _stacked(self.info.features[name], values) for name, values in self.columns.items()}
+        given = {
+            name: _stacked(feature, [row.values[name] for row in self.rows])
+            for name, feature in given_columns(self.info).items()
+        }
         return given | made
 
 
@@ -94,6 +110,7 @@ def check_frame(info: DatasetInfo, frame: Mapping[str, Any]) -> str:
     task = frame[_TASK]
     if not isinstance(task, str) or not task:
         raise _refusal(_TASK, "a text that says what is being done", repr(task))
+    _check_text(_TASK, task)
     for name, feature in given_columns(info).items():
         _check_value(name, feature, frame[name])
     return task
@@ -116,12 +133,20 @@ def _check_value(name: str, feature: Feature, value: Any) -> None:
     if feature.dtype == "string":
         if not isinstance(value, str):
             raise _refusal(name, "a str", f"a {type(value).__name__}")
+        _check_text(name, value)
         return
     expected = f"a numpy array of shape {feature.shape} and dtype {feature.dtype}"
     if not isinstance(value, np.ndarray):
         raise _refusal(name, expected, f"a {type(value).__name__}")
     if value.dtype != np.dtype(feature.dtype) or value.shape != feature.shape:
         raise _refusal(name, expected, f"shape {value.shape} and dtype {value.dtype}")
+
+
+def _check_text(name: str, value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError as err:  # e.g. a lone surrogate, as os.fsdecode makes them
+        raise _refusal(name, "text that has a UTF-8 encoding", repr(value)) from err
 
 
 def _refusal(name: str, expected: str, seen: str) -> FrameError:
@@ -137,7 +162,10 @@ def _stacked(feature: Feature, values: Sequence[Any]) -> Any:
 
 
 class RowLog:
-    """The rows and the dropped steps of an episode as JSON lines, each written at once and synced like its videos.
+    """The time steps of an episode as JSON lines, each written at once and synced like its videos.
+
+    A line says which frame its row belongs to, so that recovery never has to count.  Only the lines before an offset that the
+    caller keeps are valid: what an interrupt or a full disk leaves behind it is overwritten.
 
     Args:
         path: the file; it must not exist.
@@ -145,46 +173,147 @@ class RowLog:
 
     def __init__(self, path: Path) -> None:
         self._file = SyncedFile(path)
+        self._longest = 0  # bytes that may be in the file
 
-    def add(self, values: Mapping[str, Any], task: str, names: Sequence[str]) -> None:
-        """Write one row."""
-        row = {name: values[name] for name in names}
-        self._write({"task": task, "values": row})
+    def write(self, line: bytes, *, at: int) -> int:
+        """Write a line at an offset, and remove what was behind it.
 
-    def add_drop(self, drop: Drop) -> None:
-        """Write one dropped step."""
-        self._write({"drop": {"step": drop.step, "time_s": drop.time_s, "cameras": drop.cameras}})
+        Returns:
+            The offset of the next line.
 
-    def close(self) -> None:
-        """Sync and close it; a second call does nothing."""
+        Raises:
+            OutputError: the disk is full, or it failed.
+        """
+        end = at + len(line)
+        if self._longest > at:
+            self._file.truncate(at)
+        self._longest = end
+        self._file.write_at(at, line)
+        return end
+
+    def close(self, *, at: int) -> None:
+        """Cut it off behind the last valid line, sync and close it; a second call does nothing."""
+        if self._longest > at:
+            self._file.truncate(at)
+        self._longest = at
         self._file.release()
 
-    def _write(self, document: Mapping[str, Any]) -> None:
-        line = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE, default=_plain)
-        self._file.append(line)
+    def release(self) -> None:
+        """Close it as it is; a second call does nothing."""
+        self._file.release()
+
+
+def row_line(number: int, row: Row) -> bytes:
+    """The line of the row that belongs to frame ``number`` of every camera.
+
+    Raises:
+        FrameError: a value has no JSON.
+    """
+    values = {name: _jsonable(value) for name, value in row.values.items()}
+    document = {"frame": number, "task": row.task, "values": values}
+    if row.shown is not None:
+        document["shown"] = row.shown
+    try:
+        return _line(document)
+    except orjson.JSONEncodeError as err:
+        raise FrameError(
+            f"a row cannot be written: {err}; nothing of this frame was taken",
+            expected="values that have a JSON",
+            seen=str(err),
+        ) from err
+
+
+def drop_line(drop: Drop) -> bytes:
+    """The line of a time step that was left out."""
+    return _line({"drop": {"step": drop.step, "time_s": drop.time_s, "cameras": drop.cameras, "reason": drop.reason}})
+
+
+def _line(document: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE, default=_plain)
+
+
+def _jsonable(value: Any) -> Any:
+    # JSON has no infinity, and orjson would write null; numpy reads texts back as numbers.
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
+        return value.astype(str).tolist()
+    return value
 
 
 def _plain(value: object) -> object:
     # orjson takes arrays of native byte order in C order; all others come here.
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    raise TypeError(f"{type(value).__name__} is no value of a row")
+    raise TypeError(f"{type(value).__name__} is not a value of a row")
 
 
-def read_rows(path: Path, info: DatasetInfo) -> EpisodeRows:
-    """The whole rows of a log; a last line that a crash cut off is left out."""
-    rows = EpisodeRows(info=info)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedSteps:
+    """What a log says of an episode.
+
+    Attributes:
+        rows: row ``n`` belongs to frame ``n`` of every camera.
+        drops: time steps that were left out.
+    """
+
+    rows: EpisodeRows
+    drops: tuple[Drop, ...]
+
+    def drops_among(self, frames: int) -> tuple[Drop, ...]:
+        """The drops before, between and directly behind the first frames."""
+        return tuple(drop for number, drop in enumerate(self.drops) if drop.step - number <= frames)
+
+
+def read_log(path: Path, info: DatasetInfo) -> LoggedSteps:
+    """The steps of a log up to the first line that is damaged or out of order; none if there is no log.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    rows: list[Row] = []
+    drops: list[Drop] = []
     features = given_columns(info)
-    for line in path.read_bytes().splitlines():
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        lines = []
+    except OSError as err:
+        raise InputError(f"cannot read {path}: {err.strerror}", path=path) from err
+    for line in lines:
         try:
             document = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            break
-        if "values" in document:
-            values = {name: _typed(features[name], value) for name, value in document["values"].items()}
-            rows.add(values, document["task"])
-    return rows
+            if "drop" in document:
+                drop = _drop(document["drop"])
+                if drop.step != len(rows) + len(drops):
+                    break
+                drops.append(drop)
+            elif document["frame"] == len(rows):
+                rows.append(_row(document, features))
+            else:
+                break
+        except (ValueError, TypeError, KeyError, OverflowError):
+            break  # a crash or a full disk cut it off
+    return LoggedSteps(rows=EpisodeRows(info=info, rows=rows), drops=tuple(drops))
+
+
+def _drop(document: Mapping[str, Any]) -> Drop:
+    step, time_s, reason = int(document["step"]), float(document["time_s"]), document["reason"]
+    if reason not in get_args(DropReason):
+        raise ValueError(reason)
+    return Drop(step=step, time_s=time_s, cameras=tuple(map(str, document["cameras"])), reason=reason)
+
+
+def _row(document: Mapping[str, Any], features: Mapping[str, Feature]) -> Row:
+    values = {name: _typed(feature, document["values"][name]) for name, feature in features.items()}
+    task = document["task"]
+    if not isinstance(task, str):
+        raise TypeError(task)
+    shown = document.get("shown")
+    return Row(task=task, values=values, shown=shown if isinstance(shown, dict) else None)
 
 
 def _typed(feature: Feature, value: Any) -> Any:
-    return value if feature.dtype == "string" else np.array(value, feature.dtype).reshape(feature.shape)
+    if feature.dtype != "string":
+        return np.array(value, feature.dtype).reshape(feature.shape)
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ffenc.dataset.atomic import make_directory, write_atomically
+from ffenc.dataset.dataset_tree import check_regular
 from ffenc.dataset.layout import FileId
 from ffenc.dataset.tables import conform
 from ffenc.errors import DatasetError, DependencyError, FFencError, OutputError
@@ -221,6 +222,7 @@ def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
         DatasetError: it is missing, no parquet file, or damaged; also while it is read inside the block.
     """
     try:
+        check_regular(path)
         with pq.ParquetFile(path) as file:
             yield file
     except FileNotFoundError as err:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
+from ffenc.dataset.dataset_tree import check_tree, resolve_root
 from ffenc.dataset.documents import load_info
 from ffenc.dataset.episodes import EpisodeRow
 from ffenc.dataset.layout import DatasetLayout, FileId
@@ -33,21 +35,30 @@ class DatasetSource:
         info: its ``info.json``.
         tasks: its tasks; number i is at place i.
         videos: for each camera the files that episodes lie in, ascending, and how many frames each must have at least.
+        digest: of its files when it was opened.
     """
 
     root: Path
     info: DatasetInfo
     tasks: tuple[str, ...]
     videos: Mapping[str, Mapping[FileId, int]]
+    digest: str
 
     @classmethod
-    def open(cls, root: str | Path) -> DatasetSource:
+    def open(cls, root: str | Path, *, follow_links: bool = False) -> DatasetSource:
         """Read all of a dataset's metadata once.
 
+        Args:
+            root: its directory; `root` of the result is what it leads to through all links.
+            follow_links: read through links in the dataset.
+
         Raises:
-            DatasetError: it is no dataset, not finished, or contradicts itself.
+            DatasetError: it is not a dataset, not finished, contradicts itself, or contains links that may not be followed,
+                devices, sockets or named pipes.
         """
-        root = Path(root)
+        root = resolve_root(root)
+        load_info(root)  # the clearer error where there is no dataset
+        digest = check_tree(root, follow_links=follow_links)
         info = load_info(root)
         videos: dict[str, dict[FileId, int]] = {key: {} for key in info.videos}
         episodes = frames = 0
@@ -65,7 +76,7 @@ class DatasetSource:
         if not episodes:
             raise DatasetError(f"{root} has no episodes", path=root)
         ordered = {key: {file: files[file] for file in sorted(files)} for key, files in videos.items()}
-        return cls(root=root, info=info, tasks=tuple(load_tasks(root, to_write=True)), videos=ordered)
+        return cls(root=root, info=info, tasks=tuple(load_tasks(root, to_write=True)), videos=ordered, digest=digest)
 
     @property
     def layout(self) -> DatasetLayout:
@@ -89,6 +100,17 @@ class DatasetSource:
                 raise _contradiction(self.root, f"the data files do not have the frames of the episodes ({which})")
             yield row, table
 
+    def check_unchanged(self) -> None:
+        """Make sure that what was read is still there: a dataset that is only read is not locked.
+
+        Raises:
+            DatasetError: another process has changed, moved or replaced it.
+        """
+        if check_tree(self.root, follow_links=True) != self.digest:
+            raise DatasetError(
+                f"{self.root} was changed by another process while it was read; try again", path=self.root
+            )
+
     def spans(self) -> dict[tuple[str, FileId], list[tuple[int, int]]]:
         """For each camera and file of it the frames (first, stop) of its episodes, ascending."""
         found: dict[tuple[str, FileId], list[tuple[int, int]]] = {}
@@ -103,6 +125,26 @@ class DatasetSource:
         episode, index = (column_values(table, name, DEFAULT_FEATURES[name]) for name in ("episode_index", "index"))
         expected = np.arange(row.dataset_from_index, row.dataset_to_index)
         return bool(episode[0] == row.episode_index and np.array_equal(index, expected))
+
+
+@contextmanager
+def reading(sources: Iterable[DatasetSource]) -> Iterator[None]:
+    """Read datasets in a block; it fails if one has changed, whatever error the change has led to.
+
+    Raises:
+        DatasetError: see `DatasetSource.check_unchanged`.
+    """
+    try:
+        yield
+    except Exception as err:
+        try:
+            for source in sources:
+                source.check_unchanged()
+        except DatasetError as changed:
+            raise changed from err
+        raise
+    for source in sources:
+        source.check_unchanged()
 
 
 def _check_row(row: EpisodeRow, root: Path, *, episode: int, first: int) -> None:

@@ -1,7 +1,7 @@
 """Rows of the hardware encoders, and of the devices they run on.
 
-Built from FFmpeg's help texts (4.1 to 9.0) and sources (5.1.9, 7.1.5, 9.0.2).  None of these encoders has been run by
-us on its hardware: every `HardwareDevice` says so in ``never_run``, and ``ffenc probe`` and the README repeat it.
+Built from FFmpeg's help texts (4.1 to 9.0) and sources (4.3.7, 5.1.9, 7.1.5, 8.1.2, 9.0.2).  None of these encoders has
+been run by us on its hardware: every `HardwareDevice` says so in ``never_run``, and ``ffenc probe`` and the README repeat it.
 Whether one works is decided by a trial on the machine at hand, never by this table.
 """
 
@@ -9,25 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ffenc.encoders.spec import ByVersion, EncoderSpec, Gop, HardwareDevice, Preset, Quality
+from ffenc.encoders.spec import BitRate, ByVersion, EncoderSpec, Gop, HardwareDevice, Preset, Quality
 
 _NV12: Mapping[str, str] = {"yuv420p": "nv12", "nv12": "nv12"}
 _NV12_P010: Mapping[str, str] = {**_NV12, "yuv420p10le": "p010le", "p010le": "p010le"}
 _RENDER_NODES = ("/dev/dri/renderD*",)
+_RENDER_NODE = r"/dev/dri/renderD\d+"
 
 NVENC = HardwareDevice(
     name="nvenc",
     platforms=("linux", "win32"),
-    # Jetson's own encoder is another one (v4l2m2m); WSL hands the GPU through /dev/dxg.
+    # Jetson has another encoder, see V4L2M2M; WSL hands the GPU through /dev/dxg.
     nodes=("/dev/nvidia[0-9]*", "/dev/nvidiactl", "/dev/dxg"),
+    device_pattern=r"\d+",
+    device_option="gpu",
     formats={"yuv420p10le": "p010le"},
-    needs="an NVIDIA GPU with an NVENC engine (A100 and H100 have none) and its driver",
+    needs="an NVIDIA GPU with an NVENC engine (A100 and H100 have none) and its driver; in a container also "
+    "NVIDIA_DRIVER_CAPABILITIES=video",
 )
 VAAPI = HardwareDevice(
     name="vaapi",
     platforms=("linux",),
     nodes=_RENDER_NODES,
-    init=(("init_hw_device", "vaapi=ffenc:{node}"), ("filter_hw_device", "ffenc")),
+    init=(("init_hw_device", "vaapi=ffenc:{device}"), ("filter_hw_device", "ffenc")),
+    default_init=None,
+    device_pattern=_RENDER_NODE,
     upload=("hwupload",),
     formats=_NV12_P010,
     needs="/dev/dri/renderD* with a VA-API driver that encodes",
@@ -36,6 +42,9 @@ QSV = HardwareDevice(
     name="qsv",
     platforms=("linux", "win32"),
     nodes=_RENDER_NODES,
+    # Without a child device FFmpeg up to 5.1 looks for the i915 driver only, and any version takes the first GPU.
+    init=(("init_hw_device", "qsv=ffenc,child_device={device}"),),
+    device_pattern=_RENDER_NODE,
     formats=_NV12_P010,
     needs="an Intel GPU with its media driver and runtime",
 )
@@ -50,38 +59,46 @@ VIDEOTOOLBOX = HardwareDevice(
     name="videotoolbox",
     platforms=("darwin",),
     formats={"yuv420p10le": "p010le"},
-    needs="macOS; constant quality needs Apple silicon",
+    needs="macOS; constant quality needs Apple silicon and FFmpeg 5 or newer",
 )
 V4L2M2M = HardwareDevice(
     name="v4l2m2m",
     platforms=("linux",),
     nodes=("/dev/video*",),
-    needs="a V4L2 memory-to-memory encoder (Raspberry Pi up to 4, many ARM boards)",
+    needs="a V4L2 memory-to-memory encoder (Raspberry Pi up to 4, some ARM boards; a Raspberry Pi 5 has no encoder, and "
+    "Jetson's works only with a patched FFmpeg: use software there)",
 )
 VULKAN = HardwareDevice(
     name="vulkan",
     platforms=("linux", "win32"),
     nodes=(*_RENDER_NODES, "/dev/nvidia[0-9]*"),
-    init=(("init_hw_device", "vulkan=ffenc"), ("filter_hw_device", "ffenc")),
+    init=(("init_hw_device", "vulkan=ffenc:{device}"), ("filter_hw_device", "ffenc")),
+    default_init=(("init_hw_device", "vulkan=ffenc"), ("filter_hw_device", "ffenc")),
+    device_pattern=r"\d+",
     upload=("hwupload",),
     formats=_NV12_P010,
     needs="a GPU whose Vulkan driver has the video encode extensions",
 )
 
-DEVICES = (VIDEOTOOLBOX, NVENC, VAAPI, QSV, AMF, V4L2M2M, VULKAN)
-"""Every device family, in the order ``auto`` prefers them; the platform decides which exist."""
+DEVICES = (VIDEOTOOLBOX, NVENC, VAAPI, QSV, AMF, VULKAN, V4L2M2M)
+"""Every device family, in the order ``auto`` prefers them; the platform decides which exist.
+
+V4L2 comes last: it has no constant quality, and some drivers ignore ``g``.
+"""
 
 # Short GOPs and B-frames do not go together: with g=2 NVENC's GOP is shorter than its P-frame interval, and VA-API's
 # default of two B-frames makes random access slower.  extra_options may say otherwise.
-_NO_B_FRAMES = Gop(companions={"bf": "0"})
+_NO_B_FRAMES = {"bf": "0"}
 _RATE = frozenset({"b", "maxrate", "bufsize", "bf"})
 # A constant quantiser leaves nothing for a rate control to do.
 _RATE_ONLY = ("b", "maxrate", "bufsize", "qp", "cq", "q", "global_quality")
 _HVC1 = {"mp4": "hvc1", "mov": "hvc1"}
 # Only NVENC, on new hardware, lists a format of 10 bits for H.264 and means it.
 _EIGHT_BITS = ("yuv420p", "nv12")
-# Smallest picture that every generation of the family is said to take; not verified on hardware.
-_SMALLEST = ByVersion((((0,), 128),))
+# Smallest side that some generation of some family is reported to take.  Whether this one does, a trial tells.
+_SMALLEST = ByVersion((((0,), 32),))
+# Chosen for a good picture, not measured on hardware; an intra frame is taken to need three times the bits of another.
+_BIT_RATE = BitRate(bits_per_pixel=0.15, short_gop=2)
 
 
 def _row(
@@ -90,26 +107,36 @@ def _row(
     quality: Quality | None,
     *,
     preset: Preset | None = None,
-    gop: Gop = _NO_B_FRAMES,
+    gop: Gop | None = None,
+    bit_rate: BitRate | None = None,
     generic: frozenset[str] = _RATE,
     pixel_formats: tuple[str, ...] = (),
+    if_listed: frozenset[str] = frozenset(),
+    minimum_width: int = 0,
+    complaints: tuple[str, ...] = (),
 ) -> EncoderSpec:
+    gop = gop or Gop(companions=_NO_B_FRAMES, exact=True)
     return EncoderSpec(
         name=f"{codec}_{device.name}",
         codec=codec,
         quality=quality,
+        bit_rate=bit_rate,
         preset=preset,
         gop=gop,
         generic=generic,
+        if_listed=if_listed,
         tags=_HVC1 if codec == "hevc" else {},
         muxers=("mp4", "mov") if codec in ("h264", "hevc") else ("mp4",),
         minimum_size=_SMALLEST,
+        minimum_width=minimum_width,
+        complaints=complaints,
         pixel_formats=pixel_formats or (_EIGHT_BITS if codec == "h264" and device is not NVENC else ()),
+        reorders="bf" in gop.companions,  # the others have no B-frames unless told so
         device=device,
     )
 
 
-def _nvenc(codec: str, highest: int) -> EncoderSpec:
+def _nvenc(codec: str, highest: int, *, minimum_width: int) -> EncoderSpec:
     # cq is the scale nearest to x264's crf (LeRobot's constqp with the same number is far from it); 0 means
     # automatic, and without b=0 a default of 2 Mbit/s caps it.
     quality = Quality(
@@ -119,8 +146,17 @@ def _nvenc(codec: str, highest: int) -> EncoderSpec:
         unset_below=0.01,
         companions={"rc": "vbr", "b": "0"},
     )
-    generic = _RATE | {"refs", "qmin", "qmax"}
-    return _row(codec, NVENC, quality, preset=Preset(option="preset", names_only=True), generic=generic)
+    # NVENC refuses a GOP length that is not above the number of B-frames + 1; the wrapper takes 0 for "intra only".
+    gop = Gop(companions=_NO_B_FRAMES, exact=True, one="0", forced={"forced-idr": "1"})
+    return _row(
+        codec,
+        NVENC,
+        quality,
+        preset=Preset(option="preset", names_only=True),
+        gop=gop,
+        generic=_RATE | {"refs", "qmin", "qmax"},
+        minimum_width=minimum_width,
+    )
 
 
 def _constant_quantiser(options: tuple[str, ...], *, codec: str, mode: dict[str, str]) -> Quality:
@@ -140,14 +176,19 @@ def _constant_quantiser(options: tuple[str, ...], *, codec: str, mode: dict[str,
     )
 
 
+# FFmpeg's default factor of -0.8 counts as 0.8 in these wrappers: key frames get less quantiser than asked for, and at
+# g=2 half of all frames are larger.
+_EVEN_QUANTISER = {"av1": {"i_qfactor": "1"}}
+
+
 def _vaapi(codec: str) -> EncoderSpec:
     # av1_vaapi and vp9_vaapi have no qp option; there the generic one carries it.
     option = "global_quality" if codec in ("av1", "vp9") else "qp"
-    quality = _constant_quantiser((option,), codec=codec, mode={"rc_mode": "CQP"})
+    mode = {"rc_mode": "CQP", **_EVEN_QUANTISER.get(codec, {})}
     return _row(
         codec,
         VAAPI,
-        quality,
+        _constant_quantiser((option,), codec=codec, mode=mode),
         preset=Preset(option="compression_level"),
         generic=_RATE | {"compression_level", "slices"},
     )
@@ -158,20 +199,37 @@ def _qsv(codec: str) -> EncoderSpec:
     quality = Quality(
         options=("global_quality",), crf=(0, 51), values=(0, 51), whole=True, unset_below=1, excludes=_RATE_ONLY
     )
-    preset = Preset(option="preset", names_only=True)
-    return _row(codec, QSV, quality, preset=preset, generic=_RATE | {"refs", "slices"})
+    forced = {} if codec == "vp9" else {"forced_idr": "1"}
+    return _row(
+        codec,
+        QSV,
+        quality,
+        preset=Preset(option="preset", names_only=True),
+        gop=Gop(companions=_NO_B_FRAMES, exact=True, forced=forced),
+        generic=_RATE | {"refs", "slices"},
+        if_listed=frozenset(forced),
+    )
 
 
 def _amf(codec: str, options: tuple[str, ...]) -> EncoderSpec:
-    quality = _constant_quantiser(options, codec=codec, mode={"rc": "cqp"})
-    gop = Gop() if codec == "hevc" else _NO_B_FRAMES  # its HEVC encoder has no B-frames at all
-    return _row(codec, AMF, quality, preset=Preset(option="quality", names_only=True), gop=gop)
+    # Its HEVC encoder has no B-frames at all, and in FFmpeg 4.3 it makes only every 60th GOP start with an IDR frame.
+    companions = {"gops_per_idr": "1"} if codec == "hevc" else _NO_B_FRAMES
+    return _row(
+        codec,
+        AMF,
+        _constant_quantiser(options, codec=codec, mode={"rc": "cqp"}),
+        preset=Preset(option="quality", names_only=True),
+        gop=Gop(companions=companions, exact=True, forced={"forced_idr": "1"}),
+        generic=_RATE - {"bf"} if codec == "hevc" else _RATE,
+        # FFmpeg 7.1's av1_amf has no qp_b.
+        if_listed=frozenset({"qp_b", "gops_per_idr", "forced_idr"}),
+    )
 
 
 def _videotoolbox(codec: str) -> EncoderSpec:
-    # LeRobot's formula, q = 100 - 2 crf, at least 1; FFmpeg's scale runs the other way, 100 is best.
-    quality = Quality(options=("q",), crf=(0, 51), values=(100, -2), floor=1, excludes=_RATE_ONLY)
-    return _row(codec, VIDEOTOOLBOX, quality, gop=Gop())
+    # LeRobot's formula, q = 100 - 2 crf, at least 1; FFmpeg's scale runs the other way, 100 is best.  FFmpeg 4 ignores it.
+    quality = Quality(options=("q",), crf=(0, 51), values=(100, -2), floor=1, excludes=_RATE_ONLY, since_libavcodec=59)
+    return _row(codec, VIDEOTOOLBOX, quality, gop=Gop(exact=True), bit_rate=_BIT_RATE)
 
 
 def _v4l2m2m(codec: str) -> EncoderSpec:
@@ -180,23 +238,27 @@ def _v4l2m2m(codec: str) -> EncoderSpec:
         codec,
         V4L2M2M,
         None,
-        gop=Gop(),
+        gop=Gop(exact=True),
+        bit_rate=_BIT_RATE,
         generic=frozenset({"b", "qmin", "qmax", "profile", "level"}),
         pixel_formats=("yuv420p", "nv12"),
+        complaints=(r"Failed to set (gop size|bit rate|\w+ (profile|level)|\w+ video quantizer scale)",),
     )
 
 
 def _vulkan(codec: str) -> EncoderSpec:
-    quality = _constant_quantiser(("qp",), codec=codec, mode={"rc_mode": "cqp"})
+    mode = {"rc_mode": "cqp", **_EVEN_QUANTISER.get(codec, {})}
+    quality = _constant_quantiser(("qp",), codec=codec, mode=mode)
     return _row(codec, VULKAN, quality, preset=Preset(option="quality"))
 
 
 HARDWARE = (
     _videotoolbox("h264"),
     _videotoolbox("hevc"),
-    _nvenc("h264", 51),
-    _nvenc("hevc", 51),
-    _nvenc("av1", 63),
+    # The widths are those of NVIDIA's error reports; the heights are smaller.
+    _nvenc("h264", 51, minimum_width=145),
+    _nvenc("hevc", 51, minimum_width=129),
+    _nvenc("av1", 63, minimum_width=128),
     _vaapi("h264"),
     _vaapi("hevc"),
     _vaapi("av1"),
@@ -208,11 +270,10 @@ HARDWARE = (
     _amf("h264", ("qp_i", "qp_p", "qp_b")),
     _amf("hevc", ("qp_i", "qp_p")),
     _amf("av1", ("qp_i", "qp_p", "qp_b")),
-    _v4l2m2m("h264"),
-    _v4l2m2m("hevc"),
-    _v4l2m2m("vp8"),
     _vulkan("h264"),
     _vulkan("hevc"),
     _vulkan("av1"),
+    _v4l2m2m("h264"),
+    _v4l2m2m("hevc"),
 )
 """Every hardware row, in `DEVICES` order."""

@@ -17,6 +17,10 @@ def _keys(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+_REFUSED = dict.fromkeys(
+    ("zones", "interlace", "interlaced", "tff", "bff", "fake-interlaced", "field"),
+    "it would code whole frames as two fields",
+) | {"zones": "it would give some frames another quality than the one that is recorded for all of them"}
 _COLOUR = dict.fromkeys(("range", "colormatrix", "colorprim", "transfer"), "pix_fmt")
 
 X264 = ParameterString(
@@ -56,12 +60,14 @@ X264 = ParameterString(
         "qcomp": (0, 1),
         "qpmax": (0, 69),
         "qpmin": (0, 69),
+        "qpstep": (2, 69),
         "rc-lookahead": (0, 250),
         "ref": (1, 16),
         "subme": (0, 11),
         "trellis": (0, 2),
         "weightp": (0, 2),
     },
+    refused=_REFUSED,
 )
 
 # Without slices: two of one row of coding units each, in 128x128, come out damaged (4.2.2 and 9.0.2, measured).
@@ -95,6 +101,7 @@ X265 = ParameterString(
         "output-depth": "pix_fmt",
         **_COLOUR,
     },
+    refused=_REFUSED,
 )
 
 SVT_AV1 = ParameterString(

@@ -6,8 +6,8 @@ Sources: the options' own help texts and wrappers in FFmpeg 4.2 to 9.0, and meas
 
 from __future__ import annotations
 
-from ffenc.encoders import parameters
-from ffenc.encoders.spec import ByVersion, EncoderSpec, FastDecode, Gop, NarrowPicture, Preset, Quality, Threads
+from ffenc.encoders import parameters, settings
+from ffenc.encoders.spec import ByVersion, Damage, EncoderSpec, FastDecode, Gop, NarrowPicture, Preset, Quality, Threads
 
 _X26X_PRESETS = (
     "ultrafast",
@@ -34,6 +34,8 @@ _MPEGVIDEO_REFUSED = {
 }
 _NO_SIDE_DATA = "frames carry no such data here"
 
+_X264_420 = ("yuv420p", "yuvj420p", "nv12", "nv21")
+
 LIBX264 = EncoderSpec(
     name="libx264",
     codec="h264",
@@ -53,12 +55,16 @@ LIBX264 = EncoderSpec(
     ranges={
         "aq-mode": (0, 3), "aq-strength": (0, 3), "b-bias": (-90, 100), "b-pyramid": (0, 2), "b_strategy": (0, 2),
         "chromaoffset": (-32, 32), "cplxblur": (0, 999), "crf_max": (0, 51), "direct-pred": (0, 3),
-        "me_method": (0, 4), "motion-est": (0, 4), "noise_reduction": (0, 65536), "qmax": (0, 69), "qmin": (0, 69),
+        "me_method": (0, 4), "motion-est": (0, 4), "noise_reduction": (0, 65536), "qdiff": (2, 50), "qmax": (0, 69),
+        "qmin": (0, 69), "qp": (0, 69),
         "rc-lookahead": (0, 250), "sc_threshold": (0, 100_000), "weightp": (0, 2),
     },
     refused={
+        "cmp": "x264 reads only whether chroma counts, which is chroma-me in x264-params",
         "fastfirstpass": "there is no second pass",
         "forced-idr": "no key frame is forced",
+        "flags": "interlaced coding (ildct, ilme) would tear whole frames apart, an open GOP (-cgop) cannot be read from every "
+        "key frame, loop is the option deblock, and the others change no frame",
         "intra-refresh": "it would replace the key frames that g asks for",
         "mb_info": _NO_SIDE_DATA,
         "ssim": "it only prints a number",
@@ -75,13 +81,38 @@ LIBX264 = EncoderSpec(
         "wpredp": r"[0-2]",
     },
     parameters={"x264-params": parameters.X264},
-    complaints=(r"Error parsing option '.+'", r"x264.*\bignor(ed|ing)\b"),
+    # Decoders have no grey H.264: it comes back with empty chroma (4.2 to 9.0).
+    stored_as={"gray": "yuv420p", "gray10le": "yuv420p10le"},
+    # It writes the level asked for into the stream, whether the stream keeps to it or not.
+    complaints=(r"Error parsing option '.+'", r"x264.*\bignor(ed|ing)\b", r"x264.* > level limit"),
+    # x264 takes the lowest profile that has what it uses; the option only forbids what the profile has not.
+    profiles={
+        **dict.fromkeys(("baseline", "main"), _X264_420),
+        "high": (*_X264_420, "gray"),
+        "high10": ("yuv420p10le", "gray10le"),
+        "high422": ("yuv422p", "yuvj422p", "nv16", "yuv422p10le", "nv20le"),
+        "high444": ("yuv444p", "yuvj444p", "yuv444p10le"),
+    },
+    settings=settings.X264,
+    limits=settings.X264_LIMITS,
+    report=r"x264 - core [ -~]*?options: ([ -~]+)",
+)  # fmt: skip
+
+_X265_INTRA = (
+    "mainstillpicture", "main-intra", "main10-intra", "main12-intra", "main422-10-intra", "main422-12-intra", "main444-intra",
+    "main444-10-intra", "main444-12-intra",
 )  # fmt: skip
 
 LIBX265 = EncoderSpec(
     name="libx265",
     codec="hevc",
-    quality=Quality(options=("crf",), crf=(0, 51), values=(0, 51)),
+    quality=Quality(
+        options=("crf",),
+        crf=(0, 51),
+        values=(0, 51),
+        excludes=("b", "qp", "cq", "q", "global_quality"),
+        lossless=("x265-params:lossless",),
+    ),
     preset=Preset(option="preset", names=_X26X_PRESETS),
     # FFmpeg 4.2's wrapper ignores g and writes one key frame in all; x265's own key works in every build.  Its default
     # is the open GOP.
@@ -96,10 +127,11 @@ LIBX265 = EncoderSpec(
         ("bf", "refs", "keyint_min", "qmin", "qmax", "qdiff", "qcomp", "i_qfactor", "b_qfactor"), (58, 91)
     ),
     needs=_VBV_NEEDS,
-    ranges={"qcomp": (0.5, 1), "qmin": (0, 69), "qmax": (0, 69)},
+    ranges={"qcomp": (0.5, 1), "qmin": (0, 69), "qmax": (0, 69), "qp": (0, 51)},
     refused={
         "a53cc": _NO_SIDE_DATA,
         "dolbyvision": _NO_SIDE_DATA,
+        "flags": "ffenc closes every GOP (cgop), and the others change no frame",
         "forced-idr": "no key frame is forced",
         "udu_sei": _NO_SIDE_DATA,
     },
@@ -110,6 +142,20 @@ LIBX265 = EncoderSpec(
         r"main444-12|main444-12-intra",
     },
     parameters={"x265-params": parameters.X265},
+    profiles={
+        "main": ("yuv420p", "yuvj420p", "gray"),
+        "main10": ("yuv420p10le", "gray10le"),
+        "main12": ("yuv420p12le", "gray12le"),
+        "main422-10": ("yuv422p", "yuvj422p", "yuv422p10le"),
+        "main422-12": ("yuv422p12le",),
+        "main444-8": ("yuv444p", "yuvj444p", "gbrp"),
+        "main444-10": ("yuv444p10le", "gbrp10le"),
+        "main444-12": ("yuv444p12le", "gbrp12le"),
+        **dict.fromkeys(_X265_INTRA, ()),
+    },
+    settings=settings.X265,
+    limits=settings.X265_LIMITS,
+    report=r"x265 \(build [ -~]*?options: ([ -~]+)",
     # Apple's players take HEVC in MP4 only under this tag; FFmpeg's default is hev1.
     tags={"mp4": "hvc1", "mov": "hvc1"},
     # A picture of one single column of coding units (64x64 each) decodes to something else than x265 itself reconstructed,
@@ -140,9 +186,11 @@ LIBSVTAV1 = EncoderSpec(
         fraction_since=(4,),
         unset_below=1,  # the wrapper only passes crf > 0
         excludes=("b", "qp", "qmin", "qmax"),
+        lossless=("svtav1-params:lossless",),
     ),
     preset=Preset(option="preset", default=12),
-    gop=Gop(one_since_libavcodec=60),  # FFmpeg 5.1's wrapper only passes g > 1
+    # FFmpeg 5.1's wrapper only passes g > 1.  SVT 1.4.1 puts no key frame where one is forced, 3.0 and later do.
+    gop=Gop(one_since_libavcodec=60, follows_forced=ByVersion((((0,), False), ((3,), True)))),
     threads=Threads(
         option="svtav1-params:lp",
         # Number of processors before SVT 3, a level of parallelism since; 7 and more are cut to 6 there.
@@ -156,11 +204,41 @@ LIBSVTAV1 = EncoderSpec(
         highest_preset=ByVersion((((0,), 10), ((2,), 7), ((4,), 8))),
         smallest_area=ByVersion((((0,), 0), ((2,), 0x4CE00))),
     ),
+    # Fast presets leave the high bits of large coefficients out: a mean error of 45 levels of 255 in the worst frame at
+    # crf 1, 3 at crf 20, as little as with slow presets from 28 on (320x240 and 640x480, SVT 1.4.1 and 4.2; 4.1 is free of
+    # it, 2 to 4.0 are taken to be like 4.2).  See tests/integration/test_damage.py.
+    damage=(
+        Damage(
+            bits=10,
+            quality_below=30,
+            quantizers=("qp",),
+            rate="b",
+            floor="qmin",
+            way_out="pix_fmt=yuv420p",
+            fastest_preset=ByVersion((((0,), 11), ((2,), 7), ((4, 1), None), ((4, 2), 7))),
+        ),
+        # At crf 1 and 2 the stream cannot be decoded, and at 3 frames are worse than they should be (640x480, moving test
+        # pictures, SVT 4.1 and 4.2, presets 12 and 13; 1.4.1 is free of it).
+        Damage(
+            bits=8,
+            quality_below=8,
+            quantizers=("qp",),
+            g_above=2,
+            way_out="g=2",
+            fastest_preset=ByVersion((((0,), None), ((2,), 10))),
+        ),
+    ),
     # It ignores bf, refs and flags in every mode.
     generic=_VBV | {"qmin", "qmax", "level"},
     needs={"bufsize": "maxrate"},
-    ranges={"level": (20, 73), "qmin": (0, 63), "qmax": (0, 63)},
-    refused={"dolbyvision": _NO_SIDE_DATA},
+    ranges={"level": (20, 73), "qmin": (0, 63), "qmax": (0, 63), "qp": (1, 63)},
+    refused={
+        "dolbyvision": _NO_SIDE_DATA,
+        "flags": "an open GOP (-cgop) cannot be read from every key frame, and the others change no frame",
+        "profile": "it follows from pix_fmt",
+    },
+    # SVT 1.4.1 takes these and writes the same stream.
+    since={"tier": (2,), "sc_detection": (2,)},
     parameters={"svtav1-params": parameters.SVT_AV1},
     muxers=("mp4",),
     minimum_size=ByVersion((((0,), 64), ((3,), 4))),
@@ -171,6 +249,13 @@ LIBSVTAV1 = EncoderSpec(
     ),
 )
 
+# libvpx uses alternate reference frames, and what they need, in two passes only (USE_ALTREF_FOR_ONE_PASS is off; measured:
+# the packets are the same without).
+_TWO_PASSES = dict.fromkeys(
+    ("auto-alt-ref", "arnr-maxframes", "arnr-strength", "arnr-type", "enable-tpl", "lag-in-frames"),
+    "libvpx uses it in two passes only, and ffenc encodes in one",
+)
+
 # Beside a fixed quality these are fatal or change nothing.
 _RATE_ONLY = ("b", "minrate", "undershoot-pct", "overshoot-pct", "minsection-pct", "maxsection-pct")
 
@@ -179,7 +264,13 @@ LIBAOM_AV1 = EncoderSpec(
     codec="av1",
     # Up to FFmpeg 4.2 the default bit rate caps crf unless it is set to 0.
     quality=Quality(
-        options=("crf",), crf=(0, 63), values=(0, 63), whole=True, companions={"b": "0"}, excludes=_RATE_ONLY
+        options=("crf",),
+        crf=(0, 63),
+        values=(0, 63),
+        whole=True,
+        companions={"b": "0"},
+        excludes=_RATE_ONLY,
+        lossless=("aom-params:lossless",),
     ),
     preset=Preset(option="cpu-used"),
     # With a GOP of 2 and look-ahead, FFmpeg 9.0.2's libaom crashes ("smooth_filter_noise") and 5.1's files are 2.6
@@ -191,6 +282,7 @@ LIBAOM_AV1 = EncoderSpec(
     refused={
         "dolbyvision": _NO_SIDE_DATA,
         "drop-threshold": "it would leave frames out",
+        "profile": "it follows from pix_fmt",
         "still-picture": "it would make every frame a key frame, whatever g says",
     },
     parameters={"aom-params": parameters.AOM},
@@ -204,8 +296,9 @@ LIBRAV1E = EncoderSpec(
     codec="av1",
     quality=Quality(options=("qp",), crf=(0, 63), values=(0, 255), whole=True),
     preset=Preset(option="speed"),
+    gop=Gop(follows_forced=ByVersion((((0,), False),))),
     threads=Threads(option="threads"),
-    generic=frozenset({"b"}),  # keyint_min changes nothing in FFmpeg 5.1
+    generic=frozenset({"b", "keyint_min"}),
     parameters={"rav1e-params": parameters.RAV1E},
     muxers=("mp4",),
     minimum_size=ByVersion((((0,), 16),)),
@@ -221,13 +314,17 @@ LIBVPX_VP9 = EncoderSpec(
         values=(0, 63),
         whole=True,
         companions={"b": "0"},
-        excludes=(*_RATE_ONLY, "lossless", "corpus-complexity"),
+        excludes=(*_RATE_ONLY, "corpus-complexity"),
+        lossless=("lossless",),
     ),
     preset=Preset(option="cpu-used"),
     threads=Threads(option="threads", companions={"row-mt": "1"}),
-    generic=frozenset({"b", "minrate", "qmin", "qmax"}),
+    generic=frozenset({"b", "minrate", "maxrate", "bufsize", "qmin", "qmax"}),
+    constant_rate_only=frozenset({"maxrate", "bufsize"}),
     ranges={"qmin": (0, 63), "qmax": (0, 63), "tune": (0, 1)},
     refused={
+        **_TWO_PASSES,
+        "profile": "it follows from pix_fmt",
         "drop-threshold": "it would leave frames out",
         "quality": "it is another name of deadline",
         "speed": "it is another name of cpu-used, which is the field preset",
@@ -254,10 +351,13 @@ LIBOPENH264 = EncoderSpec(
 FFV1 = EncoderSpec(
     name="ffv1",
     codec="ffv1",
+    gop=Gop(follows_forced=ByVersion((((0,), False),))),
     threads=Threads(option="threads"),
     generic=frozenset({"level", "slices"}),
     ranges={"level": (0, 3)},
+    keeps_alpha=True,
     muxers=("mov",),  # FFmpeg before 8 has no MP4 tag for it, and Matroska rounds time stamps to 1 ms
+    stored_as={"rgb48le": "gbrp16le", "rgba64le": "gbrap16le"},
 )
 
 MPEG4 = EncoderSpec(

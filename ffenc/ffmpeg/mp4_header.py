@@ -33,6 +33,15 @@ def declared_frames(path: Path) -> int | None:
 
 def movie_box(file: BinaryIO) -> memoryview | None:
     """The contents of the top-level ``moov`` box, found without reading the others; None if there is none."""
+    for position, kind, size in top_level_boxes(file):
+        if kind == b"moov":
+            file.seek(position)
+            return memoryview(file.read(min(size, _INDEX_BYTES_MAX)))
+    return None
+
+
+def top_level_boxes(file: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
+    """(position of the contents, type, size of the contents) of every top-level box, without reading the contents."""
     end = file.seek(0, os.SEEK_END)
     position = 0
     while position + 8 <= end:
@@ -45,12 +54,9 @@ def movie_box(file: BinaryIO) -> memoryview | None:
         elif size == 0:  # to the end of the file
             size = end - position
         if size < header_bytes:
-            return None
-        if kind == b"moov":
-            file.seek(position + header_bytes)
-            return memoryview(file.read(min(size - header_bytes, _INDEX_BYTES_MAX)))
+            return
+        yield position + header_bytes, kind, size - header_bytes
         position += size
-    return None
 
 
 def boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:

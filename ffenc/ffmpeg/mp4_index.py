@@ -99,6 +99,7 @@ def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return for 
         keyframes=tuple(np.flatnonzero(is_key[order]).tolist()),
         size_bytes=int(sizes.sum()),
         cut_points=_cut_points(times, is_key),
+        is_reordered=bool((np.diff(times) < 0).any()),
     )
     # The last 44 bytes of a track header are its matrix, width and height.
     likeness = (entry, bytes(display[-44:]), timescale, int(steps[0]), shift)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,6 +147,7 @@ class PacketIndex:
         hidden: packets that an edit list hides (a stream-copied trim leaves them); they are not in ``pts``.
         errors: what FFmpeg complained about while reading, one per line; empty for a healthy file.  It can be empty
             for a file cut off exactly between two packets as well; then only ``count`` tells.
+        is_reordered: packets are stored in another order than their frames are shown, as B-frames need it.
         cut_points: those of the key frames at which the file falls into two parts: every frame shown before it is stored
             before it, and every other one behind it.  (With an open GOP, frames behind a key frame are shown before it.)
     """
@@ -158,6 +159,7 @@ class PacketIndex:
     hidden: int = 0
     errors: str = ""
     cut_points: tuple[int, ...] = ()
+    is_reordered: bool = False
 
     @classmethod
     def from_packets(
@@ -183,6 +185,7 @@ class PacketIndex:
             else:
                 shown.append((packet.pts, packet.is_key))
         cut_points = () if hidden else tuple(find_cut_points(shown))
+        is_reordered = any(later < earlier for (earlier, _), (later, _) in pairwise(shown))
         shown.sort()
         return cls(
             time_base=time_base,
@@ -192,6 +195,7 @@ class PacketIndex:
             hidden=hidden,
             errors=errors,
             cut_points=cut_points,
+            is_reordered=is_reordered,
         )
 
     @property

@@ -53,21 +53,15 @@ def plan_decode_images(ffmpeg: Path, series: ImageSequence, frames: FrameFormat)
     return DecodePlan(argv=_argv(ffmpeg, [source_input(series)], frames, series.fps), count=series.count)
 
 
-def plan_check_images(ffmpeg: Path, series: ImageSequence, *, first: int, stop: int) -> tuple[str, ...]:
-    """Plan to decode images ``[first, stop)`` of a series, counted from 0, and to write nothing.
+def plan_check_images(ffmpeg: Path, series: ImageSequence) -> tuple[str, ...]:
+    """Plan to decode all images of a series and to write nothing.
 
     Args:
         ffmpeg: the executable.
         series: the images.
-        first, stop: which of them.
     """
-    part = replace(series, start_number=series.start_number + first, orientation=1)
-    return ffmpeg_argv(
-        ffmpeg,
-        inputs=[source_input(part)],
-        output="-",
-        output_options=[("frames:v", str(stop - first)), ("f", "null")],
-    )
+    upright = replace(series, orientation=1)
+    return ffmpeg_argv(ffmpeg, inputs=[source_input(upright)], output="-", output_options=[("f", "null")])
 
 
 def _argv(

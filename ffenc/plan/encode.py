@@ -17,6 +17,7 @@ from ffenc.plan.clip_frames import ClipFrames
 from ffenc.plan.graph import Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
 from ffenc.plan.picture import FULL_CHROMA, MATRIX, MATRIX_TAG, color_range, has_matrix, upright_filters
 from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
+from ffenc.plan.selection import Selection
 
 MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 """Containers by file suffix.  Others (Matroska, AVI) cannot hold every k/fps exactly and are refused."""
@@ -112,6 +113,7 @@ class EncodePlan:
         source: where the frames come from.
         encoder: the encoder with its checked options.
         muxer: the container.
+        selection: the trials that led to the encoder; None for a named software encoder.
     """
 
     argv: tuple[str, ...]
@@ -119,6 +121,7 @@ class EncodePlan:
     source: Source
     encoder: ResolvedEncoder
     muxer: str
+    selection: Selection | None = None
 
     @property
     def fps(self) -> Fraction:
@@ -161,6 +164,7 @@ def plan_encode(
     muxer: str | None = None,
     encoder_threads: int | None = None,
     device_node: str | None = None,
+    selection: Selection | None = None,
     fragmented: bool = False,
 ) -> EncodePlan:
     """Turn a config and a source into one checked command.  Pure: nothing is started, read or written.
@@ -173,6 +177,7 @@ def plan_encode(
         muxer: container; None takes it from the suffix of ``output``.
         encoder_threads: see `resolve_encoder`.
         device_node: see `resolve_encoder`.
+        selection: how the encoder was found, to be kept with the plan.
         fragmented: write the file in fragments, each as soon as its frame is encoded; see `FRAGMENTS`.
 
     Raises:
@@ -189,9 +194,11 @@ def plan_encode(
         capabilities,
         width=width,
         height=height,
+        fps=source.fps,
         muxer=muxer,
         encoder_threads=encoder_threads,
         device_node=device_node,
+        forced_key_frames=isinstance(source, VideoClip) and any(source.key_frames),
     )
     argv = ffmpeg_argv(
         capabilities.ffmpeg,
@@ -208,7 +215,7 @@ def plan_encode(
         global_options=encoder.device_options,
         keep_timestamps=isinstance(source, VideoClip),
     )
-    return EncodePlan(argv=argv, output=output, source=source, encoder=encoder, muxer=muxer)
+    return EncodePlan(argv=argv, output=output, source=source, encoder=encoder, muxer=muxer, selection=selection)
 
 
 def picture_filters(pix_fmt: str) -> list[Filter]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from ffenc.config import OptionValue
 from ffenc.encoders.generic import GENERIC_OPTIONS, GenericOption
+from ffenc.encoders.option_effects import effect_of
 from ffenc.encoders.spec import EncoderSpec, ParameterString, Version
 from ffenc.errors import EncoderOptionError
 from ffenc.ffmpeg.listing import EncoderHelp, EncoderOption
@@ -46,7 +49,14 @@ def plain_option_name(name: str) -> str:
 
 
 def extra_option(
-    name: str, value: object, *, encoder: str, spec: EncoderSpec | None, listing: EncoderHelp, libavcodec: Version
+    name: str,
+    value: object,
+    *,
+    encoder: str,
+    spec: EncoderSpec | None,
+    listing: EncoderHelp,
+    libavcodec: Version,
+    library: Version | None,
 ) -> str:
     """Check one of the user's extra options and write its value.
 
@@ -57,6 +67,7 @@ def extra_option(
         spec: the encoder's row, if there is one.
         listing: the encoder's options in this FFmpeg.
         libavcodec: version of its libavcodec.
+        library: version of the library behind the encoder, if it is known.
 
     Returns:
         The text that goes behind ``-name:v``.
@@ -65,8 +76,12 @@ def extra_option(
         EncoderOptionError: unknown, ignored by this encoder, wrong type, out of range, or free text.
     """
     parameters = spec.parameters.get(name) if spec else None
+    measured = functools.partial(check_measured, encoder=encoder, libavcodec=libavcodec, library=library)
     if parameters and name in listing.options:
-        return _parameter_string(name, value, parameters, encoder=encoder)
+        text = _parameter_string(name, value, parameters, encoder=encoder)
+        for key, part in parse_parameters(name, text, encoder=encoder).items():
+            measured(f"{name}:{key}", part)
+        return text
     if spec and name in spec.refused:
         raise EncoderOptionError(
             f"{name} of {encoder} is not passed on: {spec.refused[name]}", option=name, value=value, encoder=encoder
@@ -83,6 +98,7 @@ def extra_option(
             encoder=encoder,
         )
     assert isinstance(value, bool | int | float | str)
+    measured(name, str(value))
     if own is not None:
         return _own_option(own, value, encoder=encoder, spec=spec)
     if flags:
@@ -90,6 +106,29 @@ def extra_option(
     assert generic is not None
     low, high = spec.ranges.get(name, (generic.low, generic.high)) if spec else (generic.low, generic.high)
     return _generic_option(name, replace(generic, low=low, high=high), value, encoder=encoder)
+
+
+def check_measured(option: str, text: str, *, encoder: str, libavcodec: Version, library: Version | None) -> None:
+    """Refuse an option that changed nothing when it was measured on this FFmpeg, or on those next to it.
+
+    Args:
+        option: the option, or ``option:key``.
+        text: its value.
+        encoder: FFmpeg's encoder name.
+        libavcodec, library: versions of this FFmpeg's libavcodec, and of the library behind the encoder if it is known.
+
+    Raises:
+        EncoderOptionError: it was seen to be ignored.
+    """
+    effect = effect_of(encoder, option, text, libavcodec=libavcodec, library=library)
+    if effect.kind == "ignored":
+        raise EncoderOptionError(
+            f"{encoder} of this FFmpeg ignores {option!r} in one pass (measured on FFmpeg "
+            f"{' and '.join(effect.measured_on)}: the stream is the same with and without it); leave it out",
+            option=option,
+            value=text,
+            encoder=encoder,
+        )
 
 
 def _is_read(name: str, spec: EncoderSpec | None, libavcodec: Version) -> bool:
@@ -175,11 +214,14 @@ def _generic_option(name: str, option: GenericOption, value: OptionValue, *, enc
     return number_text(number)
 
 
-def parse_parameters(name: str, value: object, *, encoder: str) -> dict[str, str]:
+def parse_parameters(
+    name: str, value: object, *, encoder: str, refused: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
     """A dictionary option as a dictionary, from ``{"aq-mode": 2}`` or ``"aq-mode=2:no-sao"``.
 
     Raises:
-        EncoderOptionError: neither of the two forms, nothing in it, or a value that could hide a separator.
+        EncoderOptionError: neither of the two forms, nothing in it, a value that could hide a separator, or a key of
+            ``refused``, with its reason.
     """
     if isinstance(value, Mapping):
         pairs = [(str(key), _parameter_text(item)) for key, item in value.items()]
@@ -201,15 +243,19 @@ def parse_parameters(name: str, value: object, *, encoder: str) -> dict[str, str
         )
     parsed: dict[str, str] = {}
     for key, text in pairs:
-        if key in parsed or not _PARAMETER_VALUE.fullmatch(text):
-            wrong = "is given twice" if key in parsed else f"has a value {text!r} that no parameter of {encoder} needs"
+        if key in parsed or key in refused or not _PARAMETER_VALUE.fullmatch(text):
+            wrong = f"of {encoder} is not passed on: {refused[key]}" if key in refused else "is given twice"
+            if key not in parsed and key not in refused:
+                wrong = (
+                    f"has the value {text!r}; ffenc passes on letters, digits and _.,+()|- only, which can name no file"
+                )
             raise EncoderOptionError(f"{name}: {key} {wrong}", option=f"{name}:{key}", value=text, encoder=encoder)
         parsed[key] = text
     return parsed
 
 
 def _parameter_string(name: str, value: object, parameters: ParameterString, *, encoder: str) -> str:
-    pairs = parse_parameters(name, value, encoder=encoder)
+    pairs = parse_parameters(name, value, encoder=encoder, refused=parameters.refused)
     for key, text in pairs.items():
         if key in parameters.owned:
             field = parameters.owned[key]

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 
 from ffenc.encoders.spec import EncoderSpec, Version
-from ffenc.encoders.table import find_encoder
+from ffenc.encoders.table import ENCODERS, find_encoder
 from ffenc.errors import FrameSizeError, PixelFormatError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.listing import EncoderHelp
 from ffenc.plan.graph import Filter
 from ffenc.plan.options import nearest_name
+from ffenc.plan.pixel_format import has_alpha
 
 MATRIX = "bt601"
 """The scale filter's name of the matrix."""
@@ -53,6 +54,24 @@ def chroma_steps(pix_fmt: str) -> tuple[int, int]:
     return (4, 4) if "410" in pix_fmt else (1, 1)
 
 
+_OTHER_LAYOUTS = {
+    "nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "nv20le": "yuv422p10le", "p010le": "yuv420p10le",
+}  # fmt: skip
+"""Pixel formats whose samples only lie in another order in memory; a stream knows no such order."""
+
+
+def stored_pixel_format(pix_fmt: str, spec: EncoderSpec | None) -> tuple[str, ...]:
+    """Return the names that a stream of ``pix_fmt`` can have after decoding if nothing was lost.
+
+    Full-range formats (``yuvj420p``) are a pixel format and a tag, which not every codec and container stores.
+    """
+    stored = _OTHER_LAYOUTS.get(pix_fmt, pix_fmt)
+    names = [stored, *([spec.stored_as[pix_fmt]] if spec and pix_fmt in spec.stored_as else [])]
+    limited = [name.replace("yuvj", "yuv") for name in names]
+    full = [name.replace("yuv", "yuvj") for name in limited if name in ("yuv420p", "yuv422p", "yuv444p", "yuv440p")]
+    return tuple(dict.fromkeys([*names, *limited, *full]))
+
+
 def check_picture(
     pix_fmt: str,
     *,
@@ -75,6 +94,15 @@ def check_picture(
         FrameSizeError: too small, too large, or an odd side where pixels share chroma samples.
     """
     feed = _check_pix_fmt(pix_fmt, capabilities, listing, spec, encoder)
+    if has_alpha(pix_fmt) and not (spec and spec.keeps_alpha):
+        keeping = [row for row in ENCODERS.values() if row.keeps_alpha]
+        hint = ", ".join(f"{row.name} into .{row.muxers[0]}" for row in keeping)
+        raise PixelFormatError(
+            f"{encoder} into {muxer} loses the alpha of pix_fmt={pix_fmt!r} without a word; choose a format without alpha, or "
+            f"an encoder that keeps it ({hint})",
+            pix_fmt=pix_fmt,
+            alternatives=[row.name for row in keeping],
+        )
     if spec and muxer not in spec.muxers:
         raise PixelFormatError(
             f"{encoder} cannot be stored in {muxer} with exact time stamps; use a file name ending in "
@@ -150,9 +178,11 @@ def _check_size(
             height=height,
         )
     smallest = spec.minimum_size.at(library) if spec else 1
-    if min(width, height) < smallest or max(width, height) > _LARGEST_SIDE:
+    narrowest = max(smallest, spec.minimum_width) if spec else 1
+    if width < narrowest or height < smallest or max(width, height) > _LARGEST_SIDE:
+        least = f"; the width is at least {narrowest}" if narrowest > smallest else ""
         raise FrameSizeError(
-            f"{width}x{height} is outside of what {encoder} takes here: {smallest} to {_LARGEST_SIDE} pixels a side",
+            f"{width}x{height} is outside of what {encoder} takes here: {smallest} to {_LARGEST_SIDE} pixels a side{least}",
             width=width,
             height=height,
         )

@@ -6,15 +6,41 @@ Pure: what the machine can do comes in as a `Capabilities` value.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.encoders.spec import HardwareDevice
+from ffenc.encoders.profiles import stored_profiles
+from ffenc.encoders.spec import EncoderSpec, Gop, HardwareDevice
 from ffenc.encoders.table import AUTO, CODECS, encoders_for_codec, find_encoder
 from ffenc.errors import EncoderUnavailableError
 from ffenc.ffmpeg.capabilities import Capabilities
+from ffenc.plan.effective import Request
 from ffenc.plan.fold import Fold
 from ffenc.plan.options import nearest_name
-from ffenc.plan.picture import check_picture
+from ffenc.plan.picture import check_picture, stored_pixel_format
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedStream:
+    """What the encoder's stream has to be, for the check of the file.
+
+    Attributes:
+        pix_fmts: names that its pixel format can have after decoding, without a loss.
+        g: most frames from one key frame to the next; None: any number.
+        exact: key frames stand at 0, g, 2g, ... and nowhere else.
+        follows_forced: key frames stand also where they are forced.
+        reorders: packets can be stored in another order than frames are shown (B-frames).
+        profiles: profiles that it can have, as ffprobe names them; empty: any.
+        bits_per_s: bit rate that the row asks for; None: it has a quality instead, or the user set one.
+    """
+
+    pix_fmts: tuple[str, ...]
+    g: int | None = None
+    exact: bool = False
+    follows_forced: bool = True
+    reorders: bool = True
+    profiles: tuple[str, ...] = ()
+    bits_per_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +55,12 @@ class ResolvedEncoder:
         device_options: options before the input.
         upload_filters: filters that move frames to the device; empty for encoders that take them from memory.
         complaints: regular expressions of stderr lines by which the encoder says that it ignored something.
-        config: the config as it takes effect: encoder named, defaults filled in, None where there is no such setting.
+        config: the config as it takes effect: encoder named, defaults filled in, None where there is no such setting, and
+            the values of extra options that other settings leave of them.
+        reductions: a sentence for every extra option whose effective value is not the one given, and for a default preset
+            that would damage frames.
+        requests: extra options that the encoder's library reports in the stream.
+        expected: what its stream has to be.
     """
 
     name: str
@@ -40,6 +71,9 @@ class ResolvedEncoder:
     upload_filters: tuple[str, ...] = ()
     complaints: tuple[str, ...] = ()
     config: VideoEncoderConfig
+    reductions: tuple[str, ...] = ()
+    requests: tuple[Request, ...] = ()
+    expected: ExpectedStream
 
 
 def candidate_encoders(vcodec: str) -> tuple[str, ...]:
@@ -94,9 +128,11 @@ def resolve_encoder(
     *,
     width: int,
     height: int,
+    fps: Fraction = Fraction(30),
     muxer: str = "mp4",
     encoder_threads: int | None = None,
     device_node: str | None = None,
+    forced_key_frames: bool = False,
 ) -> ResolvedEncoder:
     """Check every field and option of a config against this FFmpeg and write the encoder's options.
 
@@ -104,9 +140,12 @@ def resolve_encoder(
         config: what was asked for; ``vcodec`` must not be ``auto`` any more.
         capabilities: of this FFmpeg, with the listings of `candidate_encoders`.
         width, height: picture size in pixels.
+        fps: frame rate; only a bit rate depends on it.
         muxer: container the stream goes into.
         encoder_threads: threads (for SVT-AV1 its ``lp``); None leaves it to the encoder.
-        device_node: device file for hardware that has several, e.g. ``/dev/dri/renderD128``.
+        device_node: device file for hardware that has several, e.g. ``/dev/dri/renderD128``; the config's ``device``
+            goes first.
+        forced_key_frames: key frames will be forced at given frames.
 
     Raises:
         EncoderUnavailableError: this FFmpeg has no such encoder.
@@ -122,6 +161,7 @@ def resolve_encoder(
         config=config,
         width=width,
         height=height,
+        fps=fps,
         libavcodec=capabilities.version.libavcodec,
         library=capabilities.library_versions.get(name),
     )
@@ -137,16 +177,24 @@ def resolve_encoder(
         muxer=muxer,
         library=fold.library,
     )
-    effective = {
+    effective: dict[str, object] = {
         "vcodec": name,
-        "g": fold.gop(),
+        "g": (g := fold.gop()),
         "crf": fold.quality(),
         "preset": fold.preset(),
         "fast_decode": fold.fast_decode(),
     }
     fold.narrow_picture()
     fold.threads(encoder_threads)
+    fold.device()
+    if forced_key_frames:
+        fold.forced_key_frames()
     fold.extras()
+    settled = fold.settled()
+    bits_per_s = fold.bit_rate()
+    effective["extra_options"] = (
+        settled.extra_options if bits_per_s is None else {**settled.extra_options, "b": bits_per_s}
+    )
     if capabilities.encoders[name].experimental:
         fold.options.setdefault("strict", "experimental")
     if spec and muxer in spec.tags:
@@ -157,14 +205,39 @@ def resolve_encoder(
         codec=capabilities.encoders[name].codec,
         options=tuple(fold.written()),
         feed_pix_fmt=feed,
-        device_options=_device_options(name, device, device_node) if device else (),
+        device_options=_device_options(name, device, chosen=config.device, node=device_node) if device else (),
         upload_filters=device.upload if device else (),
         complaints=spec.complaints if spec else (),
         config=config.model_copy(update=effective),
+        reductions=(*fold.remarks, *settled.reductions),
+        requests=settled.requests,
+        expected=_expected(config.pix_fmt, spec, fold, g=g, bits_per_s=bits_per_s),
     )
 
 
-def _device_options(name: str, device: HardwareDevice, node: str | None) -> tuple[tuple[str, str], ...]:
-    if node is None and any("{node}" in text for _, text in device.init):
+def _expected(
+    pix_fmt: str, spec: EncoderSpec | None, fold: Fold, *, g: int | None, bits_per_s: int | None
+) -> ExpectedStream:
+    gop = (spec.gop if spec else None) or Gop()
+    options = fold.options
+    reorders = spec is None or spec.reorders
+    return ExpectedStream(
+        pix_fmts=stored_pixel_format(pix_fmt, spec),
+        g=g,
+        exact=gop.exact,
+        follows_forced=gop.follows_forced.at(fold.library),
+        reorders=options["bf"] != "0" if "bf" in options else reorders,
+        profiles=stored_profiles(spec.codec, options["profile"]) if spec and "profile" in options else (),
+        bits_per_s=bits_per_s,
+    )
+
+
+def _device_options(
+    name: str, device: HardwareDevice, *, chosen: str | None, node: str | None
+) -> tuple[tuple[str, str], ...]:
+    used = chosen or (node if device.takes_node else None)
+    if used is not None:
+        return tuple((key, text.format(device=used)) for key, text in device.init)
+    if device.default_init is None:
         raise EncoderUnavailableError(f"{name} needs {device.needs}; no device file was named", requested=name)
-    return tuple((key, text.format(node=node)) for key, text in device.init)
+    return device.default_init

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
 from typing import Any, Protocol
@@ -161,26 +160,18 @@ class CameraRecording:
     refused: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(slots=True, kw_only=True)
-class Counts:
-    """Numbers of one camera that another thread may read at any time."""
-
-    frames_in: int = 0
-    frames_out: int = 0
-    started_s: float = field(default_factory=time.monotonic)
-
-
 class CameraEncoder:
     """One camera of one episode.
 
-    The thread that feeds uses `stage`, `publish`, `withdraw` and `finish`; the camera's own thread does the rest.
+    The thread that feeds uses `publish` and `finish`, and stages frames in the queue; the camera's own thread does the rest.
 
     Attributes:
         name: of the camera.
         format: of its frames.
         queue: between the two threads.
         target: where its frames go.
-        counts: how far it is.
+        frames_out: frames that the target has taken.
+        started_s: when its first frame was handed over, on the clock of ``time.monotonic``; until then, when it was made.
         error: what went wrong; it ends the camera.
         recording: what came out, once it has ended well.
     """
@@ -198,11 +189,12 @@ class CameraEncoder:
         self.format = form
         self.queue = queue
         self.target = target
-        self.counts = Counts()
+        self.frames_out = 0
+        self.started_s = time.monotonic()
         self.error: BaseException | None = None
         self.recording: CameraRecording | None = None
         self._sampler = FrameSampler()
-        self._held: deque[int] = deque()
+        self._kept_from = 0  # the oldest frame that may have to be written again
         self._cancelled = False
         self._on_end = on_end
         self._thread = threading.Thread(target=self._run, name=f"camera {name}", daemon=True)
@@ -211,12 +203,16 @@ class CameraEncoder:
         """Start the thread, which starts the encoder before the first frame."""
         self._thread.start()
 
-    def publish(self) -> None:
-        """Hand the staged frame over."""
-        self.queue.publish()
-        if self.counts.frames_in == 0:
-            self.counts.started_s = time.monotonic()
-        self.counts.frames_in += 1
+    @property
+    def frames_in(self) -> int:
+        """Frames that were handed over."""
+        return self.queue.published
+
+    def publish(self, number: int) -> None:
+        """Hand over the staged frame under its number; a second call with the same number does nothing."""
+        if number == 0:
+            self.started_s = time.monotonic()
+        self.queue.publish(number)
 
     def finish(self) -> None:
         """Say that there will be no more frames; returns at once."""
@@ -238,7 +234,7 @@ class CameraEncoder:
         try:
             self.target.start()
             self._pump()
-            if self._cancelled or not self.counts.frames_out:
+            if self._cancelled or not self.frames_out:
                 self.target.abort()  # that it was given nothing, the episode says
             else:
                 self.recording = self._finish()
@@ -257,23 +253,22 @@ class CameraEncoder:
     def _pump(self) -> None:
         while not self._cancelled:
             try:
-                slot = self.queue.take(_LOOK_AROUND_S)
+                number = self.queue.take(_LOOK_AROUND_S)
             except Empty:
                 continue
-            if slot is None:
+            if number is None:
                 return
-            frame = self.queue.frame(slot)
-            self._held.append(slot)
+            frame = self.queue.frame(number)
             try:
                 self._write(frame)
             except FFencError as err:
-                self._go_on_after(err, taken=self.counts.frames_out + 1)
+                self._go_on_after(err, taken=number + 1)
             self._sampler.add(frame)
-            self.counts.frames_out += 1
+            self.frames_out = number + 1
             try:
                 self._let_go()
             except FFencError as err:
-                self._go_on_after(err, taken=self.counts.frames_out)
+                self._go_on_after(err, taken=number + 1)
 
     def _write(self, frame: _Array) -> None:
         quantizer = self.format.quantizer
@@ -281,19 +276,19 @@ class CameraEncoder:
 
     def _go_on_after(self, error: FFencError, *, taken: int) -> None:
         """Write every frame that did not get into a file once more, with the next encoder."""
-        done = self.target.fall_back(error)
-        first_held = taken - len(self._held)
-        assert first_held <= done
-        for slot in list(self._held)[done - first_held :]:
-            self._write(self.queue.frame(slot))
+        first = self.target.fall_back(error)
+        assert self._kept_from <= first
+        for number in range(first, taken):
+            self._write(self.queue.frame(number))
 
     def _let_go(self) -> None:
         history = self.target.history
-        if len(self._held) <= history:
-            return
-        safe = self.target.frames_safe(at_most_missing=history)
-        while self._held and self.counts.frames_out - len(self._held) < safe:
-            self.queue.release(self._held.popleft())
+        if self.frames_out - self._kept_from > history:
+            self._release_before(self.target.frames_safe(at_most_missing=history))
+
+    def _release_before(self, number: int) -> None:
+        self._kept_from = max(self._kept_from, min(number, self.frames_out))
+        self.queue.release_before(self._kept_from)
 
     def _finish(self) -> CameraRecording:
         while True:
@@ -301,9 +296,8 @@ class CameraEncoder:
                 result = self.target.finish()
                 break
             except FFencError as err:
-                self._go_on_after(err, taken=self.counts.frames_out)
-        while self._held:
-            self.queue.release(self._held.popleft())
+                self._go_on_after(err, taken=self.frames_out)
+        self._release_before(self.frames_out)
         return CameraRecording(
             path=self.target.path,
             frames=result.frames,

@@ -20,8 +20,9 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.priority import Priority
 from ffenc.ffmpeg.process import STALL_TIMEOUT_S
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
+from ffenc.owner import Owner
 from ffenc.streaming.camera import DepthFormat
-from ffenc.streaming.episode import Episode
+from ffenc.streaming.episode import Episode, StepRecord
 from ffenc.streaming.handle import Handle, one_error
 from ffenc.streaming.ledger import Drop, EpisodeRecording, RecordingStatus
 from ffenc.streaming.opening import CameraOpener, CameraPlan
@@ -128,6 +129,7 @@ class StreamingVideoEncoder:
         )
         self._episode: Episode | None = None
         self._background: deque[Episode] = deque()
+        self._owner = Owner()
         self._closed = False
         self._started: list[Episode] = []
         self._forgotten = weakref.finalize(self, _finish_forgotten, self._started, self._background, os.getpid())
@@ -142,7 +144,8 @@ class StreamingVideoEncoder:
         *,
         depth_cameras: Collection[str] = (),
         image_cameras: Collection[str] = (),
-    ) -> None:
+        record: StepRecord | None = None,
+    ) -> Handle[EpisodeRecording]:
         """Begin an episode.
 
         Args:
@@ -151,11 +154,16 @@ class StreamingVideoEncoder:
             directory: made if need be; camera ``laptop`` is written to ``laptop.mp4`` in it.
             depth_cameras: those of them whose frames are depth: uint16 millimetres or float32 metres, ``(H, W)``.
             image_cameras: those of them that are written as images, ``laptop/frame-000000.png``, and not as video.
+            record: what else is kept of every time step, and is taken or left out together with its frames.
+
+        Returns:
+            The handle that `finish_episode` returns as well.
 
         Raises:
             FFencError: an error of an earlier episode that nobody has seen; or see above.
             UnsafePathError: a camera's name would leave the directory.
         """
+        self._owner.check(self)
         if self._closed:
             raise FFencError("this StreamingVideoEncoder is closed")
         if self._episode is not None:
@@ -177,19 +185,22 @@ class StreamingVideoEncoder:
         for name, form in formats.items():
             opener.check(name, form)
         directory.mkdir(parents=True, exist_ok=True)
-        self._episode = Episode(names, directory, fps=float(self.fps), policy=self.policy, open_camera=opener.open)
-        self._started[:] = [self._episode]
+        self._episode = episode = Episode(
+            names, directory, fps=float(self.fps), policy=self.policy, open_camera=opener.open, record=record
+        )
+        self._started[:] = [episode]
         if self._reports is not None:
             self._reports.start()
         try:
             for name, form in formats.items():
-                self._episode.open(name, form)
+                episode.open(name, form)
         except BaseException:
             self.cancel_episode()
             raise
+        return episode.handle
 
     def feed_frame(self, camera: str, frame: Any, *, time_s: float | None = None) -> bool:
-        """Take one camera's frame of the current time step.
+        """Take one camera's frame of the current time step; it counts when every camera has been fed.
 
         Args:
             camera: its name.
@@ -203,12 +214,16 @@ class StreamingVideoEncoder:
         Raises:
             FrameError: not a frame of this camera, or fed twice in one step; nothing was taken.
             QueueFullError: policy ``raise``; no camera took the step.
-            RecordingError: a camera failed; its cause is chained.
+            RecordingError: a camera failed, its cause is chained; or an interrupt (KeyboardInterrupt) hit an earlier call, so
+                that it is not known which cameras have this step.  `finish_episode` completes the whole steps then.
         """
         return self._open_episode().feed_one(camera, frame, time_s)
 
     def feed_frames(self, frames: Mapping[str, Any], *, time_s: float | None = None) -> bool:
-        """Take a whole time step: one frame of every camera; all or nothing.  See `feed_frame`."""
+        """Take a whole time step: one frame of every camera; all or nothing, also if an interrupt hits it.
+
+        See `feed_frame`; an episode goes on after an interrupt.
+        """
         return self._open_episode().feed(frames, time_s)
 
     def finish_episode(self) -> Handle[EpisodeRecording]:
@@ -219,15 +234,18 @@ class StreamingVideoEncoder:
             comes out of the next `start_episode` or `close`.
         """
         episode = self._open_episode()
-        self._episode = None
-        self._background.append(episode)
-        return episode.finish()
+        episode.finish()
+        if episode not in self._background:
+            self._background.append(episode)
+        self._episode = None  # last: an interrupt before it leaves an episode that can be finished once more
+        return episode.handle
 
     def cancel_episode(self) -> None:
         """Throw the open episode away: no file of it is left.  Does nothing between episodes."""
-        episode, self._episode = self._episode, None
-        if episode is not None:
-            episode.cancel()
+        self._owner.check(self)
+        if self._episode is not None:
+            self._episode.cancel()
+            self._episode = None
 
     def close(self) -> None:
         """Throw an open episode away, and wait for those that are being completed.  A second call does nothing.
@@ -237,6 +255,7 @@ class StreamingVideoEncoder:
         Raises:
             FFencError: an error that nobody has seen yet; an ExceptionGroup if there are several.
         """
+        self._owner.check(self)
         self._closed = True
         if self._episode is not None and self._episode.error() is not None:
             self.finish_episode()
@@ -251,6 +270,11 @@ class StreamingVideoEncoder:
         self._background.clear()
         if unseen:
             raise one_error(f"{len(unseen)} episodes failed", unseen)
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether an episode is open."""
+        return self._episode is not None
 
     @property
     def drops(self) -> Sequence[Drop]:
@@ -277,6 +301,8 @@ class StreamingVideoEncoder:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if not self._owner.is_here:
+            return  # a forked child that leaves the block; all of it belongs to its parent
         if exc_type is None:
             self.close()
             return
@@ -287,7 +313,11 @@ class StreamingVideoEncoder:
         except Exception:  # the block's own exception goes on
             logger.exception("an episode could not be completed")
 
+    def __repr__(self) -> str:
+        return f"<StreamingVideoEncoder at {self.fps} frames per second>"
+
     def _open_episode(self) -> Episode:
+        self._owner.check(self)
         if self._episode is None:
             raise FFencError("there is no open episode; call start_episode first")
         return self._episode

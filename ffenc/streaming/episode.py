@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from ffenc.errors import FrameError, QueueFullError, RecordingError
+from ffenc.errors import FFencError, FrameError, QueueFullError, RecordingError
+from ffenc.ffmpeg.uninterrupted import make_uninterrupted
 from ffenc.streaming.camera import CameraEncoder, CameraRecording
 from ffenc.streaming.handle import Handle, one_error
 from ffenc.streaming.ledger import CameraStatus, Drop, EpisodeRecording, Ledger
@@ -24,11 +26,28 @@ OpenCamera = Callable[[str, Any, Callable[[CameraEncoder], None]], CameraEncoder
 """Makes a camera for (name, first frame, what to call at its end)."""
 
 
+class StepRecord(Protocol):
+    """What else is kept of every time step, such as the row of a table.
+
+    An interrupt may cut any call short; it is then repeated, or another step or drop is written in its place.
+    """
+
+    def write(self, number: int) -> None:
+        """Write the step that becomes frame ``number``, before any camera has it; the step is not taken if this raises."""
+
+    def write_drop(self, drop: Drop) -> None:
+        """Write that a step is left out."""
+
+    def take(self) -> None:
+        """Count what was written last; further calls do nothing until the next write."""
+
+
 class Episode:
     """Takes frames from one thread and hands each to its camera's thread.
 
-    A time step is one frame of every camera.  Under ``block`` each frame is handed over at once, so that cameras may also be
-    fed one after the other; otherwise a step is handed over when all of it is there, or left out as a whole.
+    A time step is one frame of every camera.  It is checked and copied first, for all cameras.  Then one assignment decides
+    that it counts (`_decided`), and what follows from the decision can be repeated.  So an interrupt anywhere leaves a step
+    taken as a whole or not at all; the next call completes a step that was decided.
 
     Args:
         names: of the cameras.
@@ -36,38 +55,67 @@ class Episode:
         fps: frames per second.
         policy: what a full queue does.
         open_camera: makes a camera when its first frame is there.
+        record: what else is kept of every step.
+
+    Attributes:
+        recorded: time steps that were taken; the next one becomes frame ``recorded`` of every camera.
+        drops: time steps that were left out.
     """
 
     def __init__(
-        self, names: tuple[str, ...], directory: Path, *, fps: float, policy: QueuePolicy, open_camera: OpenCamera
+        self,
+        names: tuple[str, ...],
+        directory: Path,
+        *,
+        fps: float,
+        policy: QueuePolicy,
+        open_camera: OpenCamera,
+        record: StepRecord | None = None,
     ) -> None:
         self.directory = directory
         self.cameras: dict[str, CameraEncoder] = {}
-        self.steps = 0
+        self.recorded = 0
         self.drops: list[Drop] = []
         self.handle: Handle[EpisodeRecording] = Handle(f"episode in {directory}")
         self._names = names
         self._fps = fps
         self._policy = policy
         self._open_camera = open_camera
+        self._record = record
         self._started_s = time.monotonic()
+        self._opening: set[str] = set()
         self._staged: dict[str, float] = {}  # cameras whose frame of this step is there, and when it was captured
-        self._drops_here = False  # this step is being left out
-        self._cancelled = self._ending = False
+        self._dropping: Drop | None = None  # this step is being left out
+        self._decided: int | Drop | None = None  # the step that counts, as a frame or as a drop
+        self._is_torn = False  # of this step it is not known which cameras were fed
+        self._cancelled = self._ending = self._completed = False
         self._told: set[str] = set()  # cameras whose failure was raised while frames were fed
-        self._running = 0
-        self._lock = threading.Lock()
+        self._over: set[str] = set()  # cameras that have ended
+        self._lock = threading.Lock()  # never taken by the thread that feeds, which an interrupt may hit
+
+    @property
+    def steps(self) -> int:
+        """Time steps that were fed, dropped ones included."""
+        return self.recorded + len(self.drops)
 
     def open(self, name: str, first: Any) -> None:
-        """Start a camera; ``first`` is its format or its first frame."""
-        camera = self._open_camera(name, first, self._camera_ended)
-        with self._lock:
-            self._running += 1
-        self.cameras[name] = camera
-        camera.start()
+        """Start a camera; ``first`` is its format or its first frame.
+
+        Raises:
+            RecordingError: an earlier call was interrupted and still works on it.
+            FFencError: see ``CameraOpener.open``.
+        """
+        make_uninterrupted(lambda: self._start(name, first), lambda _: None)
+        if name not in self.cameras:
+            raise RecordingError(
+                f"camera {name!r} is still being opened by a call that was interrupted; try again, or cancel the episode",
+                camera=name,
+                frames=0,
+            )
 
     def feed(self, frames: Mapping[str, Any], time_s: float | None) -> bool:
         """Take a whole time step; False if it was dropped."""
+        self._begin_feed()
         if self._staged:
             raise self._out_of_step(next(iter(frames), ""))
         if frames.keys() != set(self._names):
@@ -80,22 +128,19 @@ class Episode:
                 seen=", ".join(frames),
             )
         checked = [(self._camera(name, frame), frame) for name, frame in frames.items()]
-        arrays = [
-            (camera, camera.format.check(camera.name, frame, number=camera.counts.frames_in))
-            for camera, frame in checked
-        ]
+        arrays = [(camera, camera.format.check(camera.name, frame, number=self.recorded)) for camera, frame in checked]
         full = [camera for camera, _ in arrays if camera.queue.is_full]
         if full and self._policy != "block":
-            return self._leave_out(full, time_s)
+            self._leave_out(self._drop_or_raise(full, time_s))
+            return False
         for camera, array in arrays:
             self._wait_for_room(camera, array)
-        for camera, _ in arrays:
-            camera.publish()
-        self.steps += 1
+        self._take_step()
         return True
 
     def feed_one(self, name: str, frame: Any, time_s: float | None) -> bool:
         """Take one camera's frame of the current time step; False if the step is dropped."""
+        self._begin_feed()
         if name not in self._names:
             raise FrameError(
                 f"there is no camera {name!r} in this episode; it has {', '.join(self._names)}",
@@ -103,52 +148,40 @@ class Episode:
                 seen=name,
             )
         camera = self._camera(name, frame)
-        array = camera.format.check(name, frame, number=camera.counts.frames_in)
-        if self._policy == "block":
-            self._wait_for_room(camera, array)
-            camera.publish()
-            self.steps = max(self.steps, camera.counts.frames_in)
-            return True
+        array = camera.format.check(name, frame, number=self.recorded)
         if name in self._staged:
             raise self._out_of_step(name)
-        captured_s = time.time() if time_s is None else time_s
-        if not self._drops_here and not camera.queue.stage(array):
-            self._withdraw()
-            if self._policy == "raise":
-                self._staged.clear()  # the whole step may be fed once more
-            self._leave_out([camera], captured_s, counts=False)
-            self._drops_here = True
-        kept = not self._drops_here
-        self._staged[name] = captured_s
-        if len(self._staged) == len(self._names):
-            if kept:
-                for each in self.cameras.values():
-                    each.publish()
-            self._next_step()
+        self._is_torn = True  # until this is over, and for good if an interrupt ends it
+        try:
+            kept = self._feed_checked(camera, array, time.time() if time_s is None else time_s)
+        except FFencError:
+            self._is_torn = False  # nothing of it was taken
+            raise
+        self._is_torn = False
         return kept
 
     def finish(self) -> Handle[EpisodeRecording]:
-        """End all cameras; what remains to be done is done in the background."""
-        if self._staged and not self._drops_here:
+        """End all cameras; what remains to be done is done in the background.  A second call changes nothing."""
+        self._settle()
+        if not self._ending and self._staged:
             missing = tuple(name for name in self._names if name not in self._staged)
-            self._withdraw()
-            self._note(Drop(step=self.steps, time_s=min(self._staged.values()), cameras=missing, reason="incomplete"))
-        if self._staged:
-            self._next_step()
-        self._withdraw()  # of a step that an interrupt cut short
-        with self._lock:
-            self._ending = True
-            nothing_runs = self._running == 0
+            first_s = min(self._staged.values())
+            self._leave_out(
+                self._dropping or Drop(step=self.steps, time_s=first_s, cameras=missing, reason="incomplete")
+            )
+        self._ending = True
         for camera in self.cameras.values():
             camera.finish()
-        if nothing_runs:
-            self._complete()
+        try:
+            _thread.start_new_thread(self._complete_if_over, ())  # it locks, which an interrupt must not hit
+        except RuntimeError:  # no more threads, or the interpreter is ending
+            self._complete_if_over()
         return self.handle
 
     def cancel(self) -> None:
-        """Throw everything away."""
+        """Throw everything away; a second call does nothing more."""
         self._cancelled = True
-        for camera in self.cameras.values():
+        for camera in list(self.cameras.values()):
             camera.cancel()
 
     @property
@@ -174,9 +207,9 @@ class Episode:
 
     def _status_of(self, camera: CameraEncoder, dropped: int) -> CameraStatus:
         encoded = camera.target.frames_encoded
-        encoded_fps = encoded / max(time.monotonic() - camera.counts.started_s, 1e-6)
+        encoded_fps = encoded / max(time.monotonic() - camera.started_s, 1e-6)
         return CameraStatus(
-            frames_in=camera.counts.frames_in,
+            frames_in=camera.frames_in,
             queue_depth=camera.queue.depth,
             queue_maxsize=camera.queue.maxsize,
             dropped=dropped,
@@ -186,6 +219,98 @@ class Episode:
             size_bytes=camera.target.size_bytes(),
             encoder=camera.target.encoder,
         )
+
+    def _start(self, name: str, first: Any) -> None:
+        """In a thread of its own, and of several at once only one."""
+        with self._lock:
+            if name in self._opening or name in self.cameras:
+                return
+            self._opening.add(name)
+        try:
+            camera = self._open_camera(name, first, self._camera_ended)
+            with self._lock:
+                if self.is_over:
+                    raise self._ended()
+                self.cameras[name] = camera
+                camera.start()
+            if self._cancelled:
+                camera.cancel()
+            elif self._ending:
+                camera.finish()
+        finally:
+            self._opening.discard(name)
+
+    def _begin_feed(self) -> None:
+        """Complete a step that an interrupt cut short, and refuse one where nothing could be right any more."""
+        self._settle()
+        if self.is_over:
+            raise self._ended()
+        if self._is_torn:
+            self._raise_failed()
+            raise RecordingError(
+                f"feed_frame was interrupted in the middle of a time step, so it is not known which cameras have it; "
+                f"finish_episode() completes the {self.recorded} whole time steps, cancel_episode() discards them",
+                camera="",
+                frames=self.recorded,
+            )
+
+    def _ended(self) -> RecordingError:
+        return RecordingError(f"the episode in {self.directory} was ended", camera="", frames=self.recorded)
+
+    def _take_step(self) -> None:
+        """The staged frames of all cameras become a time step."""
+        number = self.recorded
+        if self._record is not None:
+            self._record.write(number)
+        self._decided = number
+        self._settle()
+
+    def _leave_out(self, drop: Drop) -> None:
+        for name in drop.cameras:
+            if drop.reason == "full" and not any(name in before.cameras for before in self.drops):
+                logger.warning(
+                    "the encoder of camera %s does not keep up: time step %d is left out for all cameras (see the ledger)",
+                    name,
+                    drop.step,
+                )
+        if self._record is not None:
+            self._record.write_drop(drop)
+        self._decided = drop
+        self._settle()
+
+    def _settle(self) -> None:
+        """Carry out what was decided; all of it may have been done before, by a call that was interrupted."""
+        decided = self._decided
+        if decided is None:
+            return
+        if isinstance(decided, Drop):
+            if not self.drops or self.drops[-1] is not decided:
+                self.drops.append(decided)
+        else:
+            for camera in self.cameras.values():
+                camera.publish(decided)
+            self.recorded = decided + 1
+        if self._record is not None:
+            self._record.take()
+        self._staged.clear()
+        self._dropping = None
+        self._decided = None
+
+    def _feed_checked(self, camera: CameraEncoder, array: Any, captured_s: float) -> bool:
+        if self._policy == "block":
+            self._wait_for_room(camera, array)
+        elif self._dropping is None and not camera.queue.stage(array):
+            if self._policy == "raise":
+                self._staged.clear()  # the whole step may be fed once more
+            self._dropping = self._drop_or_raise([camera], captured_s)
+        kept = self._dropping is None
+        self._staged[camera.name] = captured_s
+        if len(self._staged) == len(self._names):
+            if self._dropping is None:
+                self._take_step()
+            else:
+                self._leave_out(self._dropping)
+        return kept
 
     def _camera(self, name: str, frame: Any) -> CameraEncoder:
         if name not in self.cameras:
@@ -207,12 +332,11 @@ class Episode:
     def _wait_for_room(self, camera: CameraEncoder, array: Any) -> None:
         while not camera.queue.stage(array):
             if camera.error is not None:
-                self._withdraw()
                 self._raise_failed()
             # Not a lock's wait: that of the main thread must be free to be interrupted.  30 frames are waiting.
             time.sleep(_PAUSE_S)
 
-    def _leave_out(self, full: list[CameraEncoder], time_s: float | None, *, counts: bool = True) -> bool:
+    def _drop_or_raise(self, full: list[CameraEncoder], time_s: float | None) -> Drop:
         names = tuple(camera.name for camera in full)
         if self._policy == "raise":
             raise QueueFullError(
@@ -221,28 +345,7 @@ class Episode:
                 cameras=names,
                 depth=full[0].queue.depth,
             )
-        self._note(Drop(step=self.steps, time_s=time.time() if time_s is None else time_s, cameras=names))
-        self.steps += counts
-        return False
-
-    def _note(self, drop: Drop) -> None:
-        for name in drop.cameras:
-            if drop.reason == "full" and not any(name in before.cameras for before in self.drops):
-                logger.warning(
-                    "the encoder of camera %s does not keep up: time step %d is left out for all cameras (see the ledger)",
-                    name,
-                    drop.step,
-                )
-        self.drops.append(drop)
-
-    def _withdraw(self) -> None:
-        for camera in self.cameras.values():
-            camera.queue.withdraw()
-
-    def _next_step(self) -> None:
-        self._staged.clear()
-        self._drops_here = False
-        self.steps += 1
+        return Drop(step=self.steps, time_s=time.time() if time_s is None else time_s, cameras=names)
 
     def _out_of_step(self, name: str) -> FrameError:
         waiting = ", ".join(each for each in self._names if each not in self._staged)
@@ -253,23 +356,25 @@ class Episode:
             seen=name,
         )
 
-    def _camera_ended(self, _: CameraEncoder) -> None:
+    def _camera_ended(self, camera: CameraEncoder) -> None:
         with self._lock:
-            self._running -= 1
-            is_last = self._ending and self._running == 0
-        if is_last and not self._cancelled:
-            self._complete()
+            self._over.add(camera.name)
+        self._complete_if_over()
 
-    def _complete(self) -> None:
-        """In the thread of the camera that ended last."""
-        self.handle.run(self._outcome, is_seen=bool(self._told) and self._told == self._failed())
+    def _complete_if_over(self) -> None:
+        """In the thread of the camera that ended last, or, if that was before `finish`, in one of its own."""
+        with self._lock:
+            due = self._ending and not self._cancelled and not self._completed and self._over >= self.cameras.keys()
+            self._completed |= due
+        if due:
+            self.handle.run(self._outcome, is_seen=bool(self._told) and self._told == self._failed())
 
     def _outcome(self) -> EpisodeRecording:
         error = self.error()
         if error is not None:
             raise error
         done: dict[str, CameraRecording] = {}
-        for name in self._names:
+        for name in sorted(self._names, key=lambda each: each in self.cameras):  # first those that were never fed
             camera = self.cameras.get(name)
             recording = None if camera is None else camera.recording
             if recording is None:
@@ -285,7 +390,8 @@ class Episode:
                     frames=recording.frames,
                     kept=recording.path,
                 )
-        return EpisodeRecording(directory=self.directory, frames=ledger.recorded, cameras=done, ledger=ledger)
+        cameras = {name: done[name] for name in self._names}
+        return EpisodeRecording(directory=self.directory, frames=ledger.recorded, cameras=cameras, ledger=ledger)
 
 
 def _camera_error(camera: CameraEncoder) -> BaseException:
@@ -296,9 +402,9 @@ def _camera_error(camera: CameraEncoder) -> BaseException:
     kept = camera.target.kept
     left = "nothing of it is left" if kept is None else f"what it recorded is kept in {kept} ({_how_to_use(kept)})"
     error = RecordingError(
-        f"camera {camera.name!r} failed after {camera.counts.frames_in} frames; {left}. {cause}",
+        f"camera {camera.name!r} failed after {camera.frames_in} frames; {left}. {cause}",
         camera=camera.name,
-        frames=camera.counts.frames_in,
+        frames=camera.frames_in,
         kept=kept,
     )
     error.__cause__ = cause

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from ffenc.owner import Owner
+
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
 
@@ -26,6 +28,7 @@ class Handle(Generic[T_co]):
         self._result: list[T_co] = []
         self._error: BaseException | None = None
         self._seen = False
+        self._owner = Owner()
 
     def done(self) -> bool:
         """Whether it has ended, well or badly."""
@@ -45,8 +48,10 @@ class Handle(Generic[T_co]):
 
         Raises:
             FFencError: what went wrong; an ExceptionGroup of them where several cameras failed.
+            NotOwnerError: this process was forked from the one that works on it.
             TimeoutError: it goes on; wait once more.
         """
+        self._owner.check(self)
         if not self._ended.wait(timeout_s):
             raise TimeoutError(f"{self._what} is not complete after {timeout_s} s; it goes on in the background")
         if self._error is not None:

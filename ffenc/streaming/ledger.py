@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from ffenc.streaming.camera import CameraRecording
+
+DropReason: TypeAlias = Literal["full", "incomplete"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,7 @@ class Drop:
     step: int
     time_s: float
     cameras: tuple[str, ...]
-    reason: Literal["full", "incomplete"] = "full"
+    reason: DropReason = "full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,11 +127,11 @@ class CameraOpener:
         target = self._target(name, form)
         key = (form.shape, form.dtype.str, target.history)
         idle = self._plan.queues.setdefault(key, [])
-        queue = (
-            idle.pop()
-            if idle
-            else FrameQueue(form.shape, form.dtype, maxsize=self._plan.queue_maxsize, history=target.history)
-        )
+        if idle:
+            queue = idle.pop()
+            queue.reset()
+        else:
+            queue = FrameQueue(form.shape, form.dtype, maxsize=self._plan.queue_maxsize, history=target.history)
 
         def ended(camera: CameraEncoder) -> None:
             if camera.recording is not None:  # every slot of its queue is free again

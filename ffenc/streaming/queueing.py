@@ -1,12 +1,12 @@
-"""A bounded queue of frames in slots that are allocated once.
+"""A bounded ring of numbered frames between two threads, in slots that are allocated once.
 
-Two queues of slot numbers, written in C, do all of the synchronising: one of free slots, one of filled ones.  There is no
-lock of ours that an interrupt could leave taken.
+Frame ``n`` lies in slot ``n % slots``.  Each side only advances counters of its own, so no lock can be left taken by an
+interrupt, and handing over a frame a second time changes nothing.
 """
 
 from __future__ import annotations
 
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -24,10 +24,15 @@ _Array: TypeAlias = npt.NDArray[Any]
 class FrameQueue:
     """Frames of one shape and dtype from one thread to another; a frame is copied once, on the way in.
 
+    The feeding thread uses `stage` and `publish`, the other one `take`, `frame` and `release_before`.
+
     Args:
         shape, dtype: of every frame.
         maxsize: frames that may wait.
         history: further slots, for frames that were taken and may be needed once more.
+
+    Attributes:
+        published: frames handed over so far, which is the number of the next one.
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], *, maxsize: int, history: int = 0) -> None:
@@ -36,67 +41,71 @@ class FrameQueue:
         self._slots = np.empty((maxsize + 1 + history, *shape), dtype)
         # Touched now, because the first write into a page costs as much as copying into it.
         self._slots.fill(0)
-        self._free: SimpleQueue[int] = SimpleQueue()
-        self._filled: SimpleQueue[int | None] = SimpleQueue()
-        for slot in range(len(self._slots)):
-            self._free.put(slot)
-        self._staged: int | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Start again at frame 0, for the next episode; nobody may be using it."""
+        self.published = 0
+        self._taken = 0
+        self._released = 0
+        self._has_ended = False
+        self._wakes: SimpleQueue[None] = SimpleQueue()
 
     @property
     def depth(self) -> int:
         """Frames that wait."""
-        return self._filled.qsize()
+        return self.published - self._taken
 
     @property
     def is_full(self) -> bool:
         """Whether `stage` would find no room now."""
-        return self._filled.qsize() >= self.maxsize or self._free.empty()
+        return self.depth >= self.maxsize or self.published - self._released >= len(self._slots)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every frame that was handed over was taken and released."""
+        return self._released == self.published
 
     def stage(self, frame: _Array) -> bool:
-        """Copy a frame into a free slot, where the other thread does not see it yet; False if there is no room.
+        """Copy the next frame into its slot, where the other thread does not see it yet; False if there is no room.
 
-        A frame that was staged before and never handed over (an interrupt came between) is taken back first.
+        Staging again replaces the frame; one that is never published was never there.
         """
-        self.withdraw()
-        if self._filled.qsize() >= self.maxsize:
+        if self.is_full:
             return False
-        try:
-            slot = self._free.get_nowait()
-        except Empty:
-            return False
-        np.copyto(self._slots[slot], frame)
-        self._staged = slot
+        np.copyto(self._slots[self.published % len(self._slots)], frame)
         return True
 
-    def publish(self) -> None:
-        """Hand the staged frame over."""
-        slot, self._staged = self._staged, None
-        if slot is not None:
-            self._filled.put(slot)
-
-    def withdraw(self) -> None:
-        """Take the staged frame back, as if it had never been there."""
-        slot, self._staged = self._staged, None
-        if slot is not None:
-            self._free.put(slot)
+    def publish(self, number: int) -> None:
+        """Hand over the staged frame, which gets this number; a second call with the same number does nothing."""
+        self.published = number + 1
+        self._wakes.put(None)
 
     def end(self) -> None:
-        """Say that there will be no more frames."""
-        self._filled.put(None)
+        """Say that there will be no more frames; a second call does nothing."""
+        self._has_ended = True
+        self._wakes.put(None)
 
     def take(self, timeout_s: float) -> int | None:
-        """The slot of the oldest frame, or None at the end.
+        """The number of the oldest frame that was not taken, or None at the end.
 
         Raises:
             queue.Empty: nothing came within ``timeout_s``.
         """
-        return self._filled.get(timeout=timeout_s)
+        while self._taken == self.published:
+            # In this order: a frame that was published before the end is seen.
+            if self._has_ended and self._taken == self.published:
+                return None
+            self._wakes.get(timeout=timeout_s)
+        number = self._taken
+        self._taken = number + 1
+        return number
 
-    def frame(self, slot: int) -> _Array:
-        """The frame in a slot that was taken and not yet released."""
-        frame: _Array = self._slots[slot]
+    def frame(self, number: int) -> _Array:
+        """A frame that was taken and not yet released."""
+        frame: _Array = self._slots[number % len(self._slots)]
         return frame
 
-    def release(self, slot: int) -> None:
-        """Let the slot be used again."""
-        self._free.put(slot)
+    def release_before(self, number: int) -> None:
+        """Let the slots of all frames before this one be used again."""
+        self._released = number

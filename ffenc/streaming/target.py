@@ -19,6 +19,7 @@ from ffenc.ffmpeg.ffprobe import probe_video
 from ffenc.ffmpeg.mp4_fragments import FragmentIndex
 from ffenc.ffmpeg.priority import Priority
 from ffenc.frames import FrameFormat
+from ffenc.streaming.parts import part_path
 from ffenc.video.join import join_parts
 from ffenc.video.run import EncodeResult
 from ffenc.video.salvage import MOST_REORDERED, salvage_video
@@ -247,7 +248,7 @@ class VideoTarget:
         return self._fragments.update().count
 
     def _keep_part(self, recording: Path) -> None:
-        part = self.path.with_name(f".{self.path.stem}.part{len(self._parts)}{self.path.suffix}")
+        part = part_path(self.path, self._before)
         if FragmentIndex(recording).update().count:
             salvaged = salvage_video(recording, part, fps=self.job.fps, overwrite=True, binaries=self.job.binaries)
             self._parts.append(salvaged.path)
@@ -256,9 +257,7 @@ class VideoTarget:
 
     def _next_writer(self) -> VideoWriter:
         job = self.job
-        path = self.path
-        if self._parts:
-            path = path.with_name(f".{path.stem}.part{len(self._parts)}{path.suffix}")
+        path = part_path(self.path, self._before) if self._parts else self.path
         form = job.frames
         return VideoWriter(
             path,

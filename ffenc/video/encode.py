@@ -95,7 +95,7 @@ def encode_images(
         try:
             return run_plan(plan, pending, binaries, stall_timeout_s=stall_timeout_s, progress=progress)
         except (ProcessError, OutputError) as err:
-            unreadable = find_unreadable(series, source, binaries=binaries)
+            unreadable = find_unreadable(series, binaries=binaries)
             if unreadable is None:
                 raise
             raise InputError(f"{unreadable} cannot be decoded. {err}", path=unreadable) from err
@@ -141,4 +141,5 @@ def _plan(
         prepared.capabilities,
         encoder_threads=encoder_threads,
         device_node=prepared.device_node,
+        selection=prepared.selection,
     )

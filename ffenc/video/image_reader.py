@@ -78,7 +78,7 @@ class ImageReader:
             try:
                 yield from self._decode(source)
             except (ProcessError, InputError) as err:
-                unreadable = find_unreadable(self._series, source, binaries=self._binaries)
+                unreadable = find_unreadable(self._series, binaries=self._binaries)
                 if unreadable is None:
                     raise
                 raise InputError(f"{unreadable} cannot be decoded. {err}", path=unreadable) from err

@@ -13,7 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -98,6 +98,12 @@ class ImageSeries:
         if self.pattern is not None:
             yield self.sequence(fps)
             return
+        with self.linked(fps) as sequence:
+            yield sequence
+
+    @contextmanager
+    def linked(self, fps: Fraction) -> Iterator[ImageSequence]:
+        """These images and no others, through links."""
         with tempfile.TemporaryDirectory(prefix="ffenc-images-") as links:
             for number, path in enumerate(self.files):
                 (Path(links) / f"{number}{self._suffix}").symlink_to(path.absolute())
@@ -303,20 +309,21 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def find_unreadable(series: ImageSeries, sequence: ImageSequence, *, binaries: Binaries) -> Path | None:
+def find_unreadable(series: ImageSeries, *, binaries: Binaries) -> Path | None:
     """The first image that cannot be decoded; None if all can.
 
     The series is halved again and again, so that all of it is decoded about once.
     """
 
     def is_readable(first: int, stop: int) -> bool:
-        argv = plan_check_images(binaries.ffmpeg, sequence, first=first, stop=stop)
-        try:
-            with FFmpegProcess.start(argv, stdout="progress") as process:
-                process.finish()
-                progress = process.progress
-        except ProcessError:
-            return False
+        # FFmpeg reads ahead, so it must not see the images behind.
+        with replace(series, files=series.files[first:stop]).linked(Fraction(30)) as part:
+            try:
+                with FFmpegProcess.start(plan_check_images(binaries.ffmpeg, part), stdout="progress") as process:
+                    process.finish()
+                    progress = process.progress
+            except ProcessError:
+                return False
         return progress is not None and progress.frame == stop - first
 
     first, stop = 0, len(series)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ffenc.errors import OutputError, OutputExistsError
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
+from ffenc.owner import Owner
 from ffenc.plan.audio import AudioPlan
 from ffenc.video.names import sibling
 
@@ -66,7 +67,7 @@ class PendingFile:
         self.overwrite = overwrite
         self.path = _unfinished(final, os.urandom(4).hex(), keep_suffix=keep_suffix)
         # First, so that no interrupt comes between; also when its owner is forgotten, and at the end of the interpreter.
-        self._removal = weakref.finalize(self, self.path.unlink, missing_ok=True)
+        self._removal = weakref.finalize(self, _remove_ours, self.path, Owner())
         try:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except OSError as err:
@@ -119,6 +120,12 @@ class PendingFile:
             self.path.replace(self.final)
         else:
             self.path.unlink()
+
+
+def _remove_ours(path: Path, owner: Owner) -> None:
+    """Remove a file, unless this process is a fork of the one that writes it."""
+    if owner.is_here:
+        path.unlink(missing_ok=True)
 
 
 def check_packets(packets: PacketIndex, *, path: Path, fps: Fraction, frames: int) -> None:

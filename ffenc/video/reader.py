@@ -14,14 +14,13 @@ import numpy.typing as npt
 
 from ffenc.errors import InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.process import STALL_TIMEOUT_S, FFmpegProcess
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.frames import FrameFormat
 from ffenc.plan.clip_frames import MOST_RUNS, ClipFrames, ranges_of
 from ffenc.plan.decode import DecodePlan, plan_decode
 from ffenc.video.clip import MeasuredClip, measure_clip
 from ffenc.video.undecodable import MADE_UP, why_undecodable
-from ffenc.video.writer import STALL_TIMEOUT_S
 
 LEROBOT_TOLERANCE_S = 1e-4
 """How far a frame may be from the time asked for; LeRobot's own default."""

@@ -10,16 +10,19 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import threading
 import weakref
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from weakref import WeakSet
 
 from ffenc.errors import OutputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.priority import Priority
 from ffenc.ffmpeg.process import STALL_TIMEOUT_S, FFmpegProcess
+from ffenc.owner import Owner
 from ffenc.plan.audio import AudioPlan
 from ffenc.plan.encode import muxer_for
 from ffenc.plan.remux import plan_remux
@@ -29,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 MARK = ".recording"
 """Stands before the suffix of a hidden recording: ``.laptop.1a2b3c4d.recording.mp4``."""
+
+_NAME = re.compile(rf"\.(?P<stem>.+)\.[0-9a-f]{{8}}{re.escape(MARK)}(?P<suffix>\.[^.]+)", re.DOTALL)
 
 SYNC_INTERVAL_S = 0.5
 """Pause between two syncs.  A sync can take 0.6 s itself (measured), and a power loss shall cost a second at most."""
@@ -65,6 +70,8 @@ class SyncedFile:
             target=_keep_synced, args=(self.descriptor, self._stop), name=f"sync of {self.path.name}", daemon=True
         )
         self._syncing.start()
+        self._owner = Owner()
+        _open_files.add(self)
 
     def append(self, data: memoryview | bytes) -> None:
         """Write all of it.
@@ -74,21 +81,43 @@ class SyncedFile:
         """
         rest = memoryview(data)
         with self._writing:
-            if not self._closing.alive:
-                raise OutputError(f"cannot write {self.path}: it was closed", path=self.path)
+            self._require_open()
             try:
                 while rest:
                     rest = rest[os.write(self.descriptor, rest) :]
             except OSError as err:
-                raise OutputError(f"cannot write {self.path}: {err.strerror}", path=self.path) from err
+                raise self._refusal(err) from err
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Write all of it at an offset; after an interrupt it can be repeated.
+
+        No other thread may `release` the file meanwhile: there is no lock, which an interrupt could leave taken.  Errors as
+        `append`.
+        """
+        rest = memoryview(data)
+        self._require_open()
+        try:
+            while rest:
+                count = os.pwrite(self.descriptor, rest, offset)
+                offset, rest = offset + count, rest[count:]
+        except OSError as err:
+            raise self._refusal(err) from err
+
+    def truncate(self, size_bytes: int) -> None:
+        """Cut it off; as `write_at`."""
+        self._require_open()
+        try:
+            os.ftruncate(self.descriptor, size_bytes)
+        except OSError as err:
+            raise self._refusal(err) from err
 
     def size_bytes(self) -> int:
         """Bytes written so far."""
         return self.path.stat().st_size
 
     def release(self) -> None:
-        """Sync it a last time, and let go of it; the file stays.  A second call does nothing."""
-        if self._closing.alive:
+        """Sync it a last time, and let go of it; the file stays.  A second call does nothing, nor does one in a fork."""
+        if self._closing.alive and self._owner.is_here:
             self._stop.set()
             self._syncing.join()
             with self._writing:
@@ -97,9 +126,33 @@ class SyncedFile:
                 self._closing()
 
     def discard(self) -> None:
-        """Let go of it and remove it; a second call does nothing."""
-        self.path.unlink(missing_ok=True)
-        self.release()
+        """Let go of it and remove it; a second call does nothing, nor does one in a fork."""
+        if self._owner.is_here:
+            self.path.unlink(missing_ok=True)
+            self.release()
+
+    def let_go_after_fork(self) -> None:
+        """Close our copy of a file that our parent writes: its lock must not last as long as we do."""
+        if self._closing.detach() is not None:
+            os.close(self.descriptor)
+
+    def _require_open(self) -> None:
+        if not self._closing.alive:
+            raise OutputError(f"cannot write {self.path}: it was closed", path=self.path)
+
+    def _refusal(self, err: OSError) -> OutputError:
+        return OutputError(f"cannot write {self.path}: {err.strerror}", path=self.path)
+
+
+_open_files: WeakSet[SyncedFile] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for file in list(_open_files):
+        file.let_go_after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class RecordingFile(SyncedFile):
@@ -154,8 +207,8 @@ def final_of(recording: Path) -> Path:
 
     A name too long for that of its recording is shortened, see `ffenc.video.names.sibling`.
     """
-    stem, mark, _ = recording.name.removeprefix(".").rpartition(MARK)
-    return recording.with_name(stem.rpartition(".")[0] + recording.suffix) if mark else recording
+    match = _NAME.fullmatch(recording.name)
+    return recording if match is None else recording.with_name(match["stem"] + match["suffix"])
 
 
 def copy_recording(

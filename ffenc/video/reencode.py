@@ -50,7 +50,8 @@ def reencode_video(
         size: (width, height) to scale the pictures to; depth takes the nearest pixel, never one between two.
         thinning: keep one frame out of so many of the whole clip; the rate becomes that much less.
         key_frames: frames of the output, counted from 0, at which it can be cut later on; only the first 8000 fit into a
-            command.  Which of them are none in the end (librav1e, FFV1 and SVT-AV1 1.4 do not follow), a warning says.
+            command.  librav1e, FFV1 and SVT-AV1 before 3 do not follow: a warning names the missing ones.  With any other
+            encoder a missing one is an `OutputError`.
         audio: ``"keep"`` or ``"drop"``; a clip with audio needs a choice.  All tracks are kept, from the first frame to the
             end of the last, padded with silence, and encoded as AAC (PCM stays PCM in MOV); see `ffenc.plan.audio`.
             Subtitles, data, further videos and chapters are always dropped.  The result says what became of each stream.
@@ -182,6 +183,7 @@ def _plan(
         prepared.capabilities,
         encoder_threads=encoder_threads,
         device_node=prepared.device_node,
+        selection=prepared.selection,
     )
 
 

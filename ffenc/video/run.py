@@ -9,18 +9,23 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+from ffenc.encoders.table import find_encoder
 from ffenc.errors import EncoderOptionError, InputError, OutputError, PixelFormatError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.child import Usage
+from ffenc.ffmpeg.encoder_report import find_report
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.priority import Priority
 from ffenc.ffmpeg.process import FFmpegProcess, Finished
 from ffenc.ffmpeg.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.clip_frames import MISSING_REFERENCE
+from ffenc.plan.effective import compare_with_report
 from ffenc.plan.encode import EncodePlan, VideoClip, frames_expected
 from ffenc.plan.resolve import ResolvedEncoder
-from ffenc.video.output import PendingFile, check_audio, check_packets
+from ffenc.plan.selection import Selection
+from ffenc.video.output import PendingFile, check_audio
+from ffenc.video.stream_check import check_stream, missing_key_frames
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +35,7 @@ ProgressCallback = Callable[[int, int | None], None]
 # Exit status 0 and yet not what was asked: FFmpeg only writes a line about it.
 _CHANGED_PICTURE = "Changing video frame properties on the fly"
 _CHANGED_FORMAT = "Incompatible pixel format"
+_SAID: set[str] = set()
 _SILENT_LOSSES = (_CHANGED_PICTURE, _CHANGED_FORMAT, "has not been used for any stream")
 
 
@@ -48,6 +54,8 @@ class EncodeResult:
         usage: CPU time and memory of the ffmpeg process.
         other_streams: what became of each stream of the source that is not the video, such as ``"audio track 1 (opus, 48000
             Hz, stereo): encoded as aac"`` or ``"subtitle (subrip): dropped"``.
+        selection: the encoders that were tried before this one was chosen, with their reasons; None where a software
+            encoder was named.
     """
 
     path: Path
@@ -59,6 +67,7 @@ class EncodeResult:
     argv: tuple[str, ...]
     usage: Usage
     other_streams: tuple[str, ...] = ()
+    selection: Selection | None = None
 
     @property
     def duration_s(self) -> Fraction:
@@ -111,6 +120,7 @@ def run_plan(
         EncoderOptionError: the encoder said that it ignored an option.
         OutputError: the file is not what was asked for.
     """
+    say_reductions(plan.encoder)
     with start_plan(plan, stdin=False, stall_timeout_s=stall_timeout_s, progress=progress) as process:
         finished = process.finish()
         check_complaints(process, plan)
@@ -156,35 +166,64 @@ def check_result(
     """Read the file back, compare it with the plan, and give it its name.
 
     Raises:
-        OutputError: another frame count, time stamp, size, codec or pixel format than planned.
+        OutputError: see `check_stream`; also a forced key frame that is missing.
     """
     stream, packets = probe_video_and_packets(pending.path, binaries=binaries)
-    check_packets(packets, path=pending.final, fps=plan.fps, frames=frames)
-    seen = {"codec": stream.codec, "size": (stream.width, stream.height)}
-    wanted = {"codec": plan.encoder.codec, "size": plan.source.size}
-    if seen != wanted:
-        raise OutputError(f"the file has {seen} where {wanted} was asked for", path=pending.final)
+    check_stream(plan, stream, packets, frames=frames, path=pending.final)
     if isinstance(plan.source, VideoClip):
         check_audio(stream, plan.source.audio, path=pending.final)
-        missing = sorted(set(plan.source.key_frames) - set(packets.cut_points))
-        if missing:
-            logger.warning(
-                "%s put no key frame at %d of the frames of %s where one was wanted (first: %d); cuts there will encode "
-                "the frames up to the next one anew",
-                plan.encoder.name,
-                len(missing),
-                pending.final,
-                missing[0],
+    if missing := missing_key_frames(plan, packets):
+        if plan.encoder.expected.follows_forced:
+            raise OutputError(
+                f"{plan.encoder.name} put no key frame at {len(missing)} of the frames where one was forced (first: "
+                f"{missing[0]}); {pending.final} was not written",
+                path=pending.final,
             )
+        logger.warning(
+            "%s put no key frame at %d of the frames of %s where one was wanted (first: %d); cuts there will encode "
+            "the frames up to the next one again",
+            plan.encoder.name,
+            len(missing),
+            pending.final,
+            missing[0],
+        )
+    encoder = _as_reported(plan.encoder, pending.path)
     pending.commit()
     return EncodeResult(
         path=pending.final,
         frames=frames,
         fps=plan.fps,
         size_bytes=pending.final.stat().st_size,
-        encoder=plan.encoder,
+        encoder=encoder,
         stream=replace(stream, path=pending.final.absolute()),
         argv=plan.argv,
         usage=finished.usage,
         other_streams=plan.source.other_streams if isinstance(plan.source, VideoClip) else (),
+        selection=plan.selection,
     )
+
+
+def say_reductions(encoder: ResolvedEncoder, *, once: bool = False) -> None:
+    """Log every extra option whose effective value is not the one given, in one line each.
+
+    Args:
+        encoder: with its reductions.
+        once: leave out what this process has logged already, for recordings of many episodes.
+    """
+    for sentence in encoder.reductions:
+        if not once or sentence not in _SAID:
+            logger.warning("%s", sentence)
+        _SAID.add(sentence)
+
+
+def _as_reported(encoder: ResolvedEncoder, path: Path) -> ResolvedEncoder:
+    """The encoder with the settings that its library wrote into the stream, which may be others than those asked for."""
+    spec = find_encoder(encoder.name)
+    if spec is None or spec.report is None or not encoder.requests:
+        return encoder
+    report = find_report(path, spec.report)
+    if report is None:
+        return encoder
+    reported = compare_with_report(encoder, spec, report)
+    say_reductions(reported)
+    return replace(reported, reductions=(*encoder.reductions, *reported.reductions))

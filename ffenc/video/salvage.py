@@ -13,6 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+from ffenc.encoders.software import LIBX264
 from ffenc.errors import InputError, OutputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.ffprobe import probe_video, probe_video_and_packets
@@ -172,7 +173,7 @@ def _not_exact(source: Path, recording: _Recording) -> OutputError:
     # FFmpeg 9.0 would repeat the last frame.
     placed = ("-map", "0:V:0", "-vf", f"setpts=N/({rate}*TB)", "-r", str(rate), "-frames:v", str(packets.count))
     command = shlex.join(
-        ["ffmpeg", "-i", str(source), *placed, "-c:v", "libx264", "-crf", "18", f"{source.stem}-regular.mp4"]
+        ["ffmpeg", "-i", str(source), *placed, "-c:v", LIBX264.name, "-crf", "18", f"{source.stem}-regular.mp4"]
     )
     return OutputError(
         f"{source} does not show its frames at a constant {rate} per second: frame {off} is shown "

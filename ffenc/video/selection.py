@@ -1,83 +1,36 @@
 """Which encoder will do the work: the one that was named, or for ``auto`` the first whose trial succeeds here.
 
-That FFmpeg lists an encoder says only that it was compiled in; a trial encodes a few frames with the real plan, at the
-real size, and reads the file back.
+Hardware is believed only after a trial (`ffenc.video.trial`), also where it was named.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-
-import numpy as np
 
 from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.software import SOFTWARE
 from ffenc.encoders.spec import EncoderSpec
 from ffenc.encoders.table import AUTO, auto_candidates, auto_fallbacks, find_encoder
-from ffenc.errors import EncoderUnavailableError, FFencError, ProcessError
+from ffenc.errors import EncoderUnavailableError, FFencError, ProcessError, ProcessTimeoutError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.capability_probe import probe_capabilities
-from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.frames import FrameFormat
-from ffenc.plan.encode import RawFrames, plan_encode
 from ffenc.plan.picture import accepted_pixel_formats
-from ffenc.plan.resolve import candidate_encoders, library_version_patterns
-from ffenc.video.output import check_packets
-from ffenc.video.run import check_complaints, start_plan
+from ffenc.plan.resolve import candidate_encoders, library_version_patterns, resolve_encoder
+from ffenc.plan.selection import Candidate, Selection
+from ffenc.video.trial import TrialTooSlowError, try_encoder
 
 logger = logging.getLogger(__name__)
 
-TRIAL_FRAMES = 6
-"""Frames of a trial: enough for two GOPs at LeRobot's g=2 and for any B-frame pattern to start."""
-
-TRIAL_TIMEOUT_S = 10.0
-"""Some drivers hang instead of failing (seen: Vulkan on a software rasteriser)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """One encoder that was considered.
-
-    Attributes:
-        encoder: FFmpeg's name.
-        works: the trial succeeded; None if it was not needed any more.
-        reason: why not, or what proved it.
-        device_node: the device file it works on, if it needs one.
-    """
-
-    encoder: str
-    works: bool | None
-    reason: str
-    device_node: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """The answer to ``auto``, with every candidate's reason.
-
-    Attributes:
-        encoder: the encoder that was chosen.
-        device_node: the device file it works on, if it needs one.
-        candidates: all that were considered, in order; the chosen one is the first that works.
-    """
-
-    encoder: str
-    device_node: str | None
-    candidates: tuple[Candidate, ...]
-
-    @property
-    def refused(self) -> tuple[tuple[str, str], ...]:
-        """(encoder, reason) of everything that would have been preferred."""
-        return tuple((candidate.encoder, candidate.reason) for candidate in self.candidates if candidate.works is False)
+__all__ = ["Candidate", "Prepared", "Selection", "examine_encoders", "prepare", "select_encoder"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +41,7 @@ class Prepared:
     capabilities: Capabilities
     device_node: str | None
     selection: Selection | None = None
-    """How ``auto`` was settled; None where an encoder was named."""
+    """The trials that were made; None where a software encoder was named."""
 
 
 def prepare(
@@ -100,29 +53,23 @@ def prepare(
     encoder_threads: int | None = None,
     cameras: int = 1,
 ) -> Prepared:
-    """Settle ``auto`` and device files, and ask FFmpeg for just the listings that the plan needs.
+    """Settle ``auto``, try hardware that is named, and ask FFmpeg for just the listings that the plan needs.
 
     The arguments are those of `select_encoder`.
 
     Raises:
-        EncoderUnavailableError: nothing works, or the hardware that was named has no device here.
+        EncoderUnavailableError: nothing works, or the hardware that was named fails its trial.
+        CapabilityError: the hardware that was named cannot do what the config asks for.
     """
-    node = selection = None
+    select = functools.partial(_select, config, frames, fps, binaries, cameras, encoder_threads)
+    spec, selection = find_encoder(config.vcodec), None
     if config.vcodec == AUTO:
-        selection = select_encoder(
-            config, frames=frames, fps=fps, binaries=binaries, cameras=cameras, encoder_threads=encoder_threads
-        )
-        config, node = config.model_copy(update={"vcodec": selection.encoder}), selection.device_node
-    else:
-        spec = find_encoder(config.vcodec)
-        if spec is not None and spec.device is not None and spec.device.nodes:
-            nodes = device_nodes(spec)
-            if not nodes:
-                raise EncoderUnavailableError(
-                    f"{config.vcodec} needs {spec.device.needs}; there is no {' or '.join(spec.device.nodes)} here",
-                    requested=config.vcodec,
-                )
-            node = nodes[0]
+        selection = select(None)
+    elif spec is not None and spec.device is not None and spec.name in probe_capabilities(binaries.ffmpeg).encoders:
+        _check_named(config, spec, binaries=binaries, frames=frames, fps=fps, encoder_threads=encoder_threads)
+        selection = select(spec.name)
+    if selection is not None:
+        config = config.model_copy(update={"vcodec": selection.encoder})
     capabilities = capabilities_for(config.vcodec, binaries)
     if not any(
         config.pix_fmt in (accepted_pixel_formats(capabilities, listing, find_encoder(name)) or (config.pix_fmt,))
@@ -130,7 +77,30 @@ def prepare(
     ):
         # The plan will refuse it, and can only name encoders that this FFmpeg was asked about.
         capabilities = capabilities_for(config.vcodec, binaries, also=[row.name for row in SOFTWARE])
+    node = None if selection is None else selection.device_node
     return Prepared(config=config, capabilities=capabilities, device_node=node, selection=selection)
+
+
+def _check_named(
+    config: VideoEncoderConfig,
+    spec: EncoderSpec,
+    *,
+    binaries: Binaries,
+    frames: FrameFormat,
+    fps: Fraction,
+    encoder_threads: int | None,
+) -> None:
+    """Refuse settings that the encoder does not take, by the plan's own error rather than as a failed trial."""
+    resolve_encoder(
+        config,
+        capabilities_for(config.vcodec, binaries),
+        width=frames.width,
+        height=frames.height,
+        fps=fps,
+        muxer=spec.muxers[0],
+        encoder_threads=encoder_threads,
+        device_node=next(iter(device_nodes(spec)), "/dev/null"),
+    )
 
 
 def capabilities_for(vcodec: str, binaries: Binaries, *, also: Sequence[str] = ()) -> Capabilities:
@@ -160,14 +130,13 @@ def select_encoder(
         frames: size and layout of the real frames.
         fps: frame rate of the real job.
         binaries: the executables; found by `find_binaries` if None.
-        cameras: trials that have to succeed at the same time (some drivers limit sessions).
+        cameras: hardware encodes that have to work at the same time (some drivers limit sessions).
         encoder_threads: as for the real job.
 
     Raises:
         EncoderUnavailableError: not even a software encoder works; it has every reason.
     """
-    binaries = binaries or find_binaries()
-    return _select(config, frames, fps, binaries, cameras, encoder_threads)
+    return _select(config, frames, fps, binaries or find_binaries(), cameras, encoder_threads, None)
 
 
 @functools.lru_cache(maxsize=64)
@@ -178,19 +147,32 @@ def _select(
     binaries: Binaries,
     cameras: int,
     encoder_threads: int | None,
+    named: str | None,
 ) -> Selection:
+    spec = None if named is None else find_encoder(named)
     tried: list[Candidate] = []
     for candidate in examine_encoders(
-        config, frames=frames, fps=fps, binaries=binaries, cameras=cameras, encoder_threads=encoder_threads
+        config,
+        frames=frames,
+        fps=fps,
+        binaries=binaries,
+        cameras=cameras,
+        encoder_threads=encoder_threads,
+        encoders=None if spec is None else (spec,),
     ):
         tried.append(candidate)
         if candidate.works:
             selection = Selection(encoder=candidate.encoder, device_node=candidate.device_node, candidates=tuple(tried))
             _announce(selection)
             return selection
+    where = f"at {frames.width}x{frames.height} {config.pix_fmt}"
+    if named is None:
+        message = f"no encoder of {binaries.ffmpeg} passed its trial {where}"
+    else:
+        message = f"{config.vcodec} did not pass its trial on this machine {where}"
     raise EncoderUnavailableError(
-        f"no encoder of {binaries.ffmpeg} passed its trial at {frames.width}x{frames.height} {config.pix_fmt}",
-        requested=AUTO,
+        message,
+        requested=config.vcodec,
         refused=[(candidate.encoder, candidate.reason) for candidate in tried],
     )
 
@@ -216,16 +198,24 @@ def examine_encoders(
     rows = encoders if encoders is not None else (*auto_candidates(sys.platform), *auto_fallbacks())
     listed = probe_capabilities(binaries.ffmpeg).encoders
 
-    def try_on(name: str, node: str | None) -> None:
-        named = config.model_copy(update={"vcodec": name})
-        capabilities = capabilities_for(name, binaries)
-        trial = functools.partial(
-            _trial, named, capabilities, frames, fps, binaries, encoder_threads=encoder_threads, node=node
+    def try_on(row: EncoderSpec, node: str | None) -> str:
+        return try_encoder(
+            config.model_copy(update={"vcodec": row.name}),
+            capabilities=capabilities_for(row.name, binaries),
+            frames=frames,
+            fps=fps,
+            binaries=binaries,
+            encoder_threads=encoder_threads,
+            device_node=node,
+            # Only hardware limits its sessions; more software encoders would only take longer.
+            cameras=cameras if row.device else 1,
         )
-        _run_at_once(trial, cameras)
 
     for row in rows:
-        yield _examine(row, row.name in listed, try_on)
+        if row.name not in listed:
+            yield Candidate(encoder=row.name, works=False, reason="not compiled into this FFmpeg")
+        else:
+            yield _examine(row, config.device, try_on)
 
 
 def device_nodes(spec: EncoderSpec) -> list[str]:
@@ -234,77 +224,44 @@ def device_nodes(spec: EncoderSpec) -> list[str]:
     return sorted(str(node) for pattern in patterns for node in Path("/").glob(pattern.lstrip("/")))
 
 
-def _examine(row: EncoderSpec, is_listed: bool, try_on: Callable[[str, str | None], None]) -> Candidate:
-    if not is_listed:
-        return Candidate(encoder=row.name, works=False, reason="not compiled into this FFmpeg")
+def _examine(row: EncoderSpec, device: str | None, try_on: Callable[[EncoderSpec, str | None], str]) -> Candidate:
     nodes: list[str | None] = [None]
-    if row.device is not None and row.device.nodes:
+    if row.device is not None and row.device.nodes and sys.platform == "linux":
         found = device_nodes(row)
         if not found:
             missing = " or ".join(row.device.nodes)
             return Candidate(encoder=row.name, works=False, reason=f"no {missing}; it needs {row.device.needs}")
-        # Only where the command names the device can another one be tried.
-        names_node = any("{node}" in text for _, text in row.device.init)
-        nodes = list(found) if names_node else [found[0]]
-    reasons = []
+        # Only where the command names the device file can another one be tried.
+        if row.device.takes_node:
+            nodes = list(found) if device is None else [device]
+    reasons, too_slow = [], False
     for node in nodes:
+        if node is not None and (fault := _node_fault(node)):
+            reasons.append(fault)
+            continue
         try:
-            try_on(row.name, node)
+            proof = try_on(row, node)
         except FFencError as err:
+            too_slow = too_slow or isinstance(err, TrialTooSlowError)
             reasons.append(_short_reason(err, node))
         else:
-            return Candidate(encoder=row.name, works=True, reason="its trial succeeded", device_node=node)
-    return Candidate(encoder=row.name, works=False, reason="; ".join(reasons))
+            return Candidate(encoder=row.name, works=True, reason=proof, device_node=node)
+    return Candidate(encoder=row.name, works=None if too_slow else False, reason="; ".join(reasons))
 
 
-def _trial(
-    config: VideoEncoderConfig,
-    capabilities: Capabilities,
-    frames: FrameFormat,
-    fps: Fraction,
-    binaries: Binaries,
-    *,
-    encoder_threads: int | None,
-    node: str | None,
-) -> None:
-    """Encode a few frames with the real plan and read them back; returning means that it works."""
-    with tempfile.TemporaryDirectory(prefix="ffenc-trial-") as directory:
-        spec = find_encoder(config.vcodec)
-        output = Path(directory) / f"trial.{spec.muxers[0] if spec else 'mp4'}"
-        plan = plan_encode(
-            config,
-            RawFrames(frames=frames, fps=fps),
-            output,
-            capabilities,
-            encoder_threads=encoder_threads,
-            device_node=node,
-        )
-        with start_plan(plan, stdin=True, stall_timeout_s=TRIAL_TIMEOUT_S) as process:
-            for number in range(TRIAL_FRAMES):
-                process.write(_trial_frame(frames, number))
-            process.finish(timeout_s=TRIAL_TIMEOUT_S)
-            check_complaints(process, plan)
-        _, packets = probe_video_and_packets(output, binaries=binaries)
-        check_packets(packets, path=output, fps=fps, frames=TRIAL_FRAMES)
-
-
-def _trial_frame(frames: FrameFormat, number: int) -> memoryview:
-    """A moving ramp, so that there is something to predict."""
-    ramp = np.arange(int(np.prod(frames.shape)), dtype=np.int64).reshape(frames.shape) * 3 + number * 16
-    return frames.bytes_of((ramp % frames.largest_sample).astype(frames.dtype))
-
-
-def _run_at_once(trial: Callable[[], None], count: int) -> None:
-    if count == 1:
-        trial()
-        return
-    with ThreadPoolExecutor(max_workers=count) as pool:
-        for future in [pool.submit(trial) for _ in range(count)]:
-            future.result()
+def _node_fault(node: str) -> str | None:
+    """Return why a device file cannot be opened, or None."""
+    if not Path(node).exists():
+        return f"{node} does not exist"
+    if not os.access(node, os.R_OK | os.W_OK):
+        return f"no permission to open {node}; add this user to the group that owns it (usually render or video)"
+    return None
 
 
 def _short_reason(err: FFencError, node: str | None) -> str:
     where = f"{node}: " if node else ""
+    if isinstance(err, ProcessTimeoutError):
+        return f"{where}it hung: {str(err).splitlines()[0]}"
     if isinstance(err, ProcessError) and err.stderr_tail:
         return where + _telling_line(err.stderr_tail)
     return where + str(err).splitlines()[0]
@@ -320,7 +277,10 @@ def _telling_line(tail: str) -> str:
 def _announce(selection: Selection) -> None:
     spec = find_encoder(selection.encoder)
     if spec is not None and spec.device is None:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in selection.refused)
-        logger.warning("no hardware encoder works here, encoding with %s (%s)", selection.encoder, reasons)
-    else:
+        logger.warning(
+            "no hardware encoder works here, encoding with %s (why: -v, or EncodeResult.selection)", selection.encoder
+        )
+    elif len(selection.candidates) > 1 or selection.refused:
         logger.info("auto chose %s", selection.encoder)
+    for encoder, reason in selection.refused:
+        logger.info("%s was not chosen: %s", encoder, reason)

@@ -15,10 +15,11 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.priority import Priority
 from ffenc.ffmpeg.process import STALL_TIMEOUT_S
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
+from ffenc.owner import Owner
 from ffenc.plan.encode import EncodePlan, RawFrames, muxer_for, plan_encode
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.recording import RecordingFile, copy_recording
-from ffenc.video.run import EncodeResult, ProgressCallback, check_complaints, check_result, start_plan
+from ffenc.video.run import EncodeResult, ProgressCallback, check_complaints, check_result, say_reductions, start_plan
 from ffenc.video.selection import prepare
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class VideoWriter:
         self.recording: RecordingFile | None = None
         self._result: EncodeResult | None = None
         self._ended: str | None = None
+        self._owner = Owner()
 
     @property
     def result(self) -> EncodeResult:
@@ -145,6 +147,7 @@ class VideoWriter:
             CapabilityError: at the first frame: this FFmpeg cannot do what the config asks for.
             ProcessError: ffmpeg died or hung; the temporary file is removed.
         """
+        self._owner.check(self)
         if self._ended:
             raise FFencError(f"cannot write to {self.path}: the writer {self._ended}")
         form = self._format or FrameFormat.of(frame, self._layout)
@@ -152,6 +155,8 @@ class VideoWriter:
         process = self._process or self._start(form)
         try:
             process.write(data)
+            if process.stderr_matches and self.plan is not None:
+                check_complaints(process, self.plan)  # at once, and not after a long recording
         except ProcessError as err:
             err.frames_written = self.frames_written
             self._fail()
@@ -170,6 +175,7 @@ class VideoWriter:
             ProcessError: ffmpeg failed, died or hung.
             EncoderOptionError: the encoder said that it ignored an option.
         """
+        self._owner.check(self)
         if self._ended:
             return self.result
         if self._process is None or self.plan is None or self.frames_written == 0:
@@ -198,6 +204,7 @@ class VideoWriter:
         Args:
             keep_recording: leave what was recorded durably for `ffenc.video.salvage`.
         """
+        self._owner.check(self)
         if keep_recording and self.recording is not None:
             self._fail()
             return
@@ -257,6 +264,7 @@ class VideoWriter:
             prepared.capabilities,
             encoder_threads=self._encoder_threads,
             device_node=prepared.device_node,
+            selection=prepared.selection,
             fragmented=self._durable,
         )
         if self._durable:
@@ -266,6 +274,7 @@ class VideoWriter:
         target = self.recording or self._pending
         assert target is not None
         self.plan = plan.writing_to(target.path)
+        say_reductions(plan.encoder, once=self._durable)
         try:
             self._process = start_plan(
                 self.plan,
@@ -287,6 +296,7 @@ class VideoWriter:
         Raises:
             CapabilityError: this FFmpeg cannot do what the config asks for.
         """
+        self._owner.check(self)
         if self._format is not None and self._process is None and self._ended is None:
             self._start(self._format)
 
@@ -297,6 +307,8 @@ class VideoWriter:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if not self._owner.is_here:
+            return  # a forked child that leaves the block; the file belongs to its parent
         try:
             if exc_type is None:
                 self.close()

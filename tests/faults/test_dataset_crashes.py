@@ -15,12 +15,13 @@ from ffenc.dataset.layout import DatasetLayout
 from ffenc.dataset.pack import pack_dataset
 from ffenc.dataset.recorder import DatasetRecorder
 from ffenc.dataset.recovery import find_torn, restore
-from ffenc.dataset.swap import finish_swap
+from ffenc.dataset.replacing import locked_dataset
 from tests.crashes import dies_at
 from tests.lerobot_reader import LeRobotView
 from tests.recordings_of_robots import CAMERA, FPS, H264, TASKS, frame_of
 
 pytestmark = [
+    pytest.mark.net,
     pytest.mark.integration,
     pytest.mark.one_build,
     pytest.mark.skipif(sys.platform == "win32", reason="it forks"),
@@ -92,7 +93,7 @@ def test_an_episode_that_was_interrupted_can_be_restored(episodes, tmp_path, bin
     root = tmp_path / "set"
     shutil.copytree(before, root)
     (torn,) = find_torn(root, load_info(root))
-    directory, rows, restored = restore(torn, load_info(root), binaries=binaries)
+    directory, rows, restored = restore(torn, load_info(root), configs={}, binaries=binaries)
     assert restored is not None
     assert restored.cameras[NAME].statistics.count == recording.cameras[NAME].statistics.count
     EpisodeJoiner(root, ffmpeg_version="").join(directory, rows, restored)
@@ -114,7 +115,8 @@ def test_packing_leaves_one_whole_dataset(tmp_path, binaries, monkeypatch, can_e
         died = dies_at(step, lambda r=root: pack_dataset(r, binaries=binaries))
         if can_exchange:
             LeRobotView(root).check()  # at once, for whoever reads now
-        finish_swap(root)
+        with locked_dataset(root):  # as the next operation does
+            pass
         view = LeRobotView(root)
         view.check()
         assert len(view) == sum(LENGTHS[:2])

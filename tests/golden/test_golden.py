@@ -64,6 +64,7 @@ def cases(row: EncoderSpec) -> Iterator[tuple[str, dict[str, Any], int | None]]:
         base["pix_fmt"] = row.pixel_formats[0]
     yield "defaults", base, None
     yield "quality and GOP", {**base, "crf": 20, "g": 30}, None
+    yield "every frame a key frame", {**base, "g": 1}, None
     yield "fractional quality", {**base, "crf": 20.5}, None
     yield "everything left to the encoder", {**base, "crf": None, "g": None}, None
     if family(row) in PRESETS:
@@ -75,6 +76,8 @@ def cases(row: EncoderSpec) -> Iterator[tuple[str, dict[str, Any], int | None]]:
     )
     yield "two threads", base, 2
     yield "ten bits", {**base, "pix_fmt": "yuv420p10le"}, None
+    if row.device:
+        yield "device", {**base, "device": "/dev/dri/renderD129" if row.device.takes_node else "1"}, None
     if family(row) in EXTRAS:
         yield "extra options", {**base, "extra_options": EXTRAS[family(row)]}, None
 

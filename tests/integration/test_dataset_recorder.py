@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -295,9 +296,8 @@ def test_an_episode_that_was_not_saved_is_kept_and_can_be_recovered(root, binari
 def test_an_episode_that_cannot_join_is_kept_aside_and_said_once(root, binaries, monkeypatch):
     recorder = DatasetRecorder.create(root, "me/set", FPS, FEATURES, camera_encoder=H264, binaries=binaries)
     recorder.add_frame(frame_of(0))
-    recorder._open_episode.rows.tasks.append("one row too many")  # rows and frames disagree
-    for column in recorder._open_episode.rows.columns.values():
-        column.append(column[-1])
+    steps = recorder._open_episode._steps
+    steps.append(replace(steps[-1], rows=2))  # one row too many
     handle = recorder.save_episode()
     assert handle._ended.wait(20)
     with pytest.raises(EpisodeError, match="has 2 rows, but not as many frames") as caught:

@@ -132,8 +132,10 @@ def wait_for_rows(clip: Path, process: subprocess.Popen[Any]) -> None:
         time.sleep(0.02)
 
 
-def interrupted(clip: Path, presses: list[float], *more: str) -> tuple[int, str, str]:
-    """Press Ctrl-C after these many seconds of the first episode, each counted from the one before."""
+def interrupted(
+    clip: Path, presses: list[float], *more: str, number: signal.Signals = signal.SIGINT
+) -> tuple[int, str, str]:
+    """Press Ctrl-C (or send another signal) after these many seconds of the first episode, each counted from the one before."""
     command = words(clip, "--dataset.num_episodes=3", "--dataset.episode_time_s=30", *more)
     process = subprocess.Popen(
         command, cwd=clip.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -142,7 +144,7 @@ def interrupted(clip: Path, presses: list[float], *more: str) -> tuple[int, str,
         wait_for_rows(clip, process)
         for pause_s in presses:
             time.sleep(pause_s)
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everybody in its group
+            os.killpg(process.pid, number)  # as a terminal does: to everybody in its group
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()
@@ -160,6 +162,19 @@ def test_ctrl_c_in_the_middle_saves_the_episode(clip: Path, binaries: Binaries) 
     check_dataset(clip.parent / "dataset", [episode["frames"]], binaries)
 
 
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_request_to_end_saves_the_episode(
+    clip: Path, binaries: Binaries, number: signal.Signals, expected: int
+) -> None:
+    status, out, err = interrupted(clip, [0.7], "--json", number=number)
+    assert status == expected, err
+    (episode,) = json.loads(out)["episodes"]
+    assert 0 < episode["frames"] < 900
+    check_dataset(clip.parent / "dataset", [episode["frames"]], binaries)
+    left = [str(path) for name in ("recording", "kept") for path in clip.parent.glob(f"dataset/meta/ffenc/{name}/*")]
+    assert left == []
+
+
 def test_a_second_ctrl_c_discards_it(clip: Path) -> None:
     status, out, err = interrupted(clip, [0.5, 0.3])
     assert status == 130
@@ -172,7 +187,8 @@ def test_a_second_ctrl_c_discards_it(clip: Path) -> None:
 def test_a_camera_that_ends_ends_the_recording_with_what_is_whole(clip: Path, binaries: Binaries) -> None:
     once = f"--cameras={{laptop: {TEST_PICTURE}, wrist: {{type: ffmpeg, source: {clip}}}}}"
     done = record(clip, once, "--dataset.num_episodes=2", "--dataset.episode_time_s=20", "--json", status=1)
-    assert "ended after 50 frames; a file is played once" in done.stderr
+    assert "camera wrist ended after 50 frames; a file is played once" in done.stderr
+    assert "1 episode of" in done.stderr
     (episode,) = json.loads(done.stdout)["episodes"]
     assert episode["complete"] is False
     check_dataset(clip.parent / "dataset", [episode["frames"]], binaries)
@@ -181,11 +197,11 @@ def test_a_camera_that_ends_ends_the_recording_with_what_is_whole(clip: Path, bi
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (["--cameras={a: {type: ffmpeg, source: /dev/no-such-camera}}"], "there is no /dev/no-such-camera"),
-        ([f"--cameras={{a: {TEST_PICTURE}, b: {{type: ffmpeg, source: none.mp4}}}}"], "there is no none.mp4"),
+        (["--cameras={a: {type: ffmpeg, source: /dev/no-such-camera}}"], "camera a: there is no /dev/no-such-camera"),
+        ([f"--cameras={{a: {TEST_PICTURE}, b: {{type: ffmpeg, source: none.mp4}}}}"], "camera b: there is no none.mp4"),
         (["--dataset.camera_encoder.vcodec=libx246"], "did you mean 'libx26"),
         (["--dataset.camera_encoder.pix_fmt=yuv421p"], "yuv421p"),
-        (["--dataset.root=clip.mp4"], "exists already"),
+        (["--dataset.root=clip.mp4"], "exists already; add episodes to it with --resume=true"),
         (["--resume=true"], "dataset"),
     ],
 )

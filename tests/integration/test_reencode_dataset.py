@@ -19,7 +19,8 @@ from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
 pytest.importorskip("pyarrow")
 from ffenc.dataset.documents import load_info, load_stats
-from ffenc.dataset.layout import DatasetLayout, DatasetLock, FileId
+from ffenc.dataset.layout import DatasetLayout, FileId
+from ffenc.dataset.lock import LOCK, DatasetLock
 from ffenc.dataset.merge import merge_datasets
 from ffenc.dataset.reencode import reencode_dataset
 from ffenc.dataset.store import load_episodes, save_episodes
@@ -65,7 +66,7 @@ def test_new_videos_of_the_same_frames(tmp_path: Path, binaries: Binaries, in_pl
     assert (result.cameras, result.videos, result.frames) == ((LAPTOP,), 2, 120)
     if in_place:
         assert next(source.glob(f"videos/{PHONE}/*/*")).stat().st_ino == inode
-        assert not (source / "meta/ffenc/lock.holder").exists()
+        assert not (source / LOCK).exists()
     else:
         assert tree_of(source) == original
     names = ["two"] if in_place else ["out", "two"]

@@ -102,7 +102,7 @@ def test_auto_encodes(tmp_path: Path, binaries: Binaries) -> None:
 def test_named_hardware_that_is_not_there(tmp_path: Path, binaries: Binaries, name: str) -> None:
     config = VideoEncoderConfig(vcodec=name)
     with pytest.raises(EncoderUnavailableError, match=name):
-        encode_frames(numbered_frames(3), tmp_path / "a.mp4", fps=30, config=config, binaries=binaries)
+        encode_frames(numbered_frames(3, width=160), tmp_path / "a.mp4", fps=30, config=config, binaries=binaries)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -100,7 +100,7 @@ def test_what_was_taken_is_what_comes_out(targets, policy, maxsize, steps) -> No
     else:
         assert recording.ledger == Ledger(steps=len(taken), drops=())
     for camera in episode.cameras.values():  # ready for the next episode: no slot was lost
-        assert camera.queue._free.qsize() == len(camera.queue._slots)
+        assert camera.queue.is_idle
 
 
 @QUICKLY

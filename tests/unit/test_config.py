@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -13,7 +14,7 @@ from ffenc.depth import DepthQuantizer
 
 
 def test_the_defaults_are_those_of_lerobot():
-    assert VideoEncoderConfig().model_dump() == {
+    assert VideoEncoderConfig().model_dump(exclude={"device"}) == {
         "vcodec": "libsvtav1",
         "pix_fmt": "yuv420p",
         "g": 2,
@@ -73,7 +74,6 @@ def test_the_defaults_are_those_of_lerobot():
         ("extra_options", {"tune": None}),
         ("extra_options", {"tune": ["film"]}),
         ("extra_options", {"x264-params": {"aq": {"mode": 1}}}),
-        ("bitrate", 100),
     ],
     ids=repr,
 )
@@ -81,6 +81,22 @@ def test_what_is_wrong_everywhere_is_refused_at_construction(field, value):
     with pytest.raises(ValidationError) as caught:
         VideoEncoderConfig(**{field: value})
     assert {error["loc"][0] for error in caught.value.errors()} == {field}
+
+
+@pytest.mark.parametrize(
+    ("field", "hint"),
+    [("bitrate", "the fields are vcodec, pix_fmt, g, crf, "), ("crff", "did you mean 'crf'?"), ("G", "the fields are")],
+)
+def test_unknown_field_is_answered_with_the_nearest_one(field, hint):
+    with pytest.raises(ValidationError, match=f"VideoEncoderConfig has no field '{field}'; ") as caught:
+        VideoEncoderConfig(**{field: 100})
+    assert hint in str(caught.value)
+
+
+def test_numpy_numbers_are_numbers():
+    config = VideoEncoderConfig(g=np.int64(5), crf=np.float32(3), extra_options={"bf": np.uint8(2)})
+    assert config == VideoEncoderConfig(g=5, crf=3.0, extra_options={"bf": 2})
+    assert type(config.g) is int
 
 
 @pytest.mark.parametrize(

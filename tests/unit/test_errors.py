@@ -20,6 +20,7 @@ from ffenc.errors import (
     ConcatError,
     DatasetError,
     DatasetLockedError,
+    DatasetMovedError,
     DependencyError,
     EncoderOptionError,
     EncoderUnavailableError,
@@ -29,6 +30,7 @@ from ffenc.errors import (
     FrameSizeError,
     InputError,
     MergeError,
+    NotOwnerError,
     OutputError,
     OutputExistsError,
     PixelFormatError,
@@ -74,6 +76,8 @@ EXAMPLES = [
     UnsafePathError("no", text="../x"),
     DatasetError("not v3.0", path="set/meta/info.json"),
     DatasetLockedError("in use", path="set", holder={"pid": 7}),
+    DatasetMovedError("moved", path="set", now="elsewhere", kept="elsewhere/meta/ffenc/recording/000003"),
+    NotOwnerError("not yours", owner_pid=7),
     EpisodeError("short", episode_index=3, path="set", kept="set/meta/ffenc/episode-000003"),
 ]
 TREE = {error.__name__: error for error in vars(errors).values() if isinstance(error, type)}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ffenc.dataset.checks.subject import Subject
+from ffenc.dataset.dataset_tree import read_regular
 from ffenc.dataset.finding_codes import Severity
 from ffenc.dataset.schema import DEFAULT_FEATURES, DatasetInfo, Feature, axes_of, is_known_version
 from ffenc.dataset.series import load_table, open_parquet
@@ -30,7 +31,7 @@ def check_info(subject: Subject) -> None:
     """Read ``info.json``; without it nothing else can be checked."""
     findings, path = subject.findings, subject.layout.info
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_regular(path).decode())
     except (FileNotFoundError, NotADirectoryError):
         findings.add("dataset-missing", f"{path} does not exist, so {subject.root} is no LeRobot dataset", path=path)
         return

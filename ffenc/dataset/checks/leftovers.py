@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 from ffenc.dataset.atomic import unfinished_files
 from ffenc.dataset.checks.subject import Subject
 from ffenc.dataset.commit import COMMIT, KEPT, RECORDING
-from ffenc.dataset.swap import NEW, OLD, sibling
+from ffenc.dataset.lock import LOCK, current_holder
+from ffenc.dataset.swap import SIBLINGS, sibling
 from ffenc.video.recording import MARK
 
 
 def check_leftovers(subject: Subject) -> None:
     """Find temporary files, recordings, half commits, and the staging directories of LeRobot's recorder."""
     own, findings = subject.layout.own, subject.findings
-    if _is_held_by_others(own / "lock.holder"):
-        findings.add("dataset-in-use", "its files may be changing while they are read", path=own / "lock.holder")
-    for path in (sibling(subject.root.absolute(), mark) for mark in (NEW, OLD)):
-        if path.exists():
+    holder = current_holder(subject.root)
+    if holder is not None and holder.get("pid") != os.getpid():
+        findings.add("dataset-in-use", "its files may be changing while they are read", path=subject.root / LOCK)
+    for path in (sibling(subject.root.resolve(), mark) for mark in SIBLINGS):
+        if holder is None and os.path.lexists(path):
             findings.add("leftover-sibling", "it was to take the place of the dataset, or has had it", path=path)
     committing = {path.parent for path in own.glob(f"{RECORDING}/*/{COMMIT}")}
     for directory in sorted(committing):
@@ -41,16 +42,6 @@ def staging_directories(root: Path) -> list[Path]:
     """``images`` and ``tmp????????``, which LeRobot's recorder makes and removes."""
     candidates = [root / "images", *root.glob("tmp????????")]
     return sorted(path for path in candidates if path.is_dir() and not path.is_symlink())
-
-
-def _is_held_by_others(holder: Path) -> bool:
-    try:
-        document = json.loads(holder.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError):
-        return True
-    return not isinstance(document, dict) or document.get("pid") != os.getpid()
 
 
 def _is_below(path: Path, directories: set[Path]) -> bool:

@@ -20,7 +20,9 @@ from ffenc.dataset.checks.packets import Measurer, in_parallel
 from ffenc.dataset.checks.spans import FrameSpan, VideoUse, video_uses
 from ffenc.dataset.checks.statistics import recorded_statistics
 from ffenc.dataset.checks.subject import Subject
+from ffenc.dataset.provenance import load_provenance
 from ffenc.dataset.stored_pictures import as_recorded, depth_settings, layout_of
+from ffenc.dataset.ties import TieCheck, camera_ties
 from ffenc.errors import FFencError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.process import run_tool
@@ -73,12 +75,14 @@ def check_pictures(
         if use.path.is_file() and use.path.stat().st_size and use.path.relative_to(subject.root) not in damaged
     ]
     recorded = {place: _of_cameras(subject, row) for place, row in recorded_statistics(subject)}
+    known_ties = _provenance(subject)
     seen: list[_Seen] = []
 
     def decode(use: VideoUse) -> list[_Seen]:
         results: list[_Seen] = []
         with subject.checking(f"the pictures of {use.path}"):
-            for span, statistics in _decode(subject, use, tools):
+            for span, statistics, ties in _decode(subject, use, tools, ties=known_ties):
+                _report_ties(subject, use, span, ties)
                 said = recorded.get(span.episode.place, {}).get(use.camera)
                 if said is not None:
                     results.append(_compared(subject, use, span, statistics, said))
@@ -98,7 +102,7 @@ def measured_pictures(
     for use in video_uses(subject):
         if use.camera not in cameras or not use.path.is_file():
             continue
-        for span, statistics in _decode(subject, use, binaries):
+        for span, statistics, _ in _decode(subject, use, binaries, ties={}):
             yield span.episode.place, use.camera, statistics
 
 
@@ -106,21 +110,52 @@ def _of_cameras(subject: Subject, row: Mapping[str, Any]) -> dict[str, FeatureSt
     return {name: row[name] for name in subject.known_info.videos if isinstance(row.get(name), FeatureStatistics)}
 
 
-def _decode(subject: Subject, use: VideoUse, binaries: Binaries) -> Iterator[tuple[FrameSpan, FeatureStatistics]]:
-    """Statistics of each episode, from one pass over the file."""
+def _provenance(subject: Subject) -> dict[int, dict[str, Any]]:
+    try:
+        return load_provenance(subject.root)
+    except (OSError, ValueError, TypeError, KeyError):  # it is no part of the dataset, and others may have written it
+        return {}
+
+
+def _ties(known: Mapping[int, Mapping[str, Any]], use: VideoUse, span: FrameSpan) -> TieCheck:
+    document = known.get(span.episode.index, {})
+    return TieCheck(camera_ties(document, use.camera) if document.get("frames") == span.episode.length else {})
+
+
+def _report_ties(subject: Subject, use: VideoUse, span: FrameSpan, ties: TieCheck) -> None:
+    found = ties.misaligned()
+    if found is not None:
+        row, nearest = found
+        subject.findings.add(
+            "pictures-misaligned",
+            f"row {row} was recorded with the picture that frame {nearest} has now",
+            episode=span.episode.place,
+            camera=use.camera,
+            frame=row,
+            path=use.path,
+        )
+
+
+def _decode(
+    subject: Subject, use: VideoUse, binaries: Binaries, *, ties: Mapping[int, Mapping[str, Any]]
+) -> Iterator[tuple[FrameSpan, FeatureStatistics, TieCheck]]:
+    """Statistics of each episode, from one pass over the file, and a comparison with what was kept when it was recorded."""
     feature = subject.known_info.features[use.camera]
     waiting = [span for span in use.spans if span.is_right]
-    number, sampler = 0, FrameSampler()
+    number, sampler, check = 0, FrameSampler(), TieCheck({})
     try:
         reader = VideoReader(use.path, layout=layout_of(feature), binaries=binaries)
         for frame in reader:
             while waiting and number >= (waiting[0].stop or 0):  # it overlaps with one that is done
                 waiting.pop(0)
             if waiting and number >= (waiting[0].start or 0):
+                if not sampler.frames:
+                    check = _ties(ties, use, waiting[0])
                 sampler.add(as_recorded(frame, feature))
+                check.add(frame)
                 if number + 1 == waiting[0].stop:
                     if sampler.frames == waiting[0].episode.length:
-                        yield waiting[0], sampler.statistics()
+                        yield waiting[0], sampler.statistics(), check
                     waiting.pop(0)
                     sampler = FrameSampler()
             number += 1

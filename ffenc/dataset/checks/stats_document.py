@@ -8,6 +8,7 @@ from typing import Any
 
 from ffenc.dataset.checks.statistics import COUNTING, Aggregate, expected_shape, unlike
 from ffenc.dataset.checks.subject import Subject
+from ffenc.dataset.dataset_tree import read_regular
 from ffenc.histograms import QUANTILES
 from ffenc.statistics import FeatureStatistics
 
@@ -20,7 +21,7 @@ def check_stats_document(subject: Subject, *, measured: Aggregate, cameras: Aggr
             findings.add("stats-missing", "there are no statistics of the whole dataset", path=path)
         return
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_regular(path).decode())
     except (OSError, ValueError, RecursionError) as err:
         findings.add("stats-unreadable", str(err), path=path)
         return

@@ -10,7 +10,7 @@ from pathlib import Path
 from ffenc.dataset.findings import Findings
 from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.schema import DatasetInfo
-from ffenc.errors import BinaryNotFoundError, DependencyError
+from ffenc.errors import BinaryNotFoundError, DatasetError, DependencyError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,13 @@ class Subject:
 
     @property
     def known_info(self) -> DatasetInfo:
-        """``info``, where the checks cannot have come without it."""
-        assert self.info is not None
+        """``info``, which the checks need.
+
+        Raises:
+            DatasetError: it was there before, and cannot be read any more.
+        """
+        if self.info is None:
+            raise DatasetError(f"{self.layout.info} has gone or changed while it was read", path=self.root)
         return self.info
 
     @property

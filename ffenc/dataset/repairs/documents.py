@@ -15,6 +15,7 @@ from ffenc.dataset.checks.spans import video_uses
 from ffenc.dataset.checks.statistics import StatisticsChecks, unlike
 from ffenc.dataset.checks.subject import Subject
 from ffenc.dataset.commit import finish_commits
+from ffenc.dataset.dataset_tree import read_regular
 from ffenc.dataset.documents import save_info
 from ffenc.dataset.repairs.changes import Changes
 from ffenc.dataset.store import save_tasks
@@ -149,7 +150,7 @@ def repair_stats(subject: Subject, changes: Changes) -> None:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_regular(path).decode())
     except (OSError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -1,18 +1,12 @@
-"""Files are numbered and listed as LeRobot does it, and one writer at a time is let in."""
+"""Files are numbered and listed as LeRobot does it."""
 
 from __future__ import annotations
-
-import os
-import subprocess
-import sys
-import threading
-from pathlib import Path
 
 import pytest
 
 from ffenc.dataset.documents import load_info
-from ffenc.dataset.layout import DatasetLayout, DatasetLock, FileId
-from ffenc.errors import DatasetError, DatasetLockedError
+from ffenc.dataset.layout import DatasetLayout, FileId
+from ffenc.errors import DatasetError
 from tests.lerobot_data import DATASETS
 
 
@@ -61,57 +55,3 @@ def test_a_path_that_no_number_has_is_told(name, tmp_path):
 def test_without_a_template_there_is_no_video(tmp_path):
     with pytest.raises(DatasetError, match="video_path"):
         DatasetLayout(root=tmp_path, video_path=None).video("cam", FileId())
-
-
-def test_a_second_writer_is_told_who_the_first_is(tmp_path):
-    with DatasetLock(tmp_path) as first:
-        for second in (DatasetLock(tmp_path), first):
-            with pytest.raises(DatasetLockedError, match=f"pid {os.getpid()}") as caught:
-                second.acquire()
-            assert caught.value.holder.keys() == {"pid", "host", "since"}
-    with DatasetLock(tmp_path):
-        pass
-
-
-def test_a_writer_that_says_nothing_still_keeps_others_out(tmp_path):
-    with DatasetLock(tmp_path):
-        (tmp_path / "meta/ffenc/lock.holder").unlink()
-        with pytest.raises(DatasetLockedError, match="does not say"):
-            DatasetLock(tmp_path).acquire()
-
-
-def test_a_lock_can_be_given_back_by_another_thread_and_twice(tmp_path):
-    lock = DatasetLock(tmp_path)
-    lock.acquire()
-    thread = threading.Thread(target=lock.release)
-    thread.start()
-    thread.join()
-    lock.release()
-    with DatasetLock(tmp_path):
-        assert (tmp_path / "meta/ffenc/lock.holder").exists()
-    assert not (tmp_path / "meta/ffenc/lock.holder").exists()
-
-
-def test_a_lock_ends_with_its_process(tmp_path):
-    code = (
-        "import os, sys; from pathlib import Path; from ffenc.dataset.layout import DatasetLock\n"
-        "lock = DatasetLock(Path(sys.argv[1])); lock.acquire(); print('locked', flush=True); sys.stdin.read(); os._exit(1)"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
-    ) as other:
-        assert other.stdout.readline() == b"locked\n"
-        with pytest.raises(DatasetLockedError, match=f"pid {other.pid}"):
-            DatasetLock(tmp_path).acquire()
-        other.stdin.close()
-        other.wait()
-    with DatasetLock(tmp_path):
-        pass
-
-
-def test_a_place_that_cannot_be_locked_is_named(tmp_path):
-    (tmp_path / "meta").write_text("a file")
-    with pytest.raises(DatasetError, match="cannot lock") as caught:
-        DatasetLock(tmp_path).acquire()
-    assert not isinstance(caught.value, DatasetLockedError)

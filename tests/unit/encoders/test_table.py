@@ -186,7 +186,7 @@ def test_a_codec_stands_for_its_software_encoders_best_first(codec, best_first):
 @pytest.mark.parametrize(
     ("platform", "families"),
     [
-        ("linux", ["nvenc", "vaapi", "qsv", "amf", "v4l2m2m", "vulkan"]),
+        ("linux", ["nvenc", "vaapi", "qsv", "amf", "vulkan", "v4l2m2m"]),
         ("darwin", ["videotoolbox"]),
         ("win32", ["nvenc", "qsv", "amf", "vulkan"]),
         ("freebsd13", []),

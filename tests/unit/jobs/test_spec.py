@@ -71,7 +71,7 @@ GOOD = {"kind": "reencode", "inputs": ["/a.mp4"], "output": "/b.mp4"}
         ({"frames_expected": "8"}, "valid integer"),
         ({"arguments": {"begin": 3}}, "begin"),
         ({"arguments": {"start": -1}}, "greater than or equal to 0"),
-        ({"arguments": {"config": {"vcodec": "h264", "qp": 3}}}, "config.qp"),
+        ({"arguments": {"config": {"vcodec": "h264", "qp": 3}}}, "has no field 'qp'"),
         ({"arguments": {"config": {}, "depth_config": {}}}, "not both"),
         ({"kind": "images"}, "fps"),
         ({"kind": "images", "arguments": {"fps": 29.97}}, "fps"),

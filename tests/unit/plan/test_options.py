@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -119,12 +120,9 @@ def test_an_option_of_another_encoder_is_refused(vcodec, option, value):
     [
         ("libx264", "minrate", "1M"),
         ("libx264", "compression_level", 5),
-        ("libx264", "cmp", "satd"),
-        ("libx264", "flags", "-cgop"),
         ("libx265", "trellis", 2),
         ("libsvtav1", "bf", 2),
         ("libsvtav1", "refs", 3),
-        ("libsvtav1", "flags", "+cgop"),
         ("libaom-av1", "bf", 2),
         ("libvpx-vp9", "slices", 4),
         ("ffv1", "b", "1M"),
@@ -401,3 +399,25 @@ def test_names_are_compared_without_the_video_specifier():
 def test_only_a_name_that_is_near_is_offered():
     assert nearest_name("tun", ["tune", "profile"]) == "tune"
     assert nearest_name("xyz", ["tune", "profile"]) is None
+
+
+@pytest.mark.parametrize(
+    ("vcodec", "options", "builds"),
+    [
+        ("libx264", {"cplxblur": 5}, "9.0.2"),
+        ("libvpx-vp9", {"auto-alt-ref": 6}, "9.0.2"),
+        ("libvpx-vp9", {"arnr-strength": 6}, "9.0.2"),
+    ],
+    ids=str,
+)
+def test_an_option_that_was_measured_to_do_nothing_is_refused(vcodec, options, builds):
+    (option,) = options
+    error = refusal(vcodec, options)
+    assert error.option == option
+    assert re.search(rf"of this FFmpeg ignores '{option}' in one pass \(measured on FFmpeg {builds}: ", str(error))
+
+
+def test_an_option_is_refused_only_where_it_does_nothing():
+    with pytest.raises(EncoderOptionError, match=r"ignores 'chromaoffset'.*measured on FFmpeg 4\.2\.2"):
+        written("libx264", {"chromaoffset": 3}, build="4.2.2")
+    assert written("libx264", {"chromaoffset": 3}, build="9.0.2")["chromaoffset"] == "3"

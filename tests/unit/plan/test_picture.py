@@ -156,7 +156,7 @@ def test_an_odd_side_is_fine_elsewhere(vcodec, pix_fmt, width, height):
         ("libx265", "9.0.2", 62, False),
         ("libx265", "9.0.2", 64, True),
         ("libaom-av1", "9.0.2", 14, False),
-        ("h264_nvenc", "9.0.2", 126, False),
+        ("h264_nvenc", "9.0.2", 30, False),
         ("libx264", "9.0.2", 16382, True),
         ("libx264", "9.0.2", 16384, False),
     ],

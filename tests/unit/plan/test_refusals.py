@@ -52,7 +52,6 @@ OPTIONS = [
     pytest.param("libx264", {"profile:v": "hihg"}, "high", id="misspelt-profile"),
     pytest.param("libx264", {"profile:v": "high", "profile": "main"}, "same option", id="one-option-twice"),
     pytest.param("libx264", {"crf": 20}, "use crf", id="field-crf"),
-    pytest.param("libx264", {"qp": 20}, "crf", id="rival-of-crf"),
     pytest.param("libx264", {"g": 20}, "use g", id="field-g"),
     pytest.param("libx264", {"preset": "slow"}, "use preset", id="field-preset"),
     pytest.param("libx264", {"threads": 2}, "encoder_threads", id="argument-threads"),
@@ -110,6 +109,7 @@ FIELDS = [
         {"build": "5.1.9-deb", "vcodec": "libsvtav1", "fast_decode": 2, "preset": 8}, "0 to 1", id="svt-1-level-2"
     ),
     pytest.param({"build": "5.1.9-deb", "vcodec": "libsvtav1", "fast_decode": 1}, "preset 10", id="svt-1-preset-12"),
+    pytest.param({"vcodec": "libx264", "crf": 30, "extra_options": {"qp": 20}}, "set crf to None", id="rival-of-crf"),
     pytest.param({"vcodec": "libx264", "crf": 52}, "0 to 51", id="crf-too-high"),
     pytest.param({"vcodec": "libaom-av1", "crf": 30.5}, "whole numbers", id="aom-fraction"),
     pytest.param({"vcodec": "libsvtav1", "preset": 14}, "13", id="preset-out-of-range"),

@@ -1,4 +1,4 @@
-"""FrameQueue: slots go round, frames come out as they went in, in order, and no slot is ever lost."""
+"""FrameQueue: frames come out as they went in, in order, and a repeated call changes nothing."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def queue(maxsize: int = 3, history: int = 0) -> FrameQueue:
 def put(to: FrameQueue, number: int) -> bool:
     if not to.stage(picture(number)):
         return False
-    to.publish()
+    to.publish(to.published)
     return True
 
 
 def take(of: FrameQueue) -> int | None:
-    slot = of.take(0)
-    if slot is None:
+    number = of.take(0)
+    if number is None:
         return None
-    number = int(of.frame(slot)[0, 0, 0])
-    of.release(slot)
-    return number
+    content = int(of.frame(number)[0, 0, 0])
+    of.release_before(number + 1)
+    return content
 
 
 def test_frames_come_out_in_order_and_are_copies() -> None:
@@ -36,7 +36,7 @@ def test_frames_come_out_in_order_and_are_copies() -> None:
     source = picture(1)
     assert frames.stage(source)
     source[...] = 9
-    frames.publish()
+    frames.publish(frames.published)
     assert put(frames, 2)
     assert frames.depth == 2
     assert [take(frames), take(frames)] == [1, 2]
@@ -49,29 +49,34 @@ def test_a_staged_frame_is_not_there_before_it_is_published() -> None:
     assert frames.depth == 0
     with pytest.raises(Empty):
         frames.take(0)
-    frames.publish()
+    frames.publish(frames.published)
     assert take(frames) == 1
 
 
-def test_a_withdrawn_frame_was_never_there() -> None:
+def test_a_staged_frame_that_is_not_published_was_never_there() -> None:
     frames = queue(maxsize=1)
     for number in range(5):
         assert frames.stage(picture(number))
-        frames.withdraw()
-    frames.withdraw()  # nothing to take back
-    frames.publish()  # nothing to hand over
     assert frames.depth == 0
     assert put(frames, 7)
     assert take(frames) == 7
 
 
-def test_staging_again_replaces_a_frame_that_was_left_over() -> None:
+@pytest.mark.parametrize("is_taken_between", [False, True])
+def test_publishing_a_number_again_changes_nothing(is_taken_between: bool) -> None:
     frames = queue(maxsize=2)
-    for number in range(10):  # more often than there are slots
-        assert frames.stage(picture(number))
-    frames.publish()
-    assert put(frames, 20)
-    assert [take(frames), take(frames)] == [9, 20]
+    assert frames.stage(picture(1))
+    frames.publish(0)
+    taken = [take(frames)] if is_taken_between else []
+    frames.publish(0)
+    assert put(frames, 2)
+    frames.publish(1)
+    frames.end()
+    frames.end()
+    while (number := take(frames)) is not None:
+        taken.append(number)
+    assert taken == [1, 2]
+    assert frames.is_idle
 
 
 def test_a_full_queue_takes_no_more_until_a_frame_is_taken_and_released() -> None:
@@ -87,7 +92,7 @@ def test_a_full_queue_takes_no_more_until_a_frame_is_taken_and_released() -> Non
     assert put(frames, 3)
     assert frames.is_full
     assert int(frames.frame(slot)[0, 0, 0]) == 1
-    frames.release(slot)
+    frames.release_before(slot + 1)
     assert [take(frames), take(frames)] == [2, 3]
 
 
@@ -102,7 +107,7 @@ def test_history_gives_room_to_keep_frames_that_were_taken() -> None:
     assert frames.is_full  # nothing waits, but every slot is held
     assert not put(frames, 4)
     assert held[0] is not None
-    frames.release(held[0])
+    frames.release_before(held[0] + 1)
     assert put(frames, 4)
 
 
@@ -117,7 +122,7 @@ def test_depth_frames_keep_their_bits() -> None:
     frames = FrameQueue((2, 3), np.dtype("float32"), maxsize=1)
     depth = np.array([[np.nan, 0.5, -0.0], [np.inf, 1e-42, 3.25]], np.float32)
     frames.stage(depth)
-    frames.publish()
+    frames.publish(frames.published)
     slot = frames.take(0)
     assert slot is not None
     assert frames.frame(slot).tobytes() == depth.tobytes()

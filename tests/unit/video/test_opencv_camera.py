@@ -80,5 +80,5 @@ def test_a_camera_that_is_not_there(camera_class: Any) -> None:
 def test_without_opencv_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     monkeypatch.delitem(sys.modules, MODULE, raising=False)
-    with pytest.raises(DependencyError, match=r"ffenc\[opencv\].*type: ffmpeg"):
+    with pytest.raises(DependencyError, match=r"ffenc-video\[opencv\].*type: ffmpeg"):
         importlib.import_module(MODULE)

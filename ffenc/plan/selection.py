@@ -1,0 +1,42 @@
+"""Which encoders were tried before one was chosen, and what came out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One encoder that was considered.
+
+    Attributes:
+        encoder: FFmpeg's name.
+        works: whether its trial succeeded; None if the trial ran out of time, so that another one may succeed.
+        reason: why not, or what proved it.
+        device_node: the device file it works on, if it needs one.
+    """
+
+    encoder: str
+    works: bool | None
+    reason: str
+    device_node: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The encoder that was chosen, with every candidate's reason.
+
+    Attributes:
+        encoder: the encoder that was chosen.
+        device_node: the device file it works on, if it needs one.
+        candidates: all that were considered, in order; the chosen one is the last, and the first that works.
+    """
+
+    encoder: str
+    device_node: str | None
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def refused(self) -> tuple[tuple[str, str], ...]:
+        """(encoder, reason) of everything that would have been preferred."""
+        return tuple((candidate.encoder, candidate.reason) for candidate in self.candidates if not candidate.works)

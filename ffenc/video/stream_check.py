@@ -1,0 +1,85 @@
+"""Compare the stream of a finished file with what its plan asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from ffenc.errors import OutputError
+from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
+from ffenc.plan.encode import EncodePlan, VideoClip
+from ffenc.plan.resolve import ExpectedStream
+from ffenc.video.output import check_packets
+
+_SHOWN = 8
+"""Key frames that a message lists."""
+
+
+def check_stream(
+    plan: EncodePlan, stream: VideoStreamInfo, packets: PacketIndex, *, frames: int, path: Path | None = None
+) -> None:
+    """Check everything about a file that its header and packets tell; no frame is decoded.
+
+    Args:
+        plan: what the file was written by.
+        stream, packets: as measured.
+        frames: frames that went in.
+        path: the final path, for messages; None: that of the plan.
+
+    Raises:
+        OutputError: another number of frames, timestamp, codec, size, pixel format, profile, place of a key frame or
+            order of packets than the plan asks for.
+    """
+    path = path or plan.output
+    check_packets(packets, path=path, fps=plan.fps, frames=frames)
+    expected = plan.encoder.expected
+    faults = [*_header_faults(plan, stream, expected), *_packet_faults(plan, packets, expected)]
+    if faults:
+        raise OutputError(
+            f"{plan.encoder.name} did not write what was asked for: {'; '.join(faults)}; {path} was not written",
+            path=path,
+            frames_expected=frames,
+            packets_counted=packets.count,
+        )
+
+
+def _header_faults(plan: EncodePlan, stream: VideoStreamInfo, expected: ExpectedStream) -> Iterable[str]:
+    (width, height), config = plan.source.size, plan.encoder.config
+    if stream.codec != plan.encoder.codec:
+        yield f"the codec is {stream.codec}, not {plan.encoder.codec}"
+    if (stream.width, stream.height) != (width, height):
+        yield f"the size is {stream.width}x{stream.height}, not {width}x{height}"
+    if stream.pix_fmt not in expected.pix_fmts:
+        yield f"the pixel format is {stream.pix_fmt}, not {config.pix_fmt}"
+    if expected.profiles and stream.profile is not None and stream.profile not in expected.profiles:
+        yield f"the profile is {stream.profile}, not {dict(plan.encoder.options)['profile']}"
+
+
+def _packet_faults(plan: EncodePlan, packets: PacketIndex, expected: ExpectedStream) -> Iterable[str]:
+    if packets.is_reordered and not expected.reorders:
+        yield "it has B-frames, which were not asked for"
+    forced = plan.source.key_frames if isinstance(plan.source, VideoClip) else ()
+    yield from _key_frame_faults(packets, expected, forced)
+
+
+def _key_frame_faults(packets: PacketIndex, expected: ExpectedStream, forced: Sequence[int]) -> Iterable[str]:
+    key_frames, g = packets.keyframes, expected.g
+    if not key_frames or key_frames[0] != 0:
+        yield "frame 0 is not a key frame"
+    if g is None:
+        return
+    listed = ", ".join(map(str, key_frames[:_SHOWN])) + (", ..." if len(key_frames) > _SHOWN else "")
+    if expected.exact and not any(forced):
+        if key_frames != tuple(range(0, packets.count, g)):
+            yield f"with g={g} key frames stand at {listed}, not at every multiple of {g}"
+        return
+    late = next((first for first, then in pairwise((*key_frames, packets.count)) if then - first > g), None)
+    if late is not None:
+        yield f"with g={g} key frames stand at {listed}: none comes within {g} frames after frame {late}"
+
+
+def missing_key_frames(plan: EncodePlan, packets: PacketIndex) -> list[int]:
+    """Return the frames at which a key frame was forced and the file cannot be cut."""
+    forced = plan.source.key_frames if isinstance(plan.source, VideoClip) else ()
+    return sorted(set(forced) - set(packets.cut_points))

@@ -1,0 +1,278 @@
+"""Prove that an encoder works here: encode a few frames with the real plan and check everything about the file.
+
+That FFmpeg lists an encoder says only that it was compiled in.  Drivers are known to ignore the GOP size or the bit rate,
+to pad the picture, to return a green, torn or old one, or to fail only when a second session is opened; ffmpeg then ends
+with status 0 all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ffenc.config import VideoEncoderConfig
+from ffenc.encoders.table import device_of, find_encoder
+from ffenc.errors import FFencError, OutputError, ProcessDiedError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.capabilities import Capabilities
+from ffenc.ffmpeg.ffprobe import probe_video_and_packets
+from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.frames import FrameFormat
+from ffenc.plan.encode import EncodePlan, RawFrames, plan_encode
+from ffenc.video.clip import MeasuredClip
+from ffenc.video.reader import VideoReader
+from ffenc.video.run import check_complaints, start_plan
+from ffenc.video.similarity import find_wrong_frame
+from ffenc.video.stream_check import check_stream
+
+Frame = npt.NDArray[Any]
+
+STALL_TIMEOUT_S = 10.0
+"""Longest time without progress.  Some drivers hang instead of failing (seen: Vulkan on a software rasteriser)."""
+
+TIME_LIMIT_S = 20.0
+"""Longest time for all frames of a trial.  A machine under load may need more, so that running out of it proves nothing."""
+
+SOFTWARE_TIME_LIMIT_S = 60.0
+"""The same for software, whose slow presets take seconds for a frame."""
+
+MOST_FRAMES = 61
+"""Frames of the longest trial: 2g + 1 for ``g=30``; for a longer GOP, one more than drivers use that ignore ``g``."""
+
+_FEWEST_FRAMES = 5
+_FRAMES_WITHOUT_GOP = 10
+_MOST_PIXELS = 120_000_000  # of all frames together; a trial of 3840x2160 takes 14 frames
+_MOST_COMPARED = 6
+_MOST_WAITING = 60  # frames that are sent on while the encoders of several cameras have not given a packet yet
+_WAITING_STEP_S = 0.1
+# The last is FFmpeg's own AV1 decoder, which only drives hardware.
+_NO_DECODER = re.compile(r"[Dd]ecoder.*not found|[Nn]o decoder|doesn't support hardware accelerated")
+
+# PSNR that every software encoder exceeds on `TrialScene`, measured from 64x64 to 640x480: at the coarse end of its
+# scale, and from the start of the scale to this part of it.
+_COARSE_DB, _FINE_DB, _FINE_UP_TO = 11.0, 21.0, 0.6
+
+
+class TrialTooSlowError(FFencError):
+    """A trial that made progress and yet ran out of time."""
+
+
+class TrialScene:
+    """Frames whose faults show: coloured tiles without symmetry that move diagonally.
+
+    Args:
+        frames: their format.
+    """
+
+    def __init__(self, frames: FrameFormat) -> None:
+        self.frames = frames
+        # Even steps, so that shared chroma samples move with the picture.
+        side = min(frames.width, frames.height)
+        tile = max(4, min(32, side // 6 // 2 * 2))
+        self._period = 4 * tile
+        self._step = max(2, tile * 3 // 16 // 2 * 2), max(2, tile * 7 // 16 // 2 * 2)  # down, right
+        self._canvas = self._paint(tile)
+
+    def frame(self, number: int) -> Frame:
+        """Return frame ``number`` as an array of the format."""
+        top, left = ((number * step) % self._period for step in self._step)
+        height, width = self.frames.height, self.frames.width
+        return np.ascontiguousarray(self._canvas[top : top + height, left : left + width])
+
+    def _paint(self, tile: int) -> Frame:
+        rng = np.random.default_rng(7)
+        channels = self.frames.shape[2:]
+        height, width = self.frames.height + self._period, self.frames.width + self._period
+        rows, columns = -(-height // tile), -(-width // tile)
+        brightness = rng.uniform(0.16, 0.84, (rows, columns))
+        tiles = (
+            brightness if not channels else brightness[..., None] + rng.uniform(-0.14, 0.14, (rows, columns, *channels))
+        )
+        canvas = tiles.repeat(tile, 0).repeat(tile, 1)[:height, :width]
+        if channels == (4,):
+            canvas[..., 3] = 1  # opaque: most formats have no alpha
+        return (canvas.clip(0, 1) * self.frames.largest_sample).astype(self.frames.dtype)
+
+
+def try_encoder(
+    config: VideoEncoderConfig,
+    *,
+    capabilities: Capabilities,
+    frames: FrameFormat,
+    fps: Fraction,
+    binaries: Binaries,
+    encoder_threads: int | None = None,
+    device_node: str | None = None,
+    cameras: int = 1,
+) -> str:
+    """Encode a few frames with the real plan and compare the file with what was sent.
+
+    Args:
+        config: the settings of the real job, with a named encoder.
+        capabilities: of this FFmpeg, with the encoder's listing.
+        frames: format of the real frames.
+        fps: frame rate of the real job.
+        binaries: the executables.
+        encoder_threads: as for the real job.
+        device_node: device file to use.
+        cameras: encodes that have to work at the same time.
+
+    Returns:
+        What was proved, one sentence without a full stop.
+
+    Raises:
+        FFencError: what is wrong; `TrialTooSlowError` if only time ran out.
+    """
+    spec = find_encoder(config.vcodec)
+    with tempfile.TemporaryDirectory(prefix="ffenc-trial-") as directory:
+        suffix = spec.muxers[0] if spec else "mp4"
+        plan = plan_encode(
+            config,
+            RawFrames(frames=frames, fps=fps),
+            Path(directory) / f"trial-0.{suffix}",
+            capabilities,
+            encoder_threads=encoder_threads,
+            device_node=device_node,
+        )
+        plans = [plan.writing_to(plan.output.with_name(f"trial-{number}.{suffix}")) for number in range(cameras)]
+        scene = TrialScene(frames)
+        count = _encode(plans, scene, trial_length(plan))
+        sent = [scene.frame(number) for number in range(count)]
+        proofs = [_check_file(each, sent, binaries) for each in plans]
+        return proofs[0]
+
+
+def trial_length(plan: EncodePlan) -> int:
+    """Return the frames that a trial of hardware needs: up to and with the third key frame, unless that is too many."""
+    g = plan.encoder.expected.g
+    if not _is_hardware(plan):
+        return _FEWEST_FRAMES  # no driver is in doubt; the check after every encode sees the rest
+    width, height = plan.source.size
+    wanted = _FRAMES_WITHOUT_GOP if g is None else min(2 * g + 1, MOST_FRAMES)
+    return max(_FEWEST_FRAMES, min(wanted, _MOST_PIXELS // (width * height)))
+
+
+def _is_hardware(plan: EncodePlan) -> bool:
+    return device_of(plan.encoder.name) is not None
+
+
+def lowest_psnr_db(plan: EncodePlan) -> float:
+    """Return the PSNR below which a frame of the trial is not the one that was sent, or far worse than asked for."""
+    spec, crf = find_encoder(plan.encoder.name), plan.encoder.config.crf
+    if plan.encoder.expected.bits_per_s is not None:
+        return _FINE_DB
+    if spec is None or spec.quality is None or crf is None:
+        return _COARSE_DB
+    low, high = spec.quality.crf
+    coarseness = max(0.0, ((crf - low) / (high - low) - _FINE_UP_TO) / (1 - _FINE_UP_TO))
+    return _FINE_DB - coarseness * (_FINE_DB - _COARSE_DB)
+
+
+def _encode(plans: Sequence[EncodePlan], scene: TrialScene, count: int) -> int:
+    """Encode the scene with every plan at the same time, and return the number of frames.
+
+    No input ends before every encoder has given a packet, so that all of them are open at once.
+    """
+    with contextlib.ExitStack() as stack:
+        processes: list[FFmpegProcess] = []
+        limit_s = TIME_LIMIT_S if _is_hardware(plans[0]) else SOFTWARE_TIME_LIMIT_S
+        watch = stack.enter_context(_time_limit(processes, limit_s))
+        for plan in plans:
+            process = start_plan(plan, stdin=True, stall_timeout_s=STALL_TIMEOUT_S)
+            processes.append(stack.enter_context(process))
+        sent = 0
+        while sent < count or (len(plans) > 1 and sent < count + _MOST_WAITING and not all(map(_has_begun, processes))):
+            if sent >= count:
+                time.sleep(_WAITING_STEP_S)
+            picture = scene.frames.bytes_of(scene.frame(sent))
+            for process in processes:
+                process.write(picture)
+            sent += 1
+        for process, plan in zip(processes, plans, strict=True):
+            process.finish()
+            check_complaints(process, plan)
+        watch()
+    return sent
+
+
+def _has_begun(process: FFmpegProcess) -> bool:
+    return process.progress is not None and process.progress.frame > 0
+
+
+@contextlib.contextmanager
+def _time_limit(processes: Sequence[FFmpegProcess], limit_s: float) -> Iterator[Callable[[], None]]:
+    """Abort the processes when the time is over; yields what ends the watch."""
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        for process in tuple(processes):
+            process.abort()
+
+    timer = threading.Timer(limit_s, expire)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield timer.cancel
+    except ProcessDiedError as err:
+        if expired.is_set():
+            raise TrialTooSlowError(f"too slow just now: not done after {limit_s:.0f} s; try again") from err
+        raise
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _check_file(plan: EncodePlan, sent: Sequence[Frame], binaries: Binaries) -> str:
+    stream, packets = probe_video_and_packets(plan.output, binaries=binaries)
+    check_stream(plan, stream, packets, frames=len(sent))
+    _check_bit_rate(plan, 8 * packets.size_bytes * plan.fps / len(sent))
+    assert isinstance(plan.source, RawFrames)
+    form, key_frames = plan.source.frames, set(packets.keyframes)
+    numbers = _frames_to_compare(packets.keyframes, len(sent))
+    try:
+        clip = MeasuredClip(stream=stream, packets=packets)
+        reader = VideoReader(
+            plan.output, layout=form.layout, clip=clip, binaries=binaries, stall_timeout_s=STALL_TIMEOUT_S
+        )
+        decoded = reader.frames(numbers)
+    except ProcessDiedError as err:
+        if _NO_DECODER.search(err.stderr_tail):
+            return f"its trial succeeded, but frames were not compared: this FFmpeg cannot decode {plan.encoder.codec}"
+        raise OutputError(f"its stream cannot be decoded: {err.stderr_tail or err}", path=plan.output) from err
+    for number, shown in zip(numbers, decoded, strict=True):
+        wrong = find_wrong_frame(
+            sent,
+            shown,
+            number,
+            largest=form.largest_sample,
+            lowest_db=lowest_psnr_db(plan),
+            is_key_frame=number in key_frames,
+        )
+        if wrong:
+            raise OutputError(f"{plan.encoder.name} encodes other frames than it is given: {wrong}", path=plan.output)
+    return "its trial succeeded"
+
+
+def _check_bit_rate(plan: EncodePlan, bits_per_s: Fraction) -> None:
+    wanted = plan.encoder.expected.bits_per_s
+    if wanted is not None and bits_per_s * 10 < wanted:
+        raise OutputError(
+            f"{plan.encoder.name} wrote {float(bits_per_s):.0f} bit/s where {wanted} were asked for", path=plan.output
+        )
+
+
+def _frames_to_compare(key_frames: Sequence[int], count: int) -> list[int]:
+    """Key frames first, then the frames before them, which are farthest from one."""
+    numbers = [*key_frames[:3], count - 1, *(number - 1 for number in key_frames[1:3]), 1]
+    return sorted({number for number in list(dict.fromkeys(numbers))[:_MOST_COMPARED] if 0 <= number < count})

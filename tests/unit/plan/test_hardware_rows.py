@@ -1,0 +1,186 @@
+"""What the hardware rows send, for each FFmpeg that needs something else; listings are recorded ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from ffenc.config import VideoEncoderConfig
+from ffenc.encoders.hardware import HARDWARE
+from ffenc.encoders.table import auto_candidates
+from ffenc.errors import EncoderOptionError, FrameSizeError
+from ffenc.ffmpeg.capabilities import Capabilities
+from ffenc.ffmpeg.listing import EncoderHelp, EncoderListing
+from ffenc.plan.picture import stored_pixel_format
+from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
+from tests.recordings import BUILDS, recorded
+
+
+def with_encoder(capabilities: Capabilities, name: str, help_: EncoderHelp | None = None) -> Capabilities:
+    """The same FFmpeg with one more encoder; without a help text, it lists no options."""
+    listing = EncoderListing(
+        name=name, codec=name.partition("_")[0], media_type="video", experimental=False, description=""
+    )
+    empty = EncoderHelp(name=name, description="", pixel_formats=None, options={}, hardware_devices=())
+    return replace(
+        capabilities,
+        encoders={**capabilities.encoders, name: listing},
+        helps={**capabilities.helps, name: help_ or empty},
+    )
+
+
+def resolve(name: str, build: str = "9.0.2", *, size: tuple[int, int] = (640, 480), **given: Any) -> ResolvedEncoder:
+    fields = {key: value for key, value in given.items() if key != "forced"}
+    capabilities = recorded(build)
+    if name not in capabilities.helps:
+        capabilities = with_encoder(capabilities, name)
+    return resolve_encoder(
+        VideoEncoderConfig(vcodec=name, **fields),
+        capabilities,
+        width=size[0],
+        height=size[1],
+        fps=Fraction(30),
+        device_node="/dev/dri/renderD128",
+        forced_key_frames=given.get("forced", False),
+    )
+
+
+def options(name: str, build: str = "9.0.2", **given: Any) -> dict[str, str]:
+    return dict(resolve(name, build, **given).options)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [
+        ("h264_nvenc", "forced-idr", "1"),
+        ("av1_nvenc", "forced-idr", "1"),
+        ("h264_qsv", "forced_idr", "1"),
+        ("av1_qsv", "forced_idr", "1"),
+        ("h264_amf", "forced_idr", "1"),
+        ("hevc_amf", "forced_idr", "1"),
+    ],
+)
+def test_forced_key_frames_are_made_places_to_start(name: str, option: str, value: str) -> None:
+    assert options(name, forced=True)[option] == value
+    assert option not in options(name)
+
+
+def test_every_option_that_a_row_sends_is_listed_in_every_recorded_build() -> None:
+    """Generic options stand in no listing; the others have to."""
+    generic = {"g", "bf", "b", "global_quality", "compression_level", "i_qfactor", "tag"}
+    checked = 0
+    for build in BUILDS:
+        capabilities = recorded(build)
+        for row in HARDWARE:
+            if row.name not in capabilities.helps:
+                continue
+            sent = set(options(row.name, build, forced=True)) - generic
+            assert sent <= set(capabilities.helps[row.name].options), (build, row.name)
+            checked += 1
+    assert checked > 20
+
+
+def test_an_option_that_this_ffmpeg_does_not_list_is_left_out() -> None:
+    """av1_amf of FFmpeg 7.1 has no qp_b, and hevc_amf of 4.3 needs gops_per_idr."""
+    listed = recorded("9.0.2").helps["av1_amf"]
+    older = replace(listed, options={key: option for key, option in listed.options.items() if key != "qp_b"})
+    config = VideoEncoderConfig(vcodec="av1_amf")
+    resolved = resolve_encoder(config, with_encoder(recorded("9.0.2"), "av1_amf", older), width=640, height=480)
+    assert "qp_b" not in dict(resolved.options)
+    assert dict(resolved.options)["qp_p"] == "121"
+    assert "qp_b" in options("av1_amf")
+    assert options("hevc_amf")["gops_per_idr"] == "1"
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_nvenc_writes_a_gop_of_one_as_zero(codec: str) -> None:
+    resolved = resolve(f"{codec}_nvenc", g=1)
+    assert dict(resolved.options)["g"] == "0"
+    assert (resolved.config.g, resolved.expected.g) == (1, 1)
+
+
+def test_av1_key_frames_get_the_quantiser_that_was_asked_for() -> None:
+    assert {name: options(name).get("i_qfactor") for name in ("av1_vaapi", "av1_vulkan", "h264_vaapi", "av1_nvenc")} == {
+        "av1_vaapi": "1", "av1_vulkan": "1", "h264_vaapi": None, "av1_nvenc": None,
+    }  # fmt: skip
+
+
+def test_an_encoder_without_a_quality_gets_a_bit_rate_that_is_recorded() -> None:
+    rates = {g: int(options("h264_v4l2m2m", g=g)["b"]) for g in (1, 2, 30, None)}
+    assert rates[1] > rates[2] > rates[30] > rates[None] == round(0.15 * 640 * 480 * 30)
+    resolved = resolve("h264_v4l2m2m")
+    assert resolved.config.extra_options == {"b": rates[2]}
+    assert resolved.config.crf is None
+    assert options("h264_v4l2m2m", extra_options={"b": "1M"})["b"] == "1000000"
+    with pytest.raises(EncoderOptionError, match="no crf setting"):
+        resolve("h264_v4l2m2m", crf=20)
+
+
+def test_videotoolbox_takes_a_quality_from_ffmpeg_5_on() -> None:
+    assert options("h264_videotoolbox", "9.0.2")["q"] == "40"
+    assert "b" not in options("h264_videotoolbox", "9.0.2")
+    old = options("h264_videotoolbox", "4.4")
+    assert "q" not in old
+    assert old["b"] == str(round(2 * 0.15 * 640 * 480 * 30))
+    with pytest.raises(EncoderOptionError, match="no crf setting"):
+        resolve("h264_videotoolbox", "4.4", crf=20)
+
+
+def test_a_device_takes_effect() -> None:
+    node = "/dev/dri/renderD129"
+    assert ("init_hw_device", f"vaapi=ffenc:{node}") in resolve("hevc_vaapi", device=node).device_options
+    assert ("init_hw_device", f"qsv=ffenc,child_device={node}") in resolve("hevc_qsv", device=node).device_options
+    assert ("init_hw_device", "vulkan=ffenc:1") in resolve("hevc_vulkan", device="1").device_options
+    assert options("hevc_nvenc", device="1")["gpu"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "message"),
+    [
+        ("libx264", "1", "uses no device"),
+        ("h264_amf", "1", "no choice of device"),
+        ("h264_v4l2m2m", "/dev/video11", "no choice of device"),
+        ("h264_videotoolbox", "0", "no choice of device"),
+        ("h264_nvenc", "/dev/nvidia0", "not a device of h264_nvenc"),
+        ("h264_vaapi", "1", "not a device of h264_vaapi"),
+        ("h264_vaapi", "/dev/dri/card0", "not a device of h264_vaapi"),
+    ],
+)
+def test_a_device_without_effect_is_refused(name: str, device: str, message: str) -> None:
+    with pytest.raises(EncoderOptionError, match=message):
+        resolve(name, device=device)
+
+
+def test_nvenc_refuses_what_is_too_narrow_and_not_what_is_only_low() -> None:
+    assert resolve("h264_nvenc", size=(160, 64)).name == "h264_nvenc"
+    with pytest.raises(FrameSizeError, match="width is at least 145"):
+        resolve("h264_nvenc", size=(128, 128))
+    assert resolve("hevc_vaapi", size=(64, 32)).name == "hevc_vaapi"
+
+
+def test_v4l2_is_tried_last_and_vp8_not_at_all() -> None:
+    families = list(dict.fromkeys(row.device.name for row in auto_candidates("linux") if row.device))
+    assert families == ["nvenc", "vaapi", "qsv", "amf", "vulkan", "v4l2m2m"]
+    assert "vp8" not in {row.codec for row in HARDWARE}
+
+
+@pytest.mark.parametrize("row", HARDWARE, ids=lambda row: row.name)
+def test_hardware_has_no_b_frames_unless_told_so(row: Any) -> None:
+    assert not resolve(row.name).expected.reorders
+    if "bf" in row.generic:
+        assert resolve(row.name, g=30, extra_options={"bf": 2}).expected.reorders
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown", "same"),
+    [
+        ("yuv420p", "yuv420p", True), ("nv12", "yuv420p", True), ("p010le", "yuv420p10le", True),
+        ("yuvj420p", "yuv420p", True), ("yuv420p", "yuvj420p", True), ("yuvj444p", "yuvj420p", False),
+        ("yuva420p", "yuv420p", False), ("yuv420p10le", "yuv420p", False), ("gray", "yuv420p", False),
+    ],
+)  # fmt: skip
+def test_a_pixel_format_may_have_another_name_but_not_lose_anything(asked: str, shown: str, same: bool) -> None:
+    assert (shown in stored_pixel_format(asked, None)) is same

@@ -1,0 +1,38 @@
+"""What encoders report about the settings they took."""
+
+from __future__ import annotations
+
+import re
+
+_X26X = re.compile(rb"options: ([ -~]+)")
+_SVT = re.compile(r"^Svt\[info\]: SVT \[config\]: (.+?)\s*$", re.MULTILINE)
+
+
+def x26x_settings(stream: bytes) -> dict[str, str]:
+    """Read the settings that x264 and x265 write into their streams; empty if there are none.
+
+    A switch has the value ``"1"``; x265 writes one that is off as ``no-NAME``, which becomes NAME with the value ``"0"``.
+    """
+    written = _X26X.search(stream)
+    if written is None:
+        return {}
+    settings = {}
+    for word in written[1].decode("ascii").split():
+        name, equals, value = word.partition("=")
+        if not equals and name.startswith("no-"):
+            name, value = name.removeprefix("no-"), "0"
+        settings[name] = value if equals else value or "1"
+    return settings
+
+
+def svt_settings(stderr: str) -> dict[str, str]:
+    """Read the configuration that SVT-AV1 prints, which names several settings on one line."""
+    settings = {}
+    for line in _SVT.findall(stderr):
+        names, colon, values = (part.strip() for part in line.partition(":"))
+        if not colon:
+            settings["profile"] = " ".join(line.split())
+            continue
+        for name, value in zip(names.split(" / "), values.split(" / "), strict=False):
+            settings[name.strip()] = value.strip()
+    return settings
