@@ -250,9 +250,16 @@ METADATA: dict[str, tuple[Damage, set[str]]] = {
     "no episodes": (remove(EPISODES), {"episodes-missing"}),
     "episodes without footer": (cut(EPISODES, 0.9), {"episodes-unreadable"}),
     "episodes without length": (drop(EPISODES, "length"), {"episodes-column-missing"}),
+    "episodes without numbers": (drop(EPISODES, "dataset_to"), {"episodes-column-missing"}),
     "episodes without tasks": (drop(EPISODES, "tasks"), {"episodes-column-missing", "episode-tasks-wrong"}),
     "episodes without times": (drop(EPISODES, f"videos/{PHONE}/from"), {"episodes-column-missing"}),
-    "a column of a removed feature": (append(EPISODES, "stats/gone/mean", [1, 2, 3]), {"episodes-column-extra"}),
+    "a column of others": (append(EPISODES, "success", [1, 2, 3]), {"episodes-column-extra"}),
+    "a column of a removed feature": (append(EPISODES, "stats/gone/mean", [1, 2, 3]), set()),
+    "data under another name than data_path": (
+        edit_json("info.json", lambda d: d.update(data_path="data/{chunk_index}/{file_index}.parquet")),
+        {"data-path-wrong"},
+    ),
+    "channels first without names": (feature(LAPTOP, shape=[3, 96, 128]), {"feature-axes"}),
     "lengths as text": (retype(EPISODES, "length", pa.string()), {"episodes-column-type"}),
     "times as whole numbers": (
         both(
@@ -369,7 +376,7 @@ METADATA: dict[str, tuple[Damage, set[str]]] = {
     "a negative task": (cell("task_index", 30, -1), {"data-task-unknown"}),
     "a row of another task": (
         cell("task_index", 30, 0),
-        {"episode-tasks-wrong", "episode-stats-wrong", "stats-wrong"},
+        {"episode-tasks-wrong"},
     ),
     "other actions than those of the statistics": (
         edit_table(DATA, lambda t: with_column(t, "action", [scaled(v) for v in t["action"].to_pylist()])),
@@ -397,7 +404,7 @@ METADATA: dict[str, tuple[Damage, set[str]]] = {
         for key in ("min", "max", "mean", "std", "q01", "q50", "q99")
     },
     "another count": (stat("action", "count", lambda v: v + 1), {"stats-wrong"}),
-    "mean of index of another dataset": (stat("index", "mean", lambda v: v + 100), {"stats-wrong"}),
+    "mean of index of another dataset": (stat("index", "mean", lambda v: v + 100), set()),
     "an episode without statistics": (episode("stats/action/mean", 1, None), {"episode-stats-wrong"}),
     "episodes without statistics": (drop(EPISODES, "stats/action/"), {"episode-stats-missing"}),
     "episodes without statistics of a camera": (drop(EPISODES, f"stats/{PHONE}/"), {"episode-stats-missing"}),

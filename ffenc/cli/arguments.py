@@ -145,6 +145,15 @@ def add_threads_flag(group: Any, name: str) -> None:
     )
 
 
+def add_layout_flag(group: Any, *names: str) -> None:
+    """How ``info.json`` marks depth cameras; None is what the dataset has, or the newer layout."""
+    group.add_argument(
+        *(f"--{name}" for name in names),
+        choices=("lerobot-0.6", "seed"),
+        help="write is_depth_map into info.json, or video.is_depth_map as LeRobot did up to 0.5 (default: lerobot-0.6)",
+    )
+
+
 def add_config_flags(
     parser: ArgumentParser, groups: Sequence[str], *, title: str, model: type[VideoEncoderConfig] = VideoEncoderConfig
 ) -> Any:

@@ -19,6 +19,7 @@ from ffenc.cli.arguments import (
     Command,
     UsageError,
     add_encoder_flags,
+    add_layout_flag,
     add_order_flag,
     binaries_of,
     command_parser,
@@ -65,6 +66,7 @@ def command() -> Command:
     parser.add_argument("--tables", type=str, metavar="PATTERN", help="tables, one per episode; see above")
     parser.add_argument("--repo_id", type=str, metavar="NAME", help="name of the dataset (default: that of OUTPUT)")
     parser.add_argument("--robot_type", type=str, metavar="NAME", help="what info.json says of the robot")
+    add_layout_flag(parser, "info_layout", "dataset.info_layout")
     add_order_flag(parser)
     parser.add_argument("--audio", choices=("drop",), help="needed where a clip has audio, which is not carried")
     parser.add_argument(
@@ -118,6 +120,7 @@ def _write(
             features,
             robot_type=arguments.robot_type,
             camera_encoder=config,
+            info_layout=arguments.info_layout,
             encoder_threads=arguments.encoder_threads,
             queue_policy="block",
             binaries=binaries,

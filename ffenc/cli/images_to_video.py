@@ -13,6 +13,7 @@ from ffenc.cli.arguments import (
     add_config_flags,
     add_encoder_flags,
     add_follow_links_flag,
+    add_layout_flag,
     add_output_flag,
     binaries_of,
     command_parser,
@@ -39,6 +40,7 @@ def command() -> Command:
         parser, required=False, help_text="directory of the new dataset; without it the dataset is changed in place"
     )
     parser.add_argument("--cameras", type=names, metavar="NAMES", help="only these features (default: all)")
+    add_layout_flag(parser, "info_layout", "dataset.info_layout")
     add_follow_links_flag(parser)
     add_encoder_flags(parser)
     add_config_flags(parser, DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig)
@@ -54,6 +56,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
             depth_encoder=given_config(arguments, DEPTH_GROUPS, DepthEncoderConfig),
             cameras=arguments.cameras,
             output=arguments.output,
+            info_layout=arguments.info_layout,
             encoder_threads=arguments.encoder_threads,
             follow_links=arguments.follow_links,
             binaries=binaries_of(arguments),

@@ -73,6 +73,9 @@ def run(arguments: Namespace, screen: Screen) -> None:
         ("episodes", f"{result.episodes} of {frames_text(result.frames)}, {result.tasks} tasks"),
         ("videos", f"{result.videos} files, {_said(result.reencoded)}"),
     ]
+    if result.other_colour_tags:
+        said = f"{len(result.other_colour_tags)} source files with and without BT.601 tags, which decoders show alike, stay apart"
+        rows.append(("colour", said))
     screen.result(plain(result), pairs_table(rows, title=f"wrote {result.root}"))
 
 

@@ -18,6 +18,7 @@ from ffenc.cli.arguments import (
     UsageError,
     add_config_flags,
     add_follow_links_flag,
+    add_layout_flag,
     add_threads_flag,
     binaries_of,
     command_parser,
@@ -100,6 +101,7 @@ def _add_dataset_flags(group: Any) -> None:
         default="drop",
         help="when they are too many: drop that step for all cameras and note it, wait, or fail (default: drop)",
     )
+    add_layout_flag(group, "dataset.info_layout")
     add_threads_flag(group, "dataset.encoder_threads")
 
 
@@ -163,6 +165,7 @@ def _record(
         "encoder_threads": dataset.encoder_threads,
         "encoder_queue_maxsize": dataset.encoder_queue_maxsize,
         "queue_policy": dataset.queue_policy,
+        "info_layout": dataset.info_layout,
         # The first tick of an episode must not wait for encoders to start.
         "warm_start": True,
         "binaries": binaries,

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ffenc.dataset.schema import DatasetInfo, Feature
-from ffenc.dataset.video_info import LEROBOT_BACKEND
+from ffenc.dataset.schema import OLD_COUNTERS, DatasetInfo, Feature
+from ffenc.dataset.video_info import DEPTH_MARKERS, LEROBOT_BACKEND, in_layout, layout_of
 from ffenc.errors import MergeError
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.concat import AGREEMENT
@@ -50,7 +50,12 @@ PROVED_BY_DECODING = frozenset({"extradata", "codec tag"})
 """Properties of streams in which joined files may differ, if decoding shows that a decoder copes: the headers of H.264 and
 HEVC hold the settings of their encoder, and FFmpeg repeats them in the stream."""
 
-_SEPARATE = frozenset({"video.video_backend", "is_depth_map", "video.is_depth_map", *ENCODER_KEYS})
+COLOUR_TAGS = ("colour range", "colour matrix", "colour primaries", "colour transfer")
+"""Properties of streams that may be missing beside BT.601 of limited range, in another file of the same camera."""
+
+_BT601 = ("tv", "smpte170m", "smpte170m", "smpte170m")
+
+_SEPARATE = frozenset({"video.video_backend", *DEPTH_MARKERS.values(), *ENCODER_KEYS})
 
 Disagreements = dict[str, tuple[object, ...]]
 """For each property that differs, the value of every source."""
@@ -67,7 +72,33 @@ def compare_infos(infos: Sequence[DatasetInfo]) -> Disagreements:
         blocks = [feature.info or {} for feature in features]
         keys = dict.fromkeys(key for block in blocks for key in block if key not in _SEPARATE)
         found |= {f"{name}: {key}": tuple(block.get(key) for block in blocks) for key in keys}
-    return {name: values for name, values in found.items() if any(value != values[0] for value in values)}
+    found = {name: values for name, values in found.items() if any(value != values[0] for value in values)}
+    return found | {name: tuple(values) for name, values in _other_keys(infos).items() if len(_present(values)) > 1}
+
+
+def _other_keys(infos: Sequence[DatasetInfo]) -> dict[str, list[object]]:
+    """Keys of which some documents may know nothing, with the value of each: they are united, and only refused if unlike."""
+    found = {
+        key: [info.tools if key == "tools" else (info.model_extra or {}).get(key) for info in infos]
+        for key in dict.fromkeys(["tools", *(key for info in infos for key in info.model_extra or {})])
+        if key not in OLD_COUNTERS
+    }
+    for name in infos[0].features:
+        extras = [info.features[name].model_extra or {} if name in info.features else {} for info in infos]
+        found |= {
+            f"{name}: {key}": [extra.get(key) for extra in extras]
+            for key in dict.fromkeys(key for extra in extras for key in extra)
+        }
+    return found
+
+
+def _present(values: Sequence[object]) -> list[object]:
+    """The different values that are not None."""
+    different: list[object] = []
+    for value in values:
+        if value is not None and value not in different:
+            different.append(value)
+    return different
 
 
 def can_be_encoded_alike(disagreement: str) -> bool:
@@ -76,9 +107,28 @@ def can_be_encoded_alike(disagreement: str) -> bool:
 
 
 def unlike_properties(stream: VideoStreamInfo, first: VideoStreamInfo) -> dict[str, tuple[object, object]]:
-    """In what a stream differs from the first one, but for `PROVED_BY_DECODING`: (its value, that of the first)."""
+    """In what a stream differs from the first one, but for `PROVED_BY_DECODING`: (its value, that of the first).
+
+    Colour without tags is like BT.601 of limited range, because decoders take one for the other.
+    """
     values = {name: (value_of(stream), value_of(first)) for name, value_of in AGREEMENT.items()}
-    return {name: pair for name, pair in values.items() if pair[0] != pair[1] and name not in PROVED_BY_DECODING}
+    passed = {*PROVED_BY_DECODING, *(COLOUR_TAGS if shown_colour(stream) == shown_colour(first) else ())}
+    return {name: pair for name, pair in values.items() if pair[0] != pair[1] and name not in passed}
+
+
+def colour_tags(stream: VideoStreamInfo) -> tuple[object, ...]:
+    """The colour tags of a stream, in the order of `COLOUR_TAGS`."""
+    return tuple(AGREEMENT[name](stream) for name in COLOUR_TAGS)
+
+
+def shown_colour(stream: VideoStreamInfo) -> tuple[object, ...]:
+    """The colour tags that decoders assume: a stream without any, or only with limited range, is shown as BT.601.
+
+    Decoders do not need primaries and transfer to show it, and not every encoder writes them.
+    """
+    tags = colour_tags(stream)
+    is_bt601 = tags[:2] in (_BT601[:2], ("tv", None), (None, None)) and set(tags[2:]) <= {tags[1], None}
+    return _BT601 if is_bt601 else tags
 
 
 def refuse(disagreements: Disagreements, roots: Sequence[Path], *, remedy: str) -> None:
@@ -119,11 +169,11 @@ def merged_info(
         roots: of the sources, for the warning.
         encoded_alike: cameras whose other sources were encoded with the settings of the first.
     """
-    merged, lost = infos[0], []
+    merged, lost = _united(infos), []
     for name, feature in infos[0].features.items():
         if not feature.is_video or feature.info is None:
             continue
-        block = {key: value for key, value in feature.info.items() if key != "video.is_depth_map"}
+        block = dict(feature.info)
         others = [] if name in encoded_alike else [info.features[name].info or {} for info in infos[1:]]
         for key, unlike in ENCODER_KEYS.items():
             values = [each.get(key) for each in (block, *others)]
@@ -132,12 +182,29 @@ def merged_info(
                 block[key] = unlike
         if "video.video_backend" in block:
             block["video.video_backend"] = LEROBOT_BACKEND
-        merged = merged.with_feature_info(name, {**block, "is_depth_map": feature.is_depth})
+        markers = layout_of([block])
+        merged = merged.with_feature_info(
+            name, in_layout({**block, **dict.fromkeys(markers, feature.is_depth)}, markers)
+        )
     if lost:
         logger.warning(
             "the sources were encoded with different settings, which info.json cannot say; it has null for them:\n  %s",
             "\n  ".join(lost),
         )
+    return merged
+
+
+def _united(infos: Sequence[DatasetInfo]) -> DatasetInfo:
+    """The first document with the keys that only others have."""
+    merged = infos[0]
+    for place, values in _other_keys(infos).items():
+        name, _, key = place.rpartition(": ")
+        found = _present(values)
+        if found and not name:
+            merged = merged.model_copy(update={key: found[0]})
+        elif found:
+            feature = merged.features[name].model_copy(update={key: found[0]})
+            merged = merged.model_copy(update={"features": {**merged.features, name: feature}})
     return merged
 
 

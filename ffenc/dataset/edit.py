@@ -229,7 +229,8 @@ class _Work:
     def write(self, name: str, kept: Sequence[int], root: Path, *, final: Path) -> EditResult:
         """Write one dataset with these episodes."""
         keep = frozenset(kept)
-        layout = DatasetLayout.of(root, self.source.info)
+        info = self.source.info.with_standard_paths()
+        layout = DatasetLayout.of(root, info)
         moved: dict[str, dict[FileId, Moved]] = {key: {} for key in self.source.info.videos}
         jobs: list[tuple[_Video, Path]] = []
         for video in self._videos(keep):
@@ -240,7 +241,9 @@ class _Work:
         with ThreadPoolExecutor(max_workers=_FILES_AT_ONCE) as pool:
             encoded = list(pool.map(lambda job: self._write_video(name, *job), jobs))
         part = Part(source=self.source, videos=moved, keep=keep)
-        written = write_tables(root, self.source.info, [part], self._tasks(keep))
+        written = write_tables(root, info, [part], self._tasks(keep))
+        if self.source.layout.subtasks.exists():
+            shutil.copyfile(self.source.layout.subtasks, layout.subtasks)
         return EditResult(
             root=final,
             episodes=written.total_episodes,

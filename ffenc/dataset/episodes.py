@@ -6,7 +6,6 @@ LeRobot sums measured durations, so its times are read with the tolerance that i
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -22,7 +21,7 @@ try:
 except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
 
-logger = logging.getLogger(__name__)
+_FILES = ("data", "meta/episodes")  # series of files that an episode names by chunk and number
 
 TOLERANCE_S = Fraction(1, 10_000)
 """How far a stored time may lie from the grid of frames; LeRobot refuses to decode beyond it."""
@@ -56,6 +55,7 @@ class EpisodeRow:
         videos: for each camera, where its frames are.
         meta: the file of episodes that has this row.
         statistics: for each feature; a feature may be missing.
+        others: values of columns that are not LeRobot's.
     """
 
     episode_index: int
@@ -66,6 +66,7 @@ class EpisodeRow:
     videos: Mapping[str, VideoSpan] = field(default_factory=dict)
     meta: FileId = field(default_factory=FileId)
     statistics: Mapping[str, FeatureStatistics] = field(default_factory=dict)
+    others: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def dataset_to_index(self) -> int:
@@ -90,8 +91,8 @@ def frame_at_time(time_s: float, fps: int) -> int:
     return frame
 
 
-def episodes_schema(info: DatasetInfo) -> pa.Schema:
-    """The columns of LeRobot's recorder, in its order."""
+def episodes_schema(info: DatasetInfo, others: Mapping[str, pa.DataType] | None = None) -> pa.Schema:
+    """The columns of LeRobot's recorder, in its order, and other ones behind them."""
     count, text = pa.int64(), pa.string()
     fields = [
         ("episode_index", count), ("tasks", pa.list_(text)), ("length", count), ("data/chunk_index", count),
@@ -107,16 +108,31 @@ def episodes_schema(info: DatasetInfo) -> pa.Schema:
                 values = pa.list_(pa.list_(values))
             fields += [(f"stats/{name}/{key}", pa.list_(count) if key == "count" else values) for key in STATISTICS]
     fields += [("meta/episodes/chunk_index", count), ("meta/episodes/file_index", count)]
-    return pa.schema(fields)
+    return pa.schema([*fields, *(others or {}).items()])
 
 
-def episodes_table(rows: Sequence[EpisodeRow], info: DatasetInfo) -> pa.Table:
-    """The rows as a table; a statistic that is not known is null.
+def other_columns(schema: pa.Schema, info: DatasetInfo) -> dict[str, pa.DataType]:
+    """The columns of a file of episodes that are not LeRobot's.
+
+    Statistics and videos of features that were removed are not among them: LeRobot leaves their columns behind.
+    """
+    known = set(episodes_schema(info).names)
+    return {
+        name: schema.field(name).type
+        for name in schema.names
+        if name not in known and not name.startswith(("stats/", "videos/"))
+    }
+
+
+def episodes_table(
+    rows: Sequence[EpisodeRow], info: DatasetInfo, others: Mapping[str, pa.DataType] | None = None
+) -> pa.Table:
+    """The rows as a table; a statistic that is not known is null, and so is a value of ``others`` that a row lacks.
 
     Raises:
         DatasetError: a row lacks one of the cameras of ``info``, or has one that is not there.
     """
-    schema = episodes_schema(info)
+    schema = episodes_schema(info, others)
     for row in rows:
         if row.videos.keys() != info.videos.keys():
             raise DatasetError(
@@ -134,6 +150,7 @@ def episodes_table(rows: Sequence[EpisodeRow], info: DatasetInfo) -> pa.Table:
 
 def _document(row: EpisodeRow, info: DatasetInfo) -> dict[str, Any]:
     document: dict[str, Any] = {
+        **row.others,
         "episode_index": row.episode_index,
         "tasks": list(row.tasks),
         "length": row.length,
@@ -157,27 +174,46 @@ def _file_columns(series: str, file: FileId) -> dict[str, int]:
 def episode_rows(table: pa.Table, info: DatasetInfo) -> list[EpisodeRow]:
     """Read a table of episodes.
 
-    Statistics of features that were removed from the dataset are read too, since LeRobot leaves them behind; other columns
-    that are not LeRobot's are named in a warning.
+    Statistics of features that were removed from the dataset are read too, since LeRobot leaves them behind.
 
     Raises:
         DatasetError: a column is missing, or a value cannot be right.
     """
-    foreign = [name for name in table.column_names if not name.startswith(("stats/", "videos/"))]
-    foreign = sorted(set(foreign) - set(episodes_schema(info).names))
-    if foreign:
-        logger.warning("episodes have columns that ffenc does not know and will not carry on: %s", ", ".join(foreign))
+    others = list(other_columns(table.schema, info))
     # A name may contain anything but a slash, so the parts of a column are plain.
     named = list(dict.fromkeys(name.split("/")[1] for name in table.column_names if name.startswith("stats/")))
     try:
-        return [_row(values, info, named) for values in table.to_pylist()]
+        return [_row(with_derived(values, info), info, named, others) for values in table.to_pylist()]
     except KeyError as err:
         raise DatasetError(f"the table of episodes has no column {err}") from err
     except (TypeError, ValueError) as err:
         raise DatasetError(f"the table of episodes has a value that cannot be right: {err}") from err
 
 
-def _row(values: Mapping[str, Any], info: DatasetInfo, named: Sequence[str]) -> EpisodeRow:
+def is_derivable(column: str) -> bool:
+    """Whether `with_derived` fills a column of the table of episodes; LeRobot's reader does not use these."""
+    return (
+        column in ("tasks", "length")
+        or column.endswith("/to_timestamp")
+        or column.startswith(tuple(f"{series}/" for series in _FILES))
+    )
+
+
+def with_derived(values: Mapping[str, Any], info: DatasetInfo) -> dict[str, Any]:
+    """A row of the table of episodes with the columns that follow from others, where they are missing.
+
+    The files of its rows are taken for the first ones then; a dataset is read without them.
+    """
+    length = values["dataset_to_index"] - values["dataset_from_index"]
+    derived: dict[str, Any] = {"length": length}
+    for series in _FILES:
+        derived |= _file_columns(series, FileId())
+    for key in info.videos:
+        derived[f"videos/{key}/to_timestamp"] = values[f"videos/{key}/from_timestamp"] + length / info.fps
+    return derived | dict(values)
+
+
+def _row(values: Mapping[str, Any], info: DatasetInfo, named: Sequence[str], others: Sequence[str]) -> EpisodeRow:
     episode, start, length = (int(values[key]) for key in ("episode_index", "dataset_from_index", "length"))
     if values["dataset_to_index"] != start + length or length < 1:
         raise DatasetError(
@@ -202,6 +238,7 @@ def _row(values: Mapping[str, Any], info: DatasetInfo, named: Sequence[str]) -> 
         videos=spans,
         meta=_file(values, "meta/episodes"),
         statistics=statistics,
+        others={name: values[name] for name in others},
     )
 
 

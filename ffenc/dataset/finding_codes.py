@@ -49,6 +49,8 @@ info-unreadable         | error   | metadata | edit      | info.json is not JSON
 info-key-unknown        | note    | metadata | elsewhere | a key that LeRobot does not know and drops
 feature-default         | error   | metadata | edit      | a default feature is missing or of another type
 feature-type            | error   | metadata | edit      | a type or shape that no table or video can hold
+data-path-wrong         | warning | metadata | edit      | data_path gives the name of no data file, so LeRobot cannot merge
+feature-axes            | warning | metadata | edit      | the channels of a camera stand first, and its names do not say so
 video-path-missing      | error   | metadata | edit      | there are video features and video_path is null
 counter-wrong           | error   | metadata | repair    | a total in info.json is not the number of rows
 splits-wrong            | warning | metadata | repair    | the splits do not cover the episodes
@@ -68,7 +70,7 @@ file-name-foreign       | error   | metadata | move      | a parquet file that b
 episodes-missing        | error   | metadata | again     | there is no file of episodes
 episodes-unreadable     | error   | metadata | again     | a file of episodes is damaged or has no footer
 episodes-column-missing | error   | metadata | again     | the table of episodes lacks a column
-episodes-column-extra   | note    | metadata | none      | a column of a feature that is not there
+episodes-column-extra   | note    | metadata | none      | a column that LeRobot does not know
 episodes-column-type    | error   | metadata | again     | a column of the table of episodes has a wrong type
 episodes-files-differ   | error   | metadata | again     | files of episodes have different columns and cannot be joined
 episode-value-wrong     | error   | metadata | again     | a value in the table of episodes is missing or impossible

@@ -21,7 +21,7 @@ from ffenc.dataset.replacing import new_form, take_along
 from ffenc.dataset.rewrite import Moved, Part, write_tables
 from ffenc.dataset.schema import VIDEO_PATH, DatasetInfo
 from ffenc.dataset.source import DatasetSource, reading
-from ffenc.dataset.video_info import video_info
+from ffenc.dataset.video_info import InfoLayout, chosen_layout, in_layout, video_info
 from ffenc.dataset.whole import check_new, work_beside
 from ffenc.errors import DatasetError, InputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
@@ -62,6 +62,7 @@ def convert_images_to_video(
     depth_encoder: Configs = None,
     cameras: Collection[str] | None = None,
     output: str | Path | None = None,
+    info_layout: InfoLayout | None = None,
     encoder_threads: int | None = None,
     follow_links: bool = False,
     binaries: Binaries | None = None,
@@ -78,6 +79,7 @@ def convert_images_to_video(
         depth_encoder: the same for depth, whose images must hold 16-bit millimetres.
         cameras: only these; None is all image features.
         output: directory of a new dataset; None converts in place.
+        info_layout: of the new ``info`` blocks, see `RecorderOptions`; None is that of the other cameras, or LeRobot 0.6's.
         encoder_threads: threads of each encoder; None leaves it to the encoder.
         follow_links: read through links in the dataset.  In place, a link stays where nothing below it changes.
         binaries: the executables; found by `find_binaries` if None.
@@ -96,6 +98,8 @@ def convert_images_to_video(
     with new_form(place, final) as building, work_beside(building) as work, ExitStack() as stack:
         source = DatasetSource.open(place, follow_links=follow_links)
         stack.enter_context(reading([source]))
+        source.layout.check_growing()
+        markers = chosen_layout([each.info for each in source.info.videos.values()], info_layout)
         configs = _configs(source, camera_encoder, depth_encoder, cameras)
         counter = FrameCounter(source.info.total_frames * len(configs), progress)
         job = _Conversion(
@@ -107,7 +111,7 @@ def convert_images_to_video(
             counter=counter,
         )
         results = job.encode()
-        info = _with_videos(source.info, configs, {key: some[0] for key, some in results.items()})
+        info = _with_videos(source.info, configs, {key: some[0] for key, some in results.items()}, markers)
         made, paths = {}, set()
         for key, some in results.items():
             groups = group_videos(_measured(some, binaries), info)
@@ -241,14 +245,17 @@ def _measured(results: list[EncodeResult], binaries: Binaries) -> Iterator[Sourc
 
 
 def _with_videos(
-    info: DatasetInfo, configs: Mapping[str, VideoEncoderConfig], first: Mapping[str, EncodeResult]
+    info: DatasetInfo,
+    configs: Mapping[str, VideoEncoderConfig],
+    first: Mapping[str, EncodeResult],
+    markers: Collection[str],
 ) -> DatasetInfo:
     features = dict(info.features)
     for key, result in first.items():
         measured = video_info(
             result.stream, result.encoder.config, is_depth_map=isinstance(configs[key], DepthEncoderConfig)
         )
-        block = (features[key].info or {}) | measured
+        block = in_layout((features[key].info or {}) | measured, markers)
         features[key] = features[key].model_copy(update={"dtype": "video", "info": block})
     return info.model_copy(update={"features": features, "video_path": info.video_path or VIDEO_PATH})
 

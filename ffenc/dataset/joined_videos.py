@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby
 from pathlib import Path
 
-from ffenc.dataset.agreement import PROVED_BY_DECODING, unlike_properties
+from ffenc.dataset.agreement import PROVED_BY_DECODING, colour_tags, unlike_properties
 from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.series import MIB
@@ -97,12 +97,17 @@ def group_videos(
     size = 0.0
     for video in videos:
         length = video.stream.size_bytes
-        if not groups or size + length >= limit_bytes or unlike_properties(video.stream, groups[-1][0].stream):
+        if not groups or size + length >= limit_bytes or _cannot_share(video, groups[-1][0]):
             groups.append([])
             size = 0
         groups[-1].append(video)
         size += length
     return groups
+
+
+def _cannot_share(video: SourceVideo, first: SourceVideo) -> bool:
+    # Where the colour tags change, FFmpeg from 7.0 on begins a new filter graph, and a reader loses frames there.
+    return bool(unlike_properties(video.stream, first.stream)) or colour_tags(video.stream) != colour_tags(first.stream)
 
 
 def place_groups(groups: Iterable[Sequence[SourceVideo]], info: DatasetInfo) -> list[PlacedVideo]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from ffenc.dataset.provenance import append_provenance, episode_document
 from ffenc.dataset.rows import EpisodeRows
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.series import save_table
-from ffenc.dataset.store import load_tasks, save_tasks
+from ffenc.dataset.store import load_tasks, other_episode_columns, save_tasks
 from ffenc.dataset.tables import data_table
-from ffenc.dataset.video_info import video_info
-from ffenc.errors import EpisodeError
+from ffenc.dataset.video_info import InfoLayout, chosen_layout, in_layout, layout_of, video_info
+from ffenc.errors import DatasetError, EpisodeError
 from ffenc.statistics import FeatureStatistics, aggregate_statistics, vector_statistics
 from ffenc.streaming.camera import CameraRecording
 from ffenc.streaming.images import ImageFolder
@@ -62,7 +63,13 @@ class EpisodeJoiner:
     """
 
     def __init__(
-        self, root: Path, *, ffmpeg_version: str, allow_mixed: bool = False, identity: DatasetIdentity | None = None
+        self,
+        root: Path,
+        *,
+        ffmpeg_version: str,
+        allow_mixed: bool = False,
+        identity: DatasetIdentity | None = None,
+        info_layout: InfoLayout | None = None,
     ) -> None:
         """Read where the dataset ends.
 
@@ -70,6 +77,7 @@ class EpisodeJoiner:
             root: the dataset.
             ffmpeg_version: for the provenance.
             allow_mixed: take videos of another codec or pixel format than those before.
+            info_layout: of the ``info`` blocks of cameras, see `RecorderOptions`.
             identity: notices that the dataset was moved; None: a move is not noticed.
 
         Raises:
@@ -82,11 +90,17 @@ class EpisodeJoiner:
         self._allow_mixed = allow_mixed
         self._identity = identity
         self._decided: tuple[Path, DatasetInfo, list[str], dict[str, FeatureStatistics]] | None = None
-        self._tasks = load_tasks(root) if self._layout.tasks.exists() else []
+        self._tasks = load_tasks(root, to_write=True) if self._layout.tasks.exists() else []
+        self._markers = chosen_layout([each.info for each in self.info.videos.values()], info_layout)
         self._stats = load_stats(root) or {}
-        self._data = self._behind(self._layout.data_files())
-        self._meta = self._behind(self._layout.episodes_files())
-        self._videos = {key: self._behind(self._layout.video_files(key)) for key in self.info.videos}
+        self._others = other_episode_columns(root, self.info)
+        layout = self._layout
+        layout.check_growing()
+        self._data = self._behind(layout.data_number, layout.data_files())
+        self._meta = self._behind(layout.episodes_number, layout.episodes_files())
+        self._videos = {
+            key: self._behind(partial(layout.video_number, key), layout.video_files(key)) for key in self.info.videos
+        }
 
     def join(self, staging: Path, rows: EpisodeRows, recording: EpisodeRecording | None) -> EpisodeSummary:
         """Let an episode join the dataset.
@@ -117,7 +131,7 @@ class EpisodeJoiner:
             episodes=index + 1, frames=row.dataset_to_index, tasks=max(len(tasks), before.total_tasks)
         )
         save_table(staging / _DATA, data_table(after, columns))
-        save_table(staging / _EPISODES, episodes_table([row], after))
+        save_table(staging / _EPISODES, episodes_table([row], after, self._others))
         save_stats(staging, {name: stats[name] for name in after.features if name in stats})
         save_info(staging, after)
         if tasks != self._tasks:
@@ -183,8 +197,12 @@ class EpisodeJoiner:
         self._videos = {key: file.successor(size) for key, file in self._videos.items()}
         self.info = info
 
-    def _behind(self, files: list[Path]) -> FileId:
-        last = max((FileId.of(path) for path in files), default=None)
+    def _behind(self, number_of: Callable[[Path], FileId | None], files: list[Path]) -> FileId:
+        numbers = {path: number_of(path) for path in files}
+        unnamed = next((path for path, number in numbers.items() if number is None), None)
+        if unnamed is not None:
+            raise DatasetError(f"{unnamed} is not named as info.json says, so it belongs to no series", path=unnamed)
+        last = max((number for number in numbers.values() if number is not None), default=None)
         return FileId() if last is None else last.successor(self.info.chunks_size)
 
     def _check(self, index: int, staging: Path, rows: EpisodeRows, frames: Mapping[str, int]) -> None:
@@ -214,9 +232,12 @@ class EpisodeJoiner:
             measured = {"depth_unit": _depth_unit(camera.dtype)} if feature.is_depth else {}
             if isinstance(camera.result, EncodeResult):
                 config = camera.result.encoder.config
-                measured |= video_info(camera.result.stream, config, is_depth_map=feature.is_depth)
+                measured |= in_layout(
+                    video_info(camera.result.stream, config, is_depth_map=feature.is_depth), self._markers
+                )
             if not measured.keys() & known.keys() & _MEASURED:
-                info = info.with_feature_info(name, known | measured) if measured else info
+                block = in_layout(known | measured, self._markers if feature.is_video else layout_of([known]))
+                info = info.with_feature_info(name, block) if measured else info
                 continue
             unlike = {
                 key: (known.get(key), measured.get(key)) for key in _MEASURED if known.get(key) != measured.get(key)

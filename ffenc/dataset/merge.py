@@ -10,7 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ffenc.dataset.agreement import can_be_encoded_alike, compare_infos, merged_info, refuse, unlike_properties
+import numpy as np
+
+from ffenc.dataset.agreement import (
+    can_be_encoded_alike,
+    colour_tags,
+    compare_infos,
+    merged_info,
+    refuse,
+    unlike_properties,
+)
 from ffenc.dataset.documents import load_info
 from ffenc.dataset.joined_videos import (
     FrameCounter,
@@ -20,10 +29,12 @@ from ffenc.dataset.joined_videos import (
     place_groups,
     write_groups,
 )
-from ffenc.dataset.layout import FileId
-from ffenc.dataset.rewrite import Moved, Part, write_tables
+from ffenc.dataset.layout import DatasetLayout, FileId
+from ffenc.dataset.provenance import append_operation
+from ffenc.dataset.rewrite import SUBTASK_INDEX, Moved, Part, write_tables
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.source import DatasetSource, reading
+from ffenc.dataset.store import load_subtasks, save_subtasks
 from ffenc.dataset.video_info import encoder_config_from_info
 from ffenc.dataset.whole import check_new, whole_dataset, work_beside
 from ffenc.errors import DatasetError, MergeError
@@ -49,6 +60,8 @@ class MergeResult:
         episodes, frames, tasks: what it holds.
         videos: video files in it.
         reencoded: source files that had to be re-encoded; the others have the bits they had.
+        other_colour_tags: source files whose colour tags are not those of the first file of their camera: one has none, the
+            other is BT.601 of limited range.  Decoders show both alike; each keeps its tags, in files apart.
     """
 
     root: Path
@@ -58,6 +71,7 @@ class MergeResult:
     tasks: int
     videos: int
     reencoded: tuple[Path, ...]
+    other_colour_tags: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +82,7 @@ class MergePlan:
         sources: the datasets, in order.
         info: of the merged dataset, but for the counters.
         tasks: of the merged dataset.
+        subtasks: of the merged dataset, if those of the sources differ; None if they have one table, or none.
         videos: for each camera, every source file in order.
         unlike: those of them that have to be re-encoded.
     """
@@ -75,6 +90,7 @@ class MergePlan:
     sources: tuple[DatasetSource, ...]
     info: DatasetInfo
     tasks: tuple[str, ...]
+    subtasks: tuple[str, ...] | None
     videos: Mapping[str, tuple[SourceVideo, ...]]
     unlike: frozenset[Path]
 
@@ -132,6 +148,14 @@ def merge_datasets(
             placed = {key: future.result() for key, future in writing.items()}
         if placed != expected:
             written = _write_tables(plan, building, placed, separate_data=not concatenate_data)
+        other_tags = _other_colour_tags(plan)
+        append_operation(
+            building,
+            "merge",
+            sources=[str(source.root) for source in plan.sources],
+            reencoded=sorted(map(str, plan.unlike)),
+            other_colour_tags=[{"video": str(path), "tags": tags} for path, tags in other_tags.items()],
+        )
     logger.info("merged %d datasets into %s%s", len(plan.sources), output, f" ({repo_id})" if repo_id else "")
     return MergeResult(
         root=output,
@@ -141,7 +165,18 @@ def merge_datasets(
         tasks=written.total_tasks,
         videos=sum(len({each.file for each in some}) for some in placed.values()),
         reencoded=tuple(sorted(plan.unlike)),
+        other_colour_tags=tuple(sorted(other_tags)),
     )
+
+
+def _other_colour_tags(plan: MergePlan) -> dict[Path, tuple[object, ...]]:
+    """The colour tags of each source file that has others than the first file of its camera and keeps them."""
+    return {
+        video.stream.path: colour_tags(video.stream)
+        for videos in plan.videos.values()
+        for video in videos
+        if colour_tags(video.stream) != colour_tags(videos[0].stream) and video.stream.path not in plan.unlike
+    }
 
 
 def plan_merge(
@@ -170,11 +205,34 @@ def plan_merge(
     tasks = tuple(dict.fromkeys(task for source in opened for task in source.tasks))
     return MergePlan(
         sources=tuple(opened),
-        info=merged_info(infos, roots, [key for key, some in unlike.items() if some]),
+        info=merged_info(infos, roots, [key for key, some in unlike.items() if some]).with_standard_paths(),
         tasks=tasks,
+        subtasks=_united_subtasks(opened),
         videos=videos,
         unlike=frozenset().union(*unlike.values()),
     )
+
+
+def _united_subtasks(sources: Sequence[DatasetSource]) -> tuple[str, ...] | None:
+    """All subtasks in order of first appearance, or None if all sources have the same.
+
+    Raises:
+        MergeError: they differ, and a source lacks the table, or no column is known that has their numbers.
+    """
+    tables = [load_subtasks(source.root) for source in sources]
+    if all(table == tables[0] for table in tables):
+        return None
+    without = [str(source.root) for source, table in zip(sources, tables, strict=True) if table is None]
+    if SUBTASK_INDEX not in sources[0].info.features or without:
+        reason = (
+            f"{', '.join(without)} has none"
+            if without
+            else f"no feature {SUBTASK_INDEX!r} says which rows they belong to"
+        )
+        raise MergeError(
+            f"the datasets have different tables meta/subtasks.parquet, and {reason}; make them alike first"
+        )
+    return tuple(dict.fromkeys(text for table in tables for text in table or ()))
 
 
 def _measured(key: str, sources: Sequence[DatasetSource], binaries: Binaries) -> list[SourceVideo]:
@@ -245,7 +303,13 @@ def _write_tables(
     for name in ("data", "meta"):
         shutil.rmtree(building / name, ignore_errors=True)
     parts = [_part(plan, number, placed) for number in range(len(plan.sources))]
-    return write_tables(building, plan.info, parts, plan.tasks, separate_data=separate_data)
+    written = write_tables(building, plan.info, parts, plan.tasks, separate_data=separate_data)
+    first, target = plan.sources[0].layout.subtasks, DatasetLayout(root=building).subtasks
+    if plan.subtasks is not None:
+        save_subtasks(building, plan.subtasks)
+    elif first.exists():
+        shutil.copyfile(first, target)
+    return written
 
 
 def _encoded(
@@ -275,4 +339,8 @@ def _part(plan: MergePlan, number: int, placed: Mapping[str, Sequence[PlacedVide
             if each.video.source == number
         }
 
-    return Part(source=plan.sources[number], videos={key: moved(some) for key, some in placed.items()})
+    source = plan.sources[number]
+    subtasks = None
+    if plan.subtasks is not None:
+        subtasks = np.array([plan.subtasks.index(text) for text in load_subtasks(source.root) or ()], np.int64)
+    return Part(source=source, videos={key: moved(some) for key, some in placed.items()}, subtasks=subtasks)

@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.dataset.schema import DatasetInfo
+from ffenc.dataset.video_info import InfoLayout
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.priority import Priority
 from ffenc.frames import FrameFormat
@@ -27,6 +28,10 @@ class RecorderOptions(TypedDict, total=False):
 
     depth_encoder: DepthEncoderConfig | Mapping[str, DepthEncoderConfig] | None
     """The same for depth cameras."""
+
+    info_layout: InfoLayout | None
+    """How ``info.json`` marks depth cameras: ``"lerobot-0.6"`` (default; ``is_depth_map``), or ``"seed"``
+    (``video.is_depth_map``, as LeRobot wrote it up to 0.5).  A dataset that has videos keeps the layout it has."""
 
     allow_mixed: bool
     """Go on with other settings than the dataset has, which ``info.json`` cannot say (default: False)."""

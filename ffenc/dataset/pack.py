@@ -22,7 +22,7 @@ from ffenc.dataset.lock import DatasetLock
 from ffenc.dataset.replacing import locked_dataset, new_form, take_along
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.series import MIB, iterate_episode_tables
-from ffenc.dataset.store import data_writer, iterate_episodes, save_episodes
+from ffenc.dataset.store import data_writer, iterate_episodes, other_episode_columns, save_episodes
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.video.clip import iterate_clips, obstacle
@@ -79,14 +79,14 @@ def _has_small(videos: Sequence[Path], info: DatasetInfo) -> bool:
 def _write(old: DatasetLayout, info: DatasetInfo, new: DatasetLayout, binaries: Binaries) -> None:
     placed = {key: _join_videos(key, old, new, info, binaries) for key in info.videos}
     places: list[FileId] = []
-    with data_writer(new.root, info) as writer:
+    with data_writer(new.root, info, like=old) as writer:
         places += [writer.write(table) for table in iterate_episode_tables(old.data_files())]
     if len(places) != info.total_episodes:
         raise DatasetError(
             f"the data of {old.root} have {len(places)} episodes, its info.json says {info.total_episodes}",
             path=old.root,
         )
-    save_episodes(new.root, info, _moved(old, info, places, placed))
+    save_episodes(new.root, info, _moved(old, info, places, placed), others=other_episode_columns(old.root, info))
     written = {*old.data_files(), *old.episodes_files()}
     for key in info.videos:
         written.update(old.video_files(key))
@@ -119,8 +119,9 @@ def _join_videos(
         if found is not None:
             logger.warning("a video stays in a file of its own: %s", found)
         videos = [
-            SourceVideo(source=0, file=FileId.of(clip.stream.path), stream=clip.stream, frames=clip.packets.count)
+            SourceVideo(source=0, file=file, stream=clip.stream, frames=clip.packets.count)
             for clip in some
+            if (file := old.video_number(key, clip.stream.path)) is not None
         ]
         groups += group_videos(videos, info, concatenate=found is None)
     placed = write_groups(key, groups, new.root, info, binaries=binaries, link=True)

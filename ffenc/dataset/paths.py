@@ -6,15 +6,18 @@ of them is given to `str.format`, whose fields can read attributes of our object
 
 from __future__ import annotations
 
+import glob
 import re
-from collections.abc import Collection
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from ffenc.errors import DatasetError, UnsafePathError
 from ffenc.video.names import check_path_part
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
-_SPECS = {"video_key": "video_key", "chunk_index": "chunk_index:03d", "file_index": "file_index:03d"}
+_NUMBERS = ("chunk_index", "file_index")
+_NUMBER_FORMAT = re.compile(
+    r"([<>^]?0?\d{0,2})d?"
+)  # as much of Python's format language as a number in a name can need
 
 
 def check_feature_name(name: str) -> None:
@@ -26,22 +29,33 @@ def check_feature_name(name: str) -> None:
     check_path_part(name, "the name of a feature, which becomes a directory")
 
 
-def check_template(template: str, *, fields: Collection[str]) -> None:
-    """Refuse a template with other fields than these, or one whose path would leave the dataset.
+def check_template(template: str, *, camera: bool = False) -> None:
+    """Refuse a template with unknown fields, or one whose path would leave the dataset.
+
+    LeRobot fills templates with Python's ``str.format``, so a field may be missing or have another format than LeRobot's
+    own ``:03d``.
 
     Args:
         template: as in ``info.json``, e.g. ``"data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"``.
-        fields: of ``video_key``, ``chunk_index`` and ``file_index``, all that have to be in it.
+        camera: it is of videos; it must have ``{video_key}`` then.
 
     Raises:
-        DatasetError: a field is missing, unknown or has another format.
+        DatasetError: a field is unknown or has a format of another kind, or ``{video_key}`` is missing.
         UnsafePathError: the path is absolute or has a part ``..``.
     """
-    found = _FIELD.findall(template)
-    if sorted(set(found)) != sorted(_SPECS[field] for field in fields) or set("{}") & set(_FIELD.sub("", template)):
-        wanted = ", ".join(f"{{{_SPECS[field]}}}" for field in fields)
-        raise DatasetError(f"the path template {template!r} does not have exactly the fields {wanted}")
+    fields = [_parsed(field, template)[0] for field in _FIELD.findall(template)]
+    known = (*_NUMBERS, "video_key") if camera else _NUMBERS
+    if set("{}") & set(_FIELD.sub("", template)) or not set(fields) <= set(known):
+        wanted = ", ".join(f"{{{field}}}" for field in known)
+        raise DatasetError(f"the path template {template!r} has other fields than {wanted}")
+    if camera and "video_key" not in fields:
+        raise DatasetError(f"the path template {template!r} has no {{video_key}}, so all cameras would share a file")
     _inside(_FIELD.sub("0", template), template)
+
+
+def numbers_files(template: str) -> bool:
+    """Whether every file number has a path of its own, so that files can be added."""
+    return set(_NUMBERS) <= {_parsed(field, template)[0] for field in _FIELD.findall(template)}
 
 
 def expand_template(template: str, *, chunk: int, file: int, video_key: str | None = None) -> Path:
@@ -51,17 +65,63 @@ def expand_template(template: str, *, chunk: int, file: int, video_key: str | No
         DatasetError: a field that is not known or has no value here.
         UnsafePathError: the path would leave the dataset.
     """
-    values = {"chunk_index:03d": f"{chunk:03d}", "file_index:03d": f"{file:03d}"}
+    values: dict[str, int | str] = {"chunk_index": chunk, "file_index": file}
     if video_key is not None:
         check_feature_name(video_key)
         values["video_key"] = video_key
 
     def value(match: re.Match[str]) -> str:
-        if match[1] not in values:
+        name, form = _parsed(match[1], template)
+        if name not in values:
             raise DatasetError(f"the path template {template!r} has the field {match[0]}, which has no value here")
-        return values[match[1]]
+        return format(values[name], form)
 
     return _inside(_FIELD.sub(value, template), template)
+
+
+def file_numbers(template: str, path: PurePath, *, video_key: str | None = None) -> tuple[int, int] | None:
+    """The chunk and file number that a path has by a template, or None if the template does not give the path.
+
+    Args:
+        template: as in ``info.json``.
+        path: relative to the dataset.
+        video_key: the camera whose video it is.
+    """
+    names = {"chunk_index": "(?P<chunk_index>[0-9]+)", "file_index": "(?P<file_index>[0-9]+)"}
+    pattern, place = "", 0
+    for match in _FIELD.finditer(template):
+        name, _ = _parsed(match[1], template)
+        pattern += re.escape(template[place : match.start()])
+        # A field that comes again may be padded otherwise; the path is made again below.
+        pattern += re.escape(video_key or "") if name == "video_key" else f" *{names.pop(name, '[0-9]+')} *"
+        place = match.end()
+    found = re.fullmatch(pattern + re.escape(template[place:]), path.as_posix())
+    if found is None:
+        return None
+    chunk, file = (int(found.groupdict().get(name) or 0) for name in _NUMBERS)
+    # Another padding than the template's is another file.
+    return (chunk, file) if expand_template(template, chunk=chunk, file=file, video_key=video_key) == path else None
+
+
+def glob_pattern(template: str, *, video_key: str | None = None) -> str:
+    """A pattern for `pathlib.Path.glob` that finds at least every file of a template."""
+    parts = _FIELD.split(template)
+    texts = [glob.escape(part) for part in parts[::2]]
+    fields = [
+        glob.escape(video_key or "") if _parsed(field, template)[0] == "video_key" else "*" for field in parts[1::2]
+    ]
+    return "".join(text + field for text, field in zip(texts, [*fields, ""], strict=True))
+
+
+def _parsed(field: str, template: str) -> tuple[str, str]:
+    name, _, form = field.partition(":")
+    allowed = form in ("", "s") if name == "video_key" else _NUMBER_FORMAT.fullmatch(form)
+    if not allowed:
+        raise DatasetError(
+            f"the path template {template!r} has the field {{{field}}}, whose format is not one of a whole number, as in "
+            "{chunk_index:03d}"
+        )
+    return name, form
 
 
 def _inside(text: str, template: str) -> Path:

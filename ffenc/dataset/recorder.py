@@ -23,7 +23,7 @@ from ffenc.dataset.pack import pack_dataset
 from ffenc.dataset.recovery import TornEpisode, find_torn, remove_useless, restore
 from ffenc.dataset.resuming import settle_encoders
 from ffenc.dataset.rows import check_frame
-from ffenc.dataset.schema import DatasetInfo, Feature
+from ffenc.dataset.schema import DatasetInfo, Feature, check_recordable
 from ffenc.dataset.swap import clear_siblings, restore_missing, why_not_replaceable
 from ffenc.dataset.whole import check_empty, new_dataset
 from ffenc.errors import DatasetError
@@ -207,7 +207,15 @@ class DatasetRecorder:
         allow_mixed = options.get("allow_mixed", False)
         version = probe_capabilities(binaries.ffmpeg).version.text
         identity = lock.identity
-        joiner = EpisodeJoiner(root, ffmpeg_version=version, allow_mixed=allow_mixed, identity=identity)
+        joiner = EpisodeJoiner(
+            root,
+            ffmpeg_version=version,
+            allow_mixed=allow_mixed,
+            identity=identity,
+            info_layout=options.get("info_layout"),
+        )
+        for name, feature in joiner.info.features.items():
+            check_recordable(name, feature)
         configs = settle_encoders(
             root,
             joiner.info,

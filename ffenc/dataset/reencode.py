@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.dataset_tree import resolve_root
 from ffenc.dataset.documents import save_info
 from ffenc.dataset.episodes import VideoSpan
@@ -22,7 +22,7 @@ from ffenc.dataset.source import reading
 from ffenc.dataset.store import iterate_episodes
 from ffenc.dataset.stored_pictures import span_statistics
 from ffenc.dataset.swap import link_or_copy
-from ffenc.dataset.video_info import video_info
+from ffenc.dataset.video_info import chosen_layout, in_layout, layout_of, video_info
 from ffenc.dataset.whole import check_new, work_beside
 from ffenc.errors import DatasetError, OutputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
@@ -231,11 +231,10 @@ def _refreshed(
     feature = info.features[key]
     took_effect = type(config).model_validate(effective) if effective else config
     measured = video_info(stream, took_effect, is_depth_map=feature.is_depth)
-    if not isinstance(config, DepthEncoderConfig):
-        measured.pop("video.is_depth_map")
     block = {name: value for name, value in (feature.info or {}).items() if not name.startswith("audio.")}
     shape = (stream.height, stream.width, *feature.shape[2:])
-    changed = feature.model_copy(update={"shape": shape, "info": block | measured})
+    markers = layout_of([feature.info]) or chosen_layout([each.info for each in info.videos.values()], None)
+    changed = feature.model_copy(update={"shape": shape, "info": in_layout(block | measured, markers)})
     return info.model_copy(update={"features": {**info.features, key: changed}})
 
 

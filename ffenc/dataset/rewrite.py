@@ -6,6 +6,7 @@ One episode at a time is in memory, whatever their number.
 from __future__ import annotations
 
 import bisect
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,11 +20,11 @@ from ffenc.dataset.documents import load_stats, save_info, save_stats
 from ffenc.dataset.episodes import EpisodeRow, VideoSpan
 from ffenc.dataset.layout import FileId
 from ffenc.dataset.provenance import load_provenance, save_provenance
-from ffenc.dataset.schema import DEFAULT_FEATURES, DatasetInfo
+from ffenc.dataset.schema import DEFAULT_FEATURES, OLD_COUNTERS, DatasetInfo
 from ffenc.dataset.series import SeriesWriter
 from ffenc.dataset.source import DatasetSource
-from ffenc.dataset.store import data_writer, save_episodes, save_tasks
-from ffenc.dataset.tables import column_values, conform, data_schema
+from ffenc.dataset.store import add_columns, data_writer, other_episode_columns, save_episodes, save_tasks
+from ffenc.dataset.tables import column_values, conform
 from ffenc.errors import DatasetError, DependencyError
 from ffenc.plan.thinning import Thinning
 from ffenc.statistics import STATISTICS, FeatureStatistics, aggregate_statistics, vector_statistics
@@ -32,6 +33,11 @@ try:
     import pyarrow as pa
 except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
+
+logger = logging.getLogger(__name__)
+
+SUBTASK_INDEX = "subtask_index"
+"""The column whose numbers are rows of ``meta/subtasks.parquet``."""
 
 _AGGREGATED_AT_ONCE = 50  # statistics in memory
 _MOVE_WITH_VALUES = tuple(name for name in STATISTICS if name not in ("std", "count"))
@@ -94,6 +100,7 @@ class Part:
         every: of each episode one row out of so many is taken, from the first on.
         pictures: for each camera whose pictures have changed, statistics of those of each episode.
         made: for each camera whose images have become videos, where those of each episode are.
+        subtasks: the new number of each subtask; None leaves them as they are.
     """
 
     source: DatasetSource
@@ -102,6 +109,7 @@ class Part:
     every: int = 1
     pictures: Mapping[str, Sequence[FeatureStatistics]] = field(default_factory=dict)
     made: Mapping[str, Sequence[VideoSpan]] = field(default_factory=dict)
+    subtasks: npt.NDArray[np.int64] | None = None
 
 
 @dataclass(slots=True)
@@ -152,14 +160,21 @@ def write_tables(
     """
     tally = _Tally()
     try:
-        with data_writer(root, info) as writer:
-            save_episodes(root, info, _moved_rows(info, parts, tasks, tally, writer, separate_data=separate_data))
+        others: dict[str, pa.DataType] = {}
+        for part in parts:
+            add_columns(others, other_episode_columns(part.source.root, part.source.info), part.source.root)
+        with data_writer(root, info, like=parts[0].source.layout) as writer:
+            rows = _moved_rows(info, parts, tasks, tally, writer, separate_data=separate_data)
+            save_episodes(root, info, rows, others=others)
         stats = _whole_statistics(info, parts, tally)
     except ValueError as err:
         raise DatasetError(f"the statistics of the episodes cannot be put together: {err}") from err
     save_tasks(root, tasks)
     save_stats(root, stats)
     _save_provenance(root, parts)
+    dropped = sorted(OLD_COUNTERS & (info.model_extra or {}).keys())
+    if dropped:
+        logger.warning("info.json has no %s any more: LeRobot's format 3.0 does not count them", " and ".join(dropped))
     written = info.with_totals(episodes=tally.episodes, frames=tally.frames, tasks=len(tasks))
     save_info(root, written)
     return written
@@ -202,6 +217,8 @@ def _moved_row(
             f"episode {row.episode_index} of {part.source.root} has a task_index that no task has",
             path=part.source.root,
         )
+    if part.every > 1:
+        _check_thinning(info, part, row, table)
     table = table.drop_columns(list(part.made)).take(pa.array(range(0, len(table), part.every)))
     length = len(table)
     columns: dict[str, npt.NDArray[Any]] = {
@@ -212,9 +229,13 @@ def _moved_row(
     if part.every > 1:
         columns["frame_index"] = np.arange(length)
         columns["timestamp"] = (np.arange(length) / info.fps).astype(np.float32)
-    moved = _with_columns(conform(table, data_schema(info)), columns)
+    if part.subtasks is not None:
+        columns[SUBTASK_INDEX] = _new_subtasks(info, part, part.subtasks, row, table)
+    moved = _with_columns(conform(table, writer.schema), columns)
     videos = {key: part.videos[key][span.file].place(span) for key, span in row.videos.items()}
     statistics = _moved_statistics(info, row, tally, columns["task_index"])
+    if SUBTASK_INDEX in columns and SUBTASK_INDEX in statistics:
+        statistics[SUBTASK_INDEX] = vector_statistics(columns[SUBTASK_INDEX])
     if part.every > 1:
         statistics |= _row_statistics(info, moved, statistics)
     statistics |= {key: some[row.episode_index] for key, some in part.pictures.items() if key in statistics}
@@ -229,6 +250,36 @@ def _moved_row(
     )
     tally.add(new)
     return new
+
+
+def _new_subtasks(
+    info: DatasetInfo, part: Part, renumbered: npt.NDArray[np.int64], row: EpisodeRow, table: pa.Table
+) -> npt.NDArray[Any]:
+    feature = info.features[SUBTASK_INDEX]
+    numbers = column_values(table, SUBTASK_INDEX, feature)
+    if not 0 <= numbers.min() <= numbers.max() < len(renumbered):
+        raise DatasetError(
+            f"episode {row.episode_index} of {part.source.root} has a {SUBTASK_INDEX} that no subtask has, so it cannot be "
+            "merged with a dataset of other subtasks",
+            path=part.source.root,
+        )
+    new: npt.NDArray[Any] = renumbered[numbers].astype(feature.dtype)
+    return new
+
+
+def _check_thinning(info: DatasetInfo, part: Part, row: EpisodeRow, table: pa.Table) -> None:
+    """Refuse to leave rows out that say something which no row that stays says."""
+    for name, feature in info.columns.items():
+        if feature.dtype != "language":
+            continue
+        values = table[name].to_pylist()
+        for number, value in enumerate(values):
+            if value and value != values[number - number % part.every]:
+                raise DatasetError(
+                    f"frame {number} of episode {row.episode_index} has {name}, and the frame would be left out with another "
+                    "fps; keep the rate",
+                    path=part.source.root,
+                )
 
 
 def _row_statistics(info: DatasetInfo, table: pa.Table, known: Collection[str]) -> dict[str, FeatureStatistics]:
@@ -266,7 +317,8 @@ def _whole_statistics(info: DatasetInfo, parts: Sequence[Part], tally: _Tally) -
     if any(part.keep is not None for part in parts):
         return {name: stats[name] for name in info.features if name in stats}
     stored = [load_stats(part.source.root) or {} for part in parts]
-    for name in info.features.keys() - stats.keys():
+    renumbered = {SUBTASK_INDEX} if any(part.subtasks is not None for part in parts) else set()
+    for name in info.features.keys() - stats.keys() - renumbered:
         if all(name in each for each in stored):
             stats |= aggregate_statistics([{name: each[name]} for each in stored])
     return {name: stats[name] for name in info.features if name in stats}

@@ -6,13 +6,25 @@ and written back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from ffenc.dataset.paths import check_feature_name, check_template
 from ffenc.errors import DatasetError
@@ -21,10 +33,20 @@ CODEBASE_VERSION = "v3.0"
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Count: TypeAlias = Annotated[StrictInt, Field(ge=0)]
+Whole: TypeAlias = Annotated[StrictInt, BeforeValidator(_whole)]  # exporters write 30.0, and LeRobot reads it
 Size: TypeAlias = Annotated[StrictInt, Field(gt=0)] | Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
 
+OLD_COUNTERS = frozenset({"total_videos", "total_chunks"})
+"""Keys of format 2.1 that some converters left; nothing keeps them true, and LeRobot drops them at its next write."""
+
 _FRAME_KEYS = ("task",)  # keys of a recorded frame that are no features
+_VERSION = re.compile(r"v?3(\.0)*")  # as LeRobot's reader compares versions; all of these are v3.0
 _NOT_NUMERIC = ("string", "image", "video", "language")
 
 
@@ -41,7 +63,7 @@ class Feature(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     dtype: StrictStr
-    shape: tuple[Annotated[StrictInt, Field(ge=1)], ...] = Field(min_length=1)
+    shape: tuple[Annotated[Whole, Field(ge=1)], ...] = Field(min_length=1)
     names: list[Any] | dict[str, Any] | None = None
     info: dict[str, Any] | None = None
 
@@ -105,26 +127,32 @@ class DatasetInfo(BaseModel):
         data_files_size_in_mb, video_files_size_in_mb: MiB at which the next file begins.
         data_path, video_path: templates of file names; ``video_path`` is None without video.
         robot_type: free text or None.
-        splits: ``{"train": "0:<episodes>"}``; LeRobot's loader does not use it.
+        splits: ``{"train": "0:<episodes>"}``; LeRobot's loader does not use it and accepts anything.
         tools: schemas of an agent's tools; not written when absent.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     codebase_version: Literal["v3.0"] = "v3.0"
-    fps: Annotated[StrictInt, Field(gt=0)]
+    fps: Annotated[Whole, Field(gt=0)]
     features: dict[str, Feature]
     total_episodes: Count = 0
     total_frames: Count = 0
-    total_tasks: Count = 0
-    chunks_size: Annotated[StrictInt, Field(gt=0)] = 1000
+    total_tasks: Annotated[Whole, Field(ge=0)] = 0
+    chunks_size: Annotated[Whole, Field(gt=0)] = 1000
     data_files_size_in_mb: Size = 100
     video_files_size_in_mb: Size = 200
     data_path: StrictStr = DATA_PATH
     video_path: StrictStr | None = VIDEO_PATH
     robot_type: StrictStr | None = None
-    splits: dict[str, StrictStr] = Field(default_factory=dict)
+    splits: dict[str, Any] = Field(default_factory=dict)
     tools: list[Any] | None = None
+
+    @field_validator("data_path", "splits", mode="before")
+    @classmethod
+    def _default_if_null(cls, value: object, checked: ValidationInfo) -> object:
+        assert checked.field_name is not None
+        return cls.model_fields[checked.field_name].get_default(call_default_factory=True) if value is None else value
 
     @field_validator("features")
     @classmethod
@@ -136,14 +164,14 @@ class DatasetInfo(BaseModel):
     @field_validator("data_path")
     @classmethod
     def _safe_data_path(cls, template: str) -> str:
-        check_template(template, fields=("chunk_index", "file_index"))
+        check_template(template)
         return template
 
     @field_validator("video_path")
     @classmethod
     def _safe_video_path(cls, template: str | None) -> str | None:
         if template is not None:
-            check_template(template, fields=("video_key", "chunk_index", "file_index"))
+            check_template(template, camera=True)
         return template
 
     @classmethod
@@ -204,8 +232,9 @@ class DatasetInfo(BaseModel):
         if not isinstance(document, dict):
             raise DatasetError(f"{where} does not hold a JSON object", path=path)
         version = document.get("codebase_version")
-        if version != CODEBASE_VERSION:
+        if not is_known_version(version):
             raise DatasetError(_version_message(version, where), path=path)
+        document = {**document, "codebase_version": CODEBASE_VERSION}
         try:
             return cls.model_validate(document)
         except ValidationError as err:
@@ -231,9 +260,17 @@ class DatasetInfo(BaseModel):
         return {name: feature for name, feature in self.features.items() if not feature.is_video}
 
     def with_totals(self, *, episodes: int, frames: int, tasks: int) -> DatasetInfo:
-        """The same with other counts, and ``splits`` as LeRobot rewrites them with every episode."""
+        """The same with other counts, and ``splits`` as LeRobot rewrites them with every episode; without `OLD_COUNTERS`."""
         changed = {"total_episodes": episodes, "total_frames": frames, "total_tasks": tasks}
-        return self.model_copy(update={**changed, "splits": {"train": f"0:{episodes}"}})
+        copy = self.model_copy(update={**changed, "splits": {"train": f"0:{episodes}"}})
+        for name in OLD_COUNTERS:
+            (copy.model_extra or {}).pop(name, None)
+        return copy
+
+    def with_standard_paths(self) -> DatasetInfo:
+        """The same with LeRobot's own path templates, for a dataset whose files are all written again."""
+        video_path = None if self.video_path is None else VIDEO_PATH
+        return self.model_copy(update={"data_path": DATA_PATH, "video_path": video_path})
 
     def with_feature_info(self, name: str, info: Mapping[str, Any]) -> DatasetInfo:
         """The same with the ``info`` block of one feature replaced."""
@@ -251,10 +288,7 @@ def _check_new_feature(name: str, feature: Feature) -> None:
             f"{name!r} is filled by the recorder as {default.dtype} {default.shape}; give another name to this "
             f"{feature.dtype} {feature.shape}"
         )
-    if feature.is_camera and (len(feature.shape) != 3 or feature.shape[2] not in (1, 3)):
-        raise DatasetError(
-            f"{name!r} is a camera of shape {feature.shape}; expected (height, width, channels) with 3 or 1 channels"
-        )
+    check_recordable(name, feature)
     if feature.is_numeric and not _is_number(feature.dtype):
         raise DatasetError(
             f"{name!r} has dtype {feature.dtype!r}; use a numpy name such as 'float32', 'int64' or 'bool', or one of "
@@ -262,6 +296,44 @@ def _check_new_feature(name: str, feature: Feature) -> None:
         )
     if feature.is_numeric and len(feature.shape) > 5:
         raise DatasetError(f"{name!r} has {len(feature.shape)} axes; LeRobot stores at most 5")
+
+
+def is_known_version(version: object) -> bool:
+    """Whether a ``codebase_version`` is v3.0, in any way that LeRobot reads."""
+    return isinstance(version, str) and _VERSION.fullmatch(version) is not None
+
+
+def check_recordable(name: str, feature: Feature) -> None:
+    """Refuse a feature that a recorder cannot fill, before the first frame comes.
+
+    Raises:
+        DatasetError: a camera whose axes are not (height, width, 3), or (height, width, 1) for depth; or a language column.
+    """
+    if feature.dtype == "language":
+        raise DatasetError(
+            f"{name!r} has dtype 'language', which LeRobot's annotation tools fill afterwards; it cannot be recorded"
+        )
+    if not feature.is_camera:
+        return
+    given = f"{name!r} is a {'depth ' if feature.is_depth else ''}camera of shape {feature.shape}"
+    axes = axes_of(feature.names)
+    if axes and axes != "hwc":
+        raise DatasetError(f"{given} with the names {feature.names}; expected ['height', 'width', 'channels']")
+    channels = 1 if feature.is_depth else 3
+    if len(feature.shape) == 3 and feature.shape[2] == channels:
+        return
+    expected = f"expected (height, width, {channels})"
+    if len(feature.shape) == 3 and feature.shape[2] == 1:
+        expected += ", or info={'is_depth_map': True} for depth; repeat the values of a grey camera in 3 channels"
+    elif len(feature.shape) == 3 and feature.shape[0] in (1, 3):
+        expected += "; put the channels last"
+    raise DatasetError(f"{given}; {expected}")
+
+
+def axes_of(names: object) -> str | None:
+    """The order of a camera's axes in letters, such as "hwc"; None if its names do not tell."""
+    letters = [str(name)[:1].lower() for name in names] if isinstance(names, list) else []
+    return "".join(letters) if sorted(letters) == ["c", "h", "w"] else None
 
 
 def _is_number(dtype: str) -> bool:

@@ -127,7 +127,7 @@ class SeriesWriter:
         first: FileId | None = None,
     ) -> None:
         self._path_of = path_of
-        self._schema = schema
+        self.schema = schema
         self._limit_bytes = limit_mb * MIB
         self._chunks_size = chunks_size
         self._file = first or FileId()
@@ -161,7 +161,7 @@ class SeriesWriter:
             DatasetError: the table does not have the columns of the series.
             OutputError: the file system refused.
         """
-        fitting = conform(table, self._schema)
+        fitting = conform(table, self.schema)
         file = self.place(len(table))
         path = self._path_of(file)
         with _writing(path):
@@ -194,7 +194,7 @@ class SeriesWriter:
         make_directory(path.parent)
         self._pending = self._open.enter_context(PendingFile(path, overwrite=True, keep_suffix=False))
         self._sink = self._open.enter_context(pa.OSFile(str(self._pending.path), "wb"))
-        self._writer = pq.ParquetWriter(self._sink, self._schema, compression="snappy", use_dictionary=True)
+        self._writer = pq.ParquetWriter(self._sink, self.schema, compression="snappy", use_dictionary=True)
         self._open.callback(_close_unfinished, self._writer)
 
     def _complete(self) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ffenc.dataset.episodes import EpisodeRow, episode_rows, episodes_schema, episodes_table
+from ffenc.dataset.episodes import EpisodeRow, episode_rows, episodes_schema, episodes_table, other_columns
 from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.dataset.series import SeriesWriter, load_table, open_parquet, save_table
@@ -22,15 +22,60 @@ except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
 
 
-def data_writer(root: Path, info: DatasetInfo, *, first: FileId | None = None) -> SeriesWriter:
-    """A writer of data files below ``root``; every table is one episode."""
+def data_writer(
+    root: Path, info: DatasetInfo, *, first: FileId | None = None, like: DatasetLayout | None = None
+) -> SeriesWriter:
+    """A writer of data files below ``root``; every table is one episode.
+
+    Args:
+        root: the dataset's directory.
+        info: of the dataset.
+        first: the number of the first file.
+        like: the dataset that the rows come from, whose language columns keep their types.
+    """
     return SeriesWriter(
         DatasetLayout.of(root, info).data,
-        data_schema(info),
+        data_schema(info, like=_first_schema(like)),
         limit_mb=info.data_files_size_in_mb,
         chunks_size=info.chunks_size,
         first=first,
     )
+
+
+def _first_schema(like: DatasetLayout | None) -> pa.Schema | None:
+    files = [] if like is None else like.data_files()
+    if not files:
+        return None
+    with open_parquet(files[0]) as file:
+        return file.schema_arrow
+
+
+def other_episode_columns(root: Path, info: DatasetInfo) -> dict[str, pa.DataType]:
+    """The columns of all files of episodes that are not LeRobot's.
+
+    Raises:
+        DatasetError: two files have one of them in different types.
+    """
+    found: dict[str, pa.DataType] = {}
+    for path in DatasetLayout.of(root, info).episodes_files():
+        with open_parquet(path) as file:
+            add_columns(found, other_columns(file.schema_arrow, info), path)
+    return found
+
+
+def add_columns(found: dict[str, pa.DataType], more: Mapping[str, pa.DataType], path: Path) -> None:
+    """Add columns to those of other files of episodes.
+
+    Raises:
+        DatasetError: one is there in another type.
+    """
+    for name, kind in more.items():
+        if found.setdefault(name, kind) != kind:
+            raise DatasetError(
+                f"the column {name!r} of the episodes is of type {kind} in {path} and {found[name]} before; make them alike "
+                "or remove the column",
+                path=path,
+            )
 
 
 def save_episodes(
@@ -40,6 +85,7 @@ def save_episodes(
     *,
     first: FileId | None = None,
     group: int = 100,
+    others: Mapping[str, pa.DataType] | None = None,
 ) -> list[FileId]:
     """Write a series of episodes files, each row with the number of the file that it is in.
 
@@ -49,6 +95,7 @@ def save_episodes(
         rows: in order; taken as they are needed.
         first: the number of the first file.
         group: rows that share a row group.
+        others: columns that are not LeRobot's.
 
     Returns:
         The files that were written.
@@ -58,7 +105,7 @@ def save_episodes(
     """
     with SeriesWriter(
         DatasetLayout.of(root, info).episodes,
-        episodes_schema(info),
+        episodes_schema(info, others),
         limit_mb=info.data_files_size_in_mb,
         chunks_size=info.chunks_size,
         first=first,
@@ -66,7 +113,7 @@ def save_episodes(
         source = iter(rows)
         while some := list(islice(source, group)):
             file = writer.place(len(some))
-            writer.write(episodes_table([replace(row, meta=file) for row in some], info))
+            writer.write(episodes_table([replace(row, meta=file) for row in some], info, others))
     return writer.files
 
 
@@ -119,38 +166,65 @@ def save_tasks(root: Path, tasks: Sequence[str]) -> None:
         DatasetError: a text is there twice.
         OutputError: the file system refused.
     """
-    path = DatasetLayout(root=root).tasks
-    if len(set(tasks)) != len(tasks):
-        raise DatasetError(f"a task is listed twice: {sorted(tasks)}", path=path)
-    columns = [pa.array(range(len(tasks)), pa.int64()), pa.array(tasks, pa.string())]
+    _save_texts(DatasetLayout(root=root).tasks, "task", tasks)
+
+
+def save_subtasks(root: Path, subtasks: Sequence[str]) -> None:
+    """Replace ``meta/subtasks.parquet``, a table like that of the tasks; errors as `save_tasks`."""
+    _save_texts(DatasetLayout(root=root).subtasks, "subtask", subtasks)
+
+
+def load_tasks(root: Path, *, to_write: bool = False) -> list[str]:
+    """The texts of ``meta/tasks.parquet``; task i is at place i.
+
+    Args:
+        root: the dataset's directory.
+        to_write: the table will be written again, so that further columns are refused.
+
+    Raises:
+        DatasetError: it is missing, has no texts, or its rows are not in the order of their numbers, by which LeRobot would
+            read wrong tasks; or it has columns that would be lost.
+    """
+    return _load_texts(DatasetLayout(root=root).tasks, "task", to_write=to_write)
+
+
+def load_subtasks(root: Path) -> list[str] | None:
+    """The texts of ``meta/subtasks.parquet``, or None without such a table; errors as `load_tasks`."""
+    path = DatasetLayout(root=root).subtasks
+    return _load_texts(path, "subtask", to_write=True) if path.exists() else None
+
+
+def _save_texts(path: Path, name: str, texts: Sequence[str]) -> None:
+    if len(set(texts)) != len(texts):
+        raise DatasetError(f"a {name} is listed twice: {sorted(texts)}", path=path)
+    columns = [pa.array(range(len(texts)), pa.int64()), pa.array(texts, pa.string())]
     schema = pa.schema(
-        [("task_index", pa.int64()), ("task", pa.string())], metadata={"pandas": json.dumps(_PANDAS_TASKS)}
+        [(f"{name}_index", pa.int64()), (name, pa.string())], metadata={"pandas": json.dumps(_pandas(name))}
     )
     save_table(path, pa.Table.from_arrays(columns, schema=schema))
 
 
-def load_tasks(root: Path) -> list[str]:
-    """The texts of ``meta/tasks.parquet``; task i is at place i.
-
-    Raises:
-        DatasetError: it is missing, has no texts, or its rows are not in the order of their numbers, by which LeRobot would
-            read wrong tasks.
-    """
-    path = DatasetLayout(root=root).tasks
+def _load_texts(path: Path, name: str, *, to_write: bool) -> list[str]:
     table = load_table(path)
     pandas = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}"))
-    index = (pandas.get("index_columns") or ["task"])[0]
-    if index not in table.column_names or "task_index" not in table.column_names:
-        raise DatasetError(f"{path} has the columns {table.column_names}, not task_index and task", path=path)
+    index = (pandas.get("index_columns") or [name])[0]
+    if index not in table.column_names or f"{name}_index" not in table.column_names:
+        raise DatasetError(f"{path} has the columns {table.column_names}, not {name}_index and {name}", path=path)
+    further = [column for column in table.column_names if column not in (index, f"{name}_index")]
+    if further and to_write:
+        raise DatasetError(
+            f"{path} has columns that would be lost: {', '.join(further)}; keep them elsewhere and remove them first",
+            path=path,
+        )
     tasks: list[str] = table[index].to_pylist()
-    numbers = table["task_index"].to_pylist()
+    numbers = table[f"{name}_index"].to_pylist()
     if (
         numbers != list(range(len(tasks)))
         or len(set(tasks)) != len(tasks)
         or not all(isinstance(t, str) for t in tasks)
     ):
         raise DatasetError(
-            f"{path} does not list each task once in the order of task_index, and LeRobot would read wrong ones: "
+            f"{path} does not list each {name} once in the order of {name}_index, and LeRobot would read wrong ones: "
             f"{list(zip(numbers, tasks, strict=True))[:10]}",
             path=path,
         )
@@ -161,20 +235,20 @@ def _pandas_column(name: str, kind: str, dtype: str) -> dict[str, Any]:
     return {"name": name, "field_name": name, "pandas_type": kind, "numpy_type": dtype, "metadata": None}
 
 
-_PANDAS_TASKS = {
-    "index_columns": ["task"],
-    "column_indexes": [
-        {
-            "name": None,
-            "field_name": None,
-            "pandas_type": "unicode",
-            "numpy_type": "object",
-            "metadata": {"encoding": "UTF-8"},
-        }
-    ],
-    "columns": [_pandas_column("task_index", "int64", "int64"), _pandas_column("task", "unicode", "object")],
-    "attributes": {},
-    "creator": {"library": "pyarrow", "version": pa.__version__},
-    "pandas_version": "2.3.3",
-}
-"""What ``DataFrame.to_parquet`` writes beside such a table."""
+def _pandas(name: str) -> dict[str, Any]:
+    """What ``DataFrame.to_parquet`` writes beside a table whose index is of texts."""
+    index = {
+        "name": None,
+        "field_name": None,
+        "pandas_type": "unicode",
+        "numpy_type": "object",
+        "metadata": {"encoding": "UTF-8"},
+    }
+    return {
+        "index_columns": [name],
+        "column_indexes": [index],
+        "columns": [_pandas_column(f"{name}_index", "int64", "int64"), _pandas_column(name, "unicode", "object")],
+        "attributes": {},
+        "creator": {"library": "pyarrow", "version": pa.__version__},
+        "pandas_version": "2.3.3",
+    }

@@ -22,25 +22,38 @@ _LISTS = (pa.ListType, pa.LargeListType, pa.FixedSizeListType)  # is_nested() of
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
-def data_schema(info: DatasetInfo) -> pa.Schema:
+def data_schema(info: DatasetInfo, *, like: pa.Schema | None = None) -> pa.Schema:
     """The columns as LeRobot's recorder writes them, with the metadata by which Hugging Face's ``datasets`` knows them.
 
     Only its ``fingerprint`` is left out: it names one state of a cache, and no reader needs it.
 
+    Args:
+        info: of the dataset.
+        like: of a data file whose language columns have the types to write; the annotation tools of LeRobot choose them.
+
     Raises:
-        DatasetError: a feature that ffenc cannot write (``language``).
+        DatasetError: a language feature that ``like`` does not have.
     """
     fields = [
-        pa.field(name, _arrow_type(name, feature), metadata=_extension(feature))
+        _language_field(name, like)
+        if feature.dtype == "language"
+        else pa.field(name, _arrow_type(feature), metadata=_extension(feature))
         for name, feature in info.columns.items()
     ]
+    if any(feature.dtype == "language" for feature in info.columns.values()):
+        # Without the metadata, `datasets` takes the types of the columns; with it, all columns have to be in it.
+        return pa.schema(fields)
     features = {name: _hugging_face_type(feature) for name, feature in info.columns.items()}
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
 
-def _arrow_type(name: str, feature: Feature) -> pa.DataType:
-    if feature.dtype == "language":
+def _language_field(name: str, like: pa.Schema | None) -> pa.Field:
+    if like is None or name not in like.names:
         raise DatasetError(f"the feature {name!r} has dtype 'language', which ffenc can copy but not write")
+    return like.field(name)
+
+
+def _arrow_type(feature: Feature) -> pa.DataType:
     if feature.dtype == "image":
         return _IMAGE
     one = pa.string() if feature.dtype == "string" else pa.from_numpy_dtype(np.dtype(feature.dtype))

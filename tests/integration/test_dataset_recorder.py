@@ -147,7 +147,7 @@ def test_the_info_block_says_what_was_measured_and_what_was_asked_for(root, bina
     info = json.loads((root / "meta/info.json").read_text())["features"][CAMERAS[0]]["info"]
     assert list(info) == [
         "video.height", "video.width", "video.codec", "video.pix_fmt", "video.fps", "video.channels",
-        "video.is_depth_map", "has_audio", "video.g", "video.crf", "video.preset", "video.fast_decode",
+        "has_audio", "video.g", "video.crf", "video.preset", "video.fast_decode",
         "video.video_backend", "video.extra_options", "is_depth_map",
     ]  # fmt: skip
     assert info["video.codec"] == "h264"

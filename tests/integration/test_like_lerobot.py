@@ -22,9 +22,6 @@ from tests.lerobot_data import LEROBOT
 
 pytestmark = pytest.mark.integration
 
-# What ffenc writes beside LeRobot's keys, for readers of the page that it follows.
-OURS = {"video.is_depth_map"}
-
 
 def recorded_again(name, root, binaries):
     """A dataset made of the rows and the decoded frames of one of LeRobot's."""
@@ -89,7 +86,7 @@ def test_documents_tables_and_statistics_are_lerobots(pair):
     assert list(seen["features"]) == list(expected["features"])
     for key, feature in expected["features"].items():
         again = seen["features"][key]
-        again_info = {name: value for name, value in again.get("info", {}).items() if name not in OURS}
+        again_info = again.get("info", {})
         # LeRobot stores its default crf beside a lossless switch, where x265 does not use it.
         lossless = {"video.crf": None} if feature.get("info", {}).get("is_depth_map") else {}
         assert again_info == {**feature.get("info", {}), **lossless}

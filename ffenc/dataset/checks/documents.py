@@ -13,7 +13,7 @@ import numpy as np
 from ffenc.dataset.checks.subject import Subject
 from ffenc.dataset.dataset_tree import read_regular
 from ffenc.dataset.finding_codes import Severity
-from ffenc.dataset.schema import CODEBASE_VERSION, DEFAULT_FEATURES, DatasetInfo, Feature
+from ffenc.dataset.schema import DEFAULT_FEATURES, DatasetInfo, Feature, axes_of, is_known_version
 from ffenc.dataset.series import load_table, open_parquet
 from ffenc.dataset.tables import data_schema
 from ffenc.errors import DatasetError, DependencyError, UnsafePathError
@@ -23,6 +23,7 @@ try:
 except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
 
+_CHANNELS = (1, 3, 4)
 _RANGE = re.compile(r"(\d{1,18}):(\d{1,18})")
 
 
@@ -40,7 +41,7 @@ def check_info(subject: Subject) -> None:
     try:
         subject.info = DatasetInfo.from_json(document, path=path)
     except (DatasetError, UnsafePathError) as err:
-        other = isinstance(document, dict) and document.get("codebase_version") != CODEBASE_VERSION
+        other = isinstance(document, dict) and not is_known_version(document.get("codebase_version"))
         findings.add("dataset-version" if other else "info-unreadable", str(err), path=path)
         return
     for key in subject.info.model_extra or {}:
@@ -59,6 +60,9 @@ def _check_features(subject: Subject, info: DatasetInfo) -> None:
             severity: Severity | None = None if feature is None or feature.shape != expected.shape else "warning"
             findings.add("feature-default", message, camera=name, path=path, severity=severity)
     for name, feature in info.features.items():
+        if feature.is_camera and channels_first(feature) and axes_of(feature.names) != "chw":
+            message = f"{name!r} has the shape {feature.shape} and the names {feature.names}: the channels stand first"
+            findings.add("feature-axes", message, camera=name, path=path)
         if (reason := _impossible(info, name, feature)) is not None:
             subject.impossible.add(name)
             findings.add("feature-type", f"{name!r}, {feature.dtype} {feature.shape}: {reason}", camera=name, path=path)
@@ -82,10 +86,15 @@ def picture_size(feature: Feature) -> tuple[int, int, int] | None:
     """(height, width, channels) of a camera, also where its names say that channels come first; None if it has none."""
     if len(feature.shape) != 3:
         return None
-    named = list(feature.names) if isinstance(feature.names, list) else []
-    first = named[:1] in (["channels"], ["channel"], ["c"])
-    channels, height, width = feature.shape if first else (feature.shape[2], *feature.shape[:2])
-    return (height, width, channels) if channels in (1, 3, 4) else None
+    channels, height, width = feature.shape if channels_first(feature) else (feature.shape[2], *feature.shape[:2])
+    return (height, width, channels) if channels in _CHANNELS else None
+
+
+def channels_first(feature: Feature) -> bool:
+    """Whether the shape of a camera is (channels, height, width): by its names, or because it cannot be otherwise."""
+    if axes_of(feature.names) == "chw":
+        return True
+    return len(feature.shape) == 3 and feature.shape[2] not in _CHANNELS and feature.shape[0] in _CHANNELS
 
 
 def check_counters(subject: Subject) -> None:
@@ -103,9 +112,15 @@ def check_counters(subject: Subject) -> None:
     for what, count in counted.items():
         said = getattr(info, f"total_{what}")
         if said != count:
-            message = f"total_{what} is {said}, but there are {count} {what}"
-            # LeRobot's reader believes the others, and looks for what is not there.
-            findings.add("counter-wrong", message, path=path, severity="warning" if what == "tasks" else None)
+            given = (
+                f"is {said}" if f"total_{what}" in info.model_fields_set else "is missing, which LeRobot takes for 0"
+            )
+            message = f"total_{what} {given}, but there are {count} {what}"
+            # LeRobot's reader believes the others, and looks for what is not there; without any task it reads no texts.
+            harmless = what == "tasks" and said > 0
+            if what == "tasks" and not said:
+                message += "; LeRobot reads no tasks then and fails at the first frame"
+            findings.add("counter-wrong", message, path=path, severity="warning" if harmless else None)
     if subject.episodes_whole and not _splits_cover(info.splits, len(subject.episodes)):
         findings.add(
             "splits-wrong",
@@ -114,8 +129,8 @@ def check_counters(subject: Subject) -> None:
         )
 
 
-def _splits_cover(splits: dict[str, str], episodes: int) -> bool:
-    matches = [_RANGE.fullmatch(text) for text in splits.values()]
+def _splits_cover(splits: dict[str, Any], episodes: int) -> bool:
+    matches = [_RANGE.fullmatch(text) if isinstance(text, str) else None for text in splits.values()]
     ranges = sorted((int(match[1]), int(match[2])) for match in matches if match is not None)
     reached = 0
     for start, stop in ranges:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ffenc.dataset.checks.subject import Episode, Span, Subject, is_numbered
-from ffenc.dataset.episodes import episodes_schema
+from ffenc.dataset.checks.subject import Episode, Span, Subject
+from ffenc.dataset.episodes import episodes_schema, is_derivable, with_derived
 from ffenc.dataset.layout import FileId
 from ffenc.dataset.series import open_parquet
 from ffenc.errors import DatasetError, DependencyError
@@ -31,7 +32,7 @@ def check_episodes(subject: Subject) -> None:
     schemas: dict[Path, dict[str, pa.DataType]] = {}
     place = 0
     for path in paths:
-        if not is_numbered(path):
+        if subject.layout.episodes_number(path) is None:
             subject.findings.add("file-name-foreign", "it is not named chunk-NNN/file-NNN.parquet", path=path)
             continue
         try:
@@ -61,11 +62,13 @@ def _check_columns(subject: Subject, path: Path, columns: Mapping[str, pa.DataTy
     expected = {field.name: field.type for field in episodes_schema(subject.known_info)}
     usable = True
     for name in columns:
-        if name not in expected:
-            subject.findings.add("episodes-column-extra", f"the column {name!r} belongs to no feature", path=path)
+        # LeRobot leaves those of a feature that it removes.
+        if name not in expected and not name.startswith(("stats/", "videos/")):
+            subject.findings.add("episodes-column-extra", f"LeRobot does not know the column {name!r}", path=path)
     for name in _needed(subject):
-        if name == "tasks" and name not in columns:
-            subject.findings.add("episodes-column-missing", "there is no column 'tasks'", path=path, severity="warning")
+        if is_derivable(name) and name not in columns:
+            message = f"there is no column {name!r}"
+            subject.findings.add("episodes-column-missing", message, path=path, severity="warning")
         elif name not in columns:
             subject.findings.add("episodes-column-missing", f"there is no column {name!r}", path=path)
             usable = False
@@ -104,6 +107,8 @@ def _check_alike(subject: Subject, schemas: Mapping[Path, Mapping[str, pa.DataTy
 
 
 def _take(subject: Subject, values: Mapping[str, Any], place: int, path: Path) -> None:
+    with suppress(KeyError, TypeError):  # of a value that is missing, which is found below
+        values = with_derived(values, subject.known_info)
     wrong = [name for name, value in values.items() if not _is_possible(name, value)]
     if wrong:
         said = ", ".join(f"{name} = {values[name]!r}" for name in wrong[:5])

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ffenc.dataset.checks.data_columns import check_columns
-from ffenc.dataset.checks.subject import Episode, Subject, is_numbered
-from ffenc.dataset.layout import FileId
+from ffenc.dataset.checks.subject import Episode, Subject
 from ffenc.dataset.schema import DEFAULT_FEATURES
 from ffenc.dataset.series import open_parquet
 from ffenc.dataset.tables import column_values
@@ -62,6 +61,7 @@ class FrameChecks:
         self._starts: list[int] | None = None
         if subject.episodes_in_order:
             self._starts = [0, *accumulate(episode.length or 0 for episode in subject.episodes)]
+        self._names_known = True
         self.complete = False
         """Whether every row of every episode could be checked and none is missing."""
         self.spoilt: set[str] = set()
@@ -93,9 +93,17 @@ class FrameChecks:
             subject.findings.add("data-missing", f"info.json counts {subject.known_info.total_frames} frames")
             return None
         readable, rows = True, 0
-        for path in paths:
-            if not is_numbered(path) or subject.layout.data(FileId.of(path)) != path:
-                message = f"it is not named as info.json says: {subject.known_info.data_path}"
+        template = subject.known_info.data_path
+        numbers = [subject.layout.data_number(path) for path in paths]
+        self._names_known = any(number is not None for number in numbers)
+        if not self._names_known and paths:
+            message = (
+                f"no data file is named as data_path says, {template!r}; LeRobot reads data/*/*.parquet all the same"
+            )
+            subject.findings.add("data-path-wrong", message, path=subject.layout.info)
+        for path, number in zip(paths, numbers, strict=True):
+            if number is None and self._names_known:
+                message = f"it is not named as info.json says: {template}"
                 subject.findings.add("file-name-foreign", message, path=path)
                 readable = False
                 continue
@@ -170,7 +178,7 @@ class FrameChecks:
                     "data-not-finite", message, episode=episode.place, camera=name, frame=bad, path=rows.files[0]
                 )
         named = subject.layout.data(episode.data)
-        if set(rows.files) != {named}:
+        if self._names_known and set(rows.files) != {named}:
             where = ", ".join(sorted(path.name for path in set(rows.files)))
             message = f"it names {named.relative_to(subject.root)}, but its rows are in {where}"
             subject.findings.add("episode-data-file-wrong", message, episode=episode.place, path=rows.files[0])

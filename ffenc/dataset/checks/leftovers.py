@@ -34,7 +34,8 @@ def check_leftovers(subject: Subject) -> None:
             findings.add("leftover-temporary", "nobody writes it any more", path=path)
     for path in staging_directories(subject.root):
         count = sum(part.is_file() for part in path.rglob("*"))
-        findings.add("leftover-images", f"it holds {count} files", path=path, severity=None if count else "note")
+        if count:  # LeRobot itself leaves the directories
+            findings.add("leftover-images", f"it holds {count} files", path=path)
 
 
 def staging_directories(root: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ffenc.dataset.checks.documents import picture_size
-from ffenc.dataset.checks.subject import Episode, Subject, is_numbered
+from ffenc.dataset.checks.subject import Episode, Subject
 from ffenc.dataset.schema import Feature
 from ffenc.dataset.series import open_parquet
 from ffenc.errors import DatasetError, DependencyError
@@ -26,7 +26,7 @@ Recorded: TypeAlias = Mapping[str, FeatureStatistics | ValueError | None]
 """Of each feature what a row holds: statistics, why they cannot be read, or nothing."""
 
 COUNTING = ("index", "episode_index", "task_index")
-"""Features whose statistics LeRobot leaves as they are when it deletes and merges; nobody normalises by them."""
+"""Features whose statistics LeRobot leaves as they are when it deletes, splits and merges; training does not use them."""
 
 _BATCH = 256  # episodes whose statistics are aggregated at a time
 
@@ -74,7 +74,7 @@ class StatisticsChecks:
                 self._cameras.add({name: said})
             elif name not in measured:
                 continue
-            elif (difference := unlike(said, measured[name])) is not None:
+            elif name not in COUNTING and (difference := unlike(said, measured[name])) is not None:
                 self._wrong(episode, name, difference)
 
     def finish(self, *, complete: bool, spoilt: Collection[str]) -> tuple[Aggregate, Aggregate]:
@@ -115,7 +115,6 @@ class StatisticsChecks:
             episode=episode.place,
             camera=name,
             path=episode.path,
-            severity="note" if name in COUNTING else None,
         )
 
 
@@ -126,6 +125,7 @@ class Aggregate:
         self._parts: list[Mapping[str, FeatureStatistics]] = []
         self._joined: dict[str, FeatureStatistics] = {}
         self._spread: dict[tuple[str, str], tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
+        self._weighted: dict[tuple[str, str], tuple[npt.NDArray[Any], int]] = {}
 
     def add(self, part: Mapping[str, FeatureStatistics]) -> None:
         """Take one episode."""
@@ -134,8 +134,11 @@ class Aggregate:
             for quantile in QUANTILES:
                 value = getattr(statistics, quantile)
                 low, high = self._spread.get((name, quantile), (value, value))
+                total, count = self._weighted.get((name, quantile), (0, 0))
                 if value is not None and low is not None and value.shape == low.shape:
                     self._spread[name, quantile] = (np.minimum(low, value), np.maximum(high, value))
+                    weight = int(statistics.count[0])
+                    self._weighted[name, quantile] = (total + value * weight, count + weight)
         if len(self._parts) >= _BATCH:
             self._join()
 
@@ -152,12 +155,17 @@ class Aggregate:
         """The same without some features."""
         kept = Aggregate()
         kept._joined = {name: statistics for name, statistics in self.features().items() if name not in names}
-        kept._spread = self._spread
+        kept._spread, kept._weighted = self._spread, self._weighted
         return kept
 
     def between(self, name: str, quantile: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:
         """The least and the greatest of a quantile over the episodes."""
         return self._spread.get((name, quantile))
+
+    def weighted_mean(self, name: str, quantile: str) -> npt.NDArray[Any] | None:
+        """The mean of a quantile over the episodes, weighted by their counts."""
+        total, count = self._weighted.get((name, quantile), (None, 0))
+        return None if total is None else total / max(count, 1)
 
     def _join(self) -> None:
         parts = [self._joined, *self._parts] if self._joined else self._parts
@@ -203,7 +211,7 @@ def recorded_statistics(subject: Subject) -> Iterator[tuple[int, Recorded]]:
     place = 0
     names = [name for name, feature in subject.known_info.features.items() if feature.has_statistics]
     for path in subject.layout.episodes_files():
-        if not is_numbered(path):
+        if subject.layout.episodes_number(path) is None:
             continue  # it has its finding as a file of episodes
         try:
             with open_parquet(path) as file:

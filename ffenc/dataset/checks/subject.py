@@ -115,12 +115,3 @@ class Subject:
         except Exception as err:
             said = str(err) or "no reason given"
             self.findings.add("check-failed", f"checking {what} ended with {type(err).__name__}: {said}")
-
-
-def is_numbered(path: Path) -> bool:
-    """Whether a file belongs to a series by its name."""
-    try:
-        FileId.of(path)
-    except DatasetError:
-        return False
-    return True

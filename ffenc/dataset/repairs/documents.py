@@ -19,7 +19,7 @@ from ffenc.dataset.dataset_tree import read_regular
 from ffenc.dataset.documents import save_info
 from ffenc.dataset.repairs.changes import Changes
 from ffenc.dataset.store import save_tasks
-from ffenc.dataset.video_info import video_info
+from ffenc.dataset.video_info import chosen_layout, in_layout, video_info
 from ffenc.errors import DatasetError, FFencError
 from ffenc.statistics import FeatureStatistics
 
@@ -96,7 +96,10 @@ def repair_video_info(subject: Subject, changes: Changes, measure: Measurer) -> 
             changes.refuse(path, f"the info block of {camera!r}: its videos are not all of one kind, or missing")
             continue
         try:
-            measured = video_info(measure.measure(video)[0], is_depth_map=feature.is_depth)
+            measured = in_layout(
+                video_info(measure.measure(video)[0], is_depth_map=feature.is_depth),
+                chosen_layout([each.info for each in info.videos.values()], None),
+            )
         except FFencError as err:
             changes.refuse(path, f"the info block of {camera!r}: {str(err).splitlines()[0]}")
             continue

@@ -67,7 +67,7 @@ class EpisodeRepair:
         """Numbers of rows, and files: from the data, if the videos or the old numbers agree."""
         subject = self.subject
         for episode in subject.episodes:
-            own = FileId.of(episode.path)
+            own = subject.layout.episodes_number(episode.path) or FileId()
             self._set(episode.place, **_file("meta/episodes", own))
         if not subject.findings.has(
             "episode-length-wrong", "episode-range-wrong", "episode-data-file-wrong", "data-rows-wrong"
@@ -94,10 +94,14 @@ class EpisodeRepair:
         return iterate_episode_tables(self.subject.layout.data_files(), columns=["episode_index"])
 
     def _take_data_files(self) -> None:
-        for path in self.subject.layout.data_files():
+        layout = self.subject.layout
+        for path in layout.data_files():
+            file = layout.data_number(path)
+            if file is None:
+                continue  # it has its finding
             for table in iterate_episode_tables([path], columns=["episode_index"]):
                 place = table["episode_index"][0].as_py()
-                self._set(place, **_file("data", FileId.of(path)))
+                self._set(place, **_file("data", file))
 
     def _videos_agree(self, episode: Episode, length: int) -> bool:
         fps = self.subject.known_info.fps

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from ffenc.dataset.documents import load_info
@@ -40,14 +38,18 @@ def test_a_series_is_listed_in_reading_order(tmp_path):
     for one in ids:
         layout.data(one).parent.mkdir(parents=True, exist_ok=True)
         layout.data(one).touch()
-    assert [FileId.of(path) for path in layout.data_files()] == [FileId(file=2), FileId(file=10), FileId(chunk=1)]
+    assert list(map(layout.data_number, layout.data_files())) == [FileId(file=2), FileId(file=10), FileId(chunk=1)]
     assert layout.episodes_files() == []
 
 
-@pytest.mark.parametrize("name", ["file-000.parquet", "chunk-000/file-x.parquet", "chunk-0/.file-000.parquet.a.part"])
-def test_a_path_that_is_not_numbered_is_refused(name):
-    with pytest.raises(DatasetError, match="chunk-NNN/file-NNN"):
-        FileId.of(Path(name))
+@pytest.mark.parametrize(
+    "name",
+    ["file-000.parquet", "chunk-000/file-x.parquet", "chunk-0/.file-000.parquet.a.part", "chunk-0/file-000.parquet"],
+)
+def test_a_path_that_no_number_has_is_told(name, tmp_path):
+    layout = DatasetLayout(root=tmp_path)
+    assert layout.data_number(tmp_path / "data" / name) is None
+    assert layout.data_number(tmp_path / "data/chunk-000/file-1000.parquet") == FileId(file=1000)
 
 
 def test_without_a_template_there_is_no_video(tmp_path):

@@ -39,7 +39,7 @@ REPAIRED = {
     *("an episode of another file", "a row of another task", "other actions than those of the statistics"),
     *("no stats.json", "stats.json cut off", "stats.json of words", "stats.json without mean", "no quantiles"),
     *("statistics of a feature gone", "statistics of a camera gone", "statistics of another shape"),
-    *("another count", "mean of index of another dataset", "an episode without statistics"),
+    *("another count", "an episode without statistics"),
     *("episodes without statistics", "maximum of an episode", "median of an episode"),
     *("mean of a camera in an episode", "mean of action wrong", "q50 of observation.images.laptop wrong"),
     *("a begin between frames", "an end between frames", "a begin before the video", "times that drift"),

@@ -88,8 +88,8 @@ def test_without_video_there_is_no_video_path():
     [
         ("task", STATE, "task text"),
         ("index", STATE, "filled by the recorder"),
-        ("cam", {"dtype": "video", "shape": [96, 128]}, "height, width, channels"),
-        ("cam", {"dtype": "image", "shape": [96, 128, 4]}, "3 or 1 channels"),
+        ("cam", {"dtype": "video", "shape": [96, 128]}, "height, width, 3"),
+        ("cam", {"dtype": "image", "shape": [96, 128, 4]}, "height, width, 3"),
         ("a", {"dtype": "float", "shape": [1]}, "numpy name"),
         ("a", {"dtype": "complex64", "shape": [1]}, "numpy name"),
         ("a", {"dtype": "no such", "shape": [1]}, "numpy name"),
@@ -183,14 +183,19 @@ def test_numbers_have_at_least_three_digits():
 @pytest.mark.parametrize(
     "template",
     [
-        "data/{chunk_index:03d}.parquet", "data/file.parquet", "{chunk_index:03d}/{file_index:03d}/{video_key}",
-        "{chunk_index.__class__}/{file_index:03d}", "{chunk_index}/{file_index:03d}", "{0}/{chunk_index:03d}/{file_index:03d}",
+        "{chunk_index!r}/{file_index:03d}", "{chunk_index:f}/{file_index}", "{chunk_index:03d}/{file_index:03d}/{video_key}",
+        "{chunk_index.__class__}/{file_index:03d}", "{chunk_index[0]}/{file_index:03d}", "{0}/{chunk_index:03d}/{file_index:03d}",
         "{{chunk_index:03d}}/{file_index:03d}", "{chunk_index:03d}/{file_index:03d}{", "{chunk_index:999999999d}/{file_index:03d}",
     ],
 )  # fmt: skip
 def test_a_template_with_other_fields_is_refused(template):
-    with pytest.raises(DatasetError, match="exactly the fields"):
+    with pytest.raises(DatasetError, match="the path template"):
         DatasetInfo.from_json({**DOCUMENT, "data_path": template})
+
+
+def test_a_template_of_videos_names_the_camera():
+    with pytest.raises(DatasetError, match="would share a file"):
+        DatasetInfo.from_json({**DOCUMENT, "video_path": "videos/{chunk_index}/{file_index}.mp4"})
 
 
 @pytest.mark.parametrize("prefix", ["/", "../", "a/../../", "a\0/"], ids=ascii)
@@ -201,6 +206,6 @@ def test_a_template_that_leads_out_is_refused(prefix):
 
 
 def test_a_field_without_a_value_is_refused():
-    check_template(VIDEO_PATH, fields=("video_key", "chunk_index", "file_index"))
+    check_template(VIDEO_PATH, camera=True)
     with pytest.raises(DatasetError, match="no value"):
         expand_template(VIDEO_PATH, chunk=0, file=0)

@@ -358,7 +358,7 @@ def test_each_episode_says_which_file_it_is_in(tmp_path):
     files = save_episodes(tmp_path, info, (row_of(episode) for episode in range(20)), group=3)
     assert len(files) > 1
     for path in layout.episodes_files():
-        assert {row.meta for row in episode_rows(load_table(path), info)} == {FileId.of(path)}
+        assert {row.meta for row in episode_rows(load_table(path), info)} == {layout.episodes_number(path)}
     assert [row.episode_index for row in load_episodes(tmp_path, info)] == list(range(20))
 
 
@@ -413,12 +413,14 @@ def test_statistics_of_another_shape_are_not_written():
         episodes_table([row_of(0, statistics=wrong)], INFO)
 
 
-def test_columns_that_are_not_carried_on_are_named(caplog):
+def test_columns_of_others_are_carried_on():
     table = episodes_table([row_of(0)], INFO).append_column("success", pa.array([True]))
     table = table.append_column("stats/gone/mean", pa.array([None], pa.list_(pa.float64())))
     (row,) = episode_rows(table, INFO)
     assert list(row.statistics) == ["done"]
-    assert "success" in caplog.text
+    assert row.others == {"success": True}
+    written = episodes_table([row, row_of(1)], INFO, {"success": pa.bool_()})
+    assert written["success"].to_pylist() == [True, None]
 
 
 def test_an_episode_at_another_place_is_refused(tmp_path):
