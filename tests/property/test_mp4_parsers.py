@@ -149,7 +149,7 @@ def check_in_child(directory: str, count: str) -> None:
         FragmentIndex(path).update()
         slowest = max(slowest, time.process_time() - start)
         if index is not None:
-            answers[number] = [list(index.packets.pts), list(index.packets.keyframes)]
+            answers[number] = list(index.packets.pts)
     json.dump({"slowest_s": slowest, "answers": answers}, sys.stdout)
 
 
@@ -174,7 +174,7 @@ def test_damage_costs_no_memory_and_gives_no_wrong_answer(tmp_path: Path, binari
     assert len(answers) > MUTATIONS // 50  # the parser is not merely refusing everything
 
     whole = [read_mp4_index(seed) for seed in seeds]
-    undamaged = [[list(index.packets.pts), list(index.packets.keyframes)] for index in whole if index is not None]
+    undamaged = [list(index.packets.pts) for index in whole if index is not None]
     changed = [number for number, answer in answers.items() if answer not in undamaged]
     others = [number for number in answers if number not in changed]
     chosen = {*changed[: COMPARED // 2], *others[: COMPARED - min(len(changed), COMPARED // 2)]}
@@ -189,7 +189,8 @@ def test_damage_costs_no_memory_and_gives_no_wrong_answer(tmp_path: Path, binari
         except ProbeError:  # which `verify` reports
             continue
         compared += 1
-        assert [list(seen.pts), list(seen.keyframes)] == answers[number], number
+        # Not the key frames: FFmpeg corrects what the table says of them by the stream itself.
+        assert list(seen.pts) == answers[number], number
     assert compared > COMPARED // 2
 
 
