@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ffenc.dataset.schema import DEFAULT_FEATURES
 from ffenc.errors import DependencyError, InputError
+from ffenc.regular_files import check_regular
 
 try:
     import pyarrow as pa
@@ -87,6 +88,7 @@ def _table(path: Path) -> Any:
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise InputError(f"{path} is no table that is understood; use {' or '.join(TABLE_SUFFIXES)}", path=path)
     try:
+        check_regular(path)
         if path.suffix.lower() == ".csv":
             return pa_csv.read_csv(path)
         return pq.read_table(path)

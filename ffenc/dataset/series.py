@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ffenc.dataset.atomic import make_directory, write_atomically
-from ffenc.dataset.dataset_tree import check_regular
 from ffenc.dataset.layout import FileId
 from ffenc.dataset.tables import conform
 from ffenc.errors import DatasetError, DependencyError, FFencError, OutputError
+from ffenc.regular_files import check_regular
 from ffenc.video.output import PendingFile
 
 try:
@@ -97,6 +97,10 @@ def _runs(table: pa.Table) -> Iterator[pa.Table]:
     if not len(table):
         return
     episodes = table["episode_index"].combine_chunks()
+    if not pa.types.is_integer(episodes.type) or episodes.null_count:
+        raise DatasetError(
+            f"the column 'episode_index' holds {episodes.type} with {episodes.null_count} holes, expected int64"
+        )
     changes = pc.not_equal(episodes.slice(1), episodes.slice(0, len(episodes) - 1))
     starts = [0, *(index + 1 for index in pc.indices_nonzero(changes).to_pylist()), len(table)]
     for start, stop in pairwise(starts):

@@ -138,23 +138,28 @@ def load_tasks(root: Path) -> list[str]:
     """
     path = DatasetLayout(root=root).tasks
     table = load_table(path)
-    pandas = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}"))
-    index = (pandas.get("index_columns") or ["task"])[0]
+    index = _index_column(table.schema)
     if index not in table.column_names or "task_index" not in table.column_names:
         raise DatasetError(f"{path} has the columns {table.column_names}, not task_index and task", path=path)
     tasks: list[str] = table[index].to_pylist()
     numbers = table["task_index"].to_pylist()
-    if (
-        numbers != list(range(len(tasks)))
-        or len(set(tasks)) != len(tasks)
-        or not all(isinstance(t, str) for t in tasks)
-    ):
+    texts_only = all(isinstance(task, str) for task in tasks)
+    if not texts_only or numbers != list(range(len(tasks))) or len(set(tasks)) != len(tasks):
         raise DatasetError(
             f"{path} does not list each task once in the order of task_index, and LeRobot would read wrong ones: "
             f"{list(zip(numbers, tasks, strict=True))[:10]}",
             path=path,
         )
     return tasks
+
+
+def _index_column(schema: pa.Schema) -> str:
+    """The column that pandas takes for the index, by the metadata that it writes; else ``task``."""
+    try:
+        found = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"][0]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return "task"
+    return found if isinstance(found, str) else "task"
 
 
 def _pandas_column(name: str, kind: str, dtype: str) -> dict[str, Any]:

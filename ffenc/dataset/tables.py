@@ -132,6 +132,8 @@ def column_values(table: pa.Table, name: str, feature: Feature) -> npt.NDArray[A
     flat = _storage(table.column(name))
     while isinstance(flat.type, _LISTS):
         flat = pc.list_flatten(flat)
+    if not any(is_kind(flat.type) for is_kind in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)):
+        raise DatasetError(f"the column {name!r} holds {flat.type}, expected numbers ({feature.dtype})")
     shape = (len(table),) if feature.shape == (1,) else (len(table), *feature.shape)
     if flat.null_count or len(flat) != np.prod(shape):
         raise DatasetError(
