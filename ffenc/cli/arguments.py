@@ -67,7 +67,8 @@ class _Parser(ArgumentParser):
             raise TypeError(
                 f'Parser key "config": {path} cannot be read: {getattr(err, "strerror", None) or err}'
             ) from err
-        return super().parse_path(path, *arguments, **options)
+        parsed: Namespace = super().parse_path(path, *arguments, **options)
+        return parsed
 
 
 def command_parser(usage: str, description: str) -> ArgumentParser:

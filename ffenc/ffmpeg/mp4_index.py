@@ -195,7 +195,8 @@ def _entry_boxes(table: memoryview) -> list[bytes]:
 
 def _has_own_media(track: memoryview) -> bool:
     """Whether the track says, as every muxer writes it, that its samples are in this file."""
-    return descend(track, b"mdia", b"minf", b"dinf", b"dref") == _IN_THIS_FILE
+    references = descend(track, b"mdia", b"minf", b"dinf", b"dref")
+    return references is not None and bytes(references) == _IN_THIS_FILE
 
 
 def _timescale(header: memoryview) -> int:
