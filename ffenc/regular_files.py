@@ -14,6 +14,8 @@ DOCUMENT_BYTES = 64 << 20
 
 _MOST_VALUES = 1_000_000  # of a JSON document; a list or a dictionary of one value takes up to 400 bytes of memory
 
+_MOST_LEVELS = 100  # what is deeper could be read, but not written again
+
 
 def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
     """Read a file; reading a named pipe or a device would wait, or never end.
@@ -53,6 +55,17 @@ def read_json(path: Path) -> Any:
     if values > _MOST_VALUES:
         raise ValueError(f"the document has about {values} values, and at most {_MOST_VALUES} are read")
     try:
-        return json.loads(content.decode("utf-8"))
+        document = json.loads(content.decode("utf-8"))
     except RecursionError as err:
         raise ValueError("lists and objects are nested too deeply") from err
+    level = [document]
+    for _ in range(_MOST_LEVELS):
+        level = [
+            part
+            for value in level
+            if isinstance(value, list | dict)
+            for part in (value.values() if isinstance(value, dict) else value)
+        ]
+    if level:
+        raise ValueError(f"lists and objects are nested more than {_MOST_LEVELS} levels deep")
+    return document

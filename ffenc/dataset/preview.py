@@ -206,6 +206,4 @@ class _Drawer:
 
     def _miss(self, episode: EpisodeRow, camera: str, err: FFencError) -> None:
         path = self._layout.video(camera, episode.videos[camera].file)
-        self.missing.append(
-            MissingRow(episode_index=episode.episode_index, camera=camera, path=path, reason=str(err))
-        )
+        self.missing.append(MissingRow(episode_index=episode.episode_index, camera=camera, path=path, reason=str(err)))

@@ -12,10 +12,21 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from ffenc.dataset.paths import check_feature_name, check_template
 from ffenc.errors import DatasetError
+from ffenc.frames import MAX_FRAME_RATE
 
 CODEBASE_VERSION = "v3.0"
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
@@ -24,6 +35,10 @@ VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.m
 Count: TypeAlias = Annotated[StrictInt, Field(ge=0)]
 Size: TypeAlias = Annotated[StrictInt, Field(gt=0)] | Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
 
+_LARGEST_COUNT = 1 << 53  # beyond it a float64 cannot count
+_LARGEST_AXIS = (1 << 31) - 1
+_MOST_AXES = 32  # of numpy 1; LeRobot stores at most 5
+_LONGEST_SHOWN = 60  # characters of a value in a message
 _FRAME_KEYS = ("task",)  # keys of a recorded frame that are no features
 _NOT_NUMERIC = ("string", "image", "video", "language")
 
@@ -146,6 +161,22 @@ class DatasetInfo(BaseModel):
             check_template(template, fields=("video_key", "chunk_index", "file_index"))
         return template
 
+    @model_validator(mode="after")
+    def _possible_numbers(self) -> DatasetInfo:
+        """Refuse numbers that only damage explains, with which nothing could be computed."""
+        if self.fps > MAX_FRAME_RATE:
+            raise ValueError(f"fps is {_short(self.fps)}, expected at most {MAX_FRAME_RATE}")
+        for name in ("total_episodes", "total_frames", "total_tasks", "chunks_size"):
+            if getattr(self, name) > _LARGEST_COUNT:
+                raise ValueError(f"{name} is {_short(getattr(self, name))}, expected at most {_LARGEST_COUNT}")
+        for name, feature in self.features.items():
+            if len(feature.shape) > _MOST_AXES or max(feature.shape) > _LARGEST_AXIS:
+                raise ValueError(
+                    f"the shape of {name!r} is {_short(list(feature.shape))}, expected at most {_MOST_AXES} axes of at most "
+                    f"{_LARGEST_AXIS}"
+                )
+        return self
+
     @classmethod
     def create(
         cls,
@@ -262,6 +293,11 @@ def _check_new_feature(name: str, feature: Feature) -> None:
         )
     if feature.is_numeric and len(feature.shape) > 5:
         raise DatasetError(f"{name!r} has {len(feature.shape)} axes; LeRobot stores at most 5")
+
+
+def _short(value: object) -> str:
+    text = repr(value) if not isinstance(value, int) or value.bit_length() < 1000 else "beyond 10^300"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def _is_number(dtype: str) -> bool:

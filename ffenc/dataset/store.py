@@ -12,7 +12,7 @@ from typing import Any
 from ffenc.dataset.episodes import EpisodeRow, episode_rows, episodes_schema, episodes_table
 from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.schema import DatasetInfo
-from ffenc.dataset.series import SeriesWriter, load_table, open_parquet, save_table
+from ffenc.dataset.series import ROOM_FOR_OBJECTS, SeriesWriter, load_table, open_parquet, save_table
 from ffenc.dataset.tables import data_schema
 from ffenc.errors import DatasetError, DependencyError
 
@@ -82,7 +82,7 @@ def iterate_episodes(root: Path, info: DatasetInfo, *, statistics: bool = True) 
         DatasetError: a file cannot be read, or a value in it cannot be right.
     """
     for path in DatasetLayout.of(root, info).episodes_files():
-        with open_parquet(path) as file:
+        with open_parquet(path, room_bytes=ROOM_FOR_OBJECTS) as file:
             names = [name for name in file.schema_arrow.names if statistics or not name.startswith("stats/")]
             for group in range(file.num_row_groups):
                 yield from episode_rows(file.read_row_group(group, columns=names), info)

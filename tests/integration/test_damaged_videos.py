@@ -136,7 +136,8 @@ def test_damage_behind_the_first_frame_of_an_unusual_file_is_found(tmp_path, bin
     sound = tmp_path / "sound.mp4"
     source = ["-f", "lavfi", "-i", "sine=duration=2"]
     run_tool(
-        [binaries.ffmpeg, "-v", "error", "-i", root / VIDEO, *source, "-c:v", "copy", "-c:a", "aac", sound], timeout_s=60
+        [binaries.ffmpeg, "-v", "error", "-i", root / VIDEO, *source, "-c:v", "copy", "-c:a", "aac", sound],
+        timeout_s=60,
     )
     assert read_mp4_index(sound) is None
     content = bytearray(sound.read_bytes())
