@@ -95,9 +95,9 @@ def _table(path: Path) -> Any:
             with open_parquet(path, room_bytes=ROOM_FOR_OBJECTS) as file:
                 table = file.read()
         table.column_names  # noqa: B018  names that are not UTF-8 are an error here and not later
-        return table
     except (pa.ArrowException, OSError, UnicodeDecodeError, DatasetError) as err:
         raise InputError(f"{path} cannot be read as a table: {err}", path=path) from err
+    return table
 
 
 def _check_name(path: Path, column: str, feature: str, component: str) -> None:

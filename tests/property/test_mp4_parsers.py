@@ -123,7 +123,7 @@ MUTATE: tuple[Mutation, ...] = (
 def mutants(seeds: list[Path], count: int) -> Iterator[tuple[int, bytes]]:
     contents = [path.read_bytes() for path in seeds]
     for number in range(count):
-        chance = random.Random(number)
+        chance = random.Random(number)  # noqa: S311
         content = Content(chance.choice(contents))
         for _ in range(chance.choice((1, 1, 1, 2, 4))):
             if header_boxes(content):
