@@ -19,6 +19,7 @@ except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
 
 _LISTS = (pa.ListType, pa.LargeListType, pa.FixedSizeListType)  # is_nested() of pyarrow 14 does not know the last
+_LARGEST_AXIS = (1 << 31) - 1
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
@@ -43,6 +44,10 @@ def _arrow_type(name: str, feature: Feature) -> pa.DataType:
         raise DatasetError(f"the feature {name!r} has dtype 'language', which ffenc can copy but not write")
     if feature.dtype == "image":
         return _IMAGE
+    if max(feature.shape) > _LARGEST_AXIS:
+        raise DatasetError(
+            f"the feature {name!r} has an axis of {max(feature.shape)}; a table holds at most {_LARGEST_AXIS}"
+        )
     one = pa.string() if feature.dtype == "string" else pa.from_numpy_dtype(np.dtype(feature.dtype))
     if feature.shape == (1,):
         return one
