@@ -27,7 +27,7 @@ from ffenc.jobs.kinds import KINDS, JobKind
 from ffenc.json_text import dump_json, load_json
 from ffenc.regular_files import check_regular
 
-_LINE_BYTES = 16 << 20  # what is longer is cut off there, and then it is not JSON
+_LINE_BYTES = 4 << 20  # what is longer is cut off there, and then it is not JSON
 
 SMALL_BYTES = 1 << 20
 """Files up to this size are known by their content, larger ones by size and time of change."""

