@@ -12,15 +12,16 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.ready-demo
 	$(BIN)/ffenc demo --overwrite $(if $(INPUT),--input=$(INPUT))
 
-# This Python, the default FFmpeg build, every test.
+# This Python, the default FFmpeg build, every test but the nets.
 test: $(VENV)/.ready-nox
 	@echo "make test takes about 6 minutes on two cores, 2 of them for setting up a fresh clone."
 	$(CLEAN) $(BIN)/nox --sessions default
 
-# The rest of the matrix: every other Python from 3.10 to 3.13 and every other FFmpeg build that can be had here (noxfile.py).
+# The nets, then the rest of the matrix: every other Python from 3.10 to 3.13 and every other FFmpeg build that can be had here
+# (noxfile.py).
 test-all: test
 	@echo "make test-all takes about 25 minutes more."
-	$(CLEAN) $(BIN)/nox --sessions tests builds
+	$(CLEAN) $(BIN)/nox --sessions nets tests builds
 
 lint: $(VENV)/.ready-nox
 	$(CLEAN) $(BIN)/nox --sessions lint

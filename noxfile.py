@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "default", "tests", "builds"]
+nox.options.sessions = ["lint", "default", "nets", "tests", "builds"]
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 
@@ -59,10 +59,18 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def default(session: nox.Session) -> None:
-    """Every test, on the Python that runs nox and the default FFmpeg build."""
+    """Every test but the nets, on the Python that runs nox and the default FFmpeg build."""
     environment = _environment(session, DEFAULT)
     assert environment is not None
-    _pytest(session, environment)
+    _pytest(session, environment, "not net")
+
+
+@nox.session
+def nets(session: nox.Session) -> None:
+    """Samples of large families of inputs and faults, on the default build."""
+    environment = _environment(session, DEFAULT)
+    assert environment is not None
+    _pytest(session, environment, "net")
 
 
 @nox.session(python=OTHER_PYTHONS)
@@ -70,7 +78,7 @@ def tests(session: nox.Session) -> None:
     """Everything that is the same on every FFmpeg, and the main path, on the other Pythons."""
     environment = _environment(session, DEFAULT)
     assert environment is not None
-    _pytest(session, environment, "not integration or smoke")
+    _pytest(session, environment, "(not integration and not net) or smoke")
 
 
 @nox.session

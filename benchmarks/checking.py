@@ -53,7 +53,7 @@ def check_dataset(
 ) -> list[Episode]:
     """All episodes, after everything was compared that can be.
 
-    Counters against rows; rows without a gap, numbered as LeRobot numbers them; time stamps k/fps; episodes without a gap in
+    Counters against rows; rows without a gap, numbered as LeRobot numbers them; timestamps k/fps; episodes without a gap in
     every video file, and every file whole, with as many frames as its episodes, each at exactly k/fps.
 
     Args:

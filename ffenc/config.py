@@ -59,7 +59,7 @@ class VideoEncoderConfig(BaseModel):
             ``"vp9"``) for its best software encoder in this build, or ``"auto"`` for the first hardware encoder
             whose trial succeeds here.
         pix_fmt: pixel format of the stream, e.g. ``"yuv420p"``.
-        g: a key frame every ``g`` frames (GOP size); None leaves it to the encoder.
+        g: a keyframe every ``g`` frames (GOP size); None leaves it to the encoder.
         crf: abstract quality, lower is better, mapped per encoder; None leaves it to the encoder.
         preset: speed preset in the encoder's own terms; None means 12 for libsvtav1 (LeRobot's default) and the
             encoder's own default otherwise.
@@ -80,7 +80,7 @@ class VideoEncoderConfig(BaseModel):
     pix_fmt: Annotated[StrictStr, Field(pattern=r"^[a-z0-9_]+$")] = "yuv420p"
     """Pixel format of the stream."""
     g: Annotated[StrictInt, Field(ge=1)] | None = 2
-    """A key frame every g frames; null leaves it to the encoder."""
+    """A keyframe every g frames; null leaves it to the encoder."""
     crf: Annotated[StrictInt, Field(ge=0)] | Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)] | None = 30
     """Abstract quality, lower is better; null leaves it to the encoder."""
     preset: StrictInt | Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]+$")] | None = None
@@ -119,7 +119,7 @@ class VideoEncoderConfig(BaseModel):
         for name in options:
             if not name or name.startswith("-") or not name.isprintable() or " " in name:
                 raise ValueError(
-                    f"{name!r} is no option name; write it as FFmpeg's documentation does, without the dash"
+                    f"{name!r} is not an option name; write it as FFmpeg's documentation does, without the dash"
                 )
         return options
 

@@ -123,7 +123,7 @@ class DepthQuantizer:
             An array of the same shape; every depth lies within ``[depth_min, depth_max]``.
 
         Raises:
-            FrameError: another dtype, or a value above 4095, which is no code.
+            FrameError: another dtype, or a value above 4095, which is not a code.
             ValueError: another unit.
         """
         if unit not in ("mm", "m"):

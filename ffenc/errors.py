@@ -90,7 +90,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def is_disk_full(error: object) -> bool:
-    """Whether an error, or one that it came from, says that there is no room on a disk (or in a quota)."""
+    """Return whether an error, or one of its causes, means that a disk or a quota is full."""
     seen: set[int] = set()
     left = [error]
     while left:
@@ -523,7 +523,7 @@ class DatasetMovedError(DatasetError):
 
     Attributes:
         now: where it is now; None if that is not known.
-        kept: where what was recorded of an unfinished episode is now; None if there is none, or it is not known.
+        kept: where the unfinished episode is now; None if there is none, or that is not known.
     """
 
     def __init__(

@@ -135,7 +135,7 @@ class FrameFormat:
         return form
 
     def bytes_of(self, frame: npt.NDArray[Any], *, number: int | None = None) -> memoryview:
-        """The bytes FFmpeg will read, without a copy where the array is C-contiguous.
+        """Return the bytes FFmpeg will read, without a copy where the array is C-contiguous.
 
         Shape and dtype must be exact.  ffmpeg only sees a stream of bytes: a transposed, BGR, CHW or float
         array would become garbage without any error, so nothing is guessed and nothing is converted here.
@@ -162,14 +162,14 @@ class FrameFormat:
 
 
 def describe_array(frame: object) -> str:
-    """Shape and dtype of what was given, for messages."""
+    """Return shape and dtype of what was given, for messages."""
     return f"{frame.shape} {frame.dtype.name}" if isinstance(frame, np.ndarray) else f"a {type(frame).__name__}"
 
 
 def mismatch_hint(
     frame: object, shape: tuple[int, ...], dtype: np.dtype[Any], *, earlier: bool, number: int | None = None
 ) -> str:
-    """A sentence on why a frame differs from the others and what undoes it; empty if it is none of the known mistakes.
+    """Return a sentence on why a frame differs and how to fix it; empty if it is not a known mistake.
 
     Args:
         frame: what was given.
@@ -191,7 +191,7 @@ def mismatch_hint(
         return _channels_hint(frame.shape, shape, named) if earlier else ""
     found = f"{named} is {frame.shape[1]}x{frame.shape[0]}, {known} {shape[1]}x{shape[0]}"
     if frame.shape[:2] == shape[1::-1]:
-        return f" {found}: it looks transposed; frame.swapaxes(0, 1) undoes that."
+        return f" {found}: it looks transposed; frame.swapaxes(0, 1) corrects it."
     return f" {found}; a video has one size, so scale or crop it yourself."
 
 
@@ -209,7 +209,7 @@ def _channels_hint(seen: tuple[int, ...], shape: tuple[int, ...], named: str) ->
             else f"{len(axes)} axes"
         )
 
-    return f" {named} has {said(seen)}, the earlier ones have {said(shape)}; a video has one kind of frames."
+    return f" {named} has {said(seen)}, the earlier ones have {said(shape)}; all frames of a video must be alike."
 
 
 def _dtype_hint(frame: npt.NDArray[Any], dtype: np.dtype[Any]) -> str:
@@ -231,7 +231,7 @@ def _frame_error(frame: object, expected: str, layout: str, hint: str = "", *, n
 
 
 def _first_frame_hint(frame: object, layout: str) -> str:
-    """A sentence on what a first frame may be instead of what was declared."""
+    """Return a sentence on what a first frame may be instead of what was declared."""
     wanted = LAYOUTS[layout]
     if not isinstance(frame, np.ndarray) or (frame.ndim == 4 and len(frame) == 1):
         return _BATCH if isinstance(frame, np.ndarray) else _NO_ARRAY
@@ -265,7 +265,7 @@ def parse_frame_rate(fps: FrameRate) -> Fraction:
 
 
 def whole_frame_rate(fps: FrameRate) -> int:
-    """A frame rate that must be a whole number, as those of datasets are.
+    """Return a frame rate that must be a whole number, as those of datasets are.
 
     Raises:
         ValueError: as `parse_frame_rate`, or it is not whole.
@@ -277,7 +277,7 @@ def whole_frame_rate(fps: FrameRate) -> int:
 
 
 def plain_frame_rate(fps: FrameRate) -> int | str:
-    """A frame rate for a document: text and whole numbers as they are, everything else as one of them.
+    """Return a frame rate for a document: text and whole numbers as they are, everything else as one of them.
 
     Raises:
         ValueError: as `parse_frame_rate`.
@@ -298,7 +298,7 @@ def _possible_rate(fps: FrameRate) -> Fraction:
 
 
 def _rate_of(fps: Any) -> Fraction | None:
-    """The number that was given, exactly as it was given; None if it is none."""
+    """Return the number that was given, exactly as it was given; None if it is not a number."""
     try:
         if isinstance(fps, str) and (match := _RATE_TEXT.fullmatch(fps.strip())):
             return Fraction(match[1]) / int(match[2] or 1)
@@ -316,7 +316,7 @@ def _is_fraction(fps: FrameRate) -> bool:
 
 
 def _exact_rate(rate: Fraction) -> Fraction:
-    """The rate that a rounded decimal stands for."""
+    """Return the rate that a rounded decimal stands for."""
     broadcast = Fraction(round(rate * 1001 / 1000) * 1000, 1001)
     return broadcast if abs(broadcast - rate) < Fraction(1, 200) else rate.limit_denominator(1001)
 

@@ -40,7 +40,7 @@ def dump_json(value: Any, *, default: Callable[[Any], Any] | None = None, option
         if isinstance(part, np.ndarray | np.generic):
             return part.tolist()
         if default is None:
-            raise TypeError(f"{type(part).__name__} has no place in JSON")
+            raise TypeError(f"{type(part).__name__} cannot be written as JSON")
         return default(part)
 
     text = json.dumps(

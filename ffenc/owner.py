@@ -1,4 +1,4 @@
-"""Refuse work on things that belong to the process that forked this one."""
+"""Refuse work on objects that belong to the process that forked this one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ffenc.errors import NotOwnerError
 
 
 class Owner:
-    """The process that made something; after ``os.fork`` the child has a copy without threads, locks or encoders behind it."""
+    """The process that made an object; after ``os.fork`` the child's copy has no threads, locks or encoders."""
 
     __slots__ = ("pid",)
 
@@ -21,10 +21,10 @@ class Owner:
         return os.getpid() == self.pid
 
     def check(self, what: object) -> None:
-        """Refuse to work on it in another process.
+        """Refuse to use the object in another process.
 
         Args:
-            what: what it is, for the message.
+            what: the object, for the message.
 
         Raises:
             NotOwnerError: this process was forked from the one that made it.

@@ -36,7 +36,7 @@ def change_info(root: Path, **values: Any) -> None:
 
 
 def encoded_with(root: Path, settings: dict[str, Any], binaries: Binaries) -> Path:
-    """Encode all videos of a dataset anew, in place, and say so in its info.json."""
+    """Re-encode all videos of a dataset, in place, and say so in its info.json."""
     config = VideoEncoderConfig.model_validate(settings)
     document = json.loads((root / "meta/info.json").read_text())
     for path in sorted(root.glob("videos/*/*/*.mp4")):

@@ -314,8 +314,8 @@ class Maker:
             path.write_bytes(content[: len(content) * 3 // 4])
         elif damage == "no-key-table":
             if b"stss" not in content:
-                raise CannotMakeError("only MP4 has a table of key frames")
-            path.write_bytes(content.replace(b"stss", b"free"))  # all frames then pass for key frames
+                raise CannotMakeError("only MP4 has a table of keyframes")
+            path.write_bytes(content.replace(b"stss", b"free"))  # all frames then pass for keyframes
         elif damage == "hole":
             middle = len(content) * 2 // 5
             path.write_bytes(content[:middle] + bytes(400) + content[middle + 400 :])

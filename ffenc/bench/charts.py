@@ -106,7 +106,7 @@ def reading_chart(
     name = f"{reader}_{pattern}"
     points = _points(summaries, f"{name}_p50_ms", joined_by="g")
     base = _chart(points).encode(
-        x=alt.X("g:O", title="g, frames between key frames", axis=alt.Axis(labelAngle=0), sort=_ordered(points)),
+        x=alt.X("g:O", title="g, frames between keyframes", axis=alt.Axis(labelAngle=0), sort=_ordered(points)),
         y=alt.Y(f"{name}_p50_ms:Q", title="ms a request, median; bar to p95"),
         color=_colour(families),
         detail=["curve:N"],

@@ -95,7 +95,7 @@ def time_sinks(
 
     Args:
         opens: opens a sink, one for each camera; that is measured too, as it is when an episode starts.
-        frames: the frames, anew for each camera.
+        frames: the frames, again for each camera.
         seconds: stop feeding after this time; None: after the last frame.
         limit_s: abort what is not done by then.
 

@@ -58,7 +58,7 @@ class Reads:
     Attributes:
         times_ms: of every request, all its frames together.
         frames_per_request: frames of one.
-        decoded_per_wanted: frames that have to be decoded, from the key frame on, for each that is wanted.
+        decoded_per_wanted: frames that have to be decoded, from the keyframe on, for each that is wanted.
         wrong: frames that were not the one asked for.
     """
 
@@ -78,7 +78,7 @@ class Reads:
 
 
 class _PyAV:
-    """PyAV: seek to the key frame, decode until the last frame wanted."""
+    """PyAV: seek to the keyframe, decode until the last frame wanted."""
 
     def __init__(self, path: Path, fps: Fraction) -> None:
         self._container = import_module("av").open(str(path))
@@ -205,7 +205,7 @@ def _is_frame(picture: Pictures, number: int, small: npt.NDArray[np.int16]) -> b
 
 
 def _frames_decoded(numbers: Sequence[int], keyframes: Sequence[int]) -> int:
-    """Frames from the key frame before each one wanted up to it, each counted once."""
+    """Frames from the keyframe before each one wanted up to it, each counted once."""
     needed: set[int] = set()
     for number in numbers:
         key = max((frame for frame in keyframes if frame <= number), default=0)

@@ -87,9 +87,9 @@ def _read(path: Path) -> Iterable[Row]:
             if line.startswith(b'{"key":') or not line:
                 logger.warning("line %d of %s was cut off; what it was about is measured again", number, path)
                 continue
-            raise InputError(f"line {number} of {path} is no row of a sweep: {err}", path=path) from err
+            raise InputError(f"line {number} of {path} is not a row of a sweep: {err}", path=path) from err
         if not isinstance(row, dict) or "key" not in row:
-            raise InputError(f"line {number} of {path} is no row of a sweep", path=path)
+            raise InputError(f"line {number} of {path} is not a row of a sweep", path=path)
         yield row
 
 

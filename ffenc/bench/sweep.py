@@ -22,7 +22,7 @@ MEASURES: tuple[Measure, ...] = ("timing", "quality", "reading", "latency")
 """What can be measured beside the size: time and CPU of encoding, likeness, training's reads, first-packet latency."""
 
 ROW_FORMAT = 1
-"""Raised when a row means something else than before, so that older ones are measured anew."""
+"""Raised when a row means something else than before, so that older ones are measured again."""
 
 
 class SweepSpec(BaseModel):

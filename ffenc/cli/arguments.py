@@ -133,12 +133,12 @@ def add_job_flags(parser: ArgumentParser) -> None:
 
 
 def add_order_flag(parser: ArgumentParser) -> None:
-    """Flag of commands that read folders of images."""
+    """Add the flag of commands that read folders of images."""
     parser.add_argument(
         "--order",
         choices=get_args(ImageOrder),
         default="number",
-        help="order of images: their numbers, without a gap, or their names, for example time stamps (default: number)",
+        help="order of images: their numbers, without a gap, or their names, for example timestamps (default: number)",
     )
 
 
@@ -148,7 +148,7 @@ def add_output_flag(parser: ArgumentParser, *, required: bool = True, help_text:
 
 
 def add_follow_links_flag(parser: ArgumentParser) -> None:
-    """Whether links in a dataset may be read through."""
+    """Add the flag that allows reading through links in a dataset."""
     parser.add_argument(
         "--follow_links", action="store_true", help="read through links in the dataset, instead of refusing them"
     )

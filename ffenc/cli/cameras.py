@@ -168,7 +168,7 @@ def _said(name: str, err: ValidationError) -> str:
         if error["type"] == "extra_forbidden":
             model = FFmpegCamera if kind == "ffmpeg" else OpenCVCameraSettings
             problems.append(
-                f"{where} is no setting of a camera of type {kind}; there are {', '.join(model.model_fields)}"
+                f"{where} is not a setting of a camera of type {kind}; there are {', '.join(model.model_fields)}"
             )
         elif error["type"].startswith("union_tag"):
             problems.append(f"{name} needs type: ffmpeg (any device, file or URL that FFmpeg opens) or type: opencv")

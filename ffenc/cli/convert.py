@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from ffenc.dataset.episode_table import EpisodeTable  # needs pyarrow
 
 _DESCRIPTION = """\
-Make a LeRobot dataset of recordings that are there already. Every INPUT is one
-episode: a clip, or a folder with images (numbered, or see --order). With several cameras, name
-the inputs of each by a pattern; sorted, the first of each belong together:
+Make a LeRobot dataset from existing recordings. Every INPUT is one episode: a
+clip, or a folder of images (numbered, or see --order). With several cameras,
+name the inputs of each by a pattern; sorted, the first of each belong together:
   --cameras='{laptop: "runs/*/laptop.mp4", wrist: "runs/*/wrist"}'
 --tables takes a pattern for CSV or parquet files with a row per frame: a column
 observation.state:gripper.pos is one component of the vector observation.state,

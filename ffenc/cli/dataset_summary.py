@@ -25,7 +25,7 @@ def show_dataset(root: Path, screen: Screen) -> None:
     """Print a summary.
 
     Raises:
-        DatasetError: it is no dataset of this version, or its tables cannot be read.
+        DatasetError: it is not a dataset of this version, or its tables cannot be read.
     """
     info = load_info(root)
     layout = DatasetLayout.of(root, info)

@@ -15,8 +15,8 @@ from ffenc.cli.values import episode_numbers
 
 _DESCRIPTION = """\
 Make a new LeRobot dataset without some of the episodes of another one. What is
-kept keeps its bits: videos are cut at key frames by stream copy. The rest is
-numbered anew. The source is only read."""
+kept keeps its bits: videos are cut at keyframes by stream copy. The rest is
+numbered again. The source is only read."""
 
 
 def command() -> Command:
@@ -57,5 +57,5 @@ def edit_rows(result: Any) -> list[tuple[str, object]]:
     encoded = sum(stop - first for ranges in result.reencoded.values() for first, stop in ranges)
     return [
         ("episodes", f"{result.episodes} of {frames_text(result.frames)}, {result.tasks} tasks"),
-        ("videos", f"{result.videos} files, {frames_text(encoded) if encoded else 'nothing'} encoded anew"),
+        ("videos", f"{result.videos} files, {frames_text(encoded) if encoded else 'nothing'} re-encoded"),
     ]

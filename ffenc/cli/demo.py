@@ -158,7 +158,7 @@ def _make_room(root: Path, *, overwrite: bool) -> None:
     if not overwrite:
         raise OutputExistsError(root)
     if not (root / "meta" / "info.json").is_file():
-        raise OutputError(f"{root} is no dataset, so it is not replaced; move it away", path=root)
+        raise OutputError(f"{root} is not a dataset, so it is not replaced; move it away", path=root)
     with DatasetLock(root):
         shutil.rmtree(root)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from ffenc.cli.demo_footage import Footage
@@ -19,6 +18,7 @@ from ffenc.dataset.layout import DatasetLayout
 from ffenc.dataset.store import load_episodes
 from ffenc.errors import OutputError
 from ffenc.ffmpeg.binaries import Binaries
+from ffenc.video import similarity
 from ffenc.video.reader import VideoReader
 
 
@@ -63,8 +63,8 @@ def check_dataset(root: Path, footage: Footage, *, binaries: Binaries) -> list[S
 
 def psnr_db(original: npt.NDArray[Any], decoded: npt.NDArray[Any]) -> float | None:
     """Peak signal-to-noise ratio of two uint8 pictures in decibels; None if they are equal in every bit."""
-    error = float(np.mean((original.astype(np.float64) - decoded.astype(np.float64)) ** 2))
-    return None if error == 0 else 10 * math.log10(255**2 / error)
+    likeness_db = similarity.psnr_db(original, decoded, largest=255)
+    return None if math.isinf(likeness_db) else likeness_db
 
 
 def _samples(

@@ -25,7 +25,7 @@ _DESCRIPTION = """\
 Encode the images of a directory: PNG, JPEG or TIFF, all of one format, size
 and orientation; an EXIF orientation is applied. By default they are numbered
 without a gap (frame-000000.png, ...). With --order=name they may have any
-names, such as time stamps, and image k in the order of names is frame k."""
+names, such as timestamps, and image k in the order of names is frame k."""
 
 
 def command() -> Command:

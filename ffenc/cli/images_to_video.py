@@ -28,7 +28,7 @@ from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 _DESCRIPTION = """\
 Make video of the features of a LeRobot dataset that hold single images, into a
 new dataset or, without --output, in place: all or nothing. Each episode begins
-at a key frame. Depth images of 16-bit millimetres become depth video."""
+at a keyframe. Depth images of 16-bit millimetres become depth video."""
 
 
 def command() -> Command:

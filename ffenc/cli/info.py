@@ -19,8 +19,8 @@ from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.plan.audio import describe_audio
 
 _DESCRIPTION = """\
-Measure a media file: its header, every packet that is really there, its key
-frames, and the keys that LeRobot stores of it. Nothing is decoded. Settings of
+Measure a media file: its header, every packet that is really there, its
+keyframes, and the keys that LeRobot stores of it. Nothing is decoded. Settings of
 the encoder (video.crf, ...) are not in a file.
 Of the directory of a dataset: its episodes, tasks, features and files."""
 
@@ -89,9 +89,9 @@ def _contents(stream: VideoStreamInfo, packets: PacketIndex) -> Iterator[tuple[s
     yield "frames", f"{packets.count}{hidden}{short}"
     gaps = [after - before for before, after in pairwise(packets.keyframes)]
     spacing = f", at most {max(gaps)} frames apart" if gaps else ""
-    yield "key frames", f"{len(packets.keyframes)}{spacing}"
+    yield "keyframes", f"{len(packets.keyframes)}{spacing}"
     off = packets.first_off_grid(stream.fps)
-    yield "time stamps", "every frame k at exactly k/fps" if off is None else f"frame {off} is not at k/fps"
+    yield "timestamps", "every frame k at exactly k/fps" if off is None else f"frame {off} is not at k/fps"
     yield "coded", decimal(packets.size_bytes)
     yield "damage", packets.errors or ("truncated" if missing > 0 else "none found")
 

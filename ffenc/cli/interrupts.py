@@ -30,11 +30,11 @@ class Interrupts:
         self._previous: dict[int, Any] = {}
 
     def came(self) -> bool:
-        """Whether an end was asked for."""
+        """Return whether an end was asked for."""
         return self.count >= 1 or self.ended_by is not None
 
     def came_again(self) -> bool:
-        """Whether SIGINT came twice."""
+        """Return whether SIGINT came twice."""
         return self.count >= 2
 
     def __enter__(self) -> Interrupts:

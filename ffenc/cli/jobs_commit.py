@@ -59,7 +59,7 @@ def _plan(work: Path) -> tuple[Path, dict[str, Any]]:
         settings = load_json(read_regular(path, most_bytes=DOCUMENT_BYTES))
         root = Path(settings.pop("root"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
-        raise InputError(f"{path} is no plan of `ffenc jobs plan`: {err}", path=path) from err
+        raise InputError(f"{path} is not a plan of `ffenc jobs plan`: {err}", path=path) from err
     for name, model in (("camera_encoder", VideoEncoderConfig), ("depth_encoder", DepthEncoderConfig)):
         if settings[name] is not None:
             settings[name] = model.model_validate(settings[name])

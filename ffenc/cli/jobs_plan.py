@@ -18,7 +18,7 @@ PLAN = "plan.json"
 """The file in the work directory that `ffenc jobs commit` reads."""
 
 _DESCRIPTION = """\
-Print the jobs that encoding a dataset anew comes to, one JSON document in each
+Print the jobs that re-encoding a dataset comes to, one JSON document in each
 line, for `ffenc jobs run`; nothing is encoded yet. They write into the work
 directory, which all machines must see under the same name. When all are done,
 `ffenc jobs commit DIR` puts the dataset together.

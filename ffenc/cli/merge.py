@@ -96,4 +96,4 @@ def _show_plan(plan: Any, arguments: Namespace, screen: Screen) -> None:
 
 
 def _said(reencoded: Any) -> str:
-    return f"{len(reencoded)} of them encoded anew" if reencoded else "nothing encoded anew"
+    return f"{len(reencoded)} of them re-encoded" if reencoded else "nothing re-encoded"

@@ -32,7 +32,7 @@ from ffenc.video.selection import Candidate, examine_encoders
 _DESCRIPTION = """\
 Find the executables, and try every hardware encoder of this platform and every
 software encoder that ffenc knows: each encodes a few frames with the real
-command at the given size and rate. Key frames, size, codec, pixel format,
+command at the given size and rate. Keyframes, size, codec, pixel format,
 timestamps and decoded frames are compared with what was sent. That FFmpeg
 lists an encoder says only that it was compiled in. "unknown" means that a
 trial ran out of time: try again when the machine is less busy."""

@@ -105,6 +105,8 @@ def _add_dataset_flags(group: Any) -> None:
 
 def run(arguments: Namespace, screen: Screen) -> None:
     """Record, and show what is in the dataset now."""
+    if arguments.follow_links and not arguments.resume:
+        raise UsageError("--follow_links is for a dataset that exists; give --resume=true, or leave it out")
     cameras = parse_cameras(_cameras_given(arguments))
     dataset = arguments.dataset
     if not dataset.single_task:
@@ -130,7 +132,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     with opened(cameras, binaries) as live:
         result = _record(arguments, root, live, plan, configs, binaries, screen)
     if result.failure is None or screen.as_json:
-        # After SIGHUP there may be nobody to show it to, which is no failure.
+        # After SIGHUP the terminal may be gone, which is not a failure.
         with nullcontext() if result.ended_by is None else suppress(OSError):
             show_session(screen, root, dataset.repo_id, plan, result)
     if result.failure is not None:

@@ -36,7 +36,7 @@ def show_session(screen: Screen, root: Path, repo_id: str, plan: SessionPlan, re
 
 
 def saved_text(result: SessionResult, root: Path) -> str:
-    """What a session saved before a camera failed, in one sentence."""
+    """Return what a session saved before a camera failed, in one sentence."""
     if not result.episodes:
         return f"no frame was recorded in {root}"
     last = result.episodes[-1]

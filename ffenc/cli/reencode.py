@@ -1,4 +1,4 @@
-"""``ffenc reencode``: a clip, or an exact range of its frames, encoded anew."""
+"""``ffenc reencode``: a clip, or an exact range of its frames, re-encoded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ffenc.video.output import check_target
 from ffenc.video.reencode import plan_reencode, reencode_video
 
 _DESCRIPTION = """\
-Decode a clip and encode it anew: all of it, or frames START to END - 1.
+Decode a clip and re-encode it: all of it, or frames START to END - 1.
 Frames are counted from 0, and the result starts at time 0. FFmpeg does both;
 no picture passes through Python."""
 
@@ -33,7 +33,7 @@ def command() -> Command:
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="file to write, .mp4 or .mov")
     parser.add_argument("--start", type=frame_number, metavar="FRAME", help="first frame (default: 0)")
     parser.add_argument("--end", type=frame_number, metavar="FRAME", help="frame behind the last one (default: all)")
-    parser.add_argument("--audio", choices=("keep", "drop"), help="what becomes of audio; needed where there is some")
+    parser.add_argument("--audio", choices=("keep", "drop"), help="keep or drop audio; needed if there is any")
     add_job_flags(parser)
     add_encoder_flags(parser)
     return Command(parser=parser, run=run)

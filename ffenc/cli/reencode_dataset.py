@@ -1,4 +1,4 @@
-"""``ffenc reencode-dataset``: the videos of a dataset encoded anew."""
+"""``ffenc reencode-dataset``: the videos of a dataset re-encoded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from ffenc.jobs.run import JobProgress, jobs_at_once
 DEPTH_GROUPS = ("depth_encoder",)
 
 _DESCRIPTION = """\
-Encode the videos of a LeRobot dataset anew, into a new dataset or, without
+Re-encode the videos of a LeRobot dataset, into a new dataset or, without
 --output, in place: all or nothing, in one step at the end. Every file is read
 back and must have the frames of the old one; info.json says what was measured.
 Depth must come out as it was, to the bit, unless --keep_depth=false."""

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 from rich.filesize import decimal
+from rich.text import Text
 
 from ffenc.cli.arguments import Command, UsageError, add_follow_links_flag, binaries_of, command_parser
 from ffenc.cli.dataset_extra import dataset_module, recorder_class
 from ffenc.cli.results import frames_text, pairs_table
-from ffenc.cli.screen import Screen, plain
+from ffenc.cli.screen import Screen, plain, visible
 from ffenc.cli.values import frame_rate
 from ffenc.dataset.documents import load_info
 from ffenc.dataset.lock import check_not_locked
@@ -38,7 +39,7 @@ def command() -> Command:
     parser.add_argument(
         "--fps", type=frame_rate, metavar="RATE", help="30 or 30000/1001 (default: as the recording says)"
     )
-    parser.add_argument("--audio", choices=("keep", "drop"), help="what becomes of audio; needed where there is some")
+    parser.add_argument("--audio", choices=("keep", "drop"), help="keep or drop audio; needed if there is any")
     parser.add_argument("--overwrite", action="store_true", help="replace the video if it exists")
     add_follow_links_flag(parser)
     parser.add_argument(
@@ -62,6 +63,8 @@ def run(arguments: Namespace, screen: Screen) -> None:
 def _salvage_file(arguments: Namespace, screen: Screen) -> None:
     if arguments.dry_run:
         raise UsageError("--dry_run is for datasets; a recording is left as it was in any case")
+    if arguments.follow_links:
+        raise UsageError(f"--follow_links is for datasets, and {arguments.path} is not a folder; leave it out")
     result = salvage_video(
         arguments.path,
         arguments.output,
@@ -76,7 +79,7 @@ def _salvage_file(arguments: Namespace, screen: Screen) -> None:
         ("stream", f"{stream.codec}, {stream.pix_fmt}, copied"),
         *(("beside it", line) for line in result.other_streams),
         ("lost", f"{decimal(result.lost_bytes)} behind the last whole frame"),
-        ("kept", f"{result.source}; delete it when you are content with the video"),
+        ("kept", f"{result.source}; delete it once the video is as you want it"),
     ]
     screen.result(plain(result), pairs_table(rows, title=f"wrote {result.path}"))
 
@@ -99,10 +102,9 @@ def _list_torn(arguments: Namespace, screen: Screen) -> None:
         "unfinished": waiting,
         "episodes": info.total_episodes,
     }
-    rows = [(str(each["path"]), _outcome(each)) for each in found]
-    rows += [(each["path"], "its files wait to be moved to their places") for each in waiting]
-    rows = rows or [("nothing", "no episode was left behind")]
-    screen.result(document, pairs_table(rows, title=f"{arguments.path}: {info.total_episodes} episodes"))
+    lines = [f"{each['path']}: {_outcome(each)}" for each in found]
+    lines += [f"{each['path']}: its files wait to be moved to their places" for each in waiting]
+    _show_episodes(screen, document, lines, title=f"{arguments.path}: {info.total_episodes} episodes")
 
 
 def _salvage_dataset(arguments: Namespace, screen: Screen) -> None:
@@ -123,10 +125,16 @@ def _salvage_dataset(arguments: Namespace, screen: Screen) -> None:
                 outcome |= {"episode_index": summary.episode_index, "frames": summary.frames}
         recorder.finalize(pack=False)
     document = {"root": str(root), "dry_run": False, "found": found, "episodes": recorder.num_episodes}
-    rows = [(str(each["path"]), _outcome(each)) for each in found] or [("nothing", "no episode was left behind")]
-    screen.result(document, pairs_table(rows, title=f"{root}: {recorder.num_episodes} episodes"))
+    lines = [f"{each['path']}: {_outcome(each)}" for each in found]
+    _show_episodes(screen, document, lines, title=f"{root}: {recorder.num_episodes} episodes")
     if errors:
         raise errors[0]
+
+
+def _show_episodes(screen: Screen, document: dict[str, object], lines: list[str], *, title: str) -> None:
+    """Print a line for each interrupted episode; paths are long, so they are not put into a column."""
+    texts = [Text(visible(line), overflow="fold") for line in lines or ["no interrupted episode was found"]]
+    screen.result(document, Text(visible(title), style="bold"), *texts)
 
 
 def _outcome(found: dict[str, object]) -> str:

@@ -24,7 +24,7 @@ ProgressCallback = Callable[[int, int | None], None]
 """What the library reports to: (frames done, frames in all or None), from any thread."""
 
 _FILE_WIDTH = 120
-"""Characters per line where the output is no terminal, unless COLUMNS says otherwise."""
+"""Characters per line where the output is not a terminal, unless COLUMNS says otherwise."""
 
 _LOG_INTERVAL_S = 60.0
 """How often a line says how far the work is, where standard error is a file."""

@@ -15,7 +15,7 @@ from ffenc.cli.screen import Screen
 
 _DESCRIPTION = """\
 Divide a LeRobot dataset into several, each in a directory of its own below the
-output. What is kept keeps its bits: videos are cut at key frames by stream
+output. What is kept keeps its bits: videos are cut at keyframes by stream
 copy. The source is only read."""
 
 

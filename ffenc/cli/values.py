@@ -106,7 +106,7 @@ set_loader(PARSER_MODE, load_value, _UNREADABLE)
 
 
 def frame_rate(value: FrameRate) -> Fraction:
-    """``30`` or ``30000/1001``."""
+    """Parse ``30`` or ``30000/1001``."""
     try:
         return parse_frame_rate(value)
     except ValueError as err:
@@ -114,7 +114,7 @@ def frame_rate(value: FrameRate) -> Fraction:
 
 
 def whole_rate(value: str | float) -> int:
-    """``30``, the rate of a dataset; ``30.0`` too."""
+    """Parse ``30`` or ``30.0``, the rate of a dataset."""
     try:
         return whole_frame_rate(value)
     except ValueError as err:
@@ -127,7 +127,7 @@ def picture_size(value: str | tuple[int, int]) -> tuple[int, int]:
         return value
     match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", str(value))
     if match is None:
-        raise ArgumentTypeError(f"{value!r} is no size; write width and height in pixels, for example 640x480")
+        raise ArgumentTypeError(f"{value!r} is not a size; write width and height in pixels, for example 640x480")
     return int(match[1]), int(match[2])
 
 
@@ -150,14 +150,14 @@ def positive(value: str | int) -> int:
 def seconds(value: str | float) -> float:
     """A length of time of at least 0."""
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", str(value)):
-        raise ArgumentTypeError(f"{value!r} is no length of time; write seconds, for example 60 or 2.5")
+        raise ArgumentTypeError(f"{value!r} is not a length of time; write seconds, for example 60 or 2.5")
     return float(value)
 
 
 def frame_number(value: str | int) -> int:
     """A whole number of at least 0."""
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,15}", str(value)):
-        raise ArgumentTypeError(f"{value!r} is no frame number; write a whole number, counted from 0")
+        raise ArgumentTypeError(f"{value!r} is not a frame number; write a whole number, counted from 0")
     return int(value)
 
 
@@ -174,7 +174,7 @@ def shard(value: str | tuple[int, int]) -> tuple[int, int]:
         return value
     match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", str(value))
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise ArgumentTypeError(f"{value!r} is no shard; write 1/8 to 8/8 for eight of them")
+        raise ArgumentTypeError(f"{value!r} is not a shard; write 1/8 to 8/8 for eight of them")
     return int(match[1]), int(match[2])
 
 

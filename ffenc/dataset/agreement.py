@@ -44,7 +44,7 @@ ENCODER_KEYS: Mapping[str, object] = MappingProxyType(
 """Settings that may differ, and what stands in a merged dataset then."""
 
 OF_THE_CODEC = frozenset({"video.codec", "video.pix_fmt", "video.channels"})
-"""Keys of an ``info`` block that encoding anew makes alike; no encoder changes the others."""
+"""Keys of an ``info`` block that re-encoding makes alike; no encoder changes the others."""
 
 PROVED_BY_DECODING = frozenset({"extradata", "codec tag"})
 """Properties of streams in which joined files may differ, if decoding shows that a decoder copes: the headers of H.264 and
@@ -71,7 +71,7 @@ def compare_infos(infos: Sequence[DatasetInfo]) -> Disagreements:
 
 
 def can_be_encoded_alike(disagreement: str) -> bool:
-    """True if encoding the videos anew takes a disagreement of `compare_infos` away."""
+    """True if encoding the videos again takes a disagreement of `compare_infos` away."""
     return disagreement.rpartition(": ")[2] in OF_THE_CODEC
 
 

@@ -74,7 +74,7 @@ class EpisodeQueue:
                 raise error
 
     def log_unseen(self) -> None:
-        """Log the errors of episodes that nobody has seen, where another error is on its way already."""
+        """Log the errors of episodes that were not raised yet, while another error is being raised."""
         for handle in self._handles:
             if (error := handle.unseen_error()) is not None:
                 logger.error("%s", error)
@@ -85,11 +85,11 @@ class EpisodeQueue:
         self._thread.join()
 
     def kept(self, episode: OpenEpisode, why: BaseException | str) -> FFencError:
-        """Keep an episode that cannot join, and return the error that says so.
+        """Keep an episode that cannot join, and return the error to raise.
 
         Args:
             episode: its cameras and its log are closed.
-            why: it cannot join.
+            why: the reason.
         """
         root, length = self._joiner.root, len(episode)
         try:

@@ -98,7 +98,7 @@ def _clear(staging: Path) -> None:
 
 
 def _read(root: Path, listed: Path) -> list[tuple[Path, Path]]:
-    """Read a list of renames.  It may come from somebody else, so it can only add files, and replace three documents.
+    """Read a list of renames.  It may come from another program, so it can only add files, and replace three documents.
 
     Raises:
         DatasetError: it cannot be read; or a path in it leaves the dataset, leads through a link, or names a file that no

@@ -102,7 +102,7 @@ def _entries(directory: Path, above: tuple[tuple[int, int], ...]) -> Iterator[tu
 
 
 def check_no_link(root: Path, path: Path) -> None:
-    """Refuse a path of which a directory between the root and the file is a link.
+    """Refuse a path if a directory between the root and the file is a link.
 
     Raises:
         DatasetError: a directory is a link, or the path does not lie below the root.

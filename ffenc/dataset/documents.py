@@ -42,7 +42,7 @@ def load_stats(root: Path) -> dict[str, FeatureStatistics] | None:
     """Read ``meta/stats.json``; None if there is none, which LeRobot accepts.
 
     Raises:
-        DatasetError: it is no JSON, or no statistics.
+        DatasetError: it is not JSON, or no statistics.
     """
     path = DatasetLayout(root=root).stats
     if not path.exists():
@@ -68,7 +68,7 @@ def _read(path: Path) -> Any:
     try:
         return read_json(path)
     except FileNotFoundError as err:
-        raise DatasetError(f"{path} does not exist, so this is no LeRobot dataset", path=path) from err
+        raise DatasetError(f"{path} does not exist, so this is not a LeRobot dataset", path=path) from err
     except (OSError, ValueError) as err:
         raise DatasetError(f"{path} cannot be read as JSON: {err}", path=path) from err
 

@@ -44,7 +44,7 @@ class EditResult:
         root: its directory.
         episodes, frames, tasks: what it holds.
         videos: video files in it.
-        reencoded: for each source video that could not be copied, the frames of it that were encoded anew.
+        reencoded: for each source video that could not be copied, the frames of it that were re-encoded.
     """
 
     root: Path
@@ -66,9 +66,9 @@ def delete_episodes(
 ) -> EditResult:
     """Make a dataset without some of the episodes of another one.
 
-    Videos are cut at key frames by stream copy; an episode that was recorded by itself always begins at one.  Where one does
-    not, its frames up to the next key frame are encoded anew with the dataset's own settings.  The episodes that are kept are
-    numbered anew, in their order; tasks that none of them has are left out.
+    Videos are cut at keyframes by stream copy; an episode that was recorded by itself always begins at one.  Where one does
+    not, its frames up to the next keyframe are re-encoded with the dataset's own settings.  The episodes that are kept are
+    numbered again, in their order; tasks that none of them has are left out.
 
     Args:
         source: directory of the dataset; it is only read.
@@ -280,7 +280,7 @@ class _Work:
         report(frames, None)
         if result.reencoded:
             logger.warning(
-                "the frames %s of %s were encoded anew, because no key frame begins what is kept of them",
+                "the frames %s of %s were re-encoded, because no keyframe begins what is kept of them",
                 ", ".join(f"{first} to {stop - 1}" for first, stop in result.reencoded),
                 video.source,
             )

@@ -36,7 +36,7 @@ _REASON_CHARACTERS = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeDirectory:
-    """One of them.
+    """The directory of one episode.
 
     Attributes:
         path: the directory.
@@ -50,7 +50,7 @@ class EpisodeDirectory:
 
         Args:
             root: the dataset.
-            number: of the episode, for people; it gets its real one when it joins.
+            number: of the episode, for the name only; the episode gets its real number when it joins.
             configs: what the cameras are encoded with, for recovery.
 
         Raises:
@@ -68,7 +68,7 @@ class EpisodeDirectory:
 
     @classmethod
     def left_in(cls, root: Path) -> list[EpisodeDirectory]:
-        """Those of a dataset in which nothing is being recorded, but for interrupted commits; sorted."""
+        """Return those that remain in a dataset while nothing is recorded, without interrupted commits; sorted."""
         own = DatasetLayout(root=root).own
         paths = sorted(path for name in (RECORDING, KEPT) for path in (own / name).glob("*") if path.is_dir())
         found = [cls(path=path) for path in paths]
@@ -116,7 +116,7 @@ class EpisodeDirectory:
         return EpisodeDirectory(path=self.path.with_name(self.path.name + _RESTORED))
 
     def plans(self) -> dict[str, Any]:
-        """The settings of each camera, as JSON; empty if a crash or a full disk left none."""
+        """Return the settings of each camera, as JSON; empty if a crash or a full disk left none."""
         try:
             cameras = orjson.loads(read_regular(self._plan, most_bytes=DOCUMENT_BYTES))["cameras"]
         except (OSError, ValueError, TypeError, KeyError):
@@ -124,7 +124,7 @@ class EpisodeDirectory:
         return cameras if isinstance(cameras, dict) else {}
 
     def reason(self) -> str:
-        """Why it did not join."""
+        """Return why it did not join."""
         try:
             lines = read_regular(self.path / _REASON).decode("utf-8", "replace")[:_REASON_CHARACTERS].splitlines()
         except OSError:

@@ -86,7 +86,7 @@ def read_episode_table(path: str | Path) -> EpisodeTable:
 
 def _table(path: Path) -> Any:
     if path.suffix.lower() not in TABLE_SUFFIXES:
-        raise InputError(f"{path} is no table that is understood; use {' or '.join(TABLE_SUFFIXES)}", path=path)
+        raise InputError(f"{path} is not a table that is understood; use {' or '.join(TABLE_SUFFIXES)}", path=path)
     try:
         check_regular(path)
         if path.suffix.lower() == ".csv":
@@ -105,7 +105,7 @@ def _check_name(path: Path, column: str, feature: str, component: str) -> None:
         raise InputError(f"{path}: {feature!r} is filled by the recorder; take the column out", path=path)
     if not feature or not component:
         raise InputError(
-            f"{path}: {column!r} is no name of a column; write FEATURE or FEATURE:COMPONENT, for example "
+            f"{path}: {column!r} is not a name of a column; write FEATURE or FEATURE:COMPONENT, for example "
             "observation.state:gripper.pos",
             path=path,
         )

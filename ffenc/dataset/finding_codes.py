@@ -45,7 +45,7 @@ dataset-missing         | error   | metadata | name      | no directory, or no m
 dataset-version         | error   | metadata | convert   | another version of the format than v3.0
 dataset-in-use          | note    | metadata | wait      | a writer is at work
 check-failed            | error   | metadata | restore   | a check could not be made
-info-unreadable         | error   | metadata | edit      | info.json is no JSON, or a value in it is missing or wrong
+info-unreadable         | error   | metadata | edit      | info.json is not JSON, or a value in it is missing or wrong
 info-key-unknown        | note    | metadata | elsewhere | a key that LeRobot does not know and drops
 feature-default         | error   | metadata | edit      | a default feature is missing or of another type
 feature-type            | error   | metadata | edit      | a type or shape that no table or video can hold
@@ -81,7 +81,7 @@ episode-tasks-wrong     | warning | metadata | repair    | the tasks of an episo
 data-missing            | error   | metadata | again     | there is no data file
 data-unreadable         | error   | metadata | again     | a data file is damaged or has no footer
 data-column-missing     | error   | metadata | again     | a feature has no column
-data-column-extra       | error   | metadata | column    | a column is no feature: LeRobot refuses the dataset
+data-column-extra       | error   | metadata | column    | a column is not a feature: LeRobot refuses the dataset
 data-column-type        | error   | metadata | rows      | a column does not have the type of its feature
 data-value-missing      | error   | metadata | rows      | holes in a column, or rows of a wrong length
 data-not-finite         | warning | metadata | rows      | NaN or infinity, which spoils statistics and training
@@ -92,7 +92,7 @@ data-index-wrong        | error   | metadata | rows      | index is not the numb
 data-timestamp-wrong    | error   | metadata | rows      | timestamp is not frame_index / fps
 data-task-unknown       | error   | metadata | rows      | task_index of a row is not in tasks.parquet
 stats-missing           | warning | metadata | repair    | there is no stats.json, and training normalises by it
-stats-unreadable        | error   | metadata | repair    | stats.json is no JSON, or not of statistics
+stats-unreadable        | error   | metadata | repair    | stats.json is not JSON, or not of statistics
 stats-feature-missing   | warning | metadata | repair    | stats.json lacks a feature
 stats-feature-extra     | note    | metadata | none      | stats.json has a feature that is not there
 stats-shape-wrong       | error   | metadata | repair    | statistics do not have the shape of their feature
@@ -100,8 +100,8 @@ stats-incomplete        | note    | metadata | repair    | there are no quantile
 stats-wrong             | error   | metadata | repair    | stats.json does not describe the data
 episode-stats-missing   | warning | metadata | repair    | an episode lacks statistics: merged ones will lack it
 episode-stats-wrong     | warning | metadata | repair    | statistics of an episode do not describe its rows
-pictures-misaligned     | error   | decode   | rows      | rows were recorded with other pictures than they have now
-pictures-foreign        | error   | decode   | video     | pictures of an episode are not those its statistics are of
+pictures-misaligned     | error   | decode   | rows      | rows were recorded with other frames than they have now
+pictures-foreign        | error   | decode   | video     | frames of an episode do not match its statistics
 video-missing           | error   | metadata | again     | a video that episodes need is not there
 video-unused            | warning | metadata | delete    | a video that no episode needs
 video-info-missing      | warning | metadata | repair    | a camera has no info block: it cannot be merged
@@ -119,9 +119,9 @@ video-frames-extra      | warning | packets  | surplus   | a video has more fram
 video-frames-hidden     | error   | packets  | reencode  | an edit list hides frames
 video-clock-wrong       | error   | packets  | reencode  | frame k is not at k/fps seconds
 video-codec-foreign     | warning | packets  | reencode  | a video has another codec than info.json says
-video-size-foreign      | error   | packets  | again     | a video has pictures of another size than its feature
+video-size-foreign      | error   | packets  | again     | a video has frames of another size than its feature
 video-format-foreign    | warning | packets  | reencode  | a video has another pixel format than info.json says
-video-key-frame-missing | note    | packets  | none      | an episode does not begin with a key frame: slow to cut
+video-keyframe-missing | note    | packets  | none      | an episode does not begin with a keyframe: slow to cut
 video-undecodable       | error   | decode   | decoder   | no frame of a video can be decoded, though its packets are whole
 frame-unreadable        | error   | decode   | again     | a frame cannot be decoded
 """

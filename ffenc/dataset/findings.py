@@ -111,6 +111,6 @@ _CODE_RANKS = {code: rank for rank, code in enumerate(CODES)}
 
 
 def _place(finding: Finding) -> tuple[str, int, str, int, str]:
-    """Where in the dataset a finding is, as a sort key."""
+    """Return where in the dataset a finding is, as a sort key."""
     episode, frame = (-1 if number is None else number for number in (finding.episode, finding.frame))
     return str(finding.path or ""), episode, finding.camera or "", frame, finding.message

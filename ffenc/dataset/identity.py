@@ -12,7 +12,7 @@ from ffenc.errors import DatasetError, DatasetMovedError
 class DatasetIdentity:
     """Which directory a dataset's path led to when it was opened.
 
-    It holds the directory open, so that its new place can be told.
+    It holds the directory open, so that an error can name its new place.
 
     Args:
         root: the dataset.
@@ -43,14 +43,14 @@ class DatasetIdentity:
         now = self._place()
         kept = None if now is None or inside is None else now / inside.relative_to(self.root)
         if now is None:
-            where = "it was deleted, or is where it cannot be found; the finished episodes are in it"
+            where = "it was deleted, or moved to a place that the system does not know"
         else:
-            where = f"it is {now} now, with all finished episodes"
+            where = f"it is now {now}, with all finished episodes"
         if kept is not None:
-            where += f"; what was recorded of the episode that was not finished is in {kept}, and `ffenc salvage {now}` adds it"
+            where += f"; the unfinished episode is in {kept}, and `ffenc salvage {now}` adds it"
         raise DatasetMovedError(
-            f"{self.root} is not the directory any more in which the dataset was opened: {where}. Nothing was written to "
-            f"{self.root}; open the dataset at its place and record on",
+            f"{self.root} was moved, deleted or replaced while the dataset was open: {where}. Nothing was written to "
+            f"{self.root}; put the dataset back, or open it at its new place",
             path=self.root,
             now=now,
             kept=kept,

@@ -69,7 +69,7 @@ def convert_images_to_video(
 ) -> ConversionResult:
     """Make video of the features of dtype ``image``, into a new dataset or in place, all or nothing.
 
-    Every episode is encoded by itself, so that it begins at a key frame, and joined with others up to the size that
+    Every episode is encoded by itself, so that it begins at a keyframe, and joined with others up to the size that
     ``info.json`` says.  Rows, tasks and statistics stay as they are.
 
     Args:

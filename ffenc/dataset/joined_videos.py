@@ -34,7 +34,7 @@ class SourceVideo:
     Attributes:
         source: number of the dataset.
         file: its number in the source.
-        stream: what was measured of it, or of what it was encoded anew to.
+        stream: what was measured of it, or of what it was re-encoded to.
         frames: in it.
     """
 

@@ -70,7 +70,7 @@ class EpisodeJoiner:
             root: the dataset.
             ffmpeg_version: for the provenance.
             allow_mixed: take videos of another codec or pixel format than those before.
-            identity: notices that the dataset was moved; None: nobody does.
+            identity: notices that the dataset was moved; None: a move is not noticed.
 
         Raises:
             DatasetError: it cannot be read.

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ffenc.dataset.dataset_tree import resolve_root
+from ffenc.dataset.identity import DatasetIdentity
 from ffenc.errors import DatasetError, DatasetLockedError
 from ffenc.regular_files import read_json
 
@@ -80,7 +81,7 @@ class FileLock:
             os.write(self._descriptor, text.encode())
 
     def is_in_place(self) -> bool:
-        """Whether the file that is locked still has its name."""
+        """Return whether the file that is locked still has its name."""
         return self._descriptor is not None and _is_named(self._descriptor, self.path)
 
     def release(self) -> None:
@@ -138,6 +139,7 @@ class DatasetLock:
     def __init__(self, root: str | Path) -> None:
         self.root = resolve_root(root)
         self._file = FileLock(self.root / LOCK)
+        self._identity: DatasetIdentity | None = None
         self._made: list[Path] = []
         self._guard = threading.Lock()
 
@@ -159,31 +161,53 @@ class DatasetLock:
             if not taken:
                 self._made = []
                 raise _refusal(self.root)
+            try:
+                self._identity = DatasetIdentity(self.root)
+            except DatasetError:
+                self._give_back()
+                raise
 
     def release(self) -> None:
         """Give the lock back; safe to call again."""
         with self._guard:
             self._give_back()
 
-    def check(self) -> None:
-        """Make sure that the dataset is still where it was when it was locked.
+    @property
+    def identity(self) -> DatasetIdentity:
+        """The directory that was locked, which may be moved while the lock is held.
 
         Raises:
-            DatasetError: it was moved, removed or replaced.
+            DatasetError: the lock is not held.
         """
+        if self._identity is None:
+            raise DatasetError(f"{self.root} is not locked; acquire the lock first", path=self.root)
+        return self._identity
+
+    def check(self) -> None:
+        """Refuse to go on if the dataset, or its lock file, is not in its place any more.
+
+        Raises:
+            DatasetMovedError: the dataset was moved, deleted or replaced.
+            DatasetError: the lock file was removed or replaced, so another process may be writing too.
+        """
+        self.identity.check()
         if not self._file.is_in_place():
             raise DatasetError(
-                f"{self.root} was moved, removed or replaced while it was being written; put it back and try again",
+                f"the lock file {self._file.path} was removed or replaced by another process; nothing was changed, try again",
                 path=self.root,
             )
 
     def renamed(self, root: Path) -> None:
         """Follow the dataset to the name that it has got."""
         self.root, self._file.path = root, root / LOCK
+        self.identity.root = root
 
     def take_over(self, other: DatasetLock) -> None:
         """Hold the lock of the dataset that has taken the place of this one; ``other`` holds nothing any more."""
         self._file.take_over(other._file)
+        self.identity.close()
+        self._identity, other._identity = other.identity, None
+        self._identity.root = self.root
         self._made = [self.root / path.relative_to(other.root) for path in other._made]
         other._made = []
 
@@ -220,13 +244,16 @@ class DatasetLock:
 
     def _give_back(self) -> None:
         self._file.release()
+        if self._identity is not None:
+            self._identity.close()
+            self._identity = None
         while self._made:
             with contextlib.suppress(OSError):  # there is something in it by now
                 self._made.pop().rmdir()
 
 
 def current_holder(root: Path) -> dict[str, object] | None:
-    """Return what the process that holds the lock of a dataset wrote into it, or None if nobody holds it.
+    """Return what the process that holds the lock of a dataset wrote into it, or None if it is free.
 
     Nothing is written, so this works on a read-only dataset.
     """

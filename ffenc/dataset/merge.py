@@ -48,7 +48,7 @@ class MergeResult:
         sources: datasets in it.
         episodes, frames, tasks: what it holds.
         videos: video files in it.
-        reencoded: source files that had to be encoded anew; the others have the bits they had.
+        reencoded: source files that had to be re-encoded; the others have the bits they had.
     """
 
     root: Path
@@ -69,7 +69,7 @@ class MergePlan:
         info: of the merged dataset, but for the counters.
         tasks: of the merged dataset.
         videos: for each camera, every source file in order.
-        unlike: those of them that have to be encoded anew.
+        unlike: those of them that have to be re-encoded.
     """
 
     sources: tuple[DatasetSource, ...]
@@ -201,7 +201,7 @@ def _unlike(key: str, videos: Sequence[SourceVideo], roots: Sequence[Path], on_m
     """The files whose streams are unlike the first one.
 
     Raises:
-        MergeError: there are some, and they may or can not be encoded anew.
+        MergeError: there are some, and they may or can not be re-encoded.
     """
     first = videos[0]
     differing = {v.stream.path: unlike_properties(v.stream, first.stream) for v in videos}

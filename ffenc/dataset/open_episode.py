@@ -97,7 +97,7 @@ class OpenEpisode:
         """Write the staged row, which belongs to frame ``number``.
 
         Raises:
-            FrameError: a value has no JSON.
+            FrameError: JSON cannot hold a value.
             OutputError: the disk is full, or it failed; the step is not taken then.
             EpisodeError: it is not the next frame's.
         """

@@ -34,7 +34,7 @@ _OPERATIONS = "operations.jsonl"
 def episode_document(
     recording: EpisodeRecording, rows: EpisodeRows, *, episode_index: int, ffmpeg_version: str
 ) -> dict[str, Any]:
-    """What is kept of one episode.
+    """Return what is kept of one episode.
 
     Versions; for each camera its command, its config as it took effect and its cost; what was dropped or changed; and what
     a few frames show, see `ffenc.dataset.ties`.
@@ -99,7 +99,7 @@ def append_provenance(root: Path, document: Mapping[str, Any]) -> None:
 
 
 def _unshare(path: Path) -> None:
-    """Give a file that has other names, such as one in a copy made of hard links, a content of its own."""
+    """Replace a file that has other hard links by a copy, so that appending does not change the others."""
     if path.exists() and path.stat().st_nlink > 1:
         with write_atomically(path) as temporary:
             shutil.copyfile(path, temporary)
@@ -108,7 +108,7 @@ def _unshare(path: Path) -> None:
 def append_operation(root: Path, operation: str, **facts: Any) -> None:
     """Add one line to ``meta/ffenc/operations.jsonl``: what was done to the dataset as a whole.
 
-    The file is written anew, because it may be a hard link to that of the dataset before.
+    The file is written again, because it may be a hard link to that of the dataset before.
 
     Raises:
         OutputError: the file system refused.

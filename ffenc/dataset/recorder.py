@@ -182,7 +182,7 @@ class DatasetRecorder:
 
         Raises:
             DatasetError: it cannot be read, or its settings are others than those given.
-            DatasetLockedError: somebody else is writing into it.
+            DatasetLockedError: another writer has it.
         """
         given, root = Path(root), resolve_root(root)
         restore_missing(root)
@@ -206,7 +206,7 @@ class DatasetRecorder:
         binaries = options.get("binaries") or find_binaries()
         allow_mixed = options.get("allow_mixed", False)
         version = probe_capabilities(binaries.ffmpeg).version.text
-        identity = DatasetIdentity(root)
+        identity = lock.identity
         joiner = EpisodeJoiner(root, ffmpeg_version=version, allow_mixed=allow_mixed, identity=identity)
         configs = settle_encoders(
             root,
@@ -268,10 +268,10 @@ class DatasetRecorder:
 
         Raises:
             FrameError: a key is missing or unknown, or a value has a wrong type, dtype or shape; nothing was taken.
-            OutputError: the row could not be written, e.g. on a full disk; nothing was taken, and the episode goes on.
+            OutputError: the row could not be written, e.g. on a full disk; nothing was taken, and the episode continues.
             DatasetMovedError: the dataset was moved, deleted or replaced since the last episode.
             NotOwnerError: this process was forked from the one that records.
-            FFencError: a camera failed, or an earlier episode did and nobody has seen it.
+            FFencError: a camera failed, or an earlier episode did and its error was not raised yet.
 
         An exception from anywhere, also a ``KeyboardInterrupt``, leaves the step taken or not taken: for all cameras and the
         table alike.  `frames_open` says which.
@@ -363,7 +363,7 @@ class DatasetRecorder:
                 pack_dataset(self.root, lock=self._lock, follow_links=self._follow_links, binaries=self._binaries)
         finally:
             self._closed = True
-            self._let_go()
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -427,7 +427,7 @@ class DatasetRecorder:
         self._open_episode = None
 
     def _prepare(self) -> None:
-        """Complete what was interrupted, and raise what nobody has seen."""
+        """Complete what was interrupted, and raise errors that were not raised yet."""
         self._owner.check(self)
         if self._closed:
             raise DatasetError(f"the recorder of {self.root} is closed; use DatasetRecorder.resume", path=self.root)
@@ -452,8 +452,4 @@ class DatasetRecorder:
                 episode.discard()
             self._queue.log_unseen()
         finally:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        self._identity.close()
-        self._lock.release()
+            self._lock.release()

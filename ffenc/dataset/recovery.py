@@ -1,4 +1,4 @@
-"""What crashes and errors leave of episodes, and how it joins the dataset after all.
+"""Recover interrupted episodes and append them to the dataset.
 
 Frames and rows are numbered where they are written: row ``n`` of the log belongs to frame ``n`` of every camera, and a part of
 a video says at which frame it begins.  So they are put together by number, and a gap ends what can be used.
@@ -70,7 +70,7 @@ class TornEpisode:
 
 
 def find_torn(root: Path, info: DatasetInfo) -> tuple[TornEpisode, ...]:
-    """All that is left of episodes, but for one that is being recorded; nothing is changed."""
+    """Return all that is left of episodes, but for one that is being recorded; nothing is changed."""
     found = []
     for directory in EpisodeDirectory.left_in(root):
         if not directory.is_useless and not directory.is_held:
@@ -99,7 +99,7 @@ def restore(
     Args:
         torn: what is left.
         info: of the dataset.
-        configs: settings of the cameras, where a crash left none of the episode's own.
+        configs: settings of the cameras, used if a crash left none of the episode's own.
         binaries: the executables.
 
     Returns:
@@ -155,7 +155,7 @@ class _Restorer:
         self._plans = source.plans()
 
     def take_all(self, cameras: Mapping[str, Feature], rows: int) -> int:
-        """Make every camera's file, all of one length; how many frames each has.
+        """Make every camera's file, all of one length, and return the number of frames of each.
 
         Raises:
             EpisodeError: there is no time step that all of them and the table have.
@@ -194,7 +194,7 @@ class _Restorer:
         return self._count(final)
 
     def _parts(self, name: str, feature: Feature) -> list[Path]:
-        """Videos that follow each other without a gap, from frame 0 on.
+        """Return videos that follow each other without a gap, from frame 0 on.
 
         Of those that begin at the same frame the longest one counts: a recording and what was made of it, or spooled frames
         and what was encoded of them.
@@ -227,7 +227,7 @@ class _Restorer:
         return videos
 
     def _cut(self, videos: list[Path], frames: int) -> bool:
-        """Take frames off the end of the last video; whether it could be cut there."""
+        """Take frames off the end of the last video, and return whether it could be cut there."""
         last = videos[-1]
         wanted = self._count(last) - frames
         shorter = last.with_name(f"cut-{last.name}")
@@ -250,10 +250,10 @@ class _Restorer:
         return left
 
     def describe(self, name: str, feature: Feature, rows: EpisodeRows) -> CameraRecording:
-        """What an encoder would have said of it; statistics are those of the decoded pictures.
+        """Describe the camera as its encoder would have; statistics are those of the decoded frames.
 
         Raises:
-            EpisodeError: its pictures are not those that its rows were recorded with.
+            EpisodeError: its frames are not those that its rows were recorded with.
         """
         length = len(rows)
         sampler = FrameSampler()
@@ -283,8 +283,8 @@ class _Restorer:
         found = check.misaligned()
         if found is not None:
             raise EpisodeError(
-                f"{self._source} cannot be used: row {found[0]} was recorded with the picture that is frame {found[1]} of "
-                f"{name}; it stays where it is",
+                f"{self._source} cannot be used: row {found[0]} was recorded with the image that is in frame {found[1]} "
+                f"of {name}; it stays where it is",
                 episode_index=self._info.total_episodes,
                 kept=self._source,
             )
@@ -307,7 +307,7 @@ class _Restorer:
             time.sleep(0.05)
 
     def _video_of(self, name: str, feature: Feature, part: VideoPart, number: int) -> Path:
-        """A copy of a part as a plain video."""
+        """Return a copy of a part as a plain video."""
         fps, source = self._info.fps, part.path
         output = self._made / f"part{number}{source.suffix}"
         if not part.is_recording:

@@ -1,4 +1,4 @@
-"""Encode the videos of a dataset anew: as jobs that may run anywhere, and one commit at the end."""
+"""Re-encode the videos of a dataset: as jobs that may run anywhere, and one commit at the end."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from ffenc.video.join import picture_hashes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReencodeResult:
-    """A dataset whose videos were encoded anew.
+    """A dataset whose videos were re-encoded.
 
     Attributes:
         root: its directory.
-        cameras: features that were encoded anew.
+        cameras: features that were re-encoded.
         videos: files of them.
         episodes, frames: what it holds.
         size_before_bytes, size_after_bytes: of these files.
@@ -73,7 +73,7 @@ def reencode_dataset(
     binaries: Binaries | None = None,
     progress: JobProgress | None = None,
 ) -> ReencodeResult:
-    """Encode videos of a dataset anew, into a new dataset or in place, all or nothing.
+    """Re-encode videos of a dataset, into a new dataset or in place, all or nothing.
 
     Every file is read back, must have the frames of the old one, and be like the others of its camera; only then the dataset
     is put together and gets its name.  ``info.json`` says what was measured.
@@ -90,7 +90,7 @@ def reencode_dataset(
         fps: a rate of which the present one is a multiple; rows are left out like frames, in every episode from its first.
         executor: see `run_jobs`.
         encoder_threads: threads of each encoder; None leaves it to the encoder.
-        work: directory for finished files, in which a run that was stopped goes on; None begins anew each time.
+        work: directory for finished files, in which a run that was stopped continues; None starts from nothing each time.
         follow_links: read through links in the dataset.  In place, a link stays where nothing below it changes.
         binaries: the executables; found by `find_binaries` if None.
         progress: see `run_jobs`.
@@ -98,7 +98,7 @@ def reencode_dataset(
     Raises:
         DatasetError: the dataset is not whole, there is nothing to do, or a job failed.
         OutputExistsError: ``output`` exists.
-        DatasetLockedError: somebody is writing into the dataset.
+        DatasetLockedError: another writer has the dataset.
         FFencError: a file is not right.  In every case the dataset is as it was and there is no output.
     """
     binaries = binaries or find_binaries()

@@ -1,4 +1,4 @@
-"""What encoding a dataset anew comes to: one job for each file, checked as far as that needs no encoding."""
+"""Plan the re-encoding of a dataset: one job for each file, checked as far as that needs no encoding."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ReencodePlan:
 
     Attributes:
         source: the dataset.
-        configs: for each camera that is encoded anew, how.
+        configs: for each camera that is re-encoded, how.
         files: for each job the camera and the number of its file.
         specs: the jobs; they write into the directory that was given and depend on nothing else.
         size: (width, height) of the new pictures; None leaves it.
@@ -85,7 +85,7 @@ def plan_reencode_dataset(
         for file in source.videos[key]:
             path = source.layout.video(key, file)
             thinning = thinnings.get((key, file))
-            # Episodes begin at key frames, so that they can be cut out again without encoding.
+            # Episodes begin at keyframes, so that they can be cut out again without encoding.
             starts = [first for first, _ in spans[key, file]] if thinning is None else thinning.starts
             given: dict[str, Any] = {
                 "size": resize,
@@ -120,7 +120,7 @@ def _every(source: DatasetSource, fps: int | None) -> int:
         return 1
     if fps < 1 or before % fps:
         raise DatasetError(
-            f"{source.root} has {before} frames per second, which is no multiple of {fps}: rows would have to be invented or "
+            f"{source.root} has {before} frames per second, which is not a multiple of {fps}: rows would have to be invented or "
             "lie between frames; choose a rate that divides it",
             path=source.root,
         )
@@ -154,7 +154,7 @@ def _config(key: str, feature: Feature, given: Configs, *, needed: bool) -> Vide
         if other or config.quantizes != stored.quantizes:
             raise DatasetError(
                 f"the codes of {key} were made with {', '.join(f'{n}={getattr(stored, n)}' for n in other or ['pix_fmt'])}; "
-                "encoding anew does not change what a code means, so leave the quantizer as it is"
+                "re-encoding does not change what a code means, so leave the quantizer as it is"
             )
         return config.model_copy(update={name: getattr(stored, name) for name in QUANTIZER_FIELDS})
     return config

@@ -60,7 +60,7 @@ def new_form(root: Path, output: Path | None, *, lock: DatasetLock | None = None
         try:
             building.mkdir()
             yield building
-            # Whichever of the two a second process looks at, it is locked.
+            # Both are locked, so a second process is refused whichever it looks at.
             new_lock = stack.enter_context(DatasetLock(building))
             sync_tree(building)
             held.check()

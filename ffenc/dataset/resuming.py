@@ -47,7 +47,7 @@ def settle_encoders(
     for name in (*_names(camera_encoder), *_names(depth_encoder)):
         if name not in info.videos:
             raise DatasetError(
-                f"there are encoder settings for {name!r}, which is no camera of {root}; it has {', '.join(info.videos)}",
+                f"there are encoder settings for {name!r}, which is not a camera of {root}; it has {', '.join(info.videos)}",
                 path=root,
             )
     for name, feature in info.videos.items():

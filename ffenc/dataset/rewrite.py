@@ -133,7 +133,7 @@ def write_tables(
 ) -> DatasetInfo:
     """Write everything but the videos.
 
-    Episodes, rows and tasks are numbered anew.  ``stats.json`` is the aggregate of the episodes' statistics, so that those of
+    Episodes, rows and tasks are numbered again.  ``stats.json`` is the aggregate of the episodes' statistics, so that those of
     ``index`` and the like describe the new dataset; where episodes have none, that of the sources' own.
 
     Args:
@@ -246,7 +246,7 @@ def _with_columns(table: pa.Table, columns: Mapping[str, npt.NDArray[Any]]) -> p
 def _moved_statistics(
     info: DatasetInfo, row: EpisodeRow, tally: _Tally, task_index: npt.NDArray[np.int64]
 ) -> dict[str, FeatureStatistics]:
-    """Those of the columns that were numbered anew are too; statistics of removed features are left behind."""
+    """Those of the columns that were numbered again are too; statistics of removed features are left behind."""
     known = {name: row.statistics[name] for name in info.features if name in row.statistics}
     steps = {
         "episode_index": tally.episodes - row.episode_index,

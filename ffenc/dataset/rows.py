@@ -22,11 +22,11 @@ _TASK = "task"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One time step, beside its pictures.
+    """One time step, without its frames.
 
     Attributes:
         task: its text.
-        values: of the features that the caller gives and that are no cameras.
+        values: of the features that the caller gives and that are not cameras.
         shown: for a few rows, what each camera shows, see `ffenc.dataset.ties`.
     """
 
@@ -36,7 +36,7 @@ class Row:
 
     @classmethod
     def of(cls, frame: Mapping[str, Any], task: str, names: Sequence[str]) -> Row:
-        """The row of a frame that was checked; arrays are copied, because callers reuse theirs."""
+        """Return the row of a frame that was checked; arrays are copied, because callers reuse theirs."""
         values = {name: frame[name] for name in names}
         copied = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in values.items()}
         return cls(task=task, values=copied)
@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeRows:
-    """What is known of each time step of one episode, beside its pictures.
+    """Rows of all time steps of one episode, without the frames.
 
     Attributes:
         info: of the dataset.
@@ -88,7 +88,7 @@ class EpisodeRows:
 
 
 def given_columns(info: DatasetInfo) -> dict[str, Feature]:
-    """The features of a frame that the caller gives and that are no cameras."""
+    """The features of a frame that the caller gives and that are not cameras."""
     return {
         name: feature
         for name, feature in info.features.items()
@@ -205,10 +205,10 @@ class RowLog:
 
 
 def row_line(number: int, row: Row) -> bytes:
-    """The line of the row that belongs to frame ``number`` of every camera.
+    """Return the line of the row that belongs to frame ``number`` of every camera.
 
     Raises:
-        FrameError: a value has no JSON.
+        FrameError: JSON cannot hold a value.
     """
     values = {name: _jsonable(value) for name, value in row.values.items()}
     document = {"frame": number, "task": row.task, "values": values}
@@ -219,13 +219,13 @@ def row_line(number: int, row: Row) -> bytes:
     except orjson.JSONEncodeError as err:
         raise FrameError(
             f"a row cannot be written: {err}; nothing of this frame was taken",
-            expected="values that have a JSON",
+            expected="values that JSON can hold",
             seen=str(err),
         ) from err
 
 
 def drop_line(drop: Drop) -> bytes:
-    """The line of a time step that was left out."""
+    """Return the line of a time step that was left out."""
     return _line({"drop": {"step": drop.step, "time_s": drop.time_s, "cameras": drop.cameras, "reason": drop.reason}})
 
 
@@ -260,12 +260,12 @@ class LoggedSteps:
     drops: tuple[Drop, ...]
 
     def drops_among(self, frames: int) -> tuple[Drop, ...]:
-        """The drops before, between and directly behind the first frames."""
+        """Return the drops before, between and directly behind the first frames."""
         return tuple(drop for number, drop in enumerate(self.drops) if drop.step - number <= frames)
 
 
 def read_log(path: Path, info: DatasetInfo) -> LoggedSteps:
-    """The steps of a log up to the first line that is damaged or out of order; none if there is no log.
+    """Return the steps of a log up to the first line that is damaged or out of order; empty if there is no log.
 
     Raises:
         InputError: it cannot be read.

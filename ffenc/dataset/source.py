@@ -57,7 +57,7 @@ class DatasetSource:
                 devices, sockets or named pipes.
         """
         root = resolve_root(root)
-        load_info(root)  # the clearer error where there is no dataset
+        load_info(root)  # its error is clearer if there is no dataset
         digest = check_tree(root, follow_links=follow_links)
         info = load_info(root)
         videos: dict[str, dict[FileId, int]] = {key: {} for key in info.videos}

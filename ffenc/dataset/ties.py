@@ -1,4 +1,4 @@
-"""Small pictures of a few frames, taken together with their rows, by which a video can be compared with its table later.
+"""Keep small images of a few frames with their rows, so that a video can be compared with its table later.
 
 A row says which frame it belongs to, but nothing in a video says which frame it is.  So every now and then `add_frame` keeps
 64 numbers of what each colour camera shows.  `verify` compares them with the decoded video.
@@ -22,12 +22,12 @@ Grid = npt.NDArray[np.uint8]
 
 
 def is_tied(number: int) -> bool:
-    """Whether this frame of an episode is one of them: 0, 1, 2, 4, 8, ... and every hundredth."""
+    """Return whether a frame of an episode is kept: 0, 1, 2, 4, 8, ... and every hundredth."""
     return number & (number - 1) == 0 or number % _EVERY == 0
 
 
 def small_grid(frame: npt.NDArray[Any]) -> Grid:
-    """Means of 8x8 cells of an RGB frame, each of a few pixels; ``(64,)`` uint8."""
+    """Return the means of 8x8 cells of an RGB frame, each of a few pixels; ``(64,)`` uint8."""
     count = _CELLS * _SAMPLES
     rows, columns = ((np.arange(count) * 2 + 1) * size // (2 * count) for size in frame.shape[:2])
     pixels = frame[np.ix_(rows, columns)].reshape(_CELLS, _SAMPLES, _CELLS, _SAMPLES, -1)
@@ -36,7 +36,7 @@ def small_grid(frame: npt.NDArray[Any]) -> Grid:
 
 
 def ties_of(number: int, frames: Mapping[str, Any]) -> dict[str, list[int]] | None:
-    """What colour cameras show in frame ``number``, if it is one of those that are kept; what is no frame is left out."""
+    """Return what colour cameras show in frame ``number``; None if that frame is not one of those that are kept."""
     if not is_tied(number):
         return None
     return {name: small_grid(frame).tolist() for name, frame in frames.items() if _is_colour(frame)}
@@ -67,7 +67,7 @@ class TieCheck:
             self._grids.append(small_grid(frame))
 
     def misaligned(self) -> tuple[int, int] | None:
-        """The first row that was recorded with another frame than it has now, and which frame that is; None if none is."""
+        """Return the first row whose frame shows another image now, and the frame that shows it; None if there is none."""
         if not self._ties or not self._grids:
             return None
         decoded = np.stack(self._grids).astype(np.int16)
@@ -82,7 +82,7 @@ class TieCheck:
 
 
 def camera_ties(document: Mapping[str, Any], camera: str) -> dict[int, Any]:
-    """The ties of one camera in a document of `ffenc.dataset.provenance`; empty if it has none that can be read."""
+    """Return the ties of one camera in a document of `ffenc.dataset.provenance`; empty if it has none that can be read."""
     ties = document.get("ties")
     if not isinstance(ties, Mapping):
         return {}

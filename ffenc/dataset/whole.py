@@ -110,7 +110,7 @@ def new_dataset(root: Path) -> Iterator[DatasetLock]:
 
 
 def _contents(root: Path) -> list[Path]:
-    """Return everything in a directory except its lock, what lies deepest first."""
+    """Return everything in a directory except its lock, the deepest first."""
     ours = {root / LOCK, *(root / parent for parent in LOCK.parents)}
     return sorted((path for path in root.rglob("*") if path not in ours or path.is_symlink()), reverse=True)
 
@@ -137,7 +137,7 @@ def work_beside(building: Path) -> Iterator[Path]:
 
 
 def clear_abandoned(directory: Path) -> None:
-    """Remove the unfinished datasets in a directory whose processes are dead, and name those of which nothing is known."""
+    """Remove unfinished datasets whose processes are dead, and warn of those whose processes are unknown."""
     try:
         names = sorted(path.name for path in directory.iterdir() if path.name.startswith("."))
     except OSError as err:

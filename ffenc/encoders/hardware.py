@@ -1,7 +1,7 @@
 """Rows of the hardware encoders, and of the devices they run on.
 
 Built from FFmpeg's help texts (4.1 to 9.0) and sources (4.3.7, 5.1.9, 7.1.5, 8.1.2, 9.0.2).  None of these encoders has
-been run by us on its hardware: every `HardwareDevice` says so in ``never_run``, and ``ffenc probe`` and the README repeat it.
+been run by us on its hardware: every `HardwareDevice` says so in ``never_run``, and ``ffenc probe`` and docs/ffmpeg.md repeat it.
 Whether one works is decided by a trial on the machine at hand, never by this table.
 """
 
@@ -97,7 +97,7 @@ _HVC1 = {"mp4": "hvc1", "mov": "hvc1"}
 _EIGHT_BITS = ("yuv420p", "nv12")
 # Smallest side that some generation of some family is reported to take.  Whether this one does, a trial tells.
 _SMALLEST = ByVersion((((0,), 32),))
-# Chosen for a good picture, not measured on hardware; an intra frame is taken to need three times the bits of another.
+# Chosen for good quality, not measured on hardware; an intra frame is taken to need three times the bits of another.
 _BIT_RATE = BitRate(bits_per_pixel=0.15, short_gop=2)
 
 
@@ -176,7 +176,7 @@ def _constant_quantiser(options: tuple[str, ...], *, codec: str, mode: dict[str,
     )
 
 
-# FFmpeg's default factor of -0.8 counts as 0.8 in these wrappers: key frames get less quantiser than asked for, and at
+# FFmpeg's default factor of -0.8 counts as 0.8 in these wrappers: keyframes get less quantiser than asked for, and at
 # g=2 half of all frames are larger.
 _EVEN_QUANTISER = {"av1": {"i_qfactor": "1"}}
 

@@ -1,4 +1,4 @@
-"""What every option of the software encoders was measured to do, on each FFmpeg that was measured.
+"""Measured effects of every option of the software encoders, by FFmpeg build.
 
 The tables are data in ``measured/``, one file for each FFmpeg, made by ``python -m tools.option_table``.
 """
@@ -73,7 +73,7 @@ _UNKNOWN = OptionEffect(kind="unknown")
 def effect_of(
     encoder: str, option: str, value: str, *, libavcodec: Version, library: Version | None = None
 ) -> OptionEffect:
-    """What a value of an option does in one FFmpeg.
+    """Return what a value of an option does in one FFmpeg.
 
     A build counts as measured if its libavcodec, and the library behind the encoder where it is known, are those of a
     table.  Between two tables both have to say the same; before the first and after the last nothing is known.
@@ -95,7 +95,7 @@ def effect_of(
 
 
 def _deciding(encoder: str, option: str, libavcodec: Version, library: Version | None) -> tuple[MeasuredBuild, ...]:
-    """The build that is this one, else its neighbours on both sides, else none."""
+    """Return the build that is this one, else its neighbours on both sides, else none."""
     builds = [
         build for build in measured_builds() if encoder in build.encoders and option in build.encoders[encoder].options
     ]
@@ -125,7 +125,7 @@ def _effect(
 
 
 def kind_of(outcomes: Mapping[str, str]) -> Literal["acts", "ignored", "refused", "unknown"]:
-    """What an option does, by everything that was tried of it."""
+    """Return what an option does, by everything that was tried of it."""
     if acts(outcomes):
         return "acts"
     seen = list(outcomes.values())
@@ -138,7 +138,7 @@ def kind_of(outcomes: Mapping[str, str]) -> Literal["acts", "ignored", "refused"
 
 @functools.cache
 def measured_builds() -> tuple[MeasuredBuild, ...]:
-    """Every measured FFmpeg, the oldest libavcodec first."""
+    """Return every measured FFmpeg, the oldest libavcodec first."""
     builds = (load_build(path) for path in MEASURED.glob("*.json"))
     return tuple(sorted(builds, key=lambda build: build.libavcodec))
 
@@ -175,12 +175,12 @@ def save_build(build: MeasuredBuild, path: Path) -> None:
 
 
 def outcomes_text(outcomes: Mapping[str, str]) -> str:
-    """``{"0": "acts", "1": "same"}`` as ``0 acts; 1 same``."""
+    """Write ``{"0": "acts", "1": "same"}`` as ``0 acts; 1 same``."""
     return "; ".join(f"{value} {outcome}" for value, outcome in outcomes.items())
 
 
 def acts(outcomes: Mapping[str, str]) -> bool:
-    """True if some value was seen to change the stream, even if to another value than the one given."""
+    """Return whether some value was seen to change the stream, even if to another value than the one given."""
     return any(outcome.startswith(("acts", "->")) for outcome in outcomes.values())
 
 

@@ -1,6 +1,6 @@
 """What x264 and x265 make of their settings: names, defaults by preset and tune, and what one setting leaves of another.
 
-x264 and x265 change values without a word.  Both write the values they use into the stream, so this table was read there:
+x264 and x265 change values silently.  Both write the values they use into the stream, so this table was read there:
 FFmpeg 4.2.2 and 9.0.2, every preset and tune.  The same report is compared with the request after every encode
 (`ffenc.plan.effective`), so a gap in this table costs a refusal before the encode but never a wrong record of it.
 """
@@ -17,7 +17,7 @@ _PRESETS = (
 
 
 def _by_preset(text: str) -> dict[str, str]:
-    """One value per preset, from the fastest on."""
+    """Return one value per preset, from the fastest on."""
     return dict(zip(_PRESETS, text.split(), strict=True))
 
 
@@ -27,7 +27,7 @@ _NO_B_FRAMES = "there are no B-frames"
 
 
 def _x264(key: str, *options: str, reported: str = "", **more: object) -> Setting:
-    """A setting with the key ``key`` in ``x264-params``, reported under that name with underscores unless given."""
+    """Return a setting with the key ``key`` in ``x264-params``, reported under that name with underscores unless given."""
     names = (*options, *(f"x264-params:{part}" for part in key.split()))
     return Setting(options=names, reported=reported or key.split(maxsplit=1)[0].replace("-", "_"), **more)  # type: ignore[arg-type]
 
@@ -149,18 +149,18 @@ X264_LIMITS: tuple[Limit, ...] = (
     Limit(
         setting="bframes",
         highest_from=("g", 1, -1),
-        why="x264 uses at most g - 1 B-frames, those between two key frames",
+        why="x264 uses at most g - 1 B-frames, those between two keyframes",
     ),
     Limit(setting="b_pyramid", beside={"bframes": ("0", "1")}, why="x264 needs two B-frames in a row for it"),
     *(Limit(setting=name, beside={"bframes": ("0",)}, why=_NO_B_FRAMES) for name in _B_FRAMES),
     Limit(setting="direct", values=("temporal",), beside={"subme": ("0",)}, why="x264 refuses temporal at subme=0"),
-    Limit(setting="keyint_min", highest_from=("g", 2, 1), why="x264 keeps key frames at most g / 2 + 1 apart by force"),
+    Limit(setting="keyint_min", highest_from=("g", 2, 1), why="x264 keeps keyframes at most g / 2 + 1 apart by force"),
     Limit(setting="weightp", beside=_BASELINE, why="profile baseline has no weighted prediction"),
     Limit(
         setting="weightp", values=("2",), beside={"bluray_compat": ("1",)}, highest=1, why="bluray-compat allows no more"
     ),
     Limit(setting="ref", beside={"bluray_compat": ("1",)}, highest=6, why="bluray-compat allows no more"),
-    Limit(setting="ref", beside={"g": ("1",)}, highest=1, why="there are only key frames"),
+    Limit(setting="ref", beside={"g": ("1",)}, highest=1, why="there are only keyframes"),
     Limit(setting="cabac", beside=_BASELINE, why="profile baseline has no CABAC"),
     Limit(setting="8x8dct", beside={"profile": ("baseline", "main")}, why="only profile high and above have it"),
     Limit(
@@ -192,14 +192,14 @@ X264_LIMITS: tuple[Limit, ...] = (
         why="it needs subme (subq) 6 or more, or trellis",
     ),
     Limit(setting="mbtree", beside={"rc_lookahead": ("0",)}, why="there is no look-ahead (rc-lookahead=0)"),
-    Limit(setting="mbtree", beside={"g": ("1",)}, why="there are only key frames (g=1)"),
+    Limit(setting="mbtree", beside={"g": ("1",)}, why="there are only keyframes (g=1)"),
     Limit(
         setting="rc_lookahead", beside={"mbtree": ("0",), "bufsize": ("",), "b_adapt": ("",)},
         why="with mbtree off and no bufsize nothing looks ahead",
     ),
     Limit(
         setting="rc_lookahead", beside={"bufsize": ("",)}, highest_from=("g", 1, 0),
-        why="x264 looks ahead no further than the next key frame",
+        why="x264 looks ahead no further than the next keyframe",
     ),
     Limit(setting="aq-strength", beside={"aq-mode": ("0",)}, why="adaptive quantisation is off (aq-mode=0)"),
     Limit(setting="aq-mode", beside={"aq-strength": ("0", "0.0")}, why="its strength is 0 (aq-strength)"),
@@ -217,7 +217,7 @@ X264_LIMITS: tuple[Limit, ...] = (
 
 
 def _x265(key: str, *options: str, reported: str = "", **more: object) -> Setting:
-    """A setting with the key ``key`` in ``x265-params``, reported under that name unless given."""
+    """Return a setting with the key ``key`` in ``x265-params``, reported under that name unless given."""
     names = (*options, f"x265-params:{key}")
     negations = (f"x265-params:no-{key}",)
     return Setting(options=names, negations=negations, reported=reported or key, **more)  # type: ignore[arg-type]
@@ -302,7 +302,7 @@ X265: Mapping[str, Setting] = {
 _LOSSLESS = {"lossless": ("1",)}
 
 X265_LIMITS: tuple[Limit, ...] = (
-    Limit(setting="bframes", beside={"g": ("1",)}, why="there are only key frames (g=1)"),
+    Limit(setting="bframes", beside={"g": ("1",)}, why="there are only keyframes (g=1)"),
     Limit(setting="b-pyramid", beside={"bframes": ("0", "1")}, why="it needs two B-frames in a row"),
     *(
         Limit(setting=name, beside={"bframes": ("0",)}, why=_NO_B_FRAMES)

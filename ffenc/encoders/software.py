@@ -62,10 +62,10 @@ LIBX264 = EncoderSpec(
     refused={
         "cmp": "x264 reads only whether chroma counts, which is chroma-me in x264-params",
         "fastfirstpass": "there is no second pass",
-        "forced-idr": "no key frame is forced",
+        "forced-idr": "no keyframe is forced",
         "flags": "interlaced coding (ildct, ilme) would tear whole frames apart, an open GOP (-cgop) cannot be read from every "
-        "key frame, loop is the option deblock, and the others change no frame",
-        "intra-refresh": "it would replace the key frames that g asks for",
+        "keyframe, loop is the option deblock, and the others change no frame",
+        "intra-refresh": "it would replace the keyframes that g asks for",
         "mb_info": _NO_SIDE_DATA,
         "ssim": "it only prints a number",
         "udu_sei": _NO_SIDE_DATA,
@@ -114,7 +114,7 @@ LIBX265 = EncoderSpec(
         lossless=("x265-params:lossless",),
     ),
     preset=Preset(option="preset", names=_X26X_PRESETS),
-    # FFmpeg 4.2's wrapper ignores g and writes one key frame in all; x265's own key works in every build.  Its default
+    # FFmpeg 4.2's wrapper ignores g and writes one keyframe in all; x265's own key works in every build.  Its default
     # is the open GOP.
     gop=Gop(option="x265-params:keyint", closed={"x265-params:open-gop": "0"}),
     # FFmpeg's threads are x265's frame threads; the work is done by a pool, which has all processors whatever they are.
@@ -132,7 +132,7 @@ LIBX265 = EncoderSpec(
         "a53cc": _NO_SIDE_DATA,
         "dolbyvision": _NO_SIDE_DATA,
         "flags": "ffenc closes every GOP (cgop), and the others change no frame",
-        "forced-idr": "no key frame is forced",
+        "forced-idr": "no keyframe is forced",
         "udu_sei": _NO_SIDE_DATA,
     },
     text_options={
@@ -189,7 +189,7 @@ LIBSVTAV1 = EncoderSpec(
         lossless=("svtav1-params:lossless",),
     ),
     preset=Preset(option="preset", default=12),
-    # FFmpeg 5.1's wrapper only passes g > 1.  SVT 1.4.1 puts no key frame where one is forced, 3.0 and later do.
+    # FFmpeg 5.1's wrapper only passes g > 1.  SVT 1.4.1 puts no keyframe where one is forced, 3.0 and later do.
     gop=Gop(one_since_libavcodec=60, follows_forced=ByVersion((((0,), False), ((3,), True)))),
     threads=Threads(
         option="svtav1-params:lp",
@@ -234,7 +234,7 @@ LIBSVTAV1 = EncoderSpec(
     ranges={"level": (20, 73), "qmin": (0, 63), "qmax": (0, 63), "qp": (1, 63)},
     refused={
         "dolbyvision": _NO_SIDE_DATA,
-        "flags": "an open GOP (-cgop) cannot be read from every key frame, and the others change no frame",
+        "flags": "an open GOP (-cgop) cannot be read from every keyframe, and the others change no frame",
         "profile": "it follows from pix_fmt",
     },
     # SVT 1.4.1 takes these and writes the same stream.
@@ -283,7 +283,7 @@ LIBAOM_AV1 = EncoderSpec(
         "dolbyvision": _NO_SIDE_DATA,
         "drop-threshold": "it would leave frames out",
         "profile": "it follows from pix_fmt",
-        "still-picture": "it would make every frame a key frame, whatever g says",
+        "still-picture": "it would make every frame a keyframe, whatever g says",
     },
     parameters={"aom-params": parameters.AOM},
     muxers=("mp4",),
@@ -356,7 +356,7 @@ FFV1 = EncoderSpec(
     generic=frozenset({"level", "slices"}),
     ranges={"level": (0, 3)},
     keeps_alpha=True,
-    muxers=("mov",),  # FFmpeg before 8 has no MP4 tag for it, and Matroska rounds time stamps to 1 ms
+    muxers=("mov",),  # FFmpeg before 8 has no MP4 tag for it, and Matroska rounds timestamps to 1 ms
     stored_as={"rgb48le": "gbrp16le", "rgba64le": "gbrap16le"},
 )
 
@@ -370,7 +370,7 @@ MPEG4 = EncoderSpec(
     ranges={"qmin": (1, 31), "qmax": (1, 31), "profile": (0, 15), "level": (0, 15)},
     refused={
         **_MPEGVIDEO_REFUSED,
-        "bf": "it has no closed GOP, so that the pictures before a key frame would be lost where reading starts there",
+        "bf": "it has no closed GOP, so that the pictures before a keyframe would be lost where reading starts there",
     },
 )
 

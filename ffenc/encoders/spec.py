@@ -137,13 +137,13 @@ class Gop:
             "not set".
         companions: what has to go with a short GOP unless the user says otherwise (``bf=0``, for random access).
         companions_up_to: the longest GOP they are needed for; None: any.
-        closed: what makes decoding possible from every key frame on, whatever ``g`` is: without it pictures shown
-            before a key frame come after it in the stream and are lost where reading starts there.
+        closed: what makes decoding possible from every keyframe on, whatever ``g`` is: without it pictures shown
+            before a keyframe come after it in the stream and are lost where reading starts there.
         one: what ``g=1`` is written as; None: ``1``.
-        forced: options without which a forced key frame is a frame that decoding cannot start at.
-        exact: key frames stand at 0, g, 2g, ... and nowhere else.  Otherwise the encoder may add some (at scene cuts),
+        forced: options without which a forced keyframe is a frame that decoding cannot start at.
+        exact: keyframes stand at 0, g, 2g, ... and nowhere else.  Otherwise the encoder may add some (at scene cuts),
             and counts from each of them: two neighbours are at most ``g`` frames apart.
-        follows_forced: whether the encoder puts a key frame where one is forced, by library version.
+        follows_forced: whether the encoder puts a keyframe where one is forced, by library version.
     """
 
     option: str = "g"
@@ -342,7 +342,7 @@ class EncoderSpec:
         codec: the bitstream standard it writes, as ffprobe names it.
         quality, preset, gop, threads, fast_decode: how the config's fields reach it; None: it has no such setting.
         bit_rate: sent where ``crf`` has no effect and the user gives no bit rate.
-        intra_only: every frame is a key frame whatever ``g`` says.
+        intra_only: every frame is a keyframe whatever ``g`` says.
         generic: FFmpeg's generic encoder options that this encoder reads; the others it ignores in silence.
         generic_since: of these, the ones that older wrappers ignore, and the libavcodec version from which they count.
         flags: names of the generic option ``flags`` that this encoder reads.
@@ -354,7 +354,7 @@ class EncoderSpec:
         if_listed: options of this row that are set only where this FFmpeg lists them; not every version has them.
         text_options: what may stand in its free string options, as regular expressions; others are refused.
         parameters: its dictionary options.
-        muxers: containers that can hold its stream with exact time stamps, the default first.  FFmpeg writes AV1 and
+        muxers: containers that can hold its stream with exact timestamps, the default first.  FFmpeg writes AV1 and
             VP9 into MP4 but not into MOV.
         tags: fourcc per muxer where the default one plays in fewer places.
         narrow_picture: an option without which pictures of a few columns come out damaged.
@@ -364,7 +364,7 @@ class EncoderSpec:
         complaints: regular expressions of lines by which it says that an option was ignored.
         pixel_formats: what it takes where the listing does not say.
         keeps_alpha: whether alpha is in the stream; other encoders take formats with alpha and drop it.
-        profiles: pixel formats that give a stream of each profile; others would give another profile without a word.
+        profiles: pixel formats that give a stream of each profile; others would silently give another profile.
         settings: settings of its library that other settings limit, or that its report gives.
         limits: how, in the order in which the library applies them.
         report: regular expression for the settings that the library writes into its stream, as words ``name=value``.

@@ -34,7 +34,7 @@ def find_encoder(name: str) -> EncoderSpec | None:
 
 
 def encoders_for_codec(codec: str) -> tuple[EncoderSpec, ...]:
-    """Software rows of a codec, best first; empty if ``codec`` is no codec of `CODECS`."""
+    """Software rows of a codec, best first; empty if ``codec`` is not a codec of `CODECS`."""
     return tuple(row for row in SOFTWARE if row.codec == codec and codec in CODECS)
 
 

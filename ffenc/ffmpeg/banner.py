@@ -153,7 +153,7 @@ def _measure(media: MediaFile, ffmpeg: Path) -> tuple[VideoStreamInfo, CopiedPac
 def ffmpeg_command(ffmpeg: Path, path: Path) -> tuple[str, ...]:
     """The command whose two outputs are read here.
 
-    ``-copyts`` keeps a start other than zero, ``-copyinkf`` the packets before the first key frame, ``V`` passes over
+    ``-copyts`` keeps a start other than zero, ``-copyinkf`` the packets before the first keyframe, ``V`` passes over
     attached pictures, and ``+discardcorrupt`` leaves out a packet whose bytes are cut off.
     """
     return (

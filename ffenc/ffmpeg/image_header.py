@@ -55,7 +55,7 @@ class ImageHeader:
         width, height: pixels as stored, before the orientation is applied.
         samples: how a pixel is stored, for comparison and for messages: ``8-bit RGB``.
         bits: of one sample.
-        is_grey: one sample a pixel, which is no index into a palette.
+        is_grey: one sample a pixel, which is not an index into a palette.
         has_alpha: it has a channel or a colour of transparency.
         orientation: EXIF orientation, 1 (upright) to 8.
     """
@@ -224,7 +224,7 @@ def _jpeg_header(frame: bytes, orientation: int, *, is_rgb: bool) -> ImageHeader
 
 
 def _has_end_marker(file: BinaryIO, size_bytes: int) -> bool:
-    """Whether an end marker follows; cameras append whole videos behind it."""
+    """Return whether an end marker follows; cameras append whole videos behind it."""
     place = file.tell()
     file.seek(max(place, size_bytes - 2))
     if file.read(2) == b"\xff\xd9":

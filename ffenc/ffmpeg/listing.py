@@ -253,7 +253,7 @@ def parse_encoder_help(text: str, name: str, *, origin: str | Path = "listing") 
         None if this build has no such encoder.
 
     Raises:
-        ProbeError: it is no answer to that question.
+        ProbeError: it is not an answer to that question.
     """
     starts = list(_HELP_START.finditer(text))
     for index, start in enumerate(starts):

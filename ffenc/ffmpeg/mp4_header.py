@@ -52,7 +52,7 @@ def movie_box(file: BinaryIO) -> memoryview | None:
 
 
 def top_level_boxes(file: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
-    """(position of the contents, type, size of the contents) of every top-level box, without reading the contents."""
+    """Yield (position of the contents, type, size of the contents) of every top-level box; the contents are not read."""
     end = file.seek(0, os.SEEK_END)
     position = 0
     while position + 8 <= end:

@@ -42,7 +42,7 @@ class Mp4Index:
     Attributes:
         likeness: equal for two files if a decoder cannot tell their streams apart: coded headers, size, colour, display
             matrix, ticks per second, ticks per frame, and delay by B-frames.
-        packets: every frame, its time and whether it is a key frame; all of them lie within the file.
+        packets: every frame, its time and whether it is a keyframe; all of them lie within the file.
         delay: frames between the decoding and the showing of the first one.
         has_square_pixels: the file says so itself, as FFmpeg adds to a file that it joins; no part of ``likeness``.
     """
@@ -110,6 +110,7 @@ def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return for 
         keyframes=tuple(np.flatnonzero(is_key[order]).tolist()),
         size_bytes=int(sizes.sum()),
         cut_points=_cut_points(times, is_key),
+        is_reordered=bool((np.diff(times) < 0).any()),
     )
     # The last 44 bytes of a track header are its matrix, width and height.
     likeness = (entry, bytes(display[-44:]), timescale, int(steps[0]), shift)
@@ -168,12 +169,12 @@ def _sizes(table: memoryview, media_bytes: int) -> _Ints:
 
 
 def _keys(table: memoryview | None, count: int) -> npt.NDArray[np.bool_]:
-    """Which samples are key frames; without a table all are."""
+    """Which samples are keyframes; without a table all are."""
     if table is None:
         return np.ones(count, np.bool_)
     numbers = _numbers(table, ">u4")[:, 0]
     if len(numbers) == 0 or numbers[0] < 1 or numbers[-1] > count or (np.diff(numbers) <= 0).any():
-        raise ValueError("the numbers of key frames do not ascend within those of the samples")
+        raise ValueError("the numbers of keyframes do not ascend within those of the samples")
     is_key = np.zeros(count, np.bool_)
     is_key[numbers - 1] = True
     return is_key

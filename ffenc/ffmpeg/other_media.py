@@ -1,4 +1,4 @@
-"""Say what a file is that is not a container of video frames with timestamps, and how to make one of it."""
+"""Describe files that are not clips, and name the command that makes a clip of them."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def describe_other_media(path: Path) -> str | None:
 
 
 def rescue_advice(path: Path, rate: Fraction = Fraction(30)) -> str:
-    """Name the command that makes a lossless clip of a file with one frame for each of its pictures.
+    """Name the command that makes a lossless clip of a file with one frame for each image in it.
 
-    It numbers the pictures itself, so that it does not matter which timestamps the file has (measured with 4.2 to 9.0).
+    The command numbers the frames itself, so the timestamps of the file do not matter (measured with 4.2 to 9.0).
 
     Args:
         path: the file.
@@ -60,6 +60,6 @@ def rescue_advice(path: Path, rate: Fraction = Fraction(30)) -> str:
     pts = f"N/{rate}/TB" if rate.denominator == 1 else f"N*{rate.denominator}/{rate.numerator}/TB"
     source, output = shlex.quote(str(path)), shlex.quote(str(path.with_name(f"{path.stem}-frames.mkv")))
     return (
-        f"Make a clip of it, with one frame for each picture and its rate in place of {rate}:\n"
+        f"Make a clip of it, with one frame for each image; replace {rate} by its frame rate:\n"
         f"  ffmpeg -i {source} -an -vf setpts={pts} -r {rate} -c:v ffv1 {output}"
     )

@@ -74,7 +74,7 @@ class VideoStreamInfo:
             without ffprobe for all but MP4.
         more_audio: the audio streams after the first.
         other_streams: kind and codec of every stream that is neither this one nor audio, such as ``"subtitle (subrip)"``;
-            a second video is one of them, and so is a cover picture.
+            a second video is one of them, and so is a cover image.
     """
 
     path: Path
@@ -148,8 +148,8 @@ class PacketIndex:
         errors: what FFmpeg complained about while reading, one per line; empty for a healthy file.  It can be empty
             for a file cut off exactly between two packets as well; then only ``count`` tells.
         is_reordered: packets are stored in another order than their frames are shown, as B-frames need it.
-        cut_points: those of the key frames at which the file falls into two parts: every frame shown before it is stored
-            before it, and every other one behind it.  (With an open GOP, frames behind a key frame are shown before it.)
+        cut_points: those of the keyframes at which the file falls into two parts: every frame shown before it is stored
+            before it, and every other one behind it.  (With an open GOP, frames behind a keyframe are shown before it.)
     """
 
     time_base: Fraction
@@ -221,7 +221,7 @@ def find_cut_points(stored: Sequence[tuple[int, bool]]) -> list[int]:
     """Places at which a stream falls into two parts; see `PacketIndex`.
 
     Args:
-        stored: (presentation time, is a key frame) of every packet, in the order of the file.
+        stored: (presentation time, is a keyframe) of every packet, in the order of the file.
     """
     points: list[int] = []
     earliest: int | None = None  # of all packets from here to the end
@@ -260,7 +260,7 @@ def sample_bits(sample_fmt: str) -> int | None:
 
 
 def other_stream(kind: str | None, codec: str | None) -> str:
-    """``"subtitle (subrip)"``: a stream that is not read, by its kind and codec."""
+    """Describe a stream that is not read by its kind and codec: ``"subtitle (subrip)"``."""
     return f"{kind or 'unknown'} ({codec if codec not in (None, 'none') else 'unknown'})"
 
 
@@ -280,7 +280,7 @@ def frame_rate(
 
     Args:
         average: ``avg_frame_rate``, frames over duration.
-        nominal: ``r_frame_rate``, the slowest rate that can express every time stamp.
+        nominal: ``r_frame_rate``, the slowest rate that can express every timestamp.
         frames: declared number of frames, if any.
         duration_s: declared duration, if any.
 

@@ -115,7 +115,7 @@ class DaskExecutor(SelectiveExecutor):
         return {names[address]: answer for address, answer in answers.items()}
 
     def release_stranded(self) -> None:
-        """Cancel what waits for workers of which none is left."""
+        """Cancel jobs that wait for workers that have all gone."""
         if not self._allowed:
             return
         present = set(self._client.nthreads())
@@ -127,7 +127,7 @@ class DaskExecutor(SelectiveExecutor):
         """Do nothing: the client belongs to the caller."""
 
     def _workers(self) -> dict[str, str]:
-        """Address and name of every worker that is connected."""
+        """Return the address and name of every worker that is connected."""
         addresses = list(self._client.nthreads())
         if unknown := [address for address in addresses if address not in self._names]:
             self._names |= self._client.run(worker_name, workers=unknown, on_error="ignore")

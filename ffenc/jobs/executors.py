@@ -24,7 +24,7 @@ _KNOWN = re.compile(rf"(?:threads|processes|dask)(?::[1-9][0-9]{{0,4}})?|{_SCHED
 
 
 class NoWorkerLeftError(FFencError):
-    """Every worker was avoided."""
+    """No worker is left that is not avoided."""
 
 
 class SelectiveExecutor(Executor):
@@ -112,8 +112,8 @@ def check_executor(text: str) -> None:
     """
     if _KNOWN.fullmatch(text) is None:
         raise ValueError(
-            f"{text!r} is no executor; write threads, processes or dask, with a number of workers as in threads:4 if you "
-            "like, or dask://host:port"
+            f"unknown executor {text!r}; expected threads, processes or dask, also with a number of workers (threads:4), or "
+            "dask://host:port"
         )
 
 

@@ -107,9 +107,13 @@ def worker_build(binaries: Binaries | None = None) -> str | None:
         binaries: the executables; None: what this worker finds.
     """
     try:
-        version = probe_capabilities((binaries or find_binaries()).ffmpeg).version
+        return _describe_build(binaries)
     except FFencError:
         return None
+
+
+def _describe_build(binaries: Binaries | None) -> str:
+    version = probe_capabilities((binaries or find_binaries()).ffmpeg).version
     return f"{version.text} (libavcodec {'.'.join(map(str, version.libavcodec))})"
 
 
@@ -148,11 +152,8 @@ def _perform(spec: JobSpec, run_id: str, binaries: Binaries | None, build: str |
     go_on()
     output, digest = Path(spec.output), spec.digest()
     here = worker_build(binaries)
-    if build is not None and here != build:
-        raise BuildMismatchError(
-            f"this worker has {f'FFmpeg {here}' if here else 'no usable ffmpeg'}, but the run uses FFmpeg {build}; "
-            f"{ALLOW_MIXED}"
-        )
+    if build is not None:
+        _require_build(here, build, binaries)
     state = job_state(spec, digest=digest)
     if state.name == "done" and state.record is not None:
         made_by = state.record.build
@@ -189,6 +190,17 @@ def _perform(spec: JobSpec, run_id: str, binaries: Binaries | None, build: str |
     document = as_json(result)
     write_record(output, JobRecord(digest=digest, size_bytes=result.size_bytes, build=here, result=document))
     return {"status": "done", "result": document}
+
+
+def _require_build(here: str | None, build: str, binaries: Binaries | None) -> None:
+    """Refuse to work with another FFmpeg build than the run uses."""
+    if here is None:
+        _describe_build(binaries)  # raises the reason
+    if here != build:
+        raise BuildMismatchError(
+            f"this worker has {f'FFmpeg {here}' if here else 'no usable ffmpeg'}, but the run uses FFmpeg {build}; "
+            f"{ALLOW_MIXED}"
+        )
 
 
 def _check_frames(spec: JobSpec, output: Path, frames: int) -> None:

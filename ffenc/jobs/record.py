@@ -49,7 +49,7 @@ class JobState:
 
     Attributes:
         name: ``"done"``; ``"stale"``: an output of another spec or of other inputs, or an unfinished one, which is made
-            anew; ``"missing"``; ``"foreign"``: a file that no job made has the name.
+            again; ``"missing"``; ``"foreign"``: a file that no job made has the name.
         reason: one sentence.
         record: what was recorded; None if nothing was.
     """
@@ -79,7 +79,7 @@ def read_record(output: str | Path) -> JobRecord | None:
     except FileNotFoundError:
         return None
     except (ValidationError, ValueError) as err:
-        logger.warning("%s is no record of a job; its output will be made anew", path)
+        logger.warning("%s is not a record of a job; its output will be made again", path)
         logger.debug("%s", err)
         return JobRecord(digest="unreadable")
     except OSError as err:
@@ -115,7 +115,7 @@ def remove_leftovers(output: Path) -> None:
         begun_ns = record_path(output).stat().st_mtime_ns  # the clock of the same file system
         leftovers = [path for path in unfinished_siblings(output) if path.stat().st_mtime_ns < begun_ns]
     except FileNotFoundError:
-        return  # somebody else is at work here, and will do it
+        return  # another worker is at work here, and will do it
     for path in leftovers:
         logger.info("removing %s, which an earlier attempt left", path)
         path.unlink(missing_ok=True)

@@ -202,12 +202,12 @@ class _Run:
         return [self._results[number] for number in range(len(self._specs))]
 
     def _common_build(self) -> str | None:
-        """The FFmpeg build of all workers; None if none of those that were asked has an ffmpeg."""
+        """Return the FFmpeg build of all workers; None if none of those that were asked has an ffmpeg."""
         if not isinstance(self._executor, SelectiveExecutor):
             try:
                 return self._executor.submit(worker_build, self._binaries).result()
             except Exception as err:  # the first job will meet it again, and report it
-                logger.debug("no worker told its build: %s", err)
+                logger.warning("the FFmpeg build of the workers is unknown, so mixed builds are not noticed: %s", err)
                 return None
         workers: dict[str, list[str]] = {}
         for name, build in self._executor.on_each(worker_build, self._binaries).items():

@@ -102,7 +102,7 @@ class JobSpec(BaseModel):
     def _absolute(cls, paths: tuple[str, ...] | str) -> tuple[str, ...] | str:
         for path in (paths,) if isinstance(paths, str) else paths:
             if not Path(path).is_absolute():
-                raise ValueError(f"{path!r} is no absolute path; another machine would look for it elsewhere")
+                raise ValueError(f"{path!r} is not an absolute path; another machine would look for it elsewhere")
         return paths
 
     @model_validator(mode="after")
@@ -129,7 +129,7 @@ class JobSpec(BaseModel):
         """SHA-256 of the spec and of what its inputs are now, in hexadecimal digits.
 
         An input of at most `SMALL_BYTES` counts by its content: reading it is cheap, and a copy or a restored backup,
-        which changes the time, does not make the work anew.  A larger one counts by size and time of change (ns):
+        which changes the time, does not make the work again.  A larger one counts by size and time of change (ns):
         reading it would cost a good part of the job itself.  So do the images of a directory.
 
         Raises:

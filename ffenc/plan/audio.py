@@ -35,7 +35,7 @@ _LEAD_S = 10
 """How far before the first frame reading begins.  A seek follows the video, and audio may be stored seconds behind it."""
 
 _JITTER_S = 0.002
-"""Errors of time stamps that are left alone; Matroska and FLV round them to milliseconds."""
+"""Errors of timestamps that are left alone; Matroska and FLV round them to milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,13 +140,13 @@ def _plan_track(track: AudioStreamInfo, number: int, clip: VideoStreamInfo, *, m
 
 
 def describe_audio(track: AudioStreamInfo) -> str:
-    """``aac, 48000 Hz, stereo``."""
+    """Describe a track: ``aac, 48000 Hz, stereo``."""
     layout = track.channel_layout or f"{track.channels} channel{'' if track.channels == 1 else 's'}"
     return f"{track.codec}, {track.sample_rate} Hz, {layout}"
 
 
 def audio_input(plan: AudioPlan, path: Path, demuxer: str) -> Input:
-    """How ffmpeg reads the audio: apart from the video, so that it does not depend on where decoding of that begins.
+    """Return the input for the audio, apart from the video, so that it does not depend on where decoding starts.
 
     The command needs ``keep_timestamps``.
     """
@@ -157,7 +157,7 @@ def audio_input(plan: AudioPlan, path: Path, demuxer: str) -> Input:
 
 
 def audio_options(plan: AudioPlan | None) -> list[Option]:
-    """Encoder and filters of every track."""
+    """Return the encoder and filters of every track."""
     if plan is None:
         return []
     return [option for number, track in enumerate(plan.tracks) for option in _track_options(plan, track, number)]
@@ -172,7 +172,7 @@ def _track_options(plan: AudioPlan, track: AudioTrack, number: int) -> list[Opti
 
 
 def _align(plan: AudioPlan, rate: int) -> str:
-    """Filters that put a sample of time t at ``t - start_s``, from 0 to the end of the frames.
+    """Return filters that put a sample of time t at ``t - start_s``, from 0 to the end of the frames.
 
     ``aresample`` cuts off what comes before 0 and fills gaps, or cuts overlaps, of more than `_JITTER_S`.
     """
@@ -183,7 +183,7 @@ def _align(plan: AudioPlan, rate: int) -> str:
 
 
 def describe_streams(clip: VideoStreamInfo, plan: AudioPlan | None) -> tuple[str, ...]:
-    """Say what becomes of every stream of a clip but its video."""
+    """Describe what is done with every stream of a clip except its video."""
     kept: Sequence[AudioTrack | None] = [None] * len(clip.audio_tracks) if plan is None else plan.tracks
     audio = [
         f"audio track {number} ({describe_audio(source)}): " + ("dropped" if track is None else _outcome(track))

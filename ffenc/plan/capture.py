@@ -134,7 +134,7 @@ def plan_capture(ffmpeg: Path | str, source: LiveSource) -> CapturePlan:
     scale = {"flags": "bicubic+accurate_rnd+full_chroma_int"}
     if source.convert and source.size is not None:
         scale |= {"w": str(source.width), "h": str(source.height)}
-    # Counted anew, picture by picture, because for raw output ffmpeg would even out the time stamps of a camera with
+    # Counted again, picture by picture, because for raw output ffmpeg would even out the timestamps of a camera with
     # copies and omissions; the rate is only the unit in which it counts.
     video += [("scale", scale), ("format", {"pix_fmts": pix_fmt}), restart_clock(rate)]
     argv = ffmpeg_argv(

@@ -5,7 +5,7 @@ This is the only place where "frame k" becomes a seek.  No frame is found by cou
 - The graph sees the timestamps of the container (``-copyts``), and ``-seek_timestamp`` counts a seek on the same clock, so
   it does not matter which stream of the file starts first.
 - A frame is taken only if its timestamp is that of the next frame wanted.  A seek that lands too late, a frame the decoder
-  leaves out or one it adds ends in fewer frames than planned, never in other ones; whoever runs the plan compares the count.
+  leaves out or one it adds ends in fewer frames than planned, never in other ones; the caller compares the count.
 - A stream that changes its size or pixel format makes FFmpeg build the graph again.  The new graph waits for the first
   frame, which has passed; and `_size_guard` refuses to be built for another size.
 

@@ -37,7 +37,7 @@ AGREEMENT: Mapping[str, Callable[[VideoStreamInfo], object]] = MappingProxyType(
 """What all clips of one stream copy must share.
 
 FFmpeg joins clips that differ in any of these with exit status 0 on every build tested (4.2 to 9.0): the file then has
-one header, that of the first clip, for all of them, and time stamps in its time base.
+one header, that of the first clip, for all of them, and timestamps in its time base.
 """
 
 

@@ -19,7 +19,7 @@ class Piece:
 
     Attributes:
         first, stop: numbers of frames.
-        copied: their packets can be copied; otherwise the frames have to be encoded anew.
+        copied: their packets can be copied; otherwise the frames have to be re-encoded.
     """
 
     first: int
@@ -79,7 +79,7 @@ def plan_cut(
     """Plan a copy of pieces of one video, one behind the other.
 
     FFmpeg's concat demuxer seeks to ``inpoint`` by the time of showing and leaves out what is decoded after ``outpoint``.
-    Both are rounded to microseconds: the first upwards, so that the key frame of that very time is found, the second lies
+    Both are rounded to microseconds: the first upwards, so that the keyframe of that very time is found, the second lies
     in the middle between two frames.  Exact with FFmpeg 4.2 to 9.0, with B-frames as well.
 
     Args:

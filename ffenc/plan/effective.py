@@ -1,4 +1,4 @@
-"""What becomes of an encoder's settings beside each other: refused if nothing is left, noted if something else is.
+"""Apply the limits that an encoder's settings put on each other: refuse, or note the value that takes effect.
 
 Before an encode `settle` applies the limits of the encoder's row.  After it, `compare_with_report` holds the request against
 the settings that the library wrote into its stream.
@@ -92,7 +92,7 @@ def settle(
 
 
 def compare_with_report(encoder: ResolvedEncoder, spec: EncoderSpec, report: Mapping[str, str]) -> ResolvedEncoder:
-    """The encoder as its library reports it; ``reductions`` then has only what the plan did not know.
+    """Return the encoder as its library reports it; ``reductions`` then has only what the plan did not know.
 
     Args:
         encoder: as planned.
@@ -117,7 +117,7 @@ def compare_with_report(encoder: ResolvedEncoder, spec: EncoderSpec, report: Map
 
 
 def with_value(extra_options: Options, option: str, value: OptionValue) -> Options:
-    """The options with another value of ``name`` or ``name:key``."""
+    """Return the options with another value of ``name`` or ``name:key``."""
     if option in extra_options:
         return {**extra_options, option: _plain(value)}
     name, _, key = option.partition(":")
@@ -129,7 +129,7 @@ def with_value(extra_options: Options, option: str, value: OptionValue) -> Optio
 
 
 def given_options(spec: EncoderSpec | None, extra_options: Options, *, encoder: str) -> Iterator[tuple[str, str, str]]:
-    """(name as in a row, name as the user wrote it, text) of every option, and of every key of dictionary options."""
+    """Yield (name in the row, name as the user wrote it, text) of every option, and of every key of dictionary options."""
     for given, value in extra_options.items():
         name = plain_option_name(given)
         if spec and name in spec.parameters:
@@ -142,7 +142,7 @@ def given_options(spec: EncoderSpec | None, extra_options: Options, *, encoder: 
 
 
 def is_on(text: str) -> bool:
-    """Whether a switch is set."""
+    """Return whether a switch is set."""
     return text.lower() not in _OFF
 
 
@@ -166,7 +166,7 @@ def _requests(spec: EncoderSpec, extra_options: Options, options: Mapping[str, s
 
 
 def _value(setting: Setting, options: Mapping[str, str], preset: str) -> str:
-    """The value on the command line, else that of the tune, of the preset, or the default; "" if it is not known."""
+    """Return the value on the command line, else that of the tune, of the preset, or the default; "" if it is not known."""
     for name in (*setting.options, *setting.negations):
         if name in options:
             return _normal(setting, name, options[name])
@@ -184,7 +184,7 @@ def _normal(setting: Setting, name: str, text: str) -> str:
 
 
 def _left(limit: Limit, spec: EncoderSpec, values: Mapping[str, str]) -> int | None:
-    """What a limit leaves of its setting; None if it does not apply."""
+    """Return the value that a limit leaves of its setting; None if the limit does not apply."""
     value = values.get(limit.setting, "")
     is_off = all(not is_on(number) or _number(number) == 0 for number in re.split("[:,]", value))
     concerned = value in limit.values if limit.values else not is_off

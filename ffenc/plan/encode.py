@@ -31,7 +31,7 @@ B-frames starts one frame late.
 
 
 MOST_KEY_FRAMES = 8000
-"""Key frames that can be asked for: Linux takes 128 KiB for one argument of a command."""
+"""Keyframes that can be asked for: Linux takes 128 KiB for one argument of a command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +81,9 @@ class VideoClip:
         size: (width, height) of the pictures that are encoded, any rotation applied.
         fps: frame rate of the output.
         audio: how its audio is written beside the video; None writes none.
-        other_streams: what becomes of each stream that is not the video, in words.
+        other_streams: for each stream that is not the video, a text on what is done with it.
         scale_to: (width, height) that the pictures are scaled to; None leaves them.
-        key_frames: frames of the output, counted from 0, where the encoder is told to begin anew.
+        key_frames: frames of the output, counted from 0, where the encoder is told to begin again.
     """
 
     frames: ClipFrames
@@ -149,7 +149,7 @@ def muxer_for(path: Path | str) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in MUXERS:
         raise InputError(
-            f"cannot write {path}: the name must end in {', '.join(MUXERS)} (other containers round time stamps)",
+            f"cannot write {path}: the name must end in {', '.join(MUXERS)} (other containers round timestamps)",
             path=path,
         )
     return MUXERS[suffix]
@@ -291,7 +291,7 @@ def _scaling(source: Source, config: VideoEncoderConfig) -> list[Filter]:
     if not isinstance(source, VideoClip) or source.scale_to is None:
         return []
     width, height = source.scale_to
-    # Between the depths of two things there is nothing.
+    # Never interpolate depth: it would invent surfaces.
     how = "neighbor" if isinstance(config, DepthEncoderConfig) else FULL_CHROMA
     return [("scale", {"w": str(width), "h": str(height), "flags": how}), ("setsar", {"sar": "1"})]
 

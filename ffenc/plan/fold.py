@@ -72,14 +72,14 @@ class Fold:
         for key, text in (gop.closed if gop else {}).items():
             self._set(key, text, owner="g")
         if self.spec and self.spec.intra_only:
-            self._refuse_if_given("g", "every frame is a key frame whatever g says; leave it unset or 1", unless=g == 1)
+            self._refuse_if_given("g", "every frame is a keyframe whatever g says; leave it unset or 1", unless=g == 1)
             return 1
         if g is None:
             return None
         if gop and g == 1 and self.libavcodec[0] < gop.one_since_libavcodec:
             raise self._error(
                 "g", g, f"{self.name} of FFmpeg before libavcodec {gop.one_since_libavcodec} takes g=1 for 'not set' and "
-                "writes one key frame in all; use g=2 or more, or another encoder",
+                "writes one keyframe in all; use g=2 or more, or another encoder",
             )  # fmt: skip
         self._set(option, gop.one if gop and gop.one and g == 1 else str(g), owner="g")
         if gop and (gop.companions_up_to is None or g <= gop.companions_up_to):
@@ -88,9 +88,9 @@ class Fold:
         return g
 
     def forced_key_frames(self) -> None:
-        """Key frames that are forced at given frames."""
+        """Set the options that forced keyframes need."""
         for key, text in (self.spec.gop.forced if self.spec and self.spec.gop else {}).items():
-            self._set(key, text, owner="the key frames that are forced")
+            self._set(key, text, owner="the keyframes that are forced")
 
     def quality(self) -> float | int | None:
         """``crf``."""
@@ -127,7 +127,7 @@ class Fold:
         return crf
 
     def _has_another_quality(self) -> bool:
-        """Whether an extra option decides on quality, so that the default crf gives way to it."""
+        """Return whether an extra option decides on quality, so that the default crf gives way to it."""
         quality = self._quality_row()
         assert quality is not None
         return any(
@@ -136,7 +136,7 @@ class Fold:
         )
 
     def _quality_row(self) -> Quality | None:
-        """The row's quality, unless this FFmpeg is too old for it."""
+        """Return the row's quality, unless this FFmpeg is too old for it."""
         quality = self.spec.quality if self.spec else None
         return quality if quality and self.libavcodec[0] >= quality.since_libavcodec else None
 
@@ -176,7 +176,7 @@ class Fold:
         return value
 
     def _default_preset(self) -> int | str | None:
-        """The row's default, or the fastest preset without damage where that is slower."""
+        """Return the row's default, or the fastest preset without damage where that is slower."""
         preset = self.spec.preset if self.spec else None
         default = preset.default if preset else None
         for damage in self._damages():
@@ -190,7 +190,7 @@ class Fold:
         return default
 
     def _damages(self) -> Iterator[Damage]:
-        """What damages frames with this quality if the preset is too fast."""
+        """Yield what damages frames with this quality if the preset is too fast."""
         quality = self.spec.quality if self.spec else None
         given = {name: text for name, _, text in self._given()}
         if quality is None or self.spec is None or any(is_on(given.get(name, "0")) for name in quality.lossless):
@@ -269,7 +269,7 @@ class Fold:
             self._set(key, text, owner="encoder_threads")
 
     def device(self) -> None:
-        """``device``, where an option of the encoder takes it."""
+        """Check ``device``, and set it if an option of the encoder takes it."""
         wanted = self.config.device
         if wanted is None:
             return
@@ -306,15 +306,7 @@ class Fold:
                 raise self._error(given, value, f"{given!r} and {seen[name]!r} are the same option; give it once")
             seen[name] = given
             self._check_ownership(name, given, value)
-            text = extra_option(
-                name,
-                value,
-                encoder=self.name,
-                spec=self.spec,
-                listing=self.listing,
-                libavcodec=self.libavcodec,
-                library=self.library,
-            )
+            text = self._checked(name, value)
             if self.spec and name in self.spec.parameters:
                 pairs = parse_parameters(name, text, encoder=self.name)
                 for key, part in pairs.items():
@@ -326,7 +318,7 @@ class Fold:
         self._check_profile(seen)
 
     def settled(self) -> Settled:
-        """What becomes of ``extra_options`` beside the fields and each other."""
+        """Return the effective ``extra_options``, limited by the fields and by each other."""
         self._check_damage()
         if self.spec is None:
             return Settled(extra_options=self.config.extra_options)
@@ -362,7 +354,7 @@ class Fold:
         formats = ", ".join(profiles[profile])
         reason = (
             f"does not go together with pix_fmt={self.config.pix_fmt!r}, which makes a stream of another profile; it goes "
-            f"with {formats}" if formats else "makes every frame a key frame whatever g says; use g=1 and another profile"
+            f"with {formats}" if formats else "makes every frame a keyframe whatever g says; use g=1 and another profile"
         )  # fmt: skip
         raise self._error(given["profile"], profile, f"profile {profile} of {self.name} {reason}", formats)
 
@@ -410,6 +402,18 @@ class Fold:
         for key, pairs in self.parameters.items():
             yield key, join_parameters(pairs)
 
+    def _checked(self, option: str, value: object) -> str:
+        """Check an option as one of the user's, and write its value."""
+        return extra_option(
+            option,
+            value,
+            encoder=self.name,
+            spec=self.spec,
+            listing=self.listing,
+            libavcodec=self.libavcodec,
+            library=self.library,
+        )
+
     def _set(self, option: str, text: str, *, owner: str) -> None:
         self.owners[option] = owner
         name, inside, key = option.partition(":")
@@ -443,15 +447,7 @@ class Fold:
         listed = self.listing.options.get(option)
         if listed is None:
             # A generic option that carries a field (vaapi's compression_level): checked like one of the user's.
-            return extra_option(
-                option,
-                value,
-                encoder=self.name,
-                spec=self.spec,
-                listing=self.listing,
-                libavcodec=self.libavcodec,
-                library=self.library,
-            )
+            return self._checked(option, value)
         if listed.type == "string":
             raise self._error(field, value, f"{option} of {self.name} takes free text, which ffenc does not pass on")
         return listed_value(listed, value, encoder=self.name, field=field)

@@ -138,7 +138,7 @@ def ffmpeg_argv(
 
 
 def restart_clock(fps: Fraction) -> Filter:
-    """A filter after which picture k stands at k/fps, whatever time stamps came in.
+    """A filter after which picture k stands at k/fps, whatever timestamps came in.
 
     The output has to state the same rate with ``-r``, which makes it exact.  (A ``fps`` filter would do so too, but in
     FFmpeg 4.2 it drops the last pictures, because ``setpts`` does not move the end of the stream.)
@@ -177,7 +177,7 @@ def _keywords(options: Iterable[Option]) -> dict[str, str | None]:
 
 
 def _utf8(text: str) -> str:
-    """A text that has UTF-8, which ffmpeg-python needs, also of a name that is not UTF-8: each byte is one character."""
+    """Return a text that has UTF-8, which ffmpeg-python needs, also of a name that is not UTF-8: each byte is one character."""
     return text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 

@@ -217,7 +217,7 @@ def _generic_option(name: str, option: GenericOption, value: OptionValue, *, enc
 def parse_parameters(
     name: str, value: object, *, encoder: str, refused: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, str]:
-    """A dictionary option as a dictionary, from ``{"aq-mode": 2}`` or ``"aq-mode=2:no-sao"``.
+    """Return a dictionary option as a dictionary, from ``{"aq-mode": 2}`` or ``"aq-mode=2:no-sao"``.
 
     Raises:
         EncoderOptionError: neither of the two forms, nothing in it, a value that could hide a separator, or a key of

@@ -57,7 +57,7 @@ def chroma_steps(pix_fmt: str) -> tuple[int, int]:
 _OTHER_LAYOUTS = {
     "nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "nv20le": "yuv422p10le", "p010le": "yuv420p10le",
 }  # fmt: skip
-"""Pixel formats whose samples only lie in another order in memory; a stream knows no such order."""
+"""Pixel formats that differ from another one only in memory, and are stored as that one."""
 
 
 def stored_pixel_format(pix_fmt: str, spec: EncoderSpec | None) -> tuple[str, ...]:
@@ -98,14 +98,14 @@ def check_picture(
         keeping = [row for row in ENCODERS.values() if row.keeps_alpha]
         hint = ", ".join(f"{row.name} into .{row.muxers[0]}" for row in keeping)
         raise PixelFormatError(
-            f"{encoder} into {muxer} loses the alpha of pix_fmt={pix_fmt!r} without a word; choose a format without alpha, or "
+            f"{encoder} into {muxer} loses the alpha of pix_fmt={pix_fmt!r} silently; choose a format without alpha, or "
             f"an encoder that keeps it ({hint})",
             pix_fmt=pix_fmt,
             alternatives=[row.name for row in keeping],
         )
     if spec and muxer not in spec.muxers:
         raise PixelFormatError(
-            f"{encoder} cannot be stored in {muxer} with exact time stamps; use a file name ending in "
+            f"{encoder} cannot be stored in {muxer} with exact timestamps; use a file name ending in "
             + " or ".join(f".{name}" for name in spec.muxers),
             pix_fmt=pix_fmt,
         )
@@ -205,7 +205,7 @@ _UPRIGHT: dict[int, tuple[Filter, ...]] = {
 
 
 def upright_filters(orientation: int, pix_fmt: str) -> tuple[Filter, ...]:
-    """Apply the orientation of images, and take away what is left of it.
+    """Return filters that apply the EXIF orientation of images and remove it from the metadata.
 
     FFmpeg 9 would otherwise hand the orientation on to the output, which players would then turn once more.
 

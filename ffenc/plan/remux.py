@@ -27,7 +27,7 @@ def plan_remux(
         ffmpeg: the executable.
         source: what was recorded, whole or cut off between two fragments.
         output: the file to write.
-        fps: frame rate of both; it moves no time stamp, but says how long the last frame is shown, which FFmpeg 4.2 forgets
+        fps: frame rate of both; it moves no timestamp, but says how long the last frame is shown, which FFmpeg 4.2 forgets
             (and then hides that frame).
         muxer: container of both.
         fragmented: write fragments, see ``FRAGMENTS``.

@@ -26,9 +26,9 @@ class ExpectedStream:
 
     Attributes:
         pix_fmts: names that its pixel format can have after decoding, without a loss.
-        g: most frames from one key frame to the next; None: any number.
-        exact: key frames stand at 0, g, 2g, ... and nowhere else.
-        follows_forced: key frames stand also where they are forced.
+        g: most frames from one keyframe to the next; None: any number.
+        exact: keyframes stand at 0, g, 2g, ... and nowhere else.
+        follows_forced: keyframes stand also where they are forced.
         reorders: packets can be stored in another order than frames are shown (B-frames).
         profiles: profiles that it can have, as ffprobe names them; empty: any.
         bits_per_s: bit rate that the row asks for; None: it has a quality instead, or the user set one.
@@ -145,7 +145,7 @@ def resolve_encoder(
         encoder_threads: threads (for SVT-AV1 its ``lp``); None leaves it to the encoder.
         device_node: device file for hardware that has several, e.g. ``/dev/dri/renderD128``; the config's ``device``
             goes first.
-        forced_key_frames: key frames will be forced at given frames.
+        forced_key_frames: keyframes will be forced at given frames.
 
     Raises:
         EncoderUnavailableError: this FFmpeg has no such encoder.

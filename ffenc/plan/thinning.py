@@ -8,7 +8,7 @@ from itertools import accumulate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thinning:
-    """One frame out of so many, counted anew in each of several ranges.
+    """One frame out of so many, counted again in each of several ranges.
 
     Attributes:
         every: 2 keeps the first, third, fifth ... frame of a range.

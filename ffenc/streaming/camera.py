@@ -110,7 +110,7 @@ class CameraFormat:
     quantizer: DepthQuantizer | None = None
 
     def check(self, camera: str, frame: object, *, number: int = 0) -> _Array:
-        """The frame, if it is one of this camera.
+        """Return the frame, if it is one of this camera.
 
         Args:
             camera: its name.

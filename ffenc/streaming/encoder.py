@@ -175,7 +175,7 @@ class StreamingVideoEncoder:
         if isinstance(cameras, str) or len(set(names)) < len(names):
             raise FFencError(f"cameras must be a list of different names, got {cameras!r}")
         if not names or unknown:
-            raise FFencError(f"these are no cameras of the episode: {', '.join(unknown)}" if unknown else "no cameras")
+            raise FFencError(f"these are not cameras of the episode: {', '.join(unknown)}" if unknown else "no cameras")
         directory = Path(directory)
         for name in names:
             check_path_part(name, "the name of a camera")
@@ -222,7 +222,7 @@ class StreamingVideoEncoder:
     def feed_frames(self, frames: Mapping[str, Any], *, time_s: float | None = None) -> bool:
         """Take a whole time step: one frame of every camera; all or nothing, also if an interrupt hits it.
 
-        See `feed_frame`; an episode goes on after an interrupt.
+        See `feed_frame`; the episode continues after an interrupt.
         """
         return self._open_episode().feed(frames, time_s)
 

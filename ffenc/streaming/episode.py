@@ -221,7 +221,7 @@ class Episode:
         )
 
     def _start(self, name: str, first: Any) -> None:
-        """In a thread of its own, and of several at once only one."""
+        """Open one camera; of several calls at once only one does. Runs in a thread of its own."""
         with self._lock:
             if name in self._opening or name in self.cameras:
                 return
@@ -258,7 +258,7 @@ class Episode:
         return RecordingError(f"the episode in {self.directory} was ended", camera="", frames=self.recorded)
 
     def _take_step(self) -> None:
-        """The staged frames of all cameras become a time step."""
+        """Make a time step of the staged frames of all cameras."""
         number = self.recorded
         if self._record is not None:
             self._record.write(number)
@@ -362,7 +362,7 @@ class Episode:
         self._complete_if_over()
 
     def _complete_if_over(self) -> None:
-        """In the thread of the camera that ended last, or, if that was before `finish`, in one of its own."""
+        """Complete the episode once every camera has ended; runs in the last camera's thread or in one of its own."""
         with self._lock:
             due = self._ending and not self._cancelled and not self._completed and self._over >= self.cameras.keys()
             self._completed |= due

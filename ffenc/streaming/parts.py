@@ -31,12 +31,12 @@ class VideoPart:
 
 
 def part_path(video: Path, first_frame: int) -> Path:
-    """The complete video of the frames that one encoder made, from ``first_frame`` on."""
+    """Return the complete video of the frames that one encoder made, from ``first_frame`` on."""
     return video.with_name(f".{video.stem}.from{first_frame}{video.suffix}")
 
 
 def find_parts(directory: Path, camera: str) -> list[VideoPart]:
-    """Every part of a camera's video, sorted by its first frame."""
+    """Return every part of a camera's video, sorted by its first frame."""
     found = []
     for path in sorted(directory.iterdir()):
         final = final_of(path)

@@ -44,7 +44,7 @@ class FrameQueue:
         self.reset()
 
     def reset(self) -> None:
-        """Start again at frame 0, for the next episode; nobody may be using it."""
+        """Start again at frame 0, for the next episode; no thread may be using it."""
         self.published = 0
         self._taken = 0
         self._released = 0
@@ -87,7 +87,7 @@ class FrameQueue:
         self._wakes.put(None)
 
     def take(self, timeout_s: float) -> int | None:
-        """The number of the oldest frame that was not taken, or None at the end.
+        """Return the number of the oldest frame that was not taken, or None at the end.
 
         Raises:
             queue.Empty: nothing came within ``timeout_s``.
@@ -102,7 +102,7 @@ class FrameQueue:
         return number
 
     def frame(self, number: int) -> _Array:
-        """A frame that was taken and not yet released."""
+        """Return a frame that was taken and not yet released."""
         frame: _Array = self._slots[number % len(self._slots)]
         return frame
 

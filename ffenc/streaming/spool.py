@@ -156,7 +156,7 @@ def read_spool(spool: Path) -> _Array:
     """The whole frames of a spool, ``(frames, height, width, ...)``, mapped and not read.
 
     Raises:
-        InputError: it is no spool.
+        InputError: it is not a spool.
     """
     try:
         with spool.open("rb") as file:
@@ -164,7 +164,7 @@ def read_spool(spool: Path) -> _Array:
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
             start = file.tell()
     except (OSError, ValueError) as err:
-        raise InputError(f"{spool} is no spool of frames: {err}", path=spool) from err
+        raise InputError(f"{spool} is not a spool of frames: {err}", path=spool) from err
     frame_bytes = int(np.prod(shape[1:])) * dtype.itemsize
     count = (spool.stat().st_size - start) // frame_bytes
     if count == 0:

@@ -79,7 +79,7 @@ class Fallback:
         frame: the first frame that the next encoder wrote.
         encoder: the one that failed.
         reason: what it died of.
-        same_bits: whether what it had written stayed as it was, or had to be encoded anew to fit together.
+        same_bits: whether what it had written stayed as it was, or had to be re-encoded to fit together.
     """
 
     frame: int

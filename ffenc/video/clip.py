@@ -1,4 +1,4 @@
-"""Measure clips: what their frames are, and what stands against working with them."""
+"""Measure clips: number their frames, and refuse those whose frames cannot be numbered."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class MeasuredClip:
     Attributes:
         stream: what its header says.
         packets: its frames.
-        is_seekable: False if decoding failed from a key frame but works from the start, as with intra refresh.
+        is_seekable: False if decoding failed from a keyframe but works from the start, as with intra refresh.
     """
 
     stream: VideoStreamInfo
@@ -82,10 +82,10 @@ class MeasuredClip:
 
 
 _INDEXED = ("mov", "matroska", "avi")
-"""Demuxers that go to a key frame.  Others go to a time: in MPEG-TS decoding would start between two, on grey frames."""
+"""Demuxers that go to a keyframe.  Others go to a time: in MPEG-TS decoding would start between two, on grey frames."""
 
 _SKIPS_LEADING = ("hevc",)
-"""Codecs whose decoder leaves out the frames that are stored behind a key frame and refer to what is before it.  Of others,
+"""Codecs whose decoder leaves out the frames that are stored behind a keyframe and refer to what is before it.  Of others,
 such as H.264 with open GOPs, it makes them up, and decoding starts only where a stream falls into two parts."""
 
 
@@ -94,7 +94,7 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
 
     Raises:
         ProbeError: not a video.
-        InputError: damaged, without frames, with frames before its first key frame, or of variable frame rate.
+        InputError: damaged, without frames, with frames before its first keyframe, or of variable frame rate.
     """
     stream, packets = probe_video_and_packets(path, binaries=binaries)
     if packets.errors or (
@@ -112,8 +112,8 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
     leading = packets.keyframes[0] if packets.keyframes and not packets.hidden else 0
     if leading:
         raise InputError(
-            f"{path} shows {leading} frames before its first key frame, which refer to frames that are not in the file; make a "
-            "file that begins with a key frame, for example with ffmpeg -i in -c:v libx264 -crf 12 out.mp4",
+            f"{path} shows {leading} frames before its first keyframe, which refer to frames that are not in the file; make a "
+            "file that begins with a keyframe, for example with ffmpeg -i in -c:v libx264 -crf 12 out.mp4",
             path=path,
         )
     uneven = _first_uneven(packets, stream.fps)
@@ -153,7 +153,7 @@ def measure_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> list[Me
 
 
 def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: bool = True) -> Iterator[MeasuredClip]:
-    """As `measure_clips`, with few clips in memory at a time.
+    """Measure clips one after the other, with few in memory at a time.
 
     Args:
         clips: files.
@@ -164,7 +164,7 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: boo
         InputError: see `concat_videos`.
     """
     if not clips:
-        raise InputError("there are no clips to join", path=".")
+        raise InputError("no clips were given to join; name at least one", path=".")
     paths = [Path(clip) for clip in clips]
     first = measure_clip(paths[0], binaries=binaries)
     if check:
@@ -196,7 +196,7 @@ def _is_alike(index: Mp4Index, known: Mp4Index) -> bool:
 
 
 def _like(first: VideoStreamInfo, path: Path, index: Mp4Index) -> MeasuredClip:
-    """A clip whose stream cannot be told apart from that of the first; no process is needed to measure it."""
+    """Return a clip whose stream cannot be told apart from that of the first; no process is needed to measure it."""
     stream = replace(
         first,
         path=path.absolute(),
@@ -209,7 +209,7 @@ def _like(first: VideoStreamInfo, path: Path, index: Mp4Index) -> MeasuredClip:
 
 
 def obstacle(clip: MeasuredClip) -> str | None:
-    """Why a clip cannot be part of any exact join; None if it can."""
+    """Return why a clip cannot be part of any exact join; None if it can."""
     path = clip.stream.path
     if clip.stream.audio is not None:
         return (
@@ -218,7 +218,7 @@ def obstacle(clip: MeasuredClip) -> str | None:
         )
     if clip.packets.keyframes[:1] != (0,):
         return (
-            f"{path} does not begin with a key frame, so its first frames would be decoded from those of the clip before; "
+            f"{path} does not begin with a keyframe, so its first frames would be decoded from those of the clip before; "
             "re-encode it first"
         )
     off = clip.packets.first_off_grid(clip.stream.fps)
@@ -237,7 +237,7 @@ def _check_clip(clip: MeasuredClip) -> None:
 
 
 def measure_plain(path: Path, *, binaries: Binaries) -> MeasuredClip:
-    """As `measure_clips` for one clip, by its tables where they are plain; for one whose copy is read back anyway.
+    """Measure one clip, by its tables if they are plain; only for a clip whose copy is read back anyway.
 
     Raises:
         InputError: see `concat_videos`.

@@ -63,7 +63,7 @@ def concat_videos(
     """Join clips by stream copy: every bit stays as it was encoded, every frame lands at exactly k/fps.
 
     Everything that a stream copy cannot mend is checked in all clips before a byte is written: codec, profile, pixel
-    format, size, frame rate, time base, extradata, colour, B-frames.  Packet count and time stamps are checked after.
+    format, size, frame rate, time base, extradata, colour, B-frames.  Packet count and timestamps are checked after.
 
     Args:
         clips: files in order; only their video is taken, so clips with audio are refused.

@@ -35,7 +35,7 @@ class CutResult:
     Attributes:
         path: the file.
         frames: frames in it.
-        reencoded: ranges of the source whose frames had to be encoded anew; the others have the bits they had.
+        reencoded: ranges of the source whose frames had to be re-encoded; the others have the bits they had.
         fps: frames per second.
         size_bytes: size of the file.
         stream: what was measured from the file.
@@ -60,10 +60,10 @@ def cut_video(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
 ) -> CutResult:
-    """Keep ranges of frames; where they begin at a key frame, every bit stays as it was encoded.
+    """Keep ranges of frames; where they begin at a keyframe, every bit stays as it was encoded.
 
-    Otherwise only the frames up to the next key frame are encoded anew and joined with the copied rest.  Where decoding
-    shows that a decoder does not get over that join, all kept frames are encoded anew, with a warning.
+    Otherwise only the frames up to the next keyframe are re-encoded and joined with the copied rest.  Where decoding
+    shows that a decoder does not get over that join, all kept frames are re-encoded, with a warning.
 
     Args:
         source: a clip with constant frame rate whose frame k is shown at k/fps, without audio.
@@ -91,7 +91,7 @@ def cut_video(
     fresh = [piece for piece in pieces if not piece.copied]
     if fresh and config is None:
         raise InputError(
-            f"the frames {_said(fresh)} of {source} do not begin at a key frame, so they cannot be kept without encoding; "
+            f"the frames {_said(fresh)} of {source} do not begin at a keyframe, so they cannot be kept without encoding; "
             "give the settings to encode them with",
             path=source,
         )
@@ -181,7 +181,7 @@ def _make(
         if config is None:
             raise
         logger.warning(
-            "what is kept of %s cannot be copied (%s); encoding all of it anew",
+            "what is kept of %s cannot be copied (%s); re-encoding all of it",
             job.clip.stream.path,
             str(err).splitlines()[0],
         )

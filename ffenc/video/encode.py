@@ -9,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.errors import InputError, OutputError, ProcessError
+from ffenc.errors import InputError, OutputError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
 from ffenc.plan.encode import EncodePlan, ImageSequence, plan_encode
@@ -71,15 +71,15 @@ def encode_images(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
 ) -> EncodeResult:
-    """Encode the PNG, JPEG or TIFF files of a directory; ffmpeg reads them itself, no picture passes through Python.
+    """Encode the PNG, JPEG or TIFF files of a directory; ffmpeg reads them itself, so no frame passes through Python.
 
-    The EXIF orientation of the images is applied, by every FFmpeg alike.
+    The EXIF orientation of the images is applied on every FFmpeg.
 
     Args:
         directory: holds the images.  All must have one format, size, kind of samples and orientation.
         path, fps, config, overwrite, encoder_threads, binaries, stall_timeout_s: see `VideoWriter`.
         order: ``"number"``: files ``<prefix><number><suffix>`` of one prefix, numbered without a gap.  ``"name"``: all
-            images in the order of their names, for example time stamps; image k becomes frame k.
+            images in the order of their names, for example timestamps; image k becomes frame k.
         progress: called with (frames encoded, images in all) about twice a second, from another thread.
 
     Raises:
@@ -95,7 +95,7 @@ def encode_images(
         try:
             return run_plan(plan, pending, binaries, stall_timeout_s=stall_timeout_s, progress=progress)
         except (ProcessError, OutputError) as err:
-            unreadable = find_unreadable(series, binaries=binaries)
+            unreadable = None if is_disk_full(err) else find_unreadable(series, binaries=binaries)
             if unreadable is None:
                 raise
             raise InputError(f"{unreadable} cannot be decoded. {err}", path=unreadable) from err
@@ -111,7 +111,7 @@ def plan_images(
     encoder_threads: int | None = None,
     binaries: Binaries | None = None,
 ) -> EncodePlan:
-    """The command of `encode_images`, without running it.
+    """Return the command of `encode_images`, without running it.
 
     Images that no single pattern names are read through links, which exist only while `encode_images` runs.
     """

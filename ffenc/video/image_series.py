@@ -56,7 +56,7 @@ class ImageSeries:
         return len(self.files)
 
     def sequence(self, fps: Fraction, *, links: Path | None = None) -> ImageSequence:
-        """The images as FFmpeg is told of them.
+        """Return the images as FFmpeg is told of them.
 
         Args:
             fps: frame rate.
@@ -110,7 +110,7 @@ class ImageSeries:
             yield self.sequence(fps, links=Path(links))
 
     def planned(self, fps: Fraction) -> ImageSequence:
-        """The images for a plan that is not run: where links are needed, their directory is made up."""
+        """Return the images for a plan that is not run: where links are needed, their directory is made up."""
         if self.pattern is not None:
             return self.sequence(fps)
         return self.sequence(fps, links=Path(tempfile.gettempdir()) / "ffenc-images-in-order")
@@ -124,7 +124,7 @@ class ImageSeries:
 
 
 def _turned_as(header: ImageHeader) -> str:
-    """A pixel format that holds every sample and in which FFmpeg can turn an image."""
+    """Return a pixel format that holds every sample and in which FFmpeg can turn an image."""
     if header.is_grey and not header.has_alpha:
         return "gray" if header.bits <= 8 else "gray16le"
     return (
@@ -165,13 +165,13 @@ def _check_alike(first_path: Path, first: ImageHeader, path: Path, header: Image
     )
     raise InputError(
         f"{path} differs from {first_path.name}: its {what} is {there}, not {here}. The images of one video must be alike; "
-        "convert the others, or encode them by themselves",
+        "convert the others, or encode them separately",
         path=path,
     )
 
 
 def find_images(directory: str | Path, *, order: ImageOrder = "number") -> list[Path]:
-    """The images of a directory, in order.
+    """Return the images of a directory, in order.
 
     Hidden files (``._frame-000001.jpg``), other kinds of files, and directories below are not looked at.  A link counts
     as what it points to.
@@ -179,12 +179,12 @@ def find_images(directory: str | Path, *, order: ImageOrder = "number") -> list[
     Args:
         directory: holds the images.
         order: ``"number"``: by the number before the suffix, which must run without a gap, whatever zeros stand before it;
-            all other parts of the names must be equal.  ``"name"``: by name, for time stamps; digits count as whole
+            all other parts of the names must be equal.  ``"name"``: by name, for timestamps; digits count as whole
             numbers, so that 9 comes before 10.
 
     Raises:
         InputError: none, more than one series, a gap, one number twice, an order that is not clear, or an entry with the
-            name of an image that is none (a directory, a device, a link to nothing).
+            name of an image that is not one (a directory, a device, a link to nothing).
     """
     directory = Path(directory)
     if order not in get_args(ImageOrder):
@@ -261,8 +261,8 @@ def _check_no_gap(numbers: Sequence[int], directory: Path) -> None:
             break
     shown = ", ".join(few[:5]) + (", ..." if missing > 5 else "")
     raise InputError(
-        f"{directory}: {missing} of the images {numbers[0]} to {numbers[-1]} are missing: {shown}. If the numbers are time "
-        f"stamps, give {_BY_NAME}, and every image becomes one frame; otherwise restore or renumber them",
+        f"{directory}: {missing} of the images {numbers[0]} to {numbers[-1]} are missing: {shown}. If the numbers are "
+        f"timestamps, give {_BY_NAME}, and every image becomes one frame; otherwise restore or renumber them",
         path=directory,
     )
 
@@ -287,7 +287,7 @@ def _by_name(directory: Path, entries: Sequence[str]) -> list[str]:
 
 
 def _name_key(name: str, *, as_decimals: bool = False) -> tuple[tuple[tuple[int, int | str, str], ...], bytes]:
-    """A key that sorts digits as numbers, and equal numbers by the bytes of the name."""
+    """Return a key that sorts digits as numbers, and equal numbers by the bytes of the name."""
     parts: list[tuple[int, int | str, str]] = []
     before = ""
     for part in re.split(r"([0-9]+)", Path(name).stem):
@@ -310,7 +310,7 @@ def _few(names: Sequence[str]) -> str:
 
 
 def find_unreadable(series: ImageSeries, *, binaries: Binaries) -> Path | None:
-    """The first image that cannot be decoded; None if all can.
+    """Return the first image that cannot be decoded; None if all can.
 
     The series is halved again and again, so that all of it is decoded about once.
     """

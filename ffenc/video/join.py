@@ -30,7 +30,7 @@ _DECODE_TIMEOUT_S = 3600.0
 
 
 def join_parts(parts: Sequence[Path], output: Path, *, config: VideoEncoderConfig, binaries: Binaries) -> bool:
-    """Join parts by stream copy where decoding the result gives every picture of the parts, else encode all of it anew.
+    """Join parts by stream copy where decoding the result gives every picture of the parts, else encode all of it again.
 
     Args:
         parts: videos of one size and rate, in order.
@@ -39,7 +39,7 @@ def join_parts(parts: Sequence[Path], output: Path, *, config: VideoEncoderConfi
         binaries: the executables.
 
     Returns:
-        True if all bits stayed as they were, False if the parts were encoded anew.
+        True if all bits stayed as they were, False if the parts were re-encoded.
 
     Raises:
         FFencError: neither worked; there is no output then.

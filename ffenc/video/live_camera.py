@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 FIRST_FRAME_TIMEOUT_S = 20.0
-"""How long a camera may take from its start to its first frame; network cameras wait for a key frame."""
+"""How long a camera may take from its start to its first frame; network cameras wait for a keyframe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ def check_path_part(name: str, what: str) -> None:
     """
     why = None
     if not isinstance(name, str) or not name:
-        why = "it is empty" if name == "" else "it is no text"
+        why = "it is empty" if name == "" else "it is not text"
     elif "/" in name or "\\" in name:
         why = "it contains a slash"
     elif not name.isprintable():
@@ -38,9 +38,9 @@ def check_path_part(name: str, what: str) -> None:
 
 
 def sibling(final: Path, *, stem: str, end: str) -> Path:
-    """Name a hidden file beside another: ``.<stem><end>``, also where the name of the other is as long as names can be.
+    """Name a hidden file beside another, ``.<stem><end>``; a name that would be too long is shortened.
 
-    A stem that is too long is cut, and a part of its hash stands for the rest.  The same file always has the same sibling.
+    A stem that is too long is cut, and a part of its hash replaces the rest.  The same file always has the same sibling.
 
     Args:
         final: the other file.
@@ -63,7 +63,7 @@ _DIGEST = 8
 
 
 def _longest_name(directory: Path) -> int:
-    """Bytes that a name may have in a directory."""
+    """Return how many bytes a name may have in a directory."""
     try:
         return os.pathconf(directory, "PC_NAME_MAX")
     except OSError:

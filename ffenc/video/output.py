@@ -42,7 +42,7 @@ def _unfinished(final: Path, token: str, *, keep_suffix: bool = True) -> Path:
 
 
 def unfinished_siblings(final: Path) -> list[Path]:
-    """What killed writers of a file left beside it: the temporary siblings of its `PendingFile` objects."""
+    """Return what killed writers of a file left beside it: the temporary siblings of its `PendingFile` objects."""
     before, digits, after = _unfinished(final, "0" * 8).name.rpartition("0" * 8)
     pattern = re.compile(f"{re.escape(before)}[0-9a-f]{{{len(digits)}}}{re.escape(after)}")
     return [path for path in final.parent.iterdir() if pattern.fullmatch(path.name)]
@@ -138,7 +138,7 @@ def check_packets(packets: PacketIndex, *, path: Path, fps: Fraction, frames: in
         frames: frames that went in.
 
     Raises:
-        OutputError: a frame is missing or too many, the file is damaged, or a time stamp is off the grid.
+        OutputError: a frame is missing or too many, the file is damaged, or a timestamp is off the grid.
     """
     if packets.errors:
         raise OutputError(f"{path} was written, but reading it back gives errors: {packets.errors}", path=path)
@@ -161,7 +161,7 @@ def check_packets(packets: PacketIndex, *, path: Path, fps: Fraction, frames: in
 
 
 def check_audio(stream: VideoStreamInfo, plan: AudioPlan | None, *, path: Path) -> None:
-    """Every planned audio track is in the file, and no other.
+    """Check that every planned audio track is in the file, and no other.
 
     Args:
         stream: what was measured from the finished file.

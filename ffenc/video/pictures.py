@@ -47,7 +47,7 @@ def check_copy(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]], 
 def check_pictures(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]], *, binaries: Binaries) -> None:
     """Decode the first and the last frame of each part in both files.
 
-    The first one is reached from the part before it, as in playing; the last one from its own key frame, as in seeking.
+    The first one is reached from the part before it, as in playing; the last one from its own keyframe, as in seeking.
 
     Args:
         made: the file that was put together.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -21,6 +22,8 @@ from ffenc.plan.clip_frames import MOST_RUNS, ClipFrames, ranges_of
 from ffenc.plan.decode import DecodePlan, plan_decode
 from ffenc.video.clip import MeasuredClip, measure_clip
 from ffenc.video.undecodable import MADE_UP, why_undecodable
+
+logger = logging.getLogger(__name__)
 
 LEROBOT_TOLERANCE_S = 1e-4
 """How far a frame may be from the time asked for; LeRobot's own default."""
@@ -44,7 +47,7 @@ class VideoReader:
         fps: exact frame rate.
         stream: what its header says.
         format: shape and dtype of every frame.
-        keyframes: numbers of the key frames.
+        keyframes: numbers of the keyframes.
     """
 
     def __init__(
@@ -123,7 +126,7 @@ class VideoReader:
         return self.frames([self._frame_near(time_s, tolerance_s) for time_s in timestamps_s])
 
     def frames(self, numbers: Sequence[int]) -> npt.NDArray[Any]:
-        """Frames by number, in the order asked for, from one ffmpeg process for every 32 places in the file.
+        """Return frames by number, in the order asked for, from one ffmpeg process for every 32 places in the file.
 
         Args:
             numbers: from 0 to ``len(reader) - 1``; the same one may be asked for more than once.
@@ -192,8 +195,13 @@ class VideoReader:
             if isinstance(err, InputError) and taken:
                 raise  # a frame that was given may be the one that the decoder made up
             found = why_undecodable(self._clip, binaries=self._binaries)
-            if found is not None or all(part.seek_s is None for part in parts):
-                raise found or err from err
+            if found is not None:
+                raise found from err
+            if all(part.seek_s is None for part in parts):
+                raise
+            logger.warning(
+                "decoding %s after a seek failed; from now on it is decoded from its start: %s", self.path, err
+            )
         else:
             return
         self._clip = replace(self._clip, is_seekable=False)

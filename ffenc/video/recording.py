@@ -91,7 +91,7 @@ class SyncedFile:
     def write_at(self, offset: int, data: bytes) -> None:
         """Write all of it at an offset; after an interrupt it can be repeated.
 
-        No other thread may `release` the file meanwhile: there is no lock, which an interrupt could leave taken.  Errors as
+        No other thread may `release` the file meanwhile: it takes no lock, because an interrupt could leave one taken.  Errors as
         `append`.
         """
         rest = memoryview(data)
@@ -170,7 +170,7 @@ class RecordingFile(SyncedFile):
 
 
 def _lock(descriptor: int, operation: int) -> bool:
-    """Lock a file for as long as this descriptor, or one inherited from it, is open; False if somebody else has it."""
+    """Lock a file for as long as this descriptor, or one inherited from it, is open; False if another holder has it."""
     try:
         fcntl.flock(descriptor, operation)
     except BlockingIOError:
@@ -203,7 +203,7 @@ def _is_left(path: Path) -> bool:
 
 
 def final_of(recording: Path) -> Path:
-    """The name that the video of a recording was to have; of any other file, its own.
+    """Return the name that the video of a recording was to have; of any other file, its own.
 
     A name too long for that of its recording is shortened, see `ffenc.video.names.sibling`.
     """

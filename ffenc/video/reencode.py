@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.errors import InputError, OutputError, ProbeError, ProcessError
+from ffenc.errors import InputError, OutputError, ProbeError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.frames import FrameFormat
 from ffenc.plan.audio import AudioChoice, describe_streams, plan_audio
@@ -20,6 +21,8 @@ from ffenc.video.run import EncodeResult, ProgressCallback, run_plan
 from ffenc.video.selection import prepare
 from ffenc.video.undecodable import why_undecodable
 from ffenc.video.writer import STALL_TIMEOUT_S
+
+logger = logging.getLogger(__name__)
 
 
 def reencode_video(
@@ -39,7 +42,7 @@ def reencode_video(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
 ) -> EncodeResult:
-    """Decode frames ``[start, end)`` of a clip and encode them anew, with time stamps from 0.
+    """Decode frames ``[start, end)`` of a clip and re-encode them, with timestamps from 0.
 
     Args:
         source: a clip with constant frame rate.
@@ -89,10 +92,15 @@ def reencode_video(
         try:
             return run(plan.writing_to(pending.path))
         except (InputError, OutputError, ProbeError, ProcessError) as err:
+            if is_disk_full(err):
+                raise
             found = why_undecodable(clip, binaries=binaries)
+            if found is not None:
+                raise found from err
             again = plan_of(replace(clip, is_seekable=False))
-            if found is not None or again == plan:
-                raise found or err from err
+            if again == plan:
+                raise
+            logger.warning("re-encoding %s after a seek failed; trying again from its start: %s", source, err)
         return run(again.writing_to(pending.path))
 
 
@@ -149,7 +157,7 @@ def _plan(
     )
     if not all(0 <= number < frames.count for number in key_frames):
         raise InputError(
-            f"key frames {sorted(key_frames)} are not within the {frames.count} frames of the output", path=output
+            f"keyframes {sorted(key_frames)} are not within the {frames.count} frames of the output", path=output
         )
     width, height = size or clip.display_size
     fps = clip.stream.fps / frames.every

@@ -133,7 +133,7 @@ def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
     Raises:
         EncoderOptionError: the encoder ignored an option.
         PixelFormatError: ffmpeg chose another pixel format.
-        InputError: a picture in the middle has another size or pixel format than the first; or the decoder of a clip made
+        InputError: a frame in the middle has another size or pixel format than the first; or the decoder of a clip made
             up a frame, because one that it refers to is missing.
     """
     if not process.stderr_matches:
@@ -143,7 +143,7 @@ def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
     if _CHANGED_PICTURE in line:
         width, height = plan.source.size
         raise InputError(
-            f"not every picture has the size and pixel format of the first ({width}x{height}); ffmpeg would rescale the "
+            f"not every frame has the size and pixel format of the first ({width}x{height}); ffmpeg would rescale the "
             "others, so make them alike first",
             path=plan.output,
         )
@@ -166,7 +166,7 @@ def check_result(
     """Read the file back, compare it with the plan, and give it its name.
 
     Raises:
-        OutputError: see `check_stream`; also a forced key frame that is missing.
+        OutputError: see `check_stream`; also a forced keyframe that is missing.
     """
     stream, packets = probe_video_and_packets(pending.path, binaries=binaries)
     check_stream(plan, stream, packets, frames=frames, path=pending.final)
@@ -175,12 +175,12 @@ def check_result(
     if missing := missing_key_frames(plan, packets):
         if plan.encoder.expected.follows_forced:
             raise OutputError(
-                f"{plan.encoder.name} put no key frame at {len(missing)} of the frames where one was forced (first: "
+                f"{plan.encoder.name} put no keyframe at {len(missing)} of the frames where one was forced (first: "
                 f"{missing[0]}); {pending.final} was not written",
                 path=pending.final,
             )
         logger.warning(
-            "%s put no key frame at %d of the frames of %s where one was wanted (first: %d); cuts there will encode "
+            "%s put no keyframe at %d of the frames of %s where one was wanted (first: %d); cuts there will encode "
             "the frames up to the next one again",
             plan.encoder.name,
             len(missing),
@@ -204,7 +204,7 @@ def check_result(
 
 
 def say_reductions(encoder: ResolvedEncoder, *, once: bool = False) -> None:
-    """Log every extra option whose effective value is not the one given, in one line each.
+    """Log one line for every extra option whose effective value is not the one given.
 
     Args:
         encoder: with its reductions.
@@ -217,7 +217,7 @@ def say_reductions(encoder: ResolvedEncoder, *, once: bool = False) -> None:
 
 
 def _as_reported(encoder: ResolvedEncoder, path: Path) -> ResolvedEncoder:
-    """The encoder with the settings that its library wrote into the stream, which may be others than those asked for."""
+    """Return the encoder with the settings that its library wrote into the stream, which may be others than those asked for."""
     spec = find_encoder(encoder.name)
     if spec is None or spec.report is None or not encoder.requests:
         return encoder

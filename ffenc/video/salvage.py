@@ -96,7 +96,7 @@ def salvage_video(
     ends = _whole_fragments(source)[:most_frames]
     if final == source:
         raise InputError(
-            f"{source} is no hidden recording that knows its name; name another file to write", path=source
+            f"{source} is not a hidden recording that knows its name; name another file to write", path=source
         )
     check_target(final, overwrite=overwrite)
     binaries = binaries or find_binaries()
@@ -185,7 +185,7 @@ def _not_exact(source: Path, recording: _Recording) -> OutputError:
 
 def _whole_fragments(source: Path) -> list[int]:
     if not source.is_file():
-        raise InputError(f"{source} is no file; name a recording (.NAME.XXXXXXXX.recording.mp4)", path=source)
+        raise InputError(f"{source} is not a file; name a recording (.NAME.XXXXXXXX.recording.mp4)", path=source)
     if is_held(source):
         raise InputError(f"{source} is still being recorded; end its ffmpeg or its program first", path=source)
     index = FragmentIndex(source).update()

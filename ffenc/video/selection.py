@@ -61,7 +61,8 @@ def prepare(
         EncoderUnavailableError: nothing works, or the hardware that was named fails its trial.
         CapabilityError: the hardware that was named cannot do what the config asks for.
     """
-    select = functools.partial(_select, config, frames, fps, binaries, cameras, encoder_threads)
+    given = frozenset(config.model_fields_set)
+    select = functools.partial(_select, config, given, frames, fps, binaries, cameras, encoder_threads)
     spec, selection = find_encoder(config.vcodec), None
     if config.vcodec == AUTO:
         selection = select(None)
@@ -136,12 +137,14 @@ def select_encoder(
     Raises:
         EncoderUnavailableError: not even a software encoder works; it has every reason.
     """
-    return _select(config, frames, fps, binaries or find_binaries(), cameras, encoder_threads, None)
+    given = frozenset(config.model_fields_set)
+    return _select(config, given, frames, fps, binaries or find_binaries(), cameras, encoder_threads, None)
 
 
 @functools.lru_cache(maxsize=64)
 def _select(
     config: VideoEncoderConfig,
+    _given: frozenset[str],  # for the cache: configs with a default and with the same value given are equal
     frames: FrameFormat,
     fps: Fraction,
     binaries: Binaries,

@@ -36,7 +36,7 @@ def find_wrong_frame(
 ) -> str | None:
     """Return what is wrong with a decoded frame, or None if it is the frame that was sent.
 
-    A frame is wrong if its PSNR is below ``lowest_db``.  A key frame is also wrong if one of its neighbours, a shifted
+    A frame is wrong if its PSNR is below ``lowest_db``.  A keyframe is also wrong if one of its neighbours, a shifted
     copy or a single colour matches it better: that finds small faults in video of low quality.  Other frames can lag
     behind the motion there.
 
@@ -71,7 +71,7 @@ def _alternatives(
     for down, right in _SHIFTS:
         moved_rows = slice(rows.start - down, rows.stop - down)
         moved_columns = slice(columns.start - right, columns.stop - right)
-        yield "a shifted picture", sent[number][moved_rows, moved_columns]
+        yield "a shifted frame", sent[number][moved_rows, moved_columns]
 
 
 def _middle(side: int) -> slice:

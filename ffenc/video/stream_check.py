@@ -13,7 +13,7 @@ from ffenc.plan.resolve import ExpectedStream
 from ffenc.video.output import check_packets
 
 _SHOWN = 8
-"""Key frames that a message lists."""
+"""Keyframes that a message lists."""
 
 
 def check_stream(
@@ -28,7 +28,7 @@ def check_stream(
         path: the final path, for messages; None: that of the plan.
 
     Raises:
-        OutputError: another number of frames, timestamp, codec, size, pixel format, profile, place of a key frame or
+        OutputError: another number of frames, timestamp, codec, size, pixel format, profile, place of a keyframe or
             order of packets than the plan asks for.
     """
     path = path or plan.output
@@ -66,20 +66,20 @@ def _packet_faults(plan: EncodePlan, packets: PacketIndex, expected: ExpectedStr
 def _key_frame_faults(packets: PacketIndex, expected: ExpectedStream, forced: Sequence[int]) -> Iterable[str]:
     key_frames, g = packets.keyframes, expected.g
     if not key_frames or key_frames[0] != 0:
-        yield "frame 0 is not a key frame"
+        yield "frame 0 is not a keyframe"
     if g is None:
         return
     listed = ", ".join(map(str, key_frames[:_SHOWN])) + (", ..." if len(key_frames) > _SHOWN else "")
     if expected.exact and not any(forced):
         if key_frames != tuple(range(0, packets.count, g)):
-            yield f"with g={g} key frames stand at {listed}, not at every multiple of {g}"
+            yield f"with g={g} keyframes stand at {listed}, not at every multiple of {g}"
         return
     late = next((first for first, then in pairwise((*key_frames, packets.count)) if then - first > g), None)
     if late is not None:
-        yield f"with g={g} key frames stand at {listed}: none comes within {g} frames after frame {late}"
+        yield f"with g={g} keyframes stand at {listed}: none comes within {g} frames after frame {late}"
 
 
 def missing_key_frames(plan: EncodePlan, packets: PacketIndex) -> list[int]:
-    """Return the frames at which a key frame was forced and the file cannot be cut."""
+    """Return the frames at which a keyframe was forced and the file cannot be cut."""
     forced = plan.source.key_frames if isinstance(plan.source, VideoClip) else ()
     return sorted(set(forced) - set(packets.cut_points))

@@ -1,8 +1,8 @@
 """Prove that an encoder works here: encode a few frames with the real plan and check everything about the file.
 
 That FFmpeg lists an encoder says only that it was compiled in.  Drivers are known to ignore the GOP size or the bit rate,
-to pad the picture, to return a green, torn or old one, or to fail only when a second session is opened; ffmpeg then ends
-with status 0 all the same.
+to pad the frame, to return a green, torn or old one, or to fail only when a second session is opened; ffmpeg then ends
+with status 0.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class TrialScene:
 
     def __init__(self, frames: FrameFormat) -> None:
         self.frames = frames
-        # Even steps, so that shared chroma samples move with the picture.
+        # Even steps, so that shared chroma samples move with the frame.
         side = min(frames.width, frames.height)
         tile = max(4, min(32, side // 6 // 2 * 2))
         self._period = 4 * tile
@@ -153,7 +153,7 @@ def try_encoder(
 
 
 def trial_length(plan: EncodePlan) -> int:
-    """Return the frames that a trial of hardware needs: up to and with the third key frame, unless that is too many."""
+    """Return the frames that a trial of hardware needs: up to and with the third keyframe, unless that is too many."""
     g = plan.encoder.expected.g
     if not _is_hardware(plan):
         return _FEWEST_FRAMES  # no driver is in doubt; the check after every encode sees the rest
@@ -273,6 +273,6 @@ def _check_bit_rate(plan: EncodePlan, bits_per_s: Fraction) -> None:
 
 
 def _frames_to_compare(key_frames: Sequence[int], count: int) -> list[int]:
-    """Key frames first, then the frames before them, which are farthest from one."""
+    """Return keyframes first, then the frames before them, which are farthest from one."""
     numbers = [*key_frames[:3], count - 1, *(number - 1 for number in key_frames[1:3]), 1]
     return sorted({number for number in list(dict.fromkeys(numbers))[:_MOST_COMPARED] if 0 <= number < count})

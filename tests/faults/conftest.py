@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -68,6 +69,7 @@ def nothing_is_left(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
     threads = running_threads()
     before = children()  # pools of other tests keep a process of multiprocessing's
     yield
+    gc.collect()  # the traceback of a caught error keeps files open
     assert children() <= before, "a child or a zombie is left"
     assert open_descriptors() <= descriptors
     assert running_threads() <= threads

@@ -26,6 +26,7 @@ from tests.lerobot_reader import LeRobotView
 from tests.recordings_of_robots import CAMERA, CAMERAS, FPS, H264, HEIGHT, WIDTH, numbers_shown
 
 pytestmark = [
+    pytest.mark.net,
     pytest.mark.integration,
     pytest.mark.one_build,
     pytest.mark.skipif(sys.platform == "win32", reason="it forks and kills"),
@@ -64,7 +65,10 @@ def check_aligned(root: Path, binaries: Binaries) -> list[int]:
     rows = [int(np.ravel(item.row["observation.state"])[0]) for item in view]
     for camera in CAMERAS:
         assert numbers_shown(root, camera, binaries=binaries) == [number % 256 for number in rows]
-    assert [finding.code for finding in verify_dataset(root, "decode", binaries=binaries).findings] == []
+    # A row of which no frame was encoded yet stays where it was recorded, and verify says so.
+    assert {finding.code for finding in verify_dataset(root, "decode", binaries=binaries).findings} <= {
+        "leftover-recording"
+    }
     return rows
 
 
@@ -188,7 +192,7 @@ def test_pictures_that_have_moved_are_found(tmp_path: Path, binaries: Binaries) 
         recorder.finalize(pack=False)
     (finding,) = verify_dataset(root, "decode", binaries=binaries).findings
     assert (finding.code, finding.camera, finding.frame) == ("pictures-misaligned", CAMERAS[1], 32)
-    assert "row 32 was recorded with the picture that frame 31 has now" in finding.message
+    assert "row 32 was recorded with the image that is now in frame 31" in finding.message
 
 
 def recorder_grid(number: int) -> list[int]:

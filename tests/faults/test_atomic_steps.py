@@ -34,6 +34,8 @@ STEP_MODULES = (
 FEATURES = {"observation.state": {"dtype": "float32", "shape": (1,), "names": None}}
 INFO = DatasetInfo.create(30, FEATURES)
 
+pytestmark = pytest.mark.net
+
 
 class Recording:
     """Three stub cameras and the log of a dataset, fed as `DatasetRecorder` does it."""

@@ -21,6 +21,7 @@ from tests.lerobot_reader import LeRobotView
 from tests.recordings_of_robots import CAMERA, FPS, H264, TASKS, frame_of
 
 pytestmark = [
+    pytest.mark.net,
     pytest.mark.integration,
     pytest.mark.one_build,
     pytest.mark.skipif(sys.platform == "win32", reason="it forks"),

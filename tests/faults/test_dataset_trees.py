@@ -33,6 +33,7 @@ from tests.dataset_operations import (
 )
 
 pytestmark = [
+    pytest.mark.net,
     pytest.mark.integration,
     pytest.mark.one_build,
     pytest.mark.skipif(sys.platform != "linux", reason="capabilities and file systems of Linux"),

@@ -31,7 +31,7 @@ from ffenc.video import selection, trial
 from ffenc.video.trial import TrialScene
 from tests.recordings import RECORDED
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 
 DOUBLE = Path(__file__).parents[1] / "fakes" / "hardware_ffmpeg"
 SIZE = FrameFormat(width=320, height=240)
@@ -77,12 +77,12 @@ def encode(binaries: Binaries, path: Path, size: FrameFormat = SIZE, **fields: A
 
 FAULTS = [
     # fault, g, reason
-    ("key_frames", 2, "with g=2 key frames stand at 0, not at every multiple of 2"),
-    ("key_frames", 30, "with g=30 key frames stand at 0, 60, not"),
+    ("key_frames", 2, "with g=2 keyframes stand at 0, not at every multiple of 2"),
+    ("key_frames", 30, "with g=30 keyframes stand at 0, 60, not"),
     ("taller", 2, "the size is 320x248, not 320x240"),
     ("green", 2, "encodes other frames than it is given: frame 0 shows a single colour"),
     ("previous", 2, "encodes other frames than it is given: frame 1 shows frame 0"),
-    ("shifted", 2, "encodes other frames than it is given: frame 0 shows a shifted picture"),
+    ("shifted", 2, "encodes other frames than it is given: frame 0 shows a shifted frame"),
     ("codec", 2, "the codec is mpeg4, not h264"),
     ("b_frames", 30, "it has B-frames"),
     ("bit_rate", 2, "encodes other frames than it is given: frame"),
@@ -186,7 +186,7 @@ def test_the_fall_back_to_software_is_one_line(
 
 
 SOFTWARE_FAULTS = [
-    ("key_frames", {}, "with g=2 key frames stand at 0: none comes within 2 frames after frame 0", OutputError),
+    ("key_frames", {}, "with g=2 keyframes stand at 0: none comes within 2 frames after frame 0", OutputError),
     ("taller", {}, "the size is 320x248, not 320x240", OutputError),
     ("codec", {}, "the codec is mpeg4, not h264", OutputError),
     ("b_frames", {"g": 30, "extra_options": {"bf": 0}}, "it has B-frames", OutputError),

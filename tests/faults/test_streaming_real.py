@@ -130,7 +130,7 @@ encoder.start_episode(["a"], sys.argv[1])
 for number in range(100):
     encoder.feed_frame("a", numbered_frame(number))
 camera = encoder._episode.cameras["a"]
-while camera.counts.frames_out < 100 or not camera.target.size_bytes():
+while camera.frames_out < 100 or not camera.target.size_bytes():
     pass
 pid = camera.target._writer._process.pid
 print(pid, flush=True)

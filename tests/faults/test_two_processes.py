@@ -36,6 +36,7 @@ from tests.dataset_operations import (
 )
 
 pytestmark = [
+    pytest.mark.net,
     pytest.mark.integration,
     pytest.mark.one_build,
     pytest.mark.skipif(sys.platform == "win32", reason="it forks"),

@@ -24,7 +24,7 @@ from ffenc.dataset.edit import delete_episodes
 from ffenc.dataset.merge import merge_datasets
 from ffenc.dataset.reencode import reencode_dataset
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 
 _PHONE = "observation.images.phone"
 _CREATING = frozenset({"os.rename", "os.mkdir", "os.link", "os.symlink"})

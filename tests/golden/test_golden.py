@@ -1,4 +1,4 @@
-"""The command line of every row, as text that a person can review: ``pytest tests/golden --update-golden`` writes it anew.
+"""The command line of every row, as text that a person can review: ``pytest tests/golden --update-golden`` writes it again.
 
 The listings are recorded ones.  Where no build at hand has an encoder (VideoToolbox), an empty listing stands in, and the
 golden file says so.
@@ -64,7 +64,7 @@ def cases(row: EncoderSpec) -> Iterator[tuple[str, dict[str, Any], int | None]]:
         base["pix_fmt"] = row.pixel_formats[0]
     yield "defaults", base, None
     yield "quality and GOP", {**base, "crf": 20, "g": 30}, None
-    yield "every frame a key frame", {**base, "g": 1}, None
+    yield "every frame a keyframe", {**base, "g": 1}, None
     yield "fractional quality", {**base, "crf": 20.5}, None
     yield "everything left to the encoder", {**base, "crf": None, "g": None}, None
     if family(row) in PRESETS:

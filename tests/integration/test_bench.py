@@ -97,7 +97,7 @@ def test_reading_gives_the_frames_asked_for_and_knows_what_had_to_be_decoded(sce
 
 
 def test_an_encoder_that_looks_ahead_gives_its_first_packet_later(scene, binaries):
-    # It looks ahead as far as the next key frame; at this rate that is a second away.
+    # It looks ahead as far as the next keyframe; at this rate that is a second away.
     quick = first_packet_s(trial(scene, vcodec="libx264", extra_options={"tune": "zerolatency"}), binaries=binaries)
     late = first_packet_s(trial(scene, vcodec="libx264", g=30, extra_options={"rc-lookahead": 40}), binaries=binaries)
     assert 0 < quick < late

@@ -1,4 +1,4 @@
-"""cut_video: kept frames keep their bits and stand at k/fps; only what no key frame begins is encoded."""
+"""cut_video: kept frames keep their bits and stand at k/fps; only what no keyframe begins is encoded."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def make(directory: Path, binaries: Binaries, settings: dict, *, count: int = 36
 
 
 def open_gops(source: Path, binaries: Binaries) -> Path:
-    """The same frames with key frames that others before them need, as x265 makes them by itself."""
+    """The same frames with keyframes that others before them need, as x265 makes them by itself."""
     output = source.with_name("open.mp4")
     settings = ["-c:v", "libx265", "-g", "6", "-bf", "2", "-x265-params", "log-level=none:open-gop=1"]
     command = [str(binaries.ffmpeg), "-v", "error", "-i", str(source), *settings, "-tag:v", "hvc1", str(output)]
     run_tool(command, timeout_s=60)
     packets = probe_packets(output, binaries=binaries)
     if len(packets.keyframes) == len(packets.cut_points):
-        pytest.skip("this build does not mark such key frames")
+        pytest.skip("this build does not mark such keyframes")
     return output
 
 
@@ -84,7 +84,7 @@ def test_only_what_no_key_frame_begins_is_encoded(tmp_path: Path, binaries: Bina
     config = VideoEncoderConfig.model_validate({**SETTINGS[kind], "crf": 20})
     key = next(k for k in probe_packets(source, binaries=binaries).cut_points if k > 12)
     first = key - 5
-    with pytest.raises(InputError, match="do not begin at a key frame"):
+    with pytest.raises(InputError, match="do not begin at a keyframe"):
         cut_video(source, tmp_path / "cut.mp4", [(first, 36)], binaries=binaries)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source.mp4"]
     result = cut_video(source, tmp_path / "cut.mp4", [(first, 36)], config=config, binaries=binaries)
@@ -116,7 +116,7 @@ def test_a_join_that_decodes_wrong_is_given_up_with_a_warning(
     config = VideoEncoderConfig.model_validate(SETTINGS["h264"])
     with caplog.at_level(logging.WARNING):
         result = cut_video(source, tmp_path / "cut.mp4", [(6, 18), (24, 30)], config=config, binaries=binaries)
-    assert "encoding all of it anew" in caplog.text
+    assert "re-encoding all of it" in caplog.text
     assert result.reencoded == ((6, 18), (24, 30))
     assert numbers_of(VideoReader(result.path, binaries=binaries)) == [*range(6, 18), *range(24, 30)]
 

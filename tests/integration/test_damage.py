@@ -25,7 +25,7 @@ from ffenc.plan.picture import accepted_pixel_formats, color_range
 from ffenc.plan.pixel_format import bit_depth, has_alpha
 from ffenc.plan.resolve import resolve_encoder
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.net, pytest.mark.integration]
 
 EVERY = bool(os.environ.get("FFENC_EVERY_CRF"))
 SOFTWARE = [row for row in ENCODERS.values() if row.device is None]

@@ -111,7 +111,7 @@ def test_an_episode_that_begins_between_key_frames_is_mended(
         assert pictures[0][key][stop - 20 :] == before[1][key][stop - 20 :]
         assert pictures[1][key] == before[2][key]
     assert len(result.reencoded) == 2
-    assert "encoded anew" in caplog.text
+    assert "re-encoded" in caplog.text
 
 
 def test_depth_between_key_frames_is_still_exact(tmp_path: Path, binaries: Binaries) -> None:

@@ -18,7 +18,7 @@ from ffenc.video.similarity import find_wrong_frame
 from ffenc.video.trial import MOST_FRAMES, TrialScene, lowest_psnr_db, trial_length, try_encoder
 from tests.recordings import recorded
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 
 FAST: dict[str, int | str] = {
     "libx264": "veryfast",

@@ -37,7 +37,7 @@ from ffenc.video.undecodable import check_listed
 from tests.frame_matrix import CONTAINERS, FRAMES, CannotMakeError, Maker, MatrixInput, full_matrix
 from tests.frame_numbers import HEIGHT, UNREADABLE, WIDTH, draw, read, read_all
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.net, pytest.mark.integration]
 
 MATRIX = os.environ.get("FFENC_FRAME_MATRIX", "sample")
 REPORT = os.environ.get("FFENC_FRAME_MATRIX_REPORT")
@@ -292,7 +292,7 @@ def test_every_function_gives_the_frames_asked_for_or_refuses(
             continue
         decoded = truth = maker.truth(path)
         if wanted.damage in ("other-size", "other-format") and UNREADABLE in (decoded or ()):
-            # The muxers of FFmpeg 4.2 and 7.0 put the headers of the first part before every key frame.
+            # The muxers of FFmpeg 4.2 and 7.0 put the headers of the first part before every keyframe.
             _report(binaries, wanted, {"make": "cannot: the second part cannot be decoded by anything"})
             continue
         made += 1

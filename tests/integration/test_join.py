@@ -1,4 +1,4 @@
-"""Parts of one recording: joined bit by bit where every picture survives that, else encoded anew."""
+"""Parts of one recording: joined bit by bit where every picture survives that, else re-encoded."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from ffenc.ffmpeg.capabilities import Capabilities
 from tools.option_table.clips import CLIPS
 from tools.option_table.measure import Measurement
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.net, pytest.mark.integration]
 
 OPTIONS_OF_EACH_ENCODER = 4
 VALUES_OF_EACH_OPTION = 2

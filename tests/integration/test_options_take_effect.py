@@ -111,7 +111,7 @@ def test_there_is_a_key_frame_every_g_frames(
 def test_reading_may_start_at_every_key_frame(
     tmp_path: Path, binaries: Binaries, encoders_here: object, name: str
 ) -> None:
-    """An open GOP would lose the pictures that are shown before a key frame and stored after it."""
+    """An open GOP would lose the pictures that are shown before a keyframe and stored after it."""
     if name not in encoders_here:  # type: ignore[operator]
         pytest.skip(f"this build has no {name}")
     frames = moving_scene(24, width=96, height=64)

@@ -402,7 +402,7 @@ def test_a_question_costs_one_process(probe: object, tmp_path: Path, tools: Bina
     ("lines", "why"),
     [
         (["kill -SEGV $$"], "was killed by SIGSEGV while reading it"),
-        (["echo 'this is no JSON'", "echo '[error] out of order' >&2", "exit 3"], "out of order"),
+        (["echo 'this is not JSON'", "echo '[error] out of order' >&2", "exit 3"], "out of order"),
         (["echo '{}'"], "FFmpeg says: nothing"),
     ],
     ids=["crash", "nonsense", "nothing"],

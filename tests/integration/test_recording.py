@@ -205,13 +205,13 @@ def test_what_is_no_recording_is_said(tmp_path: Path, binaries: Binaries) -> Non
     before = path.read_bytes()
     with pytest.raises(InputError, match="is not a fragmented MP4"):
         salvage_video(path, tmp_path / "b.mp4", binaries=binaries)
-    with pytest.raises(InputError, match="is no file"):
+    with pytest.raises(InputError, match="is not a file"):
         salvage_video(tmp_path / "missing.mp4", binaries=binaries)
     fragmented = tmp_path / "b.mp4"
     copy_recording(path, fragmented, fps=Fraction(30), binaries=binaries, fragmented=True)
     content = fragmented.read_bytes()
     for output in (None, fragmented):
-        with pytest.raises(InputError, match="is no hidden recording that knows its name"):
+        with pytest.raises(InputError, match="is not a hidden recording that knows its name"):
             salvage_video(fragmented, output, overwrite=True, binaries=binaries)
     assert fragmented.read_bytes() == content
     assert path.read_bytes() == before

@@ -48,7 +48,7 @@ def remuxed(before: Sequence[str] = (), after: Sequence[str] = ()) -> Damage:
 
 
 def encoded(*, half: bool = False, **config: object) -> Damage:
-    """The pictures encoded anew, in H.264 instead of AV1."""
+    """The pictures re-encoded, in H.264 instead of AV1."""
 
     def damage(root: Path, binaries: Binaries) -> None:
         needs_av1_decoder(binaries)
@@ -88,7 +88,7 @@ PACKETS: dict[str, tuple[Damage, set[str]]] = {
         {"video-format-foreign"},
     ),
     "pictures of half the size": (encoded(half=True), {"video-size-foreign", "video-codec-foreign"}),
-    "few key frames": (encoded(g=60), {"video-codec-foreign", "video-key-frame-missing"}),
+    "few keyframes": (encoded(g=60), {"video-codec-foreign", "video-keyframe-missing"}),
     "sound that is not there": (plain(block(PHONE, has_audio=True)), {"video-info-wrong"}),
 }
 

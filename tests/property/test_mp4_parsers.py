@@ -189,7 +189,7 @@ def test_damage_costs_no_memory_and_gives_no_wrong_answer(tmp_path: Path, binari
         except ProbeError:  # which `verify` reports
             continue
         compared += 1
-        # Not the key frames: FFmpeg corrects what the table says of them by the stream itself.
+        # Not the keyframes: FFmpeg corrects what the table says of them by the stream itself.
         assert list(seen.pts) == answers[number], number
     assert compared > COMPARED // 2
 

@@ -76,7 +76,7 @@ def _measure_build(args: argparse.Namespace) -> None:
 def _measure_encoder(
     measurement: Measurement, before: MeasuredEncoder | None, args: argparse.Namespace
 ) -> Iterator[MeasuredEncoder]:
-    """The encoder's table each time some more of it is known."""
+    """Yield the encoder's table each time some more of it is known."""
     name = measurement.spec.name
     wanted = options_to_try(measurement.spec, measurement.capabilities.help(name))
     setup = setup_digest(name)
@@ -111,7 +111,7 @@ def _measure_encoder(
 
 
 def build_name(capabilities: Capabilities) -> str:
-    """What a build is called in the tables: the number in its version, else that of its libavcodec."""
+    """Return what a build is called in the tables: the number in its version, else that of its libavcodec."""
     number = capabilities.version.text.removeprefix("n").split("-")[0].split("+")[0]
     if number[:1].isdigit():
         return number

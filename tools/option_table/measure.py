@@ -133,11 +133,11 @@ class Measurement:
         return 3 if self.spec.name == "libx265" else 1
 
     def usable_contexts(self) -> list[str]:
-        """Names of the contexts in which options can be tried here."""
+        """Return names of the contexts in which options can be tried here."""
         return [name for name in self.contexts if self.plain(name) is not None]
 
     def contexts_for(self, option: str) -> list[str]:
-        """Names of the contexts in which an option is tried until it acts."""
+        """Return names of the contexts in which an option is tried until it acts."""
         usable = self.usable_contexts()
         if option in self.spec.refused:
             return usable[:1]
@@ -227,7 +227,7 @@ class Measurement:
         return all(self._encode(self.contexts[context], extra) == encoded for _ in range(times))
 
     def _cut(self, option: str, value: str, context: str, encoded: Encoded) -> str | None:
-        """The value that the encoder reports instead of the one given, in each context where it differs."""
+        """Return the value that the encoder reports instead of the one given, in each context where it differs."""
         reported = self._reported(option, encoded)
         if reported is None or _equal(reported, value):
             return None
@@ -308,7 +308,7 @@ def cut_text(value: str, seen: Mapping[str, str]) -> str:
 
 
 def merged_options(encoder: ResolvedEncoder, extra: Mapping[str, str]) -> dict[str, str]:
-    """The options of a plan and further ones, of which those named ``option:key`` join their dictionary."""
+    """Return the options of a plan and further ones, of which those named ``option:key`` join their dictionary."""
     options = dict(encoder.options)
     for name, value in extra.items():
         option, inside, key = name.partition(":")

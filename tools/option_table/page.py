@@ -43,7 +43,7 @@ option; what holds for a key holds for `no-key`. Left out are options that carry
 
 
 def page() -> str:
-    """The whole page, from the saved tables."""
+    """Return the whole page, from the saved tables."""
     builds = measured_builds()
     parts = [_INTRODUCTION, "".join(_build_lines(builds))]
     parts += [_section(row, builds) for row in SOFTWARE if any(row.name in build.encoders for build in builds)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ffenc.ffmpeg.encoder_report import parse_report
+
 _X26X = re.compile(rb"options: ([ -~]+)")
 _SVT = re.compile(r"^Svt\[info\]: SVT \[config\]: (.+?)\s*$", re.MULTILINE)
 
@@ -14,15 +16,7 @@ def x26x_settings(stream: bytes) -> dict[str, str]:
     A switch has the value ``"1"``; x265 writes one that is off as ``no-NAME``, which becomes NAME with the value ``"0"``.
     """
     written = _X26X.search(stream)
-    if written is None:
-        return {}
-    settings = {}
-    for word in written[1].decode("ascii").split():
-        name, equals, value = word.partition("=")
-        if not equals and name.startswith("no-"):
-            name, value = name.removeprefix("no-"), "0"
-        settings[name] = value if equals else value or "1"
-    return settings
+    return {} if written is None else parse_report(written[1].decode("ascii"))
 
 
 def svt_settings(stderr: str) -> dict[str, str]:

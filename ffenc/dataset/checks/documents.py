@@ -32,7 +32,7 @@ def check_info(subject: Subject) -> None:
     try:
         document = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
-        findings.add("dataset-missing", f"{path} does not exist, so {subject.root} is no LeRobot dataset", path=path)
+        findings.add("dataset-missing", f"{path} does not exist, so {subject.root} is not a LeRobot dataset", path=path)
         return
     except (OSError, ValueError) as err:
         findings.add("info-unreadable", f"it cannot be read as JSON: {err}", path=path)
@@ -73,7 +73,7 @@ def _impossible(info: DatasetInfo, name: str, feature: Feature) -> str | None:
         return None
     try:
         data_schema(info.model_copy(update={"features": {name: feature}}))
-        return None if feature.dtype == "string" or np.dtype(feature.dtype).kind in "biuf" else "this is no number"
+        return None if feature.dtype == "string" or np.dtype(feature.dtype).kind in "biuf" else "this is not a number"
     except (TypeError, ValueError, OverflowError, pa.ArrowException, DatasetError) as err:
         return str(err)
 
@@ -145,7 +145,7 @@ def check_tasks(subject: Subject) -> None:
         return
     numbers, texts = table["task_index"].to_pylist(), table[column].to_pylist()
     if not all(type(n) is int for n in numbers) or not all(isinstance(text, str) for text in texts):
-        findings.add("tasks-unreadable", "task_index is not of whole numbers, or a task is no text", path=path)
+        findings.add("tasks-unreadable", "task_index is not of whole numbers, or a task is not text", path=path)
         return
     if index is None:
         findings.add("tasks-index-missing", "nothing in the file says that the texts are its pandas index", path=path)

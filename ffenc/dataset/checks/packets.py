@@ -22,6 +22,7 @@ from ffenc.ffmpeg.ffprobe import probe_packets, probe_video, probe_video_and_pac
 from ffenc.ffmpeg.mp4_index import read_mp4_index
 from ffenc.ffmpeg.process import run_tool
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
+from ffenc.plan.clip_frames import ranges_of
 from ffenc.plan.decode import plan_readable_frames
 
 _DECODE_TIMEOUT_S = 3600.0
@@ -185,13 +186,7 @@ def readable_frames(
 
 def ranges_text(numbers: Sequence[int]) -> str:
     """Write ascending numbers as ``frames 3-7, 12``."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    texts = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
+    texts = [str(first) if count == 1 else f"{first}-{first + count - 1}" for first, count in ranges_of(numbers)]
     return f"frame{'s' if len(numbers) > 1 else ''} {', '.join(texts)}"
 
 

@@ -109,7 +109,12 @@ def _of_cameras(subject: Subject, row: Mapping[str, Any]) -> dict[str, FeatureSt
 def _provenance(subject: Subject) -> dict[int, dict[str, Any]]:
     try:
         return load_provenance(subject.root)
-    except (OSError, ValueError, TypeError, KeyError):  # it is no part of the dataset, and others may have written it
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+    ):  # it is not part of the dataset, and other programs may have written it
         return {}
 
 
@@ -124,7 +129,7 @@ def _report_ties(subject: Subject, use: VideoUse, span: FrameSpan, ties: TieChec
         row, nearest = found
         subject.findings.add(
             "pictures-misaligned",
-            f"row {row} was recorded with the picture that frame {nearest} has now",
+            f"row {row} was recorded with the image that is now in frame {nearest}",
             episode=span.episode.place,
             camera=use.camera,
             frame=row,
@@ -135,7 +140,7 @@ def _report_ties(subject: Subject, use: VideoUse, span: FrameSpan, ties: TieChec
 def _decode(
     subject: Subject, use: VideoUse, binaries: Binaries, *, ties: Mapping[int, Mapping[str, Any]]
 ) -> Iterator[tuple[FrameSpan, FeatureStatistics, TieCheck]]:
-    """Statistics of each episode, from one pass over the file, and a comparison with what was kept when it was recorded."""
+    """Yield each episode's statistics and its comparison with the kept ties, from one pass over the file."""
     feature = subject.known_info.features[use.camera]
     waiting = [span for span in use.spans if span.is_right]
     number, sampler, check = 0, FrameSampler(), TieCheck({})

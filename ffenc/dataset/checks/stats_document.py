@@ -29,7 +29,7 @@ def check_stats_document(subject: Subject, *, measured: Aggregate, cameras: Aggr
         return
     for name in document:
         if name not in info.features:
-            findings.add("stats-feature-extra", f"{name!r} is no feature", camera=name, path=path)
+            findings.add("stats-feature-extra", f"{name!r} is not a feature", camera=name, path=path)
     for name, feature in info.features.items():
         if feature.has_statistics and name not in subject.impossible:
             _check_feature(subject, name, document.get(name), cameras if feature.is_camera else measured)

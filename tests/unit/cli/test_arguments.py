@@ -147,7 +147,7 @@ def test_an_option_that_is_a_value_and_a_dictionary() -> None:
         (["vcodec=null"], ["--camera_encoder.vcodec was given null"]),
         (["video_backend=x"], ["must be 'ffmpeg' or 'pyav'"]),
         (['extra_options={"bf": null}'], ["--camera_encoder.extra_options.bf was given null"]),
-        (['extra_options={"-bf": 1}'], ["'-bf' is no option name"]),
+        (['extra_options={"-bf": 1}'], ["'-bf' is not an option name"]),
     ],
 )
 def test_a_wrong_value_says_field_value_and_what_is_accepted(flags: list[str], says: list[str]) -> None:

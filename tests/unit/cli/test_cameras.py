@@ -60,8 +60,11 @@ def test_all_settings_reach_the_source() -> None:
         ("{a: {source: x}}", "a needs type: ffmpeg"),
         ("{a: {type: intelrealsense, serial: 1}}", "a needs type: ffmpeg"),
         ("{a: {type: ffmpeg}}", "a.source: Field required"),
-        ("{a: {type: ffmpeg, source: x, colour: 1}}", "a.colour is no setting .* there are .*width, height, fps"),
-        ("{a: {type: opencv, index_or_path: 0, rotation: 90}}", "a.rotation is no setting of a camera of type opencv"),
+        ("{a: {type: ffmpeg, source: x, colour: 1}}", "a.colour is not a setting .* there are .*width, height, fps"),
+        (
+            "{a: {type: opencv, index_or_path: 0, rotation: 90}}",
+            "a.rotation is not a setting of a camera of type opencv",
+        ),
         ("{a: {type: ffmpeg, source: x, fps: 29.97}}", "a.fps"),
         ("{a: {type: ffmpeg, source: x, fps: 0}}", "must be above 0"),
         ("{a: {type: ffmpeg, source: x, width: 640}}", "width and height"),

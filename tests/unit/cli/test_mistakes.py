@@ -109,8 +109,9 @@ def test_a_wrong_choice_is_not_taken_for_a_misspelt_command() -> None:
     ("words", "says"),
     [
         (["reencode", "a.mp4"], "required"),
-        (["reencode", "a.mp4", "b.mp4", "--end=4x"], "'4x' is no frame number"),
+        (["reencode", "a.mp4", "b.mp4", "--end=4x"], "'4x' is not a frame number"),
         (["reencode", "a.mp4", "b.mp4", "--audio=kep"], "'keep', 'drop'"),
+        (["salvage", "a.mp4", "--follow_links"], "--follow_links is for datasets"),
         (["reencode", "a.mp4", "b.mp4", "--camera_encoder.g=0"], "greater than or equal to 1"),
         (["images", "a", "b.mp4", "--fps=29.97"], "29.97"),
         (["concat", "a.mp4"], "required"),

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ffenc.dataset.lock import LOCK, DatasetLock, check_not_locked, current_holder
-from ffenc.errors import DatasetError, DatasetLockedError
+from ffenc.errors import DatasetError, DatasetLockedError, DatasetMovedError
 from tests.datasets import copy_of
 
 pytest.importorskip("pyarrow")
@@ -136,11 +136,19 @@ def test_dataset_that_was_moved_or_replaced_is_noticed(tmp_path):
     with DatasetLock(root) as lock:
         lock.check()
         root.rename(tmp_path / "moved")
-        with pytest.raises(DatasetError, match="was moved"):
+        with pytest.raises(DatasetMovedError, match=f"it is now {tmp_path}/moved"):
             lock.check()
         (root / "meta" / "ffenc").mkdir(parents=True)
         (root / LOCK).write_text("")
-        with pytest.raises(DatasetError, match="was moved"):
+        with pytest.raises(DatasetMovedError, match="was moved"):
+            lock.check()
+
+
+def test_lost_lock_file_is_noticed(tmp_path):
+    with DatasetLock(tmp_path) as lock:
+        lock.check()
+        (tmp_path / LOCK).unlink()
+        with pytest.raises(DatasetError, match=r"lock file .* was removed"):
             lock.check()
 
 

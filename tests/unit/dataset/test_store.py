@@ -463,7 +463,7 @@ def test_tasks_that_lerobot_would_confuse_are_refused(columns, tmp_path):
 
 def test_documents_that_are_none_are_named(tmp_path):
     layout = DatasetLayout(root=tmp_path)
-    with pytest.raises(DatasetError, match="no LeRobot dataset"):
+    with pytest.raises(DatasetError, match="not a LeRobot dataset"):
         load_info(tmp_path)
     assert load_stats(tmp_path) is None
     layout.info.parent.mkdir()

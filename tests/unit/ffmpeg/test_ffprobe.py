@@ -187,7 +187,7 @@ def test_packets_of_audio_and_cover_are_not_counted(version: str) -> None:
 
 @pytest.mark.parametrize("version", ["5.1.9", "8.1.2"])
 def test_frames_that_an_edit_list_hides_are_counted_apart(version: str) -> None:
-    """A stream-copied trim keeps the frames since the key frame; decoders never show them."""
+    """A stream-copied trim keeps the frames since the keyframe; decoders never show them."""
     info, packets = from_ffprobe(TESTS / "data" / "ffprobe" / f"{version}-trimmed.mp4.json")
     assert (packets.count, packets.hidden, info.frames_declared) == (7, 5, 12)
     assert packets.pts_s(0) == 0

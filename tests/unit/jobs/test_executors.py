@@ -26,7 +26,7 @@ def test_names_that_are_known(text: str) -> None:
 )
 def test_names_that_are_not(text: str) -> None:
     with (
-        pytest.raises(ValueError, match="is no executor; write threads, processes or dask"),
+        pytest.raises(ValueError, match=r"unknown executor .*; expected threads, processes or dask"),
         executor_from(text, at_once=1),
     ):
         raise AssertionError

@@ -1,4 +1,4 @@
-"""A job is done once: what is skipped, what is made anew, and what is left alone."""
+"""A job is done once: what is skipped, what is made again, and what is left alone."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_damaged_record_matches_nothing(fakes, text: str, caplog: pytest.LogCa
     run_jobs([spec])
     record_path(spec.output).write_text(text)
     assert job_state(spec).name == "stale"
-    assert "is no record of a job" in caplog.text
+    assert "is not a record of a job" in caplog.text
     assert run_jobs([spec])[0].status == "done"
 
 

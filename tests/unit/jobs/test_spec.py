@@ -64,8 +64,8 @@ GOOD = {"kind": "reencode", "inputs": ["/a.mp4"], "output": "/b.mp4"}
         ({"kind": "transcode"}, "use one of reencode, images, concat"),
         ({"inputs": []}, "at least 1 item"),
         ({"inputs": ["/a.mp4", "/c.mp4"]}, "takes one input, not 2"),
-        ({"inputs": ["a.mp4"]}, "no absolute path"),
-        ({"output": "b.mp4"}, "no absolute path"),
+        ({"inputs": ["a.mp4"]}, "not an absolute path"),
+        ({"output": "b.mp4"}, "not an absolute path"),
         ({"output": "/a.mp4"}, "is an input too"),
         ({"frames_expected": 0}, "greater than or equal to 1"),
         ({"frames_expected": "8"}, "valid integer"),
@@ -141,7 +141,7 @@ def test_a_file_of_jobs_is_read_in_its_order_without_its_empty_lines(tmp_path: P
     [
         ("", "holds no jobs"),
         ('{"kind"\n', "line 1 of .* Invalid JSON"),
-        ("{good}\n{relative}\n", r"line 2 of .*output: 'b.mp4' is no absolute path"),
+        ("{good}\n{relative}\n", r"line 2 of .*output: 'b.mp4' is not an absolute path"),
         ("{good}\n{good}\n", "two jobs write /b.mp4"),
     ],
 )

@@ -25,8 +25,8 @@ def index_of(stored: str) -> PacketIndex:
     [
         ("0k 1 2k 3", (0, 2)),
         ("0k 3 1 2 4k 5", (0, 4)),
-        ("0k 2k 1 3 4k", (0, 4)),  # an open GOP: 1 is stored behind the key frame 2
-        ("0k 1 3 2k", (0,)),  # 3 is stored before the key frame 2
+        ("0k 2k 1 3 4k", (0, 4)),  # an open GOP: 1 is stored behind the keyframe 2
+        ("0k 1 3 2k", (0,)),  # 3 is stored before the keyframe 2
         ("1 0k", ()),
     ],
 )

@@ -44,7 +44,7 @@ REDUCED = [
     pytest.param("libx264", {"preset": "slower"}, {"me_range": 32}, None, "", id="me_range-with-the-umh-of-a-preset"),
     pytest.param("libx264", {}, {"subq": 11}, {"subq": 9}, "trellis=2", id="subq"),
     pytest.param("libx264", {}, {"subq": 11, "trellis": 2}, None, "", id="subq-with-trellis"),
-    pytest.param("libx264", {"g": 30}, {"rc-lookahead": 60}, {"rc-lookahead": 30}, "key frame", id="rc-lookahead"),
+    pytest.param("libx264", {"g": 30}, {"rc-lookahead": 60}, {"rc-lookahead": 30}, "keyframe", id="rc-lookahead"),
     pytest.param("libx264", {"g": 30}, {"rc-lookahead": 60, "maxrate": "1M", "bufsize": "4M"}, None, "", id="rc-lookahead-vbv"),
     pytest.param("libx265", {}, params("x265", ctu=16, **{"max-tu-size": 32}), params("x265", ctu=16, **{"max-tu-size": 16}), "ctu",
                  id="max-tu-size"),
@@ -219,7 +219,7 @@ def test_a_profile_goes_with_its_pixel_formats_only(vcodec, profile, wrong, righ
 
 
 def test_a_profile_of_key_frames_only_is_refused():
-    with pytest.raises(EncoderOptionError, match="every frame a key frame"):
+    with pytest.raises(EncoderOptionError, match="every frame a keyframe"):
         resolve("libx265", extra_options={"profile": "main-intra"})
 
 

@@ -405,8 +405,7 @@ def test_only_a_name_that_is_near_is_offered():
     ("vcodec", "options", "builds"),
     [
         ("libx264", {"cplxblur": 5}, "9.0.2"),
-        ("libvpx-vp9", {"auto-alt-ref": 6}, "9.0.2"),
-        ("libvpx-vp9", {"arnr-strength": 6}, "9.0.2"),
+        ("libvpx-vp9", {"arnr_strength": 6}, "9.0.2"),
     ],
     ids=str,
 )

@@ -27,7 +27,7 @@ def test_a_plain_file_has_its_index_in_front(muxer: str) -> None:
     assert after(argv, "-protocol_whitelist") == "file"
     assert "file:/d/a.mp4" in argv[source:output]
     assert after(argv, "-c:v") == "copy"
-    assert argv.index("-r") > source  # of the output: of the input it would make new time stamps
+    assert argv.index("-r") > source  # of the output: of the input it would make new timestamps
     assert after(argv, "-r") == "30000/1001"
     assert after(argv, "-movflags") == "+faststart"
     assert argv[source:][argv[source:].index("-f") + 1] == muxer

@@ -151,7 +151,7 @@ def test_g_1_is_refused_where_it_means_no_key_frames_at_all():
 
 
 def test_g_of_an_encoder_with_key_frames_only():
-    assert "every frame is a key frame" in str(refusal(vcodec="mjpeg", pix_fmt="yuvj420p", g=5))
+    assert "every frame is a keyframe" in str(refusal(vcodec="mjpeg", pix_fmt="yuvj420p", g=5))
     assert "g" not in options(vcodec="mjpeg", pix_fmt="yuvj420p", g=1)
     assert "is set by g" in str(refusal(vcodec="mjpeg", pix_fmt="yuvj420p", extra_options={"g": 5}))
 

@@ -102,8 +102,8 @@ def test_episodes_in_a_row(make: Make, targets: Targets, tmp_path: Path) -> None
         ([], {}, "no cameras"),
         ("ab", {}, "cameras must be a list of different names, got 'ab'"),
         (["a", "a"], {}, "cameras must be a list of different names"),
-        (["a"], {"depth_cameras": ["d"]}, "these are no cameras of the episode: d"),
-        (["a"], {"image_cameras": ["i"]}, "these are no cameras of the episode: i"),
+        (["a"], {"depth_cameras": ["d"]}, "these are not cameras of the episode: d"),
+        (["a"], {"image_cameras": ["i"]}, "these are not cameras of the episode: i"),
     ],
 )
 def test_cameras_that_are_none(make: Make, tmp_path: Path, cameras: Any, options: dict[str, Any], said: str) -> None:

@@ -93,16 +93,16 @@ def test_a_spool_is_read_up_to_its_last_whole_frame(tmp_path: Path) -> None:
         assert read_spool(cut).shape == (whole, 4, 6)
     for size in range(0, header, 5):
         cut.write_bytes(data[:size])
-        with pytest.raises(InputError, match="is no spool of frames"):
+        with pytest.raises(InputError, match="is not a spool of frames"):
             read_spool(cut)
 
 
 @pytest.mark.parametrize("data", [b"", b"PNG", bytes(500)])
 def test_what_is_no_spool_is_said(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.npy").write_bytes(data)
-    with pytest.raises(InputError, match="is no spool of frames"):
+    with pytest.raises(InputError, match="is not a spool of frames"):
         read_spool(tmp_path / "a.npy")
-    with pytest.raises(InputError, match="is no spool of frames"):
+    with pytest.raises(InputError, match="is not a spool of frames"):
         read_spool(tmp_path / "missing.npy")
 
 

@@ -22,9 +22,9 @@ def test_a_plain_name_is_taken(name: str) -> None:
     ("name", "why"),
     [
         ("", "it is empty"),
-        (None, "it is no text"),
-        (3, "it is no text"),
-        (b"laptop", "it is no text"),
+        (None, "it is not text"),
+        (3, "it is not text"),
+        (b"laptop", "it is not text"),
         ("a/b", "it contains a slash"),
         ("/etc", "it contains a slash"),
         ("..", "it begins or ends with a dot"),

@@ -35,9 +35,9 @@ def test_the_right_frame_passes_with_noise() -> None:
     [
         (SENT[1], "frame 1"),
         (SENT[3], "frame 3"),
-        (np.roll(SENT[2], 1, axis=0), "a shifted picture"),
-        (np.roll(SENT[2], 8, axis=0), "a shifted picture"),
-        (np.roll(SENT[2], -2, axis=1), "a shifted picture"),
+        (np.roll(SENT[2], 1, axis=0), "a shifted frame"),
+        (np.roll(SENT[2], 8, axis=0), "a shifted frame"),
+        (np.roll(SENT[2], -2, axis=1), "a shifted frame"),
         (np.full_like(SENT[2], 128), "a single colour"),
         (np.full_like(SENT[2], (0, 135, 0)), "a single colour"),
     ],
