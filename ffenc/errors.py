@@ -30,6 +30,7 @@
     ├── NotOwnerError                a forked process used what belongs to its parent
     ├── UnsafePathError              a name or a path that would leave its directory
     └── DatasetError                 a dataset that cannot be read, or cannot take what it was given
+        ├── PreviewError             videos that cannot be shown; the sheets of the others are there
         ├── DatasetLockedError       another process is writing into it
         ├── DatasetMovedError        its directory was moved, deleted or replaced while it was open
         ├── MergeError               datasets that cannot be one; each key with every source's value
@@ -74,6 +75,7 @@ __all__ = [
     "OutputError",
     "OutputExistsError",
     "PixelFormatError",
+    "PreviewError",
     "ProbeError",
     "ProcessDiedError",
     "ProcessError",
@@ -486,6 +488,22 @@ class DatasetError(FFencError):
     def __init__(self, message: str, *, path: str | Path | None = None) -> None:
         self.path = None if path is None else Path(path)
         super().__init__(message)
+
+
+class PreviewError(DatasetError):
+    """Videos of a dataset cannot be shown; the sheets of everything else have been written.
+
+    Attributes:
+        sheets: the sheets that were written, as `ffenc.preview_dataset` returns them.
+        failures: what is missing from them: `ffenc.dataset.preview.MissingRow`.
+    """
+
+    def __init__(
+        self, message: str, *, path: str | Path, sheets: Sequence[Any] = (), failures: Sequence[Any] = ()
+    ) -> None:
+        self.sheets = tuple(sheets)
+        self.failures = tuple(failures)
+        super().__init__(message, path=path)
 
 
 class DatasetLockedError(DatasetError):

@@ -66,7 +66,11 @@ def load_json(data: bytes | str) -> Any:
         if (b"\\u" if isinstance(data, bytes) else "\\u") not in data:  # type: ignore[operator]
             raise
         try:
-            return json.loads(data)
-        except ValueError:
+            return json.loads(data, parse_constant=_refuse)
+        except (ValueError, RecursionError):
             pass
         raise
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

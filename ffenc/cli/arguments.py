@@ -16,6 +16,7 @@ from ffenc.cli.values import PARSER_MODE, load_leniently, positive
 from ffenc.config import VideoEncoderConfig
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.plan.options import number_text
+from ffenc.regular_files import read_regular
 from ffenc.video.image_series import ImageOrder
 
 ENCODER_GROUPS = ("camera_encoder", "rgb_encoder")
@@ -28,6 +29,8 @@ BARE_FLAGS = (
     "--allow_mixed_builds", "--follow_links",
 )  # fmt: skip
 """The flags that take no value."""
+
+_CONFIG_BYTES = 256 * 1024  # PyYAML takes seconds for as much
 
 _LONGEST_SHOWN = 100  # characters of a value that is repeated in a message
 
@@ -49,9 +52,28 @@ class Command:
     run: Callable[[Namespace, Screen], int | None]
 
 
+class _Parser(ArgumentParser):
+    """Reads configuration files of a bounded size."""
+
+    def parse_path(self, path: Any, *arguments: Any, **options: Any) -> Namespace:
+        """Parse a configuration file.
+
+        Raises:
+            TypeError: it cannot be read, or is not text; jsonargparse makes a usage error of it.
+        """
+        try:
+            read_regular(Path(str(path)), most_bytes=_CONFIG_BYTES).decode()
+        except (OSError, ValueError) as err:
+            raise TypeError(
+                f'Parser key "config": {path} cannot be read: {getattr(err, "strerror", None) or err}'
+            ) from err
+        parsed: Namespace = super().parse_path(path, *arguments, **options)
+        return parsed
+
+
 def command_parser(usage: str, description: str) -> ArgumentParser:
     """A parser for one sub-command, with the flags that all of them have."""
-    parser = ArgumentParser(
+    parser = _Parser(
         usage=f"ffenc {usage}",
         description=description,
         formatter_class=RawDescriptionHelpFormatter,

@@ -16,6 +16,7 @@ from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.errors import InputError
 from ffenc.jobs.record import job_state
 from ffenc.json_text import load_json
+from ffenc.regular_files import DOCUMENT_BYTES, read_regular
 
 _DESCRIPTION = """\
 Put together the dataset whose jobs `ffenc jobs plan` printed and `ffenc jobs
@@ -55,9 +56,9 @@ def run(arguments: Namespace, screen: Screen) -> None:
 def _plan(work: Path) -> tuple[Path, dict[str, Any]]:
     path = work / PLAN
     try:
-        settings = load_json(path.read_bytes())
+        settings = load_json(read_regular(path, most_bytes=DOCUMENT_BYTES))
         root = Path(settings.pop("root"))
-    except (OSError, ValueError, KeyError) as err:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise InputError(f"{path} is not a plan of `ffenc jobs plan`: {err}", path=path) from err
     for name, model in (("camera_encoder", VideoEncoderConfig), ("depth_encoder", DepthEncoderConfig)):
         if settings[name] is not None:

@@ -11,12 +11,16 @@ from ffenc.cli.results import pairs_table
 from ffenc.cli.screen import Screen, plain
 from ffenc.cli.values import names, positive
 from ffenc.dataset.preview import Sheet, preview_dataset
+from ffenc.errors import PreviewError
 
 _SHOWN = 20
 
 _DESCRIPTION = """\
 Write one PNG per episode of a LeRobot dataset, for a first look: a row for
-each camera, a column for each time, evenly from the first frame to the last."""
+each camera, a column for each time, evenly from the first frame to the last.
+
+Rows of videos that cannot be read are left out and named; the exit status is
+then 1."""
 
 
 def command() -> Command:
@@ -35,29 +39,42 @@ def command() -> Command:
     return Command(parser=parser, run=run)
 
 
-def run(arguments: Namespace, screen: Screen) -> None:
+def run(arguments: Namespace, screen: Screen) -> int:
     """Draw, and say what was written."""
     root = arguments.root
     output = arguments.output or Path(f"{root.absolute().name}-preview")
+    failed: PreviewError | None = None
     with screen.progress("drawing", unit="episodes") as progress:
-        sheets = preview_dataset(
-            root,
-            output,
-            episodes=_numbers(arguments.episodes),
-            columns=arguments.columns,
-            width=arguments.width,
-            overwrite=arguments.overwrite,
-            binaries=binaries_of(arguments),
-            progress=progress,
-        )
+        try:
+            sheets = preview_dataset(
+                root,
+                output,
+                episodes=_numbers(arguments.episodes),
+                columns=arguments.columns,
+                width=arguments.width,
+                overwrite=arguments.overwrite,
+                binaries=binaries_of(arguments),
+                progress=progress,
+            )
+        except PreviewError as err:
+            sheets, failed = err.sheets, err
     shown = [(sheet.path.name, _columns_text(sheet)) for sheet in sheets[:_SHOWN]]
     if len(sheets) > _SHOWN:
         shown.append(("...", f"{len(sheets)} images"))
-    rows = [(f"row {number}", camera) for number, camera in enumerate(sheets[0].cameras if sheets else (), start=1)]
+    fullest = max((sheet.cameras for sheet in sheets), key=len, default=())
+    rows = [(f"row {number}", camera) for number, camera in enumerate(fullest, start=1)]
     screen.result(
-        {"output": str(output), "sheets": [plain(sheet) for sheet in sheets]},
-        pairs_table([*rows, *shown], title=f"wrote {output}"),
+        {
+            "output": str(output),
+            "sheets": [plain(sheet) for sheet in sheets],
+            "missing": [plain(row) for row in failed.failures] if failed else [],
+        },
+        *([pairs_table([*rows, *shown], title=f"wrote {output}")] if sheets else []),
     )
+    if failed is None:
+        return 0
+    screen.failure("ffenc preview failed", str(failed))
+    return 1
 
 
 def _numbers(given: tuple[str, ...] | None) -> list[int] | None:

@@ -28,9 +28,31 @@ _UNREADABLE = (yaml.YAMLError, ValueError)
 
 
 class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
-    """YAML's structures with JSON's scalars."""
+    """YAML's structures with JSON's scalars, without its aliases, and with every key once.
+
+    An alias may contain itself, and ten lines of aliases of aliases stand for billions of values.
+    """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  PyYAML declares it so
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(
+                None, None, f"*{event.anchor} is an alias; write the value itself in its place", event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands there twice", key.start_mark
+                )
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 for _tag, _pattern, _first in (
@@ -47,13 +69,23 @@ def load_value(text: str) -> Any:
 
     Raises:
         yaml.YAMLError: it is neither.
-        ValueError: a number of more digits than Python reads.
+        ValueError: a number of more digits than Python reads, or more levels.
     """
     try:
-        return json.loads(text, parse_constant=_refuse)
-    except ValueError:
-        # JSON is YAML but for its escapes of characters beyond 16 bits.
-        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506  it is a SafeLoader
+        try:
+            return json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
+        except ValueError:
+            # JSON is YAML but for its escapes of characters beyond 16 bits.
+            return yaml.load(text, Loader=_PlainLoader)  # noqa: S506  it is a SafeLoader
+    except RecursionError as err:
+        raise ValueError("lists and dictionaries are nested too deeply") from err
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return found
 
 
 def _refuse(constant: str) -> None:

@@ -15,9 +15,10 @@ from pathlib import Path
 import orjson
 
 from ffenc.dataset.atomic import make_directory, write_text_atomically
-from ffenc.dataset.dataset_tree import check_no_link, read_regular
+from ffenc.dataset.dataset_tree import check_no_link
 from ffenc.dataset.layout import DatasetLayout
 from ffenc.errors import DatasetError, OutputError
+from ffenc.regular_files import read_regular
 from ffenc.video.output import sync
 
 COMMIT = "commit.json"

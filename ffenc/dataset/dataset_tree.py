@@ -114,26 +114,3 @@ def check_no_link(root: Path, path: Path) -> None:
             return
         if parent.is_symlink():
             raise DatasetError(f"{parent} is a link, and nothing is written through one", path=path)
-
-
-def read_regular(path: Path) -> bytes:
-    """Read a file; reading a named pipe or a device would wait, or never end.
-
-    Raises:
-        OSError: it cannot be read, or is not a regular file.
-    """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
-        return file.read()
-
-
-def check_regular(path: Path) -> None:
-    """Refuse a named pipe or a device, which another library must not open.
-
-    Raises:
-        OSError: there is nothing, or it is not a regular file.
-    """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "not a regular file", str(path))

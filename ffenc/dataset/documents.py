@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ffenc.dataset.atomic import write_text_atomically
-from ffenc.dataset.dataset_tree import read_regular
 from ffenc.dataset.layout import DatasetLayout
 from ffenc.dataset.schema import DatasetInfo
 from ffenc.errors import DatasetError
+from ffenc.regular_files import read_json
 from ffenc.statistics import FeatureStatistics
 
 
@@ -50,7 +50,7 @@ def load_stats(root: Path) -> dict[str, FeatureStatistics] | None:
     document = _read(path)
     try:
         return {name: FeatureStatistics.from_json(values) for name, values in document.items()}
-    except (AttributeError, ValueError) as err:
+    except (AttributeError, TypeError, ValueError) as err:
         raise DatasetError(f"{path} does not hold statistics: {err}", path=path) from err
 
 
@@ -66,7 +66,7 @@ def save_stats(root: Path, stats: Mapping[str, FeatureStatistics]) -> None:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(read_regular(path).decode())
+        return read_json(path)
     except FileNotFoundError as err:
         raise DatasetError(f"{path} does not exist, so this is not a LeRobot dataset", path=path) from err
     except (OSError, ValueError) as err:

@@ -23,6 +23,7 @@ from ffenc.dataset.commit import COMMIT, KEPT, RECORDING
 from ffenc.dataset.layout import DatasetLayout
 from ffenc.dataset.whole import sync_tree
 from ffenc.errors import OutputError
+from ffenc.regular_files import DOCUMENT_BYTES, read_regular
 from ffenc.video.output import sync
 from ffenc.video.recording import is_held
 
@@ -117,7 +118,7 @@ class EpisodeDirectory:
     def plans(self) -> dict[str, Any]:
         """Return the settings of each camera, as JSON; empty if a crash or a full disk left none."""
         try:
-            cameras = orjson.loads(self._plan.read_bytes())["cameras"]
+            cameras = orjson.loads(read_regular(self._plan, most_bytes=DOCUMENT_BYTES))["cameras"]
         except (OSError, ValueError, TypeError, KeyError):
             return {}
         return cameras if isinstance(cameras, dict) else {}
@@ -125,9 +126,7 @@ class EpisodeDirectory:
     def reason(self) -> str:
         """Return why it did not join."""
         try:
-            lines = (
-                (self.path / _REASON).read_text(encoding="utf-8", errors="replace")[:_REASON_CHARACTERS].splitlines()
-            )
+            lines = read_regular(self.path / _REASON).decode("utf-8", "replace")[:_REASON_CHARACTERS].splitlines()
         except OSError:
             lines = []
         unknown = "the reason was not written" if self.is_kept else "its recorder was killed"

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ffenc.dataset.schema import DEFAULT_FEATURES
-from ffenc.errors import DependencyError, InputError
+from ffenc.dataset.series import ROOM_FOR_OBJECTS, open_parquet
+from ffenc.errors import DatasetError, DependencyError, InputError
+from ffenc.regular_files import check_regular
 
 try:
     import pyarrow as pa
     import pyarrow.csv as pa_csv
-    import pyarrow.parquet as pq
 except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError("tables are read with pyarrow: pip install 'ffenc-video[dataset]'") from err
 
@@ -87,11 +88,16 @@ def _table(path: Path) -> Any:
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise InputError(f"{path} is not a table that is understood; use {' or '.join(TABLE_SUFFIXES)}", path=path)
     try:
+        check_regular(path)
         if path.suffix.lower() == ".csv":
-            return pa_csv.read_csv(path)
-        return pq.read_table(path)
-    except (pa.ArrowException, OSError) as err:
+            table = pa_csv.read_csv(path)
+        else:
+            with open_parquet(path, room_bytes=ROOM_FOR_OBJECTS) as file:
+                table = file.read()
+        table.column_names  # noqa: B018  names that are not UTF-8 are an error here and not later
+    except (pa.ArrowException, OSError, UnicodeDecodeError, DatasetError) as err:
         raise InputError(f"{path} cannot be read as a table: {err}", path=path) from err
+    return table
 
 
 def _check_name(path: Path, column: str, feature: str, component: str) -> None:

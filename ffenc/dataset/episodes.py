@@ -27,6 +27,9 @@ TOLERANCE_S = Fraction(1, 10_000)
 """How far a stored time may lie from the grid of frames; LeRobot refuses to decode beyond it."""
 
 
+_MOST = 1 << 53  # beyond it a float64 cannot count
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoSpan:
     """Where the frames of an episode are in the videos of one camera.
@@ -186,7 +189,7 @@ def episode_rows(table: pa.Table, info: DatasetInfo) -> list[EpisodeRow]:
         return [_row(with_derived(values, info), info, named, others) for values in table.to_pylist()]
     except KeyError as err:
         raise DatasetError(f"the table of episodes has no column {err}") from err
-    except (TypeError, ValueError) as err:
+    except (TypeError, ValueError, AttributeError, ArithmeticError) as err:
         raise DatasetError(f"the table of episodes has a value that cannot be right: {err}") from err
 
 
@@ -214,7 +217,7 @@ def with_derived(values: Mapping[str, Any], info: DatasetInfo) -> dict[str, Any]
 
 
 def _row(values: Mapping[str, Any], info: DatasetInfo, named: Sequence[str], others: Sequence[str]) -> EpisodeRow:
-    episode, start, length = (int(values[key]) for key in ("episode_index", "dataset_from_index", "length"))
+    episode, start, length = (_whole(values[key]) for key in ("episode_index", "dataset_from_index", "length"))
     if values["dataset_to_index"] != start + length or length < 1:
         raise DatasetError(
             f"episode {episode} says that its {length} rows are those from {start} to {values['dataset_to_index']}"
@@ -243,4 +246,11 @@ def _row(values: Mapping[str, Any], info: DatasetInfo, named: Sequence[str], oth
 
 
 def _file(values: Mapping[str, Any], series: str) -> FileId:
-    return FileId(chunk=int(values[f"{series}/chunk_index"]), file=int(values[f"{series}/file_index"]))
+    return FileId(chunk=_whole(values[f"{series}/chunk_index"]), file=_whole(values[f"{series}/file_index"]))
+
+
+def _whole(value: Any) -> int:
+    """A number of an episode, a row or a file."""
+    if isinstance(value, bool) or int(value) != value or not 0 <= value <= _MOST:
+        raise ValueError(f"{value!r} is not a whole number from 0 to {_MOST}")
+    return int(value)

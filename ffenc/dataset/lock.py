@@ -15,9 +15,10 @@ import weakref
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ffenc.dataset.dataset_tree import read_regular, resolve_root
+from ffenc.dataset.dataset_tree import resolve_root
 from ffenc.dataset.identity import DatasetIdentity
 from ffenc.errors import DatasetError, DatasetLockedError
+from ffenc.regular_files import read_json
 
 if sys.platform == "win32":  # pragma: no cover - no tests run there
     import msvcrt
@@ -291,8 +292,8 @@ def _refusal(root: Path) -> DatasetLockedError:
 
 def _read_holder(path: Path) -> dict[str, object]:
     try:
-        document = json.loads(read_regular(path))
-    except (OSError, ValueError, RecursionError):  # it writes who it is a moment after it has the lock
+        document = read_json(path)
+    except (OSError, ValueError):  # it writes who it is a moment after it has the lock
         return {}
     return document if isinstance(document, dict) else {}
 

@@ -13,16 +13,18 @@ from ffenc.dataset.documents import load_info
 from ffenc.dataset.episodes import EpisodeRow, VideoSpan, time_of_frame
 from ffenc.dataset.layout import DatasetLayout
 from ffenc.dataset.store import load_episodes
-from ffenc.errors import DatasetError, OutputError
+from ffenc.errors import DatasetError, FFencError, InputError, OutputError, PreviewError, ProbeError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process import run_tool
 from ffenc.plan.clip_frames import ClipFrames, ranges_of
 from ffenc.plan.sheet import plan_sheet
-from ffenc.video.clip import measure_clip
+from ffenc.video.clip import MeasuredClip, measure_clip
 from ffenc.video.output import PendingFile
 from ffenc.video.undecodable import check_listed
 
 _TIMEOUT_S = 600.0
+_NAMED = 10  # broken files in one message
+_UNREADABLE = (DatasetError, InputError, ProbeError, ProcessError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,23 @@ class Sheet:
     episode_index: int
     cameras: tuple[str, ...]
     times_s: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingRow:
+    """A camera of an episode that is on no sheet.
+
+    Attributes:
+        episode_index: whose pictures are missing.
+        camera: of the row.
+        path: the video.
+        reason: why it cannot be shown.
+    """
+
+    episode_index: int
+    camera: str
+    path: Path
+    reason: str
 
 
 def preview_dataset(
@@ -67,7 +86,8 @@ def preview_dataset(
 
     Raises:
         DatasetError: no dataset that can be read, no videos in it, or an episode that is not there.
-        InputError: a video is damaged.
+        PreviewError: videos are missing or damaged. It is raised at the end: the sheets have the rows of all other cameras,
+            and an episode of which nothing can be shown has no sheet.
         OutputExistsError: an image exists and ``overwrite`` is False.
         OutputError: the file system refused.
     """
@@ -87,10 +107,24 @@ def preview_dataset(
     drawer = _Drawer(DatasetLayout.of(root, info), info.fps, columns, width, tools)
     sheets = []
     for done, number in enumerate(chosen, start=1):
-        sheets.append(drawer.draw(rows[number], output / f"episode-{number:06d}.png", overwrite=overwrite))
+        sheet = drawer.draw(rows[number], output / f"episode-{number:06d}.png", overwrite=overwrite)
+        if sheet is not None:
+            sheets.append(sheet)
         if progress is not None:
             progress(done, len(chosen))
+    if drawer.missing:
+        raise PreviewError(_missing_text(root, drawer.missing), path=root, sheets=sheets, failures=drawer.missing)
     return tuple(sheets)
+
+
+def _missing_text(root: Path, missing: Sequence[MissingRow]) -> str:
+    reasons = {row.path: row.reason.splitlines()[0] for row in missing}
+    listed = [f"{path.relative_to(root)}: {reason}" for path, reason in list(reasons.items())[:_NAMED]]
+    more = [f"and {len(reasons) - _NAMED} more files"] if len(reasons) > _NAMED else []
+    return (
+        f"{len(missing)} rows of {len({row.episode_index for row in missing})} episodes cannot be shown; everything else "
+        "is. See `ffenc verify`.\n" + "\n".join([*listed, *more])
+    )
 
 
 class _Drawer:
@@ -102,32 +136,74 @@ class _Drawer:
         self._columns = columns
         self._width = width
         self._binaries = binaries
-        self._measured = functools.lru_cache(maxsize=16)(functools.partial(measure_clip, binaries=binaries))
+        self._measured = functools.lru_cache(maxsize=16)(self._measure)
+        self.missing: list[MissingRow] = []
+        """What could not be drawn so far."""
 
-    def draw(self, episode: EpisodeRow, image: Path, *, overwrite: bool) -> Sheet:
-        """Write one image."""
+    def draw(self, episode: EpisodeRow, image: Path, *, overwrite: bool) -> Sheet | None:
+        """Write one image of the cameras that can be shown; None if there are none."""
         offsets = np.linspace(0, episode.length - 1, min(self._columns, episode.length)).round().astype(int).tolist()
-        rows = [self._row(camera, span, offsets) for camera, span in episode.videos.items()]
-        clip = self._measured(rows[0].path)
-        height = 2 * round(self._width * clip.display_size[1] / clip.display_size[0] / 2)
         with PendingFile(image, overwrite=overwrite) as pending:
-            cell = (self._width, max(2, height))
-            argv = plan_sheet(self._binaries.ffmpeg, rows, pending.path, cell=cell)
-            check_listed(run_tool(argv, timeout_s=_TIMEOUT_S).stderr, rows)
+            rows: dict[str, ClipFrames] = {}
+            for camera, span in episode.videos.items():
+                try:
+                    rows[camera] = self._row(camera, span, offsets)
+                except _UNREADABLE as err:
+                    self._miss(episode, camera, err)
+            try:
+                if rows:
+                    self._write(list(rows.values()), pending.path)
+            except _UNREADABLE:  # one by one, to find out which; a sheet of the others follows
+                for camera in list(rows):
+                    try:
+                        self._write([rows[camera]], pending.path)
+                    except _UNREADABLE as err:
+                        self._miss(episode, camera, err)
+                        del rows[camera]
+                if rows:
+                    self._write(list(rows.values()), pending.path)
+            if not rows:
+                return None
             pending.commit()
         return Sheet(
             path=image,
             episode_index=episode.episode_index,
-            cameras=tuple(episode.videos),
+            cameras=tuple(rows),
             times_s=tuple(time_of_frame(offset, self._fps) for offset in offsets),
         )
+
+    def _write(self, rows: Sequence[ClipFrames], image: Path) -> None:
+        clip = self._measured(rows[0].path)
+        if isinstance(clip, FFencError):
+            raise clip
+        height = 2 * round(self._width * clip.display_size[1] / clip.display_size[0] / 2)
+        argv = plan_sheet(self._binaries.ffmpeg, rows, image, cell=(self._width, max(2, height)))
+        listed = run_tool(argv, timeout_s=_TIMEOUT_S).stderr
+        try:
+            check_listed(listed, rows)
+        except OutputError as err:  # of the videos, not of the file system
+            raise InputError(str(err), path=rows[0].path) from err
 
     def _row(self, camera: str, span: VideoSpan, offsets: Sequence[int]) -> ClipFrames:
         path = self._layout.video(camera, span.file)
         clip = self._measured(path)
-        if span.to_frame > clip.packets.count:
+        if isinstance(clip, FFencError):
+            raise clip
+        if span.to_frame > clip.packets.count or span.from_frame < 0:
             raise DatasetError(
-                f"{path} has {clip.packets.count} frames, but an episode needs it up to {span.to_frame}; see `ffenc verify`",
+                f"{path} has {clip.packets.count} frames, but an episode needs those from {span.from_frame} up to "
+                f"{span.to_frame}",
                 path=path,
             )
         return clip.select(ranges_of([span.from_frame + offset for offset in offsets]))
+
+    def _measure(self, path: Path) -> MeasuredClip | FFencError:
+        """The clip, or why it cannot be measured: a broken file is not tried again for each of its episodes."""
+        try:
+            return measure_clip(path, binaries=self._binaries)
+        except _UNREADABLE as err:
+            return err
+
+    def _miss(self, episode: EpisodeRow, camera: str, err: FFencError) -> None:
+        path = self._layout.video(camera, episode.videos[camera].file)
+        self.missing.append(MissingRow(episode_index=episode.episode_index, camera=camera, path=path, reason=str(err)))

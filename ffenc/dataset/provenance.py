@@ -16,11 +16,11 @@ import orjson
 
 import ffenc
 from ffenc.dataset.atomic import make_directory, write_atomically, write_text_atomically
-from ffenc.dataset.dataset_tree import read_regular
 from ffenc.dataset.layout import DatasetLayout
 from ffenc.dataset.rows import EpisodeRows
 from ffenc.errors import OutputError
 from ffenc.json_text import dump_json, load_json
+from ffenc.regular_files import read_regular
 from ffenc.streaming.camera import CameraRecording
 from ffenc.streaming.ledger import EpisodeRecording
 from ffenc.video.output import sync

@@ -13,6 +13,7 @@ import orjson
 
 from ffenc.dataset.schema import DEFAULT_FEATURES, DatasetInfo, Feature
 from ffenc.errors import FrameError, InputError
+from ffenc.regular_files import read_regular
 from ffenc.streaming.ledger import Drop, DropReason
 from ffenc.video.recording import SyncedFile
 
@@ -273,7 +274,7 @@ def read_log(path: Path, info: DatasetInfo) -> LoggedSteps:
     drops: list[Drop] = []
     features = given_columns(info)
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_regular(path).splitlines()
     except FileNotFoundError:
         lines = []
     except OSError as err:

@@ -24,10 +24,12 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from ffenc.dataset.paths import check_feature_name, check_template
 from ffenc.errors import DatasetError
+from ffenc.frames import MAX_FRAME_RATE
 
 CODEBASE_VERSION = "v3.0"
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
@@ -45,6 +47,9 @@ Size: TypeAlias = Annotated[StrictInt, Field(gt=0)] | Annotated[StrictFloat, Fie
 OLD_COUNTERS = frozenset({"total_videos", "total_chunks"})
 """Keys of format 2.1 that some converters left; nothing keeps them true, and LeRobot drops them at its next write."""
 
+_LARGEST_COUNT = 1 << 53  # beyond it a float64 cannot count
+_MOST_AXES = 32  # of numpy 1; LeRobot stores at most 5
+_LONGEST_BITS = 200  # of a number in a message
 _FRAME_KEYS = ("task",)  # keys of a recorded frame that are no features
 _VERSION = re.compile(r"v?3(\.0)*")  # as LeRobot's reader compares versions; all of these are v3.0
 _NOT_NUMERIC = ("string", "image", "video", "language")
@@ -174,6 +179,19 @@ class DatasetInfo(BaseModel):
             check_template(template, camera=True)
         return template
 
+    @model_validator(mode="after")
+    def _possible_numbers(self) -> DatasetInfo:
+        """Refuse numbers that only damage explains, with which nothing could be computed."""
+        if self.fps > MAX_FRAME_RATE:
+            raise ValueError(f"fps is {_short(self.fps)}, expected at most {MAX_FRAME_RATE}")
+        for name in ("total_episodes", "total_frames", "total_tasks", "chunks_size"):
+            if getattr(self, name) > _LARGEST_COUNT:
+                raise ValueError(f"{name} is {_short(getattr(self, name))}, expected at most {_LARGEST_COUNT}")
+        for name, feature in self.features.items():
+            if len(feature.shape) > _MOST_AXES:
+                raise ValueError(f"{name!r} has {len(feature.shape)} axes, expected at most {_MOST_AXES}")
+        return self
+
     @classmethod
     def create(
         cls,
@@ -296,6 +314,10 @@ def _check_new_feature(name: str, feature: Feature) -> None:
         )
     if feature.is_numeric and len(feature.shape) > 5:
         raise DatasetError(f"{name!r} has {len(feature.shape)} axes; LeRobot stores at most 5")
+
+
+def _short(value: int) -> str:
+    return str(value) if value.bit_length() < _LONGEST_BITS else "a number of hundreds of digits"
 
 
 def is_known_version(version: object) -> bool:

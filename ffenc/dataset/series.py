@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ffenc.dataset.atomic import make_directory, write_atomically
-from ffenc.dataset.dataset_tree import check_regular
 from ffenc.dataset.layout import FileId
 from ffenc.dataset.tables import conform
 from ffenc.errors import DatasetError, DependencyError, FFencError, OutputError
+from ffenc.regular_files import check_regular
 from ffenc.video.output import PendingFile
 
 try:
@@ -30,6 +30,11 @@ MIB = 1024**2
 
 MOST_GROUPS = 2000
 """Row groups of one file: both who writes and who reads it hold a description of each of them in memory."""
+
+ROOM_FOR_OBJECTS = 8 * MIB
+"""For `open_parquet`: in Python, a value takes thirty times as much as in a table."""
+
+_VALUE_BYTES, _MOST_EXPANSION = 8, 100
 
 
 def save_table(path: Path, table: pa.Table) -> None:
@@ -48,7 +53,7 @@ def load_table(path: Path) -> pa.Table:
     Raises:
         DatasetError: it is missing or no parquet file, as after a recorder that was killed.
     """
-    with open_parquet(path) as file:
+    with open_parquet(path, room_bytes=ROOM_FOR_OBJECTS) as file:
         return file.read()
 
 
@@ -97,6 +102,10 @@ def _runs(table: pa.Table) -> Iterator[pa.Table]:
     if not len(table):
         return
     episodes = table["episode_index"].combine_chunks()
+    if not pa.types.is_integer(episodes.type) or episodes.null_count:
+        raise DatasetError(
+            f"the column 'episode_index' holds {episodes.type} with {episodes.null_count} holes, expected int64"
+        )
     changes = pc.not_equal(episodes.slice(1), episodes.slice(0, len(episodes) - 1))
     starts = [0, *(index + 1 for index in pc.indices_nonzero(changes).to_pylist()), len(table)]
     for start, stop in pairwise(starts):
@@ -215,23 +224,45 @@ def _close_unfinished(writer: Any) -> None:
 
 
 @contextmanager
-def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
+def open_parquet(path: Path, *, room_bytes: int = 256 * MIB) -> Iterator[pq.ParquetFile]:
     """A parquet file for reading.
 
+    A run of equal values is stored once, so a small file can claim any number of rows.
+
+    Args:
+        path: the file.
+        room_bytes: what a row group may take in memory, however small the file is; `ROOM_FOR_OBJECTS` if the rows become
+            Python objects. A file may always take a hundred times its own size.
+
     Raises:
-        DatasetError: it is missing, no parquet file, or damaged; also while it is read inside the block.
+        DatasetError: it is missing, no parquet file, or damaged, or a row group would take far more memory than its file;
+            also while it is read inside the block.
     """
     try:
         check_regular(path)
         with pq.ParquetFile(path) as file:
+            _check_memory(file.metadata, path, room_bytes)
+            file.schema_arrow.names  # noqa: B018  names that are not text are an error here and not later
             yield file
     except FileNotFoundError as err:
         raise DatasetError(f"{path} does not exist", path=path) from err
-    except (pa.ArrowException, OSError) as err:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as err:
         raise DatasetError(
             f"{path} cannot be read as a parquet file: {err}; a recording that was not finished leaves such files",
             path=path,
         ) from err
+
+
+def _check_memory(metadata: Any, path: Path, room_bytes: int) -> None:
+    most = room_bytes + _MOST_EXPANSION * path.stat().st_size
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        if group.num_rows * metadata.num_columns * _VALUE_BYTES > most:
+            raise DatasetError(
+                f"{path} cannot be read: a row group of {group.num_rows} rows does not fit a file of {path.stat().st_size} "
+                "bytes",
+                path=path,
+            )
 
 
 @contextmanager

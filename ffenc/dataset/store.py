@@ -12,7 +12,7 @@ from typing import Any
 from ffenc.dataset.episodes import EpisodeRow, episode_rows, episodes_schema, episodes_table, other_columns
 from ffenc.dataset.layout import DatasetLayout, FileId
 from ffenc.dataset.schema import DatasetInfo
-from ffenc.dataset.series import SeriesWriter, load_table, open_parquet, save_table
+from ffenc.dataset.series import ROOM_FOR_OBJECTS, SeriesWriter, load_table, open_parquet, save_table
 from ffenc.dataset.tables import data_schema
 from ffenc.errors import DatasetError, DependencyError
 
@@ -129,7 +129,7 @@ def iterate_episodes(root: Path, info: DatasetInfo, *, statistics: bool = True) 
         DatasetError: a file cannot be read, or a value in it cannot be right.
     """
     for path in DatasetLayout.of(root, info).episodes_files():
-        with open_parquet(path) as file:
+        with open_parquet(path, room_bytes=ROOM_FOR_OBJECTS) as file:
             names = [name for name in file.schema_arrow.names if statistics or not name.startswith("stats/")]
             for group in range(file.num_row_groups):
                 yield from episode_rows(file.read_row_group(group, columns=names), info)
@@ -206,8 +206,7 @@ def _save_texts(path: Path, name: str, texts: Sequence[str]) -> None:
 
 def _load_texts(path: Path, name: str, *, to_write: bool) -> list[str]:
     table = load_table(path)
-    pandas = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}"))
-    index = (pandas.get("index_columns") or [name])[0]
+    index = _index_column(table.schema, name)
     if index not in table.column_names or f"{name}_index" not in table.column_names:
         raise DatasetError(f"{path} has the columns {table.column_names}, not {name}_index and {name}", path=path)
     further = [column for column in table.column_names if column not in (index, f"{name}_index")]
@@ -218,17 +217,23 @@ def _load_texts(path: Path, name: str, *, to_write: bool) -> list[str]:
         )
     tasks: list[str] = table[index].to_pylist()
     numbers = table[f"{name}_index"].to_pylist()
-    if (
-        numbers != list(range(len(tasks)))
-        or len(set(tasks)) != len(tasks)
-        or not all(isinstance(t, str) for t in tasks)
-    ):
+    texts_only = all(isinstance(task, str) for task in tasks)
+    if not texts_only or numbers != list(range(len(tasks))) or len(set(tasks)) != len(tasks):
         raise DatasetError(
             f"{path} does not list each {name} once in the order of {name}_index, and LeRobot would read wrong ones: "
             f"{list(zip(numbers, tasks, strict=True))[:10]}",
             path=path,
         )
     return tasks
+
+
+def _index_column(schema: pa.Schema, default: str) -> str:
+    """Return the column that pandas takes for the index, by the metadata that it writes, or else ``default``."""
+    try:
+        found = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"][0]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return default
+    return found if isinstance(found, str) else default
 
 
 def _pandas_column(name: str, kind: str, dtype: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError("datasets are parquet files and need pyarrow: pip install 'ffenc-video[dataset]'") from err
 
 _LISTS = (pa.ListType, pa.LargeListType, pa.FixedSizeListType)  # is_nested() of pyarrow 14 does not know the last
+_LARGEST_AXIS = (1 << 31) - 1
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
@@ -37,7 +38,7 @@ def data_schema(info: DatasetInfo, *, like: pa.Schema | None = None) -> pa.Schem
     fields = [
         _language_field(name, like)
         if feature.dtype == "language"
-        else pa.field(name, _arrow_type(feature), metadata=_extension(feature))
+        else pa.field(name, _arrow_type(name, feature), metadata=_extension(feature))
         for name, feature in info.columns.items()
     ]
     if any(feature.dtype == "language" for feature in info.columns.values()):
@@ -53,9 +54,13 @@ def _language_field(name: str, like: pa.Schema | None) -> pa.Field:
     return like.field(name)
 
 
-def _arrow_type(feature: Feature) -> pa.DataType:
+def _arrow_type(name: str, feature: Feature) -> pa.DataType:
     if feature.dtype == "image":
         return _IMAGE
+    if max(feature.shape) > _LARGEST_AXIS:
+        raise DatasetError(
+            f"the feature {name!r} has an axis of {max(feature.shape)}; a table holds at most {_LARGEST_AXIS}"
+        )
     one = pa.string() if feature.dtype == "string" else pa.from_numpy_dtype(np.dtype(feature.dtype))
     if feature.shape == (1,):
         return one
@@ -145,6 +150,8 @@ def column_values(table: pa.Table, name: str, feature: Feature) -> npt.NDArray[A
     flat = _storage(table.column(name))
     while isinstance(flat.type, _LISTS):
         flat = pc.list_flatten(flat)
+    if not any(is_kind(flat.type) for is_kind in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)):
+        raise DatasetError(f"the column {name!r} holds {flat.type}, expected numbers ({feature.dtype})")
     shape = (len(table),) if feature.shape == (1,) else (len(table), *feature.shape)
     if flat.null_count or len(flat) != np.prod(shape):
         raise DatasetError(

@@ -109,7 +109,8 @@ def inspect_dataset(
     videos = 0
     if level != "metadata":
         with subject.checking("the videos"):
-            videos = check_packets_of_videos(subject, binaries=binaries, progress=progress)
+            try_decoding = level == "packets"  # the next level decodes everything
+            videos = check_packets_of_videos(subject, binaries=binaries, progress=progress, try_decoding=try_decoding)
     if level == "decode":
         with subject.checking("the pictures"):
             check_pictures(subject, binaries=binaries, progress=progress)

@@ -8,10 +8,14 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-_INDEX_BYTES_MAX = 256 * 1024 * 1024
+import numpy as np
+
+_INDEX_BYTES_MAX = 64 * 1024 * 1024
+_MOST_BOXES = 100_000  # in one row; an empty box is 8 bytes, and a file may consist of nothing else
 
 
 def declared_frames(path: Path) -> int | None:
@@ -32,11 +36,18 @@ def declared_frames(path: Path) -> int | None:
 
 
 def movie_box(file: BinaryIO) -> memoryview | None:
-    """The contents of the top-level ``moov`` box, found without reading the others; None if there is none."""
-    for position, kind, size in top_level_boxes(file):
+    """The contents of the top-level ``moov`` box, found without reading the others.
+
+    Returns:
+        None if there is none, or if it is larger than the index of any video of ours.
+    """
+    for position, kind, size in islice(top_level_boxes(file), _MOST_BOXES):
         if kind == b"moov":
+            available = file.seek(0, os.SEEK_END) - position
+            if min(size, available) > _INDEX_BYTES_MAX:
+                return None
             file.seek(position)
-            return memoryview(file.read(min(size, _INDEX_BYTES_MAX)))
+            return memoryview(file.read(min(size, available)))
     return None
 
 
@@ -60,9 +71,11 @@ def top_level_boxes(file: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
 
 
 def boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """(type, contents) of every box in a row of them."""
+    """(type, contents) of every box in a row of them; a box that ends behind the row is cut off there."""
     position = 0
-    while position + 8 <= len(data):
+    for _ in range(_MOST_BOXES):
+        if position + 8 > len(data):
+            return
         size, kind = struct.unpack_from(">I4s", data, position)
         if size < 8:  # nothing inside an index is large or open-ended
             return
@@ -89,4 +102,4 @@ def is_video(track: memoryview) -> bool:
 def _sample_count(time_to_sample: memoryview) -> int:
     """Sum of the run lengths in an ``stts`` box: version and flags, number of runs, then (count, duration)."""
     runs = time_to_sample[8:]
-    return sum(count for count, _ in struct.iter_unpack(">II", runs[: len(runs) - len(runs) % 8]))
+    return int(np.frombuffer(runs[: len(runs) - len(runs) % 8], ">u4")[::2].sum(dtype=np.uint64))

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ffenc.errors import InputError, OutputError
 from ffenc.jobs.spec import JobSpec
 from ffenc.json_text import dump_json, load_json
+from ffenc.regular_files import DOCUMENT_BYTES, read_regular
 from ffenc.video.names import sibling
 from ffenc.video.output import PendingFile, unfinished_siblings
 
@@ -75,10 +75,10 @@ def read_record(output: str | Path) -> JobRecord | None:
     """
     path = record_path(output)
     try:
-        return JobRecord.model_validate(load_json(path.read_bytes()))
+        return JobRecord.model_validate(load_json(read_regular(path, most_bytes=DOCUMENT_BYTES)))
     except FileNotFoundError:
         return None
-    except (ValidationError, orjson.JSONDecodeError) as err:
+    except (ValidationError, ValueError) as err:
         logger.warning("%s is not a record of a job; its output will be made again", path)
         logger.debug("%s", err)
         return JobRecord(digest="unreadable")

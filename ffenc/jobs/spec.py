@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,9 @@ from pydantic import (
 from ffenc.errors import InputError
 from ffenc.jobs.kinds import KINDS, JobKind
 from ffenc.json_text import dump_json, load_json
+from ffenc.regular_files import check_regular
+
+_LINE_BYTES = 4 << 20  # what is longer is cut off there, and then it is not JSON
 
 SMALL_BYTES = 1 << 20
 """Files up to this size are known by their content, larger ones by size and time of change."""
@@ -141,6 +145,7 @@ class JobSpec(BaseModel):
         try:
             if self.row.files is not None:
                 return [[image.name, *_size_and_time(image)] for image in self.row.files(path, self.arguments)]
+            check_regular(path)
             if path.stat().st_size <= SMALL_BYTES:
                 return [hashlib.sha256(path.read_bytes()).hexdigest()]
             return _size_and_time(path)
@@ -176,8 +181,8 @@ def iterate_specs(path: str | Path) -> Iterator[JobSpec]:
     outputs: set[str] = set()
     inputs: set[str] = set()
     try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
+        with path.open("rb") as file:
+            for number, line in enumerate(iter(partial(file.readline, _LINE_BYTES), b""), start=1):
                 if line.strip():
                     spec = _read_line(line, number, path)
                     _add_independent(spec, outputs, inputs)

@@ -107,7 +107,7 @@ def plan_frame_list(ffmpeg: Path, path: Path, *, demuxer: str) -> tuple[str, ...
     )
 
 
-def plan_readable_frames(ffmpeg: Path, path: Path, *, demuxer: str) -> tuple[str, ...]:
+def plan_readable_frames(ffmpeg: Path, path: Path, *, demuxer: str, first_only: bool = False) -> tuple[str, ...]:
     """Plan to list, as framecrc, every frame that can be decoded without an error; what cannot is left out.
 
     Without ``explode`` a decoder hides a damaged frame by copying what is around it.
@@ -116,6 +116,7 @@ def plan_readable_frames(ffmpeg: Path, path: Path, *, demuxer: str) -> tuple[str
         ffmpeg: the executable.
         path: the video file.
         demuxer: its container, by FFmpeg's name.
+        first_only: end after the first one, which costs no more than the frames that it needs.
     """
     options: tuple[Option, ...] = (
         ("protocol_whitelist", "file"),
@@ -123,10 +124,12 @@ def plan_readable_frames(ffmpeg: Path, path: Path, *, demuxer: str) -> tuple[str
         ("err_detect", "explode"),
         ("flags", "-output_corrupt"),
     )
+    one: tuple[Option, ...] = (("frames:v", "1"),) if first_only else ()
+    single: tuple[Option, ...] = (("threads", "1"),) if first_only else ()  # each thread would decode a frame ahead
     return ffmpeg_argv(
         ffmpeg,
-        inputs=[Input(url=file_url(path), options=options, stream=VIDEO)],
+        inputs=[Input(url=file_url(path), options=(*options, *single), stream=VIDEO)],
         output="pipe:1",
-        output_options=[("f", "framecrc")],
+        output_options=[*one, ("f", "framecrc")],
         skip_errors=True,
     )

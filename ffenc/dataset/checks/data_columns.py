@@ -65,7 +65,7 @@ def _fit(seen: pa.DataType, expected: pa.DataType) -> Literal["exact", "cast", "
         return "exact" if pa.types.is_struct(seen) and {"bytes", "path"} <= {field.name for field in seen} else "no"
     if pa.types.is_nested(expected):
         sizes = [kind.list_size for kind in (seen, expected) if pa.types.is_fixed_size_list(kind)]
-        if not pa.types.is_nested(seen) or pa.types.is_struct(seen) or len(set(sizes)) > 1:
+        if not hasattr(seen, "value_type") or len(set(sizes)) > 1:  # a struct, a map, or no list at all
             return "no"
         return _fit(seen.value_type, expected.value_type)
     if seen.equals(expected) or (pa.types.is_string(expected) and pa.types.is_large_string(seen)):

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from ffenc.dataset.checks.subject import Subject
-from ffenc.dataset.dataset_tree import read_regular
 from ffenc.dataset.finding_codes import Severity
 from ffenc.dataset.schema import DEFAULT_FEATURES, DatasetInfo, Feature, axes_of, is_known_version
 from ffenc.dataset.series import load_table, open_parquet
 from ffenc.dataset.tables import data_schema
 from ffenc.errors import DatasetError, DependencyError, UnsafePathError
+from ffenc.regular_files import read_json
 
 try:
     import pyarrow as pa
@@ -31,11 +31,11 @@ def check_info(subject: Subject) -> None:
     """Read ``info.json``; without it nothing else can be checked."""
     findings, path = subject.findings, subject.layout.info
     try:
-        document = json.loads(read_regular(path).decode())
+        document = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         findings.add("dataset-missing", f"{path} does not exist, so {subject.root} is not a LeRobot dataset", path=path)
         return
-    except (OSError, ValueError, RecursionError) as err:
+    except (OSError, ValueError) as err:
         findings.add("info-unreadable", f"it cannot be read as JSON: {err}", path=path)
         return
     try:
@@ -184,7 +184,7 @@ def _check_task_rows(subject: Subject, numbers: list[int], texts: list[str], pat
 def _pandas_index(schema: pa.Schema) -> str | None:
     try:
         columns = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
     return columns[0] if isinstance(columns, list) and len(columns) == 1 and columns[0] in schema.names else None
 

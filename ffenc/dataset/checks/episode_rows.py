@@ -11,7 +11,7 @@ from typing import Any
 from ffenc.dataset.checks.subject import Episode, Span, Subject
 from ffenc.dataset.episodes import episodes_schema, is_derivable, with_derived
 from ffenc.dataset.layout import FileId
-from ffenc.dataset.series import open_parquet
+from ffenc.dataset.series import ROOM_FOR_OBJECTS, open_parquet
 from ffenc.errors import DatasetError, DependencyError
 
 try:
@@ -36,7 +36,7 @@ def check_episodes(subject: Subject) -> None:
             subject.findings.add("file-name-foreign", "it is not named chunk-NNN/file-NNN.parquet", path=path)
             continue
         try:
-            with open_parquet(path) as file:
+            with open_parquet(path, room_bytes=ROOM_FOR_OBJECTS) as file:
                 schemas[path] = {field.name: field.type for field in file.schema_arrow}
                 if not _check_columns(subject, path, schemas[path]):
                     subject.episodes_whole = False

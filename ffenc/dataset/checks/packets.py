@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import islice
@@ -19,22 +20,39 @@ from ffenc.errors import BinaryNotFoundError, FFencError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.ffprobe import probe_packets, probe_video, probe_video_and_packets
 from ffenc.ffmpeg.mp4_index import read_mp4_index
+from ffenc.ffmpeg.process import run_tool
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
+from ffenc.plan.clip_frames import ranges_of
+from ffenc.plan.decode import plan_readable_frames
 
+_DECODE_TIMEOUT_S = 3600.0
+_NO_DECODER = re.compile(
+    r"no decoder|decoder .* not found|hardware accelerated|function not implemented", re.IGNORECASE
+)
 _AT_ONCE = 64  # files that are waited for; what is known of a file is dropped when it has been checked
 
 
 def check_packets_of_videos(
-    subject: Subject, *, binaries: Binaries | None = None, progress: Callable[[int, int | None], None] | None = None
+    subject: Subject,
+    *,
+    binaries: Binaries | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+    try_decoding: bool = True,
 ) -> int:
     """Check all videos that episodes need, several at a time.
+
+    Args:
+        subject: what is checked.
+        binaries: the executables; found when they are needed if None.
+        progress: is called with the number of videos done and in all.
+        try_decoding: also decode the first frame of each video, or all of a video whose structure is unusual.
 
     Returns:
         How many were opened.
     """
     uses = [use for use in video_uses(subject) if use.path.is_file() and use.path.stat().st_size]
     measure = Measurer(binaries)
-    for done, _ in enumerate(in_parallel(lambda use: _check_video(subject, use, measure), uses), start=1):
+    for done, _ in enumerate(in_parallel(lambda use: _check_video(subject, use, measure, try_decoding), uses), start=1):
         if progress is not None:
             progress(done, len(uses))
     return len(uses)
@@ -99,7 +117,7 @@ def in_parallel(work: Callable[[VideoUse], Any], uses: Iterable[VideoUse]) -> It
             yield from pool.map(work, some)
 
 
-def _check_video(subject: Subject, use: VideoUse, measure: Measurer) -> None:
+def _check_video(subject: Subject, use: VideoUse, measure: Measurer, try_decoding: bool) -> None:
     with subject.checking(str(use.path)):
         try:
             stream, packets = measure.measure(use.path)
@@ -108,11 +126,72 @@ def _check_video(subject: Subject, use: VideoUse, measure: Measurer) -> None:
         except FFencError as err:
             subject.findings.add("video-unreadable", str(err), camera=use.camera, path=use.path)
             return
-        _check_frames(subject, use, stream, packets)
+        is_whole = _check_frames(subject, use, stream, packets)
         _check_stream(subject, use, stream)
+        if is_whole and try_decoding:
+            _check_decoding(subject, use, stream, packets, measure)
 
 
-def _check_frames(subject: Subject, use: VideoUse, stream: VideoStreamInfo, packets: PacketIndex) -> None:
+def _check_decoding(
+    subject: Subject, use: VideoUse, stream: VideoStreamInfo, packets: PacketIndex, measure: Measurer
+) -> None:
+    """Find a video whose packets can be listed though FFmpeg cannot decode them, as with a damaged header.
+
+    The tables of a plain file agree with its media to the byte, so its first frame shows whether the coded headers are
+    whole.  In other files a wrong size or place of a sample shows only in the pictures.
+    """
+    first_only = read_mp4_index(use.path) is not None
+    readable, said = readable_frames(
+        use.path, stream, Fraction(subject.known_info.fps), measure.binaries, first_only=first_only
+    )
+    wanted = range(1) if first_only else range(packets.count)
+    missing = [number for number in wanted if number not in readable]
+    if missing and not (not readable and _NO_DECODER.search(said)):
+        reason = said.strip().partition("\n")[0] or "no reason given"
+        subject.findings.add(
+            "video-damaged",
+            f"FFmpeg cannot decode {ranges_text(missing)} of the video: {reason}",
+            camera=use.camera,
+            frame=missing[0],
+            path=use.path,
+        )
+
+
+def readable_frames(
+    path: Path, stream: VideoStreamInfo, fps: Fraction, binaries: Binaries, *, first_only: bool = False
+) -> tuple[set[int], str]:
+    """The numbers of the frames that can be decoded without an error, and what FFmpeg says on standard error.
+
+    Args:
+        path: the video.
+        stream: of a video like it.
+        fps: its frame rate.
+        binaries: the executables.
+        first_only: end after the first frame that can be decoded.
+
+    Raises:
+        ProcessError: FFmpeg could not be started, or did not end.
+    """
+    demuxer = stream.container.split(",")[0]
+    argv = plan_readable_frames(binaries.ffmpeg, path, demuxer=demuxer, first_only=first_only)
+    output = run_tool(argv, timeout_s=_DECODE_TIMEOUT_S, check=False)
+    lines = output.stdout.decode("ascii", "replace").splitlines()
+    base = next((Fraction(line.split(":")[1].strip()) for line in lines if line.startswith("#tb 0:")), None)
+    if base is None:  # without a single frame there is no header
+        return set(), output.stderr
+    rate = base * fps
+    given = {round(int(line.split(",")[2]) * rate) for line in lines if line and not line.startswith("#")}
+    return given, output.stderr
+
+
+def ranges_text(numbers: Sequence[int]) -> str:
+    """Write ascending numbers as ``frames 3-7, 12``."""
+    texts = [str(first) if count == 1 else f"{first}-{first + count - 1}" for first, count in ranges_of(numbers)]
+    return f"frame{'s' if len(numbers) > 1 else ''} {', '.join(texts)}"
+
+
+def _check_frames(subject: Subject, use: VideoUse, stream: VideoStreamInfo, packets: PacketIndex) -> bool:
+    """Whether the packets are right."""
     declared = stream.frames_declared if stream.path == use.path.absolute() else None
     found: list[tuple[str, str, int | None]] = []
     if declared is not None and declared > packets.count + packets.hidden:
@@ -143,6 +222,7 @@ def _check_frames(subject: Subject, use: VideoUse, stream: VideoStreamInfo, pack
                 camera=use.camera,
                 path=use.path,
             )
+    return not found
 
 
 def _check_stream(subject: Subject, use: VideoUse, stream: VideoStreamInfo) -> None:

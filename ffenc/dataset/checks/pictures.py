@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ffenc.dataset.checks.packets import Measurer, in_parallel
+from ffenc.dataset.checks.packets import Measurer, in_parallel, ranges_text, readable_frames
 from ffenc.dataset.checks.spans import FrameSpan, VideoUse, video_uses
 from ffenc.dataset.checks.statistics import recorded_statistics
 from ffenc.dataset.checks.subject import Subject
@@ -25,9 +25,6 @@ from ffenc.dataset.stored_pictures import as_recorded, depth_settings, layout_of
 from ffenc.dataset.ties import TieCheck, camera_ties
 from ffenc.errors import FFencError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.ffmpeg.process import run_tool
-from ffenc.plan.clip_frames import ranges_of
-from ffenc.plan.decode import plan_readable_frames
 from ffenc.statistics import FeatureStatistics, FrameSampler
 from ffenc.video.reader import VideoReader
 
@@ -37,8 +34,6 @@ crf 40 on noisy footage: 0.0025 and 0.006."""
 
 _NOTICED, _NEARER = 0.004, 4.0
 """From where, and by how much nearer, statistics of another video are taken for a sign of an exchange."""
-
-_DECODE_TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +222,7 @@ def _locate(subject: Subject, use: VideoUse, err: FFencError, binaries: Binaries
     for span, frames in _by_episode(use, missing):
         subject.findings.add(
             "frame-unreadable",
-            f"{_ranges_text(frames)} of the {'video' if span is None else 'episode'} cannot be decoded{near}: {said}",
+            f"{ranges_text(frames)} of the {'video' if span is None else 'episode'} cannot be decoded{near}: {said}",
             episode=None if span is None else span.episode.place,
             camera=use.camera,
             frame=frames[0],
@@ -249,12 +244,6 @@ def _by_episode(use: VideoUse, numbers: Sequence[int]) -> Iterator[tuple[FrameSp
         yield None if found < 0 else spans[found], [number - first for number in group]
 
 
-def _ranges_text(numbers: Sequence[int]) -> str:
-    """Write ascending numbers as ``frames 3-7, 12``."""
-    texts = [str(first) if count == 1 else f"{first}-{first + count - 1}" for first, count in ranges_of(numbers)]
-    return f"frame{'s' if len(numbers) > 1 else ''} {', '.join(texts)}"
-
-
 def _missing_frames(subject: Subject, use: VideoUse, binaries: Binaries) -> tuple[list[int], bool, int]:
     """Frames that cannot be decoded, whether frames are reordered, and how many there are.
 
@@ -262,12 +251,5 @@ def _missing_frames(subject: Subject, use: VideoUse, binaries: Binaries) -> tupl
         FFencError: nothing can be told of the file.
     """
     stream, packets = Measurer(binaries).measure(use.path)
-    argv = plan_readable_frames(binaries.ffmpeg, use.path, demuxer=stream.container.split(",")[0])
-    printed = run_tool(argv, timeout_s=_DECODE_TIMEOUT_S, check=False).stdout.decode("ascii", "replace")
-    lines = printed.splitlines()
-    base = next((Fraction(line.split(":")[1].strip()) for line in lines if line.startswith("#tb 0:")), None)
-    given: set[int] = set()
-    if base is not None:  # without a single frame there is no header
-        rate = base * subject.known_info.fps
-        given = {round(int(line.split(",")[2]) * rate) for line in lines if line and not line.startswith("#")}
+    given, _ = readable_frames(use.path, stream, Fraction(subject.known_info.fps), binaries)
     return sorted(set(range(packets.count)) - given), bool(stream.has_b_frames), packets.count

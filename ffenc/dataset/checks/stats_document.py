@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 from ffenc.dataset.checks.statistics import COUNTING, Aggregate, expected_shape, unlike
 from ffenc.dataset.checks.subject import Subject
-from ffenc.dataset.dataset_tree import read_regular
 from ffenc.histograms import QUANTILES
+from ffenc.regular_files import read_json
 from ffenc.statistics import FeatureStatistics
 
 
@@ -21,8 +20,8 @@ def check_stats_document(subject: Subject, *, measured: Aggregate, cameras: Aggr
             findings.add("stats-missing", "there are no statistics of the whole dataset", path=path)
         return
     try:
-        document = json.loads(read_regular(path).decode())
-    except (OSError, ValueError, RecursionError) as err:
+        document = read_json(path)
+    except (OSError, ValueError) as err:
         findings.add("stats-unreadable", str(err), path=path)
         return
     if not isinstance(document, dict):

@@ -15,12 +15,12 @@ from ffenc.dataset.checks.spans import video_uses
 from ffenc.dataset.checks.statistics import StatisticsChecks, unlike
 from ffenc.dataset.checks.subject import Subject
 from ffenc.dataset.commit import finish_commits
-from ffenc.dataset.dataset_tree import read_regular
 from ffenc.dataset.documents import save_info
 from ffenc.dataset.repairs.changes import Changes
 from ffenc.dataset.store import save_tasks
 from ffenc.dataset.video_info import chosen_layout, in_layout, video_info
 from ffenc.errors import DatasetError, FFencError
+from ffenc.regular_files import read_json
 from ffenc.statistics import FeatureStatistics
 
 _FOREIGN = ("video-codec-foreign", "video-format-foreign", "video-size-foreign")
@@ -150,8 +150,8 @@ def repair_stats(subject: Subject, changes: Changes) -> None:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(read_regular(path).decode())
-    except (OSError, ValueError, RecursionError):
+        document = read_json(path)
+    except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}
 
