@@ -23,7 +23,7 @@ from ffenc.ffmpeg.mp4_index import read_mp4_index
 from ffenc.ffmpeg.process import run_tool
 from tests.children import run_python
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 
 MUTATIONS = 10_000
 COMPARED = 100
