@@ -20,8 +20,8 @@ from ffenc.plan.audio import describe_audio
 
 _DESCRIPTION = """\
 Measure a media file: its header, every packet that is really there, its
-keyframes, and the keys that LeRobot stores of it. Nothing is decoded. Settings of
-the encoder (video.crf, ...) are not in a file.
+keyframes, and the keys that LeRobot stores of it. Nothing is decoded. Settings
+of the encoder (video.crf, ...) are not in a file.
 Of the directory of a dataset: its episodes, tasks, features and files."""
 
 

@@ -123,7 +123,7 @@ video-clock-wrong       | error   | packets  | reencode  | frame k is not at k/f
 video-codec-foreign     | warning | packets  | reencode  | a video has another codec than info.json says
 video-size-foreign      | error   | packets  | again     | a video has frames of another size than its feature
 video-format-foreign    | warning | packets  | reencode  | a video has another pixel format than info.json says
-video-keyframe-missing | note    | packets  | none      | an episode does not begin with a keyframe: slow to cut
+video-key-frame-missing | note    | packets  | none      | an episode does not begin with a keyframe: slow to cut
 video-undecodable       | error   | decode   | decoder   | no frame of a video can be decoded, though its packets are whole
 frame-unreadable        | error   | decode   | again     | a frame cannot be decoded
 """

@@ -112,8 +112,10 @@ def remove_leftovers(output: Path) -> None:
     A younger one may belong to a worker that was given up for lost and goes on.
     """
     try:
-        begun_ns = record_path(output).stat().st_mtime_ns  # the clock of the same file system
-        leftovers = [path for path in unfinished_siblings(output) if path.stat().st_mtime_ns < begun_ns]
+        record = record_path(output)
+        begun_ns = record.stat().st_mtime_ns  # the clock of the same file system
+        unfinished = [*unfinished_siblings(output), *unfinished_siblings(record, keep_suffix=False)]
+        leftovers = [path for path in unfinished if path.stat().st_mtime_ns < begun_ns]
     except FileNotFoundError:
         return  # another worker is at work here, and will do it
     for path in leftovers:

@@ -41,9 +41,9 @@ def _unfinished(final: Path, token: str, *, keep_suffix: bool = True) -> Path:
     return sibling(final, stem=stem, end=f".{token}.part{suffix}")
 
 
-def unfinished_siblings(final: Path) -> list[Path]:
+def unfinished_siblings(final: Path, *, keep_suffix: bool = True) -> list[Path]:
     """Return what killed writers of a file left beside it: the temporary siblings of its `PendingFile` objects."""
-    before, digits, after = _unfinished(final, "0" * 8).name.rpartition("0" * 8)
+    before, digits, after = _unfinished(final, "0" * 8, keep_suffix=keep_suffix).name.rpartition("0" * 8)
     pattern = re.compile(f"{re.escape(before)}[0-9a-f]{{{len(digits)}}}{re.escape(after)}")
     return [path for path in final.parent.iterdir() if pattern.fullmatch(path.name)]
 

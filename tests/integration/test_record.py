@@ -261,4 +261,4 @@ def test_what_a_killed_recorder_left_is_salvaged(
     assert 0 < found["frames"] <= found["rows"] == listed["found"][0]["rows"]
     check_dataset(clip.parent / "dataset", [found["frames"]], binaries)
     assert main(["salvage", "dataset"]) == 0
-    assert "no episode was left behind" in capsys.readouterr().out
+    assert "no interrupted episode was found" in capsys.readouterr().out
