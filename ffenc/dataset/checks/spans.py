@@ -148,7 +148,7 @@ def _check_unused(subject: Subject, used: set[Path]) -> None:
     """Of the cameras that there are, and of those that are no longer there."""
     info = subject.known_info
     found = {path for key in info.videos if info.video_path for path in subject.layout.video_files(key)}
-    found.update(path for path in (subject.root / "videos").rglob("*.mp4"))
+    found.update(path for path in (subject.root / "videos").rglob("*.mp4") if path.is_file())  # cameras may be named so
     for path in sorted(found - used):
         if not path.name.startswith("."):
             subject.findings.add("video-unused", "no episode has pictures in it", path=path)
