@@ -121,6 +121,9 @@ def test_what_is_decoded_is_what_was_sent(
     formats = [name for name in accepted if not name.endswith("be") and (row.keeps_alpha or not has_alpha(name))]
     if not EVERY:
         formats = [name for name in formats if name in SAMPLE] or formats[:2]
+    if (capabilities_here.version.release or (0, 0)) < (5, 0):
+        # Grey H.264 comes back as yuv420p10le without a range, and this FFmpeg converts that to grey in another way.
+        formats = [name for name in formats if (row.codec, name) != ("h264", "gray10le")]
     wrong = {}
     for pix_fmt in formats:
         for crf, limit in crfs_of(row, every=EVERY or pix_fmt == formats[0]):

@@ -430,7 +430,7 @@ def test_every_key_is_taken_by_this_build_or_an_error(
         except (EncoderOptionError, ProcessError) as err:
             text = str(err)
             said = re.search(
-                r"(?:parsing option '?|Unknown option: |Invalid value for |Error setting option |ignores '[\w-]+:|option )([\w-]+)",
+                r"(?:parsing option '?|Unknown option: |Invalid value for |Error setting option |ignores '[\w-]+:|option |x265-params:)([\w-]+)",
                 text,
             )
             assert said, text

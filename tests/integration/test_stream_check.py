@@ -12,7 +12,7 @@ import pytest
 from ffenc import Binaries, VideoEncoderConfig, encode_frames, probe_packets, reencode_video
 from ffenc.encoders.software import SOFTWARE
 from ffenc.encoders.spec import EncoderSpec
-from ffenc.errors import EncoderOptionError
+from ffenc.errors import EncoderOptionError, ProcessDiedError
 from tests.scenes import moving_scene
 
 pytestmark = [pytest.mark.net, pytest.mark.integration]
@@ -81,9 +81,14 @@ def test_forced_key_frames_are_there_or_a_warning_says_so(
         scenes(24), tmp_path / "clip.mp4", fps=30, config=VideoEncoderConfig(vcodec="mpeg4"), binaries=binaries
     )
     config = config_of(row, None if row.intra_only else 10)
-    made = reencode_video(
-        clip.path, tmp_path / f"out.{row.muxers[0]}", config=config, key_frames=[5, 13], binaries=binaries
-    )
+    output = tmp_path / f"out.{row.muxers[0]}"
+    try:
+        made = reencode_video(clip.path, output, config=config, key_frames=[5, 13], binaries=binaries)
+    except ProcessDiedError as err:
+        # Seen with libaom of FFmpeg 4.2.2.
+        assert not output.exists()
+        assert "SIGSEGV" in str(err)
+        pytest.skip(f"{row.name} of this build crashes")
     if {5, 13} <= set(probe_packets(made.path, binaries=binaries).cut_points):
         assert "put no keyframe" not in caplog.text
     else:
