@@ -16,7 +16,7 @@ from ffenc.dataset.recorder import DatasetRecorder
 from ffenc.dataset.whole import clear_abandoned, whole_dataset
 from tests.dataset_operations import EPISODES, LENGTH, check_whole, frame_of, listing, make_dataset
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from tests.footage import numbered_frame
 from tests.recordings_of_robots import FEATURES, FPS, H264, check_numbered, frame_of
 
 pytestmark = [
+    pytest.mark.net,
     pytest.mark.integration,
     pytest.mark.one_build,
     pytest.mark.skipif(sys.platform == "win32", reason="it forks"),

@@ -22,6 +22,7 @@ from ffenc.dataset.whole import WORK
 from tests.dataset_operations import OPERATIONS, copy_tree, frame_of, make_dataset, prepare
 
 pytestmark = [
+    pytest.mark.net,
     pytest.mark.integration,
     pytest.mark.one_build,
     pytest.mark.skipif(sys.platform != "linux", reason="names of open files are read from /proc"),

@@ -12,7 +12,7 @@ import pytest
 
 from ffenc import Binaries, VideoEncoderConfig, encode_frames, probe_packets
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 
 REENCODE = ("reencode", "clip.mp4", "out.mp4", "--camera_encoder.vcodec=h264", "--json")
 INFO = ("info", "clip.mp4")
