@@ -29,7 +29,7 @@ _RATE_OVER_S = 2.0
 
 
 class LiveView:
-    """A table that is drawn again a few times a second, below the log; nothing where nobody watches.
+    """A table that is drawn again a few times a second, below the log; nothing if the output is not a terminal.
 
     Args:
         screen: where; standard error has to be a terminal, and the result no JSON.

@@ -97,9 +97,7 @@ class FrameChecks:
         numbers = [subject.layout.data_number(path) for path in paths]
         self._names_known = any(number is not None for number in numbers)
         if not self._names_known and paths:
-            message = (
-                f"no data file is named as data_path says, {template!r}; LeRobot reads data/*/*.parquet all the same"
-            )
+            message = f"no data file is named as data_path says, {template!r}; LeRobot reads data/*/*.parquet anyway"
             subject.findings.add("data-path-wrong", message, path=subject.layout.info)
         for path, number in zip(paths, numbers, strict=True):
             if number is None and self._names_known:

@@ -78,7 +78,7 @@ def test_lock_ends_with_its_process(tmp_path):
             DatasetLock(tmp_path).acquire()
         with pytest.raises(DatasetLockedError, match=f"pid {pid}"):
             check_not_locked(tmp_path)
-    assert (tmp_path / LOCK).exists()  # nobody has removed it
+    assert (tmp_path / LOCK).exists()  # it was not removed
     assert current_holder(tmp_path) is None
     with DatasetLock(tmp_path):
         pass

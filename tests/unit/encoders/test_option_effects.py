@@ -107,7 +107,7 @@ def test_nothing_is_known_of_an_encoder_or_option_that_was_not_measured(tables):
     assert effect_of("enc", "other", "1", libavcodec=OLD).kind == "unknown"
 
 
-# Generic options that act and that a row leaves out all the same.
+# Generic options that act and that a row leaves out anyway.
 _OF_A_BIT_RATE = dict.fromkeys(
     ("bufsize", "i_qfactor", "keyint_min", "maxrate", "minrate", "qcomp", "qdiff", "qmax", "qmin", "rc_init_occupancy"),
     "it only counts at a bit rate",
