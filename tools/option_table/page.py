@@ -20,7 +20,7 @@ _INTRODUCTION = """\
 
 <!-- Written by `make option-table`; edit tools/option_table/page.py instead. -->
 
-FFmpeg accepts many options that an encoder then ignores. So every option of every software encoder was tried on real
+FFmpeg accepts many options that an encoder then ignores. So the options of the software encoders were tried on real
 builds: a short clip was encoded with and without it, and the streams and the settings that the encoder reports were
 compared. ffenc refuses an option that is ignored on the FFmpeg in use. If that FFmpeg was not measured, the measured
 builds on both sides of it must agree; otherwise the option is accepted.
