@@ -14,13 +14,13 @@ demo: $(VENV)/.ready-demo
 
 # This Python, the default FFmpeg build, every test but the nets.
 test: $(VENV)/.ready-nox
-	@echo "make test takes about 6 minutes on two cores, 2 of them for setting up a fresh clone."
+	@echo "make test takes about 7 minutes on two cores, one of them to set up a fresh clone."
 	$(CLEAN) $(BIN)/nox --sessions default
 
 # The nets, then the rest of the matrix: every other Python from 3.10 to 3.13 and every other FFmpeg build that can be had here
 # (noxfile.py).
 test-all: test
-	@echo "make test-all takes about 25 minutes more."
+	@echo "make test-all takes about 35 minutes more."
 	$(CLEAN) $(BIN)/nox --sessions nets tests builds
 
 lint: $(VENV)/.ready-nox
