@@ -11,9 +11,9 @@ from measure import Report, cost_of, interleaved, spread
 from settings import Settings
 
 from ffenc import VideoEncoderConfig, concat_videos, delete_episodes, encode_frames, reencode_video, video_info
-from ffenc.dataset.episodes import VideoSpan
-from ffenc.dataset.layout import DatasetLayout, FileId
-from ffenc.dataset.schema import DatasetInfo
+from ffenc.dataset.format.episode_columns import VideoSpan
+from ffenc.dataset.format.layout import DatasetLayout, FileId
+from ffenc.dataset.format.schema import DatasetInfo
 
 EPISODES, SECONDS = 50, 30
 SIZE = (640, 480)

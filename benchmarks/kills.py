@@ -24,9 +24,9 @@ from settings import Settings
 from victim import CAMERAS, CLEARED, FED, QUEUE_MAXSIZE, SAVED, Event, config_of, number_in_picture, read_log
 
 from ffenc import Binaries, FFencError, VideoEncoderConfig, VideoWriter
-from ffenc.dataset.recorder import DatasetRecorder
+from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.errors import EpisodeError
-from ffenc.ffmpeg.mp4_fragments import FragmentIndex
+from ffenc.ffmpeg.mp4.fragments import FragmentIndex
 from tests.footage import number_of, numbered_frames
 
 KINDS = ("ffmpeg", "python", "both")

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from ffenc import Binaries, probe_packets, probe_video, video_info
-from ffenc.dataset.documents import save_info, save_stats
-from ffenc.dataset.episodes import EpisodeRow, VideoSpan
-from ffenc.dataset.layout import DatasetLayout, FileId
-from ffenc.dataset.schema import DatasetInfo
-from ffenc.dataset.store import data_writer, save_episodes, save_tasks
-from ffenc.dataset.tables import data_table
+from ffenc.dataset.format.dataset_tables import data_writer, save_episodes, save_tasks
+from ffenc.dataset.format.documents import save_info, save_stats
+from ffenc.dataset.format.episode_columns import EpisodeRow, VideoSpan
+from ffenc.dataset.format.frame_columns import data_table
+from ffenc.dataset.format.layout import DatasetLayout, FileId
+from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.statistics import FeatureStatistics, aggregate_statistics, vector_statistics
 
 CAMERA = "observation.images.front"

@@ -18,7 +18,7 @@ from robot import create, row
 from settings import Settings
 
 from ffenc import Binaries, VideoEncoderConfig
-from ffenc.dataset.recorder import DatasetRecorder
+from ffenc.dataset.recording.recorder import DatasetRecorder
 
 COUNT = 10_000
 SIZE = (64, 64)

@@ -10,7 +10,7 @@ import numpy as np
 from control import FPS
 
 from ffenc import Binaries, VideoEncoderConfig
-from ffenc.dataset.recorder import DatasetRecorder
+from ffenc.dataset.recording.recorder import DatasetRecorder
 
 JOINTS = 14
 TASK = "put the things on the table"

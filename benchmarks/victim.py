@@ -20,7 +20,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from robot import create, row
 
 from ffenc import FFencError, VideoEncoderConfig, find_binaries
-from ffenc.dataset.recorder import DatasetRecorder
+from ffenc.dataset.recording.recorder import DatasetRecorder
 from tests.footage import numbered_frame
 
 CAMERAS = {"left": (96, 128), "right": (96, 128)}

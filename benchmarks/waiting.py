@@ -17,7 +17,7 @@ from recorders import QUEUE_MAXSIZE
 from settings import Settings
 
 from ffenc import Binaries, FrameFormat, VideoEncoderConfig
-from ffenc.ffmpeg.process import FFmpegProcess, Priority
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess, Priority
 from ffenc.streaming.encoder import StreamingVideoEncoder
 
 ANSWER_MS = 1.0

@@ -8,34 +8,36 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ffenc.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
-    from ffenc.dataset.edit import delete_episodes, split_dataset
-    from ffenc.dataset.findings import Finding
-    from ffenc.dataset.images_to_video import convert_images_to_video
-    from ffenc.dataset.joining import EpisodeSummary
-    from ffenc.dataset.merge import merge_datasets
+    from ffenc.dataset.format.video_info import video_info
     from ffenc.dataset.preview import preview_dataset
-    from ffenc.dataset.recorder import DatasetRecorder
-    from ffenc.dataset.reencode import reencode_dataset
-    from ffenc.dataset.repair import RepairReport, repair_dataset
-    from ffenc.dataset.verify import VerifyReport, verify_dataset
-    from ffenc.dataset.video_info import video_info
+    from ffenc.dataset.recording.append_episode import EpisodeSummary
+    from ffenc.dataset.recording.recorder import DatasetRecorder
+    from ffenc.dataset.transform.edit import delete_episodes, split_dataset
+    from ffenc.dataset.transform.images_to_video import convert_images_to_video
+    from ffenc.dataset.transform.merge import merge_datasets
+    from ffenc.dataset.transform.reencode import reencode_dataset
+    from ffenc.dataset.verify.findings import Finding
+    from ffenc.dataset.verify.repair import RepairReport, repair_dataset
+    from ffenc.dataset.verify.verify import VerifyReport, verify_dataset
     from ffenc.depth import dequantize_depth, quantize_depth
     from ffenc.errors import FFencError
     from ffenc.ffmpeg.binaries import Binaries, find_binaries
     from ffenc.ffmpeg.capabilities import Capabilities
     from ffenc.ffmpeg.capability_probe import probe_capabilities
     from ffenc.ffmpeg.ffprobe import probe_packets, probe_video
-    from ffenc.ffmpeg.priority import Priority
+    from ffenc.ffmpeg.process.priority import Priority
     from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
     from ffenc.frames import FrameFormat
     from ffenc.jobs.executors import executor_from
     from ffenc.jobs.run import JobResult, run_jobs
     from ffenc.jobs.spec import JobSpec
     from ffenc.plan.capture import LiveSource
+    from ffenc.streaming.drop_log import EpisodeRecording, RecordingStatus
     from ffenc.streaming.encoder import StreamingVideoEncoder
-    from ffenc.streaming.ledger import EpisodeRecording, RecordingStatus
     from ffenc.video.capture import CameraSource
     from ffenc.video.concat import ConcatResult, concat_videos
     from ffenc.video.cut import cut_video
@@ -50,7 +52,6 @@ if TYPE_CHECKING:
     from ffenc.video.selection import Selection, select_encoder
     from ffenc.video.writer import VideoWriter
 
-__version__ = "0.1.0"
 
 __all__ = [
     "Binaries",
@@ -114,56 +115,56 @@ _MODULES = {
     "CameraSource": "video.capture",
     "Capabilities": "ffmpeg.capabilities",
     "ConcatResult": "video.concat",
-    "DatasetRecorder": "dataset.recorder",
+    "DatasetRecorder": "dataset.recording.recorder",
     "DepthEncoderConfig": "config",
     "EncodeResult": "video.run",
-    "EpisodeRecording": "streaming.ledger",
-    "EpisodeSummary": "dataset.joining",
+    "EpisodeRecording": "streaming.drop_log",
+    "EpisodeSummary": "dataset.recording.append_episode",
     "FFencError": "errors",
-    "Finding": "dataset.findings",
+    "Finding": "dataset.verify.findings",
     "FrameFormat": "frames",
     "ImageReader": "video.image_reader",
     "JobResult": "jobs.run",
     "JobSpec": "jobs.spec",
     "LiveSource": "plan.capture",
     "PacketIndex": "ffmpeg.stream_info",
-    "Priority": "ffmpeg.priority",
-    "RecordingStatus": "streaming.ledger",
-    "RepairReport": "dataset.repair",
+    "Priority": "ffmpeg.process.priority",
+    "RecordingStatus": "streaming.drop_log",
+    "RepairReport": "dataset.verify.repair",
     "SalvageResult": "video.salvage",
     "Selection": "video.selection",
     "StreamingVideoEncoder": "streaming.encoder",
-    "VerifyReport": "dataset.verify",
+    "VerifyReport": "dataset.verify.verify",
     "VideoEncoderConfig": "config",
     "VideoReader": "video.reader",
     "VideoStreamInfo": "ffmpeg.stream_info",
     "VideoWriter": "video.writer",
     "concat_videos": "video.concat",
-    "convert_images_to_video": "dataset.images_to_video",
+    "convert_images_to_video": "dataset.transform.images_to_video",
     "cut_video": "video.cut",
-    "delete_episodes": "dataset.edit",
+    "delete_episodes": "dataset.transform.edit",
     "dequantize_depth": "depth",
     "encode_frames": "video.encode",
     "encode_images": "video.encode",
     "executor_from": "jobs.executors",
     "find_binaries": "ffmpeg.binaries",
     "find_recordings": "video.recording",
-    "merge_datasets": "dataset.merge",
+    "merge_datasets": "dataset.transform.merge",
     "preview_dataset": "dataset.preview",
     "probe_capabilities": "ffmpeg.capability_probe",
     "probe_packets": "ffmpeg.ffprobe",
     "probe_video": "ffmpeg.ffprobe",
     "quantize_depth": "depth",
     "read_depth": "video.depth",
-    "reencode_dataset": "dataset.reencode",
+    "reencode_dataset": "dataset.transform.reencode",
     "reencode_video": "video.reencode",
-    "repair_dataset": "dataset.repair",
+    "repair_dataset": "dataset.verify.repair",
     "run_jobs": "jobs.run",
     "salvage_video": "video.salvage",
     "select_encoder": "video.selection",
-    "split_dataset": "dataset.edit",
-    "verify_dataset": "dataset.verify",
-    "video_info": "dataset.video_info",
+    "split_dataset": "dataset.transform.edit",
+    "verify_dataset": "dataset.verify.verify",
+    "video_info": "dataset.format.video_info",
 }
 
 

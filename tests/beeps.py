@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ffenc import Binaries, probe_packets
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 
 COUNT = 100
 """Frames of a clip."""

@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 
 from ffenc import Binaries, VideoEncoderConfig
-from ffenc.dataset.documents import load_info, load_stats
-from ffenc.dataset.edit import delete_episodes, split_dataset
-from ffenc.dataset.images_to_video import convert_images_to_video
-from ffenc.dataset.layout import DatasetLayout
-from ffenc.dataset.merge import merge_datasets
-from ffenc.dataset.pack import pack_dataset
+from ffenc.dataset.format.dataset_tables import load_episodes
+from ffenc.dataset.format.documents import load_info, load_stats
+from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.preview import preview_dataset
-from ffenc.dataset.recorder import DatasetRecorder
-from ffenc.dataset.reencode import reencode_dataset
-from ffenc.dataset.repair import repair_dataset
-from ffenc.dataset.store import load_episodes
-from ffenc.dataset.verify import verify_dataset
+from ffenc.dataset.recording.recorder import DatasetRecorder
+from ffenc.dataset.transform.edit import delete_episodes, split_dataset
+from ffenc.dataset.transform.images_to_video import convert_images_to_video
+from ffenc.dataset.transform.merge import merge_datasets
+from ffenc.dataset.transform.pack import pack_dataset
+from ffenc.dataset.transform.reencode import reencode_dataset
+from ffenc.dataset.verify.repair import repair_dataset
+from ffenc.dataset.verify.verify import verify_dataset
 from ffenc.errors import DatasetError
 
 LAPTOP, WRIST = "observation.images.laptop", "observation.images.wrist"

@@ -17,9 +17,9 @@ from tests.lerobot_data import LEROBOT
 pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq
 
-from ffenc.dataset.documents import load_info
-from ffenc.dataset.layout import DatasetLayout
-from ffenc.dataset.store import load_episodes
+from ffenc.dataset.format.dataset_tables import load_episodes
+from ffenc.dataset.format.documents import load_info
+from ffenc.dataset.format.layout import DatasetLayout
 
 
 def copy_of(name: str, directory: Path, new_name: str | None = None) -> Path:

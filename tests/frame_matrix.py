@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ffenc.ffmpeg.child import child_environment
+from ffenc.ffmpeg.process.child import child_environment
 from tests.frame_numbers import HEIGHT, WIDTH, draw, draw_all, read_all, split
 
 FRAMES = 48

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ffenc import Binaries
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 
 LEROBOT = Path(__file__).parent / "data" / "lerobot"
 NAMES = ("A", "B", "D")

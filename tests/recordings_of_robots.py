@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.dataset.recorder import DatasetRecorder
+from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.video.reader import VideoReader
 from tests.footage import number_of, numbered_frame

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ffenc.dataset.documents import load_info
-from ffenc.dataset.layout import DatasetLayout
-from ffenc.dataset.store import load_episodes
+from ffenc.dataset.format.dataset_tables import load_episodes
+from ffenc.dataset.format.documents import load_info
+from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.errors import InputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.video.reader import VideoReader

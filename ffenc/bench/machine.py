@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.listing import parse_version
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Encode what a trial says, and measure what recording feels.
 
 Nothing of ours is in the way of what is measured: one thread per camera writes its frames as fast as its encoder takes
-them, without a lock or a queue.  The children never get real-time priority (`ffenc.ffmpeg.priority`), which SVT-AV1 takes
+them, without a lock or a queue.  The children never get real-time priority (`ffenc.ffmpeg.process.priority`), which SVT-AV1 takes
 as root and by which it would starve everything else, the clock that measures it included.
 """
 
@@ -24,7 +24,7 @@ from ffenc.config import DepthEncoderConfig
 from ffenc.encoders.table import find_encoder
 from ffenc.errors import OutputError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import EncodePlan, RawFrames, plan_encode
 from ffenc.plan.resolve import name_encoder

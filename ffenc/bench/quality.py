@@ -19,9 +19,9 @@ from ffenc.bench.sources import Footage
 from ffenc.config import DepthEncoderConfig
 from ffenc.errors import OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.plan.compare import plan_comparison
-from ffenc.plan.graph import Filter, Meter
+from ffenc.plan.graph import ComparisonFilter, Filter
 from ffenc.video.reader import VideoReader
 from ffenc.video.run import EncodeResult
 
@@ -133,7 +133,9 @@ def _compare(
     """For every filter, its values by name, one for each frame."""
     with tempfile.TemporaryDirectory(prefix="ffenc-quality-") as directory:
         logs = {name: Path(directory) / f"{name}.log" for name in wanted}
-        meters = [Meter(filter=_filter(name, log), original_first=name == "xpsnr") for name, log in logs.items()]
+        meters = [
+            ComparisonFilter(filter=_filter(name, log), original_first=name == "xpsnr") for name, log in logs.items()
+        ]
         argv = plan_comparison(
             binaries.ffmpeg,
             result.path,

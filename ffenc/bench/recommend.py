@@ -18,7 +18,7 @@ from ffenc.bench.sources import Footage, SourceSpec, materialise
 from ffenc.bench.sweep import Trial
 from ffenc.bench.timing import load_average
 from ffenc.config import VideoEncoderConfig
-from ffenc.encoders.ladders import LADDERS, Rung, Use
+from ffenc.encoders.preset_lists import PRESET_LISTS, Candidate, Use
 from ffenc.encoders.table import auto_candidates
 from ffenc.errors import CapabilityError, FFencError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
@@ -122,7 +122,7 @@ def recommend(
     tried: list[Tried] = []
     with tempfile.TemporaryDirectory(prefix="ffenc-recommend-") as directory:
         footage = materialise(spec, Path(directory), binaries=binaries)
-        for rung in _expanded(LADDERS[use], footage, cameras, binaries):
+        for rung in _expanded(PRESET_LISTS[use], footage, cameras, binaries):
             left_s = budget_s - (time.monotonic() - started)
             trial = Trial(fields=rung.fields, encoder_threads=None, cameras=cameras, footage=footage)
             if left_s < TRIAL_S / 2:
@@ -146,7 +146,7 @@ def recommend(
     raise CapabilityError(_nothing(tried, cameras, size, str(footage.fps), load))
 
 
-def _expanded(ladder: tuple[Rung, ...], footage: Footage, cameras: int, binaries: Binaries) -> Iterator[Rung]:
+def _expanded(ladder: tuple[Candidate, ...], footage: Footage, cameras: int, binaries: Binaries) -> Iterator[Candidate]:
     """The rungs, those for hardware once for each encoder of it that works here."""
     form = FrameFormat(width=footage.format.width, height=footage.format.height)
     for rung in ladder:
@@ -159,10 +159,10 @@ def _expanded(ladder: tuple[Rung, ...], footage: Footage, cameras: int, binaries
             config, frames=form, fps=footage.fps, binaries=binaries, cameras=cameras, encoders=rows
         ):
             if candidate.works:
-                yield Rung(fields={"vcodec": candidate.encoder, **rung.fields}, why=rung.why)
+                yield Candidate(fields={"vcodec": candidate.encoder, **rung.fields}, why=rung.why)
 
 
-def _try(trial: Trial, rung: Rung, directory: Path, binaries: Binaries, seconds: float) -> Tried:
+def _try(trial: Trial, rung: Candidate, directory: Path, binaries: Binaries, seconds: float) -> Tried:
     fields, why = dict(rung.fields), rung.why
     try:
         timed = encode_trial(trial, directory, binaries=binaries, seconds=seconds, limit_s=seconds * _SLOWEST)

@@ -13,9 +13,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ffenc.bench.images import save_crop
 from ffenc.bench.machine import Build, describe_machine, ffmpeg_build
 from ffenc.bench.measure import Timed, encode_trial, first_packet_s
-from ffenc.bench.pictures import save_crop
 from ffenc.bench.quality import measure_depth_error, measure_quality
 from ffenc.bench.reading import measure_reading
 from ffenc.bench.rows import ResultsFile, Row

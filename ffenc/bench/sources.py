@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-from ffenc.bench.pictures import from_png, png_of, scaled
+from ffenc.bench.images import from_png, png_of, scaled
 from ffenc.bench.synthetic import SYNTHETIC
 from ffenc.config import FrameRateValue
 from ffenc.errors import InputError

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ffenc.bench.pictures import scaled
+from ffenc.bench.images import scaled
 
 Pictures = npt.NDArray[np.uint8]
 """``(height, width, 3)`` RGB, or several of them on a first axis."""

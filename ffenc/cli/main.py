@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from ffenc.cli.endings import signals_as_exceptions
-from ffenc.cli.screen import Screen, StandardOutputError, prepare_standard_streams
+from ffenc.cli.output.screen import Screen, StandardOutputError, prepare_standard_streams
+from ffenc.cli.signals import signals_as_exceptions
 from ffenc.errors import FFencError
 
 FAILED, INTERRUPTED, NO_OUTPUT = 1, 130, 141
@@ -66,7 +66,7 @@ def _said(err: FFencError | OSError) -> str:
 def _run(words: list[str]) -> int:
     try:
         # Not at the top: an import too can fail with an error for people, if a dependency is missing or shadowed.
-        tree = import_module("ffenc.cli.tree")
+        tree = import_module("ffenc.cli.command_tree")
         status: int = tree.dispatch(words)
     except (BrokenPipeError, StandardOutputError):
         raise

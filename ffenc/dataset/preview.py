@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ffenc.dataset.documents import load_info
-from ffenc.dataset.episodes import EpisodeRow, VideoSpan, time_of_frame
-from ffenc.dataset.layout import DatasetLayout
-from ffenc.dataset.store import load_episodes
+from ffenc.dataset.format.dataset_tables import load_episodes
+from ffenc.dataset.format.documents import load_info
+from ffenc.dataset.format.episode_columns import EpisodeRow, VideoSpan, time_of_frame
+from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.errors import DatasetError, FFencError, InputError, OutputError, PreviewError, ProbeError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.plan.clip_frames import ClipFrames, ranges_of
 from ffenc.plan.sheet import plan_sheet
 from ffenc.video.clip import MeasuredClip, measure_clip

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from ffenc.ffmpeg.framecrc import CopiedPackets, parse_framecrc
 from ffenc.ffmpeg.media_input import MediaFile, complaints, crashed, input_arguments, no_video, refusal, undescribed
-from ffenc.ffmpeg.mp4_header import declared_frames
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.mp4.boxes import declared_frames
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.ffmpeg.stream_info import (
     AudioStreamInfo,
     Packet,

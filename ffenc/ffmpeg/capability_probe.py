@@ -35,7 +35,7 @@ from ffenc.ffmpeg.listing import (
     parse_pix_fmts,
     parse_version,
 )
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.json_text import dump_json, load_json
 
 logger = logging.getLogger(__name__)

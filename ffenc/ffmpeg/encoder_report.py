@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ffenc.ffmpeg.mp4_header import top_level_boxes
+from ffenc.ffmpeg.mp4.boxes import top_level_boxes
 
 _READ_BYTES = 64 * 1024
 

@@ -27,7 +27,7 @@ from ffenc.ffmpeg.media_input import (
     refusal,
     undescribed,
 )
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.ffmpeg.stream_info import (
     AudioStreamInfo,
     Packet,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_v
 from ffenc.config import DepthEncoderConfig, FrameRateValue, VideoEncoderConfig
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.plan.audio import AudioChoice
-from ffenc.plan.thinning import Thinning
+from ffenc.plan.frame_stride import FrameStride
 from ffenc.video.concat import ConcatResult, concat_videos
 from ffenc.video.encode import encode_images
 from ffenc.video.image_series import ImageOrder, find_images
@@ -79,7 +79,7 @@ class ReencodeArguments(EncodeArguments):
     start: FrameNumber | None = None
     end: FrameNumber | None = None
     size: tuple[Count, Count] | None = None
-    thinning: Thinning | None = None
+    thinning: FrameStride | None = None
     key_frames: tuple[FrameNumber, ...] = ()
     audio: AudioChoice | None = None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames, picture_filters, raw_input_options
-from ffenc.plan.graph import VIDEO, Filter, Input, Meter, file_url, measuring_argv
+from ffenc.plan.graph import VIDEO, ComparisonFilter, Filter, Input, file_url, measuring_argv
 
 # The filters pair pictures by time.  Times of 30000/1001 frames a second are rounded otherwise in every time base, and a
 # picture would now and then be held against its neighbour; whole numbers are not rounded.
@@ -24,7 +24,7 @@ def plan_comparison(
     pix_fmt: str,
     frames: FrameFormat,
     fps: Fraction,
-    meters: Sequence[Meter],
+    meters: Sequence[ComparisonFilter],
 ) -> tuple[str, ...]:
     """The command that decodes a video and holds it against its originals, in the video's own pixel format.
 

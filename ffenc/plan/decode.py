@@ -10,8 +10,8 @@ from pathlib import Path
 from ffenc.frames import FrameFormat
 from ffenc.plan.clip_frames import ClipFrames
 from ffenc.plan.encode import ImageSequence, source_input
+from ffenc.plan.frame_checks import FULL_CHROMA
 from ffenc.plan.graph import VIDEO, Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
-from ffenc.plan.picture import FULL_CHROMA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,8 @@ from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.frames import FrameFormat
 from ffenc.plan.audio import AudioPlan, audio_input, audio_options
 from ffenc.plan.clip_frames import ClipFrames
+from ffenc.plan.frame_checks import FULL_CHROMA, MATRIX, MATRIX_TAG, color_range, has_matrix, upright_filters
 from ffenc.plan.graph import Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
-from ffenc.plan.picture import FULL_CHROMA, MATRIX, MATRIX_TAG, color_range, has_matrix, upright_filters
 from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
 from ffenc.plan.selection import Selection
 

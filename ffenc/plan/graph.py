@@ -54,7 +54,7 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Meter:
+class ComparisonFilter:
     """A filter that compares two videos and writes what it finds into a file.
 
     Attributes:
@@ -66,7 +66,9 @@ class Meter:
     original_first: bool = False
 
 
-def measuring_argv(binary: Path | str, encoded: Input, original: Input, meters: Sequence[Meter]) -> tuple[str, ...]:
+def measuring_argv(
+    binary: Path | str, encoded: Input, original: Input, meters: Sequence[ComparisonFilter]
+) -> tuple[str, ...]:
     """A command that decodes two videos once, sends them through every meter, and writes no video.
 
     Args:

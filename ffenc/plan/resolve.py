@@ -15,9 +15,9 @@ from ffenc.encoders.table import AUTO, CODECS, encoders_for_codec, find_encoder
 from ffenc.errors import EncoderUnavailableError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.plan.effective import Request
-from ffenc.plan.fold import Fold
+from ffenc.plan.frame_checks import check_picture, stored_pixel_format
+from ffenc.plan.option_builder import OptionBuilder
 from ffenc.plan.options import nearest_name
-from ffenc.plan.picture import check_picture, stored_pixel_format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +154,7 @@ def resolve_encoder(
         EncoderOptionError: a field or option that would not take effect.
     """
     name = name_encoder(config.vcodec, capabilities)
-    fold = Fold(
+    fold = OptionBuilder(
         name=name,
         spec=find_encoder(name),
         listing=capabilities.help(name),
@@ -216,7 +216,7 @@ def resolve_encoder(
 
 
 def _expected(
-    pix_fmt: str, spec: EncoderSpec | None, fold: Fold, *, g: int | None, bits_per_s: int | None
+    pix_fmt: str, spec: EncoderSpec | None, fold: OptionBuilder, *, g: int | None, bits_per_s: int | None
 ) -> ExpectedStream:
     gop = (spec.gop if spec else None) or Gop()
     options = fold.options

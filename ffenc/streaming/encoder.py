@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.errors import FFencError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.priority import Priority
-from ffenc.ffmpeg.process import STALL_TIMEOUT_S
+from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
+from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
 from ffenc.owner import Owner
 from ffenc.streaming.camera import DepthFormat
+from ffenc.streaming.drop_log import Drop, EpisodeRecording, RecordingStatus
 from ffenc.streaming.episode import Episode, StepRecord
-from ffenc.streaming.handle import Handle, one_error
-from ffenc.streaming.ledger import Drop, EpisodeRecording, RecordingStatus
 from ffenc.streaming.opening import CameraOpener, CameraPlan
+from ffenc.streaming.pending_result import PendingResult, one_error
 from ffenc.streaming.queueing import POLICIES, QueuePolicy
 from ffenc.streaming.reports import StatusReports
 from ffenc.video.names import check_path_part
@@ -145,7 +145,7 @@ class StreamingVideoEncoder:
         depth_cameras: Collection[str] = (),
         image_cameras: Collection[str] = (),
         record: StepRecord | None = None,
-    ) -> Handle[EpisodeRecording]:
+    ) -> PendingResult[EpisodeRecording]:
         """Begin an episode.
 
         Args:
@@ -226,7 +226,7 @@ class StreamingVideoEncoder:
         """
         return self._open_episode().feed(frames, time_s)
 
-    def finish_episode(self) -> Handle[EpisodeRecording]:
+    def finish_episode(self) -> PendingResult[EpisodeRecording]:
         """End the episode; the drain, the final copy and the check go on in the background.
 
         Returns:

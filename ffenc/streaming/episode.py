@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ffenc.errors import FFencError, FrameError, QueueFullError, RecordingError
-from ffenc.ffmpeg.uninterrupted import make_uninterrupted
+from ffenc.ffmpeg.process.uninterrupted import make_uninterrupted
 from ffenc.streaming.camera import CameraEncoder, CameraRecording
-from ffenc.streaming.handle import Handle, one_error
-from ffenc.streaming.ledger import CameraStatus, Drop, EpisodeRecording, Ledger
+from ffenc.streaming.drop_log import CameraStatus, Drop, DropLog, EpisodeRecording
+from ffenc.streaming.pending_result import PendingResult, one_error
 from ffenc.streaming.queueing import QueuePolicy
 from ffenc.streaming.spool import SUFFIX as SPOOL_SUFFIX
 
@@ -76,7 +76,7 @@ class Episode:
         self.cameras: dict[str, CameraEncoder] = {}
         self.recorded = 0
         self.drops: list[Drop] = []
-        self.handle: Handle[EpisodeRecording] = Handle(f"episode in {directory}")
+        self.handle: PendingResult[EpisodeRecording] = PendingResult(f"episode in {directory}")
         self._names = names
         self._fps = fps
         self._policy = policy
@@ -160,7 +160,7 @@ class Episode:
         self._is_torn = False
         return kept
 
-    def finish(self) -> Handle[EpisodeRecording]:
+    def finish(self) -> PendingResult[EpisodeRecording]:
         """End all cameras; what remains to be done is done in the background.  A second call changes nothing."""
         self._settle()
         if not self._ending and self._staged:
@@ -380,7 +380,7 @@ class Episode:
             if recording is None:
                 raise RecordingError(f"camera {name!r} was given no frame", camera=name, frames=0)
             done[name] = recording
-        ledger = Ledger(steps=self.steps, drops=tuple(self.drops))
+        ledger = DropLog(steps=self.steps, drops=tuple(self.drops))
         for name, recording in done.items():
             if recording.frames != ledger.recorded:
                 raise RecordingError(

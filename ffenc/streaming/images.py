@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from ffenc.errors import FFencError, OutputError, OutputExistsError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.ffmpeg.priority import Priority
-from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
+from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat
 from ffenc.plan.images import SUFFIXES, image_name, plan_image_files, plan_image_reading
 from ffenc.streaming.target import Fallback

@@ -15,7 +15,7 @@ from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.errors import CapabilityError, EncoderUnavailableError, FFencError, FrameError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
-from ffenc.ffmpeg.priority import Priority
+from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames, plan_encode
 from ffenc.plan.images import SUFFIXES, image_encoder

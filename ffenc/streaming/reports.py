@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 from typing import Protocol
 
-from ffenc.streaming.ledger import RecordingStatus
+from ffenc.streaming.drop_log import RecordingStatus
 
 logger = logging.getLogger(__name__)
 

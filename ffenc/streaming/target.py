@@ -16,8 +16,8 @@ from ffenc.encoders.table import device_of, find_encoder
 from ffenc.errors import FFencError, ProcessError, ProcessTimeoutError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.ffprobe import probe_video
-from ffenc.ffmpeg.mp4_fragments import FragmentIndex
-from ffenc.ffmpeg.priority import Priority
+from ffenc.ffmpeg.mp4.fragments import FragmentIndex
+from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat
 from ffenc.streaming.parts import part_path
 from ffenc.video.join import join_parts

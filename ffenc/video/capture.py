@@ -22,7 +22,7 @@ from ffenc.errors import (
     ProcessTimeoutError,
 )
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.frames import FrameFormat
 from ffenc.plan.capture import CapturePlan, LiveSource, plan_capture
 from ffenc.video.live_camera import FIRST_FRAME_TIMEOUT_S, LiveCamera

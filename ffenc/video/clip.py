@@ -12,7 +12,7 @@ from pathlib import Path
 from ffenc.errors import ConcatError, InputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.ffprobe import probe_video, probe_video_and_packets
-from ffenc.ffmpeg.mp4_index import Mp4Index, read_mp4_index
+from ffenc.ffmpeg.mp4.sample_tables import Mp4Index, read_mp4_index
 from ffenc.ffmpeg.other_media import rescue_advice
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.plan.clip_frames import ClipFrames, FrameClock

@@ -11,8 +11,8 @@ from itertools import accumulate
 from pathlib import Path
 
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.process import FFmpegProcess
-from ffenc.ffmpeg.progress import Progress
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
+from ffenc.ffmpeg.process.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.concat import ConcatPlan, plan_concat
 from ffenc.plan.encode import muxer_for

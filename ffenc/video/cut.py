@@ -12,15 +12,15 @@ from pathlib import Path
 from ffenc.config import VideoEncoderConfig
 from ffenc.errors import ConcatError, InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.mp4_index import read_mp4_index
+from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.cut import Piece, cut_pieces, join_ranges, plan_cut
 from ffenc.plan.encode import muxer_for
 from ffenc.video.clip import MeasuredClip, measure_clips, measure_plain, read_back
 from ffenc.video.concat import concat_videos, nameable, run_copy
+from ffenc.video.frame_comparison import Range, check_copy, check_pictures
 from ffenc.video.join import IN_BAND
 from ffenc.video.output import PendingFile, check_packets, check_target
-from ffenc.video.pictures import Range, check_copy, check_pictures
 from ffenc.video.reencode import reencode_video
 from ffenc.video.run import ProgressCallback
 from ffenc.video.writer import STALL_TIMEOUT_S

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ffenc.errors import InputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
 from ffenc.plan.decode import plan_decode_images
 from ffenc.plan.encode import ImageSequence

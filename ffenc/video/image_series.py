@@ -22,7 +22,7 @@ from typing import Literal, TypeAlias, get_args
 from ffenc.errors import InputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.image_header import IMAGE_SUFFIXES, ImageHeader, read_image_header
-from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.plan.decode import plan_check_images
 from ffenc.plan.encode import ImageSequence
 

@@ -13,7 +13,7 @@ from ffenc.config import VideoEncoderConfig
 from ffenc.errors import ConcatError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.ffprobe import probe_video
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.frames import LAYOUTS
 from ffenc.plan.graph import VIDEO, Input, ffmpeg_argv, file_url
 from ffenc.video.concat import concat_videos

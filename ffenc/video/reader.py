@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ffenc.errors import InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.process import STALL_TIMEOUT_S, FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S, FFmpegProcess
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.frames import FrameFormat
 from ffenc.plan.clip_frames import MOST_RUNS, ClipFrames, ranges_of

@@ -20,8 +20,8 @@ from weakref import WeakSet
 
 from ffenc.errors import OutputError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.ffmpeg.priority import Priority
-from ffenc.ffmpeg.process import STALL_TIMEOUT_S, FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S, FFmpegProcess
+from ffenc.ffmpeg.process.priority import Priority
 from ffenc.owner import Owner
 from ffenc.plan.audio import AudioPlan
 from ffenc.plan.encode import muxer_for

@@ -14,7 +14,7 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.frames import FrameFormat
 from ffenc.plan.audio import AudioChoice, describe_streams, plan_audio
 from ffenc.plan.encode import EncodePlan, VideoClip, muxer_for, plan_encode
-from ffenc.plan.thinning import Thinning
+from ffenc.plan.frame_stride import FrameStride
 from ffenc.video.clip import MeasuredClip, measure_clip
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.run import EncodeResult, ProgressCallback, run_plan
@@ -33,7 +33,7 @@ def reencode_video(
     start: int | None = None,
     end: int | None = None,
     size: tuple[int, int] | None = None,
-    thinning: Thinning | None = None,
+    thinning: FrameStride | None = None,
     key_frames: Sequence[int] = (),
     audio: AudioChoice | None = None,
     overwrite: bool = False,
@@ -112,7 +112,7 @@ def plan_reencode(
     start: int | None = None,
     end: int | None = None,
     size: tuple[int, int] | None = None,
-    thinning: Thinning | None = None,
+    thinning: FrameStride | None = None,
     key_frames: Sequence[int] = (),
     audio: AudioChoice | None = None,
     encoder_threads: int | None = None,
@@ -143,7 +143,7 @@ def _plan(
     start: int | None,
     end: int | None,
     size: tuple[int, int] | None,
-    thinning: Thinning | None,
+    thinning: FrameStride | None,
     key_frames: Sequence[int],
     audio: AudioChoice | None,
     encoder_threads: int | None,
@@ -195,7 +195,7 @@ def _plan(
     )
 
 
-def _check_thinning(thinning: Thinning, clip: MeasuredClip, *, whole: bool, audio: AudioChoice | None) -> None:
+def _check_thinning(thinning: FrameStride, clip: MeasuredClip, *, whole: bool, audio: AudioChoice | None) -> None:
     path, before = clip.stream.path, 0
     for first, stop in thinning.ranges:
         if not before <= first < stop <= clip.packets.count:

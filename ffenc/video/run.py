@@ -12,12 +12,12 @@ from pathlib import Path
 from ffenc.encoders.table import find_encoder
 from ffenc.errors import EncoderOptionError, InputError, OutputError, PixelFormatError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.ffmpeg.child import Usage
 from ffenc.ffmpeg.encoder_report import find_report
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
-from ffenc.ffmpeg.priority import Priority
-from ffenc.ffmpeg.process import FFmpegProcess, Finished
-from ffenc.ffmpeg.progress import Progress
+from ffenc.ffmpeg.process.child import Usage
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess, Finished
+from ffenc.ffmpeg.process.priority import Priority
+from ffenc.ffmpeg.process.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.clip_frames import MISSING_REFERENCE
 from ffenc.plan.effective import compare_with_report

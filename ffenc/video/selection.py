@@ -23,7 +23,7 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.frames import FrameFormat
-from ffenc.plan.picture import accepted_pixel_formats
+from ffenc.plan.frame_checks import accepted_pixel_formats
 from ffenc.plan.resolve import candidate_encoders, library_version_patterns, resolve_encoder
 from ffenc.plan.selection import Candidate, Selection
 from ffenc.video.trial import TrialTooSlowError, try_encoder

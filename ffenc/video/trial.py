@@ -26,7 +26,7 @@ from ffenc.errors import FFencError, OutputError, ProcessDiedError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
-from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import EncodePlan, RawFrames, plan_encode
 from ffenc.video.clip import MeasuredClip

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ffenc.errors import FFencError, InputError, OutputError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.plan.clip_frames import MISSING_REFERENCE, ClipFrames
 from ffenc.plan.decode import plan_frame_list
 from ffenc.video.clip import MeasuredClip

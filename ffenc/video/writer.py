@@ -12,8 +12,8 @@ import numpy.typing as npt
 from ffenc.config import VideoEncoderConfig
 from ffenc.errors import FFencError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.priority import Priority
-from ffenc.ffmpeg.process import STALL_TIMEOUT_S
+from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
+from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
 from ffenc.owner import Owner
 from ffenc.plan.encode import EncodePlan, RawFrames, muxer_for, plan_encode
@@ -25,7 +25,7 @@ from ffenc.video.selection import prepare
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ffenc.ffmpeg.process import FFmpegProcess
+    from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ffenc.dataset.recorder import DatasetRecorder
-from ffenc.dataset.ties import small_grid
-from ffenc.dataset.verify import verify_dataset
+from ffenc.dataset.format.frame_ties import small_grid
+from ffenc.dataset.recording.recorder import DatasetRecorder
+from ffenc.dataset.verify.verify import verify_dataset
 from ffenc.errors import EpisodeError, FFencError, OutputError
 from ffenc.ffmpeg.binaries import Binaries
 from tests.footage import numbered_frame
@@ -37,10 +37,10 @@ FEATURES: dict[str, Any] = {
     **dict.fromkeys(CAMERAS, CAMERA),
 }
 MODULES = (
-    "ffenc.dataset.recorder",
-    "ffenc.dataset.background",
-    "ffenc.dataset.open_episode",
-    "ffenc.dataset.rows",
+    "ffenc.dataset.recording.recorder",
+    "ffenc.dataset.recording.append_queue",
+    "ffenc.dataset.recording.open_episode",
+    "ffenc.dataset.recording.rows",
     "ffenc.streaming.encoder",
     "ffenc.streaming.episode",
     "ffenc.streaming.camera",

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ffenc.dataset.open_episode import OpenEpisode
-from ffenc.dataset.rows import read_log
-from ffenc.dataset.schema import DatasetInfo
+from ffenc.dataset.format.schema import DatasetInfo
+from ffenc.dataset.recording.open_episode import OpenEpisode
+from ffenc.dataset.recording.rows import read_log
 from ffenc.errors import FFencError, FrameError, OutputError, RecordingError
 from ffenc.streaming.episode import Episode
 from ffenc.streaming.queueing import POLICIES, QueuePolicy
@@ -27,8 +27,8 @@ STEP_MODULES = (
     "ffenc.streaming.episode",
     "ffenc.streaming.camera",
     "ffenc.streaming.queueing",
-    "ffenc.dataset.open_episode",
-    "ffenc.dataset.rows",
+    "ffenc.dataset.recording.open_episode",
+    "ffenc.dataset.recording.rows",
     "ffenc.video.recording",
 )
 FEATURES = {"observation.state": {"dtype": "float32", "shape": (1,), "names": None}}

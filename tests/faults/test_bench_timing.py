@@ -10,7 +10,7 @@ import pytest
 
 from ffenc.bench.measure import time_sinks
 from ffenc.errors import ProcessDiedError
-from ffenc.ffmpeg.process import FFmpegProcess, Finished
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess, Finished
 
 FRAME = np.zeros((32, 32, 3), np.uint8)
 FRAMES = 20

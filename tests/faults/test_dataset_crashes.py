@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from ffenc.dataset.commit import COMMIT, finish_commits
-from ffenc.dataset.documents import load_info
-from ffenc.dataset.joining import EpisodeJoiner
-from ffenc.dataset.layout import DatasetLayout
-from ffenc.dataset.pack import pack_dataset
-from ffenc.dataset.recorder import DatasetRecorder
-from ffenc.dataset.recovery import find_torn, restore
-from ffenc.dataset.replacing import locked_dataset
+from ffenc.dataset.format.documents import load_info
+from ffenc.dataset.format.layout import DatasetLayout
+from ffenc.dataset.recording.append_episode import EpisodeAppender
+from ffenc.dataset.recording.commit import COMMIT, finish_commits
+from ffenc.dataset.recording.recorder import DatasetRecorder
+from ffenc.dataset.recording.recover_episode import find_torn, restore
+from ffenc.dataset.transform.in_place import locked_dataset
+from ffenc.dataset.transform.pack import pack_dataset
 from tests.crashes import dies_at
 from tests.lerobot_reader import LeRobotView
 from tests.recordings_of_robots import CAMERA, FPS, H264, TASKS, frame_of
@@ -46,7 +46,7 @@ def episodes(tmp_path_factory, binaries):
     base = tmp_path_factory.mktemp("crashes")
     root = base / "set"
     caught = []
-    join = EpisodeJoiner.join
+    join = EpisodeAppender.join
 
     def catch(joiner, staging, rows, recording):
         if joiner.info.total_episodes == 2:
@@ -55,7 +55,7 @@ def episodes(tmp_path_factory, binaries):
         return join(joiner, staging, rows, recording)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EpisodeJoiner, "join", catch)
+        patch.setattr(EpisodeAppender, "join", catch)
         _record(root, LENGTHS, binaries)
     return base / "before", caught[0]
 
@@ -71,7 +71,7 @@ def test_an_episode_joins_whole_or_not_at_all(episodes, tmp_path, binaries):
             for name, camera in recording.cameras.items()
         }
         here = dataclasses.replace(recording, directory=root / staging, cameras=cameras)
-        died = dies_at(step, lambda r=root, h=here: EpisodeJoiner(r, ffmpeg_version="").join(r / staging, rows, h))
+        died = dies_at(step, lambda r=root, h=here: EpisodeAppender(r, ffmpeg_version="").join(r / staging, rows, h))
         view = LeRobotView(root)
         view.check()
         seen.add(view.info["total_episodes"])
@@ -96,7 +96,7 @@ def test_an_episode_that_was_interrupted_can_be_restored(episodes, tmp_path, bin
     directory, rows, restored = restore(torn, load_info(root), configs={}, binaries=binaries)
     assert restored is not None
     assert restored.cameras[NAME].statistics.count == recording.cameras[NAME].statistics.count
-    EpisodeJoiner(root, ffmpeg_version="").join(directory, rows, restored)
+    EpisodeAppender(root, ffmpeg_version="").join(directory, rows, restored)
     LeRobotView(root).check()
     assert len(LeRobotView(root)) == sum(LENGTHS)
     assert torn.path.exists()  # what is torn is removed by whoever asked for it, last
@@ -105,7 +105,7 @@ def test_an_episode_that_was_interrupted_can_be_restored(episodes, tmp_path, bin
 @pytest.mark.parametrize("can_exchange", [True, False])
 def test_packing_leaves_one_whole_dataset(tmp_path, binaries, monkeypatch, can_exchange):
     if not can_exchange:
-        monkeypatch.setattr("ffenc.dataset.swap._exchange_call", lambda: None)
+        monkeypatch.setattr("ffenc.dataset.storage.swap_directory._exchange_call", lambda: None)
     whole = tmp_path / "whole"
     _record(whole, LENGTHS[:2], binaries)
     files, step, died = set(), 0, True

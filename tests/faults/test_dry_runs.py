@@ -11,9 +11,9 @@ from ffenc import Binaries
 from ffenc.cli.main import main
 
 pytest.importorskip("pyarrow")
-from ffenc.dataset.lock import DatasetLock, FileLock
-from ffenc.dataset.recorder import DatasetRecorder
-from ffenc.dataset.whole import clear_abandoned, whole_dataset
+from ffenc.dataset.recording.recorder import DatasetRecorder
+from ffenc.dataset.storage.lock import DatasetLock, FileLock
+from ffenc.dataset.storage.new_directory import clear_abandoned, whole_dataset
 from tests.dataset_operations import EPISODES, LENGTH, check_whole, frame_of, listing, make_dataset
 
 pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]

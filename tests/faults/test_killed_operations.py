@@ -11,8 +11,8 @@ import pytest
 from ffenc import Binaries
 
 pytest.importorskip("pyarrow")
-from ffenc.dataset.replacing import locked_dataset
-from ffenc.dataset.verify import verify_dataset
+from ffenc.dataset.transform.in_place import locked_dataset
+from ffenc.dataset.verify.verify import verify_dataset
 from tests.crashes import count_changes, dies_at
 from tests.dataset_operations import (
     OPERATIONS,
@@ -51,7 +51,7 @@ def test_operation_in_place_that_is_killed(
     tmp_path: Path, recorded: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch, name: str, can_exchange: bool
 ) -> None:
     if not can_exchange:
-        monkeypatch.setattr("ffenc.dataset.swap._exchange_call", lambda: None)
+        monkeypatch.setattr("ffenc.dataset.storage.swap_directory._exchange_call", lambda: None)
     first = copy_tree(recorded, tmp_path / "first/set")
     prepare(name, first)
     before = signature(first)

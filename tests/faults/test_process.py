@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from ffenc.errors import FrameError, ProcessDiedError
-from ffenc.ffmpeg.process import FFmpegProcess, run_tool
-from ffenc.ffmpeg.progress import Progress
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess, run_tool
+from ffenc.ffmpeg.process.progress import Progress
 
 Fake = Callable[..., list[str]]
 Within = Callable[[float], AbstractContextManager[None]]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ffenc.errors import ProcessDiedError, ProcessError, ProcessTimeoutError
-from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 
 Fake = Callable[..., list[str]]
 Within = Callable[[float], AbstractContextManager[None]]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ffenc.errors import ProcessError
-from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 
 Fake = Callable[..., list[str]]
 Within = Callable[[float], AbstractContextManager[None]]
@@ -100,7 +100,7 @@ def run_script(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_ctrl_c_and_hangup_do_not_reach_the_child(fake: Fake) -> None:
     code = """
 import os, signal, sys
-from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 process = FFmpegProcess.start(sys.argv[1:], stdin=True)
 process.write(bytes(3_000_000))  # it is up and reading
 for number in (signal.SIGHUP, signal.SIGQUIT):
@@ -119,7 +119,7 @@ except KeyboardInterrupt:
 def test_a_killed_parent_lets_the_child_finish_by_itself(fake: Fake, tmp_path: Path) -> None:
     code = """
 import os, signal, sys
-from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 process = FFmpegProcess.start(sys.argv[1:], stdin=True)
 process.write(bytes(3_000_000))
 os.kill(os.getpid(), signal.SIGKILL)
@@ -136,7 +136,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_the_interpreter_can_always_exit(fake: Fake, within: Within, mode: str) -> None:
     code = """
 import sys, threading
-from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 process = FFmpegProcess.start(sys.argv[2:], stdin=True, stdout=sys.argv[1])
 threading.Thread(target=process.write, args=(bytes(3_000_000),), daemon=True).start()
 """
@@ -150,7 +150,7 @@ def test_starting_while_the_interpreter_exits_is_refused_or_works(fake: Fake, wi
     code = """
 import atexit, sys
 from ffenc.errors import ProcessStartError
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 def late():
     try:
         print(run_tool(sys.argv[1:]).returncode)

@@ -15,7 +15,7 @@ import pytest
 
 from ffenc.errors import ProcessDiedError, ProcessTimeoutError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 
 pytestmark = pytest.mark.integration
 

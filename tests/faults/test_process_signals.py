@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ffenc.errors import ProcessDiedError, ProcessError
-from ffenc.ffmpeg.process import FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 
 Fake = Callable[..., list[str]]
 Within = Callable[[float], AbstractContextManager[None]]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ffenc.errors import ProcessError, ProcessStartError
-from ffenc.ffmpeg import process as process_module
-from ffenc.ffmpeg.process import FFmpegProcess, run_tool
+from ffenc.ffmpeg.process import ffmpeg_process as process_module
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess, run_tool
 
 Fake = Callable[..., list[str]]
 

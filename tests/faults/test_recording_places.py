@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ffenc.dataset.documents import load_info
-from ffenc.dataset.recorder import DatasetRecorder
+from ffenc.dataset.format.documents import load_info
+from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.errors import DatasetError, DatasetMovedError, FFencError, NotOwnerError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.streaming.encoder import StreamingVideoEncoder

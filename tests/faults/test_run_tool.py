@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 import pytest
 
 from ffenc.errors import ProcessDiedError, ProcessError, ProcessTimeoutError
-from ffenc.ffmpeg import process as process_module
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process import ffmpeg_process as process_module
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 
 Fake = Callable[..., list[str]]
 Within = Callable[[float], AbstractContextManager[None]]

@@ -15,10 +15,10 @@ import pytest
 from ffenc import Binaries
 
 pytest.importorskip("pyarrow")
-from ffenc.dataset import swap
-from ffenc.dataset.lock import LOCK
-from ffenc.dataset.recorder import DatasetRecorder
-from ffenc.dataset.whole import WORK
+from ffenc.dataset.recording.recorder import DatasetRecorder
+from ffenc.dataset.storage import swap_directory as swap
+from ffenc.dataset.storage.lock import LOCK
+from ffenc.dataset.storage.new_directory import WORK
 from tests.dataset_operations import OPERATIONS, copy_tree, frame_of, make_dataset, prepare
 
 pytestmark = [

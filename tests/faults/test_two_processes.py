@@ -22,7 +22,7 @@ from ffenc import Binaries
 from ffenc.errors import DatasetLockedError, FFencError, OutputExistsError
 
 pytest.importorskip("pyarrow")
-from ffenc.dataset.verify import verify_dataset
+from ffenc.dataset.verify.verify import verify_dataset
 from tests.crashes import changes_files
 from tests.dataset_operations import (
     CRF,

@@ -20,9 +20,9 @@ from ffenc.errors import FFencError
 from tests.datasets import copy_of, tree_of
 
 pytest.importorskip("pyarrow")
-from ffenc.dataset.edit import delete_episodes
-from ffenc.dataset.merge import merge_datasets
-from ffenc.dataset.reencode import reencode_dataset
+from ffenc.dataset.transform.edit import delete_episodes
+from ffenc.dataset.transform.merge import merge_datasets
+from ffenc.dataset.transform.reencode import reencode_dataset
 
 pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 

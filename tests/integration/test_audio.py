@@ -12,7 +12,7 @@ import pytest
 
 from ffenc import Binaries, EncodeResult, VideoEncoderConfig, reencode_video
 from ffenc.errors import InputError, ProcessError
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from tests.beeps import CHIRP_S, COUNT, FLASHES, MJPEG, X264, Sound, hear, write_clip
 
 pytestmark = pytest.mark.integration

@@ -12,7 +12,7 @@ import pytest
 from ffenc.ffmpeg import capability_probe
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.capability_probe import probe_capabilities
-from ffenc.ffmpeg.process import ToolOutput, run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import ToolOutput, run_tool
 
 pytestmark = pytest.mark.integration
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.plan import encode as encode_plan
 
 pytestmark = pytest.mark.integration

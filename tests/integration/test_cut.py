@@ -19,7 +19,7 @@ from ffenc import (
     probe_video,
 )
 from ffenc.errors import EncoderUnavailableError, InputError, OutputExistsError, ProcessDiedError
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.video.cut import cut_video
 from ffenc.video.join import picture_hashes
 from tests.footage import numbered_frames, numbers_of

@@ -14,8 +14,8 @@ import pytest
 from ffenc import Binaries, VideoEncoderConfig, encode_frames, preview_dataset, verify_dataset
 from ffenc.cli.main import main
 from ffenc.errors import PreviewError
-from ffenc.ffmpeg.mp4_index import read_mp4_index
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from tests.dataset_faults import LAPTOP, OTHER_VIDEO, PHONE, VIDEO, copy_of, episode
 from tests.footage import numbered_frames
 from tests.lerobot_data import needs_png_encoder

@@ -12,9 +12,9 @@ from PIL import Image
 
 from ffenc import DatasetRecorder, VideoEncoderConfig, VideoReader, preview_dataset, repair_dataset, verify_dataset
 from ffenc.cli.main import main
-from ffenc.dataset.documents import load_info
-from ffenc.dataset.finding_codes import CODES
-from ffenc.dataset.store import load_episodes
+from ffenc.dataset.format.dataset_tables import load_episodes
+from ffenc.dataset.format.documents import load_info
+from ffenc.dataset.verify.finding_codes import CODES
 from ffenc.errors import DatasetError, OutputExistsError
 from ffenc.plan.sheet import GAP
 from tests.dataset_faults import LAPTOP, METADATA, OTHER_VIDEO, VIDEO, copy_of, cut, info, write

@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
-from ffenc.dataset.documents import load_info, load_stats
-from ffenc.dataset.layout import DatasetLayout
-from ffenc.dataset.pack import pack_dataset
-from ffenc.dataset.provenance import load_provenance
-from ffenc.dataset.recorder import DatasetRecorder
-from ffenc.dataset.video_info import encoder_config_from_info
+from ffenc.dataset.format.documents import load_info, load_stats
+from ffenc.dataset.format.layout import DatasetLayout
+from ffenc.dataset.format.provenance import load_provenance
+from ffenc.dataset.format.video_info import encoder_config_from_info
+from ffenc.dataset.recording.recorder import DatasetRecorder
+from ffenc.dataset.transform.pack import pack_dataset
 from ffenc.errors import (
     DatasetError,
     DatasetLockedError,
@@ -27,7 +27,7 @@ from ffenc.errors import (
 )
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.ffprobe import probe_packets
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.frames import FrameFormat
 from ffenc.streaming.images import ImageFolder, read_images
 from ffenc.video.depth import read_depth

@@ -21,7 +21,7 @@ from ffenc import (
     video_info,
 )
 from ffenc.errors import InputError, PixelFormatError
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 
 pytestmark = pytest.mark.integration
 

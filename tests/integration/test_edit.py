@@ -14,11 +14,11 @@ from tests.datasets import change_info, copy_of, encoded_with, pictures_of, rows
 from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
 pytest.importorskip("pyarrow")
-from ffenc.dataset.documents import load_info, load_stats
-from ffenc.dataset.edit import delete_episodes, plan_splits, split_dataset
-from ffenc.dataset.merge import merge_datasets
-from ffenc.dataset.source import DatasetSource
-from ffenc.dataset.store import load_episodes, load_tasks
+from ffenc.dataset.format.dataset_tables import load_episodes, load_tasks
+from ffenc.dataset.format.documents import load_info, load_stats
+from ffenc.dataset.transform.edit import delete_episodes, plan_splits, split_dataset
+from ffenc.dataset.transform.merge import merge_datasets
+from ffenc.dataset.transform.source import DatasetSource
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,7 @@ from tests.datasets import copy_of, tree_of
 from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
 pytest.importorskip("pyarrow")
-from ffenc.dataset.documents import load_info
+from ffenc.dataset.format.documents import load_info
 
 pytestmark = pytest.mark.integration
 

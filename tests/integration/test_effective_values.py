@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, VideoWriter, encode_frames
-from ffenc.dataset.video_info import video_info
+from ffenc.dataset.format.video_info import video_info
 from ffenc.encoders.table import ENCODERS
 from ffenc.errors import EncoderOptionError, FFencError
 from ffenc.ffmpeg.capabilities import Capabilities

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames
 from ffenc.cli.main import main
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.video.recording import RecordingFile
 from ffenc.video.writer import VideoWriter
 from tests.footage import numbered_frame, numbers_of

@@ -27,10 +27,10 @@ from ffenc import (
 )
 from ffenc.bench.reading import measure_reading
 from ffenc.errors import InputError
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.plan.clip_frames import MOST_RUNS, ranges_of
+from ffenc.plan.frame_stride import FrameStride
 from ffenc.plan.sheet import GAP, plan_sheet
-from ffenc.plan.thinning import Thinning
 from ffenc.video.clip import measure_clip
 from ffenc.video.salvage import salvage_video
 from ffenc.video.undecodable import check_listed
@@ -215,7 +215,7 @@ class Checker:
         yield from self.written(list(range(22, 29)), write)
 
     def reencode_thinned(self) -> Iterator[str]:
-        thinning = Thinning(every=3, ranges=((2, 12), (19, 33)))
+        thinning = FrameStride(every=3, ranges=((2, 12), (19, 33)))
 
         def write(output: Path) -> None:
             reencode_video(
@@ -333,7 +333,7 @@ def test_a_list_longer_than_a_command_is_read_by_several(maker: Maker, binaries:
     numbers = list(range(0, 2 * MOST_RUNS + 40, 2))
     reader = VideoReader(path, binaries=binaries)
     assert read_all(reader.frames(numbers)) == [number % 256 for number in numbers]
-    thinning = Thinning(every=3, ranges=tuple((number, number + 1) for number in numbers[: MOST_RUNS + 1]))
+    thinning = FrameStride(every=3, ranges=tuple((number, number + 1) for number in numbers[: MOST_RUNS + 1]))
     with pytest.raises(InputError, match=f"at most {MOST_RUNS}"):
         reencode_video(path, tmp_path / "thin.mp4", thinning=thinning, config=CONFIG, binaries=binaries)
     assert not (tmp_path / "thin.mp4").exists()

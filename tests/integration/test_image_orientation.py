@@ -14,7 +14,7 @@ from PIL import Image
 
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_images, probe_video
 from ffenc.errors import InputError
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.video.image_reader import ImageReader
 from tests import exif_images
 

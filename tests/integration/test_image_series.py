@@ -16,7 +16,7 @@ from PIL import Image
 
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_images
 from ffenc.errors import InputError
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.video.image_reader import ImageReader
 from tests.exif_images import exif
 from tests.footage import numbered_frame, numbers_of

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_images
 from ffenc.errors import InputError, OutputExistsError
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from tests.footage import numbered_frame, numbers_of
 
 pytestmark = pytest.mark.integration

@@ -15,11 +15,11 @@ from tests.footage import numbered_frame, numbers_of
 from tests.lerobot_data import LEROBOT
 
 pytest.importorskip("pyarrow")
-from ffenc.dataset.documents import load_info, load_stats
-from ffenc.dataset.images_to_video import convert_images_to_video
-from ffenc.dataset.layout import DatasetLayout
-from ffenc.dataset.recorder import DatasetRecorder
-from ffenc.dataset.store import load_episodes
+from ffenc.dataset.format.dataset_tables import load_episodes
+from ffenc.dataset.format.documents import load_info, load_stats
+from ffenc.dataset.format.layout import DatasetLayout
+from ffenc.dataset.recording.recorder import DatasetRecorder
+from ffenc.dataset.transform.images_to_video import convert_images_to_video
 
 pytestmark = pytest.mark.integration
 

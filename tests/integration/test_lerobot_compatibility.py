@@ -17,14 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from ffenc import DatasetRecorder, VideoEncoderConfig, VideoReader
-from ffenc.dataset.documents import load_info
-from ffenc.dataset.edit import delete_episodes, split_dataset
-from ffenc.dataset.images_to_video import convert_images_to_video
-from ffenc.dataset.merge import merge_datasets
-from ffenc.dataset.pack import pack_dataset
-from ffenc.dataset.reencode import reencode_dataset
-from ffenc.dataset.store import load_subtasks, load_tasks, save_subtasks
-from ffenc.dataset.verify import verify_dataset
+from ffenc.dataset.format.dataset_tables import load_subtasks, load_tasks, save_subtasks
+from ffenc.dataset.format.documents import load_info
+from ffenc.dataset.transform.edit import delete_episodes, split_dataset
+from ffenc.dataset.transform.images_to_video import convert_images_to_video
+from ffenc.dataset.transform.merge import merge_datasets
+from ffenc.dataset.transform.pack import pack_dataset
+from ffenc.dataset.transform.reencode import reencode_dataset
+from ffenc.dataset.verify.verify import verify_dataset
 from ffenc.errors import DatasetError, FFencError, MergeError
 from tests.dataset_faults import DATA, EPISODES
 from tests.datasets import change_info, copy_of, pictures_of, rows_of

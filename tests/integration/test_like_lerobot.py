@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from ffenc.dataset.documents import load_info, load_stats
-from ffenc.dataset.layout import DatasetLayout
-from ffenc.dataset.recorder import DatasetRecorder
-from ffenc.dataset.schema import DEFAULT_FEATURES
-from ffenc.dataset.store import load_episodes, load_tasks
-from ffenc.dataset.tables import column_values
-from ffenc.dataset.video_info import encoder_config_from_info
+from ffenc.dataset.format.dataset_tables import load_episodes, load_tasks
+from ffenc.dataset.format.documents import load_info, load_stats
+from ffenc.dataset.format.frame_columns import column_values
+from ffenc.dataset.format.layout import DatasetLayout
+from ffenc.dataset.format.schema import DEFAULT_FEATURES
+from ffenc.dataset.format.video_info import encoder_config_from_info
+from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.errors import CapabilityError, ProcessError
 from ffenc.video.depth import read_depth
 from ffenc.video.reader import VideoReader

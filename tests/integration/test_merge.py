@@ -18,9 +18,9 @@ from tests.datasets import change_info, copy_of, encoded_with, pictures_of, rows
 from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
 pytest.importorskip("pyarrow")
-from ffenc.dataset.documents import load_info, load_stats
-from ffenc.dataset.merge import merge_datasets
-from ffenc.dataset.store import load_episodes, load_tasks
+from ffenc.dataset.format.dataset_tables import load_episodes, load_tasks
+from ffenc.dataset.format.documents import load_info, load_stats
+from ffenc.dataset.transform.merge import merge_datasets
 
 pytestmark = pytest.mark.integration
 
@@ -186,7 +186,7 @@ def test_headers_that_differ_are_proved_by_decoding_or_kept_apart(
     def deny(made: MeasuredClip, *_: object, **__: object) -> None:
         raise OutputError("it is another picture", path=made.stream.path)
 
-    monkeypatch.setattr("ffenc.dataset.joined_videos.check_pictures", deny)
+    monkeypatch.setattr("ffenc.dataset.transform.video_groups.check_pictures", deny)
     apart = merge_datasets(sources, tmp_path / "apart", binaries=binaries)
     assert "3 videos of observation.images.laptop cannot share a file" in caplog.text
     assert apart.videos == 6

@@ -23,12 +23,12 @@ from ffenc.encoders.spec import EncoderSpec
 from ffenc.encoders.table import ENCODERS
 from ffenc.errors import EncoderOptionError, ProcessError
 from ffenc.ffmpeg.capabilities import Capabilities
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.frames import FrameFormat
-from ffenc.plan import fold
+from ffenc.plan import option_builder as fold
 from ffenc.plan import options as plan_options
 from ffenc.plan.encode import EncodePlan, RawFrames, plan_encode
-from ffenc.plan.picture import accepted_pixel_formats
+from ffenc.plan.frame_checks import accepted_pixel_formats
 from ffenc.video.run import check_complaints, start_plan
 from tests.scenes import moving_scene
 
@@ -473,7 +473,7 @@ def test_what_an_encoder_says_it_ignored_is_an_error(
     encode: Encode, monkeypatch: pytest.MonkeyPatch, name: str, options: dict[str, Any]
 ) -> None:
     """The library's own words count even where the plan had no objection."""
-    monkeypatch.setattr(fold.Fold, "_check_needs", lambda *_: None)
+    monkeypatch.setattr(fold.OptionBuilder, "_check_needs", lambda *_: None)
     monkeypatch.setattr(table, "ENCODERS", {**ENCODERS, name: replace(ENCODERS[name], refused={}, limits=())})
     monkeypatch.setattr(plan_options, "check_measured", lambda *_, **__: None)
     with pytest.raises(EncoderOptionError, match="did not take"):

@@ -20,7 +20,7 @@ import pytest
 from ffenc.errors import BinaryNotFoundError, ProbeError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.ffprobe import probe_packets, probe_video, probe_video_and_packets
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 
 pytestmark = pytest.mark.integration

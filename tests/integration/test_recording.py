@@ -14,8 +14,8 @@ import pytest
 
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, VideoWriter, encode_frames, probe_packets, probe_video
 from ffenc.errors import InputError, OutputError, OutputExistsError, ProcessError
-from ffenc.ffmpeg.mp4_fragments import FragmentIndex
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.mp4.fragments import FragmentIndex
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.video.recording import copy_recording, find_recordings, is_held
 from ffenc.video.salvage import salvage_video, shorten_video
 from tests.footage import numbered_frame, numbered_frames, numbers_of

@@ -9,7 +9,7 @@ import pytest
 
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames, probe_packets, reencode_video
 from ffenc.errors import InputError, OutputExistsError
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from tests.footage import numbered_frames, numbers_of
 
 pytestmark = pytest.mark.integration

@@ -18,12 +18,12 @@ from tests.datasets import copy_of, pictures_of, rows_of, tree_of
 from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
 pytest.importorskip("pyarrow")
-from ffenc.dataset.documents import load_info, load_stats
-from ffenc.dataset.layout import DatasetLayout, FileId
-from ffenc.dataset.lock import LOCK, DatasetLock
-from ffenc.dataset.merge import merge_datasets
-from ffenc.dataset.reencode import reencode_dataset
-from ffenc.dataset.store import load_episodes, save_episodes
+from ffenc.dataset.format.dataset_tables import load_episodes, save_episodes
+from ffenc.dataset.format.documents import load_info, load_stats
+from ffenc.dataset.format.layout import DatasetLayout, FileId
+from ffenc.dataset.storage.lock import LOCK, DatasetLock
+from ffenc.dataset.transform.merge import merge_datasets
+from ffenc.dataset.transform.reencode import reencode_dataset
 
 pytestmark = pytest.mark.integration
 

@@ -10,8 +10,8 @@ import pytest
 
 from ffenc import Binaries, probe_packets, salvage_video
 from ffenc.errors import InputError, OutputError
-from ffenc.ffmpeg.mp4_fragments import FragmentIndex
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.mp4.fragments import FragmentIndex
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from tests.beeps import COUNT, FLASHES, Sound, hear, write_clip
 
 pytestmark = pytest.mark.integration

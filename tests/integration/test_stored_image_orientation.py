@@ -21,8 +21,8 @@ pytest.importorskip("pyarrow")
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ffenc.dataset.images_to_video import convert_images_to_video
-from ffenc.dataset.recorder import DatasetRecorder
+from ffenc.dataset.recording.recorder import DatasetRecorder
+from ffenc.dataset.transform.images_to_video import convert_images_to_video
 
 pytestmark = pytest.mark.integration
 

@@ -27,7 +27,7 @@ from ffenc.errors import (
     RecordingError,
 )
 from ffenc.ffmpeg.capability_probe import probe_capabilities
-from ffenc.ffmpeg.priority import Priority
+from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat
 from ffenc.statistics import FrameSampler
 from ffenc.streaming.camera import CameraEncoder, DepthFormat

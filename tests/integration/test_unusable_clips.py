@@ -9,7 +9,7 @@ import pytest
 
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames
 from ffenc.errors import FFencError
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from tests.footage import numbered_frame, numbers_of
 
 pytestmark = pytest.mark.integration

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, VideoStreamInfo, concat_videos, encode_frames, probe_video
-from ffenc.dataset.checks.packets import Measurer
-from ffenc.dataset.verify import verify_dataset
-from ffenc.ffmpeg.mp4_header import boxes, descend, movie_box
-from ffenc.ffmpeg.process import run_tool
+from ffenc.dataset.verify.checks.packets import Measurer
+from ffenc.dataset.verify.verify import verify_dataset
+from ffenc.ffmpeg.mp4.boxes import boxes, descend, movie_box
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from tests.dataset_faults import LAPTOP, OTHER_VIDEO, PHONE, VIDEO, block, copy_of, cut, exchange, write
 from tests.lerobot_data import DATASETS, needs_av1_decoder
 
@@ -182,6 +182,6 @@ def test_many_files_that_were_written_alike_start_ffmpeg_once(tmp_path, binaries
         asked.append(path)
         return probe_video(path, binaries=binaries)
 
-    monkeypatch.setattr("ffenc.dataset.checks.packets.probe_video", ask)
+    monkeypatch.setattr("ffenc.dataset.verify.checks.packets.probe_video", ask)
     assert verify_dataset(root, "packets", binaries=binaries).videos == 2
     assert len(asked) == 1

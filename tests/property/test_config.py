@@ -11,7 +11,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.dataset.video_info import video_info
+from ffenc.dataset.format.video_info import video_info
 from ffenc.encoders.generic import GENERIC_OPTIONS
 from ffenc.encoders.table import ENCODERS
 from ffenc.errors import CapabilityError

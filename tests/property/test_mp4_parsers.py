@@ -17,10 +17,10 @@ import pytest
 
 from ffenc import Binaries, probe_packets
 from ffenc.errors import ProbeError
-from ffenc.ffmpeg.mp4_fragments import FragmentIndex
-from ffenc.ffmpeg.mp4_header import declared_frames
-from ffenc.ffmpeg.mp4_index import read_mp4_index
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.mp4.boxes import declared_frames
+from ffenc.ffmpeg.mp4.fragments import FragmentIndex
+from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from tests.children import run_python
 
 pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]

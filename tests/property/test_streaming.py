@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ffenc.errors import FrameError, ProcessDiedError, QueueFullError, RecordingError
+from ffenc.streaming.drop_log import DropLog, EpisodeRecording
 from ffenc.streaming.episode import Episode
-from ffenc.streaming.ledger import EpisodeRecording, Ledger
 from ffenc.streaming.queueing import POLICIES
 from tests.stub_cameras import StubTarget, picture, stub_episode
 
@@ -91,14 +91,14 @@ def test_what_was_taken_is_what_comes_out(targets, policy, maxsize, steps) -> No
     fed = [number for number, (how, _) in enumerate([("together", 0.0), *steps]) if how != "wrong"]
     if policy == "block":
         assert taken == fed
-        assert recording.ledger == Ledger(steps=len(fed), drops=())
+        assert recording.ledger == DropLog(steps=len(fed), drops=())
     elif policy == "drop":
         assert recording.ledger.steps == len(fed)
         dropped = [fed[drop.step] for drop in recording.ledger.drops]
         assert sorted(taken + dropped) == fed
         assert all(set(drop.cameras) <= set(targets) and drop.cameras for drop in recording.ledger.drops)
     else:
-        assert recording.ledger == Ledger(steps=len(taken), drops=())
+        assert recording.ledger == DropLog(steps=len(taken), drops=())
     for camera in episode.cameras.values():  # ready for the next episode: no slot was lost
         assert camera.queue.is_idle
 

@@ -16,11 +16,11 @@ from ffenc.encoders.option_effects import acts
 from ffenc.encoders.spec import EncoderSpec
 from ffenc.errors import CapabilityError, ProcessTimeoutError
 from ffenc.ffmpeg.capabilities import Capabilities
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames, picture_filters, raw_input_options
+from ffenc.plan.frame_checks import color_range, has_matrix
 from ffenc.plan.graph import Input, ffmpeg_argv
-from ffenc.plan.picture import color_range, has_matrix
 from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
 from tools.option_table.clips import CLIPS
 from tools.option_table.contexts import CONTEXTS, Context

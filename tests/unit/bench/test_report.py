@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ffenc.bench.pictures import save_crop
+from ffenc.bench.images import save_crop
 from ffenc.bench.report import render
 from ffenc.bench.synthetic import pattern
 from ffenc.errors import InputError

@@ -24,7 +24,7 @@ from ffenc.ffmpeg.banner import Banner, describe_video, ffmpeg_command, parse_ba
 from ffenc.ffmpeg.ffprobe import ffprobe_command, parse_packets, parse_video_stream
 from ffenc.ffmpeg.framecrc import CopiedPackets, parse_framecrc
 from ffenc.ffmpeg.media_input import MediaFile, complaints, media_file, refusal
-from ffenc.ffmpeg.mp4_header import declared_frames
+from ffenc.ffmpeg.mp4.boxes import declared_frames
 from ffenc.ffmpeg.stream_info import (
     AudioStreamInfo,
     Packet,

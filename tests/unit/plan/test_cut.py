@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ffenc.ffmpeg.stream_info import Packet, PacketIndex, find_cut_points
 from ffenc.plan.cut import Piece, cut_pieces, join_ranges
-from ffenc.plan.thinning import Thinning
+from ffenc.plan.frame_stride import FrameStride
 
 
 def index_of(stored: str) -> PacketIndex:
@@ -86,7 +86,7 @@ def test_pieces_are_the_ranges_again(bounds: list[int], in_order: bool) -> None:
 def test_thinning_counts_anew_in_every_range(every: int, lengths: list[int]) -> None:
     starts = [sum(lengths[:number]) for number in range(len(lengths))]
     ranges = tuple((start, start + length) for start, length in zip(starts, lengths, strict=True))
-    thinning = Thinning(every=every, ranges=ranges)
+    thinning = FrameStride(every=every, ranges=ranges)
     wanted = [n for first, stop in ranges for n in range(first, stop) if (n - first) % every == 0]
     assert thinning.count == len(wanted)
     assert [first + step * every for first, count in thinning.runs for step in range(count)] == wanted

@@ -14,7 +14,7 @@ from ffenc.encoders.table import auto_candidates
 from ffenc.errors import EncoderOptionError, FrameSizeError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.listing import EncoderHelp, EncoderListing
-from ffenc.plan.picture import stored_pixel_format
+from ffenc.plan.frame_checks import stored_pixel_format
 from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
 from tests.recordings import BUILDS, recorded
 

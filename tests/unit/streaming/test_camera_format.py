@@ -11,7 +11,7 @@ import pytest
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.errors import FFencError, FrameError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.ffmpeg.priority import Priority
+from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat
 from ffenc.streaming.camera import CameraFormat, DepthFormat
 from ffenc.streaming.opening import CameraOpener, CameraPlan

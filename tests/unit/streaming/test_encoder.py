@@ -16,8 +16,8 @@ import pytest
 from ffenc.errors import FFencError, FrameError, OutputError, RecordingError, UnsafePathError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.streaming import encoder as encoder_module
+from ffenc.streaming.drop_log import RecordingStatus
 from ffenc.streaming.encoder import StreamingVideoEncoder
-from ffenc.streaming.ledger import RecordingStatus
 from tests.stub_cameras import FORM, StubTarget, open_stub, picture
 
 NOWHERE = Binaries(ffmpeg=Path("ffmpeg"), ffprobe=None, ffmpeg_origin="test", ffprobe_origin="test")

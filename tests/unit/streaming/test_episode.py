@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ffenc.errors import FrameError, ProcessDiedError, QueueFullError, RecordingError
+from ffenc.streaming.drop_log import Drop, DropLog, EpisodeRecording
 from ffenc.streaming.episode import Episode
-from ffenc.streaming.ledger import Drop, EpisodeRecording, Ledger
 from tests.stub_cameras import StubTarget, picture, stub_episode
 
 LONG_S = 20.0  # a hang is the fault, slowness is not
@@ -53,7 +53,7 @@ def test_every_step_reaches_every_camera_in_order() -> None:
     recording = finished(episode)
     assert targets["a"].frames == targets["b"].frames == list(range(20))
     assert recording.frames == recording.ledger.recorded == 20
-    assert recording.ledger == Ledger(steps=20, drops=())
+    assert recording.ledger == DropLog(steps=20, drops=())
     assert {name: camera.frames for name, camera in recording.cameras.items()} == {"a": 20, "b": 20}
     assert list(recording.cameras) == ["a", "b"]
     assert recording.cameras["a"].dtype == "uint8"
@@ -123,7 +123,7 @@ def test_raise_says_so_and_no_camera_takes_the_step() -> None:
     gate.set()
     recording = finished(episode)
     assert targets["a"].frames == targets["b"].frames == list(range(accepted))
-    assert recording.ledger == Ledger(steps=accepted, drops=())
+    assert recording.ledger == DropLog(steps=accepted, drops=())
 
 
 @pytest.mark.parametrize("policy", ["block", "drop", "raise"])
@@ -135,7 +135,7 @@ def test_cameras_can_be_fed_one_by_one(policy: str) -> None:
             assert episode.feed_one(name, picture(number), None)
     recording = finished(episode)
     assert targets["a"].frames == targets["b"].frames == list(range(10))
-    assert recording.ledger == Ledger(steps=10, drops=())
+    assert recording.ledger == DropLog(steps=10, drops=())
 
 
 @pytest.mark.parametrize("policy", ["block", "drop", "raise"])
@@ -174,7 +174,7 @@ def test_one_by_one_a_step_is_dropped_whole_also_for_those_fed_before() -> None:
         assert episode.feed_one(name, picture(3), None)
     recording = finished(episode)
     assert targets["a"].frames == targets["b"].frames == targets["c"].frames == [0, 1, 3]
-    assert recording.ledger == Ledger(steps=4, drops=(Drop(step=2, time_s=6.0, cameras=("b",)),))
+    assert recording.ledger == DropLog(steps=4, drops=(Drop(step=2, time_s=6.0, cameras=("b",)),))
 
 
 def test_one_by_one_a_step_that_raised_can_be_fed_once_more() -> None:
@@ -204,7 +204,7 @@ def test_an_incomplete_last_step_is_left_out_and_said(policy: str) -> None:
     recording = finished(episode)
     assert [target.frames for target in targets.values()] == [[0]] * 3
     incomplete = Drop(step=1, time_s=3.25, cameras=("c",), reason="incomplete")
-    assert recording.ledger == Ledger(steps=2, drops=(incomplete,))
+    assert recording.ledger == DropLog(steps=2, drops=(incomplete,))
 
 
 def test_a_camera_that_was_never_fed_is_an_error() -> None:
@@ -234,7 +234,7 @@ def test_a_wrong_step_takes_nothing(frames: dict[str, np.ndarray], said: str) ->
     with pytest.raises(FrameError, match=said):
         episode.feed(frames, None)
     episode.feed(step(1), None)
-    assert finished(episode).ledger == Ledger(steps=2, drops=())
+    assert finished(episode).ledger == DropLog(steps=2, drops=())
     assert targets["a"].frames == targets["b"].frames == [0, 1]
 
 
@@ -248,7 +248,7 @@ def test_one_wrong_frame_takes_nothing(policy: str) -> None:
     with pytest.raises(FrameError, match="camera 'b'"):
         episode.feed_one("b", picture(0)[:1], None)
     episode.feed_one("b", picture(0), None)
-    assert finished(episode).ledger == Ledger(steps=1, drops=())
+    assert finished(episode).ledger == DropLog(steps=1, drops=())
 
 
 @pytest.mark.parametrize("policy", ["block", "drop", "raise"])
@@ -356,7 +356,7 @@ def test_an_interrupt_while_waiting_for_room_leaves_no_slot_behind(monkeypatch: 
     gate.set()
     recording = finished(episode)
     assert targets["a"].frames == targets["b"].frames == list(range(accepted))
-    assert recording.ledger == Ledger(steps=accepted, drops=())
+    assert recording.ledger == DropLog(steps=accepted, drops=())
     assert [camera.queue.depth for camera in episode.cameras.values()] == [0, 0]
     assert all(camera.queue.is_idle for camera in episode.cameras.values())
 

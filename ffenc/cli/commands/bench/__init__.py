@@ -1,0 +1,1 @@
+"""Measure encoder settings and recommend some."""

@@ -1,0 +1,244 @@
+"""``ffenc bench``: sweep encoder settings over footage, and make a report of what came out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import SUPPRESS, ArgumentParser, Namespace
+from pydantic import ValidationError
+from rich.table import Table
+
+from ffenc.cli.output.screen import Screen
+from ffenc.cli.parsing.arguments import (
+    Command,
+    UsageError,
+    add_encoder_flags,
+    binaries_of,
+    command_parser,
+    encoder_config,
+)
+from ffenc.cli.parsing.values import count, executor_name, load_leniently, names, positive
+from ffenc.config import VideoEncoderConfig
+from ffenc.jobs.executors import executor_from
+
+_DESCRIPTION = """\
+Try encoder settings on footage and measure what recording and training feel:
+time, CPU, memory, size, likeness, and the time to read frames anywhere.
+Every result is a line of RESULTS as soon as it is there; run the same command
+again to go on where it stopped. Flags may stand in a YAML file (--config), in
+which a value to vary may also set several fields together:
+
+  vary: {vcodec: [libsvtav1, {vcodec: libx264, preset: veryfast}]}
+
+With RESULTS alone nothing is measured; reports are made of what is there."""
+
+_VARIED = (*VideoEncoderConfig.model_fields, "encoder_threads", "cameras")
+
+
+def command() -> Command:
+    """The sub-command."""
+    parser = command_parser("bench [options] RESULTS", _DESCRIPTION)
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="file of results, .jsonl; created or continued")
+    source = parser.add_argument_group("sources")
+    source.add_argument(
+        "--sources",
+        type=Any,
+        metavar="LIST",
+        help="clips, directories of images, LeRobot datasets, or test_pattern, moving_texture, sensor_noise, depth_ramp",
+    )
+    source.add_argument(
+        "--frames", type=positive, metavar="N", help="frames of each (default: all; 90 of synthetic ones)"
+    )
+    source.add_argument("--size", type=str, metavar="WxH", help="scale to this size (default: as they are; 640x480)")
+    source.add_argument("--fps", type=Any, metavar="RATE", help="rate at which frames come (default: the source's; 30)")
+    varied = parser.add_argument_group("what is tried", "Values with commas between them.")
+    for name in _VARIED:
+        varied.add_argument(f"--vary.{name}", type=Any, default=SUPPRESS, metavar="LIST", help=f"values of {name}")
+    varied.add_argument(
+        "--mode",
+        choices=("grid", "one_at_a_time"),
+        default="grid",
+        help="every combination, or the first values and each other value by itself (default: grid)",
+    )
+    _add_measuring_flags(parser)
+    made = parser.add_argument_group("what is made of it")
+    made.add_argument("--report", type=Path, metavar="FILE", help="one HTML page that needs no network")
+    made.add_argument("--csv", type=Path, metavar="FILE", help="a table with the columns of LeRobot's old benchmark")
+    add_encoder_flags(parser)
+    return Command(parser=parser, run=run)
+
+
+def _add_measuring_flags(parser: ArgumentParser) -> None:
+    measured = parser.add_argument_group("what is measured")
+    measured.add_argument(
+        "--measure", type=names, metavar="LIST", help="some of timing, quality, reading, latency (default: all)"
+    )
+    measured.add_argument("--repeats", type=positive, default=3, metavar="N", help="rounds (default: 3)")
+    measured.add_argument("--reads", type=positive, default=10, metavar="N", help="reads of a pattern in a round (10)")
+    measured.add_argument("--windows", type=dict, metavar="DICT", help="further patterns: name to delta timestamps")
+    measured.add_argument("--jobs", type=positive, default=1, metavar="N", help="at once, if only quality is measured")
+    measured.add_argument(
+        "--executor",
+        type=executor_name,
+        metavar="NAME",
+        help="likewise, as in jobs run: processes or dask, also with a number, or dask://host:port",
+    )
+    measured.add_argument("--retry_failed", action="store_true", help="try again what failed before")
+    measured.add_argument(
+        "--patience",
+        type=count,
+        default=0,
+        metavar="S",
+        help="before each step, wait up to S seconds until nothing else is running (default: 0)",
+    )
+    measured.add_argument("--scratch", type=Path, metavar="DIR", help="where frames and videos are written meanwhile")
+    measured.add_argument(
+        "--equal_quality",
+        choices=("ssim", "vmaf"),
+        help="instead of the sweep: which crf of each further vcodec is as good as those of the first one",
+    )
+
+
+def run(arguments: Namespace, screen: Screen) -> None:
+    """Sweep, and write what was asked for."""
+    # Not at the top: they need the packages of the extra, which other commands do without.
+    rows_of = import_module("ffenc.bench.rows")
+    if arguments.equal_quality is not None:
+        _compare(arguments, screen)
+        return
+    rows = rows_of.load_rows(arguments.results) if arguments.sources is None else _measure(arguments, screen)
+    if arguments.csv is not None:
+        arguments.csv.write_text(rows_of.lerobot_csv(rows), encoding="utf-8")
+    if arguments.report is not None:
+        equal = _equal_file(arguments.results)
+        page = import_module("ffenc.bench.report").render(
+            rows,
+            crops=arguments.results.with_suffix(".crops"),
+            equivalents=rows_of.load_rows(equal) if equal.exists() else (),
+        )
+        arguments.report.write_text(page, encoding="utf-8")
+    summaries = [rows_of.summary(row) for row in rows]
+    screen.result({"rows": summaries}, _table(summaries))
+    reasons = Counter(f"{one['status']}: {one['reason']}" for one in summaries if one["reason"])
+    for reason, trials in reasons.items():
+        screen.note(f"{trials} of the trials {reason}")
+
+
+def _measure(arguments: Namespace, screen: Screen) -> Any:
+    spec, run_sweep = _sweep(arguments), import_module("ffenc.bench.run").run_sweep
+    with ExitStack() as stack:
+        workers = None
+        if arguments.executor is not None:
+            workers = stack.enter_context(executor_from(arguments.executor, at_once=arguments.jobs))
+        return run_sweep(
+            spec,
+            arguments.results,
+            binaries=binaries_of(arguments),
+            scratch=arguments.scratch,
+            jobs=arguments.jobs,
+            executor=None if workers is None else workers.executor,
+            retry_failed=arguments.retry_failed,
+            patience_s=arguments.patience,
+            on_step=stack.enter_context(screen.steps()),
+        )
+
+
+def _equal_file(results: Path) -> Path:
+    return results.with_suffix(".equal.jsonl")
+
+
+def _compare(arguments: Namespace, screen: Screen) -> None:
+    if arguments.sources is None:
+        raise UsageError("equal quality is measured on footage; name it with --sources")
+    with screen.steps() as on_step:
+        rows = import_module("ffenc.bench.equivalence").equivalents_of(
+            _sweep(arguments),
+            _equal_file(arguments.results),
+            metric=arguments.equal_quality,
+            binaries=binaries_of(arguments),
+            scratch=arguments.scratch,
+            on_step=on_step,
+        )
+    table = Table("source", "encoder", "like crf", "crf", "exact", arguments.equal_quality, "x size")
+    for row in rows:
+        found = [str(row.get(name, row.get("reason", ""))) for name in ("crf", "exact_crf", "likeness")]
+        size = f"{row['size_bytes'] / row['reference_bytes']:.2f}" if "crf" in row else ""
+        fields = " ".join(str(row["fields"][name]) for name in ("vcodec", "preset") if name in row["fields"])
+        table.add_row(row["source"]["name"], fields, str(row["reference"]["crf"]), *found, size)
+    screen.result({"rows": rows}, table)
+
+
+def _sweep(arguments: Namespace) -> Any:
+    """The sweep that the flags describe; a field given as ``--camera_encoder.NAME`` is the same in all trials."""
+    base = encoder_config(arguments).model_dump(exclude_unset=True)
+    varied = arguments.get("vary")
+    vary = {} if varied is None else {name: _values(value) for name, value in varied.as_dict().items()}
+    threads = [arguments.encoder_threads] if arguments.encoder_threads else [None]
+    settings = {name: value for name in ("frames", "size", "fps") if (value := arguments.get(name)) is not None}
+    sources = import_module("ffenc.bench.sources")
+    fields: dict[str, Any] = {
+        "base": base,
+        "encoder_threads": vary.pop("encoder_threads", threads),
+        "cameras": vary.pop("cameras", [1]),
+        "vary": vary,
+        "mode": arguments.mode,
+        "repeats": arguments.repeats,
+        "reads": arguments.reads,
+        "windows": arguments.windows or {},
+    }
+    if arguments.measure is not None:
+        fields["measure"] = arguments.measure
+    try:
+        fields["sources"] = [sources.SourceSpec.of(value, **settings) for value in _values(arguments.sources)]
+        return import_module("ffenc.bench.sweep").SweepSpec.model_validate(fields)
+    except ValidationError as err:
+        first = err.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{where or 'sources'}: {first['msg']}") from err
+
+
+def _values(given: Any) -> list[Any]:
+    """``a,b`` or a list; a text without commas is one value."""
+    if isinstance(given, str):
+        return [load_leniently(part.strip()) for part in given.split(",")]
+    if isinstance(given, Mapping):
+        return [given]
+    return list(given) if isinstance(given, list | tuple) else [given]
+
+
+_COLUMNS = {
+    "cameras": "cameras",
+    "size_bytes": "bytes",
+    "ssim": "SSIM",
+    "vmaf": "VMAF",
+    "realtime": "x real time",
+    "cpu_ms_per_frame": "CPU ms/frame",
+    "ffmpeg_6_frames_p50_ms": "read 6 frames ms",
+}
+
+
+def _table(summaries: list[dict[str, Any]]) -> Table:
+    table = Table("source", "encoder", "settings")
+    for title in _COLUMNS.values():
+        table.add_column(title, justify="right")
+    for summary in summaries:
+        if summary["status"] in ("done", "partial"):
+            figures = [_figure(summary.get(name)) for name in _COLUMNS]
+            table.add_row(summary["source"], summary["encoder"], _settings(summary), *figures)
+    return table
+
+
+def _settings(summary: Mapping[str, Any]) -> str:
+    shown = ("preset", "g", "crf", "encoder_threads")
+    return " ".join(f"{name}={summary[name]}" for name in shown if summary.get(name) is not None)
+
+
+def _figure(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

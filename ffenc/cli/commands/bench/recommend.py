@@ -1,0 +1,97 @@
+"""``ffenc recommend``: which settings to use on this machine, by trials at the load that it has now."""
+
+from __future__ import annotations
+
+import shlex
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+from jsonargparse import Namespace
+from rich.text import Text
+
+from ffenc.cli.output.results import pairs_table
+from ffenc.cli.output.screen import Screen
+from ffenc.cli.parsing.arguments import Command, binaries_of, command_parser
+from ffenc.cli.parsing.values import frame_rate, picture_size, positive
+from ffenc.encoders.preset_lists import PRESET_LISTS
+
+_DESCRIPTION = """\
+Try what may be used, the best first, with as many cameras as there will be, and
+name the first that keeps up on this machine as it is loaded now. It takes at
+most a minute. The exit status is 1 when nothing keeps up."""
+
+
+def command() -> Command:
+    """The sub-command."""
+    parser = command_parser("recommend [options]", _DESCRIPTION)
+    parser.add_argument("--cameras", type=positive, default=1, metavar="N", help="that record at once (default: 1)")
+    parser.add_argument(
+        "--size", type=picture_size, default=(640, 480), metavar="WxH", help="of each (default: 640x480)"
+    )
+    parser.add_argument("--fps", type=frame_rate, default=30, metavar="RATE", help="of each (default: 30)")
+    parser.add_argument(
+        "--use",
+        choices=tuple(PRESET_LISTS),
+        default="training",
+        help="read anywhere (training), as small as can be (archive), or watched at once (live) (default: training)",
+    )
+    parser.add_argument("--input", type=Path, metavar="CLIP", help="footage to try on (default: a synthetic scene)")
+    parser.add_argument(
+        "--confirm",
+        type=positive,
+        metavar="S",
+        help="then record for S seconds as a robot would, and count what is dropped",
+    )
+    return Command(parser=parser, run=run)
+
+
+def run(arguments: Namespace, screen: Screen) -> None:
+    """Ask, and say what to paste."""
+    # Not at the top: it needs the packages of the extra, which other commands do without.
+    module = import_module("ffenc.bench.recommend")
+    binaries = binaries_of(arguments)
+    advice = module.recommend(
+        cameras=arguments.cameras,
+        size=arguments.size,
+        fps=arguments.fps,
+        use=arguments.use,
+        source=arguments.input,
+        binaries=binaries,
+        on_trial=lambda text: screen.note(f"trying {text}"),
+    )
+    chosen = advice.chosen
+    document: dict[str, Any] = {"advice": advice, "use": pasted(chosen.fields)}
+    pairs = {
+        "use": f"{' '.join(str(part) for part in chosen.fields.values() if not isinstance(part, dict))} ({chosen.why})",
+        "real time": f"{chosen.realtime} times, {advice.cameras} at once, load average {advice.load:.2f}",
+        "processors": f"{chosen.cpus} kept busy",
+        "size": f"{chosen.gb_per_hour} GB an hour, all cameras, of footage like {advice.source}",
+    }
+    for one in advice.tried[:-1]:
+        pairs[f"not {one.fields['vcodec']} {one.fields.get('preset', '')}".strip()] = str(one.refused)
+    if arguments.confirm is not None:
+        screen.note(f"recording for {arguments.confirm} s")
+        seen = module.confirm(advice, seconds=arguments.confirm, source=arguments.input, binaries=binaries)
+        document["confirmed"] = seen
+        pairs["recorded"] = (
+            f"{seen.seconds} s: {seen.dropped} of {seen.steps} steps dropped, 99 % handed over within {seen.latest_ms} ms, "
+            f"finished {seen.finish_s} s after the last, {seen.gb_per_hour} GB an hour"
+        )
+    texts = [Text(f"\n{text}") for text in pasted(chosen.fields).values()]
+    screen.result(document, pairs_table(pairs.items()), *texts)
+
+
+def pasted(fields: dict[str, Any]) -> dict[str, str]:
+    """A config as Python, as flags and as YAML, to be pasted."""
+    flags = []
+    for name, value in fields.items():
+        values = {f"{name}.{key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}
+        flags += [f"--camera_encoder.{key}={part}" for key, part in values.items()]
+    python = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+    return {
+        "python": f"VideoEncoderConfig({python})",
+        "flags": shlex.join(flags),
+        "yaml": yaml.safe_dump({"camera_encoder": fields}, sort_keys=False).rstrip(),
+    }

@@ -1,0 +1,217 @@
+"""``ffenc convert``: a LeRobot dataset from clips, folders of images and tables."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import Namespace
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from ffenc.cli.commands.record.cameras import FEATURE_PREFIX, check_camera_name
+from ffenc.cli.output.results import dataset_files, files_table
+from ffenc.cli.output.screen import Screen, visible
+from ffenc.cli.parsing.arguments import (
+    Command,
+    UsageError,
+    add_encoder_flags,
+    add_layout_flag,
+    add_order_flag,
+    binaries_of,
+    command_parser,
+    encoder_config,
+)
+from ffenc.cli.parsing.values import whole_rate
+from ffenc.config import VideoEncoderConfig
+from ffenc.dataset.convert.conversion import EpisodeSource, FrameSeries, add_steps, check_episodes
+from ffenc.dataset.storage.new_directory import check_new, whole_dataset
+from ffenc.errors import InputError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.ffprobe import probe_video
+from ffenc.video.image_reader import ImageReader
+from ffenc.video.reader import VideoReader
+
+if TYPE_CHECKING:
+    from ffenc.dataset.convert.episode_table import EpisodeTable  # needs pyarrow
+
+_DESCRIPTION = """\
+Make a LeRobot dataset from existing recordings. Every INPUT is one episode: a
+clip, or a folder of images (numbered, or see --order). With several cameras,
+name the inputs of each by a pattern; sorted, the first of each belong together:
+  --cameras='{laptop: "runs/*/laptop.mp4", wrist: "runs/*/wrist"}'
+--tables takes a pattern for CSV or parquet files with a row per frame: a column
+observation.state:gripper.pos is one component of the vector observation.state,
+a column without a colon is a feature by itself. All of them become float32.
+Everything is counted first: where the numbers of frames do not agree, nothing
+is written. No frame is ever left out."""
+
+
+def command() -> Command:
+    """The sub-command."""
+    parser = command_parser("convert OUTPUT [INPUT ...] --task=TEXT [options]", _DESCRIPTION)
+    parser.add_argument("output", type=Path, metavar="OUTPUT", help="folder of the dataset; it must not exist")
+    parser.add_argument("inputs", type=Path, nargs="*", metavar="INPUT", help="clips or folders, one per episode")
+    parser.add_argument("--task", type=str, required=True, metavar="TEXT", help="what is being done, in a sentence")
+    parser.add_argument("--fps", type=whole_rate, default=30, metavar="N", help="frames per second (default: 30)")
+    parser.add_argument("--camera", type=str, default="camera", metavar="NAME", help="name of the one camera of INPUT")
+    parser.add_argument("--cameras", type=dict, metavar="DICT", help="a pattern for each camera, in quotes; see above")
+    parser.add_argument("--tables", type=str, metavar="PATTERN", help="tables, one per episode; see above")
+    parser.add_argument("--repo_id", type=str, metavar="NAME", help="name of the dataset (default: that of OUTPUT)")
+    parser.add_argument("--robot_type", type=str, metavar="NAME", help="what info.json says of the robot")
+    add_layout_flag(parser, "info_layout", "dataset.info_layout")
+    add_order_flag(parser)
+    parser.add_argument("--audio", choices=("drop",), help="needed where a clip has audio, which is not carried")
+    parser.add_argument(
+        "--dry_run", "--dry-run", action="store_true", help="measure everything, show the episodes, and write nothing"
+    )
+    add_encoder_flags(parser)
+    return Command(parser=parser, run=run)
+
+
+def run(arguments: Namespace, screen: Screen) -> None:
+    """Measure, convert, and show what is in the dataset."""
+    config, binaries = encoder_config(arguments), binaries_of(arguments)
+    check_new(arguments.output)
+    fps = Fraction(arguments.fps)
+    episodes = _episodes(arguments, fps, binaries, screen)
+    features = check_episodes(episodes, fps=fps)
+    if arguments.dry_run:
+        screen.note("dry run: everything fits together; nothing was written")
+    else:
+        _write(arguments, episodes, features, config, binaries, screen)
+    files = dataset_files(arguments.output)
+    document = {
+        "root": str(arguments.output),
+        "dry_run": arguments.dry_run,
+        "features": features,
+        "episodes": [_document(episode) for episode in episodes],
+        "files": {str(file.relative_to(arguments.output)): size for file, size in files.items()},
+    }
+    screen.result(document, _table(episodes), *([files_table(arguments.output, files)] if files else []))
+
+
+def _write(
+    arguments: Namespace,
+    episodes: Sequence[EpisodeSource],
+    features: Mapping[str, Any],
+    config: VideoEncoderConfig,
+    binaries: Binaries,
+    screen: Screen,
+) -> None:
+    from ffenc.dataset.recording.recorder import DatasetRecorder
+
+    output = arguments.output
+    total = sum(episode.frames for episode in episodes)
+    # Half a dataset is of no use where the whole can be made again.
+    with (
+        whole_dataset(output) as building,
+        screen.progress("converting", total=total) as progress,
+        DatasetRecorder.create(
+            building,
+            arguments.repo_id or output.absolute().name,
+            arguments.fps,
+            features,
+            robot_type=arguments.robot_type,
+            camera_encoder=config,
+            info_layout=arguments.info_layout,
+            encoder_threads=arguments.encoder_threads,
+            queue_policy="block",
+            binaries=binaries,
+        ) as recorder,
+    ):
+        done = itertools.count(1)
+
+        def step() -> None:
+            if progress is not None:
+                progress(next(done), total)
+
+        for episode in episodes:
+            add_steps(recorder, episode, task=arguments.task, on_step=step)
+            recorder.save_episode(wait=True)
+        recorder.finalize()
+
+
+def _episodes(arguments: Namespace, fps: Fraction, binaries: Binaries, screen: Screen) -> list[EpisodeSource]:
+    inputs = _inputs(arguments)
+    count = len(next(iter(inputs.values())))
+    tables: list[EpisodeTable | None] = [None] * count
+    if arguments.tables is not None:
+        from ffenc.dataset.convert.episode_table import read_episode_table
+
+        tables = [read_episode_table(path) for path in _matching("--tables", arguments.tables)]
+    sizes = {f"camera {name}": len(paths) for name, paths in inputs.items()} | {"--tables": len(tables)}
+    if len(set(sizes.values())) > 1:
+        said = ", ".join(f"{number} for {what}" for what, number in sizes.items())
+        raise UsageError(f"there is not one input per episode and camera: {said}")
+    episodes = []
+    with screen.progress("measuring", total=count, unit="episodes") as progress:
+        for number, (paths, table) in enumerate(zip(zip(*inputs.values(), strict=True), tables, strict=True), start=1):
+            series = [_series(path, fps, arguments, binaries) for path in paths]
+            names = [FEATURE_PREFIX + name for name in inputs]
+            episodes.append(EpisodeSource(cameras=dict(zip(names, series, strict=True)), table=table))
+            if progress is not None:
+                progress(number, count)
+    return episodes
+
+
+def _inputs(arguments: Namespace) -> dict[str, list[Path]]:
+    """For each camera the input of every episode."""
+    if bool(arguments.inputs) == bool(arguments.cameras):
+        raise UsageError("name the clips or folders of one camera behind OUTPUT, or give --cameras for several")
+    if arguments.inputs:
+        return {check_camera_name(arguments.camera): arguments.inputs}
+    found = {}
+    for name, pattern in arguments.cameras.items():
+        if not isinstance(pattern, str):
+            raise UsageError(f"--cameras: {name} was given {pattern!r}; it takes a pattern, e.g. 'runs/*/{name}.mp4'")
+        found[check_camera_name(name)] = _matching(f"--cameras: {name}", pattern)
+    return found
+
+
+def _matching(what: str, pattern: str) -> list[Path]:
+    """What a pattern finds, 2 before 10."""
+    found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207  a whole pattern, also absolute
+    if not found:
+        raise UsageError(f"{what}: nothing matches {pattern}")
+    return sorted(found, key=natural_order)
+
+
+def natural_order(path: Path) -> list[tuple[int, str]]:
+    """A key by which run-2 comes before run-10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]
+
+
+def _series(path: Path, fps: Fraction, arguments: Namespace, binaries: Binaries) -> FrameSeries:
+    if path.is_dir():
+        return ImageReader(path, fps=fps, order=arguments.order, binaries=binaries)
+    sound = probe_video(path, binaries=binaries).audio
+    if sound is not None and arguments.audio is None:
+        raise InputError(f"{path} has audio ({sound.codec}), which is not carried; say --audio=drop", path=path)
+    return VideoReader(path, binaries=binaries)
+
+
+def _document(episode: EpisodeSource) -> dict[str, object]:
+    return {
+        "frames": episode.frames,
+        "cameras": {name: str(series.path) for name, series in episode.cameras.items()},
+        "table": None if episode.table is None else str(episode.table.path),
+    }
+
+
+def _table(episodes: Sequence[EpisodeSource]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("episode", justify="right")
+    table.add_column("frames", justify="right")
+    table.add_column("inputs", overflow="fold")
+    for number, episode in enumerate(episodes):
+        inputs = [str(series.path) for series in episode.cameras.values()]
+        inputs += [] if episode.table is None else [str(episode.table.path)]
+        table.add_row(str(number), str(episode.frames), Text(visible(", ".join(inputs))))
+    return table

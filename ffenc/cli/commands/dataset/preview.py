@@ -1,0 +1,89 @@
+"""``ffenc preview``: contact sheets of a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jsonargparse import Namespace
+
+from ffenc.cli.output.results import pairs_table
+from ffenc.cli.output.screen import Screen, plain
+from ffenc.cli.parsing.arguments import Command, UsageError, binaries_of, command_parser
+from ffenc.cli.parsing.values import names, positive
+from ffenc.dataset.preview import Sheet, preview_dataset
+from ffenc.errors import PreviewError
+
+_SHOWN = 20
+
+_DESCRIPTION = """\
+Write one PNG per episode of a LeRobot dataset, for a first look: a row for
+each camera, a column for each time, evenly from the first frame to the last.
+
+Rows of videos that cannot be read are left out and named; the exit status is
+then 1."""
+
+
+def command() -> Command:
+    """The sub-command."""
+    parser = command_parser("preview [options] ROOT", _DESCRIPTION)
+    parser.add_argument("root", type=Path, metavar="ROOT", help="directory of a dataset")
+    parser.add_argument(
+        "--output", "-o", type=Path, metavar="DIR", help="where the images go (default: NAME-preview, here)"
+    )
+    parser.add_argument(
+        "--episodes", type=names, metavar="NUMBERS", help="only these, as in --episodes=0,3 (default: all)"
+    )
+    parser.add_argument("--columns", type=positive, default=6, metavar="N", help="pictures in a row (default: 6)")
+    parser.add_argument("--width", type=positive, default=240, metavar="PIXELS", help="of one picture (default: 240)")
+    parser.add_argument("--overwrite", action="store_true", help="replace images that exist")
+    return Command(parser=parser, run=run)
+
+
+def run(arguments: Namespace, screen: Screen) -> int:
+    """Draw, and say what was written."""
+    root = arguments.root
+    output = arguments.output or Path(f"{root.absolute().name}-preview")
+    failed: PreviewError | None = None
+    with screen.progress("drawing", unit="episodes") as progress:
+        try:
+            sheets = preview_dataset(
+                root,
+                output,
+                episodes=_numbers(arguments.episodes),
+                columns=arguments.columns,
+                width=arguments.width,
+                overwrite=arguments.overwrite,
+                binaries=binaries_of(arguments),
+                progress=progress,
+            )
+        except PreviewError as err:
+            sheets, failed = err.sheets, err
+    shown = [(sheet.path.name, _columns_text(sheet)) for sheet in sheets[:_SHOWN]]
+    if len(sheets) > _SHOWN:
+        shown.append(("...", f"{len(sheets)} images"))
+    fullest = max((sheet.cameras for sheet in sheets), key=len, default=())
+    rows = [(f"row {number}", camera) for number, camera in enumerate(fullest, start=1)]
+    screen.result(
+        {
+            "output": str(output),
+            "sheets": [plain(sheet) for sheet in sheets],
+            "missing": [plain(row) for row in failed.failures] if failed else [],
+        },
+        *([pairs_table([*rows, *shown], title=f"wrote {output}")] if sheets else []),
+    )
+    if failed is None:
+        return 0
+    screen.failure("ffenc preview failed", str(failed))
+    return 1
+
+
+def _numbers(given: tuple[str, ...] | None) -> list[int] | None:
+    if given is None:
+        return None
+    if not all(text.isdecimal() for text in given):
+        raise UsageError(f"--episodes was given {','.join(given)}; write numbers, as in --episodes=0,3")
+    return [int(text) for text in given]
+
+
+def _columns_text(sheet: Sheet) -> str:
+    return "at " + ", ".join(f"{time_s:.2f}" for time_s in sheet.times_s) + " s"

@@ -1,0 +1,138 @@
+"""``ffenc verify``: every fault of a dataset, by file, as lines or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from jsonargparse import Namespace
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ffenc.cli.output.screen import Screen, plain, visible
+from ffenc.cli.parsing.arguments import Command, UsageError, binaries_of, command_parser
+from ffenc.dataset.verify.finding_codes import CODES, LEVELS
+from ffenc.dataset.verify.findings import Finding
+from ffenc.dataset.verify.verify import VerifyReport, verify_dataset
+
+FAULTY = 1
+"""Exit status of a dataset with an error or a warning."""
+
+_STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
+
+_DESCRIPTION = """\
+Check a LeRobot dataset. Level metadata reads its tables and needs no FFmpeg;
+packets also reads every packet header of its videos; decode also decodes every
+picture and compares them with the statistics that were recorded of them, by
+which exchanged videos are found. Nothing is written.
+The exit status is 1 if there is an error or a warning. Exact drifts, gaps and
+files are named; --codes lists all that can be found."""
+
+
+def command() -> Command:
+    """The sub-command."""
+    parser = command_parser("verify [options] ROOT", _DESCRIPTION)
+    parser.add_argument("root", type=Path, nargs="?", metavar="ROOT", help="directory of a dataset")
+    parser.add_argument(
+        "--level", type=str, default="packets", metavar="LEVEL", help=f"{', '.join(LEVELS)} (default: packets)"
+    )
+    parser.add_argument("--codes", action="store_true", help="list the codes of all faults, and do nothing else")
+    return Command(parser=parser, run=run)
+
+
+def run(arguments: Namespace, screen: Screen) -> int:
+    """Check, and say what was found."""
+    if arguments.codes:
+        screen.result({"codes": [plain(code) for code in CODES.values()]}, _codes_table())
+        return 0
+    if arguments.root is None:
+        raise UsageError("name the directory of a dataset: ffenc verify ROOT")
+    if arguments.level not in LEVELS:
+        raise UsageError(f"--level was given {arguments.level}; it is one of {', '.join(LEVELS)}")
+    binaries = None if arguments.level == "metadata" else binaries_of(arguments)
+    with screen.progress("verifying", unit="videos") as progress:
+        report = verify_dataset(arguments.root, arguments.level, binaries=binaries, progress=progress)
+    show_report(screen, report, {**plain(report), "ok": report.ok})
+    return 0 if report.ok else FAULTY
+
+
+def show_report(screen: Screen, report: VerifyReport, document: Mapping[str, object], *before: RenderableType) -> None:
+    """Print a report: the findings, what to do for each code, and the sum.
+
+    A person at a terminal sees the findings of each file together; other programs get one line for each finding.
+
+    Args:
+        screen: where to print.
+        report: what was found.
+        document: the whole result as JSON.
+        before: shown above it.
+    """
+    findings: list[RenderableType] = list(before)
+    if screen.out.is_terminal:
+        findings += _by_file(report.findings)
+    elif not screen.as_json:
+        screen.result({}, *before)
+        findings = []
+        for finding in report.findings:
+            screen.lines(_line(finding))
+    remedies = [_remedies(report)] if report.findings else []
+    screen.result(document, *findings, *remedies, Text(visible(_sum(report)), style="green" if report.ok else "bold"))
+
+
+def _by_file(findings: Sequence[Finding]) -> Iterator[RenderableType]:
+    by_path: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_path.setdefault("" if finding.path is None else str(finding.path), []).append(finding)
+    for path, found in by_path.items():
+        yield Text(visible(path) or "the dataset", style="bold")
+        for finding in found:
+            head = f"{finding.severity} {finding.code}"
+            where = ", ".join(_where(finding))
+            text = Text.assemble(
+                (head, _STYLES[finding.severity]),
+                visible(f" ({where}): {finding.message}" if where else f": {finding.message}"),
+            )
+            yield Padding(text, (0, 0, 0, 2))
+
+
+def _line(finding: Finding) -> str:
+    where = ", ".join(filter(None, [str(finding.path or ""), *_where(finding)]))
+    head = f"{finding.severity} {finding.code}"
+    return visible(f"{head} {where}: {' '.join(finding.message.split())}" if where else f"{head}: {finding.message}")
+
+
+def _where(finding: Finding) -> list[str]:
+    episode = "" if finding.episode is None else f"episode {finding.episode}"
+    frame = "" if finding.frame is None or finding.code == "frame-unreadable" else f"frame {finding.frame}"
+    return [part for part in (finding.camera or "", episode, frame) if part]
+
+
+def _remedies(report: VerifyReport) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.title, table.title_justify, table.title_style = "\nwhat to do", "left", "bold"
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for code, count in report.counts.items():
+        table.add_row(Text(f"{count}x {code}"), Text(CODES[code].remedy))
+    return table
+
+
+def _sum(report: VerifyReport) -> str:
+    read = f"{report.episodes} episodes, {report.frames} frames"
+    opened = "no video opened" if report.level == "metadata" else f"{report.videos} videos"
+    found = [f"{count} {severity}{'s' if count != 1 else ''}" for severity, count in report.severities.items() if count]
+    return f"\n{report.root}: {', '.join(found) or 'nothing wrong'} (level {report.level}: {read}, {opened})"
+
+
+def _codes_table() -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("code", "severity", "level", "meaning", "repaired"):
+        table.add_column(title, no_wrap=title != "meaning")
+    for code in CODES.values():
+        style = _STYLES[code.severity]
+        table.add_row(
+            code.name, Text(code.severity, style=style), code.level, code.meaning, "yes" if code.repaired else ""
+        )
+    return table

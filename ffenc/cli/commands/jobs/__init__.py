@@ -1,0 +1,1 @@
+"""Plan, run, watch and commit encoding jobs."""

@@ -1,0 +1,128 @@
+"""``ffenc jobs run``: the jobs of a file, on this machine or on many."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from jsonargparse import Namespace
+from rich.table import Table
+from rich.text import Text
+
+from ffenc.cli.output.screen import Screen, visible
+from ffenc.cli.parsing.arguments import Command, binaries_of, command_parser
+from ffenc.cli.parsing.values import count, executor_name, positive, shard
+from ffenc.errors import FFencError
+from ffenc.jobs.executors import executor_from
+from ffenc.jobs.run import JobProgress, JobResult, jobs_at_once, run_jobs
+from ffenc.jobs.spec import read_specs, take_shard
+
+_DESCRIPTION = """\
+Run the jobs of a file, one JSON document in each line. A job whose output is
+there already is skipped, so a run that was stopped goes on where it was when
+it is started again. A job that fails does not stop the others."""
+
+
+def command() -> Command:
+    """The sub-command."""
+    parser = command_parser("jobs run [options] FILE", _DESCRIPTION)
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="one job in each line, as `ffenc jobs plan` prints them"
+    )
+    parser.add_argument(
+        "--executor",
+        type=executor_name,
+        default="threads",
+        metavar="NAME",
+        help="threads, processes or dask, also with a number of workers (threads:4), or dask://host:port "
+        "(default: %(default)s, as many as keep the cores busy)",
+    )
+    parser.add_argument(
+        "--shard", type=shard, metavar="I/N", help="only part I of N, counted from 1, as in an array of batch jobs"
+    )
+    parser.add_argument(
+        "--retries",
+        type=count,
+        default=1,
+        metavar="N",
+        help="further attempts where ffmpeg died or a worker was lost (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max_in_flight", type=positive, metavar="N", help="jobs handed out at a time (default: 2 for each worker)"
+    )
+    parser.add_argument(
+        "--allow_mixed_builds",
+        action="store_true",
+        help="accept outputs of different FFmpeg builds (default: one build for all jobs of a list)",
+    )
+    return Command(parser=parser, run=run)
+
+
+def run(arguments: Namespace, screen: Screen) -> None:
+    """Run them, and say what came of each.
+
+    Raises:
+        FFencError: some failed; it is raised when all is printed.
+    """
+    specs = read_specs(arguments.file)
+    if arguments.shard is not None:
+        specs = take_shard(specs, *arguments.shard)
+    binaries = binaries_of(arguments) if arguments.ffmpeg or arguments.ffprobe else None
+    began = time.monotonic()
+    set_aside: dict[str, str] = {}
+    with executor_from(arguments.executor, at_once=jobs_at_once(specs)) as workers:
+        if workers.dashboard is not None:
+            screen.note(f"Dask's dashboard: {workers.dashboard}")
+        with _progress(screen) as progress:
+            results = run_jobs(
+                specs,
+                executor=workers.executor,
+                max_in_flight=arguments.max_in_flight or workers.in_flight,
+                retries=arguments.retries,
+                allow_mixed_builds=arguments.allow_mixed_builds,
+                progress=progress,
+                set_aside=set_aside.__setitem__,
+                binaries=binaries,
+            )
+    _show(screen, results, elapsed_s=time.monotonic() - began, executor=arguments.executor, set_aside=set_aside)
+
+
+@contextmanager
+def _progress(screen: Screen) -> Iterator[JobProgress | None]:
+    with screen.progress("jobs", unit="jobs") as report:
+        yield None if report is None else lambda done, total, _result: report(done, total)
+
+
+def _show(
+    screen: Screen, results: Sequence[JobResult], *, elapsed_s: float, executor: str, set_aside: Mapping[str, str]
+) -> None:
+    numbers = Counter(result.status for result in results)
+    document = {
+        "jobs": len(results),
+        **{status: numbers[status] for status in ("done", "skipped", "failed")},
+        "elapsed_s": round(elapsed_s, 3),
+        "executor": executor,
+        "workers_set_aside": dict(set_aside),
+        "results": [result.to_json() for result in results],
+    }
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
+    table.title = (
+        f"{len(results)} jobs in {elapsed_s:.1f} s: {numbers['done']} done, {numbers['skipped']} skipped, "
+        f"{numbers['failed']} failed"
+    )
+    for column in ("status", "frames", "time", "output"):
+        table.add_column(column, overflow="fold", justify="right" if column in ("frames", "time") else "left")
+    for result in results:
+        frames = "" if result.result is None else str(result.result["frames"])
+        taken = "" if result.status == "skipped" else f"{result.elapsed_s:.2f} s"
+        table.add_row(result.status, frames, taken, Text(visible(result.spec.output)))
+    notes = [Text(f"worker {visible(name)} was set aside: {visible(why)}") for name, why in set_aside.items()]
+    screen.result(document, table, *notes)
+    if numbers["failed"]:
+        raise FFencError(
+            f"{numbers['failed']} of {len(results)} jobs failed, for the reasons above (--json has all of each); the same "
+            "command tries them again and skips the others"
+        )

@@ -1,0 +1,68 @@
+"""``ffenc jobs status``: which jobs of a file are done."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from jsonargparse import Namespace
+
+from ffenc.cli.output.screen import Screen, visible
+from ffenc.cli.parsing.arguments import Command, command_parser
+from ffenc.jobs.record import job_state
+from ffenc.jobs.spec import iterate_specs
+
+_DESCRIPTION = """\
+Compare the jobs of a file with what lies on the disk; nothing is run. Prints
+how many jobs are in which state, and a line for each that is not done.
+
+done      the output is that of this job and of its inputs as they are now
+stale     it is of another job or of other inputs, or unfinished; made again
+missing   there is no output
+foreign   a file that no job made has the name; the job would be refused"""
+
+_LINES_AT_ONCE = 1000
+
+
+def command() -> Command:
+    """The sub-command."""
+    parser = command_parser("jobs status [options] FILE", _DESCRIPTION)
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="one job in each line, as `ffenc jobs plan` prints them"
+    )
+    return Command(parser=parser, run=run)
+
+
+def run(arguments: Namespace, screen: Screen) -> None:
+    """Print the state of each job.
+
+    A list can have 100,000 jobs, so neither specs nor output are held as a whole.
+    """
+    states = [(spec.output, (state := job_state(spec)).name, state.reason) for spec in iterate_specs(arguments.file)]
+    numbers = Counter(name for _, name, _ in states)
+    summary = {name: numbers[name] for name in ("done", "stale", "missing", "foreign")}
+    if screen.as_json:
+        _write_json(screen, {"jobs": len(states), **summary}, states)
+        return
+    screen.lines(f"{len(states)} jobs: {', '.join(f'{number} {name}' for name, number in summary.items() if number)}")
+    rows = (f"{name:<8}  {visible(output)}  {visible(reason)}" for output, name, reason in states if name != "done")
+    for lines in _batches(rows):
+        screen.lines("\n".join(lines))
+
+
+def _write_json(screen: Screen, summary: dict[str, int], states: Sequence[tuple[str, str, str]]) -> None:
+    head = json.dumps(summary)[:-1]
+    entries = (json.dumps({"output": output, "state": name, "reason": reason}) for output, name, reason in states)
+    batches = _batches(entries)
+    screen.lines(f'{head}, "states": [\n' + ",\n".join(next(batches)))
+    for lines in batches:
+        screen.lines("," + ",\n".join(lines))
+    screen.lines("]}")
+
+
+def _batches(lines: Iterator[str]) -> Iterator[list[str]]:
+    while batch := list(islice(lines, _LINES_AT_ONCE)):
+        yield batch

@@ -1,0 +1,1 @@
+"""Record from live cameras, and salvage interrupted recordings."""

@@ -1,0 +1,130 @@
+"""What somebody who watches a recording sees: how every camera and its encoder keep up, and how long it still takes."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.filesize import decimal
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ffenc.cli.commands.record.cameras import FEATURE_PREFIX
+from ffenc.cli.output.results import frames_text
+from ffenc.cli.output.screen import Screen
+from ffenc.dataset.recording.live_recording import LiveEpisode
+from ffenc.video.live_camera import LiveCamera
+
+if TYPE_CHECKING:
+    from ffenc.streaming.drop_log import RecordingStatus
+
+_LOOKS_PER_S = 4
+_RATE_OVER_S = 2.0
+
+
+class LiveView:
+    """A table that is drawn again a few times a second, below the log; nothing if the output is not a terminal.
+
+    Args:
+        screen: where; standard error has to be a terminal, and the result no JSON.
+        cameras: by the name of their feature.
+        wanted: whether it is to be shown at all.
+    """
+
+    def __init__(self, screen: Screen, cameras: Mapping[str, LiveCamera], *, wanted: bool = True) -> None:
+        self._cameras = cameras
+        self._rates = {name: Rate() for name in cameras}
+        self._title = Text()
+        self._status: RecordingStatus | None = None
+        self._due = 0.0
+        self._live: Live | None = None
+        if wanted and not screen.as_json and screen.err.is_terminal:
+            # Drawn by a thread of its own: the loop that takes the frames must not wait for a terminal.
+            self._live = Live(
+                console=screen.err, get_renderable=self.render, refresh_per_second=_LOOKS_PER_S, transient=True
+            )
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for a new look; never where nobody watches."""
+        return self._live is not None and time.monotonic() >= self._due
+
+    def show(self, title: str, status: RecordingStatus | None = None) -> None:
+        """Take note of how things are.
+
+        Args:
+            title: one line: what is going on.
+            status: of the recorder; None leaves what was shown of it.
+        """
+        self._due = time.monotonic() + 1 / _LOOKS_PER_S
+        self._title = Text(title)
+        self._status = status or self._status
+
+    def render(self) -> RenderableType:
+        """What is to be drawn now."""
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("camera")
+        for heading in ("frames/s", "waiting", "dropped", "encoded/s", "real time", "size"):
+            table.add_column(heading, justify="right")
+        cameras = {} if self._status is None else self._status.cameras
+        for name, camera in self._cameras.items():
+            short = name.removeprefix(FEATURE_PREFIX)
+            rate = self._rates[name].per_second(camera.frames_read)
+            source = f"{rate:.1f}" if rate is not None else "-"
+            status = cameras.get(name)
+            if status is None:
+                table.add_row(short, source, *["-"] * 5)
+                continue
+            table.add_row(
+                short,
+                source,
+                f"{status.queue_depth}/{status.queue_maxsize}",
+                Text(str(status.dropped), style="red" if status.dropped else ""),
+                f"{status.encoded_fps:.1f}",
+                f"{status.realtime_factor:.2f}x",
+                decimal(status.size_bytes),
+            )
+        return Group(self._title, table)
+
+    def __enter__(self) -> LiveView:
+        if self._live is not None:
+            self._live.start(refresh=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+
+class Rate:
+    """How fast a count grows, over the last two seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def per_second(self, count: int) -> float | None:
+        """Take note of a count; None until there is something to compare it with."""
+        now = time.monotonic()
+        self._seen.append((now, count))
+        while now - self._seen[0][0] > _RATE_OVER_S:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        return None if now == since else (count - before) / (now - since)
+
+
+def episode_title(number: int, of: int, episode: LiveEpisode) -> str:
+    """``episode 2 of 5: 12 s left, 510 frames``, and what went wrong so far."""
+    parts = [f"{episode.left_s:.0f} s left", frames_text(episode.frames)]
+    if episode.dropped:
+        parts.append(f"{episode.dropped} dropped")
+    if episode.late:
+        parts.append(f"{episode.late} late, by up to {episode.latest_s:.2f} s")
+    return f"episode {number} of {of}: {', '.join(parts)}   (Ctrl-C ends it early)"

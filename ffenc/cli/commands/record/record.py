@@ -1,0 +1,255 @@
+"""``ffenc record``: a LeRobot dataset from live cameras, with the flags of ``lerobot-record``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import Namespace
+
+from ffenc.cli.commands.record.cameras import opened, parse_cameras
+from ffenc.cli.commands.record.live_view import LiveView
+from ffenc.cli.commands.record.report import saved_text, show_session
+from ffenc.cli.commands.record.session import SessionPlan, SessionResult, run_session
+from ffenc.cli.output.screen import Screen
+from ffenc.cli.parsing.arguments import (
+    ENCODER_GROUPS,
+    Command,
+    UsageError,
+    add_config_flags,
+    add_follow_links_flag,
+    add_layout_flag,
+    add_threads_flag,
+    binaries_of,
+    command_parser,
+    given_config,
+)
+from ffenc.cli.parsing.values import positive, seconds, whole_rate
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.storage.lock import DatasetLock
+from ffenc.errors import CameraError, DatasetError, DatasetMovedError, OutputExistsError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.video.live_camera import LiveCamera
+
+if TYPE_CHECKING:
+    from ffenc.dataset.recording.options import RecorderOptions
+    from ffenc.dataset.recording.recorder import DatasetRecorder
+
+CAMERA_GROUPS = tuple(f"dataset.{name}" for name in ENCODER_GROUPS)
+DEPTH_GROUPS = ("dataset.depth_encoder",)
+
+_DESCRIPTION = """\
+Record episodes from cameras into a LeRobot dataset. Every tick of the
+dataset's rate takes the newest frame of every camera; each camera has an
+encoder of its own, which works while frames come. Ctrl-C ends an episode early
+and saves it; a second Ctrl-C discards it.
+
+A camera is a name and its settings:
+  laptop: {type: ffmpeg, source: /dev/video0, width: 640, height: 480, fps: 30}
+  wrist:  {type: ffmpeg, source: rtsp://10.0.0.7/live}
+  clip:   {type: ffmpeg, source: clip.mp4, loop: true}
+  test:   {type: ffmpeg, source: testsrc2, format: lavfi, width: 64, height: 48}
+  phone:  {type: opencv, index_or_path: 0}          (needs OpenCV)
+More settings of type ffmpeg: format and options, of FFmpeg's input; convert:
+true, to have pictures scaled and re-timed to width, height and fps; depth:
+true, for 16-bit grey in millimetres."""
+
+
+def command() -> Command:
+    """The sub-command."""
+    parser = command_parser("record --dataset.repo_id=NAME --cameras=DICT [options]", _DESCRIPTION)
+    parser.add_argument("--cameras", type=dict, metavar="DICT", help="cameras by name, in quotes; see above")
+    parser.add_argument("--robot.cameras", type=dict, metavar="DICT", help="the same, as lerobot-record calls it")
+    parser.add_argument("--resume", type=bool, default=False, metavar="BOOL", help="add episodes to a dataset")
+    parser.add_argument(
+        "--display_data",
+        type=bool,
+        default=True,
+        metavar="BOOL",
+        help="show how it goes, on a terminal (default: true)",
+    )
+    add_follow_links_flag(parser)
+    _add_dataset_flags(parser.add_argument_group("dataset"))
+    add_config_flags(parser, CAMERA_GROUPS, title="camera encoder")
+    add_config_flags(parser, DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig)
+    return Command(parser=parser, run=run)
+
+
+def _add_dataset_flags(group: Any) -> None:
+    def add(name: str, kind: Any, default: object, metavar: str, text: str) -> None:
+        shown = text if default is None else f"{text} (default: {str(default).lower()})"
+        group.add_argument(f"--dataset.{name}", type=kind, default=default, metavar=metavar, help=shown)
+
+    add("repo_id", str, None, "NAME", "name of the dataset, USER/NAME")
+    add("single_task", str, None, "TEXT", "what is being done, in a sentence")
+    add("root", Path, None, "DIR", "folder of the dataset (default: NAME in $HF_LEROBOT_HOME)")
+    add("fps", whole_rate, 30, "N", "frames per second")
+    add("num_episodes", positive, 50, "N", "how many episodes")
+    add("episode_time_s", seconds, 60.0, "S", "length of an episode, in seconds")
+    add("reset_time_s", seconds, 60.0, "S", "time between episodes, in seconds")
+    add("video", bool, True, "BOOL", "cameras become video; false stores single images")
+    add("streaming_encoding", bool, True, "BOOL", "encode while frames come; false encodes after each episode")
+    add("encoder_queue_maxsize", positive, 30, "N", "frames per camera that may wait for the encoder")
+    group.add_argument(
+        "--dataset.queue_policy",
+        choices=("drop", "block", "raise"),
+        default="drop",
+        help="when they are too many: drop that step for all cameras and note it, wait, or fail (default: drop)",
+    )
+    add_layout_flag(group, "dataset.info_layout")
+    add_threads_flag(group, "dataset.encoder_threads")
+
+
+def run(arguments: Namespace, screen: Screen) -> None:
+    """Record, and show what is in the dataset now."""
+    from ffenc.dataset.recording.recorder import DatasetRecorder
+
+    if arguments.follow_links and not arguments.resume:
+        raise UsageError("--follow_links is for a dataset that exists; give --resume=true, or leave it out")
+    cameras = parse_cameras(_cameras_given(arguments))
+    dataset = arguments.dataset
+    if not dataset.single_task:
+        raise UsageError("--dataset.single_task is missing: what is being done, e.g. 'Grab the cube'")
+    root = dataset_root(dataset.repo_id, dataset.root)
+    configs = _configs(arguments)
+    binaries = binaries_of(arguments)
+    plan = SessionPlan(
+        episodes=dataset.num_episodes,
+        episode_s=dataset.episode_time_s,
+        reset_s=dataset.reset_time_s,
+        fps=Fraction(dataset.fps),
+        task=dataset.single_task,
+    )
+    if plan.episode_s <= 0:
+        raise UsageError("--dataset.episode_time_s must be above 0")
+    if not arguments.resume and root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise OutputExistsError(
+            root, "add episodes to it with --resume=true, or name another folder with --dataset.root"
+        )
+    screen.note(f"opening {len(cameras)} camera{'s' * (len(cameras) > 1)}: {', '.join(cameras)}")
+    with opened(cameras, binaries) as live:
+        result = _record(arguments, DatasetRecorder, root, live, plan, configs, binaries, screen)
+    if result.failure is None or screen.as_json:
+        # After SIGHUP the terminal may be gone, which is not a failure.
+        with nullcontext() if result.ended_by is None else suppress(OSError):
+            show_session(screen, root, dataset.repo_id, plan, result)
+    if result.failure is not None:
+        raise CameraError(
+            f"{result.failure}; {saved_text(result, root)}",
+            source=result.failure.source,
+            frames_read=result.failure.frames_read,
+        ) from result.failure
+    if result.ended_by is not None:
+        raise SystemExit(128 + result.ended_by)
+    if result.discarded:
+        raise KeyboardInterrupt
+
+
+def _record(
+    arguments: Namespace,
+    recorder_class: type[DatasetRecorder],
+    root: Path,
+    cameras: Mapping[str, LiveCamera],
+    plan: SessionPlan,
+    configs: RecorderOptions,
+    binaries: Binaries,
+    screen: Screen,
+) -> SessionResult:
+    dataset = arguments.dataset
+    options: RecorderOptions = {
+        **configs,
+        "streaming_encoding": dataset.streaming_encoding,
+        "encoder_threads": dataset.encoder_threads,
+        "encoder_queue_maxsize": dataset.encoder_queue_maxsize,
+        "queue_policy": dataset.queue_policy,
+        "info_layout": dataset.info_layout,
+        # The first tick of an episode must not wait for encoders to start.
+        "warm_start": True,
+        "binaries": binaries,
+    }
+    if arguments.resume:
+        recorder = recorder_class.resume(root, repo_id=dataset.repo_id, follow_links=arguments.follow_links, **options)
+    else:
+        features = {name: camera_feature(camera, is_video=dataset.video) for name, camera in cameras.items()}
+        recorder = recorder_class.create(
+            root, dataset.repo_id, dataset.fps, features, use_videos=dataset.video, **options
+        )
+    try:
+        with recorder:
+            screen.note(f"recording {plan.episodes} episodes of {plan.episode_s:g} s into {root}")
+            with LiveView(screen, cameras, wanted=arguments.display_data) as view:
+                result = run_session(recorder, cameras, plan, view, screen)
+                if result.ended_by is None:
+                    view.show("completing the dataset")
+                recorder.finalize()
+    except DatasetMovedError:
+        raise  # what is at its place now is not ours
+    except BaseException:
+        if not arguments.resume:
+            _remove_if_empty(root)
+        raise
+    if not arguments.resume:
+        _remove_if_empty(root)
+    return result
+
+
+def _remove_if_empty(root: Path) -> None:
+    """Remove a new dataset without an episode, which cannot be opened, unless another process has begun to write into it."""
+    own = root / "meta" / "ffenc"
+    with suppress(DatasetError), DatasetLock(root):
+        kept = any(any((own / name).glob("*")) for name in ("recording", "kept"))
+        if not kept and not any(root.rglob("*.parquet")):
+            shutil.rmtree(root)
+
+
+def camera_feature(camera: LiveCamera, *, is_video: bool) -> dict[str, Any]:
+    """What ``info.json`` says of a camera before its first frame."""
+    form = camera.format
+    is_depth = form.layout == "gray16"
+    feature: dict[str, Any] = {
+        "dtype": "video" if is_video else "image",
+        "shape": (form.height, form.width, 1 if is_depth else 3),
+        "names": ["height", "width", "channels"],
+    }
+    return {**feature, "info": {"is_depth_map": True}} if is_depth else feature
+
+
+def dataset_root(repo_id: str | None, root: Path | None) -> Path:
+    """Where the dataset lies: where LeRobot looks for it, unless a folder was given.
+
+    LeRobot: ``utils/constants.py``: ``HF_LEROBOT_HOME``, or ``lerobot`` in ``HF_HOME``.
+
+    Raises:
+        UsageError: no name.
+    """
+    if not repo_id:
+        raise UsageError("--dataset.repo_id is missing: the name of the dataset, e.g. me/cubes")
+    if root is not None:
+        return root
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    hub = Path(os.environ.get("HF_HOME") or cache / "huggingface").expanduser()
+    return Path(os.environ.get("HF_LEROBOT_HOME") or hub / "lerobot").expanduser() / repo_id
+
+
+def _cameras_given(arguments: Namespace) -> object:
+    of_robot = arguments.get("robot.cameras")
+    if arguments.cameras is not None and of_robot is not None:
+        raise UsageError("--cameras and --robot.cameras are the same setting; give one of them")
+    return of_robot if arguments.cameras is None else arguments.cameras
+
+
+def _configs(arguments: Namespace) -> RecorderOptions:
+    """The encoder configs that were given at all; a dataset that is resumed has its own otherwise."""
+    camera = given_config(arguments, CAMERA_GROUPS, VideoEncoderConfig)
+    depth = given_config(arguments, DEPTH_GROUPS, DepthEncoderConfig)
+    configs: RecorderOptions = {}
+    if camera.model_fields_set:
+        configs["camera_encoder"] = camera
+    if depth.model_fields_set:
+        configs["depth_encoder"] = depth
+    return configs

@@ -1,0 +1,148 @@
+"""``ffenc salvage``: what a crash left of a recording, as a video or as episodes of its dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jsonargparse import Namespace
+from rich.filesize import decimal
+from rich.text import Text
+
+from ffenc.cli.output.results import frames_text, pairs_table
+from ffenc.cli.output.screen import Screen, plain, visible
+from ffenc.cli.parsing.arguments import Command, UsageError, add_follow_links_flag, binaries_of, command_parser
+from ffenc.cli.parsing.values import frame_rate
+from ffenc.dataset.format.documents import load_info
+from ffenc.dataset.storage.lock import check_not_locked
+from ffenc.errors import FFencError
+from ffenc.video.salvage import salvage_video
+
+_DESCRIPTION = """\
+Of a file that was cut off, make a plain video: every whole frame, frame k at
+exactly k/fps. The recording (.NAME.XXXXXXXX.recording.mp4) is left as it was.
+The video is copied; audio, if there is some and it is kept, is encoded.
+
+Of a dataset, find the episodes that a crash or an error kept from joining it,
+and add what all their cameras and their table have."""
+
+
+def command() -> Command:
+    """The sub-command."""
+    parser = command_parser("salvage [options] RECORDING_OR_DATASET", _DESCRIPTION)
+    parser.add_argument(
+        "path", type=Path, metavar="PATH", help="what the crash left, also any fragmented MP4; or a dataset's folder"
+    )
+    parser.add_argument(
+        "--output", "-o", type=Path, metavar="FILE", help="the video (default: the name it was to have)"
+    )
+    parser.add_argument(
+        "--fps", type=frame_rate, metavar="RATE", help="30 or 30000/1001 (default: as the recording says)"
+    )
+    parser.add_argument("--audio", choices=("keep", "drop"), help="keep or drop audio; needed if there is any")
+    parser.add_argument("--overwrite", action="store_true", help="replace the video if it exists")
+    add_follow_links_flag(parser)
+    parser.add_argument(
+        "--dry_run", "--dry-run", action="store_true", help="of a dataset, say what was left, and add nothing"
+    )
+    return Command(parser=parser, run=run)
+
+
+def run(arguments: Namespace, screen: Screen) -> None:
+    """Salvage, and say what was saved and what was not."""
+    if not arguments.path.is_dir():
+        _salvage_file(arguments, screen)
+        return
+    given = [name for name in ("output", "fps", "audio") if arguments[name] is not None]
+    if arguments.overwrite or given:
+        names = ", ".join(f"--{name}" for name in (*given, *(["overwrite"] if arguments.overwrite else [])))
+        raise UsageError(f"{arguments.path} is a folder: its episodes are added to the dataset; leave out {names}")
+    (_list_torn if arguments.dry_run else _salvage_dataset)(arguments, screen)
+
+
+def _salvage_file(arguments: Namespace, screen: Screen) -> None:
+    if arguments.dry_run:
+        raise UsageError("--dry_run is for datasets; a recording is left as it was in any case")
+    if arguments.follow_links:
+        raise UsageError(f"--follow_links is for datasets, and {arguments.path} is not a folder; leave it out")
+    result = salvage_video(
+        arguments.path,
+        arguments.output,
+        fps=arguments.fps,
+        audio=arguments.audio,
+        overwrite=arguments.overwrite,
+        binaries=binaries_of(arguments),
+    )
+    stream = result.stream
+    rows = [
+        ("video", f"{frames_text(result.frames)}, {stream.width}x{stream.height} at {result.fps} per second"),
+        ("stream", f"{stream.codec}, {stream.pix_fmt}, copied"),
+        *(("beside it", line) for line in result.other_streams),
+        ("lost", f"{decimal(result.lost_bytes)} behind the last whole frame"),
+        ("kept", f"{result.source}; delete it once the video is as you want it"),
+    ]
+    screen.result(plain(result), pairs_table(rows, title=f"wrote {result.path}"))
+
+
+def _list_torn(arguments: Namespace, screen: Screen) -> None:
+    """Name what would be added; nothing is locked, cleaned or completed."""
+    from ffenc.dataset.recording.commit import unfinished_commits
+    from ffenc.dataset.recording.recover_episode import find_torn
+    from ffenc.dataset.storage.dataset_tree import check_tree, resolve_root
+
+    root = resolve_root(arguments.path)
+    info = load_info(root)
+    check_not_locked(root)
+    check_tree(root, follow_links=arguments.follow_links, written=True)
+    found: list[dict[str, object]] = [
+        {"path": str(torn.path), "rows": torn.rows, "reason": torn.reason} for torn in find_torn(root, info)
+    ]
+    waiting = [{"path": str(path)} for path in unfinished_commits(root)]
+    document = {
+        "root": str(arguments.path),
+        "dry_run": True,
+        "found": found,
+        "unfinished": waiting,
+        "episodes": info.total_episodes,
+    }
+    lines = [f"{each['path']}: {_outcome(each)}" for each in found]
+    lines += [f"{each['path']}: its files wait to be moved to their places" for each in waiting]
+    _show_episodes(screen, document, lines, title=f"{arguments.path}: {info.total_episodes} episodes")
+
+
+def _salvage_dataset(arguments: Namespace, screen: Screen) -> None:
+    from ffenc.dataset.recording.recorder import DatasetRecorder
+
+    root = arguments.path
+    found: list[dict[str, object]] = []
+    errors: list[FFencError] = []
+    recorder = DatasetRecorder.resume(root, follow_links=arguments.follow_links, binaries=binaries_of(arguments))
+    with recorder:
+        for torn in recorder.torn:
+            outcome: dict[str, object] = {"path": str(torn.path), "rows": torn.rows, "reason": torn.reason}
+            found.append(outcome)
+            try:
+                summary = recorder.recover(torn)
+            except FFencError as err:
+                errors.append(err)
+                outcome["error"] = str(err)
+            else:
+                outcome |= {"episode_index": summary.episode_index, "frames": summary.frames}
+        recorder.finalize(pack=False)
+    document = {"root": str(root), "dry_run": False, "found": found, "episodes": recorder.num_episodes}
+    lines = [f"{each['path']}: {_outcome(each)}" for each in found]
+    _show_episodes(screen, document, lines, title=f"{root}: {recorder.num_episodes} episodes")
+    if errors:
+        raise errors[0]
+
+
+def _show_episodes(screen: Screen, document: dict[str, object], lines: list[str], *, title: str) -> None:
+    """Print a line for each interrupted episode; paths are long, so they are not put into a column."""
+    texts = [Text(visible(line), overflow="fold") for line in lines or ["no interrupted episode was found"]]
+    screen.result(document, Text(visible(title), style="bold"), *texts)
+
+
+def _outcome(found: dict[str, object]) -> str:
+    left = f"{found['rows']} rows ({found['reason']})"
+    if "episode_index" in found:
+        return f"{left}: {found['frames']} frames are now episode {found['episode_index']}"
+    return f"{left}: {found.get('error', 'run again without --dry_run to add it')}"

@@ -1,0 +1,1 @@
+"""Commands on video files and on the encoders of this machine."""

@@ -1,0 +1,237 @@
+"""``ffenc probe``: which FFmpeg this is, and which encoders really work with it on this machine."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from jsonargparse import Namespace
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from ffenc.cli.output.results import pairs_table
+from ffenc.cli.output.screen import Screen
+from ffenc.cli.parsing.arguments import Command, UsageError, binaries_of, checked_config, command_parser
+from ffenc.cli.parsing.values import frame_rate, names, picture_size, positive
+from ffenc.config import VideoEncoderConfig
+from ffenc.encoders.spec import EncoderSpec
+from ffenc.encoders.table import ENCODERS, auto_candidates, auto_fallbacks
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.capabilities import Capabilities
+from ffenc.ffmpeg.capability_probe import probe_capabilities
+from ffenc.ffmpeg.listing import parse_version
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
+from ffenc.frames import FrameFormat
+from ffenc.video.selection import Candidate, examine_encoders
+
+_DESCRIPTION = """\
+Find the executables, and try every hardware encoder of this platform and every
+software encoder that ffenc knows: each encodes a few frames with the real
+command at the given size and rate. Keyframes, size, codec, pixel format,
+timestamps and decoded frames are compared with what was sent. That FFmpeg
+lists an encoder says only that it was compiled in. "unknown" means that a
+trial ran out of time: try again when the machine is less busy."""
+
+_NEVER_RUN = (
+    "Hardware encoders were never run by the developers of ffenc, who had no such hardware. What stands here about "
+    "them comes from the trials on this machine alone."
+)
+
+
+_LONG_REASON = 40  # characters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tried:
+    """One encoder and what came out."""
+
+    spec: EncoderSpec
+    listed: bool
+    candidate: Candidate
+
+    @property
+    def device(self) -> str:
+        return self.spec.device.name if self.spec.device else "software"
+
+    @property
+    def never_run(self) -> bool:
+        return self.spec.device is not None and self.spec.device.never_run
+
+
+def command() -> Command:
+    """The sub-command."""
+    parser = command_parser("probe [options]", _DESCRIPTION)
+    parser.add_argument(
+        "--size", type=picture_size, default="640x480", metavar="WxH", help="picture size (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--fps", type=frame_rate, default="30", metavar="RATE", help="30 or 30000/1001 (default: %(default)s)"
+    )
+    parser.add_argument("--pix_fmt", type=str, metavar="NAME", help="pixel format of the stream (default: yuv420p)")
+    parser.add_argument(
+        "--cameras",
+        type=positive,
+        default="1",
+        metavar="N",
+        help="encodes that must work at the same time; drivers limit their number (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--encoders", type=names, metavar="A,B", help="only these encoders (default: all; then auto's choice is shown)"
+    )
+    return Command(parser=parser, run=run)
+
+
+def run(arguments: Namespace, screen: Screen) -> None:
+    """Try the encoders and print a table of them."""
+    binaries = binaries_of(arguments)
+    capabilities = probe_capabilities(binaries.ffmpeg)
+    given = {} if arguments.pix_fmt is None else {"pix_fmt": arguments.pix_fmt}
+    width, height = arguments.size
+    config = checked_config(given, {"pix_fmt": "pix_fmt"}, VideoEncoderConfig)
+    rows = _rows(arguments.encoders, capabilities)
+    candidates = examine_encoders(
+        config,
+        frames=FrameFormat(width=width, height=height),
+        fps=arguments.fps,
+        binaries=binaries,
+        cameras=arguments.cameras,
+        encoders=rows,
+    )
+    tried = []
+    with screen.progress("trying encoders", total=len(rows), unit="encoders") as progress:
+        for spec, candidate in zip(rows, candidates, strict=True):
+            tried.append(_Tried(spec=spec, listed=spec.name in capabilities.encoders, candidate=candidate))
+            if progress:
+                progress(len(tried), len(rows))
+    tools = _tools(binaries, capabilities)
+    auto = None if arguments.encoders else _choice_of_auto(tried)
+    trial = {
+        "size": [width, height],
+        "fps": str(arguments.fps),
+        "pix_fmt": config.pix_fmt,
+        "cameras": arguments.cameras,
+    }
+    screen.result(
+        {"tools": tools, "trial": trial, "encoders": [_document(each) for each in tried], "auto": auto},
+        pairs_table(_tool_rows(tools)),
+        Text(),
+        _table(tried, title=_trial_text(arguments, config)),
+        *_conclusion(tried, auto, asked=not arguments.encoders),
+    )
+
+
+def _rows(wanted: Sequence[str] | None, capabilities: Capabilities) -> tuple[EncoderSpec, ...]:
+    """Hardware of this platform in the order of ``auto``, then software; or just what was asked for."""
+    if wanted is None:
+        hardware = [row for row in ENCODERS.values() if row.device and sys.platform in row.device.platforms]
+        return (*hardware, *(row for row in ENCODERS.values() if row.device is None))
+    rows = []
+    for name in wanted:
+        listing = capabilities.encoders.get(name)
+        if name not in ENCODERS and listing is None:
+            near = difflib.get_close_matches(name, [*ENCODERS, *capabilities.encoders], n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UsageError(f"neither ffenc nor this FFmpeg has an encoder {name!r}{hint}")
+        rows.append(ENCODERS.get(name) or EncoderSpec(name=name, codec=listing.codec if listing else name))
+    return tuple(rows)
+
+
+def _choice_of_auto(tried: Sequence[_Tried]) -> str | None:
+    """What `select_encoder` takes, from trials that were just made: the first that works, in its order."""
+    works = {each.spec.name for each in tried if each.candidate.works}
+    order = (*auto_candidates(sys.platform), *auto_fallbacks())
+    return next((row.name for row in order if row.name in works), None)
+
+
+def _tools(binaries: Binaries, capabilities: Capabilities) -> dict[str, dict[str, str | None]]:
+    ffprobe: dict[str, str | None] = {"path": None, "version": None, "origin": binaries.ffprobe_origin}
+    if binaries.ffprobe is not None:
+        ffprobe |= {"path": str(binaries.ffprobe), "version": _version(binaries.ffprobe)}
+    ffmpeg: dict[str, str | None] = {
+        "path": str(binaries.ffmpeg),
+        "version": capabilities.version.text,
+        "origin": binaries.ffmpeg_origin,
+    }
+    return {"ffmpeg": ffmpeg, "ffprobe": ffprobe}
+
+
+def _version(tool: Path) -> str:
+    return parse_version(run_tool((tool, "-version")).stdout.decode(errors="replace"), origin=tool).text
+
+
+def _tool_rows(tools: Mapping[str, Mapping[str, str | None]]) -> Iterator[tuple[str, str]]:
+    for name, tool in tools.items():
+        if tool["path"] is None:
+            yield name, f"none (its answers come from ffmpeg); {tool['origin']}"
+        else:
+            yield name, f"{tool['version']}  {tool['path']}  (from {tool['origin']})"
+
+
+def _trial_text(arguments: Namespace, config: VideoEncoderConfig) -> str:
+    width, height = arguments.size
+    at_once = "" if arguments.cameras == 1 else f", {arguments.cameras} at the same time"
+    return f"trials at {width}x{height} {config.pix_fmt}, {arguments.fps} per second{at_once}"
+
+
+def _table(tried: Sequence[_Tried], *, title: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("encoder", no_wrap=True)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("listed", no_wrap=True)
+    table.add_column("works", no_wrap=True)
+    table.add_column("reason", overflow="fold", ratio=1)
+    for _, family in groupby(tried, key=lambda each: each.device):
+        said: dict[str, str] = {}
+        for each in family:
+            candidate = each.candidate
+            on_node = f" on {candidate.device_node}" if candidate.works and candidate.device_node else ""
+            # A long sentence about a whole family stands there once.
+            first = said.setdefault(candidate.reason, each.spec.name)
+            repeats = first != each.spec.name and len(candidate.reason) > _LONG_REASON
+            table.add_row(
+                Text(each.spec.name),
+                each.device,
+                "yes" if each.listed else "no",
+                _verdict(each),
+                Text(f"as {first}" if repeats else candidate.reason + on_node),
+            )
+        table.add_section()
+    return table
+
+
+def _verdict(each: _Tried) -> Text:
+    if each.candidate.works:
+        return Text("yes", style="bold green")
+    if each.candidate.works is None:
+        return Text("unknown", style="yellow")
+    return Text("no", style="red" if each.listed else "dim")
+
+
+def _conclusion(tried: Sequence[_Tried], auto: str | None, *, asked: bool) -> Iterator[Text]:
+    if asked:
+        if auto is None:
+            yield Text("auto would find nothing that works.", style="bold red")
+        else:
+            spec = ENCODERS[auto]
+            kind = spec.device.name if spec.device else "software; no hardware encoder passed its trial"
+            yield Text.assemble("vcodec=auto would choose ", (auto, "bold green"), f" ({kind}).")
+    if any(each.never_run for each in tried):
+        yield Text(_NEVER_RUN, style="dim")
+
+
+def _document(each: _Tried) -> dict[str, object]:
+    return {
+        "name": each.spec.name,
+        "codec": each.spec.codec,
+        "device": each.spec.device.name if each.spec.device else None,
+        "listed": each.listed,
+        "works": each.candidate.works,
+        "reason": each.candidate.reason,
+        "device_node": each.candidate.device_node,
+        "never_run_by_developers": each.never_run,
+    }

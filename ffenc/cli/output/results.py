@@ -1,0 +1,120 @@
+"""What is shown of a written file, to people and as JSON."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from ffenc.cli.output.screen import Screen, plain, visible
+from ffenc.plan.encode import EncodePlan
+from ffenc.video.run import EncodeResult
+
+
+def pairs_table(rows: Iterable[tuple[str, object]], *, title: str = "") -> Table:
+    """Two columns without lines: what, and its value."""
+    table = Table.grid(padding=(0, 2))
+    table.title, table.title_justify, table.title_style = visible(title) or None, "left", "bold"
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(f"  {name}", Text(visible(str(value))))
+    return table
+
+
+def encode_document(result: EncodeResult) -> dict[str, object]:
+    """An `EncodeResult` as JSON has it."""
+    encoder = result.encoder
+    return {
+        "path": str(result.path),
+        "frames": result.frames,
+        "fps": str(result.fps),
+        "duration_s": float(result.duration_s),
+        "size_bytes": result.size_bytes,
+        "encoder": encoder.name,
+        "encoder_options": dict(encoder.options),
+        "config": plain(encoder.config),
+        "stream": plain(result.stream),
+        "other_streams": list(result.other_streams),
+        "argv": list(result.argv),
+        "usage": plain(result.usage),
+        "selection": plain(result.selection),
+    }
+
+
+def encode_table(result: EncodeResult) -> Table:
+    """An `EncodeResult` for people."""
+    return pairs_table(
+        [
+            ("video", f"{frames_text(result.frames)}, {picture_text(result)}, {float(result.duration_s):.3f} s"),
+            ("encoder", encoder_text(result)),
+            *(("beside it", line) for line in result.other_streams),
+            ("size", size_text(result)),
+            ("ffmpeg", usage_text(result)),
+        ],
+        title=f"wrote {result.path}",
+    )
+
+
+def frames_text(count: int) -> str:
+    """``90 frames``."""
+    return f"{count} frame{'' if count == 1 else 's'}"
+
+
+def picture_text(result: EncodeResult) -> str:
+    """Size and rate."""
+    return f"{result.stream.width}x{result.stream.height} at {result.fps} per second"
+
+
+def encoder_text(result: EncodeResult) -> str:
+    """The encoder and the settings that took effect."""
+    config = result.encoder.config
+    settings = {"g": config.g, "crf": config.crf, "preset": config.preset, "fast_decode": config.fast_decode or None}
+    said = [f"{name}={value}" for name, value in settings.items() if value is not None]
+    said += [f"{name}={value}" for name, value in config.extra_options.items()]
+    return f"{result.encoder.name} ({result.stream.codec}, {result.stream.pix_fmt}) {' '.join(said)}".rstrip()
+
+
+def size_text(result: EncodeResult) -> str:
+    """Size of the file, beside that of the frames in it."""
+    raw = result.frames * result.stream.width * result.stream.height * 3
+    rate = result.size_bytes * 8 / float(result.duration_s) / 1000
+    share = 100 * result.size_bytes / raw
+    return f"{decimal(result.size_bytes)}, {share:.2g} % of the RGB frames ({decimal(raw)}), {rate:.0f} kbit/s"
+
+
+def usage_text(result: EncodeResult) -> str:
+    """What the encode cost."""
+    usage = result.usage
+    memory = "" if usage.max_rss_bytes is None else f", {decimal(usage.max_rss_bytes)} of memory"
+    return f"{usage.cpu_user_s + usage.cpu_system_s:.2f} s of CPU time{memory}"
+
+
+def show_plan(screen: Screen, plan: EncodePlan, *, note: str = "") -> None:
+    """Print the command of a dry run."""
+    reductions = plan.encoder.reductions
+    show_command(screen, plan.argv, output=plan.output, note=" ".join([*([note] if note else []), *reductions]))
+
+
+def show_command(screen: Screen, argv: Sequence[str], *, output: Path, note: str = "", **more: object) -> None:
+    """Print a command that is not run."""
+    if screen.as_json:
+        screen.result({"dry_run": True, "argv": list(argv), "output": str(output), **more})
+        return
+    screen.lines(shlex.join(argv))
+    screen.note(f"dry run: nothing was written.{f' {note}' if note else ''}")
+
+
+def dataset_files(root: Path) -> dict[Path, int]:
+    """Every file of a dataset with its size in bytes, in the order of their names; none if it is not there."""
+    return {path: path.stat().st_size for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def files_table(root: Path, files: dict[Path, int]) -> Table:
+    """The files of a dataset for people."""
+    rows = [(str(path.relative_to(root)), decimal(size)) for path, size in files.items()]
+    return pairs_table(rows, title=f"\n{root}: {len(files)} files, {decimal(sum(files.values()))}")

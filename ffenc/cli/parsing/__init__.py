@@ -1,0 +1,1 @@
+"""Read arguments and values, and explain what cannot be read."""

@@ -1,0 +1,320 @@
+"""Flags that several sub-commands share, and what is made of them."""
+
+from __future__ import annotations
+
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from jsonargparse import SUPPRESS, ArgumentParser, Namespace
+from pydantic import ValidationError
+
+from ffenc.cli.output.screen import Screen
+from ffenc.cli.parsing.values import PARSER_MODE, load_leniently, positive
+from ffenc.config import VideoEncoderConfig
+from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.plan.options import number_text
+from ffenc.regular_files import read_regular
+from ffenc.video.image_series import ImageOrder
+
+ENCODER_GROUPS = ("camera_encoder", "rgb_encoder")
+"""The prefix of the encoder's flags, and its other name."""
+
+_Config = TypeVar("_Config", bound=VideoEncoderConfig)
+
+BARE_FLAGS = (
+    "-h", "--help", "-v", "--verbose", "--json", "--dry_run", "--dry-run", "--overwrite", "--codes", "--retry_failed",
+    "--allow_mixed_builds", "--follow_links",
+)  # fmt: skip
+"""The flags that take no value."""
+
+_CONFIG_BYTES = 256 * 1024  # PyYAML takes seconds for as much
+
+_LONGEST_SHOWN = 100  # characters of a value that is repeated in a message
+
+
+class UsageError(Exception):
+    """The command line itself is wrong; nothing was started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One sub-command.
+
+    Attributes:
+        parser: of its own arguments.
+        run: does the work and prints the result; may return an exit status.
+    """
+
+    parser: ArgumentParser
+    run: Callable[[Namespace, Screen], int | None]
+
+
+class _Parser(ArgumentParser):
+    """Reads configuration files of a bounded size."""
+
+    def parse_path(self, path: Any, *arguments: Any, **options: Any) -> Namespace:
+        """Parse a configuration file.
+
+        Raises:
+            TypeError: it cannot be read, or is not text; jsonargparse makes a usage error of it.
+        """
+        try:
+            read_regular(Path(str(path)), most_bytes=_CONFIG_BYTES).decode()
+        except (OSError, ValueError) as err:
+            raise TypeError(
+                f'Parser key "config": {path} cannot be read: {getattr(err, "strerror", None) or err}'
+            ) from err
+        parsed: Namespace = super().parse_path(path, *arguments, **options)
+        return parsed
+
+
+def command_parser(usage: str, description: str) -> ArgumentParser:
+    """A parser for one sub-command, with the flags that all of them have."""
+    parser = _Parser(
+        usage=f"ffenc {usage}",
+        description=description,
+        formatter_class=RawDescriptionHelpFormatter,
+        parser_mode=PARSER_MODE,
+        print_config=None,
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", action="config", metavar="FILE", help="YAML file with values for these flags")
+    parser.add_argument(
+        "--ffmpeg",
+        type=str,
+        metavar="PATH",
+        help="the ffmpeg to use (default: $FFENC_FFMPEG, then PATH, then the package imageio-ffmpeg)",
+    )
+    parser.add_argument(
+        "--ffprobe",
+        type=str,
+        metavar="PATH",
+        help="the ffprobe to use, or none (default: $FFENC_FFPROBE, then PATH; without one ffmpeg answers as well)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON and nothing else")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log every command that is run")
+    return parser
+
+
+def flags_first(words: Sequence[str]) -> list[str]:
+    """The words of a sub-command with its flags, and their values, before everything else.
+
+    argparse takes a list of inputs from one place only, so that ``OUT --fps=30 IN IN`` would have no inputs.
+    """
+    flags: list[str] = []
+    others: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            return [*flags, "--", *others, *rest]
+        if not word.startswith("-") or word == "-":
+            others.append(word)
+            continue
+        flags.append(word)
+        if "=" not in word and word not in BARE_FLAGS and rest:
+            flags.append(rest.pop(0))
+    return flags + others
+
+
+def add_job_flags(parser: ArgumentParser) -> None:
+    """Flags of commands that write a file."""
+    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    parser.add_argument(
+        "--dry_run",
+        "--dry-run",
+        action="store_true",
+        help="check everything, print the command that would be run, and write nothing",
+    )
+
+
+def add_order_flag(parser: ArgumentParser) -> None:
+    """Add the flag of commands that read folders of images."""
+    parser.add_argument(
+        "--order",
+        choices=get_args(ImageOrder),
+        default="number",
+        help="order of images: their numbers, without a gap, or their names, for example timestamps (default: number)",
+    )
+
+
+def add_output_flag(parser: ArgumentParser, *, required: bool = True, help_text: str) -> None:
+    """Where a new dataset is to be."""
+    parser.add_argument("--output", "-o", type=Path, required=required, metavar="OUTPUT", help=help_text)
+
+
+def add_follow_links_flag(parser: ArgumentParser) -> None:
+    """Add the flag that allows reading through links in a dataset."""
+    parser.add_argument(
+        "--follow_links", action="store_true", help="read through links in the dataset, instead of refusing them"
+    )
+
+
+def add_encoder_flags(parser: ArgumentParser) -> None:
+    """One flag per field of `VideoEncoderConfig`, and ``--encoder_threads``."""
+    group = add_config_flags(parser, ENCODER_GROUPS, title="camera encoder")
+    add_threads_flag(group, "encoder_threads")
+
+
+def add_threads_flag(group: Any, name: str) -> None:
+    """How many threads each encoder has."""
+    group.add_argument(
+        f"--{name}", type=positive, metavar="N", help="threads of the encoder (default: the encoder decides)"
+    )
+
+
+def add_layout_flag(group: Any, *names: str) -> None:
+    """How ``info.json`` marks depth cameras; None is what the dataset has, or the newer layout."""
+    group.add_argument(
+        *(f"--{name}" for name in names),
+        choices=("lerobot-0.6", "seed"),
+        help="write is_depth_map into info.json, or video.is_depth_map as LeRobot did up to 0.5 (default: lerobot-0.6)",
+    )
+
+
+def add_config_flags(
+    parser: ArgumentParser, groups: Sequence[str], *, title: str, model: type[VideoEncoderConfig] = VideoEncoderConfig
+) -> Any:
+    """One flag per field of a config, under each of the prefixes; only the first is described.
+
+    None has a default here, so what the user gave can be told from what was left alone.  The values are judged by the
+    model; jsonargparse only reads them.
+
+    Returns:
+        The group of flags.
+    """
+    others = "".join(f"Also as --{name}.NAME.\n" for name in groups[1:])
+    group = parser.add_argument_group(title, f"{others}Defaults apply where the encoder has the setting.")
+    for prefix in groups:
+        for name, field in model.model_fields.items():
+            is_dict = name == "extra_options"
+            default = field.get_default(call_default_factory=True)
+            help_text = f"{field.description} (default: {_as_typed(default)})".replace("%", "%%")
+            if is_dict:
+                help_text += f"; quote it, '{{\"bf\": 2}}', or write --{prefix}.{name}.bf=2"
+            group.add_argument(
+                f"--{prefix}.{name}",
+                type=dict if is_dict else Any,
+                default=SUPPRESS,
+                metavar="DICT" if is_dict else "VALUE",
+                help=help_text if prefix == groups[0] else SUPPRESS,
+            )
+    return group
+
+
+def encoder_config(arguments: Namespace) -> VideoEncoderConfig:
+    """The config with exactly the fields that the user gave.
+
+    Raises:
+        UsageError: a value that is wrong on every machine, or a field under both names.
+    """
+    return given_config(arguments, ENCODER_GROUPS, VideoEncoderConfig)
+
+
+def given_config(arguments: Namespace, groups: Sequence[str], model: type[_Config]) -> _Config:
+    """The same for other prefixes, or for another kind of config."""
+    given: dict[str, object] = {}
+    flags: dict[str, str] = {}
+    for prefix in groups:
+        values = arguments.get(prefix)
+        if values is None:
+            continue
+        if not isinstance(values, Namespace):
+            raise UsageError(f"{prefix} was given {_as_typed(values)}; it holds settings such as {prefix}.crf")
+        for name, value in values.as_dict().items():
+            if name in given:
+                raise UsageError(f"--{flags[name]} and --{prefix}.{name} are the same setting; give one of them")
+            given[name], flags[name] = value, f"{prefix}.{name}"
+    if isinstance(options := given.get("extra_options"), Mapping):
+        given["extra_options"] = _nested(options)
+    return checked_config(given, flags, model)
+
+
+def checked_config(given: Mapping[str, object], flags: Mapping[str, str], model: type[_Config]) -> _Config:
+    """A config with these fields given.
+
+    Args:
+        given: fields and values.
+        flags: by which flag, without its dashes, each came.
+        model: the kind of config.
+
+    Raises:
+        UsageError: a value that is wrong on every machine.
+    """
+    try:
+        return model.model_validate(given)
+    except ValidationError as err:
+        raise UsageError("\n".join(_explain(err, flags, model))) from err
+
+
+def binaries_of(arguments: Namespace) -> Binaries:
+    """The executables that ``--ffmpeg`` and ``--ffprobe`` name, or those that are found."""
+    return find_binaries(arguments.ffmpeg, arguments.ffprobe)
+
+
+def is_same_file(first: Path, second: Path) -> bool:
+    """Whether both names lead to one existing file."""
+    return first.exists() and second.exists() and first.samefile(second)
+
+
+def _nested(options: Mapping[str, object]) -> dict[str, object]:
+    """``{"x264-params.aq-mode": 2}``, as jsonargparse leaves it, is a dictionary in a dictionary."""
+    nested: dict[str, object] = {}
+    for name, value in options.items():
+        outer, dot, inner = name.partition(".")
+        part = {inner: _typed(value)} if dot else _typed(value)
+        before = nested.get(outer)
+        if before is not None and not (isinstance(before, dict) and isinstance(part, dict)):
+            raise UsageError(f"extra_options has {outer!r} as a value and as a dictionary; give one of them")
+        nested[outer] = {**before, **part} if isinstance(before, dict) and isinstance(part, dict) else part
+    return nested
+
+
+def _typed(value: object) -> object:
+    """The number that a text is, if FFmpeg is told the same either way.
+
+    jsonargparse leaves every value of a dotted flag a text, also ``extra_options.bf=2``.
+    """
+    if isinstance(value, Mapping):
+        return {key: _typed(part) for key, part in value.items()}
+    if isinstance(value, str):
+        read = load_leniently(value)
+        if isinstance(read, int | float) and not isinstance(read, bool) and number_text(read) == value:
+            return read
+    return value
+
+
+def _explain(err: ValidationError, flags: Mapping[str, str], model: type[VideoEncoderConfig]) -> Iterator[str]:
+    """One paragraph per field: what was given, what is accepted, what the field is for."""
+    reasons: dict[str, list[str]] = {}
+    given: dict[str, tuple[str, object]] = {}
+    for error in err.errors(include_url=False):
+        reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
+        if not error["loc"]:  # the settings as a whole, for example an unknown one
+            yield reason
+            continue
+        name = str(error["loc"][0])
+        flag = f"--{flags.get(name, name)}"
+        if name == "extra_options" and len(error["loc"]) > 1:
+            flag += f".{error['loc'][1]}"
+        given.setdefault(flag, (name, error["input"]))
+        reasons.setdefault(flag, []).append(reason)
+    for flag, (name, value) in given.items():
+        first, *others = dict.fromkeys(reasons[flag])
+        accepted = " or ".join((first, *(reason.removeprefix("must be ") for reason in others)))
+        yield f"{flag} was given {_as_typed(value)}: {accepted}"
+        field = model.model_fields.get(name)
+        known = f"fields: {', '.join(model.model_fields)}"
+        yield f"  {known if field is None else field.description}"
+
+
+def _as_typed(value: object) -> str:
+    """A value as one would write it on the command line."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = value if isinstance(value, str) and load_leniently(value) == value else repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -1,0 +1,153 @@
+"""Explain a command line that could not be read: what was probably meant, and how it is written."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import shlex
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from ffenc.cli.parsing.arguments import ENCODER_GROUPS
+from ffenc.cli.parsing.lerobot_flags import refusals
+from ffenc.cli.parsing.values import load_leniently
+
+_DICT_FLAGS = tuple(
+    f"--{before}{name}.extra_options" for before in ("", "dataset.") for name in (*ENCODER_GROUPS, "depth_encoder")
+)
+
+_PAIR = re.compile(r"[\w-]+(:v)?:[^:/]+")
+
+
+def explain(error: str, words: Sequence[str], *, flags: Iterable[str], commands: Collection[str]) -> str:
+    """The parser's message in our words, with what was probably meant.
+
+    Args:
+        error: what jsonargparse said.
+        words: the whole command line behind ``ffenc``.
+        flags: every flag of the sub-command.
+        commands: every sub-command.
+    """
+    if quoted := quoted_command(words):
+        return (
+            f"the shell took {_DICT_FLAGS[0].lstrip('-')} apart, because it is not in quotes. Write:\n"
+            f"  {quoted}\nor each option by itself, as in {_DICT_FLAGS[0]}.bf=2"
+        )
+    if words[0] == "record" and (refused := refusals(_flags_in(words, error))):
+        return "\n".join(refused)
+    message = _plainly(error, commands)
+    known = [name for flag in flags for name in (flag, flag.replace(*ENCODER_GROUPS))]
+    for name in _flags_in(words, error):
+        if name == "--" or name in known or name.startswith(_DICT_FLAGS):
+            continue
+        # --crf is --camera_encoder.crf without its group, not a misspelt --config.
+        same = [flag for flag in known if flag.rpartition(".")[2] == name.lstrip("-")]
+        if near := same or difflib.get_close_matches(name, known, n=1, cutoff=0.5):
+            message += f"\n{name}: did you mean {near[0]}?"
+    if words[0] not in commands and (close := difflib.get_close_matches(words[0], commands, n=1)):
+        message += f"\ndid you mean {close[0]}?"
+    return message
+
+
+def _flags_in(words: Sequence[str], error: str) -> list[str]:
+    """The flags on a command line, and the keys of a file that the parser complained about."""
+    on_the_line = [word.partition("=")[0] for word in words if word.startswith("--")]
+    in_a_file = [f"--{name}" for name in re.findall(r"does not accept [a-z ]+ '([\w.-]+)'", error)]
+    return list(dict.fromkeys((*on_the_line, *in_a_file)))
+
+
+def quoted_command(words: Sequence[str]) -> str | None:
+    """The whole command with a mangled dictionary put together and in quotes; None if none was mangled.
+
+    Where it cannot be put together, an example stands for it.
+    """
+    mended = _mended(words)
+    if mended is None:
+        return None
+    flag, options, before, behind = mended
+    text = f"{flag}={shlex.quote(json.dumps(options))}" if options else f"""{flag}='{{"bf": 2}}'"""
+    return " ".join(["ffenc", *map(shlex.quote, before), text, *map(shlex.quote, behind)])
+
+
+def quoted_words(words: Sequence[str]) -> list[str] | None:
+    """The words as they would be with quotes; None if no dictionary was mangled, or it cannot be put together."""
+    mended = _mended(words)
+    if mended is None or not mended[1]:
+        return None
+    flag, options, before, behind = mended
+    return [*before, f"{flag}={json.dumps(options)}", *behind]
+
+
+def _mended(words: Sequence[str]) -> tuple[str, dict[str, Any], list[str], list[str]] | None:
+    """The flag of a mangled dictionary, what it holds, and the words before and behind; None if none was mangled.
+
+    Of ``extra_options={"tune": "film", "bf": 2}`` without quotes a shell makes the words ``extra_options={tune:``,
+    ``film,``, ``bf:`` and ``2}``; without the blanks too, it makes two flags, ``extra_options=tune:film`` and
+    ``extra_options=bf:2``.
+    """
+    kept: list[str] = []
+    options: dict[str, Any] = {}
+    place = 0
+    rest = list(words)
+    flag, others = "", False
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        if name not in _DICT_FLAGS:
+            kept.append(word)
+            continue
+        if not equals and rest:
+            value = rest.pop(0)
+            while _PAIR.fullmatch(value) and rest and _PAIR.fullmatch(rest[0]):
+                options |= _options_in(value)
+                value = rest.pop(0)
+        while value.startswith("{") and value.count("{") > value.count("}") and rest and not rest[0].startswith("--"):
+            value += f" {rest.pop(0)}"
+        others = others or flag not in ("", name)
+        flag, place = name, place or len(kept)
+        options |= _options_in(value)
+    if not flag or _is_whole(words, flag):
+        return None
+    # Of two dictionaries nobody can tell any more what belongs to which.
+    return flag, {} if others else options, kept[:place], kept[place:]
+
+
+def _is_whole(words: Sequence[str], flag: str) -> bool:
+    """Whether the dictionary came through the shell as it was meant, so that something else must be wrong."""
+    for number, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name == flag:
+            value = value if equals else "".join(words[number + 1 : number + 2])
+            return '"' in value or _is_dictionary(load_leniently(value))
+    return False
+
+
+def _options_in(text: str) -> dict[str, Any]:
+    read = load_leniently(text)
+    if _is_dictionary(read):
+        return dict(read)
+    inner = text.strip().removeprefix("{").removesuffix("}")
+    if "{" in inner:
+        return {}
+    found = {}
+    for part in inner.split(","):
+        # "profile:v: high" has its own colon in the name, "profile:v:high" too.
+        name, colon, value = part.partition(": ") if ": " in part else part.rpartition(":")
+        if colon:
+            found[name.strip()] = load_leniently(value.strip())
+    return found
+
+
+def _is_dictionary(value: object) -> bool:
+    # {bf:2} without a blank is a key "bf:2" without a value to YAML.
+    return isinstance(value, dict) and bool(value) and None not in value.values()
+
+
+def _plainly(error: str, commands: Collection[str]) -> str:
+    """Without the names of Python's things."""
+    error = re.sub(r'Parser key "([^"]+)":\s*', r"--\1: ", error)
+    error = re.sub(r"<class '(\w+)'>", r"\1", error)
+    names = "|".join(map(re.escape, commands))
+    error = re.sub(rf"\b(?:{names})\.(\w+)", r"\1", error)
+    return error[:1].lower() + error[1:]

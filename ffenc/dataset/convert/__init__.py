@@ -1,0 +1,1 @@
+"""Datasets from clips, images and tables."""

@@ -1,0 +1,62 @@
+"""The pictures of a camera as they were recorded, from its videos; and statistics of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ffenc.dataset.format.episode_columns import VideoSpan
+from ffenc.dataset.format.schema import Feature
+from ffenc.depth import dequantize_depth
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.statistics import FeatureStatistics, FrameSampler
+from ffenc.video.reader import VideoReader
+
+
+def layout_of(feature: Feature) -> str:
+    """What to decode the videos of a camera to, a key of `ffenc.frames.LAYOUTS`."""
+    if feature.is_depth:
+        return "gray16" if (feature.info or {}).get("video.pix_fmt") == "gray16le" else "gray12"
+    return "gray" if feature.shape[-1] == 1 else "rgb"
+
+
+def as_recorded(frame: npt.NDArray[Any], feature: Feature) -> npt.NDArray[Any]:
+    """A frame of that layout; a depth map in the unit in which it was recorded."""
+    if not feature.is_depth:
+        return frame
+    unit = (feature.info or {}).get("depth_unit", "mm")
+    if layout_of(feature) == "gray16":  # millimetres as they are
+        return frame if unit == "mm" else frame.astype(np.float32) / 1000
+    return dequantize_depth(frame, **depth_settings(feature), unit=unit)
+
+
+def depth_settings(feature: Feature) -> dict[str, Any]:
+    """How depths became codes, with LeRobot's defaults for what is not said."""
+    defaults = {"depth_min": 0.01, "depth_max": 10.0, "shift": 3.5, "use_log": True}
+    return {name: (feature.info or {}).get(f"video.{name}", value) for name, value in defaults.items()}
+
+
+def span_statistics(
+    path: Path, feature: Feature, spans: Sequence[VideoSpan], *, binaries: Binaries
+) -> Iterator[FeatureStatistics]:
+    """Statistics of episodes in one video.
+
+    Args:
+        path: the video.
+        feature: the camera.
+        spans: the episodes, in the order in which they are wanted.
+        binaries: the executables.
+
+    Raises:
+        FFencError: the video cannot be decoded.
+    """
+    reader = VideoReader(path, layout=layout_of(feature), binaries=binaries)
+    for span in spans:
+        sampler = FrameSampler()
+        for frame in reader.read_range(span.from_frame, span.to_frame):
+            sampler.add(as_recorded(frame, feature))
+        yield sampler.statistics()

@@ -1,0 +1,261 @@
+"""The tables of a dataset: its frames, its episodes, its tasks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ffenc.dataset.format.arrow import pa
+from ffenc.dataset.format.episode_columns import (
+    EpisodeRow,
+    episode_rows,
+    episodes_schema,
+    episodes_table,
+    other_columns,
+)
+from ffenc.dataset.format.frame_columns import data_schema
+from ffenc.dataset.format.layout import DatasetLayout, FileId
+from ffenc.dataset.format.parquet_series import ROOM_FOR_OBJECTS, SeriesWriter, load_table, open_parquet, save_table
+from ffenc.dataset.format.schema import DatasetInfo
+from ffenc.errors import DatasetError
+
+
+def data_writer(
+    root: Path, info: DatasetInfo, *, first: FileId | None = None, like: DatasetLayout | None = None
+) -> SeriesWriter:
+    """A writer of data files below ``root``; every table is one episode.
+
+    Args:
+        root: the dataset's directory.
+        info: of the dataset.
+        first: the number of the first file.
+        like: the dataset that the rows come from, whose language columns keep their types.
+    """
+    return SeriesWriter(
+        DatasetLayout.of(root, info).data,
+        data_schema(info, like=_first_schema(like)),
+        limit_mb=info.data_files_size_in_mb,
+        chunks_size=info.chunks_size,
+        first=first,
+    )
+
+
+def _first_schema(like: DatasetLayout | None) -> pa.Schema | None:
+    files = [] if like is None else like.data_files()
+    if not files:
+        return None
+    with open_parquet(files[0]) as file:
+        return file.schema_arrow
+
+
+def other_episode_columns(root: Path, info: DatasetInfo) -> dict[str, pa.DataType]:
+    """The columns of all files of episodes that are not LeRobot's.
+
+    Raises:
+        DatasetError: two files have one of them in different types.
+    """
+    found: dict[str, pa.DataType] = {}
+    for path in DatasetLayout.of(root, info).episodes_files():
+        with open_parquet(path) as file:
+            add_columns(found, other_columns(file.schema_arrow, info), path)
+    return found
+
+
+def add_columns(found: dict[str, pa.DataType], more: Mapping[str, pa.DataType], path: Path) -> None:
+    """Add columns to those of other files of episodes.
+
+    Raises:
+        DatasetError: one is there in another type.
+    """
+    for name, kind in more.items():
+        if found.setdefault(name, kind) != kind:
+            raise DatasetError(
+                f"the column {name!r} of the episodes is of type {kind} in {path} and {found[name]} before; make them alike "
+                "or remove the column",
+                path=path,
+            )
+
+
+def save_episodes(
+    root: Path,
+    info: DatasetInfo,
+    rows: Iterable[EpisodeRow],
+    *,
+    first: FileId | None = None,
+    group: int = 100,
+    others: Mapping[str, pa.DataType] | None = None,
+) -> list[FileId]:
+    """Write a series of episodes files, each row with the number of the file that it is in.
+
+    Args:
+        root: the dataset's directory.
+        info: of the dataset.
+        rows: in order; taken as they are needed.
+        first: the number of the first file.
+        group: rows that share a row group.
+        others: columns that are not LeRobot's.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        OutputError: the file system refused.
+    """
+    with SeriesWriter(
+        DatasetLayout.of(root, info).episodes,
+        episodes_schema(info, others),
+        limit_mb=info.data_files_size_in_mb,
+        chunks_size=info.chunks_size,
+        first=first,
+    ) as writer:
+        source = iter(rows)
+        while some := list(islice(source, group)):
+            file = writer.place(len(some))
+            writer.write(episodes_table([replace(row, meta=file) for row in some], info, others))
+    return writer.files
+
+
+def iterate_episodes(root: Path, info: DatasetInfo, *, statistics: bool = True) -> Iterator[EpisodeRow]:
+    """The episodes in reading order; one row group is in memory.
+
+    Args:
+        root: the dataset's directory.
+        info: of the dataset.
+        statistics: read the statistics of each episode too, which are most of the file.
+
+    Raises:
+        DatasetError: a file cannot be read, or a value in it cannot be right.
+    """
+    for path in DatasetLayout.of(root, info).episodes_files():
+        with open_parquet(path, room_bytes=ROOM_FOR_OBJECTS) as file:
+            names = [name for name in file.schema_arrow.names if statistics or not name.startswith("stats/")]
+            for group in range(file.num_row_groups):
+                yield from episode_rows(file.read_row_group(group, columns=names), info)
+
+
+def load_episodes(root: Path, info: DatasetInfo, *, statistics: bool = True) -> list[EpisodeRow]:
+    """All episodes; number e stands at place e, as LeRobot takes it for granted.
+
+    Args:
+        root: the dataset's directory.
+        info: of the dataset.
+        statistics: read the statistics of each episode too, which are most of the file.
+
+    Raises:
+        DatasetError: a file cannot be read, a value cannot be right, or an episode is not at its place.
+    """
+    rows = list(iterate_episodes(root, info, statistics=statistics))
+    for place, row in enumerate(rows):
+        if row.episode_index != place:
+            raise DatasetError(
+                f"episode {row.episode_index} stands at place {place} of the episodes in {root}, and LeRobot "
+                "would take it for another",
+                path=root,
+            )
+    return rows
+
+
+def save_tasks(root: Path, tasks: Sequence[str]) -> None:
+    """Replace ``meta/tasks.parquet``; task i is the text at place i.
+
+    LeRobot reads it with pandas, for which the texts are the index; the metadata below say so, without pandas.
+
+    Raises:
+        DatasetError: a text is there twice.
+        OutputError: the file system refused.
+    """
+    _save_texts(DatasetLayout(root=root).tasks, "task", tasks)
+
+
+def save_subtasks(root: Path, subtasks: Sequence[str]) -> None:
+    """Replace ``meta/subtasks.parquet``, a table like that of the tasks; errors as `save_tasks`."""
+    _save_texts(DatasetLayout(root=root).subtasks, "subtask", subtasks)
+
+
+def load_tasks(root: Path, *, to_write: bool = False) -> list[str]:
+    """The texts of ``meta/tasks.parquet``; task i is at place i.
+
+    Args:
+        root: the dataset's directory.
+        to_write: the table will be written again, so that further columns are refused.
+
+    Raises:
+        DatasetError: it is missing, has no texts, or its rows are not in the order of their numbers, by which LeRobot would
+            read wrong tasks; or it has columns that would be lost.
+    """
+    return _load_texts(DatasetLayout(root=root).tasks, "task", to_write=to_write)
+
+
+def load_subtasks(root: Path) -> list[str] | None:
+    """The texts of ``meta/subtasks.parquet``, or None without such a table; errors as `load_tasks`."""
+    path = DatasetLayout(root=root).subtasks
+    return _load_texts(path, "subtask", to_write=True) if path.exists() else None
+
+
+def _save_texts(path: Path, name: str, texts: Sequence[str]) -> None:
+    if len(set(texts)) != len(texts):
+        raise DatasetError(f"a {name} is listed twice: {sorted(texts)}", path=path)
+    columns = [pa.array(range(len(texts)), pa.int64()), pa.array(texts, pa.string())]
+    schema = pa.schema(
+        [(f"{name}_index", pa.int64()), (name, pa.string())], metadata={"pandas": json.dumps(_pandas(name))}
+    )
+    save_table(path, pa.Table.from_arrays(columns, schema=schema))
+
+
+def _load_texts(path: Path, name: str, *, to_write: bool) -> list[str]:
+    table = load_table(path)
+    index = _index_column(table.schema, name)
+    if index not in table.column_names or f"{name}_index" not in table.column_names:
+        raise DatasetError(f"{path} has the columns {table.column_names}, not {name}_index and {name}", path=path)
+    further = [column for column in table.column_names if column not in (index, f"{name}_index")]
+    if further and to_write:
+        raise DatasetError(
+            f"{path} has columns that would be lost: {', '.join(further)}; keep them elsewhere and remove them first",
+            path=path,
+        )
+    tasks: list[str] = table[index].to_pylist()
+    numbers = table[f"{name}_index"].to_pylist()
+    texts_only = all(isinstance(task, str) for task in tasks)
+    if not texts_only or numbers != list(range(len(tasks))) or len(set(tasks)) != len(tasks):
+        raise DatasetError(
+            f"{path} does not list each {name} once in the order of {name}_index, and LeRobot would read wrong ones: "
+            f"{list(zip(numbers, tasks, strict=True))[:10]}",
+            path=path,
+        )
+    return tasks
+
+
+def _index_column(schema: pa.Schema, default: str) -> str:
+    """Return the column that pandas takes for the index, by the metadata that it writes, or else ``default``."""
+    try:
+        found = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"][0]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return default
+    return found if isinstance(found, str) else default
+
+
+def _pandas_column(name: str, kind: str, dtype: str) -> dict[str, Any]:
+    return {"name": name, "field_name": name, "pandas_type": kind, "numpy_type": dtype, "metadata": None}
+
+
+def _pandas(name: str) -> dict[str, Any]:
+    """What ``DataFrame.to_parquet`` writes beside a table whose index is of texts."""
+    index = {
+        "name": None,
+        "field_name": None,
+        "pandas_type": "unicode",
+        "numpy_type": "object",
+        "metadata": {"encoding": "UTF-8"},
+    }
+    return {
+        "index_columns": [name],
+        "column_indexes": [index],
+        "columns": [_pandas_column(f"{name}_index", "int64", "int64"), _pandas_column(name, "unicode", "object")],
+        "attributes": {},
+        "creator": {"library": "pyarrow", "version": pa.__version__},
+        "pandas_version": "2.3.3",
+    }

@@ -1,0 +1,77 @@
+"""``meta/info.json`` and ``meta/stats.json``, byte for byte as LeRobot writes them.
+
+The standard library's json and not orjson: LeRobot indents by 4, and a statistic may be NaN.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ffenc.dataset.format.layout import DatasetLayout
+from ffenc.dataset.format.schema import DatasetInfo
+from ffenc.dataset.storage.atomic_file import write_text_atomically
+from ffenc.errors import DatasetError
+from ffenc.regular_files import read_json
+from ffenc.statistics import FeatureStatistics
+
+
+def load_info(root: Path) -> DatasetInfo:
+    """Read ``meta/info.json``.
+
+    Raises:
+        DatasetError: it is missing, no JSON, of another version, or wrong in a value.
+        UnsafePathError: a name or template in it would leave the dataset.
+    """
+    path = DatasetLayout(root=root).info
+    return DatasetInfo.from_json(_read(path), path=path)
+
+
+def save_info(root: Path, info: DatasetInfo) -> None:
+    """Replace ``meta/info.json``.
+
+    Raises:
+        OutputError: the file system refused.
+    """
+    write_text_atomically(DatasetLayout(root=root).info, _text(info.to_json()))
+
+
+def load_stats(root: Path) -> dict[str, FeatureStatistics] | None:
+    """Read ``meta/stats.json``; None if there is none, which LeRobot accepts.
+
+    Raises:
+        DatasetError: it is not JSON, or no statistics.
+    """
+    path = DatasetLayout(root=root).stats
+    if not path.exists():
+        return None
+    document = _read(path)
+    try:
+        return {name: FeatureStatistics.from_json(values) for name, values in document.items()}
+    except (AttributeError, TypeError, ValueError) as err:
+        raise DatasetError(f"{path} does not hold statistics: {err}", path=path) from err
+
+
+def save_stats(root: Path, stats: Mapping[str, FeatureStatistics]) -> None:
+    """Replace ``meta/stats.json``.
+
+    Raises:
+        OutputError: the file system refused.
+    """
+    document = {name: values.to_json() for name, values in stats.items()}
+    write_text_atomically(DatasetLayout(root=root).stats, _text(document))
+
+
+def _read(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except FileNotFoundError as err:
+        raise DatasetError(f"{path} does not exist, so this is not a LeRobot dataset", path=path) from err
+    except (OSError, ValueError) as err:
+        raise DatasetError(f"{path} cannot be read as JSON: {err}", path=path) from err
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=4, ensure_ascii=False)

@@ -1,0 +1,154 @@
+"""Where the files of a dataset lie, and in which order they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ffenc.dataset.format.paths import expand_template, file_numbers, glob_pattern, numbers_files
+from ffenc.dataset.format.schema import DATA_PATH, VIDEO_PATH, DatasetInfo
+from ffenc.errors import DatasetError
+
+_EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class FileId:
+    """The number of a file in its series: of data, of episodes, or of one camera's videos.
+
+    Attributes:
+        chunk: number of the directory.
+        file: number in the directory.
+    """
+
+    chunk: int = 0
+    file: int = 0
+
+    def successor(self, chunks_size: int) -> FileId:
+        """The next file, in the next directory when this one holds ``chunks_size`` files."""
+        if self.file >= chunks_size - 1:
+            return FileId(chunk=self.chunk + 1, file=0)
+        return FileId(chunk=self.chunk, file=self.file + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetLayout:
+    """The paths of a dataset.
+
+    Attributes:
+        root: its directory.
+        data_path, video_path: templates as in ``info.json``.
+    """
+
+    root: Path
+    data_path: str = DATA_PATH
+    video_path: str | None = VIDEO_PATH
+
+    @classmethod
+    def of(cls, root: Path, info: DatasetInfo) -> DatasetLayout:
+        """The paths as the dataset's own document gives them."""
+        return cls(root=root, data_path=info.data_path, video_path=info.video_path)
+
+    @property
+    def info(self) -> Path:
+        """``meta/info.json``."""
+        return self.root / "meta" / "info.json"
+
+    @property
+    def stats(self) -> Path:
+        """``meta/stats.json``."""
+        return self.root / "meta" / "stats.json"
+
+    @property
+    def tasks(self) -> Path:
+        """``meta/tasks.parquet``."""
+        return self.root / "meta" / "tasks.parquet"
+
+    @property
+    def subtasks(self) -> Path:
+        """``meta/subtasks.parquet``, which only some datasets have."""
+        return self.root / "meta" / "subtasks.parquet"
+
+    @property
+    def own(self) -> Path:
+        """``meta/ffenc``: what ffenc keeps beside the dataset; LeRobot does not look there."""
+        return self.root / "meta" / "ffenc"
+
+    def data(self, file: FileId) -> Path:
+        """A file of frames."""
+        return self.root / expand_template(self.data_path, chunk=file.chunk, file=file.file)
+
+    def episodes(self, file: FileId) -> Path:
+        """A file of episodes."""
+        return self.root / expand_template(_EPISODES_PATH, chunk=file.chunk, file=file.file)
+
+    def video(self, key: str, file: FileId) -> Path:
+        """A video of one camera.
+
+        Raises:
+            DatasetError: the dataset says that it has no videos.
+        """
+        if self.video_path is None:
+            raise DatasetError(
+                f"the info.json in {self.root} gives no video_path, but {key!r} is a video", path=self.root
+            )
+        return self.root / expand_template(self.video_path, chunk=file.chunk, file=file.file, video_key=key)
+
+    def data_files(self) -> list[Path]:
+        """All files of frames, in LeRobot's reading order, which asks neither their names nor ``data_path``."""
+        return _nested(self.root / "data")
+
+    def episodes_files(self) -> list[Path]:
+        """All files of episodes, in LeRobot's reading order."""
+        return _nested(self.root / "meta/episodes")
+
+    def video_files(self, key: str) -> list[Path]:
+        """All videos of one camera, ascending."""
+        if self.video_path is None:
+            return []
+        found = self.root.glob(glob_pattern(self.video_path, video_key=key))
+        return sorted(path for path in found if self.video_number(key, path) is not None)
+
+    def data_number(self, path: Path) -> FileId | None:
+        """The number of a file of frames, or None if ``data_path`` does not give its name."""
+        return self._number(self.data_path, path)
+
+    def episodes_number(self, path: Path) -> FileId | None:
+        """The number of a file of episodes, or None if it is named otherwise."""
+        return self._number(_EPISODES_PATH, path)
+
+    def video_number(self, key: str, path: Path) -> FileId | None:
+        """The number of a video of one camera, or None if ``video_path`` does not give its name."""
+        return None if self.video_path is None else self._number(self.video_path, path, video_key=key)
+
+    def check_growing(self) -> None:
+        """Refuse paths by which no file could be added.
+
+        Raises:
+            DatasetError: two file numbers share a path, or LeRobot would not look for the data there.
+        """
+        for name, template in (("data_path", self.data_path), ("video_path", self.video_path)):
+            if template is not None and not numbers_files(template):
+                raise DatasetError(
+                    f"{name} in {self.info} is {template!r}, which has no place for chunk_index and file_index, so no file "
+                    "can be added; copy the dataset with `ffenc merge` first",
+                    path=self.root,
+                )
+        if not self.data(FileId()).match("data/*/*.parquet") or self.data(FileId()).parents[2] != self.root:
+            raise DatasetError(
+                f"data_path in {self.info} is {self.data_path!r}, but LeRobot reads data/*/*.parquet only",
+                path=self.root,
+            )
+
+    def _number(self, template: str, path: Path, *, video_key: str | None = None) -> FileId | None:
+        relative = path.absolute().relative_to(self.root.absolute())
+        numbers = file_numbers(template, relative, video_key=video_key)
+        return None if numbers is None else FileId(chunk=numbers[0], file=numbers[1])
+
+
+def _nested(folder: Path) -> list[Path]:
+    # LeRobot: io_utils.load_nested_dataset sorts paths as text, so beyond 999 the order is not that of the numbers.
+    try:
+        return sorted(folder.glob("*/*.parquet"))
+    except OSError as err:
+        raise DatasetError(f"{folder} cannot be listed: {err}", path=folder) from err

@@ -1,0 +1,106 @@
+"""How a recorder records: what is the same for a new dataset and for one that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypedDict
+
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.format.schema import DatasetInfo
+from ffenc.dataset.format.video_info import InfoLayout
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.process.priority import Priority
+from ffenc.frames import FrameFormat
+from ffenc.streaming.camera import DepthFormat
+from ffenc.streaming.drop_log import EpisodeRecording, RecordingStatus
+from ffenc.streaming.encoder import ENCODER_PRIORITY, StreamingVideoEncoder
+from ffenc.streaming.episode import StepRecord
+from ffenc.streaming.pending_result import PendingResult
+from ffenc.streaming.queueing import QueuePolicy
+
+
+class RecorderOptions(TypedDict, total=False):
+    """Keyword arguments of ``DatasetRecorder.create`` and ``resume``; each may be left out."""
+
+    camera_encoder: VideoEncoderConfig | Mapping[str, VideoEncoderConfig] | None
+    """Settings for all cameras, or by feature name; None takes LeRobot's defaults, or those the dataset was recorded with."""
+
+    depth_encoder: DepthEncoderConfig | Mapping[str, DepthEncoderConfig] | None
+    """The same for depth cameras."""
+
+    info_layout: InfoLayout | None
+    """How ``info.json`` marks depth cameras: ``"lerobot-0.6"`` (default; ``is_depth_map``), or ``"seed"``
+    (``video.is_depth_map``, as LeRobot wrote it up to 0.5).  A dataset that has videos keeps the layout it has."""
+
+    allow_mixed: bool
+    """Go on with other settings than the dataset has, which ``info.json`` cannot say (default: False)."""
+
+    streaming_encoding: bool
+    """Encode while frames come (default), or write them to disk as they are and encode after each episode."""
+
+    encoder_threads: int | None
+    """Threads of each encoder; None leaves it to the encoder."""
+
+    encoder_queue_maxsize: int
+    """Frames per camera that may wait for its encoder (default: 30)."""
+
+    queue_policy: QueuePolicy
+    """What a full queue does: ``"block"`` (default; nothing is ever lost), ``"drop"`` (the time step is left out for all
+    cameras and its row, and noted), ``"raise"``."""
+
+    warm_start: bool
+    """Start the encoders of the next episode before its first frame (default: False)."""
+
+    priority: Priority
+    """Of the encoders' processes (default: nice 10)."""
+
+    on_status: Callable[[RecordingStatus], None] | None
+    """Called with a status once a second, from another thread."""
+
+    binaries: Binaries | None
+    """The executables; found by `find_binaries` if None."""
+
+
+def streaming_encoder(
+    info: DatasetInfo, configs: Mapping[str, VideoEncoderConfig], options: RecorderOptions, *, binaries: Binaries
+) -> StreamingVideoEncoder:
+    """What encodes the cameras of a dataset.
+
+    Raises:
+        ValueError: an option that cannot be right.
+    """
+    return StreamingVideoEncoder(
+        info.fps,
+        camera_encoder={name: each for name, each in configs.items() if not isinstance(each, DepthEncoderConfig)},
+        depth_encoder={name: each for name, each in configs.items() if isinstance(each, DepthEncoderConfig)},
+        queue_maxsize=options.get("encoder_queue_maxsize", 30),
+        encoder_threads=options.get("encoder_threads"),
+        policy=options.get("queue_policy", "block"),
+        streaming_encoding=options.get("streaming_encoding", True),
+        priority=options.get("priority", ENCODER_PRIORITY),
+        on_status=options.get("on_status"),
+        binaries=binaries,
+    )
+
+
+def start_cameras(
+    encoder: StreamingVideoEncoder, info: DatasetInfo, directory: Path, record: StepRecord
+) -> PendingResult[EpisodeRecording]:
+    """Begin an episode of all cameras of a dataset; errors as ``StreamingVideoEncoder.start_episode``."""
+    cameras = {name: feature for name, feature in info.features.items() if feature.is_camera}
+    formats: dict[str, FrameFormat | DepthFormat | None] = {}
+    for name, feature in cameras.items():
+        height, width = feature.shape[:2]
+        unit = (feature.info or {}).get("depth_unit")
+        if not feature.is_depth:
+            formats[name] = FrameFormat(width=width, height=height)
+        else:  # the first frame settles the unit
+            formats[name] = unit and DepthFormat(width=width, height=height, in_metres=unit == "m")
+    return encoder.start_episode(
+        formats,
+        directory,
+        depth_cameras=[name for name, feature in cameras.items() if feature.is_depth],
+        image_cameras=[name for name, feature in cameras.items() if not feature.is_video],
+        record=record,
+    )

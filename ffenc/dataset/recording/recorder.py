@@ -1,0 +1,463 @@
+"""Record a LeRobot dataset that is whole after every episode."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ffenc.config import VideoEncoderConfig
+from ffenc.dataset.format.documents import load_info, save_info
+from ffenc.dataset.format.schema import DatasetInfo, Feature, check_recordable
+from ffenc.dataset.recording.append_episode import EpisodeAppender, EpisodeSummary
+from ffenc.dataset.recording.append_queue import EpisodeQueue
+from ffenc.dataset.recording.commit import KEPT, finish_commits
+from ffenc.dataset.recording.open_episode import OpenEpisode
+from ffenc.dataset.recording.options import RecorderOptions, start_cameras, streaming_encoder
+from ffenc.dataset.recording.recover_episode import InterruptedEpisode, find_torn, remove_useless, restore
+from ffenc.dataset.recording.resume_settings import settle_encoders
+from ffenc.dataset.recording.rows import check_frame
+from ffenc.dataset.storage.dataset_tree import check_tree, resolve_root
+from ffenc.dataset.storage.identity import DatasetIdentity
+from ffenc.dataset.storage.lock import DatasetLock
+from ffenc.dataset.storage.new_directory import check_empty, new_dataset
+from ffenc.dataset.storage.swap_directory import clear_siblings, restore_missing, why_not_replaceable
+from ffenc.dataset.transform.pack import pack_dataset
+from ffenc.errors import DatasetError
+from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.ffmpeg.capability_probe import probe_capabilities
+from ffenc.ffmpeg.process.uninterrupted import make_uninterrupted
+from ffenc.frames import FrameRate, whole_frame_rate
+from ffenc.owner import Owner
+from ffenc.streaming.drop_log import RecordingStatus
+from ffenc.streaming.encoder import StreamingVideoEncoder
+from ffenc.streaming.pending_result import PendingResult
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+logger = logging.getLogger(__name__)
+
+
+class DatasetRecorder:
+    """Adds episodes to a LeRobot v3.0 dataset; made by `create` or `resume`.
+
+    Example::
+
+        features = {
+            "observation.state": {"dtype": "float32", "shape": (6,), "names": None},
+            "observation.images.laptop": {"dtype": "video", "shape": (480, 640, 3), "names": ["height", "width", "channels"]},
+        }
+        with DatasetRecorder.create("pick", repo_id="me/pick", fps=30, features=features) as recorder:
+            for _ in range(10):
+                for state, image in robot:
+                    recorder.add_frame({"observation.state": state, "observation.images.laptop": image, "task": "pick it up"})
+                recorder.save_episode()
+
+    Every episode joins the dataset in one commit, in the background; LeRobot can open the dataset at any time and sees whole
+    episodes only.  A crash costs what was in the encoders, at most a second, and the rest is found by `resume`.
+
+    As a context manager it finalises when the block ends normally.  When the block raises, saved episodes are completed and
+    what was recorded of the open one is kept (`torn`).  One thread uses it; `status` may be called from any.
+
+    Attributes:
+        root: the dataset.
+        repo_id: its name on a hub; not stored in the dataset.
+        torn: what crashes and errors have left of episodes, see `recover`.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        repo_id: str,
+        lock: DatasetLock,
+        identity: DatasetIdentity,
+        encoder: StreamingVideoEncoder,
+        joiner: EpisodeAppender,
+        configs: Mapping[str, VideoEncoderConfig],
+        binaries: Binaries,
+        warm_start: bool,
+        follow_links: bool = False,
+    ) -> None:
+        self.root = root
+        self.repo_id = repo_id
+        self._lock = lock
+        self._encoder = encoder
+        self._joiner = joiner
+        self._configs = configs
+        self._binaries = binaries
+        self._warm_start = warm_start
+        self._follow_links = follow_links
+        self._cameras = tuple(name for name, feature in joiner.info.features.items() if feature.is_camera)
+        self._open_episode: OpenEpisode | None = None
+        self._queue = EpisodeQueue(joiner, identity)
+        self._identity = identity
+        self._owner = Owner()
+        self._closed = False
+        self.torn: tuple[InterruptedEpisode, ...] = find_torn(root, joiner.info)
+        for torn in self.torn:
+            logger.warning("found what was recorded of an episode: %s; recover() or `ffenc salvage` adds it", torn)
+        if warm_start:
+            self._begin()
+
+    @classmethod
+    def create(
+        cls,
+        root: str | Path,
+        repo_id: str,
+        fps: FrameRate,
+        features: Mapping[str, Feature | Mapping[str, Any]],
+        *,
+        robot_type: str | None = None,
+        use_videos: bool = True,
+        chunks_size: int = 1000,
+        data_files_size_in_mb: float = 100,
+        video_files_size_in_mb: float = 200,
+        **options: Unpack[RecorderOptions],
+    ) -> DatasetRecorder:
+        """Begin a new dataset.
+
+        Args:
+            root: its directory; must not exist, or be empty.
+            repo_id: its name on a hub.
+            fps: frames per second, a whole number (also as a float).
+            features: what a frame holds, as LeRobot describes it: ``dtype`` (a numpy name, ``string``, ``video``, ``image``),
+                ``shape`` and ``names``.  A camera is ``(height, width, 3)``; a depth camera ``(height, width, 1)`` with
+                ``info={"is_depth_map": True}``.
+            robot_type: free text.
+            use_videos: False stores the pictures of all cameras as images, as LeRobot does.
+            chunks_size: files per directory.
+            data_files_size_in_mb: MiB at which `finalize` begins the next data file.
+            video_files_size_in_mb: the same for videos.
+            **options: see `RecorderOptions`.
+
+        Raises:
+            OutputExistsError: there is something at ``root``.
+            DatasetError: a feature that no table or video can hold.
+            UnsafePathError: a feature whose name would leave the dataset.
+            FFencError: this FFmpeg cannot do what was asked for; nothing is left then.
+        """
+        root = resolve_root(root)
+        restore_missing(root)
+        check_empty(root)
+        documents = {
+            name: given.to_json() if isinstance(given, Feature) else dict(given) for name, given in features.items()
+        }
+        if not use_videos:
+            for document in documents.values():
+                if document.get("dtype") == "video":
+                    document["dtype"] = "image"
+        info = DatasetInfo.create(
+            whole_frame_rate(fps),
+            documents,
+            robot_type=robot_type,
+            chunks_size=chunks_size,
+            data_files_size_in_mb=data_files_size_in_mb,
+            video_files_size_in_mb=video_files_size_in_mb,
+        )
+        with new_dataset(root) as lock:
+            save_info(root, info)
+            return cls._open(root, repo_id, options, lock)
+
+    @classmethod
+    def resume(
+        cls,
+        root: str | Path,
+        *,
+        repo_id: str | None = None,
+        follow_links: bool = False,
+        **options: Unpack[RecorderOptions],
+    ) -> DatasetRecorder:
+        """Go on with a dataset; what a crash left half done is completed or undone first.
+
+        Args:
+            root: the dataset.
+            repo_id: its name on a hub; the name of its directory if None.
+            follow_links: read through linked files in the dataset.  Nothing is ever written through a link.
+            **options: see `RecorderOptions`.
+
+        Raises:
+            DatasetError: it cannot be read, or its settings are others than those given.
+            DatasetLockedError: another writer has it.
+        """
+        given, root = Path(root), resolve_root(root)
+        restore_missing(root)
+        load_info(root)
+        lock = DatasetLock(root)
+        lock.acquire()
+        try:
+            clear_siblings(root)
+            check_tree(root, follow_links=follow_links, written=True)
+            finish_commits(root)
+            remove_useless(root)
+            return cls._open(root, repo_id or given.name, options, lock, follow_links=follow_links)
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def _open(
+        cls, root: Path, repo_id: str, options: RecorderOptions, lock: DatasetLock, *, follow_links: bool = False
+    ) -> DatasetRecorder:
+        binaries = options.get("binaries") or find_binaries()
+        allow_mixed = options.get("allow_mixed", False)
+        version = probe_capabilities(binaries.ffmpeg).version.text
+        identity = lock.identity
+        joiner = EpisodeAppender(
+            root,
+            ffmpeg_version=version,
+            allow_mixed=allow_mixed,
+            identity=identity,
+            info_layout=options.get("info_layout"),
+        )
+        for name, feature in joiner.info.features.items():
+            check_recordable(name, feature)
+        configs = settle_encoders(
+            root,
+            joiner.info,
+            options.get("camera_encoder"),
+            options.get("depth_encoder"),
+            allow_mixed=allow_mixed,
+            binaries=binaries,
+        )
+        encoder = streaming_encoder(joiner.info, configs, options, binaries=binaries)
+        return cls(
+            root,
+            repo_id=repo_id,
+            lock=lock,
+            identity=identity,
+            encoder=encoder,
+            joiner=joiner,
+            configs=configs,
+            binaries=binaries,
+            warm_start=options.get("warm_start", False),
+            follow_links=follow_links,
+        )
+
+    @property
+    def info(self) -> DatasetInfo:
+        """``meta/info.json``, as of the last episode that joined."""
+        return self._joiner.info
+
+    @property
+    def num_episodes(self) -> int:
+        """Episodes that have joined."""
+        return self.info.total_episodes
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of these episodes."""
+        return self.info.total_frames
+
+    @property
+    def frames_open(self) -> int:
+        """Frames of the open episode."""
+        episode = self._open_episode
+        return 0 if episode is None or episode.ending is not None else len(episode)
+
+    def status(self) -> RecordingStatus:
+        """How far the open episode is; from any thread."""
+        return self._encoder.status()
+
+    def add_frame(self, frame: Mapping[str, Any]) -> bool:
+        """Add one time step to the open episode.
+
+        Args:
+            frame: a value for every feature that is not filled by the recorder, and ``"task"``, a text.  Cameras are
+                ``(height, width, 3)`` uint8 RGB; depth is ``(height, width)`` or ``(height, width, 1)``, uint16 millimetres
+                or float32 metres.  Everything is copied.
+
+        Returns:
+            False if the time step was left out (policy ``drop``): for all cameras and for the table alike.
+
+        Raises:
+            FrameError: a key is missing or unknown, or a value has a wrong type, dtype or shape; nothing was taken.
+            OutputError: the row could not be written, e.g. on a full disk; nothing was taken, and the episode continues.
+            DatasetMovedError: the dataset was moved, deleted or replaced since the last episode.
+            NotOwnerError: this process was forked from the one that records.
+            FFencError: a camera failed, or an earlier episode did and its error was not raised yet.
+
+        An exception from anywhere, also a ``KeyboardInterrupt``, leaves the step taken or not taken: for all cameras and the
+        table alike.  `frames_open` says which.
+        """
+        self._prepare()
+        task = check_frame(self.info, frame)
+        episode = self._begin() if self._open_episode is None else self._open_episode
+        episode.stage(frame, task)
+        if self._cameras:
+            return self._encoder.feed_frames({name: frame[name] for name in self._cameras})
+        episode.write(len(episode))
+        episode.take()
+        return True
+
+    def save_episode(self, *, wait: bool = False) -> PendingResult[EpisodeSummary]:
+        """End the episode; it is completed and joins the dataset in the background.
+
+        Args:
+            wait: return only when it has joined.
+
+        Returns:
+            A handle at once; its ``wait()`` gives the `EpisodeSummary` or raises what went wrong.  An error that nobody has
+            seen comes out of the next call.  An episode that cannot join is kept aside, never half joined.
+
+        Raises:
+            DatasetError: there is no frame to save.
+        """
+        episode = self._open_episode
+        self._prepare()  # which completes a save of it that was interrupted
+        if episode is None or not len(episode) or episode.ending == "cleared":
+            raise DatasetError(f"there is no frame to save in {self.root}; add_frame comes first", path=self.root)
+        episode.ending = "saved"
+        self._complete_ending()
+        if self._warm_start:
+            self._begin()
+        if wait:
+            episode.joined.wait()
+        return episode.joined
+
+    def clear_episode(self) -> None:
+        """Throw the open episode away."""
+        self._owner.check(self)
+        if self._open_episode is not None and self._open_episode.ending is None:
+            self._open_episode.ending = "cleared"
+        self._complete_ending()
+
+    def recover(self, torn: InterruptedEpisode) -> EpisodeSummary:
+        """Add what is left of an episode to the dataset: as many frames as all its cameras and its table have.
+
+        Raises:
+            EpisodeError: nothing of it can be used; it stays where it is.
+        """
+        self._prepare()
+        directory, rows, recording = restore(torn, self.info, configs=self._configs, binaries=self._binaries)
+        summary = self._queue.add_restored(directory, rows, recording).wait()
+        shutil.rmtree(torn.path)
+        self.torn = tuple(each for each in self.torn if each != torn)
+        return summary
+
+    def finalize(self, *, pack: bool = True) -> None:
+        """Wait for all episodes, pack their files, and give the dataset back.  A second call does nothing.
+
+        Args:
+            pack: join the small files of many episodes into large ones, up to the sizes in ``info.json``; without it the
+                dataset stays as it is, which LeRobot reads as well.
+
+        Raises:
+            DatasetError: frames were added and neither saved nor cleared; nothing has happened.
+            FFencError: an error of an episode that nobody has seen; the dataset is whole without it.
+        """
+        self._owner.check(self)
+        if self._closed:
+            return
+        self._complete_ending()
+        if self.frames_open:
+            raise DatasetError(
+                f"{self.frames_open} frames of an episode are not saved; call save_episode() or clear_episode() first",
+                path=self.root,
+            )
+        self.clear_episode()
+        self._queue.end()
+        try:
+            self._encoder.close()
+            self._queue.raise_unseen()
+            self._identity.check()
+            if pack and (why := why_not_replaceable(self.root)):
+                logger.warning("the small files of the episodes are not packed: %s", why)
+            elif pack:
+                pack_dataset(self.root, lock=self._lock, follow_links=self._follow_links, binaries=self._binaries)
+        finally:
+            self._closed = True
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._owner.is_here:
+            return  # a forked child that leaves the block; all of it belongs to its parent
+        self._complete_ending()
+        if exc_type is None and not self.frames_open:
+            self.finalize()
+            return
+        self._abandon()
+        if exc_type is None:
+            raise DatasetError(
+                f"an episode was neither saved nor cleared; what was recorded of it is kept in {self.root}/meta/ffenc/{KEPT} "
+                "(recover() or `ffenc salvage` adds it)",
+                path=self.root,
+            )
+
+    def __repr__(self) -> str:
+        return f"<DatasetRecorder {self.root}>"
+
+    def _begin(self) -> OpenEpisode:
+        """Start an episode; if an interrupt comes, it is thrown away."""
+        episode = make_uninterrupted(self._started_episode, self._throw_away)
+        self._open_episode = episode
+        return episode
+
+    def _started_episode(self) -> OpenEpisode:
+        self._identity.check()
+        self._encoder.cancel_episode()  # one that an interrupt has left without an owner
+        number = self.num_episodes + self._queue.unfinished
+        episode = OpenEpisode(self.root, self.info, self._configs, number=number)
+        try:
+            if self._cameras:
+                episode.recorded = start_cameras(self._encoder, self.info, episode.directory.path, episode)
+        except BaseException:
+            episode.discard()
+            raise
+        return episode
+
+    def _throw_away(self, episode: OpenEpisode) -> None:
+        if self._open_episode is not episode:
+            self._encoder.cancel_episode()
+            episode.discard()
+
+    def _complete_ending(self) -> None:
+        """Save or clear the open episode, if that was decided; again, if an interrupt cut it short."""
+        episode = self._open_episode
+        if episode is None or episode.ending is None:
+            return
+        if episode.ending == "saved":
+            if self._encoder.is_recording:
+                self._encoder.finish_episode()
+            self._queue.add(episode)
+        else:
+            self._encoder.cancel_episode()
+            episode.discard()
+        self._open_episode = None
+
+    def _prepare(self) -> None:
+        """Complete what was interrupted, and raise errors that were not raised yet."""
+        self._owner.check(self)
+        if self._closed:
+            raise DatasetError(f"the recorder of {self.root} is closed; use DatasetRecorder.resume", path=self.root)
+        self._complete_ending()
+        self._queue.raise_unseen()
+
+    def _abandon(self) -> None:
+        """Complete what was saved, keep what was not, and give the dataset back."""
+        if self._closed:
+            return
+        self._closed = True
+        episode = self._open_episode
+        try:
+            if self.frames_open and self._encoder.is_recording:
+                self._encoder.finish_episode().settle()
+            self._encoder.cancel_episode()
+            self._queue.end()
+            if episode is not None and len(episode):
+                episode.close()
+                logger.warning("%s", self._queue.kept(episode, "it was not saved"))
+            elif episode is not None:
+                episode.discard()
+            self._queue.log_unseen()
+        finally:
+            self._lock.release()

@@ -1,0 +1,361 @@
+"""Recover interrupted episodes and append them to the dataset.
+
+Frames and rows are numbered where they are written: row ``n`` of the log belongs to frame ``n`` of every camera, and a part of
+a video says at which frame it begins.  So they are put together by number, and a gap ends what can be used.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.format.frame_ties import TieCheck
+from ffenc.dataset.format.schema import DatasetInfo, Feature
+from ffenc.dataset.recording.episode_directory import EpisodeDirectory
+from ffenc.dataset.recording.resume_settings import resolved
+from ffenc.dataset.recording.rows import EpisodeRows, read_log
+from ffenc.dataset.storage.atomic_file import make_directory
+from ffenc.dataset.storage.new_directory import sync_tree
+from ffenc.errors import EpisodeError, FFencError, OutputError, is_disk_full
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.ffprobe import probe_video_and_packets
+from ffenc.ffmpeg.process.child import Usage
+from ffenc.frames import FrameFormat
+from ffenc.plan.images import SUFFIXES, image_name
+from ffenc.statistics import FrameSampler
+from ffenc.streaming.camera import CameraRecording
+from ffenc.streaming.drop_log import DropLog, EpisodeRecording
+from ffenc.streaming.images import ImageFolder, read_images
+from ffenc.streaming.parts import VideoPart, find_parts
+from ffenc.streaming.spool import SUFFIX as SPOOL_SUFFIX
+from ffenc.streaming.spool import read_spool
+from ffenc.video.depth import read_depth
+from ffenc.video.encode import encode_frames
+from ffenc.video.join import join_parts
+from ffenc.video.reader import VideoReader
+from ffenc.video.recording import is_held
+from ffenc.video.run import EncodeResult
+from ffenc.video.salvage import salvage_video, shorten_video
+
+logger = logging.getLogger(__name__)
+
+_DRAIN_WAIT_S = 20.0  # an ffmpeg whose program was killed sees the end of its input and completes its file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterruptedEpisode:
+    """What is left of an episode that did not join its dataset.
+
+    Attributes:
+        path: its directory.
+        rows: whole rows of its table.
+        reason: why it did not join.
+    """
+
+    path: Path
+    rows: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.rows} rows in {self.path} ({self.reason})"
+
+
+def find_torn(root: Path, info: DatasetInfo) -> tuple[InterruptedEpisode, ...]:
+    """Return all that is left of episodes, but for one that is being recorded; nothing is changed."""
+    found = []
+    for directory in EpisodeDirectory.left_in(root):
+        if not directory.is_useless and not directory.is_held:
+            rows = read_log(directory.rows, info).rows
+            found.append(InterruptedEpisode(path=directory.path, rows=len(rows), reason=directory.reason()))
+    return tuple(found)
+
+
+def remove_useless(root: Path) -> None:
+    """Remove directories of episodes without a single time step, and copies that an interrupted recovery made.
+
+    Under the lock of the dataset, when nothing is being recorded.
+    """
+    for directory in EpisodeDirectory.left_in(root):
+        if directory.is_useless:
+            directory.remove()
+
+
+def restore(
+    torn: InterruptedEpisode, info: DatasetInfo, *, configs: Mapping[str, VideoEncoderConfig], binaries: Binaries
+) -> tuple[Path, EpisodeRows, EpisodeRecording | None]:
+    """Make an episode of what is left: the frames that all cameras and the table have.
+
+    What is torn stays as it is until the episode has joined; what is made lies beside it.
+
+    Args:
+        torn: what is left.
+        info: of the dataset.
+        configs: settings of the cameras, used if a crash left none of the episode's own.
+        binaries: the executables.
+
+    Returns:
+        A directory of complete files, the rows, and the cameras: what ``EpisodeAppender.join`` takes.
+
+    Raises:
+        EpisodeError: there is no time step that all of them have.
+        OutputError: the file system refused.
+    """
+    source = EpisodeDirectory(path=torn.path)
+    steps = read_log(source.rows, info)
+    cameras = {name: feature for name, feature in info.features.items() if feature.is_camera}
+    made = source.restored
+    made.remove()
+    make_directory(made.path)
+    restorer = _Restorer(source, made.path, info, configs, binaries)
+    try:
+        length = restorer.take_all(cameras, len(steps.rows))
+        recorded = {
+            name: restorer.describe(name, feature, steps.rows.first(length)) for name, feature in cameras.items()
+        }
+        sync_tree(made.path)
+    except OSError as err:
+        made.remove()
+        raise OutputError(f"cannot restore {torn.path}: {err.strerror}", path=made.path) from err
+    except BaseException:
+        made.remove()
+        raise
+    drops = steps.drops_among(length)
+    ledger = DropLog(steps=length + len(drops), drops=drops)
+    recording = (
+        EpisodeRecording(directory=made.path, frames=length, cameras=recorded, ledger=ledger) if cameras else None
+    )
+    return made.path, steps.rows.first(length), recording
+
+
+class _Restorer:
+    """Makes complete videos and images of what one directory holds."""
+
+    def __init__(
+        self,
+        source: EpisodeDirectory,
+        made: Path,
+        info: DatasetInfo,
+        configs: Mapping[str, VideoEncoderConfig],
+        binaries: Binaries,
+    ) -> None:
+        self._source = source.path
+        self._made = made
+        self._info = info
+        self._binaries = binaries
+        self._configs = configs
+        self._plans = source.plans()
+
+    def take_all(self, cameras: Mapping[str, Feature], rows: int) -> int:
+        """Make every camera's file, all of one length, and return the number of frames of each.
+
+        Raises:
+            EpisodeError: there is no time step that all of them and the table have.
+        """
+        counts = {name: self.take(name, feature) for name, feature in cameras.items()}
+        length = min([rows, *counts.values()])
+        while length:
+            # With B-frames a video cannot end everywhere; then all of them end where it can.
+            counts = {name: self.shorten(name, feature, length) for name, feature in cameras.items()}
+            if length == min([length, *counts.values()]):
+                return length
+            length = min(counts.values())
+        raise EpisodeError(
+            f"nothing of {self._source} can be used: it has {rows} rows, and frames: {counts}; it stays where it is",
+            episode_index=self._info.total_episodes,
+            kept=self._source,
+        )
+
+    def take(self, name: str, feature: Feature) -> int:
+        """Make the camera's file of all that is there; how many frames it has."""
+        if not feature.is_video:
+            return self._take_images(name)
+        for suffix in (".mp4", ".mov"):
+            whole = self._source / f"{name}{suffix}"
+            if whole.exists():
+                shutil.copyfile(whole, self._made / whole.name)
+                return self._count(self._made / whole.name)
+        parts = self._parts(name, feature)
+        if not parts:
+            return 0
+        final = self._made / f"{name}{parts[0].suffix}"
+        if len(parts) == 1:
+            parts[0].rename(final)
+        else:
+            join_parts(parts, final, config=self._config(name, feature), binaries=self._binaries)
+        return self._count(final)
+
+    def _parts(self, name: str, feature: Feature) -> list[Path]:
+        """Return videos that follow each other without a gap, from frame 0 on.
+
+        Of those that begin at the same frame the longest one counts: a recording and what was made of it, or spooled frames
+        and what was encoded of them.
+        """
+        longest: dict[int, tuple[int, Path]] = {}
+        for number, part in enumerate(find_parts(self._source, name)):
+            try:
+                video = self._video_of(name, feature, part, number)
+                frames = self._count(video)
+            except FFencError as err:
+                if is_disk_full(err):
+                    raise
+                logger.debug("nothing of %s can be used: %s", part.path, err)  # it ended before its first frame
+                continue
+            if frames > longest.get(part.first_frame, (0, video))[0]:
+                longest[part.first_frame] = frames, video
+        videos: list[Path] = []
+        end = 0
+        for first, (frames, video) in sorted(longest.items()):
+            if first > end:
+                break
+            if first + frames <= end:
+                continue
+            if first < end:  # the encoder that failed had written more than was made use of
+                if not self._cut(videos, end - first):
+                    break
+                end = first
+            videos.append(video)
+            end += frames
+        return videos
+
+    def _cut(self, videos: list[Path], frames: int) -> bool:
+        """Take frames off the end of the last video, and return whether it could be cut there."""
+        last = videos[-1]
+        wanted = self._count(last) - frames
+        shorter = last.with_name(f"cut-{last.name}")
+        if wanted < 1 or shorten_video(last, shorter, frames=wanted, binaries=self._binaries) != wanted:
+            return False
+        videos[-1] = shorter
+        return True
+
+    def shorten(self, name: str, feature: Feature, frames: int) -> int:
+        """Leave only the first frames; how many there are."""
+        if not feature.is_video:
+            return frames
+        path = self._path(name)
+        if self._count(path) <= frames:
+            return self._count(path)
+        longer = path.with_name(f"longer-{path.name}")
+        path.rename(longer)
+        left = shorten_video(longer, path, frames=frames, binaries=self._binaries)
+        longer.unlink()
+        return left
+
+    def describe(self, name: str, feature: Feature, rows: EpisodeRows) -> CameraRecording:
+        """Describe the camera as its encoder would have; statistics are those of the decoded frames.
+
+        Raises:
+            EpisodeError: its frames are not those that its rows were recorded with.
+        """
+        length = len(rows)
+        sampler = FrameSampler()
+        check = TieCheck({number: row.shown.get(name) for number, row in enumerate(rows.rows) if row.shown})
+        result: EncodeResult | ImageFolder
+        if feature.is_video:
+            path = self._path(name)
+            for frame in self._frames(path, feature, self._config(name, feature)):
+                sampler.add(frame)
+                if not feature.is_depth:
+                    check.add(frame)
+            self._require_aligned(name, check)
+            result = self._result(name, feature, path, length)
+        else:
+            path = self._made / name
+            result = ImageFolder(path=path, frames=length, suffix=next(path.iterdir()).suffix)
+            height, width = feature.shape[:2]
+            layout = "gray16" if feature.is_depth else "rgb"
+            form = FrameFormat(width=width, height=height, layout=layout)
+            for frame in read_images(result, form, binaries=self._binaries):
+                sampler.add(frame)
+        unit = (feature.info or {}).get("depth_unit")
+        dtype = "uint8" if not feature.is_depth else "float32" if unit == "m" else "uint16"
+        return CameraRecording(path=path, frames=length, dtype=dtype, statistics=sampler.statistics(), result=result)
+
+    def _require_aligned(self, name: str, check: TieCheck) -> None:
+        found = check.misaligned()
+        if found is not None:
+            raise EpisodeError(
+                f"{self._source} cannot be used: row {found[0]} was recorded with the image that is in frame {found[1]} "
+                f"of {name}; it stays where it is",
+                episode_index=self._info.total_episodes,
+                kept=self._source,
+            )
+
+    def _take_images(self, name: str) -> int:
+        folder = self._source / name
+        suffix = SUFFIXES["gray16" if self._info.features[name].is_depth else "rgb"]
+        whole: list[Path] = []
+        while (image := folder / image_name(len(whole), suffix)).is_file():
+            whole.append(image)
+        del whole[-1:]  # it may be torn
+        (self._made / name).mkdir()
+        for image in whole:
+            shutil.copyfile(image, self._made / name / image.name)
+        return len(whole)
+
+    def _wait_for(self, recording: Path) -> None:
+        deadline = time.monotonic() + _DRAIN_WAIT_S
+        while is_held(recording) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _video_of(self, name: str, feature: Feature, part: VideoPart, number: int) -> Path:
+        """Return a copy of a part as a plain video."""
+        fps, source = self._info.fps, part.path
+        output = self._made / f"part{number}{source.suffix}"
+        if not part.is_recording:
+            shutil.copyfile(source, output)
+            return output
+        self._wait_for(source)
+        if source.suffix != SPOOL_SUFFIX:
+            return salvage_video(source, output, fps=fps, binaries=self._binaries).path
+        config = self._config(name, feature)
+        frames: Iterable[npt.NDArray[Any]] = read_spool(source)
+        layout, suffix = "rgb", ".mp4"
+        if isinstance(config, DepthEncoderConfig):
+            layout, suffix = config.layout, ".mp4" if config.quantizes else ".mov"
+            if config.quantizes:
+                frames = (config.quantizer.quantize(frame) for frame in frames)
+        output = output.with_suffix(suffix)
+        encode_frames(frames, output, fps=fps, config=config, layout=layout, binaries=self._binaries)
+        return output
+
+    def _config(self, name: str, feature: Feature) -> VideoEncoderConfig:
+        kind = DepthEncoderConfig if feature.is_depth else VideoEncoderConfig
+        try:
+            return kind.model_validate(self._plans[name])
+        except (KeyError, ValueError):
+            return self._configs[name]
+
+    def _path(self, name: str) -> Path:
+        return next(path for path in (self._made / f"{name}.mp4", self._made / f"{name}.mov") if path.exists())
+
+    def _count(self, path: Path) -> int:
+        return probe_video_and_packets(path, binaries=self._binaries)[1].count
+
+    def _frames(self, path: Path, feature: Feature, config: VideoEncoderConfig) -> Iterator[npt.NDArray[Any]]:
+        if not isinstance(config, DepthEncoderConfig):
+            yield from VideoReader(path, binaries=self._binaries)
+            return
+        in_metres = (feature.info or {}).get("depth_unit") == "m"
+        yield from read_depth(path, config, unit="m" if in_metres else "mm", binaries=self._binaries)
+
+    def _result(self, name: str, feature: Feature, path: Path, length: int) -> EncodeResult:
+        stream, _ = probe_video_and_packets(path, binaries=self._binaries)
+        return EncodeResult(
+            path=path,
+            frames=length,
+            fps=Fraction(self._info.fps),
+            size_bytes=path.stat().st_size,
+            encoder=resolved(self._config(name, feature), feature, self._info.fps, self._binaries),
+            stream=stream,
+            argv=(),
+            usage=Usage(cpu_user_s=0, cpu_system_s=0, max_rss_bytes=None),
+        )

@@ -1,0 +1,1 @@
+"""Files and directories that appear whole and durable, and the locks that guard them."""

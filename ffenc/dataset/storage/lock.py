@@ -1,0 +1,324 @@
+"""One writer at a time: locks that the operating system releases when their process ends, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import stat
+import sys
+import threading
+import time
+import weakref
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ffenc.dataset.storage.dataset_tree import resolve_root
+from ffenc.dataset.storage.identity import DatasetIdentity
+from ffenc.errors import DatasetError, DatasetLockedError
+from ffenc.regular_files import read_json
+
+if sys.platform == "win32":  # pragma: no cover - no tests run there
+    import msvcrt
+else:
+    import fcntl
+
+LOCK = Path("meta", "ffenc", "lock")
+"""The lock file of a dataset, relative to its root.  It exists only while a writer holds it."""
+
+_ATTEMPTS, _PAUSE_S = 5, 0.02  # a reader that asks whether the lock is held has it for a moment
+
+
+class FileLock:
+    """An exclusive lock in the form of a file, which exists while the lock is held.
+
+    A holder removes the file when it releases the lock.  So a process that gets the lock checks that the file is still the
+    one of that name, and a copy of a directory never shares a lock with the original.  A forked child does not hold the lock.
+
+    Args:
+        path: the file; its directory must exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._descriptor is not None
+
+    def acquire(self) -> bool:
+        """Take the lock; False if another holder has it.
+
+        Raises:
+            OSError: the file cannot be created or locked, or is not a regular file.
+        """
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                time.sleep(_PAUSE_S)
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+            descriptor = os.open(self.path, flags, 0o666)
+            try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise OSError(errno.EINVAL, "not a regular file", str(self.path))
+                if _try_lock(descriptor) and _is_named(descriptor, self.path):
+                    self._descriptor, descriptor = descriptor, -1
+                    _HELD.add(self)
+                    return True
+            finally:
+                if descriptor >= 0:
+                    os.close(descriptor)
+        return False
+
+    def write(self, text: str) -> None:
+        """Replace the content of the file that is locked."""
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            os.write(self._descriptor, text.encode())
+
+    def is_in_place(self) -> bool:
+        """Return whether the file that is locked still has its name."""
+        return self._descriptor is not None and _is_named(self._descriptor, self.path)
+
+    def release(self) -> None:
+        """Remove the file and give the lock back; safe to call again."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
+        _HELD.discard(self)
+        # Before it is unlocked, or the next holder would lose its file.
+        if _is_named(descriptor, self.path):
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+        os.close(descriptor)
+        if sys.platform == "win32":  # pragma: no cover - an open file cannot be removed there
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+
+    def take_over(self, other: FileLock) -> None:
+        """Release this lock and hold what ``other`` holds, which lies under the name of this one by now."""
+        descriptor, self._descriptor, other._descriptor = self._descriptor, other._descriptor, None
+        _HELD.discard(other)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def forget(self) -> None:
+        """Close the file without giving the lock back, which a parent process holds."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+_HELD: weakref.WeakSet[FileLock] = weakref.WeakSet()
+
+
+def _forget_in_child() -> None:
+    # A lock belongs to an open file, which a fork shares: the child would keep it when its parent has died.
+    for lock in list(_HELD):
+        lock.forget()
+    _HELD.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)
+
+
+class DatasetLock:
+    """The right to write into a dataset; one writer at a time, over processes and threads.
+
+    The lock file lies in the dataset, so that every spelling of its path means the same lock.  A context manager.
+
+    Args:
+        root: the dataset's directory, which must exist.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = resolve_root(root)
+        self._file = FileLock(self.root / LOCK)
+        self._identity: DatasetIdentity | None = None
+        self._made: list[Path] = []
+        self._guard = threading.Lock()
+
+    def acquire(self) -> None:
+        """Take the lock, without waiting.
+
+        Raises:
+            DatasetLockedError: another writer has it, or this object already.
+            DatasetError: the dataset does not exist, its ``meta/ffenc`` is a link, or the file system cannot lock or write.
+        """
+        with self._guard:
+            if self._file.held:
+                raise _refusal(self.root)
+            try:
+                taken = self._take()
+            except OSError as err:
+                self._give_back()
+                raise DatasetError(f"cannot lock the dataset {self.root}: {err}", path=self.root) from err
+            if not taken:
+                self._made = []
+                raise _refusal(self.root)
+            try:
+                self._identity = DatasetIdentity(self.root)
+            except DatasetError:
+                self._give_back()
+                raise
+
+    def release(self) -> None:
+        """Give the lock back; safe to call again."""
+        with self._guard:
+            self._give_back()
+
+    @property
+    def identity(self) -> DatasetIdentity:
+        """The directory that was locked, which may be moved while the lock is held.
+
+        Raises:
+            DatasetError: the lock is not held.
+        """
+        if self._identity is None:
+            raise DatasetError(f"{self.root} is not locked; acquire the lock first", path=self.root)
+        return self._identity
+
+    def check(self) -> None:
+        """Refuse to go on if the dataset, or its lock file, is not in its place any more.
+
+        Raises:
+            DatasetMovedError: the dataset was moved, deleted or replaced.
+            DatasetError: the lock file was removed or replaced, so another process may be writing too.
+        """
+        self.identity.check()
+        if not self._file.is_in_place():
+            raise DatasetError(
+                f"the lock file {self._file.path} was removed or replaced by another process; nothing was changed, try again",
+                path=self.root,
+            )
+
+    def renamed(self, root: Path) -> None:
+        """Follow the dataset to the name that it has got."""
+        self.root, self._file.path = root, root / LOCK
+        self.identity.root = root
+
+    def take_over(self, other: DatasetLock) -> None:
+        """Hold the lock of the dataset that has taken the place of this one; ``other`` holds nothing any more."""
+        self._file.take_over(other._file)
+        self.identity.close()
+        self._identity, other._identity = other.identity, None
+        self._identity.root = self.root
+        self._made = [self.root / path.relative_to(other.root) for path in other._made]
+        other._made = []
+
+    def __enter__(self) -> DatasetLock:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _take(self) -> bool:
+        for attempt in reversed(range(_ATTEMPTS)):
+            self._make_directories()
+            try:
+                taken = self._file.acquire()
+            except FileNotFoundError:
+                # The last holder has just removed the directory that it had made for the lock.
+                if not attempt or not self.root.is_dir():
+                    raise
+                continue
+            if taken:
+                self._file.write(_who())
+            return taken
+        raise AssertionError("unreachable")
+
+    def _make_directories(self) -> None:
+        for path in (self.root / LOCK.parent.parent, self.root / LOCK.parent):
+            try:
+                path.mkdir()
+                self._made.append(path)
+            except FileExistsError:
+                if path.is_symlink() or not path.is_dir():
+                    raise OSError(errno.ENOTDIR, "not a directory of its own", str(path)) from None
+
+    def _give_back(self) -> None:
+        self._file.release()
+        if self._identity is not None:
+            self._identity.close()
+            self._identity = None
+        while self._made:
+            with contextlib.suppress(OSError):  # there is something in it by now
+                self._made.pop().rmdir()
+
+
+def current_holder(root: Path) -> dict[str, object] | None:
+    """Return what the process that holds the lock of a dataset wrote into it, or None if it is free.
+
+    Nothing is written, so this works on a read-only dataset.
+    """
+    path = root / LOCK
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return None
+    try:
+        return None if _try_lock(descriptor, shared=True) else _read_holder(path)
+    except OSError:  # the file system has no locks
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def check_not_locked(root: Path) -> None:
+    """Refuse a dataset that is being written, without writing anything.
+
+    Raises:
+        DatasetLockedError: a process holds its lock.
+    """
+    if current_holder(root) is not None:
+        raise _refusal(root)
+
+
+def _refusal(root: Path) -> DatasetLockedError:
+    holder = _read_holder(root / LOCK)
+    said = ", ".join(f"{key} {value}" for key, value in holder.items()) or "it does not say which process it is"
+    return DatasetLockedError(
+        f"another writer has the dataset {root} ({said}); wait until it has finished, or end it",
+        path=root,
+        holder=holder,
+    )
+
+
+def _read_holder(path: Path) -> dict[str, object]:
+    try:
+        document = read_json(path)
+    except (OSError, ValueError):  # it writes who it is a moment after it has the lock
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _who() -> str:
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now.isoformat()})
+
+
+def _is_named(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except OSError:
+        return False
+
+
+def _try_lock(descriptor: int, *, shared: bool = False) -> bool:
+    try:
+        if sys.platform == "win32":  # pragma: no cover - no tests run there
+            os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # behind the content, which can be read while it is locked
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as err:
+        if err.errno in (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK):
+            return False
+        raise
+    return True

@@ -1,0 +1,1 @@
+"""New datasets from existing ones: merge, split, delete, re-encode, images to video."""

@@ -1,0 +1,273 @@
+"""Make video of the single images of a dataset."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.format.episode_columns import VideoSpan
+from ffenc.dataset.format.layout import FileId
+from ffenc.dataset.format.provenance import append_operation
+from ffenc.dataset.format.schema import VIDEO_PATH, DatasetInfo
+from ffenc.dataset.format.video_info import InfoLayout, chosen_layout, in_layout, video_info
+from ffenc.dataset.storage.dataset_tree import resolve_root
+from ffenc.dataset.storage.new_directory import check_new, work_beside
+from ffenc.dataset.transform.in_place import new_form, take_along
+from ffenc.dataset.transform.reencode_plan import Configs
+from ffenc.dataset.transform.source import DatasetSource, reading
+from ffenc.dataset.transform.video_groups import FrameCounter, SourceVideo, group_videos, write_groups
+from ffenc.dataset.transform.write_tables import Part, VideoPlacement, write_tables
+from ffenc.errors import DatasetError, InputError
+from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.plan.images import image_name
+from ffenc.video.clip import iterate_clips
+from ffenc.video.encode import encode_frames, encode_images
+from ffenc.video.image_reader import ImageReader
+from ffenc.video.run import EncodeResult, ProgressCallback
+
+_CAMERAS_AT_ONCE = 2
+_SUFFIXES = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"), (b"II*\0", ".tiff"), (b"MM\0*", ".tiff"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionResult:
+    """A dataset whose images have become video.
+
+    Attributes:
+        root: its directory.
+        cameras: features that are video now.
+        episodes, frames: what it holds.
+        videos: files that were made.
+        size_bytes: of these files together.
+    """
+
+    root: Path
+    cameras: tuple[str, ...]
+    episodes: int
+    frames: int
+    videos: int
+    size_bytes: int
+
+
+def convert_images_to_video(
+    root: str | Path,
+    *,
+    camera_encoder: Configs = None,
+    depth_encoder: Configs = None,
+    cameras: Collection[str] | None = None,
+    output: str | Path | None = None,
+    info_layout: InfoLayout | None = None,
+    encoder_threads: int | None = None,
+    follow_links: bool = False,
+    binaries: Binaries | None = None,
+    progress: ProgressCallback | None = None,
+) -> ConversionResult:
+    """Make video of the features of dtype ``image``, into a new dataset or in place, all or nothing.
+
+    Every episode is encoded by itself, so that it begins at a keyframe, and joined with others up to the size that
+    ``info.json`` says.  Rows, tasks and statistics stay as they are.
+
+    Args:
+        root: the dataset.
+        camera_encoder: settings for colour, for all cameras or by name; None is LeRobot's default.
+        depth_encoder: the same for depth, whose images must hold 16-bit millimetres.
+        cameras: only these; None is all image features.
+        output: directory of a new dataset; None converts in place.
+        info_layout: of the new ``info`` blocks, see `RecorderOptions`; None is that of the other cameras, or LeRobot 0.6's.
+        encoder_threads: threads of each encoder; None leaves it to the encoder.
+        follow_links: read through links in the dataset.  In place, a link stays where nothing below it changes.
+        binaries: the executables; found by `find_binaries` if None.
+        progress: called with (frames encoded, frames in all), from other threads.
+
+    Raises:
+        DatasetError: the dataset is not whole, has no such image feature, or an image is not stored in it.
+        OutputExistsError: ``output`` exists.
+        FFencError: see `encode_images`.  In every case the dataset is as it was and there is no output.
+    """
+    binaries = binaries or find_binaries()
+    final = None if output is None else Path(output)
+    if final is not None:
+        check_new(final)
+    place = resolve_root(root)
+    with new_form(place, final) as building, work_beside(building) as work, ExitStack() as stack:
+        source = DatasetSource.open(place, follow_links=follow_links)
+        stack.enter_context(reading([source]))
+        source.layout.check_growing()
+        markers = chosen_layout([each.info for each in source.info.videos.values()], info_layout)
+        configs = _configs(source, camera_encoder, depth_encoder, cameras)
+        counter = FrameCounter(source.info.total_frames * len(configs), progress)
+        job = _Conversion(
+            source=source,
+            configs=configs,
+            work=work,
+            encoder_threads=encoder_threads,
+            binaries=binaries,
+            counter=counter,
+        )
+        results = job.encode()
+        info = _with_videos(source.info, configs, {key: some[0] for key, some in results.items()}, markers)
+        made, paths = {}, set()
+        for key, some in results.items():
+            groups = group_videos(_measured(some, binaries), info)
+            placed = write_groups(key, groups, building, info, binaries=binaries)
+            made[key] = [
+                VideoSpan(file=each.file, from_frame=each.offset, to_frame=each.offset + each.video.frames)
+                for each in placed
+            ]
+            paths |= {(key, each.file) for each in placed}
+        written = _write(source, info, made, building, in_place=final is None)
+        append_operation(
+            building, "images to video", cameras={key: c.model_dump(mode="json") for key, c in configs.items()}
+        )
+        size = sum(path.stat().st_size for key in configs for path in (building / "videos" / key).rglob("*.mp4"))
+    return ConversionResult(
+        root=final or Path(root),
+        cameras=tuple(configs),
+        episodes=written.total_episodes,
+        frames=written.total_frames,
+        videos=len(paths),
+        size_bytes=size,
+    )
+
+
+def _configs(
+    source: DatasetSource, camera: Configs, depth: Configs, cameras: Collection[str] | None
+) -> dict[str, VideoEncoderConfig]:
+    found = {name: feature for name, feature in source.info.features.items() if feature.dtype == "image"}
+    unknown = sorted(set(cameras or ()) - found.keys())
+    if unknown or not found:
+        raise DatasetError(
+            f"{source.root} has no image feature {', '.join(unknown)}; it has {', '.join(found) or 'none'}",
+            path=source.root,
+        )
+    configs: dict[str, VideoEncoderConfig] = {}
+    for name in found if cameras is None else cameras:
+        is_depth = found[name].shape[-1] == 1
+        given = depth if is_depth else camera
+        chosen = given.get(name) if isinstance(given, Mapping) else given
+        configs[name] = chosen or (DepthEncoderConfig() if is_depth else VideoEncoderConfig())
+        if is_depth and (found[name].info or {}).get("depth_unit") == "m":
+            raise DatasetError(f"the depth images of {name} hold metres; only 16-bit millimetres can be converted")
+        if is_depth != isinstance(configs[name], DepthEncoderConfig):
+            raise DatasetError(f"{name} needs a {'DepthEncoderConfig' if is_depth else 'VideoEncoderConfig'}")
+    return configs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Conversion:
+    """What the encodes of one conversion share."""
+
+    source: DatasetSource
+    configs: Mapping[str, VideoEncoderConfig]
+    work: Path
+    encoder_threads: int | None
+    binaries: Binaries
+    counter: FrameCounter
+
+    def encode(self) -> dict[str, list[EncodeResult]]:
+        """A video of every episode and camera, in order; the images of one episode are on the disk at a time."""
+        results: dict[str, list[EncodeResult]] = {key: [] for key in self.configs}
+        with ThreadPoolExecutor(max_workers=_CAMERAS_AT_ONCE) as pool:
+            for row, table in self.source.episodes():
+                begun = {
+                    key: pool.submit(self._encode, key, row.episode_index, table[key].to_pylist()) for key in results
+                }
+                for key, future in begun.items():
+                    results[key].append(future.result())
+        return results
+
+    def _encode(self, key: str, episode: int, images: list[dict[str, Any] | None]) -> EncodeResult:
+        output = self.work / key / f"{episode:06d}.mp4"
+        output.parent.mkdir(exist_ok=True)
+        report = self.counter.of((key, episode))
+        with tempfile.TemporaryDirectory(dir=self.work) as directory:
+            self._unpack(key, episode, images, Path(directory))
+            try:
+                result = self._encode_files(key, Path(directory), output, report)
+            except InputError as err:  # the name of a file has the number of its frame
+                why = str(err).replace(f"{directory}/", "")
+                raise DatasetError(f"{key}, episode {episode}: {why}", path=self.source.root) from err
+        shape, size = self.source.info.features[key].shape, (result.stream.height, result.stream.width)
+        if size not in (tuple(shape[:2]), tuple(shape[1:])):
+            raise DatasetError(
+                f"{key}, episode {episode}: the images, with their EXIF orientation applied, are {size[1]}x{size[0]}, which "
+                f"is not the shape {tuple(shape)} in info.json",
+                path=self.source.root,
+            )
+        report(result.frames, None)
+        return result
+
+    def _unpack(self, key: str, episode: int, images: list[dict[str, Any] | None], directory: Path) -> None:
+        """Write the stored images of an episode as files."""
+        suffixes = set()
+        for number, image in enumerate(images):
+            data = (image or {}).get("bytes")
+            suffix = next((suffix for magic, suffix in _SUFFIXES if data and data.startswith(magic)), None)
+            if data is None or suffix is None:
+                raise DatasetError(
+                    f"frame {number} of episode {episode} has no PNG, JPEG or TIFF image of {key} in its row",
+                    path=self.source.root,
+                )
+            suffixes.add(suffix)
+            if len(suffixes) > 1:
+                raise DatasetError(
+                    f"frame {number} of episode {episode} has an image of {key} of another format ({suffix}) than the frames "
+                    "before; convert it first",
+                    path=self.source.root,
+                )
+            (directory / image_name(number, suffix)).write_bytes(data)
+
+    def _encode_files(self, key: str, directory: Path, output: Path, report: ProgressCallback) -> EncodeResult:
+        config, fps = self.configs[key], self.source.info.fps
+        if isinstance(config, DepthEncoderConfig):
+            reader = ImageReader(directory, fps=fps, layout="gray16", binaries=self.binaries)
+            frames = (config.quantizer.quantize(frame) if config.quantizes else frame for frame in reader)
+            return encode_frames(
+                frames, output, fps=fps, config=config, layout=config.layout,
+                encoder_threads=self.encoder_threads, binaries=self.binaries, progress=report,
+            )  # fmt: skip
+        return encode_images(
+            directory, output, fps=fps, config=config, encoder_threads=self.encoder_threads,
+            binaries=self.binaries, progress=report,
+        )  # fmt: skip
+
+
+def _measured(results: list[EncodeResult], binaries: Binaries) -> Iterator[SourceVideo]:
+    clips = iterate_clips([result.path for result in results], binaries=binaries)
+    for number, clip in enumerate(clips):
+        yield SourceVideo(source=0, file=FileId(file=number), stream=clip.stream, frames=clip.packets.count)
+
+
+def _with_videos(
+    info: DatasetInfo,
+    configs: Mapping[str, VideoEncoderConfig],
+    first: Mapping[str, EncodeResult],
+    markers: Collection[str],
+) -> DatasetInfo:
+    features = dict(info.features)
+    for key, result in first.items():
+        measured = video_info(
+            result.stream, result.encoder.config, is_depth_map=isinstance(configs[key], DepthEncoderConfig)
+        )
+        block = in_layout((features[key].info or {}) | measured, markers)
+        features[key] = features[key].model_copy(update={"dtype": "video", "info": block})
+    return info.model_copy(update={"features": features, "video_path": info.video_path or VIDEO_PATH})
+
+
+def _write(
+    source: DatasetSource, info: DatasetInfo, made: Mapping[str, list[VideoSpan]], building: Path, *, in_place: bool
+) -> DatasetInfo:
+    old = source.layout
+    written = {*old.data_files(), *old.episodes_files(), old.stats, old.tasks, old.info}
+    take_along(source.root, building, leave=written, link=in_place)
+    videos = {
+        key: {file: VideoPlacement(file=file, ranges=((0, frames),)) for file, frames in files.items()}
+        for key, files in source.videos.items()
+    }
+    return write_tables(building, info, [Part(source=source, videos=videos, made=made)], source.tasks)

@@ -1,0 +1,197 @@
+"""Videos that share a file from now on: whole, one behind the other, without touching a bit of a frame."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, groupby
+from pathlib import Path
+
+from ffenc.dataset.format.layout import DatasetLayout, FileId
+from ffenc.dataset.format.parquet_series import MIB
+from ffenc.dataset.format.schema import DatasetInfo
+from ffenc.dataset.storage.swap_directory import link_or_copy
+from ffenc.dataset.transform.compatibility import PROVED_BY_DECODING, colour_tags, unlike_properties
+from ffenc.errors import ConcatError, OutputError, ProcessError
+from ffenc.ffmpeg.binaries import Binaries
+from ffenc.ffmpeg.stream_info import VideoStreamInfo
+from ffenc.plan.concat import AGREEMENT
+from ffenc.video.clip import iterate_clips
+from ffenc.video.concat import join_measured
+from ffenc.video.frame_comparison import check_pictures
+from ffenc.video.run import ProgressCallback
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceVideo:
+    """A video file of one of the datasets that are put together.
+
+    Attributes:
+        source: number of the dataset.
+        file: its number in the source.
+        stream: what was measured of it, or of what it was re-encoded to.
+        frames: in it.
+    """
+
+    source: int
+    file: FileId
+    stream: VideoStreamInfo
+    frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedVideo:
+    """Where a `SourceVideo` has gone.
+
+    Attributes:
+        video: the source file.
+        file: the new file.
+        offset: number of its first frame there.
+    """
+
+    video: SourceVideo
+    file: FileId
+    offset: int
+
+
+class FrameCounter:
+    """Adds up the frames of several files that are worked on at once."""
+
+    def __init__(self, total: int, progress: ProgressCallback | None) -> None:
+        self._total, self._progress = total, progress
+        self._done: dict[object, int] = {}
+        self._guard = threading.Lock()
+
+    def of(self, key: object) -> Callable[[int, int | None], None]:
+        """The callback of one file."""
+
+        def report(done: int, _: int | None = None) -> None:
+            with self._guard:
+                self._done[key] = done
+                if self._progress is not None:
+                    self._progress(sum(self._done.values()), self._total)
+
+        return report
+
+
+def group_videos(
+    videos: Iterable[SourceVideo], info: DatasetInfo, *, concatenate: bool = True
+) -> list[list[SourceVideo]]:
+    """Divide the videos of a camera into the files that they shall become.
+
+    LeRobot: a source file joins the present one unless the sum of their sizes would reach the limit.  Here it also begins a new
+    one where a stream copy cannot join them.
+
+    Args:
+        videos: in order.
+        info: of the new dataset.
+        concatenate: False keeps a file for each source file.
+    """
+    limit_bytes = info.video_files_size_in_mb * MIB if concatenate else 0
+    groups: list[list[SourceVideo]] = []
+    size = 0.0
+    for video in videos:
+        length = video.stream.size_bytes
+        if not groups or size + length >= limit_bytes or _cannot_share(video, groups[-1][0]):
+            groups.append([])
+            size = 0
+        groups[-1].append(video)
+        size += length
+    return groups
+
+
+def _cannot_share(video: SourceVideo, first: SourceVideo) -> bool:
+    # Where the colour tags change, FFmpeg from 7.0 on begins a new filter graph, and a reader loses frames there.
+    return bool(unlike_properties(video.stream, first.stream)) or colour_tags(video.stream) != colour_tags(first.stream)
+
+
+def place_groups(groups: Iterable[Sequence[SourceVideo]], info: DatasetInfo) -> list[PlacedVideo]:
+    """Where every video is if each group becomes one file."""
+    placed: list[PlacedVideo] = []
+    file = FileId()
+    for group in groups:
+        offsets = accumulate((video.frames for video in group[:-1]), initial=0)
+        placed += [PlacedVideo(video=v, file=file, offset=o) for v, o in zip(group, offsets, strict=True)]
+        file = file.successor(info.chunks_size)
+    return placed
+
+
+def write_groups(
+    key: str,
+    groups: Sequence[Sequence[SourceVideo]],
+    root: Path,
+    info: DatasetInfo,
+    *,
+    binaries: Binaries,
+    link: bool = False,
+    counter: FrameCounter | None = None,
+) -> list[PlacedVideo]:
+    """Write all videos of one camera.
+
+    Args:
+        key: the camera.
+        groups: what shall share a file, as `group_videos` says.
+        root: of the dataset that they are for.
+        info: of it.
+        binaries: the executables.
+        link: a file that stays alone may be one with the old one; only for a dataset that takes the place of its source.
+        counter: of the frames that are done.
+
+    Returns:
+        Where they are: as `place_groups` says, unless some could not be joined and stay in files of their own.
+
+    Raises:
+        FFencError: a file could not be made.
+    """
+    layout = DatasetLayout.of(root, info)
+    counter = counter or FrameCounter(0, None)
+    written: list[Sequence[SourceVideo]] = []
+    file = FileId()
+    waiting = list(reversed(groups))
+    while waiting:
+        group = waiting.pop()
+        output = layout.video(key, file)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(group, output, binaries, counter.of((key, file)), link=link)
+        except (ConcatError, OutputError, ProcessError) as err:
+            if len(group) == 1:
+                raise
+            output.unlink(missing_ok=True)
+            logger.warning("%d videos of %s cannot share a file: %s", len(group), key, str(err).splitlines()[0])
+            waiting += reversed(_divided(group))
+            continue
+        written.append(group)
+        file = file.successor(info.chunks_size)
+    return place_groups(written, info)
+
+
+def _divided(group: Sequence[SourceVideo]) -> list[Sequence[SourceVideo]]:
+    """Where the headers change, or else in the middle: one of them is not what its tables say."""
+    alike = [list(some) for _, some in groupby(group, _headers)]
+    half = len(group) // 2
+    return [*alike] if len(alike) > 1 else [group[:half], group[half:]]
+
+
+def _headers(video: SourceVideo) -> tuple[object, ...]:
+    return tuple(AGREEMENT[name](video.stream) for name in sorted(PROVED_BY_DECODING))
+
+
+def _write(
+    group: Sequence[SourceVideo], output: Path, binaries: Binaries, report: ProgressCallback, *, link: bool
+) -> None:
+    if len(group) == 1:
+        (link_or_copy if link else shutil.copyfile)(group[0].stream.path, output)
+        report(group[0].frames, None)
+        return
+    clips = [(video.stream, video.frames) for video in group]
+    join_measured(clips, output, may_differ=PROVED_BY_DECODING, binaries=binaries, progress=report)
+    if len({_headers(video) for video in group}) > 1:
+        (made,) = iterate_clips([output], binaries=binaries)
+        parts = iterate_clips([video.stream.path for video in group], binaries=binaries)
+        check_pictures(made, [(part, (0, part.packets.count)) for part in parts], binaries=binaries)

@@ -1,0 +1,1 @@
+"""Find and repair faults in a dataset."""

@@ -1,0 +1,1 @@
+"""The checks of `ffenc.dataset.verify.verify`, one module for each part of a dataset."""

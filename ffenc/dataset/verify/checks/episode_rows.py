@@ -1,0 +1,179 @@
+"""Read the table of episodes, and check each row and its place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ffenc.dataset.format.arrow import pa
+from ffenc.dataset.format.episode_columns import episodes_schema, is_derivable, with_derived
+from ffenc.dataset.format.layout import FileId
+from ffenc.dataset.format.parquet_series import ROOM_FOR_OBJECTS, open_parquet
+from ffenc.dataset.verify.checks.subject import Episode, Span, Subject
+from ffenc.errors import DatasetError
+
+_MOST = 1 << 53  # beyond it a number in a table is not one that anybody counted to
+
+
+def check_episodes(subject: Subject) -> None:
+    """Read all rows into ``subject.episodes``, without their statistics."""
+    paths = subject.layout.episodes_files()
+    if not paths and subject.known_info.total_episodes:
+        subject.findings.add("episodes-missing", f"info.json counts {subject.known_info.total_episodes} episodes")
+        return
+    subject.episodes_whole = True
+    schemas: dict[Path, dict[str, pa.DataType]] = {}
+    place = 0
+    for path in paths:
+        if subject.layout.episodes_number(path) is None:
+            subject.findings.add("file-name-foreign", "it is not named chunk-NNN/file-NNN.parquet", path=path)
+            continue
+        try:
+            with open_parquet(path, room_bytes=ROOM_FOR_OBJECTS) as file:
+                schemas[path] = {field.name: field.type for field in file.schema_arrow}
+                if not _check_columns(subject, path, schemas[path]):
+                    subject.episodes_whole = False
+                    continue
+                needed = [name for name in _needed(subject) if name in schemas[path]]
+                for group in range(file.num_row_groups):
+                    for values in file.read_row_group(group, columns=needed).to_pylist():
+                        _take(subject, values, place, path)
+                        place += 1
+        except DatasetError as err:
+            subject.findings.add("episodes-unreadable", str(err), path=path)
+            subject.episodes_whole = False
+    _check_alike(subject, schemas)
+    _check_places(subject)
+
+
+def _needed(subject: Subject) -> list[str]:
+    return [name for name in episodes_schema(subject.known_info).names if not name.startswith("stats/")]
+
+
+def _check_columns(subject: Subject, path: Path, columns: Mapping[str, pa.DataType]) -> bool:
+    """Whether the rows can be read; statistics are looked at elsewhere."""
+    expected = {field.name: field.type for field in episodes_schema(subject.known_info)}
+    usable = True
+    for name in columns:
+        # LeRobot leaves those of a feature that it removes.
+        if name not in expected and not name.startswith(("stats/", "videos/")):
+            subject.findings.add("episodes-column-extra", f"LeRobot does not know the column {name!r}", path=path)
+    for name in _needed(subject):
+        if is_derivable(name) and name not in columns:
+            message = f"there is no column {name!r}"
+            subject.findings.add("episodes-column-missing", message, path=path, severity="warning")
+        elif name not in columns:
+            subject.findings.add("episodes-column-missing", f"there is no column {name!r}", path=path)
+            usable = False
+        elif not _alike(columns[name], expected[name]):
+            subject.findings.add(
+                "episodes-column-type", f"{name!r} is of type {columns[name]}, expected {expected[name]}", path=path
+            )
+            usable = False
+    return usable
+
+
+def _alike(seen: pa.DataType, expected: pa.DataType) -> bool:
+    if pa.types.is_list(expected):
+        return bool(pa.types.is_list(seen) or pa.types.is_large_list(seen)) and _alike(
+            seen.value_type, expected.value_type
+        )
+    if pa.types.is_string(expected):
+        return bool(pa.types.is_string(seen) or pa.types.is_large_string(seen))
+    kind = pa.types.is_integer if pa.types.is_integer(expected) else pa.types.is_floating
+    return bool(kind(seen))
+
+
+def _check_alike(subject: Subject, schemas: Mapping[Path, Mapping[str, pa.DataType]]) -> None:
+    """LeRobot reads all files as one table, for which they need the same columns, in any order; types are converted."""
+    first = next(iter(schemas), None)
+    for path, columns in schemas.items():
+        if first is None or dict(columns) == dict(schemas[first]):
+            continue
+        odd = sorted(name for name in {*columns, *schemas[first]} if columns.get(name) != schemas[first].get(name))
+        subject.findings.add(
+            "episodes-files-differ",
+            f"it differs from {first.name} in {', '.join(odd[:5])}",
+            path=path,
+            severity=None if columns.keys() != schemas[first].keys() else "warning",
+        )
+
+
+def _take(subject: Subject, values: Mapping[str, Any], place: int, path: Path) -> None:
+    with suppress(KeyError, TypeError):  # of a value that is missing, which is found below
+        values = with_derived(values, subject.known_info)
+    wrong = [name for name, value in values.items() if not _is_possible(name, value)]
+    if wrong:
+        said = ", ".join(f"{name} = {values[name]!r}" for name in wrong[:5])
+        subject.findings.add("episode-value-wrong", f"row {place} has {said}", episode=place, path=path)
+        subject.episodes_whole = False
+        return
+    length, start, stop = (values[name] for name in ("length", "dataset_from_index", "dataset_to_index"))
+    is_certain = stop - start == length and length > 0
+    if not is_certain:
+        subject.findings.add(
+            "episode-length-wrong", f"length is {length}, its rows are [{start}, {stop})", episode=place, path=path
+        )
+    meta = _file(values, "meta/episodes")
+    if subject.layout.episodes(meta) != path:
+        subject.findings.add(
+            "episode-meta-file-wrong",
+            f"it names chunk {meta.chunk} file {meta.file} as its own",
+            episode=place,
+            path=path,
+        )
+    subject.episodes.append(
+        Episode(
+            place=place,
+            index=values["episode_index"],
+            length=length if is_certain else None,
+            from_index=start,
+            data=_file(values, "data"),
+            tasks=tuple(values.get("tasks") or ()),
+            spans={key: _span(values, f"videos/{key}") for key in subject.known_info.videos},
+            path=path,
+        )
+    )
+
+
+def _is_possible(name: str, value: Any) -> bool:
+    if name == "tasks":
+        return isinstance(value, list) and all(isinstance(text, str) for text in value)
+    if name.endswith("_timestamp"):
+        return isinstance(value, float) and math.isfinite(value) and abs(value) < _MOST
+    return type(value) is int and 0 <= value < _MOST
+
+
+def _file(values: Mapping[str, Any], series: str) -> FileId:
+    return FileId(chunk=values[f"{series}/chunk_index"], file=values[f"{series}/file_index"])
+
+
+def _span(values: Mapping[str, Any], series: str) -> Span:
+    times = (values[f"{series}/from_timestamp"], values[f"{series}/to_timestamp"])
+    return Span(file=_file(values, series), from_s=times[0], to_s=times[1])
+
+
+def _check_places(subject: Subject) -> None:
+    """LeRobot finds episode e at place e, and its rows by their numbers."""
+    if not subject.episodes_whole:
+        return
+    expected: int | None = 0
+    for episode in subject.episodes:
+        if episode.index != episode.place:
+            subject.findings.add(
+                "episode-index-wrong",
+                f"the row at place {episode.place} says that it is episode {episode.index}",
+                episode=episode.place,
+                path=episode.path,
+            )
+        if expected is not None and episode.length is not None and episode.from_index != expected:
+            subject.findings.add(
+                "episode-range-wrong",
+                f"its rows begin at {episode.from_index}, those before it end at {expected}",
+                episode=episode.place,
+                path=episode.path,
+            )
+        expected = None if expected is None or episode.length is None else expected + episode.length

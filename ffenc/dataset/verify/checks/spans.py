@@ -1,0 +1,177 @@
+"""Check where the table says that pictures are, without opening a video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ffenc.dataset.format.episode_columns import TOLERANCE_S
+from ffenc.dataset.format.layout import FileId
+from ffenc.dataset.verify.checks.documents import picture_size
+from ffenc.dataset.verify.checks.subject import Episode, Span, Subject
+
+_ROUNDING_S = Fraction(1, 1_000_000)
+"""Sums of many durations as float64 stay well below it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameSpan:
+    """The frames of one episode in a video.
+
+    Attributes:
+        episode: whose they are.
+        start: the first one; None if its time is that of no frame.
+        stop: one after the last; None likewise.
+    """
+
+    episode: Episode
+    start: int | None
+    stop: int | None
+
+    @property
+    def is_right(self) -> bool:
+        """Whether there are as many frames as rows."""
+        known = self.start is not None and self.stop is not None and self.episode.length is not None
+        return known and (self.stop or 0) - (self.start or 0) == self.episode.length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoUse:
+    """A video and the episodes that say they are in it.
+
+    Attributes:
+        camera: whose video it is.
+        file: its number.
+        path: where it is.
+        spans: in the order of the first frames.
+    """
+
+    camera: str
+    file: FileId
+    path: Path
+    spans: tuple[FrameSpan, ...]
+
+    @property
+    def frames(self) -> int | None:
+        """How many frames the episodes need; None if their rows do not say so."""
+        if all(span.is_right for span in self.spans):
+            return max(span.stop or 0 for span in self.spans)
+        lengths = [span.episode.length for span in self.spans]
+        return None if None in lengths else sum(length or 0 for length in lengths)
+
+
+def video_uses(subject: Subject) -> Iterator[VideoUse]:
+    """Every video that an episode needs, by camera and number."""
+    if subject.known_info.video_path is None:
+        return
+    fps = subject.known_info.fps
+    for camera in subject.known_info.videos:
+        by_file: dict[FileId, list[tuple[float, FrameSpan]]] = {}
+        for episode in subject.episodes:
+            span = episode.spans[camera]
+            frames = FrameSpan(episode=episode, start=_frame(span.from_s, fps), stop=_frame(span.to_s, fps))
+            by_file.setdefault(span.file, []).append((span.from_s, frames))
+        for file, spans in sorted(by_file.items()):
+            ordered = [frames for _, frames in sorted(spans, key=lambda pair: pair[0])]
+            path = subject.layout.video(camera, file)
+            yield VideoUse(camera=camera, file=file, path=path, spans=tuple(ordered))
+
+
+def _off_grid_s(time_s: float, fps: int) -> Fraction:
+    return abs(Fraction(time_s) - Fraction(round(time_s * fps), fps))
+
+
+def _frame(time_s: float, fps: int) -> int | None:
+    return None if _off_grid_s(time_s, fps) > TOLERANCE_S or time_s < -TOLERANCE_S else round(time_s * fps)
+
+
+def check_spans(subject: Subject) -> None:
+    """Check the files, times and neighbours of every episode in the videos."""
+    used: set[Path] = set()
+    for use in video_uses(subject):
+        used.add(use.path)
+        episodes = _some([span.episode.place for span in use.spans])
+        if not use.path.is_file():
+            subject.findings.add(
+                "video-missing", f"it is needed by the episodes {episodes}", camera=use.camera, path=use.path
+            )
+        elif use.path.stat().st_size == 0:
+            subject.findings.add("video-unreadable", "the file is empty", camera=use.camera, path=use.path)
+        for span in use.spans:
+            _check_times(subject, use, span, span.episode.spans[use.camera])
+        if subject.episodes_whole:
+            _check_neighbours(subject, use)
+    if subject.episodes_whole and (used or not subject.known_info.videos):
+        _check_unused(subject, used)
+
+
+def _check_times(subject: Subject, use: VideoUse, span: FrameSpan, said: Span) -> None:
+    fps, place = subject.known_info.fps, span.episode.place
+    off_s = max(_off_grid_s(said.from_s, fps), _off_grid_s(said.to_s, fps))
+    times = f"from {said.from_s:.9g} s to {said.to_s:.9g} s"
+    if span.start is None or span.stop is None:
+        code, wrong = "video-time-off-grid", f"{times} is not between frames of {fps} per second"
+    elif off_s > _ROUNDING_S:
+        code, wrong = "video-time-drift", f"{times} is {float(off_s) * 1e6:.1f} us off the frames"
+    else:
+        code, wrong = "", ""
+    if code:
+        subject.findings.add(code, wrong, episode=place, camera=use.camera, path=use.path)
+    if span.start is not None and span.stop is not None and span.episode.length is not None and not span.is_right:
+        subject.findings.add(
+            "video-range-wrong",
+            f"{times} are {span.stop - span.start} frames, but the episode has {span.episode.length} rows",
+            episode=place,
+            camera=use.camera,
+            path=use.path,
+        )
+
+
+def _check_neighbours(subject: Subject, use: VideoUse) -> None:
+    reached: int | None = 0
+    for span in use.spans:
+        if span.is_right and span.start is not None and reached is not None and span.start != reached:
+            code = "video-range-gap" if span.start > reached else "video-range-overlap"
+            subject.findings.add(
+                code,
+                f"it begins at frame {span.start} of the video; what is before it ends at {reached}",
+                episode=span.episode.place,
+                camera=use.camera,
+                path=use.path,
+            )
+        reached = span.stop if span.is_right else None
+
+
+def _check_unused(subject: Subject, used: set[Path]) -> None:
+    """Of the cameras that there are, and of those that are no longer there."""
+    info = subject.known_info
+    found = {path for key in info.videos if info.video_path for path in subject.layout.video_files(key)}
+    found.update(path for path in (subject.root / "videos").rglob("*.mp4") if path.is_file())  # cameras may be named so
+    for path in sorted(found - used):
+        if not path.name.startswith("."):
+            subject.findings.add("video-unused", "no episode has pictures in it", path=path)
+
+
+def check_video_info(subject: Subject) -> None:
+    """Check what ``info.json`` itself says of each camera's stream."""
+    info, path = subject.known_info, subject.layout.info
+    for name, feature in info.videos.items():
+        block = feature.info
+        if not block:
+            if subject.episodes:
+                subject.findings.add("video-info-missing", "LeRobot needs it to merge and edit", camera=name, path=path)
+            continue
+        size = picture_size(feature)
+        expected: dict[str, object] = {"video.fps": info.fps}
+        if size is not None:
+            expected |= {"video.height": size[0], "video.width": size[1]}
+        for key, value in expected.items():
+            if block.get(key, value) != value:
+                message = f"{key} is {block[key]!r}, but the dataset has {value}"
+                subject.findings.add("video-info-wrong", message, camera=name, path=path)
+
+
+def _some(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:10])) + (", ..." if len(numbers) > 10 else "")

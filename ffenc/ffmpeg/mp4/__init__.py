@@ -1,0 +1,1 @@
+"""Read MP4 files without starting a process: boxes, sample tables, fragments."""

@@ -1,0 +1,481 @@
+"""OptionBuilder one encoder's row and one config into the encoder's options, or say which of them would not take effect."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from ffenc.config import OptionValue, VideoEncoderConfig
+from ffenc.encoders.spec import Damage, EncoderSpec, Quality, Version
+from ffenc.errors import EncoderOptionError
+from ffenc.ffmpeg.listing import EncoderHelp
+from ffenc.plan.effective import Settled, given_options, is_on, settle
+from ffenc.plan.options import (
+    extra_option,
+    join_parameters,
+    listed_value,
+    nearest_name,
+    number_text,
+    parse_parameters,
+    plain_option_name,
+)
+from ffenc.plan.pixel_format import bit_depth
+
+
+@dataclass(slots=True, kw_only=True)
+class OptionBuilder:
+    """One fold; each method handles one field and returns it as it takes effect.
+
+    Attributes:
+        name: FFmpeg's encoder name.
+        spec: its row, if there is one.
+        listing: its options in this FFmpeg.
+        config: what was asked for.
+        width, height: picture size in pixels.
+        fps: frame rate.
+        libavcodec: version of this FFmpeg's libavcodec.
+        library: version of the library behind the encoder, if it is known.
+        options: what goes on the command line, by option name.
+        parameters: the same for dictionary options, by their key.
+        owners: options (``name`` or ``name:key``) that a field speaks for, and that field.
+        rivals: options that would not go together with a field that is set, and that field.
+        switches: options that would not go together with a field if they are switched on, and that field.
+        crf: the crf that takes effect.
+        remarks: a sentence for every default that gave way.
+    """
+
+    name: str
+    spec: EncoderSpec | None
+    listing: EncoderHelp
+    config: VideoEncoderConfig
+    width: int
+    height: int
+    fps: Fraction
+    libavcodec: Version
+    library: Version | None
+    options: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, dict[str, str]] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    rivals: dict[str, str] = field(default_factory=dict)
+    switches: dict[str, str] = field(default_factory=dict)
+    crf: float | int | None = None
+    remarks: list[str] = field(default_factory=list)
+
+    def gop(self) -> int | None:
+        """``g``."""
+        g = self.config.g
+        gop = self.spec.gop if self.spec else None
+        option = gop.option if gop else "g"
+        self.owners.update({"g": "g", option: "g"})
+        for key, text in (gop.closed if gop else {}).items():
+            self._set(key, text, owner="g")
+        if self.spec and self.spec.intra_only:
+            self._refuse_if_given("g", "every frame is a keyframe whatever g says; leave it unset or 1", unless=g == 1)
+            return 1
+        if g is None:
+            return None
+        if gop and g == 1 and self.libavcodec[0] < gop.one_since_libavcodec:
+            raise self._error(
+                "g", g, f"{self.name} of FFmpeg before libavcodec {gop.one_since_libavcodec} takes g=1 for 'not set' and "
+                "writes one keyframe in all; use g=2 or more, or another encoder",
+            )  # fmt: skip
+        self._set(option, gop.one if gop and gop.one and g == 1 else str(g), owner="g")
+        if gop and (gop.companions_up_to is None or g <= gop.companions_up_to):
+            # Not owned: the user may set them otherwise.
+            self.options.update({key: text for key, text in gop.companions.items() if not self._is_absent(key)})
+        return g
+
+    def forced_key_frames(self) -> None:
+        """Set the options that forced keyframes need."""
+        for key, text in (self.spec.gop.forced if self.spec and self.spec.gop else {}).items():
+            self._set(key, text, owner="the keyframes that are forced")
+
+    def quality(self) -> float | int | None:
+        """``crf``."""
+        self.crf = self._quality()
+        return self.crf
+
+    def _quality(self) -> float | int | None:
+        crf = self.config.crf
+        quality = self._quality_row()
+        if quality is None:
+            return crf if self._is_listed("crf", crf) else None
+        for option in (*quality.options, quality.fraction_option):
+            if option:
+                self.owners[option] = "crf"
+        if crf is None or (not self.config.was_given("crf") and self._has_another_quality()):
+            return None
+        low, high = quality.crf
+        accepted = f"{number_text(max(low, quality.unset_below))} to {number_text(high)}"
+        if not low <= crf <= high:
+            raise self._error("crf", crf, f"crf for {self.name} goes from {accepted}", accepted)
+        if crf < quality.unset_below:
+            raise self._error(
+                "crf", crf, f"{self.name} takes a crf of {number_text(crf)} for 'not set'; use {accepted}", accepted
+            )
+        options = quality.options
+        if quality.whole and quality.one_to_one and not float(crf).is_integer():
+            options = (self._fraction_option(crf, accepted),)
+        for option in options:
+            self._set(option, number_text(quality.value(crf)), owner="crf")
+        for key, text in quality.companions.items():
+            self._set(key, text, owner="crf")
+        self.rivals.update(dict.fromkeys((*quality.companions, *quality.excludes), "crf"))
+        self.switches.update(dict.fromkeys(quality.lossless, "crf"))
+        return crf
+
+    def _has_another_quality(self) -> bool:
+        """Return whether an extra option decides on quality, so that the default crf gives way to it."""
+        quality = self._quality_row()
+        assert quality is not None
+        return any(
+            (name in quality.replaced_by and name in quality.excludes) or (name in quality.lossless and is_on(text))
+            for name, _, text in self._given()
+        )
+
+    def _quality_row(self) -> Quality | None:
+        """Return the row's quality, unless this FFmpeg is too old for it."""
+        quality = self.spec.quality if self.spec else None
+        return quality if quality and self.libavcodec[0] >= quality.since_libavcodec else None
+
+    def _fraction_option(self, crf: float, accepted: str) -> str:
+        quality = self._quality_row()
+        reason = f"{self.name} takes whole numbers only as crf ({accepted})"
+        if quality and quality.fraction_option:
+            if self.library and self.library >= quality.fraction_since:
+                return quality.fraction_option
+            dotted = ".".join(map(str, quality.fraction_since))
+            reason += f"; its library takes fractions from version {dotted}, this one is {self._library_text()}"
+        raise self._error("crf", crf, reason, accepted)
+
+    def preset(self) -> int | str | None:
+        """``preset``."""
+        value = self.config.preset
+        preset = self.spec.preset if self.spec else None
+        if preset is None:
+            return value if self._is_listed("preset", value) else None
+        self.owners[preset.option] = "preset"
+        value = self._default_preset() if value is None else value
+        if value is None:
+            return None
+        names = preset.names or (self._choices(preset.option) if preset.names_only else ())
+        accepted = ", ".join(names)
+        if preset.names_only and (not isinstance(value, str) or value.lstrip("-").isdigit()):
+            raise self._error(
+                "preset", value,
+                f"preset numbers of {self.name} mean other presets in other FFmpeg versions; use a name: {accepted}", accepted,
+            )  # fmt: skip
+        if names and value not in names:
+            near = nearest_name(str(value), names)
+            hint = f"; did you mean {near!r}?" if near else ""
+            raise self._error("preset", value, f"preset of {self.name} is one of {accepted}{hint}", accepted, near)
+        text = str(value) if names else self._check_listed(preset.option, value, field="preset")
+        self._set(preset.option, text, owner="preset")
+        return value
+
+    def _default_preset(self) -> int | str | None:
+        """Return the row's default, or the fastest preset without damage where that is slower."""
+        preset = self.spec.preset if self.spec else None
+        default = preset.default if preset else None
+        for damage in self._damages():
+            fastest = damage.fastest_preset.at(self.library)
+            if isinstance(default, int) and fastest is not None and fastest < default:
+                self.remarks.append(
+                    f"{self.name} takes preset {fastest} instead of the default {default}, which would damage frames of "
+                    f"{damage.bits} bits at this quality"
+                )
+                default = fastest
+        return default
+
+    def _damages(self) -> Iterator[Damage]:
+        """Yield what damages frames with this quality if the preset is too fast."""
+        quality = self.spec.quality if self.spec else None
+        given = {name: text for name, _, text in self._given()}
+        if quality is None or self.spec is None or any(is_on(given.get(name, "0")) for name in quality.lossless):
+            return
+        for damage in self.spec.damage:
+            numbers = [self.crf, *(given.get(name) for name in damage.quantizers)]
+            if damage.rate in given:
+                numbers = [given.get(damage.floor, "0")]
+            lowest = min((float(number) for number in numbers if number is not None), default=None)
+            long_gop = self.config.g is None or self.config.g > damage.g_above
+            if (
+                long_gop
+                and lowest is not None
+                and lowest < damage.quality_below
+                and bit_depth(self.config.pix_fmt) == damage.bits
+            ):
+                yield damage
+
+    def fast_decode(self) -> int:
+        """``fast_decode``."""
+        level = self.config.fast_decode
+        if level == 0:
+            return 0
+        fast = self.spec.fast_decode if self.spec else None
+        if fast is None:
+            raise self._error("fast_decode", level, f"{self.name} has no fast-decode setting; leave fast_decode at 0")
+        highest = fast.highest.at(self.library)
+        if level > highest:
+            raise self._error(
+                "fast_decode", level,
+                f"{self.name} with library version {self._library_text()} knows fast_decode 0 to {highest}", f"0 to {highest}",
+            )  # fmt: skip
+        limit = fast.highest_preset.at(self.library)
+        preset_option = self.spec.preset.option if self.spec and self.spec.preset else ""
+        preset = self.options.get(preset_option, "")
+        if limit is not None and preset.isdigit() and int(preset) > limit:
+            raise self._error(
+                "fast_decode", level, f"{self.name} with library version {self._library_text()} ignores fast_decode above "
+                f"preset {limit} (this is preset {preset}); use preset {limit} or lower, or fast_decode=0",
+            )  # fmt: skip
+        area = (self.width + 7) // 8 * 8 * ((self.height + 7) // 8 * 8)
+        smallest = fast.smallest_area.at(self.library)
+        if area < smallest:
+            raise self._error(
+                "fast_decode", level, f"{self.name} with library version {self._library_text()} ignores fast_decode for pictures "
+                f"of less than {smallest} pixels, such as {self.width}x{self.height}; use fast_decode=0",
+            )  # fmt: skip
+        self._set(fast.option, fast.value or str(level), owner="fast_decode")
+        return level
+
+    def narrow_picture(self) -> None:
+        """What the width of the picture asks for."""
+        narrow = self.spec.narrow_picture if self.spec else None
+        if narrow is not None and self.width <= narrow.width:
+            self._set(narrow.option, narrow.value, owner="the width of the picture")
+
+    def threads(self, count: int | None) -> None:
+        """``encoder_threads``."""
+        threads = self.spec.threads if self.spec else None
+        if threads is None:
+            if count is not None:
+                raise self._error(
+                    "encoder_threads", count, f"{self.name} has no thread setting; leave encoder_threads unset"
+                )
+            return
+        self.owners[threads.option] = "encoder_threads"
+        if count is None:
+            return
+        highest = threads.highest.at(self.library)
+        whole = isinstance(count, int) and not isinstance(count, bool)
+        if not whole or count < 1 or (highest is not None and count > highest):
+            accepted = "1 or more" if highest is None else f"1 to {highest}"
+            raise self._error("encoder_threads", count, f"encoder_threads for {self.name} is {accepted}", accepted)
+        self._set(threads.option, str(count), owner="encoder_threads")
+        for key, text in threads.companions.items():
+            self._set(key, text, owner="encoder_threads")
+
+    def device(self) -> None:
+        """Check ``device``, and set it if an option of the encoder takes it."""
+        wanted = self.config.device
+        if wanted is None:
+            return
+        device = self.spec.device if self.spec else None
+        if device is None:
+            raise self._error("device", wanted, f"{self.name} uses no device; leave device unset")
+        if not device.device_pattern:
+            raise self._error(
+                "device", wanted, f"FFmpeg offers no choice of device for {self.name}; leave device unset"
+            )
+        if not re.fullmatch(device.device_pattern, wanted):
+            raise self._error(
+                "device", wanted, f"device={wanted!r} is not a device of {self.name}; it takes {device.device_pattern}",
+                device.device_pattern,
+            )  # fmt: skip
+        if device.device_option:
+            self._set(device.device_option, wanted, owner="device")
+
+    def bit_rate(self) -> int | None:
+        """Set a bit rate where nothing else says how good the video is to be, and return it."""
+        rate, quality = self.spec.bit_rate if self.spec else None, self._quality_row()
+        if rate is None or "b" in self.options or (quality and quality.options[0] in self.options):
+            return None
+        bits_per_s = rate.bits_per_s(width=self.width, height=self.height, fps=self.fps, g=self.config.g)
+        self.options["b"] = str(bits_per_s)
+        return bits_per_s
+
+    def extras(self) -> None:
+        """``extra_options``, which cannot speak for any of the fields above."""
+        seen: dict[str, str] = {}
+        for given, value in self.config.extra_options.items():
+            name = plain_option_name(given)
+            if name in seen:
+                raise self._error(given, value, f"{given!r} and {seen[name]!r} are the same option; give it once")
+            seen[name] = given
+            self._check_ownership(name, given, value)
+            text = self._checked(name, value)
+            if self.spec and name in self.spec.parameters:
+                pairs = parse_parameters(name, text, encoder=self.name)
+                for key, part in pairs.items():
+                    self._check_ownership(f"{name}:{key}", f"{name}:{key}", part)
+                self.parameters.setdefault(name, {}).update(pairs)
+            else:
+                self.options[name] = text
+        self._check_needs(seen)
+        self._check_profile(seen)
+
+    def settled(self) -> Settled:
+        """Return the effective ``extra_options``, limited by the fields and by each other."""
+        self._check_damage()
+        if self.spec is None:
+            return Settled(extra_options=self.config.extra_options)
+        every = {
+            **self.options,
+            **{f"{name}:{key}": text for name, pairs in self.parameters.items() for key, text in pairs.items()},
+        }
+        preset = self.options.get(self.spec.preset.option, "") if self.spec.preset else ""
+        return settle(self.spec, self.config.extra_options, every, preset=preset)
+
+    def _check_damage(self) -> None:
+        """Refuse a preset that was given and would damage frames."""
+        preset_option = self.spec.preset.option if self.spec and self.spec.preset else ""
+        preset = self.options.get(preset_option, "")
+        for damage in self._damages():
+            fastest = damage.fastest_preset.at(self.library)
+            if fastest is not None and preset.isdigit() and int(preset) > fastest:
+                number = number_text(damage.quality_below)
+                raise self._error(
+                    "preset", self.config.preset, f"{self.name} with library version {self._library_text()} damages frames of "
+                    f"{damage.bits} bits at preset {preset} with a crf or quantizer below {number}; use preset {fastest} or "
+                    f"lower, a crf or quantizer of {number} or more, or {damage.way_out}",
+                )  # fmt: skip
+
+    def _given(self) -> tuple[tuple[str, str, str], ...]:
+        return tuple(given_options(self.spec, self.config.extra_options, encoder=self.name))
+
+    def _check_profile(self, given: Mapping[str, str]) -> None:
+        profiles = self.spec.profiles if self.spec else {}
+        profile = self.options.get("profile", "")
+        if "profile" not in given or profile not in profiles or self.config.pix_fmt in profiles[profile]:
+            return
+        formats = ", ".join(profiles[profile])
+        reason = (
+            f"does not go together with pix_fmt={self.config.pix_fmt!r}, which makes a stream of another profile; it goes "
+            f"with {formats}" if formats else "makes every frame a keyframe whatever g says; use g=1 and another profile"
+        )  # fmt: skip
+        raise self._error(given["profile"], profile, f"profile {profile} of {self.name} {reason}", formats)
+
+    def _check_needs(self, given: Mapping[str, str]) -> None:
+        for option, needed in (self.spec.needs if self.spec else {}).items():
+            if option in given and needed not in self.options:
+                raise self._error(
+                    given[option], self.config.extra_options[given[option]],
+                    f"{self.name} ignores {given[option]!r} unless {needed!r} is set beside it",
+                )  # fmt: skip
+
+        spec = self.spec
+        rates = {self.options.get(name) for name in ("b", "minrate", "maxrate")}
+        for option in sorted((spec.constant_rate_only if spec else frozenset()) & given.keys()):
+            if len(rates) > 1 or None in rates:
+                raise self._error(
+                    given[option], self.config.extra_options[given[option]],
+                    f"{self.name} reads {given[option]!r} at a constant bit rate only: give b, minrate and maxrate one value",
+                )  # fmt: skip
+        for option, since in (spec.since if spec else {}).items():
+            if option in given and (self.library is None or self.library < since):
+                raise self._error(
+                    given[option], self.config.extra_options[given[option]],
+                    f"{self.name} with library version {self._library_text()} ignores {given[option]!r}; leave it out",
+                )  # fmt: skip
+
+    def _check_ownership(self, option: str, given: str, value: object) -> None:
+        if option in self.rivals or (option in self.switches and is_on(str(value))):
+            field = (self.rivals | self.switches)[option]
+            message = (
+                f"{given!r} does not go together with {field} for {self.name}: the encoder would follow one of the two"
+            )
+            raise self._error(given, value, f"{message}; leave it out, or set {field} to None")
+        if option in self.owners:
+            field = self.owners[option]
+            raise self._error(given, value, f"{given!r} is set by {field} for {self.name}; use {field} instead")
+        if option in _PICTURE_OPTIONS:
+            raise self._error(
+                given, value, f"{given!r} follows from {_PICTURE_OPTIONS[option]}; it cannot be set by itself"
+            )
+
+    def written(self) -> Iterator[tuple[str, str]]:
+        """The options as (name, text) pairs."""
+        yield from self.options.items()
+        for key, pairs in self.parameters.items():
+            yield key, join_parameters(pairs)
+
+    def _checked(self, option: str, value: object) -> str:
+        """Check an option as one of the user's, and write its value."""
+        return extra_option(
+            option,
+            value,
+            encoder=self.name,
+            spec=self.spec,
+            listing=self.listing,
+            libavcodec=self.libavcodec,
+            library=self.library,
+        )
+
+    def _set(self, option: str, text: str, *, owner: str) -> None:
+        self.owners[option] = owner
+        name, inside, key = option.partition(":")
+        if self._is_absent(name):
+            return
+        if inside:
+            self.parameters.setdefault(name, {})[key] = text
+        else:
+            self.options[name] = text
+
+    def _is_absent(self, option: str) -> bool:
+        """Return whether this version of the encoder does without an option that the row sets."""
+        return self.spec is not None and option in self.spec.if_listed and option not in self.listing.options
+
+    def _is_listed(self, field: str, value: OptionValue | None) -> bool:
+        """Set a field that the row says nothing about; False if it has no effect, which is fine where nobody gave it.
+
+        Without a row, an option of the field's name in the encoder's own help is taken to be it.
+        """
+        if self.spec is None and field in self.listing.options:
+            self.owners[field] = field
+            if value is not None:
+                self._set(field, self._check_listed(field, value, field=field), owner=field)
+            return True
+        known = [*self.listing.options, *sorted(self.spec.generic if self.spec else ("b",))]
+        advice = "use extra_options for what it reads: " + ", ".join(known)
+        self._refuse_if_given(field, f"{self.name} has no {field} setting; leave {field} unset (None), or {advice}")
+        return False
+
+    def _check_listed(self, option: str, value: OptionValue, *, field: str) -> str:
+        listed = self.listing.options.get(option)
+        if listed is None:
+            # A generic option that carries a field (vaapi's compression_level): checked like one of the user's.
+            return self._checked(option, value)
+        if listed.type == "string":
+            raise self._error(field, value, f"{option} of {self.name} takes free text, which ffenc does not pass on")
+        return listed_value(listed, value, encoder=self.name, field=field)
+
+    def _refuse_if_given(self, field: str, reason: str, *, unless: bool = False) -> None:
+        value = getattr(self.config, field)
+        if self.config.was_given(field) and value is not None and not unless:
+            raise self._error(field, value, reason)
+
+    def _choices(self, option: str) -> tuple[str, ...]:
+        listed = self.listing.options.get(option)
+        return tuple(choice.name for choice in listed.choices) if listed else ()
+
+    def _library_text(self) -> str:
+        return ".".join(map(str, self.library)) if self.library else "unknown"
+
+    def _error(
+        self, option: str, value: object, message: str, accepted: str = "", near: str | None = None
+    ) -> EncoderOptionError:
+        return EncoderOptionError(
+            message, option=option, value=value, encoder=self.name, accepted=accepted, nearest=near
+        )
+
+
+_PICTURE_OPTIONS: Mapping[str, str] = {
+    "pix_fmt": "the field pix_fmt",
+    "color_range": "pix_fmt (BT.601, limited range, is what decoders assume that ignore tags)",
+    "colorspace": "pix_fmt (BT.601, limited range, is what decoders assume that ignore tags)",
+    "color_primaries": "pix_fmt",
+    "color_trc": "pix_fmt",
+}

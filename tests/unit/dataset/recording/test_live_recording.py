@@ -1,0 +1,151 @@
+"""An episode from live cameras: as many ticks as duration times rate, the newest frame of each, nothing left unsaid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from ffenc.dataset.recording import live_recording
+from ffenc.dataset.recording.live_recording import record_episode, wait_for
+from ffenc.errors import CameraEndedError, CameraError
+from ffenc.video.live_camera import CapturedFrame, LiveCamera
+
+
+class Clock:
+    """A clock on which only sleeping and what the test does take time."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(live_recording, "time", clock)
+    return clock
+
+
+class Camera(LiveCamera):
+    """Its frames are numbered by the clock, so many a second; it may end."""
+
+    def __init__(self, clock: Clock, fps: float, *, frames: int = 10**9) -> None:
+        super().__init__("test")
+        self.clock, self.fps, self.frames = clock, fps, frames
+        self.start_s = clock.now_s
+
+    def _open(self) -> None: ...
+
+    def _next(self) -> npt.NDArray[Any]:
+        raise NotImplementedError
+
+    def _shut(self) -> None: ...
+
+    def latest(self) -> CapturedFrame:
+        number = int((self.clock.now_s - self.start_s) * self.fps + 1e-6)
+        if number >= self.frames:
+            raise CameraEndedError("the end", source="test", frames_read=self.frames)
+        return CapturedFrame(frame=np.full((2, 2, 3), number % 256, np.uint8), time_s=self.clock.now_s, number=number)
+
+
+class Recorder:
+    """Keeps what it gets and when; may be slow, and may drop."""
+
+    def __init__(self, clock: Clock, *, slow: dict[int, float] | None = None, drops: set[int] = frozenset()) -> None:  # type: ignore[assignment]
+        self.clock, self.slow, self.drops = clock, slow or {}, drops
+        self.frames: list[dict[str, Any]] = []
+        self.times: list[float] = []
+
+    def add_frame(self, frame: Any, /) -> bool:
+        step = len(self.frames)
+        self.frames.append(dict(frame))
+        self.times.append(self.clock.now_s - 1000)
+        self.clock.now_s += self.slow.get(step, 0)
+        return step not in self.drops
+
+    def shown(self, name: str) -> list[int]:
+        return [int(frame[name][0, 0, 0]) for frame in self.frames]
+
+
+def record(recorder: Recorder, cameras: dict[str, LiveCamera], **more: Any) -> Any:
+    return record_episode(recorder, cameras, **{"task": "lift", "fps": Fraction(10), "duration_s": 1.0, **more})
+
+
+def test_ticks_come_at_exactly_the_rate_with_the_newest_frame_of_every_camera(clock: Clock) -> None:
+    recorder = Recorder(clock)
+    episode = record(recorder, {"fast": Camera(clock, 30), "slow": Camera(clock, 4)})
+    assert recorder.times == pytest.approx([k / 10 for k in range(10)])
+    assert recorder.shown("fast") == [0, 3, 6, 9, 12, 15, 18, 21, 24, 27]
+    assert recorder.shown("slow") == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3]
+    assert (episode.steps, episode.frames, episode.dropped, episode.late) == (10, 10, 0, 0)
+    assert episode.repeated == {"fast": 0, "slow": 6}
+    assert {frame["task"] for frame in recorder.frames} == {"lift"}
+
+
+def test_time_does_not_drift_over_a_rate_that_no_float_holds(clock: Clock) -> None:
+    recorder = Recorder(clock, slow=dict.fromkeys(range(3000), 0.001))
+    record(recorder, {"a": Camera(clock, 30)}, fps=Fraction(30000, 1001), duration_s=100.1)
+    assert len(recorder.times) == 3000
+    assert recorder.times[-1] == pytest.approx(2999 * 1001 / 30000)
+
+
+def test_late_ticks_are_done_and_counted(clock: Clock) -> None:
+    recorder = Recorder(clock, slow={2: 0.35})
+    episode = record(recorder, {"a": Camera(clock, 10)})
+    assert recorder.times == pytest.approx([0, 0.1, 0.2, 0.55, 0.55, 0.55, 0.6, 0.7, 0.8, 0.9])
+    assert episode.steps == 10
+    assert episode.late == 2  # ticks 3 and 4; tick 5 was less than a frame behind
+    assert episode.latest_s == pytest.approx(0.25)
+    assert episode.repeated == {"a": 2}
+
+
+def test_what_the_recorder_drops_is_counted(clock: Clock) -> None:
+    episode = record(Recorder(clock, drops={3, 4}), {"a": Camera(clock, 10)})
+    assert (episode.steps, episode.dropped, episode.frames) == (10, 2, 8)
+
+
+@pytest.mark.parametrize(("after_s", "ticks"), [(0.0, 0), (0.42, 5), (9.0, 10)])
+def test_it_ends_when_somebody_asks_for_it(clock: Clock, after_s: float, ticks: int) -> None:
+    recorder = Recorder(clock)
+    episode = record(recorder, {"a": Camera(clock, 10)}, stop=lambda: clock.now_s >= 1000 + after_s)
+    assert (len(recorder.frames), episode.stopped) == (ticks, ticks < 10)
+    assert clock.now_s - 1000 < max(after_s, 1) + 0.06
+
+
+def test_a_camera_that_ends_ends_the_episode_with_whole_ticks(clock: Clock) -> None:
+    recorder = Recorder(clock)
+    episode = record(recorder, {"a": Camera(clock, 10), "b": Camera(clock, 10, frames=4)})
+    assert isinstance(episode.failure, CameraError)
+    assert len(recorder.frames) == episode.steps == 4
+    assert all(set(frame) == {"a", "b", "task"} for frame in recorder.frames)
+
+
+def test_an_error_of_the_recorder_comes_out(clock: Clock) -> None:
+    class Broken(Recorder):
+        def add_frame(self, frame: Any, /) -> bool:
+            raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        record(Broken(clock), {"a": Camera(clock, 10)})
+
+
+def test_every_tick_is_reported(clock: Clock) -> None:
+    left: list[float] = []
+    record(Recorder(clock), {"a": Camera(clock, 10)}, on_tick=lambda episode: left.append(round(episode.left_s, 3)))
+    assert left == [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0]
+
+
+@pytest.mark.parametrize(("asked", "whole"), [(lambda: False, True), (lambda: True, False)])
+def test_waiting(clock: Clock, asked: Callable[[], bool], whole: bool) -> None:
+    assert wait_for(2.0, asked) is whole
+    assert (clock.now_s >= 1002) is whole

@@ -1,0 +1,44 @@
+"""When the statistics of decoded pictures are taken for those of another video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ffenc.dataset.verify.checks.decoded_frames import _report, _Seen
+from ffenc.dataset.verify.checks.subject import Subject
+from ffenc.dataset.verify.findings import Findings
+
+
+def seen(place: int, *, decoded: float, recorded: float, camera: str = "top") -> _Seen:
+    rows = [np.array([[mean, mean, mean], [0.2, 0.2, 0.2]]) for mean in (decoded, recorded)]
+    return _Seen(place=place, camera=camera, path=Path(f"{place}.mp4"), decoded=rows[0], recorded=rows[1])
+
+
+def found(*some: _Seen) -> list[int | None]:
+    subject = Subject(root=Path(), findings=Findings(root=Path()))
+    _report(subject, list(some))
+    assert set(subject.findings.counts) <= {"pictures-foreign"}
+    return [finding.episode for finding in subject.findings.kept]
+
+
+def test_what_lossy_coding_does_is_no_fault():
+    assert found(seen(0, decoded=0.503, recorded=0.5), seen(1, decoded=0.497, recorded=0.5)) == []
+
+
+def test_pictures_far_from_their_statistics_are_a_fault():
+    assert found(seen(0, decoded=0.52, recorded=0.5)) == [0]
+
+
+def test_two_that_are_near_to_each_others_statistics_were_exchanged():
+    assert found(seen(0, decoded=0.506, recorded=0.5), seen(1, decoded=0.5, recorded=0.506)) == [0, 1]
+
+
+def test_one_that_happens_to_be_near_to_another_was_not():
+    assert found(seen(0, decoded=0.506, recorded=0.5), seen(1, decoded=0.506, recorded=0.506)) == []
+
+
+def test_cameras_of_other_shapes_are_not_compared():
+    depth = _Seen(place=1, camera="depth", path=Path("d.mp4"), decoded=np.zeros((2, 1)), recorded=np.zeros((2, 1)))
+    assert found(seen(0, decoded=0.5, recorded=0.5), depth) == []
