@@ -86,7 +86,7 @@ def test_nice_stops_at_19() -> None:
 import os, sys
 os.nice(15)
 sys.path[:0] = {sys.path!r}
-from tests.unit.ffmpeg.test_priority import said_by_a_child
+from tests.unit.ffmpeg.process.test_priority import said_by_a_child
 from ffenc.ffmpeg.process.priority import Priority
 print(said_by_a_child(Priority(nice=10))[0])
 """
