@@ -105,9 +105,11 @@ def _deciding(encoder: str, option: str, libavcodec: Version, library: Version |
 
     def age(build: MeasuredBuild) -> Version:
         # What an option does depends on the library more than on FFmpeg's wrapper.
-        return (build.encoders[encoder].library or build.libavcodec) if library else build.libavcodec
+        return (build.encoders[encoder].library or ()) if library else build.libavcodec
 
     here = library or libavcodec
+    if library:
+        builds = [build for build in builds if build.encoders[encoder].library]
     older, newer = [b for b in builds if age(b) <= here], [b for b in builds if age(b) >= here]
     if not older or not newer:
         return ()

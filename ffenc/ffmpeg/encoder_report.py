@@ -5,27 +5,26 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ffenc.ffmpeg.mp4.boxes import top_level_boxes
-
-_READ_BYTES = 64 * 1024
+_CHUNK_BYTES = 1024 * 1024
+_LONGEST_REPORT_BYTES = 16 * 1024
 
 
 def find_report(path: Path, pattern: str) -> dict[str, str] | None:
-    """Return the settings in an MP4 file, by the library's names; None if there are none.
+    """Return the settings in a file, by the library's names; None if there are none.
 
-    x264 writes them before its first frame, x265 into the header of the stream; both are at the start of a box.
+    x264 writes them before its first frame, which may follow seconds of audio, x265 into the header of the stream.
 
     Args:
         path: the file.
         pattern: finds the text; its first group is the settings.
     """
+    wanted, data = re.compile(pattern.encode()), b""
     with path.open("rb") as file:
-        for position, kind, _ in top_level_boxes(file):
-            if kind in (b"moov", b"mdat"):
-                file.seek(position)
-                found = re.search(pattern.encode(), file.read(_READ_BYTES))
-                if found is not None:
-                    return parse_report(found[1].decode("ascii"))
+        while chunk := file.read(_CHUNK_BYTES):
+            data = data[-_LONGEST_REPORT_BYTES:] + chunk
+            found = wanted.search(data)
+            if found is not None and found.end() < len(data):  # else the rest is in the next chunk
+                return parse_report(found[1].decode("ascii"))
     return None
 
 

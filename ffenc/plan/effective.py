@@ -104,7 +104,11 @@ def compare_with_report(encoder: ResolvedEncoder, spec: EncoderSpec, report: Map
         setting = spec.settings[request.setting]
         if setting.reported is None:
             continue
-        used = report.get(setting.reported, "0")
+        used = report.get(setting.reported)
+        if used is None:  # x264 leaves out what is off, and older libraries what they do not know yet
+            if is_on(request.text):
+                reductions.append(f"{encoder.name} does not report {request.option}, so it may not have taken effect")
+            continue
         if not _alike(request.text, used, setting.unit):
             value = _number(used)
             effective = number_text(value * setting.unit) if value is not None else used

@@ -9,6 +9,7 @@ import functools
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -29,6 +30,9 @@ from ffenc.plan.selection import Candidate, Selection
 from ffenc.video.trial import TrialTooSlowError, try_encoder
 
 logger = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 60.0
+"""How long a choice is kept if a trial ran out of time: cameras that open together get the same encoder."""
 
 __all__ = ["Candidate", "Prepared", "Selection", "examine_encoders", "prepare", "select_encoder"]
 
@@ -62,7 +66,7 @@ def prepare(
         CapabilityError: the hardware that was named cannot do what the config asks for.
     """
     given = frozenset(config.model_fields_set)
-    select = functools.partial(_select, config, given, frames, fps, binaries, cameras, encoder_threads)
+    select = functools.partial(_remembered, config, given, frames, fps, binaries, cameras, encoder_threads)
     spec, selection = find_encoder(config.vcodec), None
     if config.vcodec == AUTO:
         selection = select(None)
@@ -124,7 +128,8 @@ def select_encoder(
 ) -> Selection:
     """Take the platform's hardware encoders in order, then software; the first whose trial succeeds is it.
 
-    The answer is remembered for this process, because a driver does not come and go between two episodes.
+    The answer is remembered for this process, because a driver does not come and go between two episodes.  If a trial
+    ran out of time, the answer is remembered for `RETRY_AFTER_S` only.
 
     Args:
         config: the settings of the real job; ``vcodec`` is not looked at.
@@ -138,7 +143,26 @@ def select_encoder(
         EncoderUnavailableError: not even a software encoder works; it has every reason.
     """
     given = frozenset(config.model_fields_set)
-    return _select(config, given, frames, fps, binaries or find_binaries(), cameras, encoder_threads, None)
+    return _remembered(config, given, frames, fps, binaries or find_binaries(), cameras, encoder_threads, None)
+
+
+def _remembered(
+    config: VideoEncoderConfig,
+    given: frozenset[str],
+    frames: FrameFormat,
+    fps: Fraction,
+    binaries: Binaries,
+    cameras: int,
+    encoder_threads: int | None,
+    named: str | None,
+) -> Selection:
+    select = functools.partial(_select, config, given, frames, fps, binaries, cameras, encoder_threads, named)
+    selection, made_at = select()
+    undecided = any(candidate.works is None for candidate in selection.candidates)
+    if undecided and time.monotonic() - made_at > RETRY_AFTER_S:
+        _select.cache_clear()
+        selection, _ = select()
+    return selection
 
 
 @functools.lru_cache(maxsize=64)
@@ -151,7 +175,8 @@ def _select(
     cameras: int,
     encoder_threads: int | None,
     named: str | None,
-) -> Selection:
+) -> tuple[Selection, float]:
+    """Return the selection and when its trials ended."""
     spec = None if named is None else find_encoder(named)
     tried: list[Candidate] = []
     for candidate in examine_encoders(
@@ -167,7 +192,7 @@ def _select(
         if candidate.works:
             selection = Selection(encoder=candidate.encoder, device_node=candidate.device_node, candidates=tuple(tried))
             _announce(selection)
-            return selection
+            return selection, time.monotonic()
     where = f"at {frames.width}x{frames.height} {config.pix_fmt}"
     if named is None:
         message = f"no encoder of {binaries.ffmpeg} passed its trial {where}"

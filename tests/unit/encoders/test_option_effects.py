@@ -80,6 +80,12 @@ def test_the_library_decides_where_it_is_known(tables, libavcodec, library, kind
     assert effect_of("enc", "option", "1", libavcodec=libavcodec, library=library).kind == kind
 
 
+def test_a_table_without_the_library_says_nothing_of_a_known_library(tables):
+    tables(build("old", OLD, (1, 4), option=IGNORED), build("new", NEW, option=IGNORED))
+    assert effect_of("enc", "option", "1", libavcodec=MIDDLE, library=(2, 0)).kind == "unknown"
+    assert effect_of("enc", "option", "1", libavcodec=MIDDLE).kind == "ignored"
+
+
 def test_a_build_without_the_option_does_not_decide(tables):
     tables(build("old", OLD), build("middle", MIDDLE, option=IGNORED), build("new", NEW, option=IGNORED))
     assert effect_of("enc", "option", "1", libavcodec=(59, 0, 0)).kind == "unknown"

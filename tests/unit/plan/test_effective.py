@@ -345,6 +345,12 @@ def test_a_report_that_agrees_says_nothing():
     assert known.config.extra_options["bf"] == 1
 
 
+def test_a_setting_that_is_missing_from_the_report_is_not_taken_for_0():
+    known = reported("bframes=1", g=10, extra_options={"refs": 4, "bf": 1, "weightb": 0})
+    assert known.config.extra_options == {"refs": 4, "bf": 1, "weightb": 0}
+    assert known.reductions == ("libx264 does not report refs, so it may not have taken effect",)
+
+
 def test_a_report_corrects_what_the_plan_did_not_know():
     corrected = reported("bframes=1 ref=6", g=10, extra_options={"refs": 16, "bf": 1})
     assert corrected.config.extra_options == {"refs": 6, "bf": 1}
