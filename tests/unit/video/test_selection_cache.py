@@ -14,7 +14,6 @@ from ffenc.frames import FrameFormat
 from ffenc.plan.selection import Candidate
 from ffenc.video import selection
 
-
 BINARIES = Binaries(ffmpeg=Path("ffmpeg"), ffprobe=None, ffmpeg_origin="", ffprobe_origin="")
 
 
