@@ -134,7 +134,9 @@ def kind_of(outcomes: Mapping[str, str]) -> Literal["acts", "ignored", "refused"
     if seen and set(seen) <= {"refused", "crashes", "hangs"}:
         return "refused"
     # One value without effect may be the default; a setting that is reported may be used in a way that no context showed.
-    without_effect = [outcome for outcome in seen if outcome == "same" or outcome.startswith("=>")]
+    without_effect = [
+        outcome for outcome in seen if outcome == "same" or (outcome.startswith("=>") and "as given" not in outcome)
+    ]
     return "ignored" if len(without_effect) > 1 and "unclear" not in seen else "unknown"
 
 

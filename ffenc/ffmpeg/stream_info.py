@@ -168,7 +168,7 @@ class PacketIndex:
         """Index packets given in the order of the file.
 
         Raises:
-            ProbeError: a packet has no presentation time, as with B-frames in AVI.
+            ProbeError: a packet has no presentation time, as with B-frames in AVI, ASF and MPEG-PS.
         """
         shown: list[tuple[int, bool]] = []
         size_bytes = hidden = 0
@@ -178,8 +178,8 @@ class PacketIndex:
                 hidden += 1
             elif packet.pts is None:
                 raise ProbeError(
-                    f"{path}: video packet {number} has no presentation time, as with B-frames in AVI, so no frame can be "
-                    f"placed. {rescue_advice(path)}",
+                    f"{path}: video packet {number} has no presentation time, as with B-frames in AVI, ASF and MPEG-PS, so "
+                    f"no frame can be placed. {rescue_advice(path)}",
                     path=path,
                 )
             else:

@@ -103,7 +103,7 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
         claimed = stream.frames_declared
         why = packets.errors or f"its header claims {claimed} frames, and {packets.count} are there"
         raise InputError(
-            f"{path} is damaged: {why}. Take another copy, or keep what is left. "
+            f"{path} is damaged: {why.rstrip('.')}. Take another copy, or keep what is left. "
             f"{rescue_advice(stream.path, stream.fps)}",
             path=path,
         )
@@ -118,7 +118,7 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
         )
     uneven = _first_uneven(packets, stream.fps)
     if not stream.is_constant_rate or uneven is not None:
-        where = "" if uneven is None else f": frame {uneven} is {_off(packets, stream.fps, uneven)} of its place"
+        where = "" if uneven is None else f": frame {uneven} is {_off(packets, stream.fps, uneven)} its place"
         raise InputError(
             f"{path} has a variable frame rate (about {float(stream.fps):.3f}){where}; make it constant first, for example with "
             f"ffmpeg -i in -r {round(stream.fps)} out, and look at which frames are repeated or dropped",
@@ -140,7 +140,7 @@ def _first_uneven(packets: PacketIndex, fps: Fraction) -> int | None:
 
 def _off(packets: PacketIndex, fps: Fraction, frame: int) -> str:
     late = float((packets.pts[frame] - packets.pts[0]) * packets.time_base * fps - frame)
-    return f"{abs(late):.2f} frames {'behind' if late > 0 else 'ahead'}"
+    return f"{abs(late):.2f} frames {'behind' if late > 0 else 'ahead of'}"
 
 
 def measure_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> list[MeasuredClip]:
@@ -224,7 +224,7 @@ def obstacle(clip: MeasuredClip) -> str | None:
     off = clip.packets.first_off_grid(clip.stream.fps)
     if off is not None or clip.packets.hidden:
         return (
-            f"{path} does not show frame k at exactly k/{clip.stream.fps} s "
+            f"{path} does not show frame k at exactly k / ({clip.stream.fps}) s "
             f"({f'first at frame {off}' if off is not None else 'an edit list hides frames'}); re-encode it first"
         )
     return None

@@ -43,6 +43,7 @@ def made(binaries: Binaries, clip: Path, path: Path, *how: str) -> Path:
         pytest.param("a.y4m", (), "a Y4M file", id="y4m"),
         pytest.param("a.mxf", ("-c:v", "mpeg2video", "-q:v", "2"), "an MXF file", id="mxf"),
         pytest.param("a.avi", ("-c", "copy"), "no presentation time, as with B-frames in AVI", id="avi-with-b-frames"),
+        pytest.param("a.mpg", ("-c:v", "mpeg2video", "-q:v", "2", "-bf", "2"), "ASF and MPEG-PS", id="mpeg-ps"),
         pytest.param("it's 1; #.mp4", ("-c", "copy", "-f", "h264"), "a raw video stream", id="h264-named-mp4"),
     ],
 )

@@ -37,6 +37,8 @@ def tables(monkeypatch):
         ({"0": "same", "1": "-> 3"}, "acts"),
         ({"0": "same", "1": "same", "2": "refused"}, "ignored"),
         ({"0": "=> 3", "5": "=> 3"}, "ignored"),
+        ({"0": "=> 3", "1": "=> 3", "2": "=> 3 (slow: as given)"}, "ignored"),
+        ({"0": "same", "1": "=> 0 (transform: as given)", "2": "refused"}, "unknown"),
         ({"0": "refused", "1": "crashes"}, "refused"),
         ({"0": "same", "1": "refused"}, "unknown"),
         ({"0": "same", "1": "unclear", "2": "same"}, "unknown"),
