@@ -10,6 +10,7 @@ from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 
+from ffenc.errors import InputError, ProcessDiedError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.ffmpeg.process.progress import Progress
@@ -20,6 +21,8 @@ from ffenc.video.clip import measure_clips, read_back
 from ffenc.video.output import PendingFile, check_packets, check_target
 from ffenc.video.run import ProgressCallback
 from ffenc.video.writer import STALL_TIMEOUT_S
+
+_CODEC_NOT_IN_CONTAINER = "codec not currently supported in container"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +116,7 @@ def join_measured(
         PendingFile(output, overwrite=overwrite) as pending,
     ):
         plan = _plan(clips, Path(directory), pending.path, binaries, may_differ)
-        run_copy(plan, stall_timeout_s=stall_timeout_s, progress=progress)
+        run_copy(plan, clips[0][0], stall_timeout_s=stall_timeout_s, progress=progress)
         joined = read_back(pending.path, clips[0][0], binaries=binaries)
         check_packets(joined.packets, path=output, fps=plan.fps, frames=plan.frames)
         pending.commit()
@@ -158,11 +161,22 @@ def _plan(
 
 
 def run_copy(
-    plan: ConcatPlan, *, stall_timeout_s: float = STALL_TIMEOUT_S, progress: ProgressCallback | None = None
+    plan: ConcatPlan,
+    clip: VideoStreamInfo,
+    *,
+    stall_timeout_s: float = STALL_TIMEOUT_S,
+    progress: ProgressCallback | None = None,
 ) -> None:
     """Write the list and run the command.
 
+    Args:
+        plan: what to run.
+        clip: the first clip that is copied.
+        stall_timeout_s: longest time without progress.
+        progress: called with (frames copied, frames in all), from another thread.
+
     Raises:
+        InputError: the output's container cannot hold the codec.
         ProcessError: ffmpeg failed, died or hung.
     """
 
@@ -174,6 +188,16 @@ def run_copy(
     with FFmpegProcess.start(
         plan.argv, stdout="progress", stall_timeout_s=stall_timeout_s, on_progress=report
     ) as process:
-        process.finish()
+        try:
+            process.finish()
+        except ProcessDiedError as err:
+            if _CODEC_NOT_IN_CONTAINER not in err.stderr_tail:
+                raise
+            other = ".mp4" if plan.output.suffix.lower() == ".mov" else ".mov"
+            raise InputError(
+                f"{clip.path} is {clip.codec}, which a file named {plan.output.suffix} cannot hold; re-encode it first "
+                f"(ffenc reencode), or name an output that ends in {other}",
+                path=clip.path,
+            ) from err
     if progress is not None:  # FFmpeg 7.0 counts no frames while it copies
         progress(plan.frames, plan.frames)

@@ -135,7 +135,7 @@ class _Cut:
             list_path=directory / "list.ffconcat",
             muxer=muxer_for(output),
         )
-        run_copy(plan, stall_timeout_s=self.stall_timeout_s, progress=self.progress)
+        run_copy(plan, stream, stall_timeout_s=self.stall_timeout_s, progress=self.progress)
         made = read_back(output, stream, binaries=self.binaries)
         check_packets(made.packets, path=output, fps=stream.fps, frames=plan.frames)
         check_copy(made, [(self.clip, (p.first, p.stop)) for p in pieces], binaries=self.binaries)

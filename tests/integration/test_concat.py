@@ -8,8 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from ffenc import Binaries, VideoEncoderConfig, VideoReader, concat_videos, encode_frames, probe_packets, probe_video
+from ffenc import (
+    Binaries,
+    VideoEncoderConfig,
+    VideoReader,
+    concat_videos,
+    cut_video,
+    encode_frames,
+    probe_packets,
+    probe_video,
+)
 from ffenc.errors import ConcatError, InputError, OutputExistsError
+from ffenc.ffmpeg.process import run_tool
 from tests.footage import numbered_frames, numbers_of
 
 pytestmark = pytest.mark.integration
@@ -98,3 +108,17 @@ def test_existing_output_is_kept(tmp_path: Path, binaries: Binaries, make_clip: 
     with pytest.raises(OutputExistsError):
         concat_videos([clip], clip, binaries=binaries)
     assert numbers_of(VideoReader(clip, binaries=binaries)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "join", [concat_videos, lambda clips, output, **how: cut_video(clips[0], output, [(1, 4)], **how)]
+)
+def test_a_codec_that_the_container_cannot_hold_is_named(
+    tmp_path: Path, binaries: Binaries, join: Callable[..., object]
+) -> None:
+    clip = tmp_path / "a.mov"
+    source = ("-f", "lavfi", "-i", "testsrc=d=0.2:r=30:s=64x64", "-c:v", "prores", "-pix_fmt", "yuv422p10le")
+    run_tool([str(binaries.ffmpeg), "-v", "error", "-nostdin", *source, str(clip)], timeout_s=60)
+    with pytest.raises(InputError, match=r"is prores, which a file named \.mp4 cannot hold.* ends in \.mov"):
+        join([clip], tmp_path / "b.mp4", binaries=binaries)
+    assert list(tmp_path.iterdir()) == [clip]
