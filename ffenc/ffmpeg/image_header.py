@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,7 +135,9 @@ def _png(file: BinaryIO, size_bytes: int) -> ImageHeader:
     width, height, bits, colour = struct.unpack(">IIBB", take(file, 10))
     if colour not in _PNG_COLOURS:
         raise UnreadableImageError(f"has the unknown colour type {colour}")
-    place, orientation, transparent = 33, 1, False
+    place, transparent = 33, False
+    orientation: int | None = None
+    older: int | None = None
     for _ in range(_MOST_CHUNKS):
         file.seek(place)
         length, name = struct.unpack(">I4s", take(file, 8))
@@ -149,6 +152,9 @@ def _png(file: BinaryIO, size_bytes: int) -> ImageHeader:
             transparent = True
         if name == b"eXIf" and length <= _LARGEST_EXIF:
             orientation = exif_orientation(take(file, length))
+        if name in (b"tEXt", b"zTXt") and length <= _LARGEST_EXIF:
+            data = _exif_in_text(take(file, length), is_packed=name == b"zTXt")
+            older = older if data is None else exif_orientation(data)
     else:
         raise UnreadableImageError("has more chunks than an image needs")
     text, _ = _PNG_COLOURS[colour]
@@ -160,8 +166,22 @@ def _png(file: BinaryIO, size_bytes: int) -> ImageHeader:
         bits=8 if colour == 3 else bits,
         is_grey=colour in (0, 4),
         has_alpha=colour in (4, 6) or transparent,
-        orientation=orientation,
+        orientation=orientation or older or 1,
     )
+
+
+def _exif_in_text(chunk: bytes, *, is_packed: bool) -> bytes | None:
+    """Return the EXIF data that ImageMagick and others wrote as hexadecimal text before PNG had a chunk for it."""
+    keyword, _, text = chunk.partition(b"\0")
+    if keyword not in (b"Raw profile type exif", b"Raw profile type APP1"):
+        return None
+    try:
+        if is_packed:
+            text = zlib.decompressobj().decompress(text[1:], 3 * _LARGEST_EXIF)
+        _, _, _, digits = text.split(b"\n", 3)  # empty, the kind, the number of bytes
+        return bytes.fromhex(digits.decode("ascii"))
+    except (zlib.error, ValueError):
+        return None
 
 
 # JPEG: ITU-T T.81, annex B; EXIF: CIPA DC-008

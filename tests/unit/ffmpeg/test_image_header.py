@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +52,22 @@ def test_damaged_exif_says_nothing() -> None:
 def test_exif_of_a_png_may_stand_behind_the_pixels(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(with_chunk(saved("PNG"), b"eXIf", exif(8), before=b"IEND"))
     assert read_image_header(tmp_path / "a.png").orientation == 8
+
+
+@pytest.mark.parametrize("kind", ["exif", "APP1"])
+@pytest.mark.parametrize("chunk", [b"tEXt", b"zTXt"])
+def test_exif_of_a_png_may_be_written_as_text(tmp_path: Path, kind: str, chunk: bytes) -> None:
+    data = b"Exif\0\0" + exif(6)
+    text = f"\n{kind}\n{len(data):8}\n{data[:20].hex()}\n{data[20:].hex()}\n".encode()
+    keyword = f"Raw profile type {kind}\0".encode()
+    content = keyword + (b"\0" + zlib.compress(text) if chunk == b"zTXt" else text)
+    path = tmp_path / "a.png"
+    path.write_bytes(with_chunk(saved("PNG"), chunk, content))
+    assert read_image_header(path).orientation == 6
+    path.write_bytes(with_chunk(path.read_bytes(), b"eXIf", exif(3), before=b"IEND"))
+    assert read_image_header(path).orientation == 3
+    path.write_bytes(with_chunk(saved("PNG"), chunk, content[:-30]))
+    assert read_image_header(path).orientation in (1, 6)
 
 
 def test_first_exif_of_a_jpeg_counts(tmp_path: Path) -> None:
