@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 
-from ffenc.errors import InputError, ProcessDiedError
+from ffenc.errors import ConcatError, ProcessDiedError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.ffmpeg.process.progress import Progress
@@ -176,7 +176,7 @@ def run_copy(
         progress: called with (frames copied, frames in all), from another thread.
 
     Raises:
-        InputError: the output's container cannot hold the codec.
+        ConcatError: the output's container cannot hold the codec.
         ProcessError: ffmpeg failed, died or hung.
     """
 
@@ -194,7 +194,7 @@ def run_copy(
             if _CODEC_NOT_IN_CONTAINER not in err.stderr_tail:
                 raise
             other = ".mp4" if plan.output.suffix.lower() == ".mov" else ".mov"
-            raise InputError(
+            raise ConcatError(
                 f"{clip.path} is {clip.codec}, which a file named {plan.output.suffix} cannot hold; re-encode it first "
                 f"(ffenc reencode), or name an output that ends in {other}",
                 path=clip.path,

@@ -122,20 +122,22 @@ class _Cut:
     stall_timeout_s: float
     progress: ProgressCallback | None
 
-    def copy(self, pieces: Sequence[Piece], output: Path, directory: Path) -> MeasuredClip:
+    def copy(self, pieces: Sequence[Piece], output: Path) -> MeasuredClip:
         """Copy the packets of pieces, and look whether the file shows their frames."""
         stream = self.clip.stream
-        plan = plan_cut(
-            self.binaries.ffmpeg,
-            stream,
-            pieces,
-            output,
-            path=nameable(stream.path, directory, 0),
-            delay=self.delay,
-            list_path=directory / "list.ffconcat",
-            muxer=muxer_for(output),
-        )
-        run_copy(plan, stream, stall_timeout_s=self.stall_timeout_s, progress=self.progress)
+        # The folder of the output may have a name that cannot stand in a list.
+        with tempfile.TemporaryDirectory(prefix="ffenc-cut-") as directory:
+            plan = plan_cut(
+                self.binaries.ffmpeg,
+                stream,
+                pieces,
+                output,
+                path=nameable(stream.path, Path(directory), 0),
+                delay=self.delay,
+                list_path=Path(directory) / "list.ffconcat",
+                muxer=muxer_for(output),
+            )
+            run_copy(plan, stream, stall_timeout_s=self.stall_timeout_s, progress=self.progress)
         made = read_back(output, stream, binaries=self.binaries)
         check_packets(made.packets, path=output, fps=stream.fps, frames=plan.frames)
         check_copy(made, [(self.clip, (p.first, p.stop)) for p in pieces], binaries=self.binaries)
@@ -174,7 +176,7 @@ def _make(
     fresh = [piece for piece in pieces if not piece.copied]
     try:
         if not fresh:
-            return job.copy(pieces, output, directory), []
+            return job.copy(pieces, output), []
         if len(fresh) < len(pieces) and config is not None:
             return _mend(job, pieces, output, directory, config), fresh
     except (ConcatError, OutputError, ProcessError) as err:
@@ -200,7 +202,7 @@ def _mend(
     parts = []
     for number, piece in enumerate(pieces):
         part = directory / f"part-{number}{output.suffix}"
-        parts.append(job.copy([piece], part, directory) if piece.copied else job.encode(piece, part, config))
+        parts.append(job.copy([piece], part) if piece.copied else job.encode(piece, part, config))
     made = job.join([part.stream.path for part in parts], output)
     check_pictures(made, [(part, (0, part.packets.count)) for part in parts], binaries=job.binaries)
     return made

@@ -122,3 +122,5 @@ def test_a_codec_that_the_container_cannot_hold_is_named(
     with pytest.raises(InputError, match=r"is prores, which a file named \.mp4 cannot hold.* ends in \.mov"):
         join([clip], tmp_path / "b.mp4", binaries=binaries)
     assert list(tmp_path.iterdir()) == [clip]
+    config = VideoEncoderConfig(vcodec="h264")
+    assert cut_video(clip, tmp_path / "b.mp4", [(1, 4)], config=config, binaries=binaries).reencoded == ((1, 4),)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames
+from ffenc import Binaries, VideoEncoderConfig, VideoReader, cut_video, encode_frames
 from ffenc.cli.main import main
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.video.recording import RecordingFile
@@ -53,6 +53,19 @@ def ffenc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         return json.loads(capsys.readouterr().out)
 
     return run
+
+
+@pytest.mark.parametrize("name", ["newline", "lone-bytes", "quotes", "percent"])
+def test_cut_copies_in_a_folder_of_any_name(name: str, tmp_path: Path, binaries: Binaries) -> None:
+    folder = tmp_path / NAMES[name]
+    folder.mkdir()
+    config = VideoEncoderConfig(vcodec="h264", preset="ultrafast", g=2)
+    frames = map(numbered_frame, range(10))
+    clip = encode_frames(frames, folder / "a.mp4", fps=30, config=config, binaries=binaries).path
+    result = cut_video(clip, folder / "b.mp4", [(1, 8)], config=config, binaries=binaries)
+    assert result.reencoded == ((1, 2),)
+    assert numbers_of(VideoReader(result.path, binaries=binaries)) == list(range(1, 8))
+    assert sorted(entry.name for entry in folder.iterdir()) == ["a.mp4", "b.mp4"]
 
 
 @pytest.mark.parametrize("name", NAMES)
