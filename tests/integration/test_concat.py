@@ -19,7 +19,7 @@ from ffenc import (
     probe_video,
 )
 from ffenc.errors import ConcatError, InputError, OutputExistsError
-from ffenc.ffmpeg.process import run_tool
+from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from tests.footage import numbered_frames, numbers_of
 
 pytestmark = pytest.mark.integration
