@@ -54,7 +54,7 @@ LIBX264 = EncoderSpec(
     # x264 cuts numbers to these without a word, and takes -1 for "not set".
     ranges={
         "aq-mode": (0, 3), "aq-strength": (0, 3), "b-bias": (-90, 100), "b-pyramid": (0, 2), "b_strategy": (0, 2),
-        "chromaoffset": (-32, 32), "cplxblur": (0, 999), "crf_max": (0, 51), "direct-pred": (0, 3),
+        "chromaoffset": (-12, 12), "cplxblur": (0, 999), "crf_max": (0, 51), "direct-pred": (0, 3),
         "me_method": (0, 4), "motion-est": (0, 4), "noise_reduction": (0, 65536), "qdiff": (2, 50), "qmax": (0, 69),
         "qmin": (0, 69), "qp": (0, 69),
         "rc-lookahead": (0, 250), "sc_threshold": (0, 100_000), "weightp": (0, 2),
@@ -75,7 +75,7 @@ LIBX264 = EncoderSpec(
         r"([,.](film|animation|grain|stillimage|psnr|ssim|fastdecode|zerolatency))*",
         "profile": r"baseline|main|high|high10|high422|high444",
         "level": r"1b|1\.?3|[1-6](\.?[0-2])?",
-        "psy-rd": r"\d+(\.\d+)?([:,]\d+(\.\d+)?)?",
+        "psy-rd": r"(10|\d(\.\d+)?)([:,](10|\d(\.\d+)?))?",
         "deblock": r"-?[0-6]([:,]-?[0-6])?",
         "partitions": r"none|all|(p8x8|p4x4|b8x8|i8x8|i4x4)(,(p8x8|p4x4|b8x8|i8x8|i4x4))*",
         "wpredp": r"[0-2]",

@@ -275,8 +275,8 @@ def _parameter_string(name: str, value: object, parameters: ParameterString, *, 
                 nearest=near,
             )
         low, high = parameters.ranges.get(key, (None, None))
-        number = _number(text)
-        if number is not None and not _within(number, low, high):
+        numbers = [_number(part) for part in text.split(",")]
+        if not all(number is None or _within(number, low, high) for number in numbers):
             accepted = _describe(low, high, ())
             raise _refused(f"{name}:{key}", text, encoder, f"is out of range, {accepted}", accepted)
     return join_parameters(pairs)

@@ -420,3 +420,28 @@ def test_an_option_is_refused_only_where_it_does_nothing():
     with pytest.raises(EncoderOptionError, match=r"ignores 'chromaoffset'.*measured on FFmpeg 4\.2\.2"):
         written("libx264", {"chromaoffset": 3}, build="4.2.2")
     assert written("libx264", {"chromaoffset": 3}, build="9.0.2")["chromaoffset"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("x264-params", "deblock=9,9"),
+        ("x264-params", "deblock=-2,7"),
+        ("x264-params", {"psy-rd": "11,0"}),
+        ("x264-params", {"chroma-qp-offset": 13}),
+        ("chromaoffset", -13),
+        ("psy-rd", "11:0"),
+        ("psy-rd", "1:10.5"),
+    ],
+)
+def test_what_x264_cuts_without_a_word_is_refused(option, value):
+    with pytest.raises(EncoderOptionError, match=r"is out of range|does not fit"):
+        written("libx264", {option: value})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("x264-params", "deblock=-6,6:psy-rd=10,0.5:chroma-qp-offset=12"), ("chromaoffset", -12), ("psy-rd", "10:0.25")],
+)
+def test_ends_of_the_ranges_of_x264_are_accepted(option, value):
+    assert str(value) == written("libx264", {option: value})[option]
