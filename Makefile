@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint format bench bench-record bench-datasets option-table clean
+.PHONY: demo test test-all lint format docs bench bench-record bench-datasets option-table clean
 
 # The main job on frames it makes itself, or on a clip of yours: make demo INPUT=clip.mp4
 demo: $(VENV)/.ready-demo
@@ -29,6 +29,10 @@ lint: $(VENV)/.ready-nox
 format: $(VENV)/.ready-dev
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
+# The documentation site, into site/.
+docs: $(VENV)/.ready-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 bench: $(VENV)/.ready-bench
 	$(BIN)/python benchmarks/encode.py $(ARGS)
 
@@ -43,7 +47,7 @@ option-table: $(VENV)/.ready-dev
 	$(BIN)/python -m tools.option_table $(if $(FFMPEG),--ffmpeg=$(FFMPEG)) $(ARGS)
 
 clean:
-	rm -rf $(VENV) .nox .cache demo
+	rm -rf $(VENV) .nox .cache demo site
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -55,6 +59,10 @@ $(VENV)/.ready-demo: $(BIN)/python pyproject.toml
 
 $(VENV)/.ready-dev: $(BIN)/python pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[all,dev]'
+	touch $@
+
+$(VENV)/.ready-docs: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[docs]'
 	touch $@
 
 $(VENV)/.ready-nox: $(BIN)/python

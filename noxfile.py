@@ -49,12 +49,14 @@ DEFAULT, OTHER_BUILDS = BUILDS[-1], BUILDS[:-1]
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types and layers."""
+    """Style, types, layers, and the documentation site without a broken link."""
     session.install("--quiet", "--editable", ".[all,dev]")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("lint-imports")
+    session.install("--quiet", "--editable", ".[docs]")
+    session.run("mkdocs", "build", "--quiet", "--site-dir", ".cache/site", env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session
