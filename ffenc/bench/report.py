@@ -11,6 +11,7 @@ from typing import Any
 
 from ffenc.bench import charts
 from ffenc.bench.analysis import Gap, Summary, gaps, pareto_front
+from ffenc.bench.caveats import caveats
 from ffenc.bench.rows import Row, summary
 from ffenc.encoders.table import DEFAULT_ENCODER
 from ffenc.errors import DependencyError, InputError
@@ -94,6 +95,7 @@ def render(
     specifications = [chart["spec"] for section in sections for chart in section["charts"]]
     return template.render(
         title=title,
+        caveats=caveats(rows),
         sections=sections,
         # A "</script>" in a name would end the script.
         specifications=json.dumps(specifications, separators=(",", ":")).replace("</", "<\\/"),

@@ -109,19 +109,21 @@ def run_sweep(
         heads = {footage.digest: _head(footage, build, crops) for footage in footages}
         planned = trials(spec, footages)
         keys = [trial.key(build) for trial in planned]
-        for key in set(keys) & set(store.rows):
-            if not _still_counts(store.rows[key], spec, retry_failed=retry_failed):
-                del store.rows[key]
+        for trial, key in zip(planned, keys, strict=True):
+            blank = {"key": key, "status": "planned", "rounds": 0, **heads[trial.footage.digest], **_settings(trial)}
+            if key not in store.rows:
+                store.put(blank)  # so that the file shows what is missing if the sweep is stopped
+            elif not _still_counts(store.rows[key], spec, retry_failed=retry_failed):
+                store.rows[key] = blank  # in the file, an older result is better than none
         _warm_up(planned, store, keys, binaries, Path(directory))
 
         def step(trial: Trial, key: str, number: int) -> Step:
-            known = store.rows.get(key) or {"key": key, **heads[trial.footage.digest], **_settings(trial)}
             likeness = {row["sha256"] + row["source"]["digest"]: row for row in store.rows.values() if "sha256" in row}
             return Step(
                 trial=trial,
                 key=key,
                 round_number=number,
-                row=known,
+                row=store.rows[key],
                 likeness=likeness if number == 0 else {},
                 spec=spec,
                 binaries=binaries,
@@ -153,8 +155,8 @@ def _run_steps(
 ) -> None:
     def todo() -> Iterator[tuple[int, Step]]:
         for done, (trial, key, number) in enumerate(order):
-            known = store.rows.get(key)
-            if known is None or (known["status"] in ("done", "partial") and known["rounds"] <= number):
+            known = store.rows[key]
+            if known["status"] in ("planned", "done", "partial") and known["rounds"] <= number:
                 yield done, step(trial, key, number)
 
     report = on_step or (lambda *_: None)
@@ -175,6 +177,8 @@ def _run_steps(
 
 def _still_counts(row: Row, spec: SweepSpec, *, retry_failed: bool) -> bool:
     """Whether a row of an earlier sweep has all that this one wants to know."""
+    if row["status"] == "planned":
+        return False
     if row["status"] in ("refused", "failed"):
         return not retry_failed
     found = {"timing": "timing", "latency": "first_packet_s", "quality": "quality", "reading": "reading"}
@@ -189,9 +193,8 @@ def _warm_up(
     """Run every encoder once, so that the first one measured does not pay for reading executables and listings."""
     seen = set()
     for trial, key in zip(planned, keys, strict=True):
-        known = store.rows.get(key)
         vcodec = trial.fields.get("vcodec")
-        if vcodec in seen or (known is not None and known["status"] != "partial"):
+        if vcodec in seen or store.rows[key]["status"] not in ("planned", "partial"):
             continue
         seen.add(vcodec)
         few = replace(trial, footage=replace(trial.footage, count=min(6, trial.footage.count)))

@@ -16,6 +16,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+QUIET_CPUS = 0.25
+"""Processors that may be busy with something else while a machine counts as quiet."""
+
 _STAT = Path("/proc/stat")
 _RAPL = Path("/sys/class/powercap")
 
@@ -125,14 +128,13 @@ def wait_for_quiet(patience_s: float) -> bool:
         before, clock = machine_cpu_s(), time.monotonic()
         time.sleep(_LOOK_S)
         after = machine_cpu_s()
-        if before is None or after is None or (after - before) / (time.monotonic() - clock) <= _QUIET_CPUS:
+        if before is None or after is None or (after - before) / (time.monotonic() - clock) <= QUIET_CPUS:
             return True
         if time.monotonic() >= ends:
             return False
 
 
 _LOOK_S = 0.4
-_QUIET_CPUS = 0.25  # processors that may be busy with something else
 
 
 def _cpu_s(who: int) -> float:

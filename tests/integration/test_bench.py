@@ -122,7 +122,7 @@ def test_a_sweep_is_resumed_where_it_stopped(binaries, tmp_path):
     with pytest.raises(StoppedError):
         run_sweep(spec, path, binaries=binaries, on_step=stop_after_three)
     stopped = {row["key"]: row for row in load_rows(path)}
-    assert len(stopped) == 3
+    assert [row["status"] for row in stopped.values()].count("planned") == len(stopped) - 3
     rows = run_sweep(spec, path, binaries=binaries)
     assert [row["status"] for row in rows] == ["done", "refused", "done", "refused"]
     assert "preset" in rows[1]["reason"]

@@ -123,6 +123,8 @@ def run(arguments: Namespace, screen: Screen) -> None:
         )
         arguments.report.write_text(page, encoding="utf-8")
     summaries = [rows_of.summary(row) for row in rows]
+    for caveat in import_module("ffenc.bench.caveats").caveats(rows):
+        screen.note(caveat)
     screen.result({"rows": summaries}, _table(summaries))
     reasons = Counter(f"{one['status']}: {one['reason']}" for one in summaries if one["reason"])
     for reason, trials in reasons.items():
