@@ -27,6 +27,7 @@
     ├── ProbeError                   a media file that cannot be described
     ├── RecordingError               a camera of an episode failed; what it had recorded is kept
     ├── QueueFullError               a camera's encoder does not keep up, and waiting was not asked for
+    ├── ThreadStartError             the system refuses another thread, or a library has replaced threads
     ├── NotOwnerError                a forked process used what belongs to its parent
     ├── UnsafePathError              a name or a path that would leave its directory
     └── DatasetError                 a dataset that cannot be read, or cannot take what it was given
@@ -83,6 +84,7 @@ __all__ = [
     "ProcessTimeoutError",
     "QueueFullError",
     "RecordingError",
+    "ThreadStartError",
     "UnsafePathError",
 ]
 
@@ -452,6 +454,10 @@ class QueueFullError(FFencError):
         self.cameras = tuple(cameras)
         self.depth = depth
         super().__init__(message)
+
+
+class ThreadStartError(FFencError):
+    """The system refuses another thread, or a library has replaced threads by cooperative ones."""
 
 
 class NotOwnerError(FFencError):

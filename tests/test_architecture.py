@@ -119,3 +119,9 @@ def test_nothing_is_printed_outside_the_command_line(path):
     calls = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
     if "cli" not in path.parts:
         assert [call.lineno for call in calls if call.func.id == "print"] == []
+
+
+@SOURCES
+def test_thread_pools_come_from_one_module(path: Path):
+    names = {alias.name for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert "ThreadPoolExecutor" not in names or path == ROOT / "ffenc" / "threads.py"

@@ -28,6 +28,7 @@ from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import EncodePlan, RawFrames, plan_encode
 from ffenc.plan.resolve import name_encoder
+from ffenc.threads import start_thread
 from ffenc.video.run import EncodeResult
 from ffenc.video.selection import prepare
 from ffenc.video.writer import VideoWriter
@@ -107,7 +108,7 @@ def time_sinks(
 
     def run() -> None:
         for camera in cameras:
-            camera.start()
+            start_thread(camera)
         ends = None if limit_s is None else time.monotonic() + limit_s
         for camera in cameras:
             camera.join(None if ends is None else max(0.0, ends - time.monotonic()))
@@ -231,7 +232,7 @@ def first_packet_s(trial: Trial, *, binaries: Binaries) -> float:
 
     watcher = threading.Thread(target=watch, daemon=True)
     try:
-        watcher.start()
+        start_thread(watcher)
         for number, picture in enumerate(itertools.cycle(pictures)):
             due_s = started + float(number / trial.footage.fps) - time.perf_counter()
             if due_s > 0:

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, as_completed
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -25,6 +25,7 @@ from ffenc.bench.timing import round_order, wait_for_quiet
 from ffenc.config import DepthEncoderConfig
 from ffenc.errors import CapabilityError, FFencError, InputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.threads import ThreadPool
 from ffenc.video.reader import VideoReader
 from ffenc.video.run import EncodeResult
 
@@ -167,7 +168,7 @@ def _run_steps(
                 wait_for_quiet(patience_s)
             store.put(measure_step(one))
     else:
-        with ThreadPoolExecutor(jobs) if executor is None else nullcontext(executor) as pool:
+        with ThreadPool(jobs) if executor is None else nullcontext(executor) as pool:
             running = {pool.submit(measure_step, one): one for _, one in todo()}
             for done, future in enumerate(as_completed(running)):
                 store.put(future.result())

@@ -19,7 +19,6 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +36,7 @@ from ffenc.ffmpeg.listing import (
 )
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.json_text import dump_json, load_json
+from ffenc.threads import ThreadPool
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def _key(question: Question) -> str:
 def _ask_all(ffmpeg: Path, questions: Iterable[Question], *, timeout_s: float) -> dict[str, str]:
     """The answers by `_key`; that of an encode which failed is left out."""
     questions = list(questions)
-    with ThreadPoolExecutor(_PROCESSES, thread_name_prefix="ffenc-probe") as pool:
+    with ThreadPool(_PROCESSES, thread_name_prefix="ffenc-probe") as pool:
         answers = pool.map(partial(_ask, ffmpeg, timeout_s=timeout_s), questions)
         return {_key(q): text for q, text in zip(questions, answers, strict=True) if text is not None}
 

@@ -6,7 +6,7 @@ import multiprocessing
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from ffenc.errors import FFencError
 from ffenc.jobs.perform import stop_on_interrupt
+from ffenc.threads import ThreadPool
 
 T = TypeVar("T")
 
@@ -147,4 +148,4 @@ class RenewedProcessPool(Executor):
         self._pool.shutdown(wait=wait, cancel_futures=cancel_futures)
 
 
-_ENGINES: dict[str, Callable[[int], Executor]] = {"threads": ThreadPoolExecutor, "processes": RenewedProcessPool}
+_ENGINES: dict[str, Callable[[int], Executor]] = {"threads": ThreadPool, "processes": RenewedProcessPool}

@@ -27,6 +27,7 @@ from ffenc.errors import (
     OutputError,
     ProcessError,
     ProcessStartError,
+    ThreadStartError,
 )
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
@@ -46,7 +47,14 @@ class BuildMismatchError(FFencError):
     """A worker's FFmpeg, or the one that made an earlier output, is another build than the run uses."""
 
 
-_ENVIRONMENT = (BinaryNotFoundError, DependencyError, CapabilityError, ProcessStartError, BuildMismatchError)
+_ENVIRONMENT = (
+    BinaryNotFoundError,
+    DependencyError,
+    CapabilityError,
+    ProcessStartError,
+    ThreadStartError,
+    BuildMismatchError,
+)
 """Errors that another worker, with other programs, may not have."""
 
 

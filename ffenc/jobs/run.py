@@ -8,7 +8,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from ffenc.jobs.perform import (
 )
 from ffenc.jobs.record import read_record
 from ffenc.jobs.spec import JobSpec, check_independent
+from ffenc.threads import ThreadPool
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ def run_jobs(
         run = _Run(specs, selective(executor), in_flight, retries, progress, set_aside, binaries)
         return run.to_the_end(allow_mixed_builds=allow_mixed_builds)
     workers = jobs_at_once(specs)
-    with ThreadPoolExecutor(workers, thread_name_prefix="ffenc-job") as threads:
+    with ThreadPool(workers, thread_name_prefix="ffenc-job") as threads:
         run = _Run(specs, threads, max_in_flight or workers, retries, progress, set_aside, binaries)
         return run.to_the_end(allow_mixed_builds=allow_mixed_builds)
 

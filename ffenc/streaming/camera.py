@@ -20,6 +20,7 @@ from ffenc.statistics import FeatureStatistics, FrameSampler
 from ffenc.streaming.images import ImageFolder
 from ffenc.streaming.queueing import FrameQueue
 from ffenc.streaming.target import Fallback
+from ffenc.threads import start_thread
 from ffenc.video.run import EncodeResult
 
 _Array = npt.NDArray[Any]
@@ -201,7 +202,7 @@ class CameraEncoder:
 
     def start(self) -> None:
         """Start the thread, which starts the encoder before the first frame."""
-        self._thread.start()
+        start_thread(self._thread)
 
     @property
     def frames_in(self) -> int:

@@ -231,8 +231,8 @@ class Episode:
             with self._lock:
                 if self.is_over:
                     raise self._ended()
-                self.cameras[name] = camera
                 camera.start()
+                self.cameras[name] = camera
             if self._cancelled:
                 camera.cancel()
             elif self._ending:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ffenc.streaming.drop_log import RecordingStatus
+from ffenc.threads import start_thread
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class StatusReports:
     def start(self) -> None:
         """With the first episode; later calls do nothing."""
         if self._thread.ident is None:
-            self._thread.start()
+            start_thread(self._thread)
 
     def stop(self) -> None:
         """Call back no more; from the callback itself too."""

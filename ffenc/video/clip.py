@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +15,7 @@ from ffenc.ffmpeg.mp4.sample_tables import Mp4Index, read_mp4_index
 from ffenc.ffmpeg.other_media import rescue_advice
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.plan.clip_frames import ClipFrames, FrameClock
+from ffenc.threads import ThreadPool
 
 _PROBES_AT_ONCE = 4  # a probe mostly waits for its process to start
 _MEASURED_AT_ONCE = 64  # clips in memory
@@ -177,7 +177,7 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: boo
         some = paths[start : start + _MEASURED_AT_ONCE]
         indices = [read_mp4_index(path) if known is not None else None for path in some]
         alike = [index if known and index and _is_alike(index, known) else None for index in indices]
-        with ThreadPoolExecutor(max_workers=_PROBES_AT_ONCE) as pool:
+        with ThreadPool(max_workers=_PROBES_AT_ONCE) as pool:
             others = {
                 path: pool.submit(measure_clip, path, binaries=binaries)
                 for path, index in zip(some, alike, strict=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from ffenc.errors import InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
+from ffenc.threads import ThreadPool
 from ffenc.video.clip import MeasuredClip
 from ffenc.video.reader import VideoReader
 
@@ -67,7 +67,7 @@ def check_pictures(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range
             places += [place, place + stop - first - 1]
             wanted.setdefault(clip.stream.path, (clip, []))[1].extend((first, stop - 1))
             place += stop - first
-        with ThreadPoolExecutor(max_workers=_DECODED_AT_ONCE) as pool:
+        with ThreadPool(max_workers=_DECODED_AT_ONCE) as pool:
             shows = pool.submit(_reader(made, binaries).frames, places)
             showed = {p: pool.submit(_reader(clip, binaries).frames, numbers) for p, (clip, numbers) in wanted.items()}
         try:

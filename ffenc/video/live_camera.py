@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ffenc.errors import CameraEndedError, CameraError, CameraStalledError, CameraUnavailableError
 from ffenc.frames import FrameFormat
+from ffenc.threads import start_thread
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -85,7 +86,7 @@ class LiveCamera(ABC):
         try:
             self._open()
             self._thread = threading.Thread(target=self._take_all, name=f"camera {self.name}", daemon=True)
-            self._thread.start()
+            start_thread(self._thread)
             self._await_first()
         except BaseException:
             self.close()

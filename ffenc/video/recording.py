@@ -26,6 +26,7 @@ from ffenc.owner import Owner
 from ffenc.plan.audio import AudioPlan
 from ffenc.plan.encode import muxer_for
 from ffenc.plan.remux import plan_remux
+from ffenc.threads import start_thread
 from ffenc.video.names import sibling
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,12 @@ class SyncedFile:
         self._syncing = threading.Thread(
             target=_keep_synced, args=(self.descriptor, self._stop), name=f"sync of {self.path.name}", daemon=True
         )
-        self._syncing.start()
+        try:
+            start_thread(self._syncing)
+        except BaseException:
+            self._closing()
+            self.path.unlink()
+            raise
         self._owner = Owner()
         _open_files.add(self)
 

@@ -29,6 +29,7 @@ from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import EncodePlan, RawFrames, plan_encode
+from ffenc.threads import start_thread
 from ffenc.video.clip import MeasuredClip
 from ffenc.video.reader import VideoReader
 from ffenc.video.run import check_complaints, start_plan
@@ -221,7 +222,7 @@ def _time_limit(processes: Sequence[FFmpegProcess], limit_s: float) -> Iterator[
 
     timer = threading.Timer(limit_s, expire)
     timer.daemon = True
-    timer.start()
+    start_thread(timer)
     try:
         yield timer.cancel
     except ProcessDiedError as err:

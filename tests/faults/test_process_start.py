@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ffenc.errors import ProcessError, ProcessStartError
+from ffenc.errors import ProcessError, ProcessStartError, ThreadStartError
 from ffenc.ffmpeg.process import ffmpeg_process as process_module
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess, run_tool
 
@@ -65,7 +65,7 @@ def test_no_thread_for_stderr_kills_the_child(monkeypatch: pytest.MonkeyPatch, f
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    with pytest.raises(ProcessStartError, match="can't start new thread"):
+    with pytest.raises(ThreadStartError, match="can't start new thread"):
         FFmpegProcess.start(fake("hang"), stdin=True, stdout="progress")
 
 

@@ -16,6 +16,7 @@ from ffenc.dataset.storage.identity import DatasetIdentity
 from ffenc.errors import DatasetMovedError, EpisodeError, FFencError, is_disk_full
 from ffenc.streaming.drop_log import EpisodeRecording
 from ffenc.streaming.pending_result import PendingResult
+from ffenc.threads import start_thread
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class EpisodeQueue:
         self._handles: deque[PendingResult[EpisodeSummary]] = deque()
         self._waiting: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"episodes of {joiner.root.name}", daemon=True)
-        self._thread.start()
+        start_thread(self._thread)
 
     @property
     def unfinished(self) -> int:

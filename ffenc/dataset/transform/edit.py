@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +24,7 @@ from ffenc.dataset.transform.write_tables import Part, VideoPlacement, write_tab
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.plan.cut import join_ranges
+from ffenc.threads import ThreadPool
 from ffenc.video.cut import cut_video
 from ffenc.video.names import check_path_part
 from ffenc.video.run import ProgressCallback
@@ -238,7 +238,7 @@ class _Work:
             file = _successor(moved[video.key], self.source.info.chunks_size)
             moved[video.key][video.file] = VideoPlacement(file=file, ranges=video.ranges)
             jobs.append((video, layout.video(video.key, file)))
-        with ThreadPoolExecutor(max_workers=_FILES_AT_ONCE) as pool:
+        with ThreadPool(max_workers=_FILES_AT_ONCE) as pool:
             encoded = list(pool.map(lambda job: self._write_video(name, *job), jobs))
         part = Part(source=self.source, videos=moved, keep=keep)
         written = write_tables(root, info, [part], self._tasks(keep))

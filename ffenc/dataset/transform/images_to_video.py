@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from ffenc.dataset.transform.write_tables import Part, VideoPlacement, write_tab
 from ffenc.errors import DatasetError, InputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.plan.images import image_name
+from ffenc.threads import ThreadPool
 from ffenc.video.clip import iterate_clips
 from ffenc.video.encode import encode_frames, encode_images
 from ffenc.video.image_reader import ImageReader
@@ -173,7 +173,7 @@ class _Conversion:
     def encode(self) -> dict[str, list[EncodeResult]]:
         """A video of every episode and camera, in order; the images of one episode are on the disk at a time."""
         results: dict[str, list[EncodeResult]] = {key: [] for key in self.configs}
-        with ThreadPoolExecutor(max_workers=_CAMERAS_AT_ONCE) as pool:
+        with ThreadPool(max_workers=_CAMERAS_AT_ONCE) as pool:
             for row, table in self.source.episodes():
                 begun = {
                     key: pool.submit(self._encode, key, row.episode_index, table[key].to_pylist()) for key in results

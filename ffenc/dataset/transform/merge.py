@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -39,6 +38,7 @@ from ffenc.dataset.transform.video_groups import (
 from ffenc.dataset.transform.write_tables import SUBTASK_INDEX, Part, VideoPlacement, write_tables
 from ffenc.errors import DatasetError, MergeError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.threads import ThreadPool
 from ffenc.video.clip import iterate_clips
 from ffenc.video.reencode import reencode_video
 from ffenc.video.run import ProgressCallback
@@ -138,7 +138,7 @@ def merge_datasets(
     with whole_dataset(output) as building, work_beside(building) as work, reading(plan.sources):
         groups = _groups(plan, work, concatenate_videos, binaries)
         expected = {key: place_groups(some, plan.info) for key, some in groups.items()}
-        with ThreadPoolExecutor(max_workers=_CAMERAS_AT_ONCE) as pool:
+        with ThreadPool(max_workers=_CAMERAS_AT_ONCE) as pool:
             writing = {
                 key: pool.submit(write_groups, key, some, building, plan.info, binaries=binaries, counter=counter)
                 for key, some in groups.items()

@@ -25,6 +25,7 @@ _ENVIRONMENT_SET = {"LC_ALL": "C", "AV_LOG_FORCE_NOCOLOR": "1", "GCONV_PATH": ""
 
 _START_HINTS = {
     errno.ENOENT: "; check the path, or install it",
+    errno.EAGAIN: "; a limit of processes was reached (ulimit -u): raise it, or use fewer cameras or workers",
     errno.EACCES: "; is it a file, and executable (chmod +x)?",
     errno.ENOEXEC: "; it is not a program for this machine (a text file, or another architecture?)",
 }

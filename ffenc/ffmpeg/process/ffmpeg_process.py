@@ -131,6 +131,7 @@ class FFmpegProcess:
 
         Raises:
             ProcessStartError: it could not be started.
+            ThreadStartError: the system refuses the threads for it.
         """
         if on_progress is not None and stdout != "progress":
             raise ProcessStartError("on_progress is of no use without stdout='progress'", argv=argv)

@@ -9,12 +9,13 @@ import warnings
 from pathlib import Path
 from typing import Literal
 
-from ffenc.errors import ProcessDiedError, ProcessError, ProcessStartError, ProcessTimeoutError
+from ffenc.errors import ProcessDiedError, ProcessError, ProcessStartError, ProcessTimeoutError, ThreadStartError
 from ffenc.ffmpeg.process.child import Child
 from ffenc.ffmpeg.process.pipes import Drain, PipeEnd
 from ffenc.ffmpeg.process.progress import Progress, ProgressReader
 from ffenc.ffmpeg.process.stall import SLICE_S, StallWatch
 from ffenc.ffmpeg.process.stderr import StderrTail
+from ffenc.threads import start_thread
 
 logger = logging.getLogger(__name__)
 
@@ -88,14 +89,14 @@ class ManagedChild:
         """Begin to drain.
 
         Raises:
-            ProcessStartError: no thread could be started; the child was killed.
+            ThreadStartError: no thread could be started; the child was killed.
         """
         try:
             for drain in self._drains:
-                drain.start()
-        except RuntimeError as err:  # no more threads; or, since 3.12, the interpreter is shutting down
+                start_thread(drain)
+        except ThreadStartError:
             self.abort()
-            raise ProcessStartError(f"no thread to read its standard error: {err}", argv=self.argv) from err
+            raise
 
     def send(self, rest: memoryview) -> None:
         """Write all of it to standard input; errors as ``FFmpegProcess.write``."""

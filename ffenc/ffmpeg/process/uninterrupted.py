@@ -6,7 +6,8 @@ import _thread
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from ffenc.errors import ProcessStartError
+from ffenc.errors import ThreadStartError
+from ffenc.threads import limits_reported, require_threads
 
 T = TypeVar("T")
 
@@ -24,14 +25,16 @@ def make_uninterrupted(make: Callable[[], T], undo: Callable[[T], None]) -> T:
         undo: how to put away what nobody will get.
 
     Raises:
-        ProcessStartError: no thread could be started.
+        ThreadStartError: no thread could be started.
     """
     job = _Job(make, undo)
+    require_threads()
     try:
-        _thread.start_new_thread(job.run, ())
+        with limits_reported("starting a child process"):
+            _thread.start_new_thread(job.run, ())
         job.done.acquire()
-    except RuntimeError as err:  # no more threads; or, since 3.12, the interpreter is shutting down
-        raise ProcessStartError(f"no thread to start a child in: {err}", argv=()) from err
+    except ThreadStartError:
+        raise
     except BaseException:
         job.abandon()
         raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -24,6 +23,7 @@ from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.plan.clip_frames import ranges_of
 from ffenc.plan.decode import plan_readable_frames
+from ffenc.threads import ThreadPool
 
 _DECODE_TIMEOUT_S = 3600.0
 _NO_DECODER = re.compile(
@@ -112,7 +112,7 @@ class Measurer:
 def in_parallel(work: Callable[[VideoUse], Any], uses: Iterable[VideoUse]) -> Iterator[Any]:
     """The results in order; a bounded number of them waits."""
     waiting = iter(uses)
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="verify") as pool:
+    with ThreadPool(max_workers=os.cpu_count() or 1, thread_name_prefix="verify") as pool:
         while some := list(islice(waiting, _AT_ONCE)):
             yield from pool.map(work, some)
 

@@ -1,0 +1,124 @@
+"""Start threads of the operating system, or say why there are none.
+
+All threads of ffenc start here, so that a limit is reported by its name.  A library that replaces threads by cooperative ones
+(gevent, eventlet) is refused: a child process would wait for a thread that never runs.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import queue
+import resource
+import select
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from ffenc.errors import ThreadStartError
+
+_COOPERATIVE = {
+    "gevent": "gevent.monkey.patch_all(thread=False, queue=False, select=False, os=False, subprocess=False)",
+    "eventlet": "eventlet.monkey_patch(thread=False, select=False, os=False, subprocess=False)",
+}
+"""Libraries that replace threads, and how to let them replace the rest only."""
+
+_PIDS_MAX = Path("/sys/fs/cgroup/pids.max")
+
+
+def require_threads() -> None:
+    """Refuse to work with cooperative threads.
+
+    Raises:
+        ThreadStartError: a library has replaced what threads and child processes need.
+    """
+    used = (
+        (_thread, "start_new_thread"),
+        (threading, "Lock"),
+        (queue, "SimpleQueue"),
+        (select, "select"),
+        (os, "waitpid"),
+        (sys.modules.get("subprocess"), "Popen"),
+    )
+    for module, name in used:
+        if module is None:
+            continue
+        library = str(getattr(getattr(module, name), "__module__", "")).partition(".")[0]
+        if library in _COOPERATIVE:
+            raise ThreadStartError(
+                f"{library} has replaced {module.__name__}.{name}, but ffenc needs threads of the operating system: run ffenc in "
+                f"a process of its own (the command line is one), or patch with {_COOPERATIVE[library]}"
+            )
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread.
+
+    Raises:
+        ThreadStartError: the system refuses another one, or a library has replaced threads.
+    """
+    require_threads()
+    with limits_reported(thread.name):
+        thread.start()
+
+
+class ThreadPool(ThreadPoolExecutor):
+    """A pool that makes do with the threads that it gets, and reports a limit if it gets none.
+
+    Raises:
+        ThreadStartError: a library has replaced threads; or, from `submit`, the system refuses the first one.
+    """
+
+    def __init__(self, max_workers: int, *, thread_name_prefix: str = "") -> None:
+        require_threads()
+        super().__init__(max_workers, thread_name_prefix=thread_name_prefix)
+
+    def _adjust_thread_count(self) -> None:
+        try:
+            with limits_reported(f"a pool of {self._max_workers}"):
+                super()._adjust_thread_count()  # private: tests notice if it gets another name
+        except ThreadStartError:
+            if not self._threads:
+                raise
+
+
+@contextmanager
+def limits_reported(what: str) -> Iterator[None]:
+    """Turn the interpreter's error for a thread that did not start into one that names the limits.
+
+    Args:
+        what: what the thread was for.
+
+    Raises:
+        ThreadStartError: no thread could be started inside.
+    """
+    try:
+        yield
+    except RuntimeError as err:
+        if "new thread" not in str(err):
+            raise
+        raise ThreadStartError(
+            f"the system refuses a thread for {what}: {err}. This process has {threading.active_count()} threads"
+            f"{''.join(f'; {limit}' for limit in _limits())}. Raise the limit, or use fewer cameras, workers or encoder threads"
+        ) from err
+
+
+def _limits() -> Iterator[str]:
+    """Yield the limits that may be the reason."""
+    kinds = (
+        ("RLIMIT_NPROC", "processes and threads of this user", "ulimit -u"),
+        ("RLIMIT_AS", "bytes of address space", "ulimit -v"),
+    )
+    for name, what, command in kinds:
+        number = getattr(resource, name, None)
+        if number is not None and (limit := resource.getrlimit(number)[0]) != resource.RLIM_INFINITY:
+            yield f"its limit is {limit} {what} ({command})"
+    try:
+        allowed = _PIDS_MAX.read_text(encoding="ascii").strip()
+    except OSError:
+        return
+    if allowed != "max":
+        yield f"its control group may have {allowed} (pids.max)"
