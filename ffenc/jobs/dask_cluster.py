@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ try:
     from distributed import Client, LocalCluster
 except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError("a Dask cluster needs distributed: pip install 'ffenc-video[cluster]'") from err
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -111,8 +114,7 @@ class DaskExecutor(SelectiveExecutor):
     def on_each(self, fn: Callable[..., T], /, *args: Any) -> dict[str, T]:
         """Run a function once on every worker."""
         names = self._workers()
-        answers = self._client.run(fn, *args, workers=list(names), on_error="ignore")
-        return {names[address]: answer for address, answer in answers.items()}
+        return {names[address]: answer for address, answer in self._ask(fn, *args, workers=list(names)).items()}
 
     def release_stranded(self) -> None:
         """Cancel jobs that wait for workers that have all gone."""
@@ -130,5 +132,17 @@ class DaskExecutor(SelectiveExecutor):
         """Return the address and name of every worker that is connected."""
         addresses = list(self._client.nthreads())
         if unknown := [address for address in addresses if address not in self._names]:
-            self._names |= self._client.run(worker_name, workers=unknown, on_error="ignore")
+            self._names |= self._ask(worker_name, workers=unknown)
         return {address: self._names[address] for address in addresses if address in self._names}
+
+    def _ask(self, fn: Callable[..., T], /, *args: Any, workers: list[str]) -> dict[str, T]:
+        """Run a function on some workers and return the answers by address; a warning names each that gives none."""
+        answers = self._client.run(fn, *args, workers=workers, on_error="return")
+        for address in workers:
+            if isinstance(reason := answers.get(address, "it is gone"), BaseException) or address not in answers:
+                logger.warning(
+                    "the Dask worker %s does not answer, so its build is unknown and it gets no repeated jobs: %s",
+                    address,
+                    reason,
+                )
+        return {address: answer for address, answer in answers.items() if not isinstance(answer, BaseException)}

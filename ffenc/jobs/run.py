@@ -43,6 +43,9 @@ _WORKERS_TRIED = 5
 _VISIBLE_WITHIN_S = 5.0
 """How long to wait for an output to appear here: network file systems remember for seconds that a file is missing."""
 
+_LOOK_FOR_OUTPUTS_S = 0.2
+"""How often to look for such outputs."""
+
 _LOOK_AGAIN_S = 10.0
 """How often to look for jobs whose workers are gone while none is settled."""
 
@@ -156,6 +159,22 @@ def run_jobs(
         return run.to_the_end(allow_mixed_builds=allow_mixed_builds)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Unseen:
+    """A job whose worker reports an output that is not visible here yet.
+
+    Attributes:
+        number, attempt: which job.
+        answer: of the worker.
+        until_s: when to give up, on the clock of ``time.monotonic``.
+    """
+
+    number: int
+    attempt: int
+    answer: Mapping[str, Any]
+    until_s: float
+
+
 class _Run:
     """The bookkeeping of one call."""
 
@@ -184,23 +203,48 @@ class _Run:
         self._avoided: dict[int, set[str]] = {}  # workers by job, on which its environment failed
         self._last_error: dict[int, JobError] = {}
         self._failures: Counter[str] = Counter()
+        self._announced: set[str] = set()  # workers whose setting aside was reported
+        self._unseen: list[_Unseen] = []
 
     def to_the_end(self, *, allow_mixed_builds: bool) -> list[JobResult]:
         """Run until every job is settled."""
         try:
             if not allow_mixed_builds:
                 self._build = self._common_build()
-            while self._waiting or self._running:
+            while self._waiting or self._running or self._unseen:
                 self._submit()
-                settled = wait(self._running, timeout=_LOOK_AGAIN_S, return_when=FIRST_COMPLETED).done
+                settled = self._await_some()
                 for future in settled:
                     self._settle(*self._running.pop(future), _answer(future))
+                self._look_for_outputs()
                 if not settled and isinstance(self._executor, SelectiveExecutor):
                     self._executor.release_stranded()
         except BaseException:
             self._stop()
             raise
         return [self._results[number] for number in range(len(self._specs))]
+
+    def _await_some(self) -> set[Future[dict[str, Any]]]:
+        """Wait until a job is settled, or until it is time to look for something else."""
+        timeout_s = _LOOK_FOR_OUTPUTS_S if self._unseen else _LOOK_AGAIN_S
+        if not self._running:
+            time.sleep(_LOOK_FOR_OUTPUTS_S if self._unseen else 0)
+        return wait(self._running, timeout=timeout_s, return_when=FIRST_COMPLETED).done
+
+    def _look_for_outputs(self) -> None:
+        """Settle the jobs whose outputs have appeared here, and those whose outputs should have by now."""
+        waiting, self._unseen = self._unseen, []
+        for each in waiting:
+            reason = _not_visible(self._specs[each.number])
+            if reason is None:
+                self._finish(each.number, each.attempt, each.answer)
+            elif time.monotonic() < each.until_s:
+                self._unseen.append(each)
+            else:
+                worker = each.answer["worker"]
+                message = f"worker {worker} made it, but {reason}; the folder must be the same one on every machine"
+                error = JobError(type="OutputError", message=message, environment=True)
+                self._settle(each.number, each.attempt, {**each.answer, "error": as_json(error)})
 
     def _common_build(self) -> str | None:
         """Return the FFmpeg build of all workers; None if none of those that were asked has an ffmpeg."""
@@ -254,12 +298,14 @@ class _Run:
         spec = self._specs[number]
         if isinstance(answer, JobError):
             answer = {"error": as_json(answer)}
-        elif "error" not in answer and (reason := _not_visible(spec)):
-            worker = answer["worker"]
-            unseen = JobError(type="OutputError", message=f"worker {worker} made it, but {reason}", environment=True)
-            answer = {**answer, "error": as_json(unseen)}
+        elif "error" not in answer and _not_visible(spec):
+            until_s = time.monotonic() + _VISIBLE_WITHIN_S
+            self._unseen.append(_Unseen(number=number, attempt=attempt, answer=answer, until_s=until_s))
+            return
         error = JobError(**answer["error"]) if "error" in answer else None
-        if error is not None and error.environment and isinstance(self._executor, SelectiveExecutor):
+        if error is not None and _is_of_job(spec, error):
+            self._finish(number, attempt, answer)
+        elif error is not None and error.environment and isinstance(self._executor, SelectiveExecutor):
             self._avoid(number, answer["worker"], error)
             if len(self._avoided[number]) < _WORKERS_TRIED:
                 self._waiting.append((number, attempt + 1))
@@ -275,7 +321,8 @@ class _Run:
         self._avoided.setdefault(number, set()).add(worker)
         self._last_error[number] = error
         self._failures[worker] += 1
-        if self._failures[worker] == _SET_ASIDE_AFTER:
+        if self._failures[worker] == _SET_ASIDE_AFTER and worker not in self._announced:
+            self._announced.add(worker)
             logger.warning(
                 "worker %s gets no more jobs, because its environment failed %d of them: %s",
                 worker,
@@ -313,20 +360,20 @@ class _Run:
 
 def _not_visible(spec: JobSpec) -> str | None:
     """Return why this process does not see the output that a worker reported, or None if it does."""
-    output, until = Path(spec.output), time.monotonic() + _VISIBLE_WITHIN_S
-    while True:
-        try:
-            os.listdir(output.parent)  # noqa: PTH208  makes a network file system look again
-            record, size_bytes = read_record(output), output.stat().st_size
-        except (OSError, FFencError) as err:
-            reason = f"{output} cannot be seen from here ({getattr(err, 'strerror', None) or err})"
-        else:
-            if record is not None and record.size_bytes == size_bytes:
-                return None
-            reason = f"{output} here is another file"
-        if time.monotonic() >= until:
-            return f"{reason}; the folder must be the same one on every machine"
-        time.sleep(0.2)
+    output = Path(spec.output)
+    try:
+        os.listdir(output.parent)  # noqa: PTH208  makes a network file system look again
+        record, size_bytes = read_record(output), output.stat().st_size
+    except (OSError, FFencError) as err:
+        return f"{output} cannot be seen from here ({getattr(err, 'strerror', None) or err})"
+    if record is not None and record.size_bytes == size_bytes:
+        return None
+    return f"{output} here is another file"
+
+
+def _is_of_job(spec: JobSpec, error: JobError) -> bool:
+    """Return whether the error names an input that is missing here too, so that no other worker has it either."""
+    return error.environment and any(path in error.message and not os.path.lexists(path) for path in spec.inputs)
 
 
 def _answer(future: Future[dict[str, Any]]) -> dict[str, Any] | JobError:

@@ -5,6 +5,7 @@ Beside the dataset and not in ``info.json``, whose keys take part in LeRobot's c
 
 from __future__ import annotations
 
+import operator
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -133,15 +134,29 @@ def save_provenance(root: Path, documents: Iterable[Mapping[str, Any]]) -> None:
         write_text_atomically(DatasetLayout(root=root).own / _NAME, "\n".join(lines) + "\n")
 
 
-def load_provenance(root: Path) -> dict[int, dict[str, Any]]:
-    """What is known of each episode, by its number; empty for a dataset that ffenc did not record."""
-    path = DatasetLayout(root=root).own / _NAME
+def provenance_path(root: Path) -> Path:
+    """Return where it is kept how each episode was made."""
+    return DatasetLayout(root=root).own / _NAME
+
+
+def load_provenance(root: Path, *, unreadable: list[int] | None = None) -> dict[int, dict[str, Any]]:
+    """Return what is known of each episode, by its number; empty for a dataset that ffenc did not record.
+
+    Args:
+        root: the dataset.
+        unreadable: gets the numbers, from 1, of lines that are damaged; a crash leaves one that is cut off.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    path = provenance_path(root)
     known: dict[int, dict[str, Any]] = {}
     if path.exists():
-        for line in read_regular(path).splitlines():
+        for number, line in enumerate(read_regular(path).splitlines(), start=1):
             try:
                 document = load_json(line)
-            except orjson.JSONDecodeError:
-                continue  # cut off by a crash
-            known[document["episode_index"]] = document
+                known[operator.index(document["episode_index"])] = document
+            except (ValueError, TypeError, KeyError):
+                if unreadable is not None:
+                    unreadable.append(number)
     return known

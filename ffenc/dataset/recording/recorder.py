@@ -26,7 +26,7 @@ from ffenc.dataset.storage.lock import DatasetLock
 from ffenc.dataset.storage.new_directory import check_empty, new_dataset
 from ffenc.dataset.storage.swap_directory import clear_siblings, restore_missing, why_not_replaceable
 from ffenc.dataset.transform.pack import pack_dataset
-from ffenc.errors import DatasetError
+from ffenc.errors import DatasetError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.process.uninterrupted import make_uninterrupted
@@ -385,7 +385,7 @@ class DatasetRecorder:
         if exc_type is None and not self.frames_open:
             self.finalize()
             return
-        self._abandon()
+        self._abandon(exc if exc is not None and is_disk_full(exc) else "it was not saved")
         if exc_type is None:
             raise DatasetError(
                 f"an episode was neither saved nor cleared; what was recorded of it is kept in {self.root}/meta/ffenc/{KEPT} "
@@ -442,7 +442,7 @@ class DatasetRecorder:
         self._complete_ending()
         self._queue.raise_unseen()
 
-    def _abandon(self) -> None:
+    def _abandon(self, why: BaseException | str) -> None:
         """Complete what was saved, keep what was not, and give the dataset back."""
         if self._closed:
             return
@@ -455,7 +455,7 @@ class DatasetRecorder:
             self._queue.end()
             if episode is not None and len(episode):
                 episode.close()
-                logger.warning("%s", self._queue.kept(episode, "it was not saved"))
+                logger.warning("%s", self._queue.kept(episode, why))
             elif episode is not None:
                 episode.discard()
             self._queue.log_unseen()

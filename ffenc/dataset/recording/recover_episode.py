@@ -200,6 +200,7 @@ class _Restorer:
         and what was encoded of them.
         """
         longest: dict[int, tuple[int, Path]] = {}
+        failed: list[tuple[VideoPart, FFencError]] = []
         for number, part in enumerate(find_parts(self._source, name)):
             try:
                 video = self._video_of(name, feature, part, number)
@@ -207,10 +208,14 @@ class _Restorer:
             except FFencError as err:
                 if is_disk_full(err):
                     raise
-                logger.debug("nothing of %s can be used: %s", part.path, err)  # it ended before its first frame
+                failed.append((part, err))
                 continue
             if frames > longest.get(part.first_frame, (0, video))[0]:
                 longest[part.first_frame] = frames, video
+        for part, err in failed:
+            # Without a frame of its own, or because another file has its frames, nothing is lost with it.
+            is_lost = part.first_frame not in longest and part.path.stat().st_size > 0
+            logger.log(logging.WARNING if is_lost else logging.DEBUG, "nothing of %s can be used: %s", part.path, err)
         videos: list[Path] = []
         end = 0
         for first, (frames, video) in sorted(longest.items()):
@@ -328,10 +333,19 @@ class _Restorer:
         return output
 
     def _config(self, name: str, feature: Feature) -> VideoEncoderConfig:
+        if name not in self._plans:  # a crash left none
+            return self._configs[name]
         kind = DepthEncoderConfig if feature.is_depth else VideoEncoderConfig
         try:
             return kind.model_validate(self._plans[name])
-        except (KeyError, ValueError):
+        except ValueError as err:
+            logger.warning(
+                "the settings that %s keeps for %s are invalid, so those of the dataset are used: %s",
+                self._source,
+                name,
+                str(err).replace("\n", " "),
+            )
+            self._plans.pop(name)
             return self._configs[name]
 
     def _path(self, name: str) -> Path:

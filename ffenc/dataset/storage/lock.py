@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import logging
 import os
 import socket
 import stat
@@ -19,6 +20,8 @@ from ffenc.dataset.storage.dataset_tree import resolve_root
 from ffenc.dataset.storage.identity import DatasetIdentity
 from ffenc.errors import DatasetError, DatasetLockedError
 from ffenc.regular_files import read_json
+
+logger = logging.getLogger(__name__)
 
 if sys.platform == "win32":  # pragma: no cover - no tests run there
     import msvcrt
@@ -255,19 +258,36 @@ class DatasetLock:
 def current_holder(root: Path) -> dict[str, object] | None:
     """Return what the process that holds the lock of a dataset wrote into it, or None if it is free.
 
-    Nothing is written, so this works on a read-only dataset.
+    Nothing is written, so this works on a read-only dataset.  If the lock file is there and cannot be tried, for example
+    on a file system without locks, a warning says so.
     """
     path = root / LOCK
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    except OSError:
+    except OSError as err:
+        if err.errno not in _NO_LOCK_FILE:
+            _warn_of_unknown_holder(root, err)
         return None
     try:
         return None if _try_lock(descriptor, shared=True) else _read_holder(path)
-    except OSError:  # the file system has no locks
+    except OSError as err:
+        _warn_of_unknown_holder(root, err)
         return None
     finally:
         os.close(descriptor)
+
+
+_NO_LOCK_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+def _warn_of_unknown_holder(root: Path, err: OSError) -> None:
+    said = ", ".join(f"{key} {value}" for key, value in _read_holder(root / LOCK).items())
+    logger.warning(
+        "it is not known whether another process writes into %s: its lock file cannot be tried (%s)%s",
+        root,
+        err.strerror,
+        f"; the last writer was {said}" if said else "",
+    )
 
 
 def check_not_locked(root: Path) -> None:

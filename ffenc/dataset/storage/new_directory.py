@@ -14,6 +14,7 @@ from pathlib import Path
 from ffenc.dataset.storage.atomic_file import make_directory
 from ffenc.dataset.storage.lock import LOCK, DatasetLock, FileLock
 from ffenc.errors import FFencError, OutputError, OutputExistsError
+from ffenc.video.names import sibling
 from ffenc.video.output import sync
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,18 @@ WORK = ".work"
 
 _LOCK = ".lock"
 _BUILDING = re.compile(r"\..+\.[0-9a-f]{8}\.part")
+
+
+def hidden_sibling(path: Path, mark: str, *, room: str) -> Path:
+    """Name a hidden directory beside another, ``.NAME<mark>``, so that ``room`` may still be appended to its name.
+
+    Args:
+        path: the other directory; its name is shortened if the file system demands it.
+        mark: end of the name.
+        room: the longest suffix that its own siblings get.
+    """
+    longest = sibling(path, stem=path.name, end=mark + room)
+    return longest.with_name(longest.name.removesuffix(room))
 
 
 def check_new(output: Path) -> None:
@@ -51,7 +64,7 @@ def whole_dataset(output: Path) -> Iterator[Path]:
     check_new(output)
     output = output.absolute()
     clear_abandoned(output.parent)
-    building = output.with_name(f".{output.name}.{os.urandom(4).hex()}.part")
+    building = hidden_sibling(output, f".{os.urandom(4).hex()}.part", room=WORK)
     lock = FileLock(building.with_name(building.name + _LOCK))
     try:
         _mark_alive(lock)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ffenc.dataset.storage.lock import DatasetLock
-from ffenc.dataset.storage.new_directory import WORK, remove_tree, sync_name
+from ffenc.dataset.storage.new_directory import WORK, hidden_sibling, remove_tree, sync_name
 from ffenc.errors import OutputError
 from ffenc.video.output import sync
 
@@ -31,7 +31,8 @@ SIBLINGS = (OLD, NEW, f"{NEW}{WORK}")
 
 def sibling(root: Path, mark: str) -> Path:
     """Return the hidden sibling of a dataset: ``.NAME.ffenc-new``."""
-    return root.with_name(f".{root.name}{mark}")
+    named = hidden_sibling(root, NEW, room=WORK)  # all marks shorten a long name alike
+    return named.with_name(named.name.removesuffix(NEW) + mark)
 
 
 def why_not_replaceable(root: Path) -> str | None:

@@ -15,7 +15,7 @@ from ffenc.dataset.format.parquet_series import MIB
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.storage.swap_directory import link_or_copy
 from ffenc.dataset.transform.compatibility import PROVED_BY_DECODING, colour_tags, unlike_properties
-from ffenc.errors import ConcatError, OutputError, ProcessError
+from ffenc.errors import ConcatError, OutputError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.concat import AGREEMENT
@@ -160,7 +160,7 @@ def write_groups(
         try:
             _write(group, output, binaries, counter.of((key, file)), link=link)
         except (ConcatError, OutputError, ProcessError) as err:
-            if len(group) == 1:
+            if len(group) == 1 or is_disk_full(err):
                 raise
             output.unlink(missing_ok=True)
             logger.warning("%d videos of %s cannot share a file: %s", len(group), key, str(err).splitlines()[0])

@@ -33,6 +33,7 @@ _REMEDIES = {
     "decoder": "try another FFmpeg (FFENC_FFMPEG), for this one may lack a decoder; else copy or download the file again",
     "move": "move it out of the dataset",
     "column": "add the feature to info.json, or drop the column",
+    "ties": "restore the file from a copy; without it nothing but `pictures-misaligned` goes unnoticed",
     "video": "put the right video in its place; if only the statistics are old, delete their columns and repair",
     "delete": "delete it if nothing is in it",
     "surplus": "look whether pictures and rows belong together; `ffenc reencode-dataset` drops the surplus",
@@ -103,6 +104,7 @@ stats-wrong             | error   | metadata | repair    | stats.json does not d
 episode-stats-missing   | warning | metadata | repair    | an episode lacks statistics: merged ones will lack it
 episode-stats-wrong     | warning | metadata | repair    | statistics of an episode do not describe its rows
 pictures-misaligned     | error   | decode   | rows      | rows were recorded with other frames than they have now
+provenance-unreadable   | warning | decode   | ties      | episodes.jsonl is damaged, so frames and rows are not compared
 pictures-foreign        | error   | decode   | video     | frames of an episode do not match its statistics
 video-missing           | error   | metadata | again     | a video that episodes need is not there
 video-unused            | warning | metadata | delete    | a video that no episode needs

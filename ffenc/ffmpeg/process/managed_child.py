@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Literal
 
-from ffenc.errors import ProcessDiedError, ProcessError, ProcessStartError, ProcessTimeoutError, ThreadStartError
+from ffenc.errors import ProcessDiedError, ProcessError, ProcessTimeoutError, ThreadStartError
 from ffenc.ffmpeg.process.child import Child
 from ffenc.ffmpeg.process.pipes import Drain, PipeEnd
 from ffenc.ffmpeg.process.progress import Progress, ProgressReader

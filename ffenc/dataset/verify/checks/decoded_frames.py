@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ffenc.dataset.format.camera_frames import as_recorded, depth_settings, layout_of
 from ffenc.dataset.format.frame_ties import TieCheck, camera_ties
-from ffenc.dataset.format.provenance import load_provenance
+from ffenc.dataset.format.provenance import load_provenance, provenance_path
 from ffenc.dataset.verify.checks.packets import Measurer, in_parallel, ranges_text, readable_frames
 from ffenc.dataset.verify.checks.spans import FrameSpan, VideoUse, video_uses
 from ffenc.dataset.verify.checks.statistics import recorded_statistics
@@ -107,15 +107,24 @@ def _of_cameras(subject: Subject, row: Mapping[str, Any]) -> dict[str, FeatureSt
 
 
 def _provenance(subject: Subject) -> dict[int, dict[str, Any]]:
+    """Return what was kept of each episode; damage is reported, because frames and rows are then not compared."""
+    path = provenance_path(subject.root)
+    unreadable: list[int] = []
     try:
-        return load_provenance(subject.root)
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-    ):  # it is not part of the dataset, and other programs may have written it
+        known = load_provenance(subject.root, unreadable=unreadable)
+    except (OSError, ValueError) as err:
+        subject.findings.add("provenance-unreadable", f"frames are not compared with their rows: {err}", path=path)
         return {}
+    missing = [number for number in range(subject.known_info.total_episodes) if number not in known]
+    if unreadable and missing:
+        subject.findings.add(
+            "provenance-unreadable",
+            f"{ranges_text(unreadable, 'line')} cannot be read, and nothing is known of {len(missing)} episodes: their frames "
+            "are not compared with their rows",
+            episode=missing[0],
+            path=path,
+        )
+    return known
 
 
 def _ties(known: Mapping[int, Mapping[str, Any]], use: VideoUse, span: FrameSpan) -> TieCheck:

@@ -184,10 +184,10 @@ def readable_frames(
     return given, output.stderr
 
 
-def ranges_text(numbers: Sequence[int]) -> str:
+def ranges_text(numbers: Sequence[int], noun: str = "frame") -> str:
     """Write ascending numbers as ``frames 3-7, 12``."""
     texts = [str(first) if count == 1 else f"{first}-{first + count - 1}" for first, count in ranges_of(numbers)]
-    return f"frame{'s' if len(numbers) > 1 else ''} {', '.join(texts)}"
+    return f"{noun}{'s' if len(numbers) > 1 else ''} {', '.join(texts)}"
 
 
 def _check_frames(subject: Subject, use: VideoUse, stream: VideoStreamInfo, packets: PacketIndex) -> bool:
