@@ -139,10 +139,7 @@ class DaskExecutor(SelectiveExecutor):
         """Run a function on some workers and return the answers by address; a warning names each that gives none."""
         answers = self._client.run(fn, *args, workers=workers, on_error="return")
         for address in workers:
-            if isinstance(reason := answers.get(address, "it is gone"), BaseException) or address not in answers:
-                logger.warning(
-                    "the Dask worker %s does not answer, so its build is unknown and it gets no repeated jobs: %s",
-                    address,
-                    reason,
-                )
+            reason = answers.get(address, "it is gone")
+            if address not in answers or isinstance(reason, BaseException):
+                logger.warning("the Dask worker %s does not answer, so it gets no repeated jobs: %s", address, reason)
         return {address: answer for address, answer in answers.items() if not isinstance(answer, BaseException)}

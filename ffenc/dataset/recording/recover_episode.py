@@ -212,10 +212,14 @@ class _Restorer:
                 continue
             if frames > longest.get(part.first_frame, (0, video))[0]:
                 longest[part.first_frame] = frames, video
-        for part, err in failed:
-            # Without a frame of its own, or because another file has its frames, nothing is lost with it.
+        for part, why in failed:
+            # Without content, or because another file has its frames, nothing is lost with it.
             is_lost = part.first_frame not in longest and part.path.stat().st_size > 0
-            logger.log(logging.WARNING if is_lost else logging.DEBUG, "nothing of %s can be used: %s", part.path, err)
+            logger.log(logging.WARNING if is_lost else logging.DEBUG, "nothing of %s can be used: %s", part.path, why)
+        return self._consecutive(longest)
+
+    def _consecutive(self, longest: Mapping[int, tuple[int, Path]]) -> list[Path]:
+        """Return the videos up to the first gap, cut where the next one begins."""
         videos: list[Path] = []
         end = 0
         for first, (frames, video) in sorted(longest.items()):

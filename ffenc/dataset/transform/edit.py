@@ -18,6 +18,7 @@ from ffenc.dataset.format.parquet_series import iterate_episode_tables
 from ffenc.dataset.format.schema import Feature
 from ffenc.dataset.format.video_info import encoder_config_from_info
 from ffenc.dataset.storage.new_directory import check_new, whole_dataset
+from ffenc.dataset.transform.companions import copy_companions
 from ffenc.dataset.transform.source import DatasetSource, reading
 from ffenc.dataset.transform.video_groups import FrameCounter
 from ffenc.dataset.transform.write_tables import Part, VideoPlacement, write_tables
@@ -68,7 +69,8 @@ def delete_episodes(
 
     Videos are cut at keyframes by stream copy; an episode that was recorded by itself always begins at one.  Where one does
     not, its frames up to the next keyframe are re-encoded with the dataset's own settings.  The episodes that are kept are
-    numbered again, in their order; tasks that none of them has are left out.
+    numbered again, in their order; tasks that none of them has are left out.  Files that ffenc does not know, such as
+    ``README.md``, come along.
 
     Args:
         source: directory of the dataset; it is only read.
@@ -244,6 +246,7 @@ class _Work:
         written = write_tables(root, info, [part], self._tasks(keep))
         if self.source.layout.subtasks.exists():
             shutil.copyfile(self.source.layout.subtasks, layout.subtasks)
+        copy_companions(self.source, root)
         return EditResult(
             root=final,
             episodes=written.total_episodes,

@@ -26,6 +26,7 @@ from ffenc.dataset.transform.compatibility import (
     refuse,
     unlike_properties,
 )
+from ffenc.dataset.transform.companions import copy_common_companions
 from ffenc.dataset.transform.source import DatasetSource, reading
 from ffenc.dataset.transform.video_groups import (
     FrameCounter,
@@ -111,7 +112,8 @@ def merge_datasets(
 
     Their videos are joined by stream copy, so everything that a stream copy cannot mend is checked in all files of all sources
     before a byte is written.  Settings of the encoder may differ: ``info.json`` keeps what all agree on.  Places in videos are
-    sums of frame counts.
+    sums of frame counts.  Files that ffenc does not know, such as ``README.md``, come along if they are equal in all sources; a
+    warning names the others.
 
     Args:
         sources: directories of datasets, in order; they are only read.
@@ -148,6 +150,7 @@ def merge_datasets(
             placed = {key: future.result() for key, future in writing.items()}
         if placed != expected:
             written = _write_tables(plan, building, placed, separate_data=not concatenate_data)
+        copy_common_companions(plan.sources, building)
         other_tags = _other_colour_tags(plan)
         append_operation(
             building,

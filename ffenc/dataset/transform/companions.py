@@ -1,0 +1,67 @@
+"""Files that a dataset brings along and ffenc does not know: README.md, meta/modality.json, notes.
+
+Work in place keeps them (`ffenc.dataset.replacing.take_along`); here they get into a dataset that is written again.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ffenc.dataset.atomic import unfinished_files
+from ffenc.dataset.source import DatasetSource
+
+logger = logging.getLogger(__name__)
+
+_SERIES = ("data", "videos", "images", "meta/episodes", "meta/ffenc")
+"""Directories of LeRobot's format, of its recorder, and of ffenc's records."""
+
+_OF_OLD_FORMATS = ("meta/episodes.jsonl", "meta/episodes_stats.jsonl", "meta/tasks.jsonl")
+"""What LeRobot 2 wrote of each episode; it would not be true of other episodes."""
+
+
+def companions(source: DatasetSource) -> list[Path]:
+    """Return their paths, relative to the root; hidden directories, such as those of a download cache, are left out."""
+    root, layout = source.root, source.layout
+    known = {layout.info, layout.stats, layout.tasks, layout.subtasks, *unfinished_files(root)}
+    known |= {root / name for name in (*_SERIES, *_OF_OLD_FORMATS)}
+    known |= {layout.video(key, file) for key, files in source.videos.items() for file in files}
+    return [path.relative_to(root) for path in _files(root, known)]
+
+
+def copy_companions(source: DatasetSource, root: Path) -> None:
+    """Copy them into a dataset that is made of a single one."""
+    for name in companions(source):
+        _copy(source.root / name, root / name)
+
+
+def copy_common_companions(sources: Sequence[DatasetSource], root: Path) -> None:
+    """Copy those that are equal in all sources; a warning names the others."""
+    found = [set(companions(source)) for source in sources]
+    others = []
+    for name in sorted(set().union(*found)):
+        paths = [source.root / name for source in sources]
+        if all(name in names for names in found) and all(filecmp.cmp(paths[0], path, shallow=False) for path in paths):
+            _copy(paths[0], root / name)
+        else:
+            others.append(str(name))
+    if others:
+        logger.warning("left out, because they differ or are not in every dataset: %s", ", ".join(others))
+
+
+def _files(directory: Path, known: set[Path]) -> Iterator[Path]:
+    for path in sorted(directory.iterdir()):
+        if path in known:
+            continue
+        if path.is_file():
+            yield path
+        elif not path.name.startswith("."):
+            yield from _files(path, known)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
