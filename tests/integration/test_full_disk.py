@@ -101,8 +101,8 @@ def test_recording_keeps_what_fitted(
     assert {path: path.stat().st_size for path in root.rglob("*") if path.is_file()} == before
     roomy = copy_tree(root, tmp_path / "roomy")
     assert main(["salvage", str(roomy)]) == 0
-    report = verify_dataset(roomy, "decode", binaries=binaries)
-    assert (report.severities["error"], report.episodes) == (0, 2)
+    report = verify_dataset(roomy, "packets", binaries=binaries)
+    assert (report.severities["error"], report.episodes) == (0, 2), report.findings
     assert report.frames > 3
 
 

@@ -1,0 +1,31 @@
+"""Hidden siblings of a dataset fit into the longest name of the file system, and a damaged record of episodes is noticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ffenc.dataset.provenance import load_provenance
+from ffenc.dataset.swap import NEW, SIBLINGS, sibling
+from ffenc.dataset.whole import WORK, whole_dataset, work_beside
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "set"])
+def test_siblings_fit(tmp_path: Path, name: str) -> None:
+    root = tmp_path / name
+    for mark in SIBLINGS:
+        sibling(root, mark).mkdir()
+    assert sibling(root, NEW).name + WORK == sibling(root, NEW + WORK).name
+    with whole_dataset(root) as building, work_beside(building):
+        (building / "a").write_text("a")
+    assert (root / "a").read_text() == "a"
+
+
+def test_damaged_lines_are_numbered(tmp_path: Path) -> None:
+    path = tmp_path / "meta/ffenc/episodes.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"episode_index": 0}\n{"episo\n[]\n{"episode_index": "1"}\n{"episode_index": 2}\n')
+    unreadable: list[int] = []
+    assert list(load_provenance(tmp_path, unreadable=unreadable)) == [0, 2]
+    assert unreadable == [2, 3, 4]
