@@ -22,9 +22,9 @@ from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.threads import ThreadPool, start_thread
 
 pytest.importorskip("pyarrow")
-from ffenc.dataset.recorder import DatasetRecorder
-from ffenc.dataset.replacing import locked_dataset
-from ffenc.dataset.verify import verify_dataset
+from ffenc.dataset.recording.recorder import DatasetRecorder
+from ffenc.dataset.transform.in_place import locked_dataset
+from ffenc.dataset.verify.verify import verify_dataset
 from tests.dataset_operations import (
     H264,
     OPERATIONS,

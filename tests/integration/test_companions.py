@@ -9,7 +9,7 @@ import pytest
 from ffenc import Binaries
 
 pytest.importorskip("pyarrow")
-from ffenc.dataset.merge import merge_datasets
+from ffenc.dataset.transform.merge import merge_datasets
 from tests.dataset_operations import OPERATIONS, check_whole, copy_tree, make_dataset
 
 pytestmark = [pytest.mark.integration, pytest.mark.one_build]

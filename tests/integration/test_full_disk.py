@@ -17,8 +17,8 @@ from ffenc.errors import FFencError, is_disk_full
 
 pytest.importorskip("pyarrow")
 from ffenc.cli.main import main
-from ffenc.dataset.recorder import DatasetRecorder
-from ffenc.dataset.verify import verify_dataset
+from ffenc.dataset.recording.recorder import DatasetRecorder
+from ffenc.dataset.verify.verify import verify_dataset
 from tests.dataset_operations import OPERATIONS, check_whole, copy_tree, make_dataset, prepare, signature
 
 pytestmark = [pytest.mark.integration, pytest.mark.one_build]

@@ -42,6 +42,7 @@ from ffenc.errors import (
     ProcessTimeoutError,
     QueueFullError,
     RecordingError,
+    ThreadStartError,
     UnsafePathError,
     describe_returncode,
 )
@@ -80,6 +81,7 @@ EXAMPLES = [
     DatasetLockedError("in use", path="set", holder={"pid": 7}),
     DatasetMovedError("moved", path="set", now="elsewhere", kept="elsewhere/meta/ffenc/recording/000003"),
     NotOwnerError("not yours", owner_pid=7),
+    ThreadStartError("limit"),
     EpisodeError("short", episode_index=3, path="set", kept="set/meta/ffenc/episode-000003"),
 ]
 TREE = {error.__name__: error for error in vars(errors).values() if isinstance(error, type)}

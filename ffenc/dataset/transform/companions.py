@@ -1,6 +1,6 @@
 """Files that a dataset brings along and ffenc does not know: README.md, meta/modality.json, notes.
 
-Work in place keeps them (`ffenc.dataset.replacing.take_along`); here they get into a dataset that is written again.
+Work in place keeps them (`ffenc.dataset.transform.in_place.take_along`); here they get into a dataset that is written again.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ffenc.dataset.atomic import unfinished_files
-from ffenc.dataset.source import DatasetSource
+from ffenc.dataset.storage.atomic_file import unfinished_files
+from ffenc.dataset.transform.source import DatasetSource
 
 logger = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ from ffenc.dataset.format.provenance import append_operation
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.format.video_info import encoder_config_from_info
 from ffenc.dataset.storage.new_directory import check_new, whole_dataset, work_beside
+from ffenc.dataset.transform.companions import copy_common_companions
 from ffenc.dataset.transform.compatibility import (
     can_be_encoded_alike,
     colour_tags,
@@ -26,7 +27,6 @@ from ffenc.dataset.transform.compatibility import (
     refuse,
     unlike_properties,
 )
-from ffenc.dataset.transform.companions import copy_common_companions
 from ffenc.dataset.transform.source import DatasetSource, reading
 from ffenc.dataset.transform.video_groups import (
     FrameCounter,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ffenc.dataset.provenance import load_provenance
-from ffenc.dataset.swap import NEW, SIBLINGS, sibling
-from ffenc.dataset.whole import WORK, whole_dataset, work_beside
+from ffenc.dataset.format.provenance import load_provenance
+from ffenc.dataset.storage.new_directory import WORK, whole_dataset, work_beside
+from ffenc.dataset.storage.swap_directory import NEW, SIBLINGS, sibling
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "set"])
