@@ -64,7 +64,7 @@ def run(report: Report, settings: Settings) -> None:
     """As many as were asked for, each with another seed."""
     count = settings.count or (12 if settings.quick else 300)
     home = settings.keep or settings.scratch
-    logging.getLogger("ffenc").setLevel(logging.ERROR)  # it warns of every episode that was torn
+    logging.getLogger("ffenc").setLevel(logging.ERROR)  # it warns of every episode that was interrupted
     delays = {each: _delay(*each, settings) for each in ENCODERS}
     for (encoder, gop), delay in delays.items():
         report.remark(f"{encoder}, g={gop}: {delay} frames are inside the encoder while it waits for more")
@@ -193,9 +193,9 @@ def _examine(
     check_dataset(root, binaries=binaries, allow_unused=True)
     before = time.perf_counter()
     with DatasetRecorder.resume(root, camera_encoder=config, binaries=binaries) as recorder:
-        for torn in recorder.torn:
+        for interrupted in recorder.interrupted:
             try:
-                recorder.recover(torn)
+                recorder.recover(interrupted)
             except EpisodeError:  # not one whole frame; the bound says whether that may be
                 continue
     recover_s = time.perf_counter() - before

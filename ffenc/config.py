@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from pydantic import (
@@ -258,3 +258,9 @@ class DepthEncoderConfig(VideoEncoderConfig):
             # Our default is for one codec; LeRobot's {} means "not stored" and not "none".
             values["extra_options"] = {}
         return values
+
+
+ConfigT = TypeVar("ConfigT", bound=VideoEncoderConfig)
+
+PerCamera: TypeAlias = ConfigT | Mapping[str, ConfigT]
+"""Settings for all cameras, or by the name of a camera."""

@@ -74,8 +74,8 @@ def check_aligned(root: Path, binaries: Binaries) -> list[int]:
 
 def salvage(root: Path, binaries: Binaries) -> None:
     with DatasetRecorder.resume(root, binaries=binaries) as recorder:
-        for torn in recorder.torn:
-            recorder.recover(torn)
+        for interrupted in recorder.interrupted:
+            recorder.recover(interrupted)
         recorder.finalize(pack=False)
 
 
@@ -149,7 +149,7 @@ def test_an_encoder_that_is_killed_in_the_middle(tmp_path: Path, binaries: Binar
     with pytest.raises(FFencError):
         for number in range(40, 4000):
             recorder.add_frame(step(number))
-    with pytest.raises(EpisodeError, match=r"an episode of \d+ frames did not join .*ffenc salvage"):
+    with pytest.raises(EpisodeError, match=r"an episode of \d+ frames was not appended to .*ffenc salvage"):
         recorder.save_episode(wait=True)
     recorder.finalize(pack=False)
     salvage(root, binaries)

@@ -239,7 +239,7 @@ def test_rows_and_frames_are_tied_by_number(recording: Callable[..., Recording])
     here = recording()
     here.add(0)
     here.table.stage({"observation.state": np.array([1], np.float32)}, "a task")
-    with pytest.raises(FFencError, match="row 1 was to be taken with frame 3"):
+    with pytest.raises(FFencError, match="row 1 does not belong to frame 3"):
         here.table.write(3)
     here.check(at_least=[0], at_most=[0])
     lines = here.table.directory.rows.read_text().splitlines()

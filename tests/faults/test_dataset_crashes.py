@@ -11,9 +11,10 @@ import pytest
 from ffenc.dataset.format.documents import load_info
 from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.recording.append_episode import EpisodeAppender
-from ffenc.dataset.recording.commit import COMMIT, finish_commits
+from ffenc.dataset.recording.commit import finish_commits
+from ffenc.dataset.recording.episode_directory import EpisodeDirectory
 from ffenc.dataset.recording.recorder import DatasetRecorder
-from ffenc.dataset.recording.recover_episode import find_torn, restore
+from ffenc.dataset.recording.recover_episode import find_interrupted, restore
 from ffenc.dataset.transform.in_place import locked_dataset
 from ffenc.dataset.transform.pack import pack_dataset
 from tests.crashes import dies_at
@@ -42,25 +43,25 @@ def _record(root, lengths, binaries):
 
 @pytest.fixture(scope="module")
 def episodes(tmp_path_factory, binaries):
-    """A dataset of two episodes, and a third one that is about to join it."""
+    """A dataset of two episodes, and a third one that is about to be appended."""
     base = tmp_path_factory.mktemp("crashes")
     root = base / "set"
     caught = []
-    join = EpisodeAppender.join
+    append = EpisodeAppender.append
 
-    def catch(joiner, staging, rows, recording):
-        if joiner.info.total_episodes == 2:
+    def catch(appender, staging, rows, recording):
+        if appender.info.total_episodes == 2:
             shutil.copytree(root, base / "before")
-            caught.append((staging.relative_to(root), rows, recording))
-        return join(joiner, staging, rows, recording)
+            caught.append((staging.path.relative_to(root), rows, recording))
+        return append(appender, staging, rows, recording)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EpisodeAppender, "join", catch)
+        patch.setattr(EpisodeAppender, "append", catch)
         _record(root, LENGTHS, binaries)
     return base / "before", caught[0]
 
 
-def test_an_episode_joins_whole_or_not_at_all(episodes, tmp_path, binaries):
+def test_an_episode_is_appended_completely_or_not_at_all(episodes, tmp_path, binaries):
     before, (staging, rows, recording) = episodes
     seen, step, died = set(), 0, True
     while died:
@@ -71,17 +72,20 @@ def test_an_episode_joins_whole_or_not_at_all(episodes, tmp_path, binaries):
             for name, camera in recording.cameras.items()
         }
         here = dataclasses.replace(recording, directory=root / staging, cameras=cameras)
-        died = dies_at(step, lambda r=root, h=here: EpisodeAppender(r, ffmpeg_version="").join(r / staging, rows, h))
+        directory = EpisodeDirectory(path=root / staging)
+        died = dies_at(
+            step, lambda r=root, d=directory, h=here: EpisodeAppender(r, ffmpeg_version="").append(d, rows, h)
+        )
         view = LeRobotView(root)
         view.check()
         seen.add(view.info["total_episodes"])
-        decided = (root / staging / COMMIT).exists()
+        decided = directory.is_committing
         finish_commits(root)
         LeRobotView(root).check()
-        torn = find_torn(root, load_info(root))
-        assert load_info(root).total_episodes == (3 if decided or not torn else 2)
-        if torn:
-            assert [each.rows for each in torn] == [LENGTHS[2]]
+        interrupted = find_interrupted(root, load_info(root))
+        assert load_info(root).total_episodes == (3 if decided or not interrupted else 2)
+        if interrupted:
+            assert [each.rows for each in interrupted] == [LENGTHS[2]]
         shutil.rmtree(root)
         step += 1
     assert seen == {2, 3}
@@ -92,14 +96,14 @@ def test_an_episode_that_was_interrupted_can_be_restored(episodes, tmp_path, bin
     before, (_, _, recording) = episodes
     root = tmp_path / "set"
     shutil.copytree(before, root)
-    (torn,) = find_torn(root, load_info(root))
-    directory, rows, restored = restore(torn, load_info(root), configs={}, binaries=binaries)
+    (interrupted,) = find_interrupted(root, load_info(root))
+    directory, rows, restored = restore(interrupted, load_info(root), configs={}, binaries=binaries)
     assert restored is not None
     assert restored.cameras[NAME].statistics.count == recording.cameras[NAME].statistics.count
-    EpisodeAppender(root, ffmpeg_version="").join(directory, rows, restored)
+    EpisodeAppender(root, ffmpeg_version="").append(directory, rows, restored)
     LeRobotView(root).check()
     assert len(LeRobotView(root)) == sum(LENGTHS)
-    assert torn.path.exists()  # what is torn is removed by whoever asked for it, last
+    assert not interrupted.path.exists()  # the commit removes it, so that it cannot be appended twice
 
 
 @pytest.mark.parametrize("can_exchange", [True, False])

@@ -80,8 +80,8 @@ def test_the_next_run_removes_leftovers(tmp_path: Path, crashed: Path, binaries:
     home = tmp_path / "home"
     shutil.copytree(crashed, home)
     with DatasetRecorder.resume(home / "set", binaries=binaries) as recorder:
-        (torn,) = recorder.torn
-        recorder.recover(torn)
+        (interrupted,) = recorder.interrupted
+        recorder.recover(interrupted)
     with whole_dataset(home / "other") as building:
         (building / "file").write_text("new")
     assert sorted(path.name for path in home.iterdir()) == ["other", "set"]

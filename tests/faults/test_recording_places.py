@@ -99,9 +99,9 @@ def test_in_the_middle_of_an_episode(tmp_path: Path, binaries: Binaries, change:
     assert caught.value.kept is not None
     assert caught.value.kept.is_dir()
     with DatasetRecorder.resume(now, binaries=binaries) as again:
-        (torn,) = again.torn
-        assert torn.rows == 60
-        frames = again.recover(torn).frames
+        (interrupted,) = again.interrupted
+        assert interrupted.rows == 60
+        frames = again.recover(interrupted).frames
         again.finalize(pack=False)
     check_numbered(now, 4 + frames, binaries=binaries)
 
@@ -217,8 +217,8 @@ def test_a_child_that_lives_on_does_not_hold_a_recording(tmp_path: Path, binarie
         os.kill(parent, 9)
         os.waitpid(parent, 0)
         with DatasetRecorder.resume(root, binaries=binaries) as recorder:
-            (torn,) = recorder.torn
-            recorder.recover(torn)
+            (interrupted,) = recorder.interrupted
+            recorder.recover(interrupted)
             recorder.finalize(pack=False)
     finally:
         os.kill(child, 9)

@@ -129,7 +129,7 @@ def test_recording_and_keeping_an_episode_are_durable(
             recorder.add_frame(frame_of(3, number))
         raise ZeroDivisionError
     with DatasetRecorder.resume(root, binaries=binaries) as recorder:
-        (torn,) = recorder.torn
-        recorder.recover(torn)
+        (interrupted,) = recorder.interrupted
+        recorder.recover(interrupted)
     log.finish()
     assert log.faults == []

@@ -285,10 +285,10 @@ def test_an_episode_that_was_not_saved_is_kept_and_can_be_recovered(root, binari
         raise RuntimeError("the robot fell over")
     check_numbered(root, 4, binaries=binaries)
     with DatasetRecorder.resume(root, binaries=binaries) as recorder:
-        (torn,) = recorder.torn
-        assert torn.rows == 5
-        assert recorder.recover(torn).frames == 5
-        assert recorder.torn == ()
+        (interrupted,) = recorder.interrupted
+        assert interrupted.rows == 5
+        assert recorder.recover(interrupted).frames == 5
+        assert recorder.interrupted == ()
     check_numbered(root, 9, binaries=binaries)
     assert not list((root / "meta/ffenc").glob("*/*"))
 

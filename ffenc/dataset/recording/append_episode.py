@@ -1,4 +1,4 @@
-"""What a recorded episode becomes in its dataset: checked, written beside it, then moved into it in one commit."""
+"""Validate a recorded episode, stage its tables and documents, and commit it to its dataset."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from ffenc.dataset.format.parquet_series import save_table
 from ffenc.dataset.format.provenance import append_provenance, episode_document
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.format.video_info import InfoLayout, chosen_layout, in_layout, layout_of, video_info
-from ffenc.dataset.recording.commit import COMMIT, commit, finish_commits
+from ffenc.dataset.recording.commit import commit, finish_commits
+from ffenc.dataset.recording.episode_directory import EpisodeDirectory
 from ffenc.dataset.recording.rows import EpisodeRows
 from ffenc.dataset.storage.identity import DatasetIdentity
 from ffenc.errors import DatasetError, EpisodeError
@@ -27,22 +28,21 @@ from ffenc.streaming.drop_log import EpisodeRecording
 from ffenc.streaming.images import ImageFolder
 from ffenc.video.run import EncodeResult
 
-_DATA, _EPISODES = "data.parquet", "episodes.parquet"
-_MEASURED = frozenset(
+_MEASURED = frozenset(  # equal in all episodes
     {"video.codec", "video.pix_fmt", "video.height", "video.width", "video.fps", "depth_unit"}
-)  # what all episodes must have in common
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeSummary:
-    """An episode that has joined its dataset.
+    """An episode that was appended to its dataset.
 
     Attributes:
-        episode_index: its number.
-        frames: in it.
-        dropped: time steps that were left out.
-        videos: the file of each camera.
-        size_bytes: of these files together.
+        episode_index: number of the episode.
+        frames: number of its frames.
+        dropped: number of dropped time steps.
+        videos: video file of each camera.
+        size_bytes: size of all these files.
     """
 
     episode_index: int
@@ -53,13 +53,13 @@ class EpisodeSummary:
 
 
 class EpisodeAppender:
-    """Adds episodes to a dataset, one after the other; the lock of the dataset is held by whoever uses it.
+    """Appends episodes to a dataset, one after the other.  The caller holds the lock of the dataset.
 
-    Each episode is one file in every series, which is legal and costs the same for every episode;
-    `ffenc.dataset.transform.pack` joins them later.
+    Each episode becomes one file in every series.  LeRobot reads that, and it costs the same for every episode.
+    `ffenc.dataset.transform.pack` concatenates the files later.
 
     Attributes:
-        info: of the dataset, as of the last episode that joined it.
+        info: ``meta/info.json`` as of the last appended episode.
     """
 
     def __init__(
@@ -71,17 +71,17 @@ class EpisodeAppender:
         identity: DatasetIdentity | None = None,
         info_layout: InfoLayout | None = None,
     ) -> None:
-        """Read where the dataset ends.
+        """Read the documents of the dataset and the end of each of its series.
 
         Args:
             root: the dataset.
-            ffmpeg_version: for the provenance.
-            allow_mixed: take videos of another codec or pixel format than those before.
-            info_layout: of the ``info`` blocks of cameras, see `RecorderOptions`.
-            identity: notices that the dataset was moved; None: a move is not noticed.
+            ffmpeg_version: recorded in the provenance.
+            allow_mixed: accept videos whose codec or pixel format differs from the dataset's.
+            info_layout: layout of the ``info`` blocks of cameras, see `RecorderOptions`.
+            identity: detects that the dataset was moved; None skips the check.
 
         Raises:
-            DatasetError: it cannot be read.
+            DatasetError: the dataset cannot be read.
         """
         self.root = root
         self.info: DatasetInfo = load_info(root)
@@ -89,7 +89,7 @@ class EpisodeAppender:
         self._ffmpeg_version = ffmpeg_version
         self._allow_mixed = allow_mixed
         self._identity = identity
-        self._decided: tuple[Path, DatasetInfo, list[str], dict[str, FeatureStatistics]] | None = None
+        self._decided: tuple[EpisodeDirectory, DatasetInfo, list[str], dict[str, FeatureStatistics]] | None = None
         self._tasks = load_tasks(root, to_write=True) if self._layout.tasks.exists() else []
         self._markers = chosen_layout([each.info for each in self.info.videos.values()], info_layout)
         self._stats = load_stats(root) or {}
@@ -102,17 +102,19 @@ class EpisodeAppender:
             key: self._behind(partial(layout.video_number, key), layout.video_files(key)) for key in self.info.videos
         }
 
-    def join(self, staging: Path, rows: EpisodeRows, recording: EpisodeRecording | None) -> EpisodeSummary:
-        """Let an episode join the dataset.
+    def append(
+        self, staging: EpisodeDirectory, rows: EpisodeRows, recording: EpisodeRecording | None
+    ) -> EpisodeSummary:
+        """Append an episode to the dataset.
 
         Args:
-            staging: the directory in which it was recorded, in the dataset's file system; it is gone afterwards.
+            staging: the directory of the episode, on the dataset's file system; it is removed.
             rows: one per time step.
-            recording: what became of the cameras; None for a dataset without any.
+            recording: files of the cameras; None for a dataset without cameras.
 
         Raises:
-            EpisodeError: it does not fit; the dataset is as it was, and ``staging`` is as it was.
-            DatasetMovedError: the dataset is not at its place any more; nothing was written.
+            EpisodeError: the episode does not fit; the dataset and ``staging`` are unchanged.
+            DatasetMovedError: the dataset was moved; nothing was written.
             OutputError: the file system refused.
         """
         self._check_place(staging)
@@ -125,25 +127,25 @@ class EpisodeAppender:
         numbers = {task: number for number, task in enumerate(tasks)}
         columns = rows.arrays(episode_index=index, first_index=before.total_frames, task_numbers=numbers)
         row = self._row(before, rows, _statistics(before, columns, cameras))
-        columns |= {name: _pictures(each.result) for name, each in cameras.items() if name in before.columns}
+        columns |= {name: _images(each.result) for name, each in cameras.items() if name in before.columns}
         stats = aggregate_statistics([self._stats, row.statistics]) if self._stats else dict(row.statistics)
         after = before.with_totals(
             episodes=index + 1, frames=row.dataset_to_index, tasks=max(len(tasks), before.total_tasks)
         )
-        save_table(staging / _DATA, data_table(after, columns))
-        save_table(staging / _EPISODES, episodes_table([row], after, self._others))
-        save_stats(staging, {name: stats[name] for name in after.features if name in stats})
-        save_info(staging, after)
+        save_table(staging.data, data_table(after, columns))
+        save_table(staging.episodes, episodes_table([row], after, self._others))
+        save_stats(staging.path, {name: stats[name] for name in after.features if name in stats})
+        save_info(staging.path, after)
         if tasks != self._tasks:
-            save_tasks(staging, tasks)
+            save_tasks(staging.path, tasks)
         self._check_place(staging)
         if recording is not None:
             ties = {number: row.shown for number, row in enumerate(rows.rows) if row.shown}
             document = episode_document(recording, ties, episode_index=index, ffmpeg_version=self._ffmpeg_version)
             append_provenance(self.root, document)
         videos = {key: self._layout.video(key, file) for key, file in self._videos.items()}
-        # From here on the episode counts as soon as its list of renames is there, even if not all of them succeed.
-        self._decided = staging / COMMIT, after, tasks, stats
+        # The episode counts once its list of renames is written, even if not all renames succeed.
+        self._decided = staging, after, tasks, stats
         commit(self.root, staging, self._renames(staging, {cameras[key].path: path for key, path in videos.items()}))
         self._advance(after, tasks, stats)
         return EpisodeSummary(
@@ -155,17 +157,17 @@ class EpisodeAppender:
         )
 
     def _finish_commit(self) -> None:
-        """Complete the commit of the episode before, if the file system had refused a part of it."""
+        """Complete the commit of the previous episode, if the file system refused a part of it."""
         if self._decided is not None:
-            listed, info, tasks, stats = self._decided
-            if listed.exists():
+            staging, info, tasks, stats = self._decided
+            if staging.is_committing:
                 finish_commits(self.root)
                 self._advance(info, tasks, stats)
             self._decided = None
 
-    def _check_place(self, staging: Path) -> None:
+    def _check_place(self, staging: EpisodeDirectory) -> None:
         if self._identity is not None:
-            self._identity.check(inside=staging)
+            self._identity.check(inside=staging.path)
 
     def _row(self, info: DatasetInfo, rows: EpisodeRows, statistics: dict[str, FeatureStatistics]) -> EpisodeRow:
         return EpisodeRow(
@@ -179,15 +181,15 @@ class EpisodeAppender:
             statistics=statistics,
         )
 
-    def _renames(self, staging: Path, videos: Mapping[Path, Path]) -> list[tuple[str, Path]]:
-        """In the order in which readers may see them."""
-        here, staged = self._layout, DatasetLayout(root=staging)
-        renames = [(path.name, final) for path, final in videos.items()]
+    def _renames(self, staging: EpisodeDirectory, videos: Mapping[Path, Path]) -> list[tuple[str, Path]]:
+        """Return the renames of the commit, in the order in which readers may see them."""
+        here, staged = self._layout, DatasetLayout(root=staging.path)
+        renames = list(videos.items())
         if staged.tasks.exists():
-            renames.append((str(staged.tasks.relative_to(staging)), here.tasks))
-        renames += [(_DATA, here.data(self._data)), (_EPISODES, here.episodes(self._meta))]
-        renames.append((str(staged.stats.relative_to(staging)), here.stats))
-        return [*renames, (str(staged.info.relative_to(staging)), here.info)]
+            renames.append((staged.tasks, here.tasks))
+        renames += [(staging.data, here.data(self._data)), (staging.episodes, here.episodes(self._meta))]
+        renames += [(staged.stats, here.stats), (staged.info, here.info)]
+        return [(str(source.relative_to(staging.path)), final) for source, final in renames]
 
     def _advance(self, info: DatasetInfo, tasks: list[str], stats: dict[str, FeatureStatistics]) -> None:
         size = info.chunks_size
@@ -201,11 +203,13 @@ class EpisodeAppender:
         numbers = {path: number_of(path) for path in files}
         unnamed = next((path for path, number in numbers.items() if number is None), None)
         if unnamed is not None:
-            raise DatasetError(f"{unnamed} is not named as info.json says, so it belongs to no series", path=unnamed)
+            raise DatasetError(
+                f"the name of {unnamed} does not match the path in info.json; rename or move it", path=unnamed
+            )
         last = max((number for number in numbers.values() if number is not None), default=None)
         return FileId() if last is None else last.successor(self.info.chunks_size)
 
-    def _check(self, index: int, staging: Path, rows: EpisodeRows, frames: Mapping[str, int]) -> None:
+    def _check(self, index: int, staging: EpisodeDirectory, rows: EpisodeRows, frames: Mapping[str, int]) -> None:
         cameras = {name for name, feature in self.info.features.items() if feature.is_camera}
         if frames.keys() != cameras:
             raise EpisodeError(
@@ -215,16 +219,16 @@ class EpisodeAppender:
             )
         wrong = {name: count for name, count in frames.items() if count != len(rows)}
         if wrong or not len(rows):
-            said = ", ".join(f"{name} has {count}" for name, count in wrong.items()) or "there is none"
+            counts = ", ".join(f"{name} has {count}" for name, count in wrong.items()) or "it is empty"
             raise EpisodeError(
-                f"episode {index} has {len(rows)} rows, but not as many frames: {said}; it did not join {self.root} and is in "
-                f"{staging}",
+                f"episode {index} has {len(rows)} rows but not as many frames: {counts}; it was not appended to {self.root} "
+                f"and is in {staging.path}",
                 episode_index=index,
                 path=self.root,
             )
 
     def _with_cameras(self, index: int, cameras: Mapping[str, CameraRecording]) -> DatasetInfo:
-        """The info blocks of the first episode; the later ones must be like it."""
+        """Set the info blocks of cameras from the first episode, and check later episodes against them."""
         info = self.info
         for name, camera in cameras.items():
             feature = info.features[name]
@@ -239,13 +243,11 @@ class EpisodeAppender:
                 block = in_layout(known | measured, self._markers if feature.is_video else layout_of([known]))
                 info = info.with_feature_info(name, block) if measured else info
                 continue
-            unlike = {
-                key: (known.get(key), measured.get(key)) for key in _MEASURED if known.get(key) != measured.get(key)
-            }
-            if unlike and not self._allow_mixed:
-                said = ", ".join(f"{key} is {new!r} and not {old!r}" for key, (old, new) in sorted(unlike.items()))
+            different = [key for key in sorted(_MEASURED) if known.get(key) != measured.get(key)]
+            if different and not self._allow_mixed:
+                mismatch = ", ".join(f"{key} is {measured.get(key)!r}, not {known.get(key)!r}" for key in different)
                 raise EpisodeError(
-                    f"episode {index} does not go with what {self.root} has of {name}: {said}; record it like the others, or "
+                    f"episode {index} does not match {name} of {self.root}: {mismatch}; record it with the same settings, or "
                     "resume with allow_mixed=True",
                     episode_index=index,
                     path=self.root,
@@ -254,19 +256,19 @@ class EpisodeAppender:
 
 
 def _depth_unit(dtype: str) -> str:
-    # LeRobot: the first frame settles it, floats are metres.
+    # As in LeRobot: floats are metres.
     return "m" if dtype.startswith("float") else "mm"
 
 
 def _statistics(
     info: DatasetInfo, columns: Mapping[str, Any], cameras: Mapping[str, CameraRecording]
 ) -> dict[str, FeatureStatistics]:
-    """In the order of the features."""
+    """Return the statistics of all features, in the order of the features."""
     known = {name: camera.statistics for name, camera in cameras.items()}
     known |= {name: vector_statistics(values) for name, values in columns.items() if info.features[name].is_numeric}
     return {name: known[name] for name in info.features if name in known}
 
 
-def _pictures(result: EncodeResult | ImageFolder) -> list[bytes]:
+def _images(result: EncodeResult | ImageFolder) -> list[bytes]:
     assert isinstance(result, ImageFolder)
     return [path.read_bytes() for path in result.files()]

@@ -1,8 +1,14 @@
-"""The directory of one episode until it joins its dataset: its place, and the names of its files.
+"""The directory of an episode that is not yet part of its dataset: where it is, and the names of its files.
 
-An episode is recorded in ``meta/ffenc/recording/<name>``; one that could not join is in ``meta/ffenc/kept/<name>``.  Both
-hold the rows, the settings of the cameras, and for each camera its video, its hidden recording, its spooled frames, or its
-images.
+An episode is recorded in ``meta/ffenc/recording/NUMBER-RANDOM``.  It moves to ``meta/ffenc/kept`` if it cannot be appended.
+Recovery makes complete files in a sibling, ``NUMBER-RANDOM-restored``.
+
+- ``rows.jsonl``: time steps, as rows and drops, see `ffenc.dataset.recording.rows`
+- ``recording.json``: the encoder settings of every camera
+- ``reason.txt``: why the episode was kept aside
+- finished videos, folders of images, and hidden recordings of the cameras, named by `ffenc.streaming.parts`
+- ``data.parquet``, ``episodes.parquet``, ``meta/``: tables and documents, staged for the commit
+- ``commit.json``: the list of renames that makes the commit, see `ffenc.dataset.recording.commit`
 """
 
 from __future__ import annotations
@@ -19,18 +25,17 @@ import orjson
 
 from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.format.layout import DatasetLayout
-from ffenc.dataset.recording.commit import COMMIT, KEPT, RECORDING
 from ffenc.dataset.storage.atomic_file import make_directory
 from ffenc.dataset.storage.new_directory import sync_tree
 from ffenc.errors import OutputError
 from ffenc.regular_files import DOCUMENT_BYTES, read_regular
+from ffenc.streaming.parts import find_video, images_path, video_path
 from ffenc.video.output import sync
 from ffenc.video.recording import is_held
 
 logger = logging.getLogger(__name__)
 
-_ROWS, _PLAN, _REASON = "rows.jsonl", "recording.json", "reason.txt"
-_RESTORED = "-restored"
+_RECORDING, _KEPT, _RESTORED = "recording", "kept", "-restored"
 _REASON_CHARACTERS = 2000
 
 
@@ -46,56 +51,110 @@ class EpisodeDirectory:
 
     @classmethod
     def create(cls, root: Path, number: int, configs: Mapping[str, VideoEncoderConfig]) -> EpisodeDirectory:
-        """Make the directory of an episode that begins.
+        """Make the directory of a new episode.
 
         Args:
             root: the dataset.
-            number: of the episode, for the name only; the episode gets its real number when it joins.
-            configs: what the cameras are encoded with, for recovery.
+            number: shown in the name only; the episode gets its final number when it is appended.
+            configs: encoder settings of the cameras, for recovery.
 
         Raises:
-            OutputError: the file system refused; nothing is left then.
+            OutputError: the file system refused; nothing is left.
         """
-        made = cls(path=DatasetLayout(root=root).own / RECORDING / f"{number:06d}-{os.urandom(4).hex()}")
-        plan = {name: config.model_dump(mode="json", exclude_unset=True) for name, config in configs.items()}
+        made = cls(path=DatasetLayout(root=root).own / _RECORDING / f"{number:06d}-{os.urandom(4).hex()}")
+        settings = {name: config.model_dump(mode="json", exclude_unset=True) for name, config in configs.items()}
         make_directory(made.path)
         try:
-            made._plan.write_bytes(orjson.dumps({"cameras": plan}))
+            made._settings.write_bytes(orjson.dumps({"cameras": settings}))
         except OSError as err:
             made.remove()
             raise OutputError(f"cannot write into {made.path}: {err.strerror}", path=made.path) from err
         return made
 
     @classmethod
-    def left_in(cls, root: Path) -> list[EpisodeDirectory]:
-        """Return those that remain in a dataset while nothing is recorded, without interrupted commits; sorted."""
+    def uncommitted_in(cls, root: Path) -> list[EpisodeDirectory]:
+        """Return the directories of a dataset whose commit has not begun, sorted; one may still be recorded."""
+        return [found for found in cls._all_in(root) if not found.is_committing]
+
+    @classmethod
+    def committing_in(cls, root: Path) -> list[EpisodeDirectory]:
+        """Return the directories of a dataset whose commit was interrupted, sorted."""
+        return [found for found in cls._all_in(root) if found.is_committing]
+
+    @classmethod
+    def _all_in(cls, root: Path) -> list[EpisodeDirectory]:
         own = DatasetLayout(root=root).own
-        paths = sorted(path for name in (RECORDING, KEPT) for path in (own / name).glob("*") if path.is_dir())
-        found = [cls(path=path) for path in paths]
-        return [each for each in found if not each.is_committing]
+        paths = (path for name in (_RECORDING, _KEPT) for path in (own / name).glob("*") if path.is_dir())
+        return [cls(path=path) for path in sorted(paths)]
 
     @property
     def rows(self) -> Path:
-        """The log of its time steps, see `ffenc.dataset.recording.rows.RowLog`."""
-        return self.path / _ROWS
+        """The log of time steps."""
+        return self.path / "rows.jsonl"
+
+    @property
+    def data(self) -> Path:
+        """The staged data file."""
+        return self.path / "data.parquet"
+
+    @property
+    def episodes(self) -> Path:
+        """The staged file of the table of episodes."""
+        return self.path / "episodes.parquet"
+
+    @property
+    def commit_list(self) -> Path:
+        """The list of renames of its commit."""
+        return self.path / "commit.json"
+
+    @property
+    def _settings(self) -> Path:
+        return self.path / "recording.json"
+
+    @property
+    def _reason(self) -> Path:
+        return self.path / "reason.txt"
+
+    @property
+    def restored(self) -> EpisodeDirectory:
+        """The directory in which recovery makes complete files."""
+        return EpisodeDirectory(path=self.path.with_name(self.path.name + _RESTORED))
+
+    @property
+    def original(self) -> EpisodeDirectory | None:
+        """The directory that recovery made this one from; None for any other."""
+        name = self.path.name.removesuffix(_RESTORED)
+        return None if name == self.path.name else EpisodeDirectory(path=self.path.with_name(name))
+
+    def new_video(self, camera: str, suffix: str) -> Path:
+        """Return the name of a camera's finished video."""
+        return video_path(self.path, camera, suffix)
+
+    def video(self, camera: str) -> Path | None:
+        """Return a camera's finished video, or None."""
+        return find_video(self.path, camera)
+
+    def images(self, camera: str) -> Path:
+        """Return the folder of a camera's images."""
+        return images_path(self.path, camera)
 
     @property
     def is_kept(self) -> bool:
-        """Whether it was moved aside because the episode could not join."""
-        return self.path.parent.name == KEPT
+        """Whether it was kept aside because the episode could not be appended."""
+        return self.path.parent.name == _KEPT
 
     @property
     def is_committing(self) -> bool:
-        """Whether its files are on their way into the dataset, see `ffenc.dataset.recording.commit`."""
-        return (self.path / COMMIT).exists()
+        """Whether its commit has begun."""
+        return self.commit_list.exists()
 
     @property
     def is_useless(self) -> bool:
-        """Whether no time step was recorded, or it only holds copies that an interrupted recovery made.
+        """Whether it has no time step, or only copies that an interrupted recovery made.
 
-        A step is in the log before any camera has it.
+        A step is logged before any camera has it.
         """
-        if self.path.name.endswith(_RESTORED):
+        if self.original is not None:
             return True
         try:
             return not self.is_kept and self.rows.stat().st_size == 0
@@ -110,57 +169,45 @@ class EpisodeDirectory:
         except OSError:
             return False
 
-    @property
-    def restored(self) -> EpisodeDirectory:
-        """The directory for what is made of this one."""
-        return EpisodeDirectory(path=self.path.with_name(self.path.name + _RESTORED))
-
-    def plans(self) -> dict[str, Any]:
-        """Return the settings of each camera, as JSON; empty if a crash or a full disk left none."""
+    def settings(self) -> dict[str, Any]:
+        """Return the encoder settings of each camera as JSON; empty if a crash or a full disk left none."""
         try:
-            cameras = orjson.loads(read_regular(self._plan, most_bytes=DOCUMENT_BYTES))["cameras"]
+            cameras = orjson.loads(read_regular(self._settings, most_bytes=DOCUMENT_BYTES))["cameras"]
         except (OSError, ValueError, TypeError, KeyError):
             return {}
         return cameras if isinstance(cameras, dict) else {}
 
     def reason(self) -> str:
-        """Return why it did not join."""
+        """Return why it was not appended."""
         try:
-            lines = read_regular(self.path / _REASON).decode("utf-8", "replace")[:_REASON_CHARACTERS].splitlines()
+            lines = read_regular(self._reason).decode("utf-8", "replace")[:_REASON_CHARACTERS].splitlines()
         except OSError:
             lines = []
         unknown = "the reason was not written" if self.is_kept else "its recorder was killed"
         return next((line.strip() for line in lines if line.strip()), unknown)
 
     def keep_aside(self, reason: str) -> EpisodeDirectory:
-        """Move it to where episodes that did not join are found again.
-
-        Returns:
-            Its new place.
+        """Move it to the episodes that could not be appended, and return its new place.
 
         Raises:
-            OutputError: the file system refused; it is where it was.
+            OutputError: the file system refused; the directory has not moved.
         """
-        kept = self.path.parent.parent / KEPT / self.path.name
-        make_directory(kept.parent)
+        kept = EpisodeDirectory(path=self.path.parent.parent / _KEPT / self.path.name)
+        make_directory(kept.path.parent)
         try:
-            said = reason.replace(str(self.path), str(kept))
-            (self.path / _REASON).write_text(said + "\n", encoding="utf-8", errors="replace")
+            text = reason.replace(str(self.path), str(kept.path))
+            self._reason.write_text(text + "\n", encoding="utf-8", errors="replace")
         except OSError as err:  # a full disk; the episode matters more
-            logger.warning("cannot write why %s was kept (%s): %s", kept, err.strerror, reason)
+            logger.warning("cannot write why %s was kept (%s): %s", kept.path, err.strerror, reason)
         try:
             sync_tree(self.path)
-            self.path.rename(kept)
+            self.path.rename(kept.path)
             sync(self.path.parent)
-            sync(kept.parent)
+            sync(kept.path.parent)
         except OSError as err:
-            raise OutputError(f"cannot move {self.path} to {kept}: {err.strerror}", path=self.path) from err
-        return EpisodeDirectory(path=kept)
+            raise OutputError(f"cannot move {self.path} to {kept.path}: {err.strerror}", path=self.path) from err
+        return kept
 
     def remove(self) -> None:
-        """Remove all of it."""
+        """Remove it with all its files."""
         shutil.rmtree(self.path, ignore_errors=True)
-
-    @property
-    def _plan(self) -> Path:
-        return self.path / _PLAN

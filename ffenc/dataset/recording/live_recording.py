@@ -1,4 +1,4 @@
-"""One episode from live cameras: the newest frame of each, at exactly the dataset's rate."""
+"""Record one episode from live cameras: the newest frame of each, at exactly the dataset's frame rate."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ from ffenc.errors import CameraError
 from ffenc.frames import FrameRate, parse_frame_rate
 from ffenc.video.live_camera import LiveCamera
 
-_LONGEST_SLEEP_S = 0.05  # how soon a request to stop is noticed
+_LONGEST_SLEEP_S = 0.05  # longest time until a stop is noticed
 
 
 class FrameTaker(Protocol):
-    """What takes the steps of an episode: a `ffenc.dataset.recording.recorder.DatasetRecorder`."""
+    """Takes the steps of an episode, as `ffenc.dataset.recording.recorder.DatasetRecorder` does."""
 
     def add_frame(self, frame: Mapping[str, Any], /) -> bool:
-        """Take one step; False: it was dropped, and the recorder has noted it."""
+        """Take one step; False if the recorder dropped it."""
 
 
 @dataclass(slots=True, kw_only=True)
 class LiveEpisode:
-    """How an episode goes, kept up to date while it is recorded.
+    """Progress of an episode, updated while it is recorded.
 
     Attributes:
-        steps_wanted: ticks it is to have.
-        steps: ticks so far; each either became a frame or is among the dropped.
-        dropped: ticks that the recorder did not take, because an encoder was behind.
-        late: ticks that came a whole frame or more after their time; the frame taken then is newer than its time.
-        latest_s: the worst of them, in seconds behind its time.
+        steps_wanted: number of ticks to record.
+        fps: frame rate.
+        steps: ticks so far; each one is a frame or a drop.
+        dropped: ticks that the recorder dropped because an encoder was behind.
+        late: ticks that came at least one frame period late; their frames are newer than their timestamps.
+        latest_s: the largest delay of a late tick in seconds.
         repeated: for each camera, ticks at which it had no newer frame than at the tick before.
-        stopped: whether somebody ended it early.
-        failure: the camera that ended it.
+        stopped: whether the caller stopped it early.
+        failure: error of the camera that ended it.
     """
 
     steps_wanted: int
@@ -49,12 +50,12 @@ class LiveEpisode:
 
     @property
     def frames(self) -> int:
-        """Frames that the recorder took."""
+        """Number of frames that the recorder took."""
         return self.steps - self.dropped
 
     @property
     def left_s(self) -> float:
-        """Time until its last tick."""
+        """Seconds until the last tick."""
         return float((self.steps_wanted - self.steps) / self.fps)
 
 
@@ -70,20 +71,20 @@ def record_episode(
 ) -> LiveEpisode:
     """Record ``duration_s`` seconds: tick k at start + k/fps, on the clock of ``time.monotonic``.
 
-    A tick that is late is done all the same, and counted: the number of ticks depends on nothing but duration and
-    rate.  When a camera fails, the episode ends with the ticks before; all of them are whole.
+    A late tick is recorded and counted, so the number of ticks depends only on duration and frame rate.  When a camera
+    fails, the episode ends with the complete ticks before it.
 
     Args:
         recorder: gets one frame of every camera, and the task, for every tick.
         cameras: started cameras by the name of their feature, e.g. ``observation.images.laptop``.
-        task: what is being done.
+        task: text of the task.
         fps: frame rate of the dataset.
         duration_s: length of the episode in seconds.
-        stop: asked before every tick, and at least 20 times a second; True ends the episode.
+        stop: called before every tick, and at least 20 times a second; True ends the episode.
         on_tick: called after every tick.
 
     Raises:
-        FFencError: the recorder failed.  A camera's error does not come out of here, see ``failure``.
+        FFencError: the recorder failed.  The error of a camera is not raised, see ``failure``.
     """
     rate = parse_frame_rate(fps)
     episode = LiveEpisode(
@@ -116,12 +117,12 @@ def record_episode(
 
 
 def wait_for(seconds: float, stop: Callable[[], bool]) -> bool:
-    """Let time pass; whether all of it did, because nobody asked to stop."""
+    """Wait, and return False if ``stop`` ended the wait early."""
     return _wait_until(time.monotonic() + seconds, stop) is not None
 
 
 def _wait_until(due: float, stop: Callable[[], bool]) -> float | None:
-    """Sleep until then; by how many seconds it was missed, or None as soon as somebody asks to stop."""
+    """Sleep until ``due``, and return the delay in seconds, or None if ``stop`` ended the wait."""
     while not stop():
         left_s = due - time.monotonic()
         if left_s <= 0:

@@ -20,12 +20,12 @@ from ffenc.streaming.pending_result import PendingResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    """A time step, or one that was left out.
+    """A time step that was taken or dropped.
 
     Attributes:
-        row: None if it was left out.
-        rows: rows so far, this one included.
-        end: the offset in the log behind it.
+        row: None if it was dropped.
+        rows: rows so far, including this one.
+        end: offset in the log behind it.
     """
 
     row: Row | None
@@ -37,35 +37,29 @@ _NO_STEP = _Step(row=None, rows=0, end=0)
 
 
 class OpenEpisode:
-    """Made when an episode begins; the cameras write into its directory.  A `ffenc.streaming.episode.StepRecord`.
+    """The directory and the rows of the open episode; a `ffenc.streaming.episode.StepRecord`.
 
-    A step is in `_steps` or it is not, by one call of ``append``; the number of its frame, its row and its place in the log
-    follow from that.  So an interrupt anywhere leaves all of them in agreement.
+    One call of ``append`` puts a step into `_steps`.  Its frame number, its row and its offset in the log follow from that, so
+    they agree wherever an interrupt hits.
 
     Attributes:
-        directory: where all of it is until it joins the dataset.
-        recorded: the outcome of its cameras; None for a dataset without any.
-        joined: the outcome of its joining.
-        ending: what the caller decided, which is completed by the next call if an interrupt cut it short.
+        directory: holds all files until the episode is appended.
+        recorded: result of the cameras; None for a dataset without cameras.
+        appended: result of appending the episode to the dataset.
+        ending: what the caller decided; if an interrupt cut it short, the next call completes it.
     """
 
     def __init__(
         self, root: Path, info: DatasetInfo, configs: Mapping[str, VideoEncoderConfig], *, number: int
     ) -> None:
-        """Make the directory.
-
-        Args:
-            root: the dataset.
-            info: of the dataset.
-            configs: what the cameras are encoded with.
-            number: of the episode, for people.
+        """Make the directory and the log; see `EpisodeDirectory.create`.
 
         Raises:
             OutputError: the file system refused.
         """
         self.directory = EpisodeDirectory.create(root, number, configs)
         self.recorded: PendingResult[EpisodeRecording] | None = None
-        self.joined: PendingResult[EpisodeSummary] = PendingResult(f"episode in {self.directory.path}")
+        self.appended: PendingResult[EpisodeSummary] = PendingResult(f"episode in {self.directory.path}")
         self.ending: Literal["saved", "cleared"] | None = None
         self._info = info
         self._columns = tuple(given_columns(info))
@@ -84,11 +78,11 @@ class OpenEpisode:
 
     @property
     def rows(self) -> EpisodeRows:
-        """The rows of all steps that were taken."""
+        """Rows of all steps that were taken."""
         return EpisodeRows(info=self._info, rows=[step.row for step in self._steps if step.row is not None])
 
     def stage(self, frame: Mapping[str, Any], task: str) -> None:
-        """Copy the row of a frame that was checked; it does not count yet."""
+        """Copy the row of a checked frame; it does not count yet."""
         number = len(self)
         row = Row.of(frame, task, self._columns)
         self._next = replace(row, shown=ties_of(number, {name: frame[name] for name in self._cameras})), number
@@ -98,12 +92,12 @@ class OpenEpisode:
 
         Raises:
             FrameError: JSON cannot hold a value.
-            OutputError: the disk is full, or it failed; the step is not taken then.
-            EpisodeError: it is not the next frame's.
+            OutputError: the disk is full or failed; the step is not taken.
+            EpisodeError: the row does not belong to the next frame.
         """
         if self._next is None or number != len(self):
             raise EpisodeError(
-                f"row {len(self)} was to be taken with frame {number}; save_episode() saves the {len(self)} steps before it",
+                f"row {len(self)} does not belong to frame {number}; save_episode() saves the {len(self)} steps before it",
                 episode_index=self._info.total_episodes,
                 path=self.directory.path,
             )
@@ -114,12 +108,12 @@ class OpenEpisode:
         self._written = _Step(row=row, rows=number + 1, end=end)
 
     def write_drop(self, drop: Drop) -> None:
-        """Write that a step is left out; errors as `write`."""
+        """Write a dropped step; raises as `write`."""
         end = self._log.write(drop_line(drop), at=self._last.end)
         self._written = _Step(row=None, rows=len(self), end=end)
 
     def take(self) -> None:
-        """Count what was written last; a second call does nothing."""
+        """Count the step that was written last; a second call does nothing."""
         if self._written is not None and self._last is not self._written:
             self._steps.append(self._written)
 
@@ -132,7 +126,7 @@ class OpenEpisode:
         self._log.close(at=self._last.end)
 
     def discard(self) -> None:
-        """Remove all of it; a second call does nothing."""
+        """Remove the directory; a second call does nothing."""
         self._log.release()
         self.directory.remove()
 

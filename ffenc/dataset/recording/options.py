@@ -1,4 +1,4 @@
-"""How a recorder records: what is the same for a new dataset and for one that goes on."""
+"""Options of a recorder, for new and resumed datasets, and the encoder made from them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypedDict
 
-from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.config import DepthEncoderConfig, PerCamera, VideoEncoderConfig
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.format.video_info import InfoLayout
 from ffenc.ffmpeg.binaries import Binaries
@@ -21,39 +21,39 @@ from ffenc.streaming.queueing import QueuePolicy
 
 
 class RecorderOptions(TypedDict, total=False):
-    """Keyword arguments of ``DatasetRecorder.create`` and ``resume``; each may be left out."""
+    """Optional keyword arguments of ``DatasetRecorder.create`` and ``resume``."""
 
-    camera_encoder: VideoEncoderConfig | Mapping[str, VideoEncoderConfig] | None
-    """Settings for all cameras, or by feature name; None takes LeRobot's defaults, or those the dataset was recorded with."""
+    camera_encoder: PerCamera[VideoEncoderConfig] | None
+    """Settings for all cameras, or by feature name.  None: the settings of the dataset, or LeRobot's defaults if it is new."""
 
-    depth_encoder: DepthEncoderConfig | Mapping[str, DepthEncoderConfig] | None
-    """The same for depth cameras."""
+    depth_encoder: PerCamera[DepthEncoderConfig] | None
+    """Settings for depth cameras, as ``camera_encoder``."""
 
     info_layout: InfoLayout | None
     """How ``info.json`` marks depth cameras: ``"lerobot-0.6"`` (default; ``is_depth_map``), or ``"seed"``
-    (``video.is_depth_map``, as LeRobot wrote it up to 0.5).  A dataset that has videos keeps the layout it has."""
+    (``video.is_depth_map``, as LeRobot wrote it up to 0.5).  A dataset with videos keeps its layout."""
 
     allow_mixed: bool
-    """Go on with other settings than the dataset has, which ``info.json`` cannot say (default: False)."""
+    """Accept settings that differ from the dataset's, which ``info.json`` cannot express (default: False)."""
 
     streaming_encoding: bool
-    """Encode while frames come (default), or write them to disk as they are and encode after each episode."""
+    """Encode while frames come (default), or write raw frames to disk and encode them after each episode."""
 
     encoder_threads: int | None
     """Threads of each encoder; None leaves it to the encoder."""
 
     encoder_queue_maxsize: int
-    """Frames per camera that may wait for its encoder (default: 30)."""
+    """Most frames per camera that wait for the encoder (default: 30)."""
 
     queue_policy: QueuePolicy
-    """What a full queue does: ``"block"`` (default; nothing is ever lost), ``"drop"`` (the time step is left out for all
-    cameras and its row, and noted), ``"raise"``."""
+    """What happens when a queue is full: ``"block"`` waits (default), ``"drop"`` drops the time step for all cameras and its row,
+    and logs the drop, ``"raise"`` raises an error."""
 
     warm_start: bool
     """Start the encoders of the next episode before its first frame (default: False)."""
 
     priority: Priority
-    """Of the encoders' processes (default: nice 10)."""
+    """Priority of the encoder processes (default: nice 10)."""
 
     on_status: Callable[[RecordingStatus], None] | None
     """Called with a status once a second, from another thread."""
@@ -65,11 +65,7 @@ class RecorderOptions(TypedDict, total=False):
 def streaming_encoder(
     info: DatasetInfo, configs: Mapping[str, VideoEncoderConfig], options: RecorderOptions, *, binaries: Binaries
 ) -> StreamingVideoEncoder:
-    """What encodes the cameras of a dataset.
-
-    Raises:
-        ValueError: an option that cannot be right.
-    """
+    """Make the encoder for the cameras of a dataset; raises as `StreamingVideoEncoder`."""
     return StreamingVideoEncoder(
         info.fps,
         camera_encoder={name: each for name, each in configs.items() if not isinstance(each, DepthEncoderConfig)},
@@ -87,7 +83,7 @@ def streaming_encoder(
 def start_cameras(
     encoder: StreamingVideoEncoder, info: DatasetInfo, directory: Path, record: StepRecord
 ) -> PendingResult[EpisodeRecording]:
-    """Begin an episode of all cameras of a dataset; errors as ``StreamingVideoEncoder.start_episode``."""
+    """Begin an episode of all cameras of a dataset; raises as ``StreamingVideoEncoder.start_episode``."""
     cameras = {name: feature for name, feature in info.features.items() if feature.is_camera}
     formats: dict[str, FrameFormat | DepthFormat | None] = {}
     for name, feature in cameras.items():
@@ -95,7 +91,7 @@ def start_cameras(
         unit = (feature.info or {}).get("depth_unit")
         if not feature.is_depth:
             formats[name] = FrameFormat(width=width, height=height)
-        else:  # the first frame settles the unit
+        else:  # the unit of a new dataset is that of the first frame
             formats[name] = unit and DepthFormat(width=width, height=height, in_metres=unit == "m")
     return encoder.start_episode(
         formats,

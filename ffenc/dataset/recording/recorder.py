@@ -1,9 +1,8 @@
-"""Record a LeRobot dataset that is whole after every episode."""
+"""Record a LeRobot dataset that is complete after every episode."""
 
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -14,10 +13,10 @@ from ffenc.dataset.format.documents import load_info, save_info
 from ffenc.dataset.format.schema import DatasetInfo, Feature, check_recordable
 from ffenc.dataset.recording.append_episode import EpisodeAppender, EpisodeSummary
 from ffenc.dataset.recording.append_queue import EpisodeQueue
-from ffenc.dataset.recording.commit import KEPT, finish_commits
+from ffenc.dataset.recording.commit import finish_commits
 from ffenc.dataset.recording.open_episode import OpenEpisode
 from ffenc.dataset.recording.options import RecorderOptions, start_cameras, streaming_encoder
-from ffenc.dataset.recording.recover_episode import InterruptedEpisode, find_torn, remove_useless, restore
+from ffenc.dataset.recording.recover_episode import InterruptedEpisode, find_interrupted, remove_useless, restore
 from ffenc.dataset.recording.resume_settings import settle_encoders
 from ffenc.dataset.recording.rows import check_frame
 from ffenc.dataset.storage.dataset_tree import check_tree, resolve_root
@@ -43,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 class DatasetRecorder:
-    """Adds episodes to a LeRobot v3.0 dataset; made by `create` or `resume`.
+    """Appends episodes to a LeRobot v3.0 dataset.  Make one with `create` or `resume`.
 
     Example::
 
@@ -57,16 +56,16 @@ class DatasetRecorder:
                     recorder.add_frame({"observation.state": state, "observation.images.laptop": image, "task": "pick it up"})
                 recorder.save_episode()
 
-    Every episode joins the dataset in one commit, in the background; LeRobot can open the dataset at any time and sees whole
-    episodes only.  A crash costs what was in the encoders, at most a second, and the rest is found by `resume`.
+    Every episode is appended in one commit, in the background.  LeRobot can open the dataset at any time and sees complete
+    episodes only.  A crash loses what was in the encoders, at most a second; `resume` finds the rest.
 
-    As a context manager it finalises when the block ends normally.  When the block raises, saved episodes are completed and
-    what was recorded of the open one is kept (`torn`).  One thread uses it; `status` may be called from any.
+    As a context manager, it finalizes when the block ends normally.  When the block raises, saved episodes are completed and
+    the open one is kept (see `interrupted`).  Use it from one thread; `status` may be called from any.
 
     Attributes:
         root: the dataset.
         repo_id: its name on a hub; not stored in the dataset.
-        torn: what crashes and errors have left of episodes, see `recover`.
+        interrupted: episodes that a crash or an error interrupted, see `recover`.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class DatasetRecorder:
         lock: DatasetLock,
         identity: DatasetIdentity,
         encoder: StreamingVideoEncoder,
-        joiner: EpisodeAppender,
+        appender: EpisodeAppender,
         configs: Mapping[str, VideoEncoderConfig],
         binaries: Binaries,
         warm_start: bool,
@@ -87,20 +86,20 @@ class DatasetRecorder:
         self.repo_id = repo_id
         self._lock = lock
         self._encoder = encoder
-        self._joiner = joiner
+        self._appender = appender
         self._configs = configs
         self._binaries = binaries
         self._warm_start = warm_start
         self._follow_links = follow_links
-        self._cameras = tuple(name for name, feature in joiner.info.features.items() if feature.is_camera)
+        self._cameras = tuple(name for name, feature in appender.info.features.items() if feature.is_camera)
         self._open_episode: OpenEpisode | None = None
-        self._queue = EpisodeQueue(joiner, identity)
+        self._queue = EpisodeQueue(appender, identity)
         self._identity = identity
         self._owner = Owner()
         self._closed = False
-        self.torn: tuple[InterruptedEpisode, ...] = find_torn(root, joiner.info)
-        for torn in self.torn:
-            logger.warning("found what was recorded of an episode: %s; recover() or `ffenc salvage` adds it", torn)
+        self.interrupted: tuple[InterruptedEpisode, ...] = find_interrupted(root, appender.info)
+        for each in self.interrupted:
+            logger.warning("found an interrupted episode: %s; recover() or `ffenc salvage` appends it", each)
         if warm_start:
             self._begin()
 
@@ -119,27 +118,27 @@ class DatasetRecorder:
         video_files_size_in_mb: float = 200,
         **options: Unpack[RecorderOptions],
     ) -> DatasetRecorder:
-        """Begin a new dataset.
+        """Create a dataset.
 
         Args:
-            root: its directory; must not exist, or be empty.
+            root: directory of the dataset; must not exist, or be empty.
             repo_id: its name on a hub.
             fps: frames per second, a whole number (also as a float).
-            features: what a frame holds, as LeRobot describes it: ``dtype`` (a numpy name, ``string``, ``video``, ``image``),
-                ``shape`` and ``names``.  A camera is ``(height, width, 3)``; a depth camera ``(height, width, 1)`` with
+            features: features of a frame as in LeRobot: ``dtype`` (a numpy name, ``string``, ``video``, ``image``), ``shape``
+                and ``names``.  A camera is ``(height, width, 3)``; a depth camera is ``(height, width, 1)`` with
                 ``info={"is_depth_map": True}``.
             robot_type: free text.
-            use_videos: False stores the pictures of all cameras as images, as LeRobot does.
+            use_videos: False stores the frames of all cameras as images, as LeRobot does.
             chunks_size: files per directory.
-            data_files_size_in_mb: MiB at which `finalize` begins the next data file.
-            video_files_size_in_mb: the same for videos.
+            data_files_size_in_mb: size in MiB at which `finalize` begins the next data file.
+            video_files_size_in_mb: size in MiB at which `finalize` begins the next video.
             **options: see `RecorderOptions`.
 
         Raises:
-            OutputExistsError: there is something at ``root``.
-            DatasetError: a feature that no table or video can hold.
-            UnsafePathError: a feature whose name would leave the dataset.
-            FFencError: this FFmpeg cannot do what was asked for; nothing is left then.
+            OutputExistsError: ``root`` exists and is not empty.
+            DatasetError: no table or video can hold a feature.
+            UnsafePathError: the name of a feature would leave the dataset.
+            FFencError: this FFmpeg cannot encode as requested; nothing is left.
         """
         root = resolve_root(root)
         restore_missing(root)
@@ -172,17 +171,17 @@ class DatasetRecorder:
         follow_links: bool = False,
         **options: Unpack[RecorderOptions],
     ) -> DatasetRecorder:
-        """Go on with a dataset; what a crash left half done is completed or undone first.
+        """Open a dataset to append episodes; first complete or undo what a crash interrupted.
 
         Args:
             root: the dataset.
-            repo_id: its name on a hub; the name of its directory if None.
-            follow_links: read through linked files in the dataset.  Nothing is ever written through a link.
+            repo_id: its name on a hub; None uses the name of its directory.
+            follow_links: read through linked files in the dataset.  Nothing is written through a link.
             **options: see `RecorderOptions`.
 
         Raises:
-            DatasetError: it cannot be read, or its settings are others than those given.
-            DatasetLockedError: another writer has it.
+            DatasetError: it cannot be read, or the given settings differ from its own.
+            DatasetLockedError: another process writes it.
         """
         given, root = Path(root), resolve_root(root)
         restore_missing(root)
@@ -207,31 +206,31 @@ class DatasetRecorder:
         allow_mixed = options.get("allow_mixed", False)
         version = probe_capabilities(binaries.ffmpeg).version.text
         identity = lock.identity
-        joiner = EpisodeAppender(
+        appender = EpisodeAppender(
             root,
             ffmpeg_version=version,
             allow_mixed=allow_mixed,
             identity=identity,
             info_layout=options.get("info_layout"),
         )
-        for name, feature in joiner.info.features.items():
+        for name, feature in appender.info.features.items():
             check_recordable(name, feature)
         configs = settle_encoders(
             root,
-            joiner.info,
+            appender.info,
             options.get("camera_encoder"),
             options.get("depth_encoder"),
             allow_mixed=allow_mixed,
             binaries=binaries,
         )
-        encoder = streaming_encoder(joiner.info, configs, options, binaries=binaries)
+        encoder = streaming_encoder(appender.info, configs, options, binaries=binaries)
         return cls(
             root,
             repo_id=repo_id,
             lock=lock,
             identity=identity,
             encoder=encoder,
-            joiner=joiner,
+            appender=appender,
             configs=configs,
             binaries=binaries,
             warm_start=options.get("warm_start", False),
@@ -240,49 +239,49 @@ class DatasetRecorder:
 
     @property
     def info(self) -> DatasetInfo:
-        """``meta/info.json``, as of the last episode that joined."""
-        return self._joiner.info
+        """``meta/info.json`` as of the last appended episode."""
+        return self._appender.info
 
     @property
     def num_episodes(self) -> int:
-        """Episodes that have joined."""
+        """Number of appended episodes."""
         return self.info.total_episodes
 
     @property
     def num_frames(self) -> int:
-        """Frames of these episodes."""
+        """Number of frames in the appended episodes."""
         return self.info.total_frames
 
     @property
     def frames_open(self) -> int:
-        """Frames of the open episode."""
+        """Number of frames in the open episode."""
         episode = self._open_episode
         return 0 if episode is None or episode.ending is not None else len(episode)
 
     def status(self) -> RecordingStatus:
-        """How far the open episode is; from any thread."""
+        """Return the progress of the open episode; call it from any thread."""
         return self._encoder.status()
 
     def add_frame(self, frame: Mapping[str, Any]) -> bool:
         """Add one time step to the open episode.
 
         Args:
-            frame: a value for every feature that is not filled by the recorder, and ``"task"``, a text.  Cameras are
+            frame: a value for every feature except those that the recorder fills, and ``"task"``, a text.  Cameras are
                 ``(height, width, 3)`` uint8 RGB; depth is ``(height, width)`` or ``(height, width, 1)``, uint16 millimetres
                 or float32 metres.  Everything is copied.
 
         Returns:
-            False if the time step was left out (policy ``drop``): for all cameras and for the table alike.
+            False if the time step was dropped (policy ``drop``), for all cameras and the table.
 
         Raises:
             FrameError: a key is missing or unknown, or a value has a wrong type, dtype or shape; nothing was taken.
             OutputError: the row could not be written, e.g. on a full disk; nothing was taken, and the episode continues.
             DatasetMovedError: the dataset was moved, deleted or replaced since the last episode.
             NotOwnerError: this process was forked from the one that records.
-            FFencError: a camera failed, or an earlier episode did and its error was not raised yet.
+            FFencError: a camera failed, or an earlier episode failed and its error was not raised yet.
 
-        An exception from anywhere, also a ``KeyboardInterrupt``, leaves the step taken or not taken: for all cameras and the
-        table alike.  `frames_open` says which.
+        After any exception, even a ``KeyboardInterrupt``, the step is either taken or not, for all cameras and the table.
+        `frames_open` says which.
         """
         self._prepare()
         task = check_frame(self.info, frame)
@@ -295,60 +294,59 @@ class DatasetRecorder:
         return True
 
     def save_episode(self, *, wait: bool = False) -> PendingResult[EpisodeSummary]:
-        """End the episode; it is completed and joins the dataset in the background.
+        """End the episode; it is completed and appended to the dataset in the background.
 
         Args:
-            wait: return only when it has joined.
+            wait: return only after it was appended.
 
         Returns:
-            A handle at once; its ``wait()`` gives the `EpisodeSummary` or raises what went wrong.  An error that nobody has
-            seen comes out of the next call.  An episode that cannot join is kept aside, never half joined.
+            The pending result, at once.  Its ``wait()`` returns the `EpisodeSummary` or raises the error.  If ``wait()`` is not
+            called, the next call of the recorder raises the error.  An episode that cannot be appended is kept aside.
 
         Raises:
             DatasetError: there is no frame to save.
         """
         episode = self._open_episode
-        self._prepare()  # which completes a save of it that was interrupted
+        self._prepare()  # completes an interrupted save
         if episode is None or not len(episode) or episode.ending == "cleared":
-            raise DatasetError(f"there is no frame to save in {self.root}; add_frame comes first", path=self.root)
+            raise DatasetError(f"there is no frame to save in {self.root}; call add_frame first", path=self.root)
         episode.ending = "saved"
         self._complete_ending()
         if self._warm_start:
             self._begin()
         if wait:
-            episode.joined.wait()
-        return episode.joined
+            episode.appended.wait()
+        return episode.appended
 
     def clear_episode(self) -> None:
-        """Throw the open episode away."""
+        """Discard the open episode."""
         self._owner.check(self)
         if self._open_episode is not None and self._open_episode.ending is None:
             self._open_episode.ending = "cleared"
         self._complete_ending()
 
-    def recover(self, torn: InterruptedEpisode) -> EpisodeSummary:
-        """Add what is left of an episode to the dataset: as many frames as all its cameras and its table have.
+    def recover(self, interrupted: InterruptedEpisode) -> EpisodeSummary:
+        """Append an interrupted episode, with the frames that all its cameras and its table have.
 
         Raises:
-            EpisodeError: nothing of it can be used; it stays where it is.
+            EpisodeError: it has no such frame; it is unchanged.
         """
         self._prepare()
-        directory, rows, recording = restore(torn, self.info, configs=self._configs, binaries=self._binaries)
+        directory, rows, recording = restore(interrupted, self.info, configs=self._configs, binaries=self._binaries)
         summary = self._queue.add_restored(directory, rows, recording).wait()
-        shutil.rmtree(torn.path)
-        self.torn = tuple(each for each in self.torn if each != torn)
+        self.interrupted = tuple(each for each in self.interrupted if each != interrupted)
         return summary
 
     def finalize(self, *, pack: bool = True) -> None:
-        """Wait for all episodes, pack their files, and give the dataset back.  A second call does nothing.
+        """Wait for all episodes, pack their files, and release the dataset.  A second call does nothing.
 
         Args:
-            pack: join the small files of many episodes into large ones, up to the sizes in ``info.json``; without it the
-                dataset stays as it is, which LeRobot reads as well.
+            pack: concatenate the small files of many episodes into large ones, up to the sizes in ``info.json``.  LeRobot
+                also reads a dataset that is not packed.
 
         Raises:
             DatasetError: frames were added and neither saved nor cleared; nothing has happened.
-            FFencError: an error of an episode that nobody has seen; the dataset is whole without it.
+            FFencError: an episode failed and its error was not raised yet; the dataset is complete without it.
         """
         self._owner.check(self)
         if self._closed:
@@ -380,7 +378,7 @@ class DatasetRecorder:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if not self._owner.is_here:
-            return  # a forked child that leaves the block; all of it belongs to its parent
+            return  # a forked child leaves the block; the recorder belongs to its parent
         self._complete_ending()
         if exc_type is None and not self.frames_open:
             self.finalize()
@@ -388,8 +386,8 @@ class DatasetRecorder:
         self._abandon(exc if exc is not None and is_disk_full(exc) else "it was not saved")
         if exc_type is None:
             raise DatasetError(
-                f"an episode was neither saved nor cleared; what was recorded of it is kept in {self.root}/meta/ffenc/{KEPT} "
-                "(recover() or `ffenc salvage` adds it)",
+                f"an episode of {self.root} was neither saved nor cleared; its recording is kept (recover() or `ffenc salvage` "
+                "appends it)",
                 path=self.root,
             )
 
@@ -397,14 +395,14 @@ class DatasetRecorder:
         return f"<DatasetRecorder {self.root}>"
 
     def _begin(self) -> OpenEpisode:
-        """Start an episode; if an interrupt comes, it is thrown away."""
-        episode = make_uninterrupted(self._started_episode, self._throw_away)
+        """Start an episode; an interrupt discards it."""
+        episode = make_uninterrupted(self._started_episode, self._discard)
         self._open_episode = episode
         return episode
 
     def _started_episode(self) -> OpenEpisode:
         self._identity.check()
-        self._encoder.cancel_episode()  # one that an interrupt has left without an owner
+        self._encoder.cancel_episode()  # an interrupt may have left one without an owner
         number = self.num_episodes + self._queue.unfinished
         episode = OpenEpisode(self.root, self.info, self._configs, number=number)
         try:
@@ -415,13 +413,13 @@ class DatasetRecorder:
             raise
         return episode
 
-    def _throw_away(self, episode: OpenEpisode) -> None:
+    def _discard(self, episode: OpenEpisode) -> None:
         if self._open_episode is not episode:
             self._encoder.cancel_episode()
             episode.discard()
 
     def _complete_ending(self) -> None:
-        """Save or clear the open episode, if that was decided; again, if an interrupt cut it short."""
+        """Save or clear the open episode if that was decided; complete it if an interrupt cut it short."""
         episode = self._open_episode
         if episode is None or episode.ending is None:
             return
@@ -435,7 +433,7 @@ class DatasetRecorder:
         self._open_episode = None
 
     def _prepare(self) -> None:
-        """Complete what was interrupted, and raise errors that were not raised yet."""
+        """Complete an interrupted ending, and raise errors that were not raised yet."""
         self._owner.check(self)
         if self._closed:
             raise DatasetError(f"the recorder of {self.root} is closed; use DatasetRecorder.resume", path=self.root)
@@ -443,7 +441,7 @@ class DatasetRecorder:
         self._queue.raise_unseen()
 
     def _abandon(self, why: BaseException | str) -> None:
-        """Complete what was saved, keep what was not, and give the dataset back."""
+        """Complete saved episodes, keep the open one aside, and release the dataset."""
         if self._closed:
             return
         self._closed = True

@@ -1,7 +1,7 @@
-"""Recover interrupted episodes and append them to the dataset.
+"""Recover interrupted episodes: make complete files of what was recorded.
 
-Frames and rows are numbered where they are written: row ``n`` of the log belongs to frame ``n`` of every camera, and a part of
-a video says at which frame it begins.  So they are put together by number, and a gap ends what can be used.
+Frames and rows are numbered where they are written.  Row ``n`` of the log belongs to frame ``n`` of every camera, and a part
+of a video says at which frame it begins.  Recovery puts them together by number and ends at the first gap.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ from ffenc.video.salvage import salvage_video, shorten_video
 
 logger = logging.getLogger(__name__)
 
-_DRAIN_WAIT_S = 20.0  # an ffmpeg whose program was killed sees the end of its input and completes its file
+_DRAIN_WAIT_S = 20.0  # after its program was killed, ffmpeg sees the end of its input and completes its file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterruptedEpisode:
-    """What is left of an episode that did not join its dataset.
+    """An episode that was recorded but not appended to its dataset.
 
     Attributes:
         path: its directory.
-        rows: whole rows of its table.
-        reason: why it did not join.
+        rows: complete rows in its log.
+        reason: why it was not appended.
     """
 
     path: Path
@@ -69,10 +69,10 @@ class InterruptedEpisode:
         return f"{self.rows} rows in {self.path} ({self.reason})"
 
 
-def find_torn(root: Path, info: DatasetInfo) -> tuple[InterruptedEpisode, ...]:
-    """Return all that is left of episodes, but for one that is being recorded; nothing is changed."""
+def find_interrupted(root: Path, info: DatasetInfo) -> tuple[InterruptedEpisode, ...]:
+    """Return all interrupted episodes except one that is being recorded; nothing is changed."""
     found = []
-    for directory in EpisodeDirectory.left_in(root):
+    for directory in EpisodeDirectory.uncommitted_in(root):
         if not directory.is_useless and not directory.is_held:
             rows = read_log(directory.rows, info).rows
             found.append(InterruptedEpisode(path=directory.path, rows=len(rows), reason=directory.reason()))
@@ -80,113 +80,112 @@ def find_torn(root: Path, info: DatasetInfo) -> tuple[InterruptedEpisode, ...]:
 
 
 def remove_useless(root: Path) -> None:
-    """Remove directories of episodes without a single time step, and copies that an interrupted recovery made.
+    """Remove directories without a time step, and copies that an interrupted recovery made.
 
-    Under the lock of the dataset, when nothing is being recorded.
+    Call it under the lock of the dataset, while nothing is recorded.
     """
-    for directory in EpisodeDirectory.left_in(root):
+    for directory in EpisodeDirectory.uncommitted_in(root):
         if directory.is_useless:
             directory.remove()
 
 
 def restore(
-    torn: InterruptedEpisode, info: DatasetInfo, *, configs: Mapping[str, VideoEncoderConfig], binaries: Binaries
-) -> tuple[Path, EpisodeRows, EpisodeRecording | None]:
-    """Make an episode of what is left: the frames that all cameras and the table have.
+    interrupted: InterruptedEpisode, info: DatasetInfo, *, configs: Mapping[str, VideoEncoderConfig], binaries: Binaries
+) -> tuple[EpisodeDirectory, EpisodeRows, EpisodeRecording | None]:
+    """Make complete files of an interrupted episode, with the frames that all its cameras and its log have.
 
-    What is torn stays as it is until the episode has joined; what is made lies beside it.
+    The interrupted episode is unchanged until the new one is committed.
 
     Args:
-        torn: what is left.
-        info: of the dataset.
+        interrupted: the episode.
+        info: ``meta/info.json`` of the dataset.
         configs: settings of the cameras, used if a crash left none of the episode's own.
         binaries: the executables.
 
     Returns:
-        A directory of complete files, the rows, and the cameras: what ``EpisodeAppender.join`` takes.
+        The arguments of ``EpisodeAppender.append``: directory of the new files, rows, and recording.
 
     Raises:
-        EpisodeError: there is no time step that all of them have.
+        EpisodeError: no time step is in all cameras and the log.
         OutputError: the file system refused.
     """
-    source = EpisodeDirectory(path=torn.path)
+    source = EpisodeDirectory(path=interrupted.path)
     steps = read_log(source.rows, info)
     cameras = {name: feature for name, feature in info.features.items() if feature.is_camera}
     made = source.restored
     made.remove()
     make_directory(made.path)
-    restorer = _Restorer(source, made.path, info, configs, binaries)
+    restorer = _Restorer(source, made, info, configs, binaries)
     try:
         length = restorer.take_all(cameras, len(steps.rows))
-        recorded = {
-            name: restorer.describe(name, feature, steps.rows.first(length)) for name, feature in cameras.items()
-        }
+        rows = steps.rows.first(length)
+        recorded = {name: restorer.describe(name, feature, rows) for name, feature in cameras.items()}
         sync_tree(made.path)
     except OSError as err:
         made.remove()
-        raise OutputError(f"cannot restore {torn.path}: {err.strerror}", path=made.path) from err
+        raise OutputError(f"cannot restore {interrupted.path}: {err.strerror}", path=made.path) from err
     except BaseException:
         made.remove()
         raise
+    if not cameras:
+        return made, rows, None
     drops = steps.drops_among(length)
-    ledger = DropLog(steps=length + len(drops), drops=drops)
-    recording = (
-        EpisodeRecording(directory=made.path, frames=length, cameras=recorded, ledger=ledger) if cameras else None
-    )
-    return made.path, steps.rows.first(length), recording
+    drop_log = DropLog(steps=length + len(drops), drops=drops)
+    return made, rows, EpisodeRecording(directory=made.path, frames=length, cameras=recorded, ledger=drop_log)
 
 
 class _Restorer:
-    """Makes complete videos and images of what one directory holds."""
+    """Makes the complete videos and images of one interrupted episode."""
 
     def __init__(
         self,
         source: EpisodeDirectory,
-        made: Path,
+        made: EpisodeDirectory,
         info: DatasetInfo,
         configs: Mapping[str, VideoEncoderConfig],
         binaries: Binaries,
     ) -> None:
+        self._directory = source
         self._source = source.path
-        self._made = made
+        self._output = made
+        self._made = made.path
         self._info = info
         self._binaries = binaries
         self._configs = configs
-        self._plans = source.plans()
+        self._plans = source.settings()
 
     def take_all(self, cameras: Mapping[str, Feature], rows: int) -> int:
-        """Make every camera's file, all of one length, and return the number of frames of each.
+        """Make the files of all cameras, with equal numbers of frames, and return that number.
 
         Raises:
-            EpisodeError: there is no time step that all of them and the table have.
+            EpisodeError: no time step is in all cameras and the log.
         """
         counts = {name: self.take(name, feature) for name, feature in cameras.items()}
         length = min([rows, *counts.values()])
         while length:
-            # With B-frames a video cannot end everywhere; then all of them end where it can.
+            # A video with B-frames cannot end at every frame; the others then end where it can.
             counts = {name: self.shorten(name, feature, length) for name, feature in cameras.items()}
             if length == min([length, *counts.values()]):
                 return length
             length = min(counts.values())
         raise EpisodeError(
-            f"nothing of {self._source} can be used: it has {rows} rows, and frames: {counts}; it stays where it is",
+            f"{self._source} cannot be recovered: it has {rows} rows, and frames: {counts}; it is unchanged",
             episode_index=self._info.total_episodes,
             kept=self._source,
         )
 
     def take(self, name: str, feature: Feature) -> int:
-        """Make the camera's file of all that is there; how many frames it has."""
+        """Make the camera's file with all frames that were recorded, and return their number."""
         if not feature.is_video:
             return self._take_images(name)
-        for suffix in (".mp4", ".mov"):
-            whole = self._source / f"{name}{suffix}"
-            if whole.exists():
-                shutil.copyfile(whole, self._made / whole.name)
-                return self._count(self._made / whole.name)
+        finished = self._directory.video(name)
+        if finished is not None:
+            shutil.copyfile(finished, self._made / finished.name)
+            return self._count(self._made / finished.name)
         parts = self._parts(name, feature)
         if not parts:
             return 0
-        final = self._made / f"{name}{parts[0].suffix}"
+        final = self._output.new_video(name, parts[0].suffix)
         if len(parts) == 1:
             parts[0].rename(final)
         else:
@@ -194,10 +193,10 @@ class _Restorer:
         return self._count(final)
 
     def _parts(self, name: str, feature: Feature) -> list[Path]:
-        """Return videos that follow each other without a gap, from frame 0 on.
+        """Return consecutive videos without a gap, from frame 0 on.
 
-        Of those that begin at the same frame the longest one counts: a recording and what was made of it, or spooled frames
-        and what was encoded of them.
+        Of several that begin at the same frame, the longest is used: a recording and the video made from it, or raw frames
+        and the video encoded from them.
         """
         longest: dict[int, tuple[int, Path]] = {}
         failed: list[tuple[VideoPart, FFencError]] = []
@@ -227,7 +226,7 @@ class _Restorer:
                 break
             if first + frames <= end:
                 continue
-            if first < end:  # the encoder that failed had written more than was made use of
+            if first < end:  # the failed encoder had written more frames than were used
                 if not self._cut(videos, end - first):
                     break
                 end = first
@@ -236,7 +235,7 @@ class _Restorer:
         return videos
 
     def _cut(self, videos: list[Path], frames: int) -> bool:
-        """Take frames off the end of the last video, and return whether it could be cut there."""
+        """Remove frames from the end of the last video, and return whether it could be cut there."""
         last = videos[-1]
         wanted = self._count(last) - frames
         shorter = last.with_name(f"cut-{last.name}")
@@ -246,7 +245,7 @@ class _Restorer:
         return True
 
     def shorten(self, name: str, feature: Feature, frames: int) -> int:
-        """Leave only the first frames; how many there are."""
+        """Keep only the first frames, and return how many were kept."""
         if not feature.is_video:
             return frames
         path = self._path(name)
@@ -259,10 +258,10 @@ class _Restorer:
         return left
 
     def describe(self, name: str, feature: Feature, rows: EpisodeRows) -> CameraRecording:
-        """Describe the camera as its encoder would have; statistics are those of the decoded frames.
+        """Describe the camera as its encoder would have.  The statistics come from the decoded frames.
 
         Raises:
-            EpisodeError: its frames are not those that its rows were recorded with.
+            EpisodeError: its frames do not match its rows.
         """
         length = len(rows)
         sampler = FrameSampler()
@@ -277,7 +276,7 @@ class _Restorer:
             self._require_aligned(name, check)
             result = self._result(name, feature, path, length)
         else:
-            path = self._made / name
+            path = self._output.images(name)
             result = ImageFolder(path=path, frames=length, suffix=next(path.iterdir()).suffix)
             height, width = feature.shape[:2]
             layout = "gray16" if feature.is_depth else "rgb"
@@ -292,23 +291,23 @@ class _Restorer:
         found = check.misaligned()
         if found is not None:
             raise EpisodeError(
-                f"{self._source} cannot be used: row {found[0]} was recorded with the image that is in frame {found[1]} "
-                f"of {name}; it stays where it is",
+                f"{self._source} cannot be recovered: the image recorded with row {found[0]} is in frame {found[1]} of {name}; "
+                "it is unchanged",
                 episode_index=self._info.total_episodes,
                 kept=self._source,
             )
 
     def _take_images(self, name: str) -> int:
-        folder = self._source / name
+        source, made = self._directory.images(name), self._output.images(name)
         suffix = SUFFIXES["gray16" if self._info.features[name].is_depth else "rgb"]
-        whole: list[Path] = []
-        while (image := folder / image_name(len(whole), suffix)).is_file():
-            whole.append(image)
-        del whole[-1:]  # it may be torn
-        (self._made / name).mkdir()
-        for image in whole:
-            shutil.copyfile(image, self._made / name / image.name)
-        return len(whole)
+        images: list[Path] = []
+        while (image := source / image_name(len(images), suffix)).is_file():
+            images.append(image)
+        del images[-1:]  # it may be cut off
+        made.mkdir()
+        for image in images:
+            shutil.copyfile(image, made / image.name)
+        return len(images)
 
     def _wait_for(self, recording: Path) -> None:
         deadline = time.monotonic() + _DRAIN_WAIT_S
@@ -353,7 +352,9 @@ class _Restorer:
             return self._configs[name]
 
     def _path(self, name: str) -> Path:
-        return next(path for path in (self._made / f"{name}.mp4", self._made / f"{name}.mov") if path.exists())
+        path = self._output.video(name)
+        assert path is not None
+        return path
 
     def _count(self, path: Path) -> int:
         return probe_video_and_packets(path, binaries=self._binaries)[1].count

@@ -1,4 +1,4 @@
-"""Which settings a recording goes on with, so that all videos of a camera are alike."""
+"""Choose the encoder settings of a recording so that all videos of a camera match."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.config import DepthEncoderConfig, PerCamera, VideoEncoderConfig
 from ffenc.dataset.format.provenance import load_provenance
 from ffenc.dataset.format.schema import DatasetInfo, Feature
 from ffenc.dataset.format.video_info import encoder_config_from_info
@@ -20,8 +20,6 @@ from ffenc.video.selection import prepare
 
 logger = logging.getLogger(__name__)
 
-Given = VideoEncoderConfig | Mapping[str, VideoEncoderConfig] | None
-
 _TUNING = ("g", "crf", "preset", "fast_decode", "extra_options")
 _DEPTH = ("depth_min", "depth_max", "shift", "use_log")
 
@@ -29,48 +27,52 @@ _DEPTH = ("depth_min", "depth_max", "shift", "use_log")
 def settle_encoders(
     root: Path,
     info: DatasetInfo,
-    camera_encoder: Given,
-    depth_encoder: Mapping[str, DepthEncoderConfig] | DepthEncoderConfig | None,
+    camera_encoder: PerCamera[VideoEncoderConfig] | None,
+    depth_encoder: PerCamera[DepthEncoderConfig] | None,
     *,
     allow_mixed: bool,
     binaries: Binaries,
 ) -> dict[str, VideoEncoderConfig]:
-    """The settings of every camera with video.
+    """Return the settings of every video camera.
 
-    Settings that were not given are those of the last episode: as ffenc kept them, or as ``info.json`` tells.
+    Settings that are not given come from the last episode: from ffenc's provenance, or else from ``info.json``.
 
     Raises:
-        DatasetError: settings were given that are not those of the dataset, and ``allow_mixed`` is False; or there are some
-            for a camera that is not there.
+        DatasetError: the given settings differ from the dataset's and ``allow_mixed`` is False, or a camera is unknown.
     """
     configs: dict[str, VideoEncoderConfig] = {}
-    for name in (*_names(camera_encoder), *_names(depth_encoder)):
+    for name in (name for given in (camera_encoder, depth_encoder) if isinstance(given, Mapping) for name in given):
         if name not in info.videos:
             raise DatasetError(
-                f"there are encoder settings for {name!r}, which is not a camera of {root}; it has {', '.join(info.videos)}",
+                f"encoder settings for {name!r}, which is not a camera of {root}; its cameras are {', '.join(info.videos)}",
                 path=root,
             )
     for name, feature in info.videos.items():
-        _warn_of_millimetres(name, _of(depth_encoder, name) if feature.is_depth else None)
-        given = _of(depth_encoder if feature.is_depth else camera_encoder, name)
+        per_camera = depth_encoder if feature.is_depth else camera_encoder
+        given = per_camera.get(name) if isinstance(per_camera, Mapping) else per_camera
+        if feature.is_depth and isinstance(given, DepthEncoderConfig) and not given.quantizes:
+            logger.warning(
+                "%s is stored as 16-bit millimetres, which LeRobot reads as 12-bit codes; read it with ffenc.read_depth",
+                name,
+            )
         if given is None:
             configs[name] = _stored(root, info, name)
             continue
         configs[name] = given
-        unlike = _unlike(given, feature, info.fps, binaries)
-        if unlike and not allow_mixed:
+        mismatch = _mismatch(given, feature, info.fps, binaries)
+        if mismatch and not allow_mixed:
             raise DatasetError(
-                f"{name} of {root} was recorded with other settings: {unlike}; leave them out to go on as before, or pass "
-                "allow_mixed=True",
+                f"{name} of {root} was recorded with other settings: {mismatch}; leave them out to keep the dataset's settings, "
+                "or pass allow_mixed=True",
                 path=root,
             )
-        if unlike:
-            logger.warning("%s of %s goes on with other settings, which info.json does not say: %s", name, root, unlike)
+        if mismatch:
+            logger.warning("%s of %s is recorded with settings that differ from info.json: %s", name, root, mismatch)
     return configs
 
 
 def resolved(config: VideoEncoderConfig, feature: Feature, fps: int, binaries: Binaries) -> ResolvedEncoder:
-    """The settings as they take effect here."""
+    """Return the settings as they take effect on this machine."""
     height, width = feature.shape[:2]
     layout = config.layout if isinstance(config, DepthEncoderConfig) else "rgb"
     frames = FrameFormat(width=width, height=height, layout=layout)
@@ -83,22 +85,6 @@ def resolved(config: VideoEncoderConfig, feature: Feature, fps: int, binaries: B
         muxer="mov" if isinstance(config, DepthEncoderConfig) and not config.quantizes else "mp4",
         device_node=prepared.device_node,
     )
-
-
-def _warn_of_millimetres(name: str, config: VideoEncoderConfig | None) -> None:
-    if isinstance(config, DepthEncoderConfig) and not config.quantizes:
-        logger.warning(
-            "%s is stored as 16-bit millimetres, which LeRobot takes for 12-bit codes; read it with ffenc.read_depth",
-            name,
-        )
-
-
-def _names(given: Given) -> tuple[str, ...]:
-    return tuple(given) if isinstance(given, Mapping) else ()
-
-
-def _of(given: Given, name: str) -> VideoEncoderConfig | None:
-    return given.get(name) if isinstance(given, Mapping) else given
 
 
 def _stored(root: Path, info: DatasetInfo, name: str) -> VideoEncoderConfig:
@@ -119,7 +105,7 @@ def _stored(root: Path, info: DatasetInfo, name: str) -> VideoEncoderConfig:
     return kind()
 
 
-def _unlike(given: VideoEncoderConfig, feature: Feature, fps: int, binaries: Binaries) -> str:
+def _mismatch(given: VideoEncoderConfig, feature: Feature, fps: int, binaries: Binaries) -> str:
     known = feature.info or {}
     if "video.codec" not in known:
         return ""
@@ -127,13 +113,14 @@ def _unlike(given: VideoEncoderConfig, feature: Feature, fps: int, binaries: Bin
     wanted: dict[str, Any] = {"codec": encoder.codec, "pix_fmt": encoder.config.pix_fmt}
     wanted |= {name: getattr(encoder.config, name) for name in _TUNING}
     if encoder.config.crf is None and not given.was_given("crf"):
-        del wanted["crf"]  # a default that gave way, to a lossless switch for example, which extra_options has
+        del wanted[
+            "crf"
+        ]  # a default that another quality setting replaces, for example a lossless switch in extra_options
     if isinstance(given, DepthEncoderConfig):
         wanted |= {name: getattr(given, name) for name in _DEPTH}
-    # A merge of unlike datasets leaves null, and {} for options: nothing that could be kept to.
-    unlike = {
-        name: (known[f"video.{name}"], value)
+    # A merge of datasets with different settings leaves null, and {} for options.
+    return ", ".join(
+        f"{name} was {old!r}, now {value!r}"
         for name, value in wanted.items()
-        if known.get(f"video.{name}") not in (None, {}, value)
-    }
-    return ", ".join(f"{name} was {old!r}, now {new!r}" for name, (old, new) in unlike.items())
+        if (old := known.get(f"video.{name}")) not in (None, {}, value)
+    )

@@ -1,4 +1,4 @@
-"""The rows of an episode that is being recorded: in memory, and line by line on disk, so that a crash does not lose them."""
+"""Rows of an episode: check them, keep them in memory, and log them on disk so that they survive a crash."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _TASK = "task"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One time step, without its frames.
+    """One time step without its frames.
 
     Attributes:
-        task: its text.
-        values: of the features that the caller gives and that are not cameras.
-        shown: for a few rows, what each camera shows, see `ffenc.dataset.format.frame_ties`.
+        task: text of its task.
+        values: values that the caller gave, by feature, without cameras.
+        shown: for a few rows, small images of each camera, see `ffenc.dataset.format.frame_ties`.
     """
 
     task: str
@@ -36,7 +36,7 @@ class Row:
 
     @classmethod
     def of(cls, frame: Mapping[str, Any], task: str, names: Sequence[str]) -> Row:
-        """Return the row of a frame that was checked; arrays are copied, because callers reuse theirs."""
+        """Return the row of a checked frame.  Arrays are copied, because callers reuse theirs."""
         values = {name: frame[name] for name in names}
         copied = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in values.items()}
         return cls(task=task, values=copied)
@@ -44,12 +44,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeRows:
-    """Rows of all time steps of one episode, without the frames.
-
-    Attributes:
-        info: of the dataset.
-        rows: one for every frame.
-    """
+    """Rows of all time steps of one episode, one for every frame."""
 
     info: DatasetInfo
     rows: Sequence[Row]
@@ -59,15 +54,15 @@ class EpisodeRows:
 
     @property
     def tasks(self) -> list[str]:
-        """The text of each row's task."""
+        """Text of each row's task."""
         return [row.task for row in self.rows]
 
     def first(self, count: int) -> EpisodeRows:
-        """Only the first rows."""
+        """Return the first rows."""
         return EpisodeRows(info=self.info, rows=self.rows[:count])
 
     def arrays(self, *, episode_index: int, first_index: int, task_numbers: Mapping[str, int]) -> dict[str, Any]:
-        """All columns of the data file but those of cameras, the default ones included.
+        """Return all columns of the data file except cameras.
 
         ``timestamp`` is frame_index / fps, rounded once to float32.
         """
@@ -88,7 +83,7 @@ class EpisodeRows:
 
 
 def given_columns(info: DatasetInfo) -> dict[str, Feature]:
-    """The features of a frame that the caller gives and that are not cameras."""
+    """Return the features that the caller gives with a frame, without cameras."""
     return {
         name: feature
         for name, feature in info.features.items()
@@ -97,20 +92,19 @@ def given_columns(info: DatasetInfo) -> dict[str, Feature]:
 
 
 def check_frame(info: DatasetInfo, frame: Mapping[str, Any]) -> str:
-    """Refuse a frame that is not what the features say, before anything of it is taken; cameras are checked elsewhere.
+    """Check a frame against the features, before anything of it is taken, and return the text of its task.
 
-    Returns:
-        The text of its task.
+    `ffenc.streaming.camera.CameraFormat` checks the frames of cameras.
 
     Raises:
-        FrameError: a key is missing or unknown, or a value has another type, dtype or shape; the message names the key.
+        FrameError: a key is missing or unknown, or a value has a wrong type, dtype or shape; the message names the key.
     """
     wanted = {name for name in info.features if name not in DEFAULT_FEATURES} | {_TASK}
     if frame.keys() != wanted:
         _refuse_keys(wanted, frame.keys())
     task = frame[_TASK]
     if not isinstance(task, str) or not task:
-        raise _refusal(_TASK, "a text that says what is being done", repr(task))
+        raise _refusal(_TASK, "a text that describes the task", repr(task))
     _check_text(_TASK, task)
     for name, feature in given_columns(info).items():
         _check_value(name, feature, frame[name])
@@ -120,11 +114,11 @@ def check_frame(info: DatasetInfo, frame: Mapping[str, Any]) -> str:
 def _refuse_keys(wanted: set[str], seen: Any) -> None:
     filled = sorted(set(seen) & set(DEFAULT_FEATURES))
     missing, extra = sorted(wanted - set(seen)), sorted(set(seen) - wanted - set(DEFAULT_FEATURES))
-    said = [f"missing: {', '.join(missing)}"] * bool(missing)
-    said += [f"unknown: {', '.join(extra)}"] * bool(extra)
-    said += [f"filled by the recorder, so not to be given: {', '.join(filled)}"] * bool(filled)
+    problems = [f"missing: {', '.join(missing)}"] * bool(missing)
+    problems += [f"unknown: {', '.join(extra)}"] * bool(extra)
+    problems += [f"filled by the recorder, so leave out: {', '.join(filled)}"] * bool(filled)
     raise FrameError(
-        f"a frame has exactly the features of the dataset and a task; {'; '.join(said)}; nothing of it was taken",
+        f"a frame has exactly the features of the dataset and a task; {'; '.join(problems)}; nothing of it was taken",
         expected=", ".join(sorted(wanted)),
         seen=", ".join(map(str, seen)),
     )
@@ -146,7 +140,7 @@ def _check_value(name: str, feature: Feature, value: Any) -> None:
 def _check_text(name: str, value: str) -> None:
     try:
         value.encode()
-    except UnicodeEncodeError as err:  # e.g. a lone surrogate, as os.fsdecode makes them
+    except UnicodeEncodeError as err:  # e.g. a lone surrogate from os.fsdecode
         raise _refusal(name, "text that has a UTF-8 encoding", repr(value)) from err
 
 
@@ -163,10 +157,10 @@ def _stacked(feature: Feature, values: Sequence[Any]) -> Any:
 
 
 class RowLog:
-    """The time steps of an episode as JSON lines, each written at once and synced like its videos.
+    """Time steps of an episode as JSON lines.  Each is written at once, and synced like the videos.
 
-    A line says which frame its row belongs to, so that recovery never has to count.  Only the lines before an offset that the
-    caller keeps are valid: what an interrupt or a full disk leaves behind it is overwritten.
+    Each line has the number of its frame, so recovery never counts.  Only lines before an offset that the caller keeps are
+    valid.  Whatever an interrupt or a full disk leaves behind that offset is overwritten.
 
     Args:
         path: the file; it must not exist.
@@ -177,13 +171,10 @@ class RowLog:
         self._longest = 0  # bytes that may be in the file
 
     def write(self, line: bytes, *, at: int) -> int:
-        """Write a line at an offset, and remove what was behind it.
-
-        Returns:
-            The offset of the next line.
+        """Write a line at an offset, remove everything behind it, and return the offset of the next line.
 
         Raises:
-            OutputError: the disk is full, or it failed.
+            OutputError: the disk is full or failed.
         """
         end = at + len(line)
         if self._longest > at:
@@ -193,14 +184,14 @@ class RowLog:
         return end
 
     def close(self, *, at: int) -> None:
-        """Cut it off behind the last valid line, sync and close it; a second call does nothing."""
+        """Truncate it behind the last valid line, sync and close it; a second call does nothing."""
         if self._longest > at:
             self._file.truncate(at)
         self._longest = at
         self._file.release()
 
     def release(self) -> None:
-        """Close it as it is; a second call does nothing."""
+        """Close it without truncating it; a second call does nothing."""
         self._file.release()
 
 
@@ -225,7 +216,7 @@ def row_line(number: int, row: Row) -> bytes:
 
 
 def drop_line(drop: Drop) -> bytes:
-    """Return the line of a time step that was left out."""
+    """Return the line of a dropped time step."""
     return _line({"drop": {"step": drop.step, "time_s": drop.time_s, "cameras": drop.cameras, "reason": drop.reason}})
 
 
@@ -234,26 +225,26 @@ def _line(document: Mapping[str, Any]) -> bytes:
 
 
 def _jsonable(value: Any) -> Any:
-    # JSON has no infinity, and orjson would write null; numpy reads texts back as numbers.
+    # JSON has no infinity: orjson would write null.  NumPy reads texts back as numbers.
     if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
         return value.astype(str).tolist()
     return value
 
 
 def _plain(value: object) -> object:
-    # orjson takes arrays of native byte order in C order; all others come here.
+    # orjson only takes arrays of native byte order in C order.
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    raise TypeError(f"{type(value).__name__} is not a value of a row")
+    raise TypeError(f"{type(value).__name__} cannot be a value of a row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedSteps:
-    """What a log says of an episode.
+    """Time steps that were read from a log.
 
     Attributes:
         rows: row ``n`` belongs to frame ``n`` of every camera.
-        drops: time steps that were left out.
+        drops: dropped time steps.
     """
 
     rows: EpisodeRows
@@ -265,10 +256,10 @@ class LoggedSteps:
 
 
 def read_log(path: Path, info: DatasetInfo) -> LoggedSteps:
-    """Return the steps of a log up to the first line that is damaged or out of order; empty if there is no log.
+    """Return the steps of a log up to the first line that is damaged or out of order; none if there is no log.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the log cannot be read.
     """
     rows: list[Row] = []
     drops: list[Drop] = []

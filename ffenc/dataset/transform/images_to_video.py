@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.config import DepthEncoderConfig, PerCamera, VideoEncoderConfig
 from ffenc.dataset.format.episode_columns import VideoSpan
 from ffenc.dataset.format.layout import FileId
 from ffenc.dataset.format.provenance import append_operation
@@ -18,7 +18,6 @@ from ffenc.dataset.format.video_info import InfoLayout, chosen_layout, in_layout
 from ffenc.dataset.storage.dataset_tree import resolve_root
 from ffenc.dataset.storage.new_directory import check_new, work_beside
 from ffenc.dataset.transform.in_place import new_form, take_along
-from ffenc.dataset.transform.reencode_plan import Configs
 from ffenc.dataset.transform.source import DatasetSource, reading
 from ffenc.dataset.transform.video_groups import FrameCounter, SourceVideo, group_videos, write_groups
 from ffenc.dataset.transform.write_tables import Part, VideoPlacement, write_tables
@@ -58,8 +57,8 @@ class ConversionResult:
 def convert_images_to_video(
     root: str | Path,
     *,
-    camera_encoder: Configs = None,
-    depth_encoder: Configs = None,
+    camera_encoder: PerCamera[VideoEncoderConfig] | None = None,
+    depth_encoder: PerCamera[VideoEncoderConfig] | None = None,
     cameras: Collection[str] | None = None,
     output: str | Path | None = None,
     info_layout: InfoLayout | None = None,
@@ -137,7 +136,10 @@ def convert_images_to_video(
 
 
 def _configs(
-    source: DatasetSource, camera: Configs, depth: Configs, cameras: Collection[str] | None
+    source: DatasetSource,
+    camera: PerCamera[VideoEncoderConfig] | None,
+    depth: PerCamera[VideoEncoderConfig] | None,
+    cameras: Collection[str] | None,
 ) -> dict[str, VideoEncoderConfig]:
     found = {name: feature for name, feature in source.info.features.items() if feature.dtype == "image"}
     unknown = sorted(set(cameras or ()) - found.keys())

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from ffenc.config import VideoEncoderConfig
+from ffenc.config import PerCamera, VideoEncoderConfig
 from ffenc.dataset.format.camera_frames import span_statistics
 from ffenc.dataset.format.dataset_tables import iterate_episodes
 from ffenc.dataset.format.documents import save_info
@@ -21,7 +21,7 @@ from ffenc.dataset.storage.dataset_tree import resolve_root
 from ffenc.dataset.storage.new_directory import check_new, work_beside
 from ffenc.dataset.storage.swap_directory import link_or_copy
 from ffenc.dataset.transform.in_place import new_form, take_along
-from ffenc.dataset.transform.reencode_plan import Configs, ReencodePlan, plan_reencode_dataset, thinnings_of
+from ffenc.dataset.transform.reencode_plan import ReencodePlan, plan_reencode_dataset, thinnings_of
 from ffenc.dataset.transform.source import reading
 from ffenc.dataset.transform.write_tables import Part, StridedVideo, VideoPlacement, write_tables
 from ffenc.errors import DatasetError, OutputError
@@ -59,8 +59,8 @@ class ReencodeResult:
 def reencode_dataset(
     root: str | Path,
     *,
-    camera_encoder: Configs = None,
-    depth_encoder: Configs = None,
+    camera_encoder: PerCamera[VideoEncoderConfig] | None = None,
+    depth_encoder: PerCamera[VideoEncoderConfig] | None = None,
     cameras: Collection[str] | None = None,
     output: str | Path | None = None,
     keep_depth: bool = True,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from pydantic import ValidationError
 
-from ffenc.config import QUANTIZER_FIELDS, DepthEncoderConfig, VideoEncoderConfig
+from ffenc.config import QUANTIZER_FIELDS, DepthEncoderConfig, PerCamera, VideoEncoderConfig
 from ffenc.dataset.format.layout import FileId
 from ffenc.dataset.format.schema import Feature
 from ffenc.dataset.format.video_info import encoder_config_from_info
@@ -17,9 +17,6 @@ from ffenc.dataset.transform.source import DatasetSource
 from ffenc.errors import DatasetError
 from ffenc.jobs.spec import JobSpec
 from ffenc.plan.frame_stride import FrameStride
-
-Configs: TypeAlias = VideoEncoderConfig | Mapping[str, VideoEncoderConfig] | None
-"""One for all cameras, or by feature name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +51,8 @@ def plan_reencode_dataset(
     root: str | Path,
     work: str | Path,
     *,
-    camera_encoder: Configs = None,
-    depth_encoder: Configs = None,
+    camera_encoder: PerCamera[VideoEncoderConfig] | None = None,
+    depth_encoder: PerCamera[VideoEncoderConfig] | None = None,
     cameras: Collection[str] | None = None,
     keep_depth: bool = True,
     resize: tuple[int, int] | None = None,
@@ -127,7 +124,9 @@ def _every(source: DatasetSource, fps: int | None) -> int:
     return before // fps
 
 
-def _config(key: str, feature: Feature, given: Configs, *, needed: bool) -> VideoEncoderConfig | None:
+def _config(
+    key: str, feature: Feature, given: PerCamera[VideoEncoderConfig] | None, *, needed: bool
+) -> VideoEncoderConfig | None:
     """The settings for one camera; None if it stays as it is.
 
     Raises:
@@ -164,8 +163,8 @@ def _check_cameras(
     source: DatasetSource,
     configs: Mapping[str, VideoEncoderConfig],
     cameras: Collection[str] | None,
-    camera_encoder: Configs,
-    depth_encoder: Configs,
+    camera_encoder: PerCamera[VideoEncoderConfig] | None,
+    depth_encoder: PerCamera[VideoEncoderConfig] | None,
     *,
     thinned: bool,
 ) -> None:

@@ -56,7 +56,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     if arguments.overwrite or given:
         names = ", ".join(f"--{name}" for name in (*given, *(["overwrite"] if arguments.overwrite else [])))
         raise UsageError(f"{arguments.path} is a folder: its episodes are added to the dataset; leave out {names}")
-    (_list_torn if arguments.dry_run else _salvage_dataset)(arguments, screen)
+    (_list_interrupted if arguments.dry_run else _salvage_dataset)(arguments, screen)
 
 
 def _salvage_file(arguments: Namespace, screen: Screen) -> None:
@@ -83,10 +83,10 @@ def _salvage_file(arguments: Namespace, screen: Screen) -> None:
     screen.result(plain(result), pairs_table(rows, title=f"wrote {result.path}"))
 
 
-def _list_torn(arguments: Namespace, screen: Screen) -> None:
+def _list_interrupted(arguments: Namespace, screen: Screen) -> None:
     """Name what would be added; nothing is locked, cleaned or completed."""
-    from ffenc.dataset.recording.commit import unfinished_commits
-    from ffenc.dataset.recording.recover_episode import find_torn
+    from ffenc.dataset.recording.episode_directory import EpisodeDirectory
+    from ffenc.dataset.recording.recover_episode import find_interrupted
     from ffenc.dataset.storage.dataset_tree import check_tree, resolve_root
 
     root = resolve_root(arguments.path)
@@ -94,9 +94,9 @@ def _list_torn(arguments: Namespace, screen: Screen) -> None:
     check_not_locked(root)
     check_tree(root, follow_links=arguments.follow_links, written=True)
     found: list[dict[str, object]] = [
-        {"path": str(torn.path), "rows": torn.rows, "reason": torn.reason} for torn in find_torn(root, info)
+        {"path": str(each.path), "rows": each.rows, "reason": each.reason} for each in find_interrupted(root, info)
     ]
-    waiting = [{"path": str(path)} for path in unfinished_commits(root)]
+    waiting = [{"path": str(each.path)} for each in EpisodeDirectory.committing_in(root)]
     document = {
         "root": str(arguments.path),
         "dry_run": True,
@@ -117,11 +117,11 @@ def _salvage_dataset(arguments: Namespace, screen: Screen) -> None:
     errors: list[FFencError] = []
     recorder = DatasetRecorder.resume(root, follow_links=arguments.follow_links, binaries=binaries_of(arguments))
     with recorder:
-        for torn in recorder.torn:
-            outcome: dict[str, object] = {"path": str(torn.path), "rows": torn.rows, "reason": torn.reason}
+        for episode in recorder.interrupted:
+            outcome: dict[str, object] = {"path": str(episode.path), "rows": episode.rows, "reason": episode.reason}
             found.append(outcome)
             try:
-                summary = recorder.recover(torn)
+                summary = recorder.recover(episode)
             except FFencError as err:
                 errors.append(err)
                 outcome["error"] = str(err)

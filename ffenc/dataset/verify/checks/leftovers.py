@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ffenc.dataset.recording.commit import COMMIT, KEPT, RECORDING
+from ffenc.dataset.recording.episode_directory import EpisodeDirectory
 from ffenc.dataset.storage.atomic_file import unfinished_files
 from ffenc.dataset.storage.lock import LOCK, current_holder
 from ffenc.dataset.storage.swap_directory import SIBLINGS, sibling
@@ -15,17 +15,17 @@ from ffenc.video.recording import MARK
 
 def check_leftovers(subject: Subject) -> None:
     """Find temporary files, recordings, half commits, and the staging directories of LeRobot's recorder."""
-    own, findings = subject.layout.own, subject.findings
+    findings = subject.findings
     holder = current_holder(subject.root)
     if holder is not None and holder.get("pid") != os.getpid():
         findings.add("dataset-in-use", "its files may be changing while they are read", path=subject.root / LOCK)
     for path in (sibling(subject.root.resolve(), mark) for mark in SIBLINGS):
         if holder is None and os.path.lexists(path):
             findings.add("leftover-sibling", "it was to take the place of the dataset, or has had it", path=path)
-    committing = {path.parent for path in own.glob(f"{RECORDING}/*/{COMMIT}")}
+    committing = {directory.path for directory in EpisodeDirectory.committing_in(subject.root)}
     for directory in sorted(committing):
         findings.add("leftover-commit", "files of an episode wait to be moved to their places", path=directory)
-    kept = {path for name in (RECORDING, KEPT) for path in own.glob(f"{name}/*") if path.is_dir()} - committing
+    kept = {directory.path for directory in EpisodeDirectory.uncommitted_in(subject.root)}
     kept |= {path for path in subject.root.rglob(f".*{MARK}.*") if not _is_below(path, kept | committing)}
     for path in sorted(kept):
         findings.add("leftover-recording", "it never joined the dataset", path=path)

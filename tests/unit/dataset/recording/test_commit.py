@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ffenc.dataset.recording.commit import COMMIT, commit, finish_commits
+from ffenc.dataset.recording.commit import commit, finish_commits
+from ffenc.dataset.recording.episode_directory import EpisodeDirectory
 from ffenc.errors import DatasetError
 from tests.dataset_operations import listing
 
@@ -34,7 +35,7 @@ def staging(root: Path) -> Path:
 
 
 def journal(*places: object) -> Callable[[Path], None]:
-    return lambda root: (staging(root) / COMMIT).write_text(json.dumps(places)) and None
+    return lambda root: (staging(root) / "commit.json").write_text(json.dumps(places)) and None
 
 
 def both(*changes: Callable[[Path], object]) -> Callable[[Path], None]:
@@ -79,9 +80,9 @@ HOSTILE: dict[str, Callable[[Path], None]] = {
     ),
     "source that is a directory": journal(["meta", "data/new.parquet"]),
     "staging that is a link": both(linked_staging, journal(["new", "data/new.parquet"])),
-    "journal that is a link": lambda root: (staging(root) / COMMIT).symlink_to("/dev/zero"),
+    "journal that is a link": lambda root: (staging(root) / "commit.json").symlink_to("/dev/zero"),
     "file that is gone": journal(["gone", "data/new.parquet"]),
-    "not a list": lambda root: (staging(root) / COMMIT).write_text("{}]") and None,
+    "not a list": lambda root: (staging(root) / "commit.json").write_text("{}]") and None,
     "not pairs": journal("new", 1),
     "numbers": journal([1, 2]),
     "NUL": journal(["new", "data/\0"]),
@@ -105,9 +106,23 @@ def test_interrupted_commit_is_finished(root: Path) -> None:
     assert not staging(root).exists()
 
 
+@pytest.mark.parametrize("place", ["recording", "kept"])
+def test_finished_commit_of_a_recovered_episode_removes_the_interrupted_one(root: Path, place: str) -> None:
+    interrupted = root / "meta/ffenc" / place / "000003-bbbbbbbb"
+    restored = interrupted.with_name("000003-bbbbbbbb-restored")
+    for directory in (interrupted, restored):
+        directory.mkdir(parents=True)
+    (restored / "new").write_text("recovered")
+    (restored / "commit.json").write_text('[["new", "meta/info.json"]]')
+    assert finish_commits(root) == [restored]
+    assert (root / "meta/info.json").read_text() == "recovered"
+    assert not interrupted.exists()
+    assert not restored.exists()
+
+
 def test_commit_does_not_write_through_a_link(root: Path) -> None:
     (root / "videos").symlink_to("../elsewhere")
     before = listing(root.parent / "elsewhere")
     with pytest.raises(DatasetError, match="is a link"):
-        commit(root, staging(root), [("new", root / "videos/chunk-000/file-000.mp4")])
+        commit(root, EpisodeDirectory(path=staging(root)), [("new", root / "videos/chunk-000/file-000.mp4")])
     assert listing(root.parent / "elsewhere") == before

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from ffenc.dataset.format.schema import DatasetInfo
-from ffenc.dataset.recording.commit import KEPT, RECORDING
 from ffenc.dataset.recording.episode_directory import EpisodeDirectory
-from ffenc.dataset.recording.recover_episode import find_torn, remove_useless
+from ffenc.dataset.recording.recover_episode import find_interrupted, remove_useless
 from ffenc.dataset.recording.rows import Row, RowLog, check_frame, drop_line, read_log, row_line
 from ffenc.errors import FrameError
 from ffenc.streaming.drop_log import Drop
@@ -118,37 +117,37 @@ def test_there_may_be_no_log(tmp_path: Path) -> None:
     ],
 )
 def test_any_reason_can_be_read(tmp_path: Path, content: bytes | None, reason: str) -> None:
-    directory = tmp_path / "meta/ffenc" / KEPT / "000000-1a2b3c4d"
+    directory = tmp_path / "meta/ffenc/kept" / "000000-1a2b3c4d"
     directory.mkdir(parents=True)
     written(directory / "rows.jsonl", b"".join(lines(0, 1)))
     if content is not None:
         written(directory / "reason.txt", content)
-    (torn,) = find_torn(tmp_path, INFO)
-    assert (torn.rows, torn.reason) == (2, reason)
+    (interrupted,) = find_interrupted(tmp_path, INFO)
+    assert (interrupted.rows, interrupted.reason) == (2, reason)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"garbage", b"[]", b'{"cameras": 7}', b'{"cameras": {"a": 7}}'])
 def test_settings_that_cannot_be_read_are_none(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         written(tmp_path / "recording.json", content)
-    assert EpisodeDirectory(path=tmp_path).plans().get("b") is None
+    assert EpisodeDirectory(path=tmp_path).settings().get("b") is None
 
 
 def test_only_directories_without_a_step_are_removed(tmp_path: Path) -> None:
     own = tmp_path / "meta/ffenc"
     for place, content in {
-        f"{RECORDING}/empty": b"",
-        f"{RECORDING}/none": None,
-        f"{RECORDING}/some": lines(0)[0],
-        f"{RECORDING}/some-restored": None,
-        f"{RECORDING}/garbage": b"garbage",
-        f"{KEPT}/empty": b"",
-        f"{KEPT}/some": lines(0)[0],
+        "recording/empty": b"",
+        "recording/none": None,
+        "recording/some": lines(0)[0],
+        "recording/some-restored": None,
+        "recording/garbage": b"garbage",
+        "kept/empty": b"",
+        "kept/some": lines(0)[0],
     }.items():
         (own / place).mkdir(parents=True)
         if content is not None:
             written(own / place / "rows.jsonl", content)
-    assert len(find_torn(tmp_path, INFO)) == 4
+    assert len(find_interrupted(tmp_path, INFO)) == 4
     assert len(list(own.glob("*/*"))) == 7  # looking changes nothing
     remove_useless(tmp_path)
     left = sorted(str(path.relative_to(own)) for path in own.glob("*/*"))
