@@ -17,9 +17,9 @@ from ffenc.errors import FFencError, ProcessDiedError
 from ffenc.frames import FrameFormat
 from ffenc.streaming.camera import CameraEncoder, CameraFormat
 from ffenc.streaming.episode import Episode
+from ffenc.streaming.frame_target import Fallback
 from ffenc.streaming.images import ImageFolder
 from ffenc.streaming.queueing import FrameQueue, QueuePolicy
-from ffenc.streaming.target import Fallback
 
 FORM = FrameFormat(width=4, height=4)
 SHAPE = (4, 4, 3)
@@ -109,6 +109,11 @@ class StubTarget:
     def abort(self) -> None:
         self.calls.append("abort")
         self._aborted.set()
+
+
+def is_idle(queue: FrameQueue) -> bool:
+    """Whether every published frame was taken and released."""
+    return queue._released == queue.published
 
 
 def open_stub(

@@ -1,4 +1,4 @@
-"""What is said of an episode beside its frames: every time step that was left out, and how far each camera is."""
+"""Data about an episode: its dropped time steps, its cameras' files, and its progress."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Drop:
     """A time step that no camera recorded.
 
     Attributes:
-        step: which one, counted from 0 over all that were fed, dropped ones included.
-        time_s: when it was captured: as given, or seconds since the epoch when it came.
-        cameras: the cameras that were the reason.
-        reason: their queues were ``full``; or their frames had not come when the episode ended (``incomplete``).
+        step: number of the step, from 0, counting dropped steps.
+        time_s: capture time as given, else seconds since the epoch when it was fed.
+        cameras: cameras that caused the drop.
+        reason: their queues were ``full``, or their frames were missing when the episode ended (``incomplete``).
     """
 
     step: int
@@ -31,11 +31,11 @@ class Drop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropLog:
-    """All time steps of an episode.
+    """Number of time steps of an episode, and the dropped ones.
 
     Attributes:
-        steps: that were fed.
-        drops: those of them that were left out, for all cameras alike.
+        steps: number of time steps that were fed.
+        drops: steps that were dropped, for all cameras.
     """
 
     steps: int
@@ -43,19 +43,19 @@ class DropLog:
 
     @property
     def recorded(self) -> int:
-        """Time steps that every camera recorded: the frames of each video."""
+        """Number of time steps that were recorded: the frames of each video."""
         return self.steps - len(self.drops)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeRecording:
-    """An episode whose videos were all read back and found right.
+    """A completed episode whose videos were read back and checked.
 
     Attributes:
-        directory: where they are.
-        frames: in each of them.
-        cameras: what became of each camera.
-        ledger: the time steps.
+        directory: directory of the videos.
+        frames: number of frames in each of them.
+        cameras: recording of each camera.
+        ledger: number of time steps, and the dropped ones.
     """
 
     directory: Path
@@ -66,18 +66,18 @@ class EpisodeRecording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraStatus:
-    """One camera at this moment.
+    """Progress of one camera.
 
     Attributes:
-        frames_in: frames that were accepted.
+        frames_in: frames that were taken.
         queue_depth: frames that wait for the encoder.
-        queue_maxsize: how many may.
-        dropped: time steps that were left out because of this camera.
-        frames_encoded: frames that the encoder has reported; it does so twice a second.
-        encoded_fps: of these, per second since the camera's first frame.
-        realtime_factor: ``encoded_fps`` over the frame rate: in the long run below 1 means that it does not keep up.
-        size_bytes: of its file so far.
-        encoder: FFmpeg's encoder, or what was asked for as long as it is not known.
+        queue_maxsize: most frames that may wait.
+        dropped: time steps that were dropped because of this camera.
+        frames_encoded: frames that the encoder has reported; it reports twice a second.
+        encoded_fps: encoded frames per second since the camera's first frame.
+        realtime_factor: ``encoded_fps`` divided by the frame rate; if it stays below 1, the encoder is too slow.
+        size_bytes: current size of its file.
+        encoder: FFmpeg's encoder, or the requested one until it is known.
     """
 
     frames_in: int
@@ -93,14 +93,14 @@ class CameraStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingStatus:
-    """A recording at this moment.
+    """Progress of a recording.
 
     Attributes:
         elapsed_s: seconds since the episode was started; 0 between episodes.
         steps: time steps that were fed in this episode.
-        dropped: those of them that were left out.
-        finishing: episodes before it that are still being completed in the background.
-        cameras: every camera of the episode.
+        dropped: number of dropped time steps.
+        finishing: earlier episodes that are still being completed in the background.
+        cameras: progress of every camera.
     """
 
     elapsed_s: float

@@ -1,4 +1,4 @@
-"""Encode the frames of many cameras while they are captured, beside a control loop that must not feel it."""
+"""Encode the frames of many cameras while they are captured, without slowing down the control loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.config import DepthEncoderConfig, PerCamera, VideoEncoderConfig
 from ffenc.errors import FFencError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ENCODER_PRIORITY = Priority(nice=10)
-"""Below the control loop, above what nobody waits for."""
+"""Below the control loop, above idle work."""
 
 _EXIT_WAIT_S = 10.0
 
 
 class StreamingVideoEncoder:
-    """A queue, a thread and an ffmpeg process for each camera, and time steps that stay together.
+    """Records many cameras in time steps, with a queue, a thread and an ffmpeg process for each camera.
 
     Example::
 
@@ -53,21 +53,21 @@ class StreamingVideoEncoder:
             recording = encoder.finish_episode().wait()
         print(recording.cameras["wrist"].path, recording.ledger.drops)
 
-    A frame is copied once, into a slot that was allocated before, and may be reused as soon as the call returns.  One thread
-    feeds; `status` may be called from any.  Where the block of the ``with`` raises, the open episode is completed as far as
-    it came.
+    A frame is copied once, into a slot that is already allocated, and may be reused as soon as the call returns.  Feed from
+    one thread; `status` may be called from any.  If the ``with`` block raises, the open episode is completed with the time
+    steps it has.
 
     Attributes:
         fps: exact frame rate.
-        policy: what a full queue does.
+        policy: what happens when a queue is full.
     """
 
     def __init__(
         self,
         fps: FrameRate,
         *,
-        camera_encoder: VideoEncoderConfig | Mapping[str, VideoEncoderConfig] | None = None,
-        depth_encoder: DepthEncoderConfig | Mapping[str, DepthEncoderConfig] | None = None,
+        camera_encoder: PerCamera[VideoEncoderConfig] | None = None,
+        depth_encoder: PerCamera[DepthEncoderConfig] | None = None,
         queue_maxsize: int = 30,
         encoder_threads: int | None = None,
         policy: QueuePolicy = "block",
@@ -80,33 +80,33 @@ class StreamingVideoEncoder:
         binaries: Binaries | None = None,
         stall_timeout_s: float = STALL_TIMEOUT_S,
     ) -> None:
-        """Settle what is the same for all episodes; nothing is started yet.
+        """Set the options of all episodes; nothing is started yet.
 
         Args:
             fps: whole number (also as a float), Fraction or ``"30000/1001"``.
-            camera_encoder: settings for all cameras, or by camera (then for every one); LeRobot's defaults if None.
-            depth_encoder: the same for depth cameras.
-            queue_maxsize: frames per camera that may wait for the encoder.
+            camera_encoder: settings for all cameras, or by camera (for each of them); LeRobot's defaults if None.
+            depth_encoder: settings for depth cameras, as ``camera_encoder``.
+            queue_maxsize: most frames per camera that wait for the encoder.
             encoder_threads: threads of each encoder (for SVT-AV1 its ``lp``); None leaves it to the encoder.
             policy: ``"block"``, ``"drop"`` or ``"raise"``, see `ffenc.streaming.queueing.QueuePolicy`.
-            streaming_encoding: encode while frames come; False writes them to disk as they are and encodes after the
-                episode, in the background.
-            priority: of the encoders' processes.
-            fallback: what goes on when an encoder fails in the middle; None: software of the same codec for a hardware
-                encoder, nothing for software.
-            max_finishing: episodes that may be completed in the background; `start_episode` waits while there are more.
-            on_status: called with a `RecordingStatus` every ``status_interval_s`` seconds from the first episode on, from another
-                thread.
-            status_interval_s: seconds.
+            streaming_encoding: encode while frames come; False writes raw frames to disk and encodes them after the episode,
+                in the background.
+            priority: priority of the encoder processes.
+            fallback: settings to continue with if an encoder fails.  None: a hardware encoder falls back to software for the
+                same codec, a software encoder does not fall back.
+            max_finishing: most episodes that are completed in the background; `start_episode` waits if there are more.
+            on_status: called with a `RecordingStatus` every ``status_interval_s`` seconds from the first episode on, from
+                another thread.
+            status_interval_s: seconds between two calls of ``on_status``.
             binaries: the executables; found by `find_binaries` if None.
             stall_timeout_s: longest time without progress before an encoder is killed.
 
         Raises:
-            ValueError: a wrong frame rate, policy, or number.
+            ValueError: an invalid frame rate, policy or number.
             BinaryNotFoundError: there is no ffmpeg.
         """
         if policy not in POLICIES:
-            raise ValueError(f"policy {policy!r} is not known; use one of {', '.join(POLICIES)}")
+            raise ValueError(f"unknown policy {policy!r}; expected one of {', '.join(POLICIES)}")
         for name, value in (("queue_maxsize", queue_maxsize), ("max_finishing", max_finishing)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
@@ -133,7 +133,7 @@ class StreamingVideoEncoder:
         self._closed = False
         self._started: list[Episode] = []
         self._forgotten = weakref.finalize(self, _finish_forgotten, self._started, self._background, os.getpid())
-        # At the end of the interpreter the youngest finalizer is the first: those of our ffmpegs, which kill.  This is before.
+        # At exit, the finalizers of our processes would run first and kill them.  This runs earlier.
         atexit.register(self._forgotten)
         self._reports = None if on_status is None else StatusReports(self, on_status, status_interval_s)
 
@@ -149,19 +149,19 @@ class StreamingVideoEncoder:
         """Begin an episode.
 
         Args:
-            cameras: names of all cameras.  Where a format is given with the name, the encoder starts now, before the first
-                frame, and what this FFmpeg cannot do is found now.
-            directory: made if need be; camera ``laptop`` is written to ``laptop.mp4`` in it.
-            depth_cameras: those of them whose frames are depth: uint16 millimetres or float32 metres, ``(H, W)``.
-            image_cameras: those of them that are written as images, ``laptop/frame-000000.png``, and not as video.
-            record: what else is kept of every time step, and is taken or left out together with its frames.
+            cameras: names of all cameras.  If a name has a format, its encoder starts and is checked now, before the first
+                frame.
+            directory: created if it is missing; camera ``laptop`` is written to ``laptop.mp4`` in it.
+            depth_cameras: cameras whose frames are depth: uint16 millimetres or float32 metres, ``(H, W)``.
+            image_cameras: cameras that are stored as images, ``laptop/frame-000000.png``.
+            record: another record of every time step, taken or dropped together with its frames.
 
         Returns:
-            The handle that `finish_episode` returns as well.
+            The pending result that `finish_episode` also returns.
 
         Raises:
-            FFencError: an error of an earlier episode that nobody has seen; or see above.
-            UnsafePathError: a camera's name would leave the directory.
+            FFencError: this FFmpeg cannot encode a camera, or an earlier episode failed and its error was not raised yet.
+            UnsafePathError: the name of a camera would leave the directory.
         """
         self._owner.check(self)
         if self._closed:
@@ -197,63 +197,62 @@ class StreamingVideoEncoder:
         except BaseException:
             self.cancel_episode()
             raise
-        return episode.handle
+        return episode.result
 
     def feed_frame(self, camera: str, frame: Any, *, time_s: float | None = None) -> bool:
-        """Take one camera's frame of the current time step; it counts when every camera has been fed.
+        """Take one camera's frame of the current time step; the step counts once every camera has its frame.
 
         Args:
-            camera: its name.
-            frame: an array of its format; it is copied.
-            time_s: when it was captured, for the ledger; None: now.
+            camera: name of the camera.
+            frame: an array in the format of the camera; it is copied.
+            time_s: capture time, for the drop log; None: now.
 
         Returns:
-            False if this time step is being dropped (policy ``drop``): for all cameras alike, also for those that were fed
-            before this one.
+            False if this time step is being dropped (policy ``drop``), for all cameras, even those that were fed before.
 
         Raises:
-            FrameError: not a frame of this camera, or fed twice in one step; nothing was taken.
+            FrameError: the frame does not fit the camera, or the camera was fed twice in one step; nothing was taken.
             QueueFullError: policy ``raise``; no camera took the step.
-            RecordingError: a camera failed, its cause is chained; or an interrupt (KeyboardInterrupt) hit an earlier call, so
-                that it is not known which cameras have this step.  `finish_episode` completes the whole steps then.
+            RecordingError: a camera failed (its error is chained).  Or an interrupt (KeyboardInterrupt) hit an earlier call, so
+                it is unknown which cameras have this step; `finish_episode` then completes the steps before it.
         """
         return self._open_episode().feed_one(camera, frame, time_s)
 
     def feed_frames(self, frames: Mapping[str, Any], *, time_s: float | None = None) -> bool:
-        """Take a whole time step: one frame of every camera; all or nothing, also if an interrupt hits it.
+        """Take a complete time step: one frame of every camera.
 
-        See `feed_frame`; the episode continues after an interrupt.
+        The step is taken or not, even if an interrupt hits the call, and the episode continues.  See `feed_frame`.
         """
         return self._open_episode().feed(frames, time_s)
 
     def finish_episode(self) -> PendingResult[EpisodeRecording]:
-        """End the episode; the drain, the final copy and the check go on in the background.
+        """End the episode; it is completed and checked in the background.
 
         Returns:
-            A handle at once; its ``wait()`` gives the `EpisodeRecording` or raises what went wrong.  What nobody has seen
-            comes out of the next `start_episode` or `close`.
+            The pending result, at once.  Its ``wait()`` returns the `EpisodeRecording` or raises the error.  If ``wait()`` is not
+            called, the next `start_episode` or `close` raises the error.
         """
         episode = self._open_episode()
         episode.finish()
         if episode not in self._background:
             self._background.append(episode)
-        self._episode = None  # last: an interrupt before it leaves an episode that can be finished once more
-        return episode.handle
+        self._episode = None  # last, so that after an interrupt the episode can be finished again
+        return episode.result
 
     def cancel_episode(self) -> None:
-        """Throw the open episode away: no file of it is left.  Does nothing between episodes."""
+        """Discard the open episode and its files.  Does nothing between episodes."""
         self._owner.check(self)
         if self._episode is not None:
             self._episode.cancel()
             self._episode = None
 
     def close(self) -> None:
-        """Throw an open episode away, and wait for those that are being completed.  A second call does nothing.
+        """Discard an open episode, and wait for the episodes that are being completed.  A second call does nothing.
 
-        Of an open episode in which a camera failed, what was recorded is kept, as its error says.
+        If a camera of the open episode failed, its recording is kept, and the error says where.
 
         Raises:
-            FFencError: an error that nobody has seen yet; an ExceptionGroup if there are several.
+            FFencError: an error that was not raised yet; an ExceptionGroup if there are several.
         """
         self._owner.check(self)
         self._closed = True
@@ -263,10 +262,10 @@ class StreamingVideoEncoder:
         if self._reports is not None:
             self._reports.stop()
         for episode in self._background:
-            episode.handle.settle()
+            episode.result.settle()
         self._forgotten.detach()
         atexit.unregister(self._forgotten)
-        unseen = [error for episode in self._background if (error := episode.handle.unseen_error()) is not None]
+        unseen = [error for episode in self._background if (error := episode.result.unseen_error()) is not None]
         self._background.clear()
         if unseen:
             raise one_error(f"{len(unseen)} episodes failed", unseen)
@@ -278,13 +277,13 @@ class StreamingVideoEncoder:
 
     @property
     def drops(self) -> Sequence[Drop]:
-        """The time steps of the open episode that were left out so far."""
+        """Dropped time steps of the open episode."""
         return () if self._episode is None else self._episode.drops
 
     def status(self) -> RecordingStatus:
-        """How far the open episode is; from any thread."""
+        """Return the progress of the open episode; call it from any thread."""
         episode = self._episode
-        finishing = sum(not each.handle.done() for each in list(self._background))
+        finishing = sum(not each.result.done() for each in list(self._background))
         if episode is None:
             return RecordingStatus(elapsed_s=0, steps=0, dropped=0, finishing=finishing, cameras={})
         return RecordingStatus(
@@ -302,7 +301,7 @@ class StreamingVideoEncoder:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if not self._owner.is_here:
-            return  # a forked child that leaves the block; all of it belongs to its parent
+            return  # a forked child leaves the block; the encoder belongs to its parent
         if exc_type is None:
             self.close()
             return
@@ -310,7 +309,7 @@ class StreamingVideoEncoder:
             self.finish_episode()
         try:
             self.close()
-        except Exception:  # the block's own exception goes on
+        except Exception:  # the block's own exception is raised
             logger.exception("an episode could not be completed")
 
     def __repr__(self) -> str:
@@ -323,26 +322,26 @@ class StreamingVideoEncoder:
         return self._episode
 
     def _raise_unseen(self) -> None:
-        while self._background and self._background[0].handle.done():
-            error = self._background.popleft().handle.unseen_error()
+        while self._background and self._background[0].result.done():
+            error = self._background.popleft().result.unseen_error()
             if error is not None:
                 raise error
 
     def _wait_for_background(self) -> None:
         while len(self._background) >= self._max_finishing:
-            self._background[0].handle.settle()
+            self._background[0].result.settle()
             self._raise_unseen()
 
 
 def _finish_forgotten(started: list[Episode], background: deque[Episode], owner_pid: int) -> None:
-    """An encoder that nobody closed: let its episodes come to their end, so that what they recorded is there."""
-    if os.getpid() != owner_pid:  # a fork, which has none of our threads
+    """Complete the episodes of an encoder that was not closed, so that their recordings are kept."""
+    if os.getpid() != owner_pid:  # a fork has none of our threads
         return
     left_open = [episode for episode in started if not episode.is_over]
     deadline = time.monotonic() + _EXIT_WAIT_S
     for episode in left_open:
         episode.finish()
     for episode in (*background, *left_open):
-        episode.handle.settle(max(0, deadline - time.monotonic()))
+        episode.result.settle(max(0, deadline - time.monotonic()))
     for episode in left_open:
         warnings.warn(f"a StreamingVideoEncoder was not closed: {episode.directory}", ResourceWarning, stacklevel=2)

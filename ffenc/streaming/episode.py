@@ -1,4 +1,4 @@
-"""One episode: the frames of all its cameras, in time steps that stay together."""
+"""One episode: distribute the frames of every time step to its cameras, all or none."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import _thread
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,43 +24,44 @@ logger = logging.getLogger(__name__)
 _PAUSE_S = 0.0005
 
 OpenCamera = Callable[[str, Any, Callable[[CameraEncoder], None]], CameraEncoder]
-"""Makes a camera for (name, first frame, what to call at its end)."""
+"""Makes a camera from (name, first frame or format, callback for its end)."""
 
 
 class StepRecord(Protocol):
-    """What else is kept of every time step, such as the row of a table.
+    """Another record of every time step, such as the row of a table.
 
-    An interrupt may cut any call short; it is then repeated, or another step or drop is written in its place.
+    An interrupt may cut any call short.  The call is then repeated, or another step or drop is written in its place.
     """
 
     def write(self, number: int) -> None:
-        """Write the step that becomes frame ``number``, before any camera has it; the step is not taken if this raises."""
+        """Write the step of frame ``number``, before any camera has it; if this raises, the step is not taken."""
 
     def write_drop(self, drop: Drop) -> None:
-        """Write that a step is left out."""
+        """Write a dropped step."""
 
     def take(self) -> None:
-        """Count what was written last; further calls do nothing until the next write."""
+        """Count what was written last; until the next write, further calls do nothing."""
 
 
 class Episode:
-    """Takes frames from one thread and hands each to its camera's thread.
+    """Takes frames from one thread and passes each to the thread of its camera.
 
     A time step is one frame of every camera.  It is checked and copied first, for all cameras.  Then one assignment decides
-    that it counts (`_decided`), and what follows from the decision can be repeated.  So an interrupt anywhere leaves a step
-    taken as a whole or not at all; the next call completes a step that was decided.
+    that it counts (`_decided`), and everything after the decision can be repeated.  An interrupt therefore leaves a step
+    completely taken or not at all, and the next call completes a decided step.
 
     Args:
-        names: of the cameras.
-        directory: where the files are.
+        names: names of the cameras.
+        directory: directory of the files.
         fps: frames per second.
-        policy: what a full queue does.
-        open_camera: makes a camera when its first frame is there.
-        record: what else is kept of every step.
+        policy: what happens when a queue is full.
+        open_camera: makes a camera at its first frame.
+        record: another record of every step.
 
     Attributes:
-        recorded: time steps that were taken; the next one becomes frame ``recorded`` of every camera.
-        drops: time steps that were left out.
+        recorded: number of time steps that were taken; the next one becomes frame ``recorded`` of every camera.
+        drops: dropped time steps.
+        result: result of the episode.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class Episode:
         self.cameras: dict[str, CameraEncoder] = {}
         self.recorded = 0
         self.drops: list[Drop] = []
-        self.handle: PendingResult[EpisodeRecording] = PendingResult(f"episode in {directory}")
+        self.result: PendingResult[EpisodeRecording] = PendingResult(f"episode in {directory}")
         self._names = names
         self._fps = fps
         self._policy = policy
@@ -84,25 +86,25 @@ class Episode:
         self._record = record
         self._started_s = time.monotonic()
         self._opening: set[str] = set()
-        self._staged: dict[str, float] = {}  # cameras whose frame of this step is there, and when it was captured
-        self._dropping: Drop | None = None  # this step is being left out
+        self._staged: dict[str, float] = {}  # cameras that have their frame of this step, and its capture time
+        self._dropping: Drop | None = None  # the drop of this step, if it is being dropped
         self._decided: int | Drop | None = None  # the step that counts, as a frame or as a drop
-        self._is_torn = False  # of this step it is not known which cameras were fed
+        self._is_ambiguous = False  # it is unknown which cameras have this step
         self._cancelled = self._ending = self._completed = False
-        self._told: set[str] = set()  # cameras whose failure was raised while frames were fed
+        self._raised: set[str] = set()  # cameras whose errors were raised while frames were fed
         self._over: set[str] = set()  # cameras that have ended
-        self._lock = threading.Lock()  # never taken by the thread that feeds, which an interrupt may hit
+        self._lock = threading.Lock()  # never taken by the feeding thread: an interrupt could leave it taken
 
     @property
     def steps(self) -> int:
-        """Time steps that were fed, dropped ones included."""
+        """Number of time steps that were fed, including drops."""
         return self.recorded + len(self.drops)
 
     def open(self, name: str, first: Any) -> None:
         """Start a camera; ``first`` is its format or its first frame.
 
         Raises:
-            RecordingError: an earlier call was interrupted and still works on it.
+            RecordingError: an earlier, interrupted call is still opening it.
             FFencError: see ``CameraOpener.open``.
         """
         make_uninterrupted(lambda: self._start(name, first), lambda _: None)
@@ -114,16 +116,16 @@ class Episode:
             )
 
     def feed(self, frames: Mapping[str, Any], time_s: float | None) -> bool:
-        """Take a whole time step; False if it was dropped."""
+        """Take a complete time step; return False if it was dropped."""
         self._begin_feed()
         if self._staged:
             raise self._out_of_step(next(iter(frames), ""))
         if frames.keys() != set(self._names):
             missing, extra = set(self._names) - frames.keys(), frames.keys() - set(self._names)
-            said = [f"no frame of {', '.join(sorted(missing))}"] * bool(missing)
-            said += [f"unknown cameras {', '.join(sorted(extra))}"] * bool(extra)
+            problems = [f"no frame of {', '.join(sorted(missing))}"] * bool(missing)
+            problems += [f"unknown cameras {', '.join(sorted(extra))}"] * bool(extra)
             raise FrameError(
-                f"a time step needs one frame of every camera: {'; '.join(said)}; nothing of it was taken",
+                f"a time step needs one frame of every camera: {'; '.join(problems)}; nothing of it was taken",
                 expected=", ".join(self._names),
                 seen=", ".join(frames),
             )
@@ -139,11 +141,11 @@ class Episode:
         return True
 
     def feed_one(self, name: str, frame: Any, time_s: float | None) -> bool:
-        """Take one camera's frame of the current time step; False if the step is dropped."""
+        """Take one camera's frame of the current time step; return False if the step is dropped."""
         self._begin_feed()
         if name not in self._names:
             raise FrameError(
-                f"there is no camera {name!r} in this episode; it has {', '.join(self._names)}",
+                f"unknown camera {name!r}; this episode has {', '.join(self._names)}",
                 expected=", ".join(self._names),
                 seen=name,
             )
@@ -151,17 +153,17 @@ class Episode:
         array = camera.format.check(name, frame, number=self.recorded)
         if name in self._staged:
             raise self._out_of_step(name)
-        self._is_torn = True  # until this is over, and for good if an interrupt ends it
+        self._is_ambiguous = True  # stays set if an interrupt ends this call
         try:
             kept = self._feed_checked(camera, array, time.time() if time_s is None else time_s)
         except FFencError:
-            self._is_torn = False  # nothing of it was taken
+            self._is_ambiguous = False  # nothing was taken
             raise
-        self._is_torn = False
+        self._is_ambiguous = False
         return kept
 
     def finish(self) -> PendingResult[EpisodeRecording]:
-        """End all cameras; what remains to be done is done in the background.  A second call changes nothing."""
+        """End all cameras, and complete the episode in the background.  A second call changes nothing."""
         self._settle()
         if not self._ending and self._staged:
             missing = tuple(name for name in self._names if name not in self._staged)
@@ -173,13 +175,14 @@ class Episode:
         for camera in self.cameras.values():
             camera.finish()
         try:
-            _thread.start_new_thread(self._complete_if_over, ())  # it locks, which an interrupt must not hit
-        except RuntimeError:  # no more threads, or the interpreter is ending
+            # Not in this thread: it takes a lock, which an interrupt could leave taken.
+            _thread.start_new_thread(self._complete_if_over, ())
+        except RuntimeError:  # no thread is available, or the interpreter is ending
             self._complete_if_over()
-        return self.handle
+        return self.result
 
     def cancel(self) -> None:
-        """Throw everything away; a second call does nothing more."""
+        """Discard everything; a second call does nothing."""
         self._cancelled = True
         for camera in list(self.cameras.values()):
             camera.cancel()
@@ -190,20 +193,20 @@ class Episode:
         return self._ending or self._cancelled
 
     def error(self) -> BaseException | None:
-        """What went wrong so far."""
+        """Return the error of the cameras that failed, or None."""
         failed = [camera for camera in self.cameras.values() if camera.error is not None]
         if not failed:
             return None
         return one_error(f"{len(failed)} cameras failed in {self.directory}", [_camera_error(each) for each in failed])
 
     def elapsed_s(self) -> float:
-        """Seconds since it was started."""
+        """Return the seconds since the start."""
         return time.monotonic() - self._started_s
 
     def status(self) -> dict[str, CameraStatus]:
-        """Every camera at this moment; from any thread."""
-        blamed = [name for drop in list(self.drops) for name in drop.cameras]
-        return {name: self._status_of(camera, blamed.count(name)) for name, camera in list(self.cameras.items())}
+        """Return the progress of every camera; call it from any thread."""
+        dropped = Counter(name for drop in list(self.drops) for name in drop.cameras)
+        return {name: self._status_of(camera, dropped[name]) for name, camera in list(self.cameras.items())}
 
     def _status_of(self, camera: CameraEncoder, dropped: int) -> CameraStatus:
         encoded = camera.target.frames_encoded
@@ -221,7 +224,7 @@ class Episode:
         )
 
     def _start(self, name: str, first: Any) -> None:
-        """Open one camera; of several calls at once only one does. Runs in a thread of its own."""
+        """Open one camera, in a thread of its own; of several concurrent calls, only one opens it."""
         with self._lock:
             if name in self._opening or name in self.cameras:
                 return
@@ -241,15 +244,15 @@ class Episode:
             self._opening.discard(name)
 
     def _begin_feed(self) -> None:
-        """Complete a step that an interrupt cut short, and refuse one where nothing could be right any more."""
+        """Complete a decided step after an interrupt, and refuse frames if the current step is ambiguous."""
         self._settle()
         if self.is_over:
             raise self._ended()
-        if self._is_torn:
+        if self._is_ambiguous:
             self._raise_failed()
             raise RecordingError(
-                f"feed_frame was interrupted in the middle of a time step, so it is not known which cameras have it; "
-                f"finish_episode() completes the {self.recorded} whole time steps, cancel_episode() discards them",
+                f"feed_frame was interrupted in the middle of a time step, so it is unknown which cameras have it; "
+                f"finish_episode() completes the {self.recorded} time steps before it, cancel_episode() discards them",
                 camera="",
                 frames=self.recorded,
             )
@@ -258,7 +261,7 @@ class Episode:
         return RecordingError(f"the episode in {self.directory} was ended", camera="", frames=self.recorded)
 
     def _take_step(self) -> None:
-        """Make a time step of the staged frames of all cameras."""
+        """Take the staged frames of all cameras as a time step."""
         number = self.recorded
         if self._record is not None:
             self._record.write(number)
@@ -269,7 +272,7 @@ class Episode:
         for name in drop.cameras:
             if drop.reason == "full" and not any(name in before.cameras for before in self.drops):
                 logger.warning(
-                    "the encoder of camera %s does not keep up: time step %d is left out for all cameras (see the ledger)",
+                    "the encoder of camera %s does not keep up: time step %d is dropped for all cameras (see the drop log)",
                     name,
                     drop.step,
                 )
@@ -279,7 +282,7 @@ class Episode:
         self._settle()
 
     def _settle(self) -> None:
-        """Carry out what was decided; all of it may have been done before, by a call that was interrupted."""
+        """Carry out the decision; an interrupted call may have done any part of it before."""
         decided = self._decided
         if decided is None:
             return
@@ -301,7 +304,7 @@ class Episode:
             self._wait_for_room(camera, array)
         elif self._dropping is None and not camera.queue.stage(array):
             if self._policy == "raise":
-                self._staged.clear()  # the whole step may be fed once more
+                self._staged.clear()  # the step may be fed again
             self._dropping = self._drop_or_raise([camera], captured_s)
         kept = self._dropping is None
         self._staged[camera.name] = captured_s
@@ -323,7 +326,7 @@ class Episode:
     def _raise_failed(self) -> None:
         error = self.error()
         if error is not None:
-            self._told = self._failed()
+            self._raised = self._failed()
             raise error
 
     def _failed(self) -> set[str]:
@@ -333,7 +336,7 @@ class Episode:
         while not camera.queue.stage(array):
             if camera.error is not None:
                 self._raise_failed()
-            # Not a lock's wait: that of the main thread must be free to be interrupted.  30 frames are waiting.
+            # Sleep instead of waiting for a lock, so that an interrupt of the main thread is never delayed.
             time.sleep(_PAUSE_S)
 
     def _drop_or_raise(self, full: list[CameraEncoder], time_s: float | None) -> Drop:
@@ -350,8 +353,8 @@ class Episode:
     def _out_of_step(self, name: str) -> FrameError:
         waiting = ", ".join(each for each in self._names if each not in self._staged)
         return FrameError(
-            f"camera {name!r} was fed again before time step {self.steps} was complete; still to come: {waiting}. With "
-            f"policy={self._policy!r} a step is one frame of every camera",
+            f"camera {name!r} was fed again before time step {self.steps} was complete; missing: {waiting}. A time step is one "
+            "frame of every camera",
             expected=waiting,
             seen=name,
         )
@@ -362,30 +365,30 @@ class Episode:
         self._complete_if_over()
 
     def _complete_if_over(self) -> None:
-        """Complete the episode once every camera has ended; runs in the last camera's thread or in one of its own."""
+        """Complete the episode once every camera has ended; runs in the last camera's thread, or in one of its own."""
         with self._lock:
             due = self._ending and not self._cancelled and not self._completed and self._over >= self.cameras.keys()
             self._completed |= due
         if due:
-            self.handle.run(self._outcome, is_seen=bool(self._told) and self._told == self._failed())
+            self.result.run(self._outcome, is_seen=bool(self._raised) and self._raised == self._failed())
 
     def _outcome(self) -> EpisodeRecording:
         error = self.error()
         if error is not None:
             raise error
         done: dict[str, CameraRecording] = {}
-        for name in sorted(self._names, key=lambda each: each in self.cameras):  # first those that were never fed
+        for name in sorted(self._names, key=lambda each: each in self.cameras):  # cameras that were never fed first
             camera = self.cameras.get(name)
             recording = None if camera is None else camera.recording
             if recording is None:
-                raise RecordingError(f"camera {name!r} was given no frame", camera=name, frames=0)
+                raise RecordingError(f"camera {name!r} got no frame", camera=name, frames=0)
             done[name] = recording
         ledger = DropLog(steps=self.steps, drops=tuple(self.drops))
         for name, recording in done.items():
             if recording.frames != ledger.recorded:
                 raise RecordingError(
-                    f"camera {name!r} has {recording.frames} frames where the episode has {ledger.recorded} time steps: the "
-                    f"cameras were not fed alike; its video is {recording.path}",
+                    f"camera {name!r} has {recording.frames} frames, but the episode has {ledger.recorded} time steps; its video "
+                    f"is {recording.path}",
                     camera=name,
                     frames=recording.frames,
                     kept=recording.path,
@@ -400,7 +403,7 @@ def _camera_error(camera: CameraEncoder) -> BaseException:
     if not isinstance(cause, Exception):
         return cause
     kept = camera.target.kept
-    left = "nothing of it is left" if kept is None else f"what it recorded is kept in {kept} ({_how_to_use(kept)})"
+    left = "nothing was kept" if kept is None else f"its recording is kept in {kept} ({_how_to_use(kept)})"
     error = RecordingError(
         f"camera {camera.name!r} failed after {camera.frames_in} frames; {left}. {cause}",
         camera=camera.name,
@@ -413,7 +416,7 @@ def _camera_error(camera: CameraEncoder) -> BaseException:
 
 def _how_to_use(kept: Path) -> str:
     if kept.is_dir():
-        return "its images"
+        return "images"
     if kept.suffix == SPOOL_SUFFIX:
-        return "raw frames, which ffenc.streaming.spool.read_spool reads"
-    return "ffenc salvage makes a video of it"
+        return "raw frames; read them with ffenc.streaming.spool.read_spool"
+    return "`ffenc salvage` makes a video of it"

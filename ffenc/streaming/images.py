@@ -1,4 +1,4 @@
-"""The frames of one camera as numbered image files, for datasets without video."""
+"""Write and read the frames of one camera as numbered image files, for datasets without video."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ffenc.errors import FFencError, OutputError, OutputExistsError
+from ffenc.errors import OutputError, OutputExistsError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat
 from ffenc.plan.images import SUFFIXES, image_name, plan_image_files, plan_image_reading
-from ffenc.streaming.target import Fallback
+from ffenc.streaming.frame_target import FrameTarget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFolder:
-    """Images that were written, one per frame.
+    """A folder with one image per frame.
 
     Attributes:
-        path: the directory.
-        frames: how many.
-        suffix: of every file: ``.png``, or ``.tiff`` for depth.
+        path: the folder.
+        frames: number of images.
+        suffix: suffix of every file: ``.png``, or ``.tiff`` for depth.
     """
 
     path: Path
@@ -35,28 +35,19 @@ class ImageFolder:
     suffix: str
 
     def files(self) -> list[Path]:
-        """The images in order."""
+        """Return the images in order."""
         return [self.path / image_name(number, self.suffix) for number in range(self.frames)]
 
 
-class ImageTarget:
-    """The interface of a `VideoTarget`; ffmpeg writes a lossless image per frame.
+class ImageTarget(FrameTarget):
+    """Writes a lossless image per frame, through ffmpeg."""
 
-    Attributes:
-        path: the directory.
-        fallbacks: none, ever.
-    """
-
-    history = 0
-    is_raw = True
     encoder = "images"
-    refused: tuple[tuple[str, str], ...] = ()
 
     def __init__(
         self, path: Path, *, frames: FrameFormat, binaries: Binaries, priority: Priority, stall_timeout_s: float
     ) -> None:
         self.path = path
-        self.fallbacks: list[Fallback] = []
         self._frames = frames
         self._binaries = binaries
         self._priority = priority
@@ -67,22 +58,22 @@ class ImageTarget:
 
     @property
     def frames_encoded(self) -> int:
-        """Frames that ffmpeg has reported so far."""
+        """Number of frames that ffmpeg has reported."""
         progress = None if self._process is None else self._process.progress
         return 0 if progress is None else progress.frame
 
     def size_bytes(self) -> int:
-        """Bytes of all images so far."""
+        """Return the size of all images so far."""
         try:
             return sum(image.stat().st_size for image in self.path.glob("frame-*"))
-        except FileNotFoundError:  # they are being thrown away
+        except FileNotFoundError:  # they are being removed
             return 0
 
     def start(self) -> None:
-        """Make the directory and start ffmpeg.
+        """Make the folder and start ffmpeg.
 
         Raises:
-            OutputExistsError: the directory exists.
+            OutputExistsError: the folder exists.
             OutputError: it cannot be made.
         """
         if self._process is None:
@@ -102,35 +93,27 @@ class ImageTarget:
             )
 
     def write(self, frame: npt.NDArray[Any]) -> None:
-        """Hand over one frame."""
+        """Write one frame."""
         self.start()
         assert self._process is not None
         self._process.write(self._frames.bytes_of(frame))
         self._written += 1
-
-    def frames_safe(self, *, at_most_missing: int) -> int:
-        """All of them: there is nothing to go back for."""
-        return self._written + 0 * at_most_missing
-
-    def fall_back(self, error: FFencError) -> int:
-        """There is no other way to write images."""
-        raise error
 
     def finish(self) -> ImageFolder:
         """End ffmpeg and count the images.
 
         Raises:
             ProcessError: ffmpeg failed.
-            OutputError: not as many images as frames.
+            OutputError: the number of images differs from the number of frames.
         """
         if self._process is None:
-            raise OutputError(f"no frame was written, so there are no images in {self.path}", path=self.path)
+            raise OutputError(f"no frame was written, so {self.path} has no images", path=self.path)
         self._process.finish()
         folder = ImageFolder(path=self.path, frames=self._written, suffix=SUFFIXES[self._frames.layout])
         found = sum(image.stat().st_size > 0 for image in folder.files() if image.exists())
         if found != self._written:
             raise OutputError(
-                f"{self._written} frames went in, but {found} images came out in {self.path}",
+                f"{self._written} frames were written, but {self.path} has {found} images",
                 path=self.path,
                 frames_expected=self._written,
                 packets_counted=found,
@@ -139,26 +122,26 @@ class ImageTarget:
 
     @property
     def kept(self) -> Path | None:
-        """The directory of what is left after an error."""
+        """The folder that is left after an error."""
         return self.path if self._is_ours and self.path.exists() else None
 
     def fail(self) -> None:
-        """Keep what was written."""
+        """Stop, and keep what was written."""
         if self._process is not None:
             self._process.abort()
 
     def abort(self) -> None:
-        """Leave nothing behind; from any thread."""
+        """Stop, and remove the folder."""
         self.fail()
         if self._is_ours:
             shutil.rmtree(self.path, ignore_errors=True)
 
 
 def read_images(folder: ImageFolder, frames: FrameFormat, *, binaries: Binaries) -> Iterator[npt.NDArray[Any]]:
-    """The pictures of a folder in order.
+    """Yield the decoded images of a folder in order.
 
     Raises:
-        ProcessError: one cannot be decoded.
+        ProcessError: an image cannot be decoded.
     """
     argv = plan_image_reading(binaries.ffmpeg, frames, folder.path, folder.suffix, count=folder.frames)
     with FFmpegProcess.start(argv, stdout="data") as process:

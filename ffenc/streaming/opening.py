@@ -1,4 +1,4 @@
-"""Make a camera: its format, its queue, and where its frames go."""
+"""Make the cameras of an episode: format, queue and target of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.config import DepthEncoderConfig, PerCamera, VideoEncoderConfig
 from ffenc.errors import CapabilityError, EncoderUnavailableError, FFencError, FrameError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
@@ -19,8 +19,10 @@ from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames, plan_encode
 from ffenc.plan.images import SUFFIXES, image_encoder
-from ffenc.streaming.camera import CameraEncoder, CameraFormat, DepthFormat, Target
+from ffenc.streaming.camera import CameraEncoder, CameraFormat, DepthFormat
+from ffenc.streaming.frame_target import FrameTarget
 from ffenc.streaming.images import ImageTarget
+from ffenc.streaming.parts import images_path, video_path
 from ffenc.streaming.queueing import FrameQueue
 from ffenc.streaming.spool import SpoolTarget
 from ffenc.streaming.target import EncoderJob, VideoTarget, software_fallback
@@ -28,26 +30,19 @@ from ffenc.video.selection import Prepared, prepare
 
 logger = logging.getLogger(__name__)
 
-PerCamera = VideoEncoderConfig | Mapping[str, VideoEncoderConfig]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraPlan:
-    """What is the same for every episode.
+    """Settings of all episodes; see `StreamingVideoEncoder`.
 
     Attributes:
-        fps: frames per second.
-        camera_encoder, depth_encoder: settings for all cameras, or by camera.
-        queue_maxsize: frames that may wait.
-        encoder_threads, priority, stall_timeout_s, binaries: of every encoder.
-        streaming_encoding: encode while frames come, or after the episode.
-        fallback: what goes on when an encoder fails; None: what `software_fallback` says.
-        queues: queues that nobody uses at the moment, by what fits into them.
+        fallback: settings to continue with if an encoder fails; None uses `software_fallback`.
+        queues: idle queues, by the format of their frames.
     """
 
     fps: Fraction
-    camera_encoder: PerCamera
-    depth_encoder: PerCamera
+    camera_encoder: PerCamera[VideoEncoderConfig]
+    depth_encoder: PerCamera[DepthEncoderConfig]
     queue_maxsize: int
     encoder_threads: int | None
     priority: Priority
@@ -58,10 +53,10 @@ class CameraPlan:
     queues: dict[tuple[object, ...], list[FrameQueue]] = field(default_factory=dict)
 
     def config_of(self, camera: str, *, is_depth: bool) -> VideoEncoderConfig:
-        """The settings of one camera.
+        """Return the settings of one camera.
 
         Raises:
-            FFencError: settings were given by camera, but none for this one.
+            FFencError: the settings are given by camera, but not for this one.
         """
         given = self.depth_encoder if is_depth else self.camera_encoder
         if not isinstance(given, Mapping):
@@ -76,11 +71,11 @@ class CameraOpener:
     """Makes the cameras of one episode.
 
     Args:
-        plan: what is the same for every episode.
-        directory: of the episode.
-        names: of its cameras.
-        depth: those whose frames are depth.
-        images: those that become images and not video.
+        plan: settings of all episodes.
+        directory: directory of the episode.
+        names: names of its cameras.
+        depth: cameras whose frames are depth.
+        images: cameras that are stored as images.
     """
 
     def __init__(
@@ -100,7 +95,7 @@ class CameraOpener:
         self._videos = len(names) - len(self._images)  # encoded at the same time
 
     def check(self, name: str, first: Any) -> None:
-        """Find out now what this FFmpeg cannot do.
+        """Check whether this FFmpeg can encode the camera.
 
         Raises:
             CapabilityError: see ``plan_encode``.
@@ -115,12 +110,12 @@ class CameraOpener:
         """Make a camera.
 
         Args:
-            name: of the camera.
+            name: name of the camera.
             first: its `FrameFormat` or `DepthFormat`, or its first frame.
-            on_end: called by its thread at the end.
+            on_end: called by the camera's thread at its end.
 
         Raises:
-            FrameError: the first frame cannot be one of this kind of camera.
+            FrameError: the first frame does not fit this kind of camera.
             CapabilityError: see ``plan_encode``.
         """
         form = self.format_of(name, first)
@@ -134,14 +129,14 @@ class CameraOpener:
             queue = FrameQueue(form.shape, form.dtype, maxsize=self._plan.queue_maxsize, history=target.history)
 
         def ended(camera: CameraEncoder) -> None:
-            if camera.recording is not None:  # every slot of its queue is free again
+            if camera.recording is not None:  # every slot of its queue is free
                 idle.append(queue)
             on_end(camera)
 
         return CameraEncoder(name, form, queue, target, on_end=ended)
 
     def format_of(self, name: str, first: Any) -> CameraFormat:
-        """What the camera gives and what its encoder is fed with."""
+        """Return the format of a camera from its `FrameFormat` or `DepthFormat`, or from its first frame."""
         if name not in self._depth:
             try:
                 form = first if isinstance(first, FrameFormat) else FrameFormat.of(first)
@@ -149,7 +144,7 @@ class CameraOpener:
                 raise FrameError(f"camera {name!r}: {err}", expected=err.expected, seen=err.seen) from err
             if name in self._images and form.layout not in SUFFIXES:
                 raise FrameError(
-                    f"camera {name!r}: frames of layout {form.layout!r} cannot become images; use {', '.join(SUFFIXES)}",
+                    f"camera {name!r}: frames of layout {form.layout!r} cannot be stored as images; use {', '.join(SUFFIXES)}",
                     expected=", ".join(SUFFIXES),
                     seen=form.layout,
                 )
@@ -161,7 +156,7 @@ class CameraOpener:
         if not is_depth or first.ndim not in (2, 3) or first.shape[2:] not in ((), (1,)):
             seen = f"{first.shape} {first.dtype.name}" if isinstance(first, np.ndarray) else f"a {type(first).__name__}"
             raise FrameError(
-                f"depth camera {name!r} was given {seen}; give (H, W) uint16 millimetres or float32 metres",
+                f"depth camera {name!r} got {seen}; expected (H, W) uint16 millimetres or float32 metres",
                 expected="(H, W) uint16 or float32",
                 seen=seen,
             )
@@ -173,7 +168,7 @@ class CameraOpener:
         quantizes = name not in self._images and isinstance(config, DepthEncoderConfig) and config.quantizes
         if not quantizes and dtype != np.uint16:
             raise FrameError(
-                f"depth camera {name!r} gives {dtype.name}, but only whole millimetres can be stored as they are: "
+                f"depth camera {name!r} got {dtype.name}, but without quantization only whole millimetres can be stored: give "
                 "(depth * 1000).round().astype(numpy.uint16)",
                 expected="(H, W) uint16",
                 seen=dtype.name,
@@ -182,19 +177,19 @@ class CameraOpener:
         frames = FrameFormat(width=width, height=height, layout="gray12" if quantizes else "gray16")
         return CameraFormat(shape=(height, width), dtype=dtype, frames=frames, quantizer=quantizer)
 
-    def _target(self, name: str, form: CameraFormat) -> Target:
+    def _target(self, name: str, form: CameraFormat) -> FrameTarget:
         plan = self._plan
         if name in self._images:
             self._check_images(name, form)
             return ImageTarget(
-                self._directory / name,
+                images_path(self._directory, name),
                 frames=form.frames,
                 binaries=plan.binaries,
                 priority=plan.priority,
                 stall_timeout_s=plan.stall_timeout_s,
             )
         job = self._job(name, form)
-        path = self._directory / f"{name}{job.suffix}"
+        path = video_path(self._directory, name, job.suffix)
         video = VideoTarget(path, job)
         if plan.streaming_encoding:
             return video
@@ -225,7 +220,7 @@ class CameraOpener:
             fallback=plan.fallback or software_fallback(prepared.config),
             refused=() if prepared.selection is None else prepared.selection.refused,
         )
-        path = self._directory / f"{name}{job.suffix}"
+        path = video_path(self._directory, name, job.suffix)
         self._check_plan(prepared, form, path, encoder_threads=plan.encoder_threads)
         if job.fallback is None:
             return job
@@ -234,7 +229,7 @@ class CameraOpener:
         except CapabilityError as err:
             if plan.fallback is not None:
                 raise
-            logger.warning("camera %s: there is nothing to fall back to if its encoder fails: %s", name, err)
+            logger.warning("camera %s: there is no fallback if its encoder fails: %s", name, err)
             return replace(job, fallback=None)
         return job
 
@@ -252,7 +247,7 @@ class CameraOpener:
     def _check_plan(
         self, prepared: Prepared, form: CameraFormat, path: Path, *, encoder_threads: int | None = None
     ) -> None:
-        # Nothing but a check; the writer makes its own plan, for the file that it writes.
+        # Only a check: the writer makes its own plan for the file that it writes.
         plan_encode(
             prepared.config,
             RawFrames(frames=form.frames, fps=self._plan.fps),

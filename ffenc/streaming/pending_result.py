@@ -1,4 +1,4 @@
-"""An episode that is completed in the background, and an outcome that cannot be missed."""
+"""The result of background work, whose error is always raised."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class PendingResult(Generic[T_co]):
-    """The outcome of work that goes on in the background.
+    """The result of background work.
 
-    `wait` gives it or raises its error.  An error that nobody has seen comes out of the next call of whoever handed out the
-    handle (`raise_unseen`), so it cannot get lost.
+    `wait` returns it or raises its error.  The object that returned the pending result raises errors that were not seen
+    (`unseen_error`) in its next call, so no error gets lost.
     """
 
     def __init__(self, what: str) -> None:
@@ -31,71 +31,71 @@ class PendingResult(Generic[T_co]):
         self._owner = Owner()
 
     def done(self) -> bool:
-        """Whether it has ended, well or badly."""
+        """Whether the work has ended, with a result or an error."""
         return self._ended.is_set()
 
     def error(self) -> BaseException | None:
-        """The error it ended with; None if it ended well or goes on.  Looking at it counts as having seen it."""
+        """Return the error, or None if there is none yet.  The error then counts as seen."""
         if self._error is not None:
             self._seen = True
         return self._error
 
     def wait(self, timeout_s: float | None = None) -> T_co:
-        """Wait for the outcome.
+        """Wait for the result.
 
         Args:
-            timeout_s: most seconds to wait; None: as long as it takes (what hangs is killed and ends with an error).
+            timeout_s: longest wait in seconds; None waits until the end (hanging work is killed and ends with an error).
 
         Raises:
-            FFencError: what went wrong; an ExceptionGroup of them where several cameras failed.
-            NotOwnerError: this process was forked from the one that works on it.
-            TimeoutError: it goes on; wait once more.
+            FFencError: the error of the work; an ExceptionGroup if several cameras failed.
+            NotOwnerError: this process was forked from the one that does the work.
+            TimeoutError: the work has not ended; wait again.
         """
         self._owner.check(self)
         if not self._ended.wait(timeout_s):
-            raise TimeoutError(f"{self._what} is not complete after {timeout_s} s; it goes on in the background")
+            raise TimeoutError(f"{self._what} is not complete after {timeout_s} s; it continues in the background")
         if self._error is not None:
             self._seen = True
             raise self._error
         return self._result[0]
 
     def settle(self, timeout_s: float | None = None) -> bool:
-        """Wait for its end without looking at the outcome; whether it has ended."""
+        """Wait for the end without reading the result; return whether the work has ended."""
         return self._ended.wait(timeout_s)
 
     def complete(self, result: T_co) -> None:  # type: ignore[misc]  # only its maker calls it
-        """End it well."""
+        """End with a result."""
         self._result.append(result)
         self._ended.set()
 
     def fail(self, error: BaseException, *, is_seen: bool = False) -> None:
-        """End it with an error; ``is_seen`` says that whoever waits has been told of it already."""
+        """End with an error; ``is_seen`` if it was raised elsewhere already."""
         self._error, self._seen = error, is_seen
         self._ended.set()
 
     def run(self, work: Callable[[], T_co], *, is_seen: bool = False) -> None:
-        """End it with what the work returns or raises; see `fail`."""
+        """Do the work, and end with its result or error; see `fail`."""
         try:
             result = work()
-        except BaseException as err:  # it crosses to whoever waits
+        except BaseException as err:  # raised by `wait`
             self.fail(err, is_seen=is_seen)
         else:
             self.complete(result)
 
     def unseen_error(self) -> BaseException | None:
-        """Its error, if nobody has seen it yet; from now on somebody has."""
+        """Return the error if it was not seen yet; it then counts as seen."""
         if self._error is None or self._seen:
             return None
         self._seen = True
         return self._error
 
     def __repr__(self) -> str:
-        state = "goes on" if not self.done() else "failed" if self._error else "is complete"
+        state = "is running" if not self.done() else "failed" if self._error else "is complete"
         return f"<{self._what} {state}>"
 
 
 def one_error(message: str, errors: Sequence[BaseException]) -> BaseException:
-    """The error itself, or a group of several."""
+    """Return the only error, or a group of several."""
     if len(errors) == 1:
         return errors[0]
     kept = [error for error in errors if isinstance(error, Exception)]

@@ -1,7 +1,7 @@
 """A bounded ring of numbered frames between two threads, in slots that are allocated once.
 
-Frame ``n`` lies in slot ``n % slots``.  Each side only advances counters of its own, so no lock can be left taken by an
-interrupt, and handing over a frame a second time changes nothing.
+Frame ``n`` lies in slot ``n % slots``.  Each thread only advances its own counters, so there is no lock that an interrupt
+could leave taken, and publishing a frame twice changes nothing.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ _Array: TypeAlias = npt.NDArray[Any]
 
 
 class FrameQueue:
-    """Frames of one shape and dtype from one thread to another; a frame is copied once, on the way in.
+    """Passes frames of one shape and dtype from one thread to another; each frame is copied once, by `stage`.
 
-    The feeding thread uses `stage` and `publish`, the other one `take`, `frame` and `release_before`.
+    The feeding thread uses `stage` and `publish`; the other thread uses `take`, `frame` and `release_before`.
 
     Args:
-        shape, dtype: of every frame.
-        maxsize: frames that may wait.
-        history: further slots, for frames that were taken and may be needed once more.
+        shape, dtype: shape and dtype of every frame.
+        maxsize: most frames that may wait.
+        history: additional slots, for frames that were taken and may be needed again.
 
     Attributes:
-        published: frames handed over so far, which is the number of the next one.
+        published: number of published frames, which is the number of the next frame.
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], *, maxsize: int, history: int = 0) -> None:
         self.maxsize = maxsize
-        # One more than may wait or be kept: that of the frame that is being written.
+        # One additional slot for the frame that is being written.
         self._slots = np.empty((maxsize + 1 + history, *shape), dtype)
-        # Touched now, because the first write into a page costs as much as copying into it.
+        # The first write into a page costs as much as copying a page, so write now.
         self._slots.fill(0)
         self.reset()
 
     def reset(self) -> None:
-        """Start again at frame 0, for the next episode; no thread may be using it."""
+        """Start again at frame 0 for the next episode; no thread may be using it."""
         self.published = 0
         self._taken = 0
         self._released = 0
@@ -53,23 +53,18 @@ class FrameQueue:
 
     @property
     def depth(self) -> int:
-        """Frames that wait."""
+        """Number of frames that wait."""
         return self.published - self._taken
 
     @property
     def is_full(self) -> bool:
-        """Whether `stage` would find no room now."""
+        """Whether there is no room for a frame now."""
         return self.depth >= self.maxsize or self.published - self._released >= len(self._slots)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether every frame that was handed over was taken and released."""
-        return self._released == self.published
-
     def stage(self, frame: _Array) -> bool:
-        """Copy the next frame into its slot, where the other thread does not see it yet; False if there is no room.
+        """Copy the next frame into its slot, invisible to the other thread; return False if there is no room.
 
-        Staging again replaces the frame; one that is never published was never there.
+        Staging again replaces the frame.
         """
         if self.is_full:
             return False
@@ -77,23 +72,23 @@ class FrameQueue:
         return True
 
     def publish(self, number: int) -> None:
-        """Hand over the staged frame, which gets this number; a second call with the same number does nothing."""
+        """Publish the staged frame under this number; a second call with the same number does nothing."""
         self.published = number + 1
         self._wakes.put(None)
 
     def end(self) -> None:
-        """Say that there will be no more frames; a second call does nothing."""
+        """End the stream of frames; a second call does nothing."""
         self._has_ended = True
         self._wakes.put(None)
 
     def take(self, timeout_s: float) -> int | None:
-        """Return the number of the oldest frame that was not taken, or None at the end.
+        """Return the number of the oldest frame that was not taken, or None at the end of the stream.
 
         Raises:
-            queue.Empty: nothing came within ``timeout_s``.
+            queue.Empty: no frame was published within ``timeout_s``.
         """
         while self._taken == self.published:
-            # In this order: a frame that was published before the end is seen.
+            # Check for the end first: a frame published before it is then seen.
             if self._has_ended and self._taken == self.published:
                 return None
             self._wakes.get(timeout=timeout_s)
@@ -107,5 +102,5 @@ class FrameQueue:
         return frame
 
     def release_before(self, number: int) -> None:
-        """Let the slots of all frames before this one be used again."""
+        """Free the slots of all frames before this one."""
         self._released = number

@@ -1,4 +1,4 @@
-"""Live numbers of a recording for whoever wants to be told of them."""
+"""Call back with the status of a recording at regular intervals."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ logger = logging.getLogger(__name__)
 
 
 class Reporter(Protocol):
-    """Something that knows how far it is."""
+    """Has a status."""
 
     def status(self) -> RecordingStatus:
-        """How far it is now."""
+        """Return the current status."""
 
 
 class StatusReports:
-    """Calls back with the status now and then, as long as whoever is asked is there."""
+    """Calls back with the status of an object at regular intervals, as long as the object exists."""
 
     def __init__(self, source: Reporter, on_status: Callable[[RecordingStatus], None], interval_s: float) -> None:
         self._source = weakref.ref(source)
@@ -32,12 +32,12 @@ class StatusReports:
         self._thread = threading.Thread(target=self._run, name="recording status", daemon=True)
 
     def start(self) -> None:
-        """With the first episode; later calls do nothing."""
+        """Start the thread; later calls do nothing."""
         if self._thread.ident is None:
             start_thread(self._thread)
 
     def stop(self) -> None:
-        """Call back no more; from the callback itself too."""
+        """Stop calling back; the callback may call this, too."""
         self._stop.set()
         if self._thread.ident is not None and threading.current_thread() is not self._thread:
             self._thread.join()
@@ -52,5 +52,5 @@ class StatusReports:
                 del source
                 self._on_status(status)
             except Exception:
-                logger.exception("on_status raised; it is not called any more")
+                logger.exception("on_status raised an exception; it is not called again")
                 return

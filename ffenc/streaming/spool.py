@@ -1,7 +1,7 @@
-"""Frames kept on disk as they are, to be encoded after the episode: no loss, and no work but writing.
+"""Write raw frames to disk while recording, and encode them after the episode.
 
-A spool is a ``.npy`` file that grows: its header says no frames, and its size says how many there are, also after a crash.
-Raw frames are the fastest thing to write: 28 MB a second for 640x480 at 30 frames, where PNG would take half a processor.
+A spool is a ``.npy`` file that grows.  Its header says zero frames; the size of the file says how many there are, also after
+a crash.  Raw frames cost the least CPU: 28 MB/s for 640x480 at 30 frames per second, where PNG takes half a core.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from ffenc.depth import DepthQuantizer
 from ffenc.errors import FFencError, InputError, OutputError
-from ffenc.streaming.target import Fallback, VideoTarget
+from ffenc.streaming.frame_target import Fallback, FrameTarget
+from ffenc.streaming.target import VideoTarget
 from ffenc.video.recording import RecordingFile
 from ffenc.video.run import EncodeResult
 
@@ -24,15 +25,8 @@ SUFFIX = ".npy"
 _Array = npt.NDArray[Any]
 
 
-class SpoolTarget:
-    """The interface of a `VideoTarget`; frames go to disk, and `finish` encodes them.
-
-    Attributes:
-        path: the video.
-    """
-
-    history = 0
-    is_raw = True
+class SpoolTarget(FrameTarget):
+    """Writes frames to disk as they are; `finish` encodes them."""
 
     def __init__(
         self,
@@ -57,21 +51,21 @@ class SpoolTarget:
 
     @property
     def refused(self) -> tuple[tuple[str, str], ...]:
-        """(encoder, reason) of what ``auto`` would have preferred."""
+        """(encoder, reason) for encoders that ``auto`` preferred but could not use."""
         return self._video.refused
 
     @property
     def frames_encoded(self) -> int:
-        """Frames the encoder has reported so far; none while they are being recorded."""
+        """Number of frames that the encoder has reported; 0 while frames are recorded."""
         return self._video.frames_encoded
 
     @property
     def encoder(self) -> str:
-        """The encoder that will do the work."""
+        """The encoder that `finish` will use."""
         return self._video.encoder
 
     def size_bytes(self) -> int:
-        """Bytes on disk so far."""
+        """Return the bytes written so far."""
         return self._frames * int(np.prod(self._shape)) * self._dtype.itemsize
 
     def start(self) -> None:
@@ -84,23 +78,15 @@ class SpoolTarget:
         """Append one frame.
 
         Raises:
-            OutputError: the disk is full, or it failed.
+            OutputError: the disk is full or failed.
         """
         self.start()
         assert self._file is not None
         self._file.append(frame.data.cast("B"))
         self._frames += 1
 
-    def frames_safe(self, *, at_most_missing: int) -> int:
-        """All of them."""
-        return self._frames + 0 * at_most_missing
-
-    def fall_back(self, error: FFencError) -> int:
-        """There is no other disk."""
-        raise error
-
     def finish(self) -> EncodeResult:
-        """Encode what was written, and remove it once the video was found right."""
+        """Encode the spool, check the video, and remove the spool."""
         if self._file is None:
             raise OutputError(f"no frame was written, so there is no {self.path}", path=self.path, frames_expected=0)
         result = encode_spool(self._file.path, self._video, quantizer=self._quantizer)
@@ -109,40 +95,39 @@ class SpoolTarget:
 
     @property
     def kept(self) -> Path | None:
-        """The frames that are left after an error."""
+        """The spool that is left after an error."""
         return self._file.path if self._file is not None and self._file.path.exists() else None
 
     def fail(self) -> None:
-        """Keep what was written."""
+        """Stop, and keep what was written."""
         if self._file is not None:
             self._file.release()
         self._video.abort()
 
     def abort(self) -> None:
-        """Leave nothing behind; from any thread."""
+        """Stop, and remove everything."""
         self._video.abort()
         if self._file is not None:
             self._file.discard()
 
 
 def encode_spool(spool: Path, video: VideoTarget, *, quantizer: DepthQuantizer | None = None) -> EncodeResult:
-    """Encode all whole frames of a spool; depth is spooled as it came and quantised here.
+    """Encode all complete frames of a spool.  Depth is spooled as it comes and quantized here.
 
     Raises:
-        InputError: it holds no frame.
+        InputError: it has no complete frame.
         FFencError: see `VideoTarget`.
     """
     frames = read_spool(spool)
     if len(frames) == 0:
-        raise InputError(f"{spool} holds no whole frame", path=spool)
+        raise InputError(f"{spool} has no complete frame", path=spool)
     done, count = 0, len(frames)
     try:
         while True:
             try:
                 while done < count:
-                    frame = np.array(
-                        frames[done]
-                    )  # a view would live on in the traceback of an error, and the file with it
+                    # A view in the traceback of an error would keep the file open.
+                    frame = np.array(frames[done])
                     video.write(frame if quantizer is None else quantizer.quantize(frame))
                     done += 1
                 return video.finish()
@@ -153,7 +138,7 @@ def encode_spool(spool: Path, video: VideoTarget, *, quantizer: DepthQuantizer |
 
 
 def read_spool(spool: Path) -> _Array:
-    """The whole frames of a spool, ``(frames, height, width, ...)``, mapped and not read.
+    """Map the complete frames of a spool: ``(frames, height, width, ...)``.
 
     Raises:
         InputError: it is not a spool.

@@ -1,4 +1,4 @@
-"""Where the frames of one camera go: into a video, and on into another one when an encoder fails in the middle."""
+"""Write the frames of one camera into a video, and continue with another encoder if one fails."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ffenc.ffmpeg.ffprobe import probe_video
 from ffenc.ffmpeg.mp4.fragments import FragmentIndex
 from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat
+from ffenc.streaming.frame_target import Fallback, FrameTarget
 from ffenc.streaming.parts import part_path
 from ffenc.video.join import join_parts
 from ffenc.video.run import EncodeResult
@@ -28,28 +29,30 @@ from ffenc.video.writer import VideoWriter
 logger = logging.getLogger(__name__)
 
 HISTORY = 128
-"""Frames that are kept while an encoder with a fallback works, until they are in the file: more than an encoder holds back
-(82 by SVT-AV1, 75 by x264, measured with their longest lookahead) and `MOST_REORDERED` together."""
+"""Frames kept until they are in the file, if there is a fallback.
+
+It exceeds the frames that an encoder holds back (SVT-AV1: 82, x264: 75, measured with their longest lookahead) plus
+`MOST_REORDERED`."""
 
 _PAUSE_S = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderJob:
-    """What the videos of one camera are made with.
+    """Settings for the videos of one camera.
 
     Attributes:
         fps: frames per second.
         config: encoder settings.
-        encoder: FFmpeg's encoder, or a codec, that they come down to here; ``auto`` is settled.
-        frames: what the encoder is fed with.
+        encoder: FFmpeg's encoder, or a codec; ``auto`` is resolved.
+        frames: format of the raw frames.
         binaries: the executables.
         encoder_threads: threads of the encoder; None leaves it to the encoder.
-        priority: of the encoder's process.
+        priority: priority of the encoder's process.
         stall_timeout_s: longest time without progress before it is killed.
-        cameras: videos that are encoded at the same time.
-        fallback: what to go on with when the encoder fails in the middle; None: nothing.
-        refused: (encoder, reason) of what ``auto`` would have preferred.
+        cameras: number of videos that are encoded at the same time.
+        fallback: settings to continue with if the encoder fails; None: no fallback.
+        refused: (encoder, reason) for encoders that ``auto`` preferred but could not use.
     """
 
     fps: Fraction
@@ -66,32 +69,15 @@ class EncoderJob:
 
     @property
     def suffix(self) -> str:
-        """Of the video's file name: ``.mp4`` wherever the encoder's stream fits into it."""
+        """Suffix of the video: ``.mp4`` if its stream fits, else that of the encoder's first container."""
         spec = find_encoder(self.encoder)
         return ".mp4" if spec is None or "mp4" in spec.muxers else f".{spec.muxers[0]}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fallback:
-    """An encoder that failed in the middle of an episode.
-
-    Attributes:
-        frame: the first frame that the next encoder wrote.
-        encoder: the one that failed.
-        reason: what it died of.
-        same_bits: whether what it had written stayed as it was, or had to be re-encoded to fit together.
-    """
-
-    frame: int
-    encoder: str
-    reason: str
-    same_bits: bool = True
-
-
 def software_fallback(config: VideoEncoderConfig) -> VideoEncoderConfig | None:
-    """What goes on when a hardware encoder fails: software of the same codec, the same picture, ``g`` and ``crf``.
+    """Return the fallback of a hardware encoder: software for the same codec, with the same pixel format, ``g`` and ``crf``.
 
-    Presets and extra options are in the terms of the encoder that failed and do not go along.  None for software.
+    Presets and extra options belong to the failed encoder and are left out.  None for software encoders.
     """
     if device_of(config.vcodec) is None:
         return None
@@ -100,20 +86,14 @@ def software_fallback(config: VideoEncoderConfig) -> VideoEncoderConfig | None:
     return VideoEncoderConfig(vcodec=spec.codec, pix_fmt=config.pix_fmt, g=config.g, crf=config.crf)
 
 
-class VideoTarget:
-    """A durable `VideoWriter`, and a next one if there is a fallback.
-
-    Attributes:
-        path: the video.
-        fallbacks: encoders that failed.
-    """
-
-    is_raw = False
+class VideoTarget(FrameTarget):
+    """Writes a durable video, and continues with the fallback if the encoder fails."""
 
     def __init__(self, path: Path, job: EncoderJob) -> None:
         self.path = path
+        self.is_raw = False
         self.job = job
-        self.fallbacks: list[Fallback] = []
+        self._fallbacks: list[Fallback] = []
         self._config = job.config
         self._parts: list[Path] = []
         self._before = 0  # frames in the parts
@@ -122,28 +102,33 @@ class VideoTarget:
         self._writer = self._next_writer()
 
     @property
+    def fallbacks(self) -> list[Fallback]:
+        """Encoders that failed."""
+        return self._fallbacks
+
+    @property
     def refused(self) -> tuple[tuple[str, str], ...]:
-        """(encoder, reason) of what ``auto`` would have preferred."""
+        """(encoder, reason) for encoders that ``auto`` preferred but could not use."""
         return self.job.refused
 
     @property
     def history(self) -> int:
-        """Frames that may have to be written once more, at most; 0: none ever."""
+        """Most frames that the fallback may need again; 0 without a fallback."""
         return 0 if self.job.fallback is None else HISTORY
 
     @property
     def frames_encoded(self) -> int:
-        """Frames the encoders have reported so far."""
+        """Number of frames that the encoders have reported."""
         return self._before + self._encoded
 
     @property
     def encoder(self) -> str:
-        """The encoder at work, or what was asked for."""
+        """The running encoder, or the requested one."""
         plan = self._writer.plan
         return self.job.encoder if plan is None else plan.encoder.name
 
     def size_bytes(self) -> int:
-        """Bytes written so far, in the part at work."""
+        """Return the bytes written so far into the current part."""
         recording = self._writer.recording
         try:
             return 0 if recording is None else recording.size_bytes()
@@ -155,17 +140,15 @@ class VideoTarget:
         self._writer.start()
 
     def write(self, frame: npt.NDArray[Any]) -> None:
-        """Hand over one frame; errors as ``VideoWriter.write``."""
+        """Write one frame; raises as ``VideoWriter.write``."""
         self._writer.write(frame)
 
     def frames_safe(self, *, at_most_missing: int) -> int:
-        """Frames that are in the file, so that nobody needs to keep them; waits until few enough are not.
+        """Return the number of frames in the file; wait until at most ``at_most_missing`` others are not in it.
 
         Raises:
-            ProcessTimeoutError: the encoder takes frames but gives none back.
+            ProcessTimeoutError: the encoder takes frames but writes none.
         """
-        if self.job.fallback is None:
-            return self._before + self._writer.frames_written
         deadline = time.monotonic() + self.job.stall_timeout_s
         while True:
             safe = max(0, self._recorded() - MOST_REORDERED)
@@ -179,26 +162,23 @@ class VideoTarget:
             time.sleep(_PAUSE_S)
 
     def fall_back(self, error: FFencError) -> int:
-        """Keep what the failed encoder wrote and make the next one ready.
-
-        Returns:
-            The number of the frame to go on with.
+        """Keep what the failed encoder wrote, start the fallback, and return the frame to continue with.
 
         Raises:
-            FFencError: the error itself, if there is nothing to fall back to.
+            FFencError: the error itself, if there is no other encoder.
         """
         fallback = self.job.fallback
-        if fallback is None or self.fallbacks or not isinstance(error, ProcessError):
+        if fallback is None or self._fallbacks or not isinstance(error, ProcessError):
             raise error
         failed, recording = self.encoder, self._writer.recording
-        self._writer.abort(keep_recording=True)  # an encoder that only holds frames back still runs
+        self._writer.abort(keep_recording=True)  # an encoder that stalled still runs
         if recording is not None and recording.path.exists():
             self._keep_part(recording.path)
         reason = str(error).splitlines()[0]
         if error.stderr_tail:
             reason += f": {error.stderr_tail.splitlines()[0]}"
-        self.fallbacks.append(Fallback(frame=self._before, encoder=failed, reason=reason))
-        logger.warning("%s failed at frame %d of %s (%s); going on with %s", failed, self._before, self.path, reason,
+        self._fallbacks.append(Fallback(frame=self._before, encoder=failed, reason=reason))
+        logger.warning("%s failed at frame %d of %s (%s); continuing with %s", failed, self._before, self.path, reason,
                        fallback.vcodec)  # fmt: skip
         self._config, self._encoded, self._fragments = fallback, 0, None
         self._writer = self._next_writer()
@@ -206,7 +186,7 @@ class VideoTarget:
         return self._before
 
     def finish(self) -> EncodeResult:
-        """End the stream, check the file and give it its name; errors as ``VideoWriter.close``."""
+        """End the stream, check the file and rename it; raises as ``VideoWriter.close``."""
         result = self._writer.close()
         if not self._parts:
             return result
@@ -219,22 +199,22 @@ class VideoTarget:
         for part in parts:
             part.unlink()
         if not same_bits:
-            self.fallbacks[-1] = replace(self.fallbacks[-1], same_bits=False)
+            self._fallbacks[-1] = replace(self._fallbacks[-1], same_bits=False)
         return _joined(result, self.path, self._before + result.frames, self.job.binaries)
 
     @property
     def kept(self) -> Path | None:
-        """The recording that is left after an error; the first part where the encoder had changed before."""
+        """The recording that is left after an error, or its first part after a fallback."""
         recording = self._writer.recording
         left = [*self._parts, *([] if recording is None else [recording.path])]
         return next((path for path in left if path.exists()), None)
 
     def fail(self) -> None:
-        """Keep what was recorded."""
+        """Stop, and keep what was recorded."""
         self._writer.abort(keep_recording=True)
 
     def abort(self) -> None:
-        """Leave nothing behind; from any thread."""
+        """Stop, and remove everything."""
         self._writer.abort()
         for part in self._parts:
             part.unlink(missing_ok=True)

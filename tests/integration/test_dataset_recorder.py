@@ -293,25 +293,25 @@ def test_an_episode_that_was_not_saved_is_kept_and_can_be_recovered(root, binari
     assert not list((root / "meta/ffenc").glob("*/*"))
 
 
-def test_an_episode_that_cannot_join_is_kept_aside_and_said_once(root, binaries, monkeypatch):
+def test_episode_that_cannot_be_appended_is_kept_aside_and_reported_once(root, binaries, monkeypatch):
     recorder = DatasetRecorder.create(root, "me/set", FPS, FEATURES, camera_encoder=H264, binaries=binaries)
     recorder.add_frame(frame_of(0))
     steps = recorder._open_episode._steps
     steps.append(replace(steps[-1], rows=2))  # one row too many
     handle = recorder.save_episode()
     assert handle._ended.wait(20)
-    with pytest.raises(EpisodeError, match="has 2 rows, but not as many frames") as caught:
+    with pytest.raises(EpisodeError, match="has 2 rows but not as many frames") as caught:
         recorder.add_frame(frame_of(1))
     assert caught.value.kept is not None
     assert (caught.value.kept / "rows.jsonl").exists()
     assert load_info(root).total_episodes == 0
-    recorder.add_frame(frame_of(0))  # and it goes on
+    recorder.add_frame(frame_of(0))  # the recorder continues
     recorder.save_episode(wait=True)
     recorder.finalize()
     check_numbered(root, 1, binaries=binaries)
 
 
-def test_an_episode_can_be_thrown_away(recorder, root, binaries):
+def test_clear_episode_discards_the_open_episode(recorder, root, binaries):
     recorder.add_frame(frame_of(5))
     recorder.clear_episode()
     assert not list((root / "meta/ffenc/recording").iterdir())
@@ -320,7 +320,7 @@ def test_an_episode_can_be_thrown_away(recorder, root, binaries):
     check_numbered(root, 1, binaries=binaries)
 
 
-def test_unsaved_frames_are_not_forgotten_in_silence(recorder):
+def test_finalize_refuses_unsaved_frames(recorder):
     recorder.add_frame(frame_of(0))
     with pytest.raises(DatasetError, match="1 frames of an episode are not saved"):
         recorder.finalize()

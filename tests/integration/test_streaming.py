@@ -218,7 +218,7 @@ def test_images_that_were_there_before_stay(tmp_path: Path, with_images: Binarie
     (tmp_path / "cam" / "frame-000000.png").write_bytes(b"precious")
     encoder = StreamingVideoEncoder(30, binaries=binaries)
     encoder.start_episode(["cam"], tmp_path, image_cameras=["cam"])
-    with pytest.raises(RecordingError, match=r"nothing of it is left.*exists already") as caught:
+    with pytest.raises(RecordingError, match=r"nothing was kept.*exists already") as caught:
         while True:
             encoder.feed_frame("cam", numbered_frame(1))
     assert isinstance(caught.value.__cause__, OutputExistsError)
@@ -404,7 +404,7 @@ def test_a_spool_that_cannot_be_encoded_is_kept(tmp_path: Path, binaries: Binari
         encoder.feed_frame("a", frame)
     (tmp_path / "a.mp4").write_bytes(b"precious")  # meanwhile
     with pytest.raises(
-        RecordingError, match=r"is kept in .* \(raw frames, which ffenc.streaming.spool.read_spool reads\)"
+        RecordingError, match=r"is kept in .* \(raw frames; read them with ffenc.streaming.spool.read_spool\)"
     ) as caught:
         encoder.finish_episode().wait(LONG_S)
     encoder.close()

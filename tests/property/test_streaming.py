@@ -14,7 +14,7 @@ from ffenc.errors import FrameError, ProcessDiedError, QueueFullError, Recording
 from ffenc.streaming.drop_log import DropLog, EpisodeRecording
 from ffenc.streaming.episode import Episode
 from ffenc.streaming.queueing import POLICIES
-from tests.stub_cameras import StubTarget, picture, stub_episode
+from tests.stub_cameras import StubTarget, is_idle, picture, stub_episode
 
 LONG_S = 30.0  # a hang is the fault, slowness is not
 
@@ -100,7 +100,7 @@ def test_what_was_taken_is_what_comes_out(targets, policy, maxsize, steps) -> No
     else:
         assert recording.ledger == DropLog(steps=len(taken), drops=())
     for camera in episode.cameras.values():  # ready for the next episode: no slot was lost
-        assert camera.queue.is_idle
+        assert is_idle(camera.queue)
 
 
 @QUICKLY

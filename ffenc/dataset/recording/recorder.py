@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.format.documents import load_info, save_info
 from ffenc.dataset.format.schema import DatasetInfo, Feature, check_recordable
 from ffenc.dataset.recording.append_episode import EpisodeAppender, EpisodeSummary
@@ -20,19 +19,17 @@ from ffenc.dataset.recording.recover_episode import InterruptedEpisode, find_int
 from ffenc.dataset.recording.resume_settings import settle_encoders
 from ffenc.dataset.recording.rows import check_frame
 from ffenc.dataset.storage.dataset_tree import check_tree, resolve_root
-from ffenc.dataset.storage.identity import DatasetIdentity
 from ffenc.dataset.storage.lock import DatasetLock
 from ffenc.dataset.storage.new_directory import check_empty, new_dataset
 from ffenc.dataset.storage.swap_directory import clear_siblings, restore_missing, why_not_replaceable
 from ffenc.dataset.transform.pack import pack_dataset
 from ffenc.errors import DatasetError, is_disk_full
-from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.process.uninterrupted import make_uninterrupted
 from ffenc.frames import FrameRate, whole_frame_rate
 from ffenc.owner import Owner
 from ffenc.streaming.drop_log import RecordingStatus
-from ffenc.streaming.encoder import StreamingVideoEncoder
 from ffenc.streaming.pending_result import PendingResult
 
 if TYPE_CHECKING:
@@ -69,38 +66,43 @@ class DatasetRecorder:
     """
 
     def __init__(
-        self,
-        root: Path,
-        *,
-        repo_id: str,
-        lock: DatasetLock,
-        identity: DatasetIdentity,
-        encoder: StreamingVideoEncoder,
-        appender: EpisodeAppender,
-        configs: Mapping[str, VideoEncoderConfig],
-        binaries: Binaries,
-        warm_start: bool,
-        follow_links: bool = False,
+        self, root: Path, repo_id: str, options: RecorderOptions, lock: DatasetLock, *, follow_links: bool = False
     ) -> None:
         self.root = root
         self.repo_id = repo_id
         self._lock = lock
-        self._encoder = encoder
-        self._appender = appender
-        self._configs = configs
-        self._binaries = binaries
-        self._warm_start = warm_start
+        self._identity = lock.identity
+        self._binaries = options.get("binaries") or find_binaries()
+        self._warm_start = options.get("warm_start", False)
         self._follow_links = follow_links
-        self._cameras = tuple(name for name, feature in appender.info.features.items() if feature.is_camera)
+        allow_mixed = options.get("allow_mixed", False)
+        self._appender = EpisodeAppender(
+            root,
+            ffmpeg_version=probe_capabilities(self._binaries.ffmpeg).version.text,
+            allow_mixed=allow_mixed,
+            identity=self._identity,
+            info_layout=options.get("info_layout"),
+        )
+        for name, feature in self.info.features.items():
+            check_recordable(name, feature)
+        self._configs = settle_encoders(
+            root,
+            self.info,
+            options.get("camera_encoder"),
+            options.get("depth_encoder"),
+            allow_mixed=allow_mixed,
+            binaries=self._binaries,
+        )
+        self._encoder = streaming_encoder(self.info, self._configs, options, binaries=self._binaries)
+        self._cameras = tuple(name for name, feature in self.info.features.items() if feature.is_camera)
         self._open_episode: OpenEpisode | None = None
-        self._queue = EpisodeQueue(appender, identity)
-        self._identity = identity
+        self._queue = EpisodeQueue(self._appender, self._identity)
         self._owner = Owner()
         self._closed = False
-        self.interrupted: tuple[InterruptedEpisode, ...] = find_interrupted(root, appender.info)
+        self.interrupted: tuple[InterruptedEpisode, ...] = find_interrupted(root, self.info)
         for each in self.interrupted:
             logger.warning("found an interrupted episode: %s; recover() or `ffenc salvage` appends it", each)
-        if warm_start:
+        if self._warm_start:
             self._begin()
 
     @classmethod
@@ -160,7 +162,7 @@ class DatasetRecorder:
         )
         with new_dataset(root) as lock:
             save_info(root, info)
-            return cls._open(root, repo_id, options, lock)
+            return cls(root, repo_id, options, lock)
 
     @classmethod
     def resume(
@@ -193,49 +195,10 @@ class DatasetRecorder:
             check_tree(root, follow_links=follow_links, written=True)
             finish_commits(root)
             remove_useless(root)
-            return cls._open(root, repo_id or given.name, options, lock, follow_links=follow_links)
+            return cls(root, repo_id or given.name, options, lock, follow_links=follow_links)
         except BaseException:
             lock.release()
             raise
-
-    @classmethod
-    def _open(
-        cls, root: Path, repo_id: str, options: RecorderOptions, lock: DatasetLock, *, follow_links: bool = False
-    ) -> DatasetRecorder:
-        binaries = options.get("binaries") or find_binaries()
-        allow_mixed = options.get("allow_mixed", False)
-        version = probe_capabilities(binaries.ffmpeg).version.text
-        identity = lock.identity
-        appender = EpisodeAppender(
-            root,
-            ffmpeg_version=version,
-            allow_mixed=allow_mixed,
-            identity=identity,
-            info_layout=options.get("info_layout"),
-        )
-        for name, feature in appender.info.features.items():
-            check_recordable(name, feature)
-        configs = settle_encoders(
-            root,
-            appender.info,
-            options.get("camera_encoder"),
-            options.get("depth_encoder"),
-            allow_mixed=allow_mixed,
-            binaries=binaries,
-        )
-        encoder = streaming_encoder(appender.info, configs, options, binaries=binaries)
-        return cls(
-            root,
-            repo_id=repo_id,
-            lock=lock,
-            identity=identity,
-            encoder=encoder,
-            appender=appender,
-            configs=configs,
-            binaries=binaries,
-            warm_start=options.get("warm_start", False),
-            follow_links=follow_links,
-        )
 
     @property
     def info(self) -> DatasetInfo:

@@ -134,7 +134,7 @@ def test_depth_becomes_codes(first: object, dtype: str) -> None:
     ids=str,
 )
 def test_what_is_no_depth_is_refused(first: object) -> None:
-    with pytest.raises(FrameError, match=r"depth camera 'cam' was given .* uint16 millimetres or float32 metres"):
+    with pytest.raises(FrameError, match=r"depth camera 'cam' got .* uint16 millimetres or float32 metres"):
         opener(depth=("cam",)).format_of("cam", first)
 
 
@@ -152,7 +152,7 @@ def test_metres_cannot_be_stored_as_they_are(kind: str) -> None:
 
 
 def test_a_layout_that_no_image_holds_is_refused() -> None:
-    with pytest.raises(FrameError, match="camera 'cam': frames of layout 'rgba' cannot become images"):
+    with pytest.raises(FrameError, match="camera 'cam': frames of layout 'rgba' cannot be stored as images"):
         opener(images=("cam",)).format_of("cam", FrameFormat(width=8, height=6, layout="rgba"))
 
 

@@ -70,7 +70,7 @@ def record(encoder: StreamingVideoEncoder, directory: Path, count: int, start: i
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"policy": "wait"}, "policy 'wait' is not known; use one of block, drop, raise"),
+        ({"policy": "wait"}, "unknown policy 'wait'; expected one of block, drop, raise"),
         ({"queue_maxsize": 0}, "queue_maxsize must be a whole number of at least 1, got 0"),
         ({"queue_maxsize": True}, "queue_maxsize must be"),
         ({"queue_maxsize": 2.0}, "queue_maxsize must be"),
@@ -386,7 +386,7 @@ def test_a_report_that_raises_is_said_and_not_repeated(
         time.sleep(0.02)
         assert encoder.finish_episode().wait(LONG_S).frames == 1
     assert called == [1]
-    assert "on_status raised; it is not called any more" in caplog.text
+    assert "on_status raised an exception; it is not called again" in caplog.text
 
 
 def test_a_report_may_close(make: Make, tmp_path: Path) -> None:

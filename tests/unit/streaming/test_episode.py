@@ -12,7 +12,7 @@ import pytest
 from ffenc.errors import FrameError, ProcessDiedError, QueueFullError, RecordingError
 from ffenc.streaming.drop_log import Drop, DropLog, EpisodeRecording
 from ffenc.streaming.episode import Episode
-from tests.stub_cameras import StubTarget, picture, stub_episode
+from tests.stub_cameras import StubTarget, is_idle, picture, stub_episode
 
 LONG_S = 20.0  # a hang is the fault, slowness is not
 
@@ -25,7 +25,7 @@ def drain(episode: Episode, *names: str) -> None:
     """Wait until these cameras have written all that they were given."""
     for name in names:
         queue = episode.cameras[name].queue
-        while not queue.is_idle:
+        while not is_idle(queue):
             time.sleep(0.001)
 
 
@@ -92,7 +92,7 @@ def test_drop_leaves_a_step_out_for_all_cameras(caplog: pytest.LogCaptureFixture
     assert (second.step, second.cameras) == (accepted + 1, ("b",))
     assert before <= second.time_s <= time.time()
     assert [record.message for record in caplog.records].count(
-        f"the encoder of camera b does not keep up: time step {accepted} is left out for all cameras (see the ledger)"
+        f"the encoder of camera b does not keep up: time step {accepted} is dropped for all cameras (see the drop log)"
     ) == 1  # once for each camera, not for every step
 
 
@@ -143,7 +143,7 @@ def test_a_camera_out_of_step_is_refused_and_can_be_mended(policy: str) -> None:
     targets = {"a": StubTarget(), "b": StubTarget()}
     episode = stub_episode(targets, policy=policy, maxsize=50)  # type: ignore[arg-type]
     assert episode.feed_one("a", picture(0), None)
-    with pytest.raises(FrameError, match="camera 'a' was fed again before time step 0 was complete; still to come: b"):
+    with pytest.raises(FrameError, match="camera 'a' was fed again before time step 0 was complete; missing: b"):
         episode.feed_one("a", picture(9), None)
     with pytest.raises(FrameError, match="before time step 0 was complete"):
         episode.feed(step(9), None)
@@ -210,9 +210,9 @@ def test_an_incomplete_last_step_is_left_out_and_said(policy: str) -> None:
 def test_a_camera_that_was_never_fed_is_an_error() -> None:
     episode = stub_episode({"a": StubTarget(), "b": StubTarget()})
     episode.feed_one("a", picture(0), None)
-    with pytest.raises(RecordingError, match="camera 'b' was given no frame"):
+    with pytest.raises(RecordingError, match="camera 'b' got no frame"):
         finished(episode)
-    with pytest.raises(RecordingError, match="camera 'a' was given no frame"):
+    with pytest.raises(RecordingError, match="camera 'a' got no frame"):
         finished(stub_episode({"a": StubTarget()}))
 
 
@@ -223,8 +223,8 @@ def test_a_camera_that_was_never_fed_is_an_error() -> None:
         (step(0, "a", "b", "c"), "unknown cameras c"),
         (step(0, "a", "c"), "no frame of b; unknown cameras c"),
         ({}, "no frame of a, b"),
-        ({"a": picture(0), "b": picture(0)[:2]}, "camera 'b' was given"),
-        ({"a": picture(0).astype(float), "b": picture(0)}, "camera 'a' was given"),
+        ({"a": picture(0), "b": picture(0)[:2]}, "camera 'b' got"),
+        ({"a": picture(0).astype(float), "b": picture(0)}, "camera 'a' got"),
     ],
 )
 def test_a_wrong_step_takes_nothing(frames: dict[str, np.ndarray], said: str) -> None:
@@ -242,7 +242,7 @@ def test_a_wrong_step_takes_nothing(frames: dict[str, np.ndarray], said: str) ->
 def test_one_wrong_frame_takes_nothing(policy: str) -> None:
     targets = {"a": StubTarget(), "b": StubTarget()}
     episode = stub_episode(targets, policy=policy, maxsize=50)  # type: ignore[arg-type]
-    with pytest.raises(FrameError, match="there is no camera 'x' in this episode; it has a, b"):
+    with pytest.raises(FrameError, match="unknown camera 'x'; this episode has a, b"):
         episode.feed_one("x", picture(0), None)
     episode.feed_one("a", picture(0), None)
     with pytest.raises(FrameError, match="camera 'b'"):
@@ -336,7 +336,7 @@ def test_cancel_throws_everything_away_and_waits_for_the_threads(policy: str) ->
     assert episode.is_over
     assert not any(camera._thread.is_alive() for camera in episode.cameras.values())
     assert all("abort" in target.calls and "fail" not in target.calls for target in targets.values())
-    assert not episode.handle.done()
+    assert not episode.result.done()
 
 
 def test_an_interrupt_while_waiting_for_room_leaves_no_slot_behind(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,7 +358,7 @@ def test_an_interrupt_while_waiting_for_room_leaves_no_slot_behind(monkeypatch: 
     assert targets["a"].frames == targets["b"].frames == list(range(accepted))
     assert recording.ledger == DropLog(steps=accepted, drops=())
     assert [camera.queue.depth for camera in episode.cameras.values()] == [0, 0]
-    assert all(camera.queue.is_idle for camera in episode.cameras.values())
+    assert all(is_idle(camera.queue) for camera in episode.cameras.values())
 
 
 def test_status_is_about_this_moment() -> None:

@@ -17,7 +17,7 @@ def error(camera: str = "laptop") -> RecordingError:
 def test_it_waits_for_what_another_thread_completes() -> None:
     handle: PendingResult[int] = PendingResult("episode 3")
     assert not handle.done()
-    assert repr(handle) == "<episode 3 goes on>"
+    assert repr(handle) == "<episode 3 is running>"
     threading.Timer(0.02, handle.complete, [7]).start()
     assert handle.wait(10) == 7
     assert handle.wait() == 7

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ffenc.streaming.queueing import FrameQueue
-from tests.stub_cameras import SHAPE, picture
+from tests.stub_cameras import SHAPE, is_idle, picture
 
 
 def queue(maxsize: int = 3, history: int = 0) -> FrameQueue:
@@ -76,7 +76,7 @@ def test_publishing_a_number_again_changes_nothing(is_taken_between: bool) -> No
     while (number := take(frames)) is not None:
         taken.append(number)
     assert taken == [1, 2]
-    assert frames.is_idle
+    assert is_idle(frames)
 
 
 def test_a_full_queue_takes_no_more_until_a_frame_is_taken_and_released() -> None:
