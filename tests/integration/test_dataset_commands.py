@@ -82,7 +82,7 @@ def test_repair_says_what_it_does_and_what_is_left(tmp_path, binaries, capsys):
     status, report = shown_json(capsys, "repair", root)
     assert status == 1
     assert [change["message"] for change in report["changes"]] == ["total_frames from 59 to 60"]
-    assert [change["message"] for change in report["refused"]] == ["there are files in it that may be wanted"]
+    assert [change["message"] for change in report["refused"]] == ["it has files that may be needed"]
     assert list(report["after"]["counts"]) == ["leftover-images"]
     (root / "images/x/frame.png").unlink()
     assert shown(capsys, "repair", root)[0] == 0

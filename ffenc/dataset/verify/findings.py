@@ -1,4 +1,4 @@
-"""Findings of faults, and how many are kept of them."""
+"""Findings, and their collection with a bounded number of each code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from threading import Lock
 from ffenc.dataset.verify.finding_codes import CODES, Severity
 
 MOST_KEPT = 100
-"""Findings of one code that are kept; further ones are only counted, so that a large broken dataset costs no memory."""
+"""Most findings of one code that are kept; further ones are only counted, to bound the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,13 +19,13 @@ class Finding:
 
     Attributes:
         code: a key of `CODES`.
-        severity: how bad it is.
+        severity: severity of this finding.
         message: what was found, and what was expected.
         remedy: what to do.
-        episode: the episode concerned, or None.
-        camera: the camera or other feature concerned, or None.
-        frame: the frame concerned, or None: of the episode if there is one, else of the file.
-        path: the file concerned, relative to the dataset, or None.
+        episode: the episode, or None.
+        camera: the camera or other feature, or None.
+        frame: the frame, or None; counted in the episode if there is one, else in the file.
+        path: the file, relative to the dataset, or None.
     """
 
     code: str
@@ -40,12 +40,12 @@ class Finding:
 
 @dataclass(slots=True, kw_only=True)
 class Findings:
-    """Collects findings, from any thread; the first `MOST_KEPT` of each code, by their place in the dataset, are kept.
+    """Collects findings from any thread, and keeps the first `MOST_KEPT` of each code by their place in the dataset.
 
     Attributes:
-        root: the dataset; paths are kept relative to it.
-        counts: for each code, how many there were.
-        severities: for each severity, how many there were.
+        root: the dataset; paths are stored relative to it.
+        counts: number of findings of each code.
+        severities: number of findings of each severity.
     """
 
     root: Path
@@ -65,13 +65,14 @@ class Findings:
         path: Path | None = None,
         severity: Severity | None = None,
     ) -> None:
-        """Take one finding.
+        """Add a finding, see `Finding`.
 
         Args:
             code: a key of `CODES`.
             message: what was found, and what was expected.
-            episode, camera, frame, path: see `Finding`; the path may be absolute.
-            severity: where it is not that of the code.
+            episode, camera, frame: place of the finding.
+            path: the file, absolute or relative.
+            severity: None uses the severity of the code.
         """
         kind = CODES[code]
         with self._lock:
@@ -94,7 +95,7 @@ class Findings:
 
     @property
     def kept(self) -> list[Finding]:
-        """Findings in an order that does not depend on threads: the worst first, then by code and place."""
+        """Findings in a fixed order: the most severe first, then by code and place."""
         with self._lock:
             found = [finding for kept in self._kept.values() for finding in kept]
         return sorted(
@@ -102,7 +103,7 @@ class Findings:
         )
 
     def has(self, *codes: str) -> bool:
-        """Whether one of these codes was found."""
+        """Return whether one of these codes was found."""
         return any(code in self.counts for code in codes)
 
 
@@ -111,6 +112,6 @@ _CODE_RANKS = {code: rank for rank, code in enumerate(CODES)}
 
 
 def _place(finding: Finding) -> tuple[str, int, str, int, str]:
-    """Return where in the dataset a finding is, as a sort key."""
+    """Return the place of a finding in the dataset as a sort key."""
     episode, frame = (-1 if number is None else number for number in (finding.episode, finding.frame))
     return str(finding.path or ""), episode, finding.camera or "", frame, finding.message

@@ -1,6 +1,6 @@
-"""Set right what can be derived from the rest of a dataset, and say what cannot.
+"""Repair what the rest of a dataset determines, and report what it does not.
 
-Videos and data files are never changed, only what is said about them.
+Videos and data files are never changed, only the documents and tables that describe them.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ from ffenc.dataset.verify.repairs.documents import (
     repair_video_info,
 )
 from ffenc.dataset.verify.repairs.episode_table import EpisodeRepair
-from ffenc.dataset.verify.verify import Progress, VerifyReport, inspect_dataset, verify_dataset
+from ffenc.dataset.verify.verify import VerifyReport, inspect_dataset, verify_dataset
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries
+from ffenc.video.run import ProgressCallback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepairReport:
-    """What was done.
+    """The result of a repair.
 
     Attributes:
         root: the dataset.
-        dry_run: nothing was written; the rest says what would have been done.
-        changes: what was set right.
-        refused: what was not, because nothing says what would be right.
-        before, after: what `verify_dataset` finds.
+        dry_run: nothing was written; the report says what a repair would do.
+        changes: what was repaired.
+        refused: what was not repaired because the right value is unknown.
+        before, after: reports of `verify_dataset`.
     """
 
     root: Path
@@ -61,29 +62,27 @@ def repair_dataset(
     dry_run: bool = False,
     follow_links: bool = False,
     binaries: Binaries | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> RepairReport:
     """Repair a dataset in place, under its lock; each file is replaced in one step.
 
-    Derived are: places of episodes in data and videos (where the numbers of rows and frames agree), counters and splits,
-    the order of tasks (where the episodes agree), tasks of episodes, statistics of numbers, statistics of cameras that
-    have none, and what info blocks say of streams.  Temporary files are removed.  A repair that is interrupted can be
-    done again.
+    A repair derives: ranges of episodes in data and videos (if the numbers of rows and frames agree), counters and splits,
+    the order of tasks (if the episodes agree), tasks of episodes, statistics of numbers, missing statistics of cameras, and
+    the stream values of info blocks.  It removes temporary files.  After an interruption, it can be repeated.
 
     Args:
         root: the dataset's directory.
-        level: how deep it is verified before and after; ``"metadata"`` needs no FFmpeg unless a camera's statistics or
-            info block are missing.
-        dry_run: work on a copy of its tables, and throw that away; nothing is written into the dataset, which may be
-            read-only.
-        follow_links: read through links in the dataset.  A linked document that is repaired becomes a file of its own.
+        level: level of the verification before and after.  ``"metadata"`` needs no FFmpeg unless a camera lacks statistics or
+            its info block.
+        dry_run: work on a temporary copy of the tables; nothing is written into the dataset, which may be read-only.
+        follow_links: read through links in the dataset.  A repaired document that was a link becomes a regular file.
         binaries: the executables; found by `find_binaries` if None and they are needed.
-        progress: as of `verify_dataset`, of the first look.
+        progress: progress of the first verification, see `verify_dataset`.
 
     Raises:
         DatasetError: there is no dataset of this version.
-        DatasetLockedError: a writer is at work.
-        OutputError: the file system refused; the dataset is no worse than before.
+        DatasetLockedError: another process writes the dataset.
+        OutputError: the file system refused; the dataset is not worse than before.
     """
     given, root = Path(root), resolve_root(root)
     with _workplace(root, dry_run=dry_run, follow_links=follow_links) as (place, siblings):
@@ -92,7 +91,7 @@ def repair_dataset(
             raise DatasetError(f"{root} cannot be repaired: {before.findings[0].message}", path=root)
         changes = Changes(root=place)
         for path in siblings:
-            changes.make(path, "removed, the dataset is whole without it")
+            changes.make(path, "removed, because the dataset is complete without it")
         if before.findings:
             _repair(place, level, changes, Measurer(binaries))
         after = verify_dataset(place, level, binaries=binaries)
@@ -107,7 +106,7 @@ def repair_dataset(
 
 
 def _repair(root: Path, level: Level, changes: Changes, measure: Measurer) -> None:
-    """In an order in which each step can build on those before it, with a new look in between."""
+    """Repair in an order in which each step builds on the steps before it, and check again in between."""
     subject, _ = inspect_dataset(root, "metadata")
     if subject.findings.has("leftover-commit"):
         complete_commits(subject, changes)
@@ -124,7 +123,10 @@ def _repair(root: Path, level: Level, changes: Changes, measure: Measurer) -> No
 
 @contextmanager
 def _workplace(root: Path, *, dry_run: bool, follow_links: bool) -> Iterator[tuple[Path, list[Path]]]:
-    """Give the dataset under its lock, or a copy of its tables beside links to everything else; and its hidden siblings."""
+    """Yield the directory to repair, and the hidden siblings of the dataset.
+
+    The directory is the locked dataset, or for a dry run a copy of its tables with links to all other files.
+    """
     if not dry_run:
         restore_missing(root)
     if not (root / "meta" / "info.json").is_file():
@@ -148,7 +150,7 @@ def _workplace(root: Path, *, dry_run: bool, follow_links: bool) -> Iterator[tup
 
 
 def _copy_tables(root: Path, place: Path) -> None:
-    """Copy the tables and documents of ``meta``, and make links to all other files; all of it writable."""
+    """Copy the tables and documents of ``meta``, and link all other files; the copy is writable."""
     for directory, _, names in os.walk(root, followlinks=True):
         here = place / Path(directory).relative_to(root)
         here.mkdir()

@@ -1,17 +1,16 @@
-"""Find every fault of a dataset: in its tables, in the packets of its videos, in its pictures.
+"""Verify a dataset: check its documents and tables, the packets of its videos, and its decoded frames.
 
-Nothing is written.  Whatever a dataset holds, the answer is a report: an exception becomes a finding, and of each kind of
-fault a bounded number of findings is kept.
+Nothing is written.  The result is always a report: an exception becomes a finding, and a bounded number of findings of each
+code is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
-from ffenc.dataset.verify.checks.decoded_frames import check_pictures
+from ffenc.dataset.verify.checks.decoded_frames import check_decoded_frames
 from ffenc.dataset.verify.checks.documents import check_counters, check_info, check_tasks
 from ffenc.dataset.verify.checks.episode_rows import check_episodes
 from ffenc.dataset.verify.checks.frame_rows import FrameChecks
@@ -24,22 +23,21 @@ from ffenc.dataset.verify.checks.subject import Subject
 from ffenc.dataset.verify.finding_codes import LEVELS, Level, Severity
 from ffenc.dataset.verify.findings import Finding, Findings
 from ffenc.ffmpeg.binaries import Binaries
-
-Progress: TypeAlias = Callable[[int, int | None], None]
+from ffenc.video.run import ProgressCallback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
-    """What was found.
+    """The findings of a verification.
 
     Attributes:
         root: the dataset.
-        level: how deep it was read.
-        findings: at most `ffenc.dataset.verify.findings.MOST_KEPT` of each code: the worst first, then by code and place.
-        counts: of each code that was found, how many there were, the ones that are not kept included.
-        severities: of each severity, how many there were.
-        episodes, frames: rows of the tables, as far as they could be read.
-        videos: video files that were opened.
+        level: what was read.
+        findings: at most `ffenc.dataset.verify.findings.MOST_KEPT` of each code: the most severe first, then by code and place.
+        counts: number of findings of each code, including those that are not kept.
+        severities: number of findings of each severity.
+        episodes, frames: number of rows in the tables that could be read.
+        videos: number of video files that were opened.
     """
 
     root: Path
@@ -53,28 +51,32 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether there is nothing worse than a note."""
+        """Whether all findings are notes."""
         return not (self.severities["error"] or self.severities["warning"])
 
 
 def verify_dataset(
-    root: str | Path, level: Level = "metadata", *, binaries: Binaries | None = None, progress: Progress | None = None
+    root: str | Path,
+    level: Level = "metadata",
+    *,
+    binaries: Binaries | None = None,
+    progress: ProgressCallback | None = None,
 ) -> VerifyReport:
-    """Check a dataset.
+    """Verify a dataset.
 
     Args:
         root: its directory.
-        level: ``"metadata"`` reads the tables and needs no FFmpeg; ``"packets"`` also every packet header of the videos;
-            ``"decode"`` also every picture, whose statistics are compared with those that were recorded.
+        level: ``"metadata"`` reads the tables and needs no FFmpeg.  ``"packets"`` also reads every packet header of the videos.
+            ``"decode"`` also decodes every frame and compares the frames with the recorded statistics.
         binaries: the executables; found by `find_binaries` if None and the level needs them.
-        progress: is called with the number of steps done and in all: data and episodes as one each, then every video.
+        progress: called with the number of videos done and the total, at each level that reads videos.
 
     Raises:
-        ValueError: another level.
+        ValueError: the level is unknown.
         BinaryNotFoundError: the level needs FFmpeg, and there is none.
     """
     if level not in LEVELS:
-        raise ValueError(f"level {level!r} is not one of {', '.join(LEVELS)}")
+        raise ValueError(f"unknown level {level!r}; expected one of {', '.join(LEVELS)}")
     subject, videos = inspect_dataset(Path(root), level, binaries=binaries, progress=progress)
     findings = subject.findings
     return VerifyReport(
@@ -90,9 +92,9 @@ def verify_dataset(
 
 
 def inspect_dataset(
-    root: Path, level: Level, *, binaries: Binaries | None = None, progress: Progress | None = None
+    root: Path, level: Level, *, binaries: Binaries | None = None, progress: ProgressCallback | None = None
 ) -> tuple[Subject, int]:
-    """As `verify_dataset`, with all that the checks learned and the number of videos that were opened."""
+    """Run all checks of `verify_dataset`; return what they read and found, and the number of videos opened."""
     subject = Subject(root=root, findings=Findings(root=root))
     with subject.checking("meta/info.json"):
         check_info(subject)
@@ -100,9 +102,9 @@ def inspect_dataset(
         return subject, 0
     _check_tables(subject)
     for what, check in (
-        ("the places of episodes in videos", check_spans),
+        ("the frame ranges of episodes in videos", check_spans),
         ("the info blocks of cameras", check_video_info),
-        ("what writers may have left", check_leftovers),
+        ("leftovers of writers", check_leftovers),
     ):
         with subject.checking(what):
             check(subject)
@@ -112,8 +114,8 @@ def inspect_dataset(
             try_decoding = level == "packets"  # the next level decodes everything
             videos = check_packets_of_videos(subject, binaries=binaries, progress=progress, try_decoding=try_decoding)
     if level == "decode":
-        with subject.checking("the pictures"):
-            check_pictures(subject, binaries=binaries, progress=progress)
+        with subject.checking("the decoded frames"):
+            check_decoded_frames(subject, binaries=binaries, progress=progress)
     return subject, videos
 
 

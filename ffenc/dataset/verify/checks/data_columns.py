@@ -1,4 +1,4 @@
-"""Check the columns of a data file: which there are, and of which types."""
+"""Check the names and types of the columns of a data file."""
 
 from __future__ import annotations
 
@@ -13,16 +13,12 @@ from ffenc.errors import DatasetError
 
 
 def check_columns(subject: Subject, schema: pa.Schema, path: Path) -> set[str]:
-    """Compare the columns of a file with the features.
-
-    Returns:
-        Features whose values cannot be looked at.
-    """
+    """Compare the columns of a file with the features, and return the features whose values cannot be read."""
     info, findings, unusable = subject.known_info, subject.findings, set()
     for name in schema.names:
         if name not in info.columns:
-            what = "a video, whose pictures are elsewhere" if name in info.videos else "no feature of info.json"
-            findings.add("data-column-extra", f"the column {name!r} is {what}", camera=name, path=path)
+            what = "belongs to a video feature" if name in info.videos else "is not a feature of info.json"
+            findings.add("data-column-extra", f"the column {name!r} {what}", camera=name, path=path)
     for name, feature in info.columns.items():
         if name not in schema.names:
             findings.add("data-column-missing", f"{name!r} has no column", camera=name, path=path)
@@ -37,12 +33,12 @@ def _check_type(subject: Subject, name: str, feature: Feature, seen: pa.DataType
         one = subject.known_info.model_copy(update={"features": {name: feature}})
         expected = data_schema(one).field(name).type
     except DatasetError:
-        return True  # "language", of which ffenc knows no type
+        return True  # "language", whose type ffenc does not know
     fit = _fit(seen, expected)
     if fit != "exact":
         subject.findings.add(
             "data-column-type",
-            f"the column {name!r} is of type {seen}, but the feature is {feature.dtype} {list(feature.shape)}: {expected}",
+            f"the column {name!r} has the type {seen}, but {feature.dtype} {list(feature.shape)} needs {expected}",
             camera=name,
             path=path,
             severity="error" if fit == "no" else "warning",
@@ -51,9 +47,9 @@ def _check_type(subject: Subject, name: str, feature: Feature, seen: pa.DataType
 
 
 def _fit(seen: pa.DataType, expected: pa.DataType) -> Literal["exact", "cast", "text", "no"]:
-    """``cast`` if LeRobot reads it with another precision, ``text`` if it reads numbers from texts.
+    """Return ``cast`` if LeRobot reads the column with another precision, ``text`` if it reads numbers from texts.
 
-    An extension type is Hugging Face's of a matrix; a list may be of any kind, as in merged datasets.
+    Hugging Face stores matrices in extension types.  Merged datasets have lists of any kind.
     """
     if isinstance(seen, pa.BaseExtensionType):
         seen = seen.storage_type
@@ -61,7 +57,7 @@ def _fit(seen: pa.DataType, expected: pa.DataType) -> Literal["exact", "cast", "
         return "exact" if pa.types.is_struct(seen) and {"bytes", "path"} <= {field.name for field in seen} else "no"
     if pa.types.is_nested(expected):
         sizes = [kind.list_size for kind in (seen, expected) if pa.types.is_fixed_size_list(kind)]
-        if not hasattr(seen, "value_type") or len(set(sizes)) > 1:  # a struct, a map, or no list at all
+        if not hasattr(seen, "value_type") or len(set(sizes)) > 1:  # a struct, a map or a scalar
             return "no"
         return _fit(seen.value_type, expected.value_type)
     if seen.equals(expected) or (pa.types.is_string(expected) and pa.types.is_large_string(seen)):

@@ -1,13 +1,13 @@
-"""Decode every picture: each has to be readable, and those of an episode have to be what its statistics are of.
+"""Decode every frame: each must be readable, and the frames of an episode must match its recorded statistics.
 
-Two videos with as many frames that have been exchanged can be told by nothing else.
+Nothing else distinguishes two exchanged videos of equal length.
 """
 
 from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,20 +27,21 @@ from ffenc.errors import FFencError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.statistics import FeatureStatistics, FrameSampler
 from ffenc.video.reader import VideoReader
+from ffenc.video.run import ProgressCallback
 
 _MEAN, _STD = 0.008, 0.06
-"""By how much lossy coding may move the mean and the deviation of a picture, as parts of the range of values.  Measured at
-crf 40 on noisy footage: 0.0025 and 0.006."""
+"""Largest change of mean and deviation by lossy coding, as a fraction of the value range.  Measured at crf 40 on noisy footage:
+0.0025 and 0.006."""
 
 _NOTICED, _NEARER = 0.004, 4.0
-"""From where, and by how much nearer, statistics of another video are taken for a sign of an exchange."""
+"""An exchange is reported from this difference on, if the statistics of another video are nearer by this factor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """Of one episode and camera: statistics of the decoded pictures, and those that were recorded.
+    """Decoded and recorded statistics of one episode and camera.
 
-    Rows of mean and deviation over all channels, in parts of the range of values.
+    Each is (mean, deviation) by channels, as fractions of the value range.
     """
 
     place: int
@@ -59,10 +60,10 @@ class _Seen:
         return bool(off[0] > _MEAN or off[1] > _STD)
 
 
-def check_pictures(
-    subject: Subject, *, binaries: Binaries | None = None, progress: Callable[[int, int | None], None] | None = None
+def check_decoded_frames(
+    subject: Subject, *, binaries: Binaries | None = None, progress: ProgressCallback | None = None
 ) -> None:
-    """Decode all videos that episodes need."""
+    """Decode all videos that episodes need, and compare their frames with the recorded statistics and rows."""
     tools = Measurer(binaries).binaries
     damaged = {finding.path for finding in subject.findings.kept if finding.code == "video-unreadable"}
     uses = [
@@ -76,12 +77,12 @@ def check_pictures(
 
     def decode(use: VideoUse) -> list[_Seen]:
         results: list[_Seen] = []
-        with subject.checking(f"the pictures of {use.path}"):
+        with subject.checking(f"the frames of {use.path}"):
             for span, statistics, ties in _decode(subject, use, tools, ties=known_ties):
                 _report_ties(subject, use, span, ties)
-                said = recorded.get(span.episode.place, {}).get(use.camera)
-                if said is not None:
-                    results.append(_compared(subject, use, span, statistics, said))
+                expected = recorded.get(span.episode.place, {}).get(use.camera)
+                if expected is not None:
+                    results.append(_compared(subject, use, span, statistics, expected))
         return results
 
     for done, results in enumerate(in_parallel(decode, uses), start=1):
@@ -91,10 +92,10 @@ def check_pictures(
     _report(subject, seen)
 
 
-def measured_pictures(
+def measured_statistics(
     subject: Subject, binaries: Binaries, cameras: Collection[str]
 ) -> Iterator[tuple[int, str, FeatureStatistics]]:
-    """Statistics of what the videos of some cameras show in every episode: (place, camera, statistics)."""
+    """Yield (place, camera, statistics) of the decoded frames of every episode, for some cameras."""
     for use in video_uses(subject):
         if use.camera not in cameras or not use.path.is_file():
             continue
@@ -138,7 +139,7 @@ def _report_ties(subject: Subject, use: VideoUse, span: FrameSpan, ties: TieChec
         row, nearest = found
         subject.findings.add(
             "pictures-misaligned",
-            f"row {row} was recorded with the image that is now in frame {nearest}",
+            f"the image recorded with row {row} is now in frame {nearest}",
             episode=span.episode.place,
             camera=use.camera,
             frame=row,
@@ -149,14 +150,14 @@ def _report_ties(subject: Subject, use: VideoUse, span: FrameSpan, ties: TieChec
 def _decode(
     subject: Subject, use: VideoUse, binaries: Binaries, *, ties: Mapping[int, Mapping[str, Any]]
 ) -> Iterator[tuple[FrameSpan, FeatureStatistics, TieCheck]]:
-    """Yield each episode's statistics and its comparison with the kept ties, from one pass over the file."""
+    """Decode a video once, and yield the statistics of each episode and the comparison with its ties."""
     feature = subject.known_info.features[use.camera]
     waiting = [span for span in use.spans if span.is_right]
     number, sampler, check = 0, FrameSampler(), TieCheck({})
     try:
         reader = VideoReader(use.path, layout=layout_of(feature), binaries=binaries)
         for frame in reader:
-            while waiting and number >= (waiting[0].stop or 0):  # it overlaps with one that is done
+            while waiting and number >= (waiting[0].stop or 0):  # it overlaps the episode before
                 waiting.pop(0)
             if waiting and number >= (waiting[0].start or 0):
                 if not sampler.frames:
@@ -186,17 +187,17 @@ def _compared(
 
 
 def _report(subject: Subject, seen: list[_Seen]) -> None:
-    """What is far from its statistics, and pairs that are each much nearer to those of the other."""
+    """Report episodes far from their statistics, and pairs whose statistics seem exchanged."""
     noticed = [one for one in seen if one.off > _NOTICED]
     nearest = {id(one): _nearest(one, seen) for one in noticed}
     for one in noticed:
         other = nearest[id(one)]
         exchanged = other is not None and nearest.get(id(other)) is one
         if one.is_foreign or exchanged:
-            hint = "" if other is None else f"; they look like those of {other.camera} in episode {other.place}"
+            hint = "" if other is None else f"; its frames match {other.camera} in episode {other.place}"
             subject.findings.add(
                 "pictures-foreign",
-                f"mean and deviation are up to {one.off:.3f} of the range away from those recorded{hint}",
+                f"mean or deviation differs from the recorded value by {one.off:.3f} of the value range{hint}",
                 episode=one.place,
                 camera=one.camera,
                 path=one.path,
@@ -204,7 +205,7 @@ def _report(subject: Subject, seen: list[_Seen]) -> None:
 
 
 def _nearest(one: _Seen, seen: list[_Seen]) -> _Seen | None:
-    """The episode and camera whose recorded statistics are much nearer to these pictures; None if there is none."""
+    """Return the episode and camera whose recorded statistics are much nearer to these frames, or None."""
     alike = [other for other in seen if other is not one and other.recorded.shape == one.decoded.shape]
     if not alike:
         return None
@@ -214,24 +215,24 @@ def _nearest(one: _Seen, seen: list[_Seen]) -> _Seen | None:
 
 
 def _locate(subject: Subject, use: VideoUse, err: FFencError, binaries: Binaries) -> None:
-    """Say which frames cannot be decoded."""
+    """Report the frames that cannot be decoded."""
     try:
         missing, reordered, count = _missing_frames(subject, use, binaries)
-    except FFencError as cause:  # FFmpeg 4.2 tells the size of such a stream at one time and not at the next
+    except FFencError as cause:  # FFmpeg 4.2 does not always report the size of such a stream
         subject.findings.add("video-unreadable", str(cause), camera=use.camera, path=use.path)
         return
-    said = str(err).splitlines()[0]
+    reason = str(err).splitlines()[0]
     if len(missing) == count:
-        message = f"{binaries.ffmpeg} decodes none of its {count} frames: {said}"
+        message = f"{binaries.ffmpeg} decodes none of its {count} frames: {reason}"
         subject.findings.add("video-undecodable", message, camera=use.camera, path=use.path)
         return
     if not missing:
-        subject.findings.add("frame-unreadable", f"decoding fails: {said}", camera=use.camera, path=use.path)
-    near = ", or one of the few behind it, because frames are reordered" if reordered else ""
+        subject.findings.add("frame-unreadable", f"decoding fails: {reason}", camera=use.camera, path=use.path)
+    near = ", or one of the next few, because frames are reordered" if reordered else ""
     for span, frames in _by_episode(use, missing):
         subject.findings.add(
             "frame-unreadable",
-            f"{ranges_text(frames)} of the {'video' if span is None else 'episode'} cannot be decoded{near}: {said}",
+            f"{ranges_text(frames)} of the {'video' if span is None else 'episode'} cannot be decoded{near}: {reason}",
             episode=None if span is None else span.episode.place,
             camera=use.camera,
             frame=frames[0],
@@ -240,7 +241,7 @@ def _locate(subject: Subject, use: VideoUse, err: FFencError, binaries: Binaries
 
 
 def _by_episode(use: VideoUse, numbers: Sequence[int]) -> Iterator[tuple[FrameSpan | None, list[int]]]:
-    """Divide frames of a video by episode, counted from its start; frames outside of all episodes keep their numbers."""
+    """Group frames of a video by episode and number them from its start; frames in no episode keep their numbers."""
     spans = [span for span in use.spans if span.is_right]
     starts = [span.start or 0 for span in spans]
 
@@ -254,10 +255,10 @@ def _by_episode(use: VideoUse, numbers: Sequence[int]) -> Iterator[tuple[FrameSp
 
 
 def _missing_frames(subject: Subject, use: VideoUse, binaries: Binaries) -> tuple[list[int], bool, int]:
-    """Frames that cannot be decoded, whether frames are reordered, and how many there are.
+    """Return the frames that cannot be decoded, whether frames are reordered, and the number of frames.
 
     Raises:
-        FFencError: nothing can be told of the file.
+        FFencError: the file cannot be measured.
     """
     stream, packets = Measurer(binaries).measure(use.path)
     given, _ = readable_frames(use.path, stream, Fraction(subject.known_info.fps), binaries)

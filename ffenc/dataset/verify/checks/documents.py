@@ -1,4 +1,4 @@
-"""Check ``meta/info.json``, ``meta/tasks.parquet`` and what they say about the tables."""
+"""Check ``meta/info.json`` and ``meta/tasks.parquet``, also against the tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RANGE = re.compile(r"(\d{1,18}):(\d{1,18})")
 
 
 def check_info(subject: Subject) -> None:
-    """Read ``info.json``; without it nothing else can be checked."""
+    """Read and check ``info.json``; without it, nothing else can be checked."""
     findings, path = subject.findings, subject.layout.info
     try:
         document = read_json(path)
@@ -52,12 +52,12 @@ def _check_features(subject: Subject, info: DatasetInfo) -> None:
         if feature is None or (feature.dtype, feature.shape) != (expected.dtype, expected.shape):
             seen = "missing" if feature is None else f"{feature.dtype} {feature.shape}"
             message = f"{name!r} is {seen}; it must be {expected.dtype} {expected.shape}"
-            # LeRobot reads another type of number, and writes the right one behind it.
+            # LeRobot reads another number type, and appends rows of the right type.
             severity: Severity | None = None if feature is None or feature.shape != expected.shape else "warning"
             findings.add("feature-default", message, camera=name, path=path, severity=severity)
     for name, feature in info.features.items():
         if feature.is_camera and channels_first(feature) and axes_of(feature.names) != "chw":
-            message = f"{name!r} has the shape {feature.shape} and the names {feature.names}: the channels stand first"
+            message = f"{name!r} has the shape {feature.shape} and the names {feature.names}: the channels come first"
             findings.add("feature-axes", message, camera=name, path=path)
         if (reason := _impossible(info, name, feature)) is not None:
             subject.impossible.add(name)
@@ -68,18 +68,20 @@ def _check_features(subject: Subject, info: DatasetInfo) -> None:
 
 def _impossible(info: DatasetInfo, name: str, feature: Feature) -> str | None:
     if feature.is_camera:
-        return None if picture_size(feature) else "a camera has the shape (height, width, 1 or 3 channels)"
+        return None if frame_size(feature) else "the shape of a camera must be (height, width, 1 or 3 channels)"
     if feature.dtype == "language":
         return None
     try:
         data_schema(info.model_copy(update={"features": {name: feature}}))
-        return None if feature.dtype == "string" or np.dtype(feature.dtype).kind in "biuf" else "this is not a number"
+        return (
+            None if feature.dtype == "string" or np.dtype(feature.dtype).kind in "biuf" else "this is not a number type"
+        )
     except (TypeError, ValueError, OverflowError, pa.ArrowException, DatasetError) as err:
         return str(err)
 
 
-def picture_size(feature: Feature) -> tuple[int, int, int] | None:
-    """(height, width, channels) of a camera, also where its names say that channels come first; None if it has none."""
+def frame_size(feature: Feature) -> tuple[int, int, int] | None:
+    """Return (height, width, channels) of a camera in any order of its axes; None if its shape is invalid."""
     if len(feature.shape) != 3:
         return None
     channels, height, width = feature.shape if channels_first(feature) else (feature.shape[2], *feature.shape[:2])
@@ -87,7 +89,7 @@ def picture_size(feature: Feature) -> tuple[int, int, int] | None:
 
 
 def channels_first(feature: Feature) -> bool:
-    """Whether the shape of a camera is (channels, height, width): by its names, or because it cannot be otherwise."""
+    """Return whether the shape of a camera is (channels, height, width), by its axis names or else its numbers."""
     if axes_of(feature.names) == "chw":
         return True
     return len(feature.shape) == 3 and feature.shape[2] not in _CHANNELS and feature.shape[0] in _CHANNELS
@@ -106,21 +108,20 @@ def check_counters(subject: Subject) -> None:
     if subject.tasks is not None:
         counted["tasks"] = len(subject.tasks)
     for what, count in counted.items():
-        said = getattr(info, f"total_{what}")
-        if said != count:
-            given = (
-                f"is {said}" if f"total_{what}" in info.model_fields_set else "is missing, which LeRobot takes for 0"
-            )
-            message = f"total_{what} {given}, but there are {count} {what}"
-            # LeRobot's reader believes the others, and looks for what is not there; without any task it reads no texts.
-            harmless = what == "tasks" and said > 0
-            if what == "tasks" and not said:
-                message += "; LeRobot reads no tasks then and fails at the first frame"
+        total = getattr(info, f"total_{what}")
+        if total != count:
+            is_given = f"total_{what}" in info.model_fields_set
+            value = f"is {total}" if is_given else "is missing, which LeRobot reads as 0"
+            message = f"total_{what} {value}, but there are {count} {what}"
+            # LeRobot's reader uses the other totals, and fails at missing rows.  At 0 tasks, it reads no texts.
+            harmless = what == "tasks" and total > 0
+            if what == "tasks" and not total:
+                message += "; LeRobot then reads no tasks and fails at the first frame"
             findings.add("counter-wrong", message, path=path, severity="warning" if harmless else None)
     if subject.episodes_whole and not _splits_cover(info.splits, len(subject.episodes)):
         findings.add(
             "splits-wrong",
-            f"splits are {info.splits}, but there are {len(subject.episodes)} episodes: {{'train': '0:{len(subject.episodes)}'}}",
+            f"splits are {info.splits}, expected {{'train': '0:{len(subject.episodes)}'}} or others that cover all episodes",
             path=path,
         )
 
@@ -137,7 +138,7 @@ def _splits_cover(splits: dict[str, Any], episodes: int) -> bool:
 
 
 def check_tasks(subject: Subject) -> None:
-    """Read ``tasks.parquet``; LeRobot takes the text of task i from row i, and from the index of a pandas frame."""
+    """Read and check ``tasks.parquet``.  LeRobot reads the text of task i from row i of its pandas index."""
     findings, path = subject.findings, subject.layout.tasks
     if not path.exists():
         if subject.known_info.total_episodes or subject.layout.episodes_files():
@@ -152,14 +153,16 @@ def check_tasks(subject: Subject) -> None:
         return
     column = index or "task"
     if column not in table.column_names or "task_index" not in table.column_names:
-        findings.add("tasks-unreadable", f"its columns are {table.column_names}, not task_index and task", path=path)
+        findings.add(
+            "tasks-unreadable", f"its columns are {table.column_names}, expected task_index and task", path=path
+        )
         return
     numbers, texts = table["task_index"].to_pylist(), table[column].to_pylist()
     if not all(type(n) is int for n in numbers) or not all(isinstance(text, str) for text in texts):
-        findings.add("tasks-unreadable", "task_index is not of whole numbers, or a task is not text", path=path)
+        findings.add("tasks-unreadable", "task_index is not a whole number, or a task is not text", path=path)
         return
     if index is None:
-        findings.add("tasks-index-missing", "nothing in the file says that the texts are its pandas index", path=path)
+        findings.add("tasks-index-missing", "the file does not mark the texts as its pandas index", path=path)
     _check_task_rows(subject, numbers, texts, path)
 
 
@@ -169,11 +172,11 @@ def _check_task_rows(subject: Subject, numbers: list[int], texts: list[str], pat
             subject.findings.add("task-repeated", f"{text!r} is listed {count} times", path=path)
     if sorted(numbers) != list(range(len(numbers))):
         subject.findings.add(
-            "tasks-gap", f"the numbers are {_some(numbers)}, expected 0 to {len(numbers) - 1}", path=path
+            "tasks-gap", f"the numbers are {some(numbers)}, expected 0 to {len(numbers) - 1}", path=path
         )
         return
     if numbers != sorted(numbers):
-        subject.findings.add("tasks-order", f"the rows stand in the order {_some(numbers)}", path=path)
+        subject.findings.add("tasks-order", f"the rows are in the order {some(numbers)}", path=path)
     subject.tasks = [text for _, text in sorted(zip(numbers, texts, strict=True))]
 
 
@@ -185,5 +188,6 @@ def _pandas_index(schema: pa.Schema) -> str | None:
     return columns[0] if isinstance(columns, list) and len(columns) == 1 and columns[0] in schema.names else None
 
 
-def _some(values: list[Any]) -> str:
+def some(values: list[Any]) -> str:
+    """Write the first ten values."""
     return ", ".join(map(str, values[:10])) + (", ..." if len(values) > 10 else "")

@@ -1,4 +1,4 @@
-"""Read the table of episodes, and check each row and its place."""
+"""Read the table of episodes, and check each row."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from ffenc.dataset.format.episode_columns import episodes_schema, is_derivable, 
 from ffenc.dataset.format.layout import FileId
 from ffenc.dataset.format.parquet_series import ROOM_FOR_OBJECTS, open_parquet
 from ffenc.dataset.verify.checks.subject import Episode, Span, Subject
+from ffenc.dataset.verify.finding_codes import Severity
 from ffenc.errors import DatasetError
 
-_MOST = 1 << 53  # beyond it a number in a table is not one that anybody counted to
+_MOST = 1 << 53  # a larger number cannot be a count
 
 
 def check_episodes(subject: Subject) -> None:
     """Read all rows into ``subject.episodes``, without their statistics."""
     paths = subject.layout.episodes_files()
     if not paths and subject.known_info.total_episodes:
-        subject.findings.add("episodes-missing", f"info.json counts {subject.known_info.total_episodes} episodes")
+        subject.findings.add("episodes-missing", f"info.json says {subject.known_info.total_episodes} episodes")
         return
     subject.episodes_whole = True
     schemas: dict[Path, dict[str, pa.DataType]] = {}
     place = 0
     for path in paths:
         if subject.layout.episodes_number(path) is None:
-            subject.findings.add("file-name-foreign", "it is not named chunk-NNN/file-NNN.parquet", path=path)
+            subject.findings.add("file-name-foreign", "its name is not chunk-NNN/file-NNN.parquet", path=path)
             continue
         try:
             with open_parquet(path, room_bytes=ROOM_FOR_OBJECTS) as file:
@@ -45,7 +46,7 @@ def check_episodes(subject: Subject) -> None:
         except DatasetError as err:
             subject.findings.add("episodes-unreadable", str(err), path=path)
             subject.episodes_whole = False
-    _check_alike(subject, schemas)
+    _check_schemas(subject, schemas)
     _check_places(subject)
 
 
@@ -54,31 +55,31 @@ def _needed(subject: Subject) -> list[str]:
 
 
 def _check_columns(subject: Subject, path: Path, columns: Mapping[str, pa.DataType]) -> bool:
-    """Whether the rows can be read; statistics are looked at elsewhere."""
+    """Check the columns except statistics, and return whether the rows can be read."""
     expected = {field.name: field.type for field in episodes_schema(subject.known_info)}
     usable = True
     for name in columns:
-        # LeRobot leaves those of a feature that it removes.
+        # LeRobot keeps these columns of a feature that it removes.
         if name not in expected and not name.startswith(("stats/", "videos/")):
             subject.findings.add("episodes-column-extra", f"LeRobot does not know the column {name!r}", path=path)
     for name in _needed(subject):
-        if is_derivable(name) and name not in columns:
-            message = f"there is no column {name!r}"
-            subject.findings.add("episodes-column-missing", message, path=path, severity="warning")
-        elif name not in columns:
-            subject.findings.add("episodes-column-missing", f"there is no column {name!r}", path=path)
-            usable = False
-        elif not _alike(columns[name], expected[name]):
+        if name not in columns:
+            severity: Severity | None = "warning" if is_derivable(name) else None
             subject.findings.add(
-                "episodes-column-type", f"{name!r} is of type {columns[name]}, expected {expected[name]}", path=path
+                "episodes-column-missing", f"there is no column {name!r}", path=path, severity=severity
+            )
+            usable &= is_derivable(name)
+        elif not _is_compatible(columns[name], expected[name]):
+            subject.findings.add(
+                "episodes-column-type", f"{name!r} has the type {columns[name]}, expected {expected[name]}", path=path
             )
             usable = False
     return usable
 
 
-def _alike(seen: pa.DataType, expected: pa.DataType) -> bool:
+def _is_compatible(seen: pa.DataType, expected: pa.DataType) -> bool:
     if pa.types.is_list(expected):
-        return bool(pa.types.is_list(seen) or pa.types.is_large_list(seen)) and _alike(
+        return bool(pa.types.is_list(seen) or pa.types.is_large_list(seen)) and _is_compatible(
             seen.value_type, expected.value_type
         )
     if pa.types.is_string(expected):
@@ -87,41 +88,43 @@ def _alike(seen: pa.DataType, expected: pa.DataType) -> bool:
     return bool(kind(seen))
 
 
-def _check_alike(subject: Subject, schemas: Mapping[Path, Mapping[str, pa.DataType]]) -> None:
-    """LeRobot reads all files as one table, for which they need the same columns, in any order; types are converted."""
+def _check_schemas(subject: Subject, schemas: Mapping[Path, Mapping[str, pa.DataType]]) -> None:
+    """Compare the columns of all files: LeRobot concatenates them, which needs equal names; it converts types."""
     first = next(iter(schemas), None)
     for path, columns in schemas.items():
         if first is None or dict(columns) == dict(schemas[first]):
             continue
-        odd = sorted(name for name in {*columns, *schemas[first]} if columns.get(name) != schemas[first].get(name))
+        different = sorted(
+            name for name in {*columns, *schemas[first]} if columns.get(name) != schemas[first].get(name)
+        )
         subject.findings.add(
             "episodes-files-differ",
-            f"it differs from {first.name} in {', '.join(odd[:5])}",
+            f"it differs from {first.name} in {', '.join(different[:5])}",
             path=path,
             severity=None if columns.keys() != schemas[first].keys() else "warning",
         )
 
 
 def _take(subject: Subject, values: Mapping[str, Any], place: int, path: Path) -> None:
-    with suppress(KeyError, TypeError):  # of a value that is missing, which is found below
+    with suppress(KeyError, TypeError):  # a missing value is found below
         values = with_derived(values, subject.known_info)
     wrong = [name for name, value in values.items() if not _is_possible(name, value)]
     if wrong:
-        said = ", ".join(f"{name} = {values[name]!r}" for name in wrong[:5])
-        subject.findings.add("episode-value-wrong", f"row {place} has {said}", episode=place, path=path)
+        listed = ", ".join(f"{name} = {values[name]!r}" for name in wrong[:5])
+        subject.findings.add("episode-value-wrong", f"row {place} has {listed}", episode=place, path=path)
         subject.episodes_whole = False
         return
     length, start, stop = (values[name] for name in ("length", "dataset_from_index", "dataset_to_index"))
     is_certain = stop - start == length and length > 0
     if not is_certain:
         subject.findings.add(
-            "episode-length-wrong", f"length is {length}, its rows are [{start}, {stop})", episode=place, path=path
+            "episode-length-wrong", f"length is {length}, but its rows are [{start}, {stop})", episode=place, path=path
         )
     meta = _file(values, "meta/episodes")
     if subject.layout.episodes(meta) != path:
         subject.findings.add(
             "episode-meta-file-wrong",
-            f"it names chunk {meta.chunk} file {meta.file} as its own",
+            f"it says that it is in chunk {meta.chunk} file {meta.file}",
             episode=place,
             path=path,
         )
@@ -157,7 +160,7 @@ def _span(values: Mapping[str, Any], series: str) -> Span:
 
 
 def _check_places(subject: Subject) -> None:
-    """LeRobot finds episode e at place e, and its rows by their numbers."""
+    """Check episode_index and row ranges: LeRobot finds episode e at place e, and its rows by their range."""
     if not subject.episodes_whole:
         return
     expected: int | None = 0
@@ -165,14 +168,14 @@ def _check_places(subject: Subject) -> None:
         if episode.index != episode.place:
             subject.findings.add(
                 "episode-index-wrong",
-                f"the row at place {episode.place} says that it is episode {episode.index}",
+                f"the row at place {episode.place} has the episode_index {episode.index}",
                 episode=episode.place,
                 path=episode.path,
             )
         if expected is not None and episode.length is not None and episode.from_index != expected:
             subject.findings.add(
                 "episode-range-wrong",
-                f"its rows begin at {episode.from_index}, those before it end at {expected}",
+                f"its rows begin at {episode.from_index}, but those before it end at {expected}",
                 episode=episode.place,
                 path=episode.path,
             )

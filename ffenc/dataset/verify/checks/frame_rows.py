@@ -1,4 +1,4 @@
-"""Check the data files: their columns, and the row of every frame."""
+"""Check the data files: their columns, and every row."""
 
 from __future__ import annotations
 
@@ -20,30 +20,34 @@ from ffenc.dataset.verify.checks.subject import Episode, Subject
 from ffenc.errors import DatasetError
 
 TIMESTAMP_TOLERANCE_S = 1e-4
-"""LeRobot looks for the frame of a timestamp within it."""
+"""LeRobot finds the frame of a timestamp within this tolerance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Rows of one episode that stand together.
+    """Consecutive rows of one episode.
 
     Attributes:
-        table: the columns that could be read.
-        files: where they are.
-        said: what the first of them says that their episode is; None if there is no such column.
+        table: columns that could be read.
+        files: files that contain the rows.
+        episode_index: ``episode_index`` of the first row; None if there is no such column.
     """
 
     table: pa.Table
     files: tuple[Path, ...]
-    said: int | None
+    episode_index: int | None
 
 
 class FrameChecks:
     """Checks all rows, one episode in memory at a time.
 
     Args:
-        subject: whose table of episodes has been read.
-        on_episode: is given each episode whose rows are all there, with its columns of numbers, for statistics.
+        subject: the dataset; its table of episodes has been read.
+        on_episode: called with each complete episode and its numeric columns, for statistics.
+
+    Attributes:
+        complete: whether every row of every episode was checked and none is missing.
+        spoilt: features with a wrong value, whose statistics are therefore not compared.
     """
 
     def __init__(
@@ -59,12 +63,10 @@ class FrameChecks:
             self._starts = [0, *accumulate(episode.length or 0 for episode in subject.episodes)]
         self._names_known = True
         self.complete = False
-        """Whether every row of every episode could be checked and none is missing."""
         self.spoilt: set[str] = set()
-        """Features with a wrong value somewhere, so that their statistics prove nothing."""
 
     def run(self) -> None:
-        """Check everything."""
+        """Check all rows."""
         subject = self._subject
         paths = self._files()
         if paths is None:
@@ -82,22 +84,22 @@ class FrameChecks:
                 subject.findings.add("task-unused", f"no frame has task {number}, {text!r}", path=subject.layout.tasks)
 
     def _files(self) -> list[Path] | None:
-        """The files in reading order, with their columns checked; None if not all rows can be read."""
+        """Check the columns of all files, and return the files in reading order; None if some rows cannot be read."""
         subject = self._subject
         paths = subject.layout.data_files()
         if not paths and (subject.episodes or subject.known_info.total_frames):
-            subject.findings.add("data-missing", f"info.json counts {subject.known_info.total_frames} frames")
+            subject.findings.add("data-missing", f"info.json says {subject.known_info.total_frames} frames")
             return None
         readable, rows = True, 0
         template = subject.known_info.data_path
         numbers = [subject.layout.data_number(path) for path in paths]
         self._names_known = any(number is not None for number in numbers)
         if not self._names_known and paths:
-            message = f"no data file is named as data_path says, {template!r}; LeRobot reads data/*/*.parquet anyway"
+            message = f"no data file matches data_path, {template!r}; LeRobot reads data/*/*.parquet nevertheless"
             subject.findings.add("data-path-wrong", message, path=subject.layout.info)
         for path, number in zip(paths, numbers, strict=True):
             if number is None and self._names_known:
-                message = f"it is not named as info.json says: {template}"
+                message = f"its name does not match data_path in info.json: {template}"
                 subject.findings.add("file-name-foreign", message, path=path)
                 readable = False
                 continue
@@ -124,21 +126,21 @@ class FrameChecks:
                 return
 
     def _check_runs(self, groups: Iterator[tuple[pa.Table, Path]]) -> None:
-        """Where the rows are not as many as the episodes need: by what they say of themselves."""
+        """Check rows by their own episode_index, because their number does not match the episodes."""
         by_index = {episode.index: episode for episode in self._subject.episodes}
         missing = dict(by_index)
         self.complete = False
         for rows in _by_episode(groups):
-            episode = by_index.get(-1 if rows.said is None else rows.said)
+            episode = by_index.get(-1 if rows.episode_index is None else rows.episode_index)
             if episode is None:
-                if self._subject.episodes_whole and rows.said is not None:
-                    message = f"{len(rows.table)} rows say that they are of episode {rows.said}, which is not there"
+                if self._subject.episodes_whole and rows.episode_index is not None:
+                    message = f"{len(rows.table)} rows are of episode {rows.episode_index}, which is not in the table of episodes"
                     self._subject.findings.add("data-rows-wrong", message, path=rows.files[0])
                 continue
             if missing.pop(episode.index, None) is None or (episode.length or len(rows.table)) != len(rows.table):
                 self._subject.findings.add(
                     "data-rows-wrong",
-                    f"{len(rows.table)} rows stand together, but it has {episode.length}",
+                    f"it has {len(rows.table)} consecutive rows, expected {episode.length}",
                     episode=episode.place,
                     path=rows.files[0],
                 )
@@ -146,7 +148,7 @@ class FrameChecks:
                 self._check_rows(episode, rows)
         if self._subject.episodes_whole and "episode_index" not in self._unusable and self._subject.rows is not None:
             for episode in missing.values():
-                message = f"there are no rows, but it has {episode.length}"
+                message = f"it has no rows, expected {episode.length}"
                 self._subject.findings.add("data-rows-wrong", message, episode=episode.place)
 
     def _check_rows(self, episode: Episode, rows: Rows) -> None:
@@ -174,7 +176,7 @@ class FrameChecks:
         named = subject.layout.data(episode.data)
         if self._names_known and set(rows.files) != {named}:
             where = ", ".join(sorted(path.name for path in set(rows.files)))
-            message = f"it names {named.relative_to(subject.root)}, but its rows are in {where}"
+            message = f"its file is {named.relative_to(subject.root)}, but its rows are in {where}"
             subject.findings.add("episode-data-file-wrong", message, episode=episode.place, path=rows.files[0])
         if self._on_episode is not None:
             self._on_episode(episode, {name: rows for name, rows in columns.items() if name not in self.spoilt})
@@ -220,19 +222,19 @@ class FrameChecks:
         used = np.unique(numbers).tolist()
         self._tasks_seen.update(used)
         if {tasks[number] for number in used} != set(episode.tasks):
-            message = f"it names {list(episode.tasks)}, its rows have {[tasks[number] for number in used]}"
+            message = f"its tasks are {list(episode.tasks)}, but its rows have {[tasks[number] for number in used]}"
             findings.add("episode-tasks-wrong", message, episode=episode.place, path=episode.path)
 
 
 def _off_the_clock(values: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    # After half an hour neighbouring float32 values are further apart than the tolerance.
+    # After half an hour, the spacing of float32 values exceeds the tolerance.
     off = np.abs(values.astype(np.float64) - right)
     near: npt.NDArray[np.bool_] = off <= TIMESTAMP_TOLERANCE_S + np.spacing(right.astype(np.float32))
     return ~near
 
 
 def _by_length(groups: Iterator[tuple[pa.Table, Path]], episodes: list[Episode]) -> Iterator[Rows]:
-    """As many rows for each episode as it has, whatever they say of themselves."""
+    """Divide rows among the episodes by their lengths, whatever their episode_index."""
     parts: list[tuple[pa.Table, Path]] = []
     for episode in episodes:
         wanted = episode.length or 0
@@ -252,18 +254,18 @@ def _by_length(groups: Iterator[tuple[pa.Table, Path]], episodes: list[Episode])
 
 
 def _by_episode(groups: Iterator[tuple[pa.Table, Path]]) -> Iterator[Rows]:
-    """Rows that stand together and say the same episode."""
+    """Group consecutive rows with the same episode_index."""
     begun: list[tuple[pa.Table, Path]] = []
     for table, path in groups:
         if "episode_index" not in table.column_names:
             return
-        said = np.asarray(table["episode_index"].fill_null(-1))
-        edges = [0, *(np.flatnonzero(np.diff(said)) + 1).tolist(), len(said)]
+        indices = np.asarray(table["episode_index"].fill_null(-1))
+        edges = [0, *(np.flatnonzero(np.diff(indices)) + 1).tolist(), len(indices)]
         for start, stop in pairwise(edges):
             if start == stop:
                 continue
             part = table.slice(start, stop - start)
-            if begun and _said(begun[0][0]) != _said(part):
+            if begun and _episode_index(begun[0][0]) != _episode_index(part):
                 yield _rows(begun)
                 begun = []
             begun.append((part, path))
@@ -271,7 +273,7 @@ def _by_episode(groups: Iterator[tuple[pa.Table, Path]]) -> Iterator[Rows]:
         yield _rows(begun)
 
 
-def _said(table: pa.Table) -> int | None:
+def _episode_index(table: pa.Table) -> int | None:
     value = table["episode_index"][0].as_py() if "episode_index" in table.column_names and len(table) else None
     return value if type(value) is int else None
 
@@ -281,5 +283,5 @@ def _rows(parts: list[tuple[pa.Table, Path]]) -> Rows:
     return Rows(
         table=pa.concat_tables(tables, promote_options="permissive") if len(tables) > 1 else tables[0],
         files=tuple(dict.fromkeys(path for _, path in parts)),
-        said=_said(tables[0]),
+        episode_index=_episode_index(tables[0]),
     )

@@ -1,4 +1,4 @@
-"""Check every packet of every video: that each frame is there, on the clock, and of the stream that info.json describes."""
+"""Check the packets of every video: number of frames, timestamps, keyframes, and the stream against info.json."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any
 
 from ffenc.dataset.format.video_info import video_info
-from ffenc.dataset.verify.checks.documents import picture_size
+from ffenc.dataset.verify.checks.documents import frame_size
 from ffenc.dataset.verify.checks.spans import VideoUse, video_uses
 from ffenc.dataset.verify.checks.subject import Subject
 from ffenc.errors import BinaryNotFoundError, FFencError
@@ -24,31 +24,29 @@ from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.plan.clip_frames import ranges_of
 from ffenc.plan.decode import plan_readable_frames
 from ffenc.threads import ThreadPool
+from ffenc.video.run import ProgressCallback
 
 _DECODE_TIMEOUT_S = 3600.0
 _NO_DECODER = re.compile(
     r"no decoder|decoder .* not found|hardware accelerated|function not implemented", re.IGNORECASE
 )
-_AT_ONCE = 64  # files that are waited for; what is known of a file is dropped when it has been checked
+_AT_ONCE = 64  # most files whose results are in memory
 
 
 def check_packets_of_videos(
     subject: Subject,
     *,
     binaries: Binaries | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: ProgressCallback | None = None,
     try_decoding: bool = True,
 ) -> int:
-    """Check all videos that episodes need, several at a time.
+    """Check all videos that episodes need, several at a time, and return their number.
 
     Args:
-        subject: what is checked.
+        subject: the dataset.
         binaries: the executables; found when they are needed if None.
-        progress: is called with the number of videos done and in all.
-        try_decoding: also decode the first frame of each video, or all of a video whose structure is unusual.
-
-    Returns:
-        How many were opened.
+        progress: called with the number of videos done and the total.
+        try_decoding: also decode the first frame of each video, or all frames if the structure of the file is unusual.
     """
     uses = [use for use in video_uses(subject) if use.path.is_file() and use.path.stat().st_size]
     measure = Measurer(binaries)
@@ -59,7 +57,7 @@ def check_packets_of_videos(
 
 
 class Measurer:
-    """Measures videos; FFmpeg is started once for all that were written alike, and for those with anything unusual.
+    """Measures videos.  It starts FFmpeg once for all plain MP4 files with equal headers, and for each other file.
 
     Args:
         binaries: the executables; found when they are needed if None.
@@ -68,7 +66,7 @@ class Measurer:
     def __init__(self, binaries: Binaries | None = None) -> None:
         self._binaries = binaries
         self.binaries_given = binaries
-        self._alike: dict[tuple[object, ...], VideoStreamInfo] = {}
+        self._streams: dict[tuple[object, ...], VideoStreamInfo] = {}
         self._lock = Lock()
 
     @property
@@ -83,34 +81,34 @@ class Measurer:
         return self._binaries
 
     def measure(self, path: Path) -> tuple[VideoStreamInfo, PacketIndex]:
-        """A stream (of this file or of one just like it) and the packets of this file.
+        """Return the stream of this file, or of one with equal headers, and the packets of this file.
 
         Raises:
-            ProbeError: not a video.
-            ProcessError: FFmpeg failed on it.
+            ProbeError: the file is not a video.
+            ProcessError: FFmpeg failed.
         """
         index = read_mp4_index(path)
         if index is None:
             return probe_video_and_packets(path, binaries=self.binaries)
-        with self._lock:  # so that the first of many files is asked once
-            stream = self._alike.get(index.likeness)
+        with self._lock:  # probe the first of many equal files once
+            stream = self._streams.get(index.likeness)
             if stream is None:
-                stream = self._alike[index.likeness] = probe_video(path, binaries=self.binaries)
+                stream = self._streams[index.likeness] = probe_video(path, binaries=self.binaries)
         return stream, index.packets
 
     def packets(self, path: Path) -> PacketIndex:
-        """The packets alone, for which a plain MP4 needs no FFmpeg.
+        """Return the packets; a plain MP4 needs no FFmpeg.
 
         Raises:
-            ProbeError: not a video.
-            ProcessError: FFmpeg failed on it.
+            ProbeError: the file is not a video.
+            ProcessError: FFmpeg failed.
         """
         index = read_mp4_index(path)
         return probe_packets(path, binaries=self.binaries) if index is None else index.packets
 
 
 def in_parallel(work: Callable[[VideoUse], Any], uses: Iterable[VideoUse]) -> Iterator[Any]:
-    """The results in order; a bounded number of them waits."""
+    """Yield the results in order, with a bounded number of them in memory."""
     waiting = iter(uses)
     with ThreadPool(max_workers=os.cpu_count() or 1, thread_name_prefix="verify") as pool:
         while some := list(islice(waiting, _AT_ONCE)):
@@ -135,19 +133,19 @@ def _check_video(subject: Subject, use: VideoUse, measure: Measurer, try_decodin
 def _check_decoding(
     subject: Subject, use: VideoUse, stream: VideoStreamInfo, packets: PacketIndex, measure: Measurer
 ) -> None:
-    """Find a video whose packets can be listed though FFmpeg cannot decode them, as with a damaged header.
+    """Find videos whose packets can be listed but not decoded, for example because of a damaged header.
 
-    The tables of a plain file agree with its media to the byte, so its first frame shows whether the coded headers are
-    whole.  In other files a wrong size or place of a sample shows only in the pictures.
+    In a plain MP4, the tables match the media to the byte, so the first frame shows whether the coded headers are complete.
+    In other files, a wrong size or offset of a sample only shows in the frames.
     """
     first_only = read_mp4_index(use.path) is not None
-    readable, said = readable_frames(
+    readable, stderr = readable_frames(
         use.path, stream, Fraction(subject.known_info.fps), measure.binaries, first_only=first_only
     )
     wanted = range(1) if first_only else range(packets.count)
     missing = [number for number in wanted if number not in readable]
-    if missing and not (not readable and _NO_DECODER.search(said)):
-        reason = said.strip().partition("\n")[0] or "no reason given"
+    if missing and not (not readable and _NO_DECODER.search(stderr)):
+        reason = stderr.strip().partition("\n")[0] or "no reason given"
         subject.findings.add(
             "video-damaged",
             f"FFmpeg cannot decode {ranges_text(missing)} of the video: {reason}",
@@ -160,14 +158,14 @@ def _check_decoding(
 def readable_frames(
     path: Path, stream: VideoStreamInfo, fps: Fraction, binaries: Binaries, *, first_only: bool = False
 ) -> tuple[set[int], str]:
-    """The numbers of the frames that can be decoded without an error, and what FFmpeg says on standard error.
+    """Return the numbers of the frames that can be decoded without an error, and FFmpeg's standard error.
 
     Args:
         path: the video.
-        stream: of a video like it.
+        stream: its stream, or that of a file with equal headers.
         fps: its frame rate.
         binaries: the executables.
-        first_only: end after the first frame that can be decoded.
+        first_only: stop after the first frame that can be decoded.
 
     Raises:
         ProcessError: FFmpeg could not be started, or did not end.
@@ -177,7 +175,7 @@ def readable_frames(
     output = run_tool(argv, timeout_s=_DECODE_TIMEOUT_S, check=False)
     lines = output.stdout.decode("ascii", "replace").splitlines()
     base = next((Fraction(line.split(":")[1].strip()) for line in lines if line.startswith("#tb 0:")), None)
-    if base is None:  # without a single frame there is no header
+    if base is None:  # no frame, so no header
         return set(), output.stderr
     rate = base * fps
     given = {round(int(line.split(",")[2]) * rate) for line in lines if line and not line.startswith("#")}
@@ -191,11 +189,11 @@ def ranges_text(numbers: Sequence[int], noun: str = "frame") -> str:
 
 
 def _check_frames(subject: Subject, use: VideoUse, stream: VideoStreamInfo, packets: PacketIndex) -> bool:
-    """Whether the packets are right."""
+    """Check number and times of frames, and keyframes; return whether the frames are complete."""
     declared = stream.frames_declared if stream.path == use.path.absolute() else None
     found: list[tuple[str, str, int | None]] = []
     if declared is not None and declared > packets.count + packets.hidden:
-        message = f"its header promises {declared} frames, {packets.count} are there"
+        message = f"its header says {declared} frames, but it has {packets.count}"
         found.append(("video-torn", message, packets.count))
     elif packets.errors:
         found.append(("video-damaged", packets.errors, None))
@@ -204,7 +202,7 @@ def _check_frames(subject: Subject, use: VideoUse, stream: VideoStreamInfo, pack
     needed = use.frames if subject.episodes_whole else None
     if needed is not None and not found and packets.count != needed:
         code = "video-frames-missing" if packets.count < needed else "video-frames-extra"
-        message = f"it has {packets.count} frames, and its episodes need {needed}"
+        message = f"it has {packets.count} frames, but its episodes need {needed}"
         found.append((code, message, min(packets.count, needed)))
     off = packets.first_off_grid(Fraction(subject.known_info.fps))
     if off is not None:
@@ -217,7 +215,7 @@ def _check_frames(subject: Subject, use: VideoUse, stream: VideoStreamInfo, pack
         if not found and span.is_right and span.start not in keys:
             subject.findings.add(
                 "video-key-frame-missing",
-                f"it begins at frame {span.start} of the video, which needs others to be decoded",
+                f"it begins at frame {span.start} of the video, which is not a keyframe",
                 episode=span.episode.place,
                 camera=use.camera,
                 path=use.path,
@@ -227,19 +225,19 @@ def _check_frames(subject: Subject, use: VideoUse, stream: VideoStreamInfo, pack
 
 def _check_stream(subject: Subject, use: VideoUse, stream: VideoStreamInfo) -> None:
     feature = subject.known_info.features[use.camera]
-    measured, said = video_info(stream), feature.info or {}
-    size = picture_size(feature)
+    measured, stored = video_info(stream), feature.info or {}
+    size = frame_size(feature)
     if size is not None and (stream.height, stream.width) != size[:2]:
-        message = f"its pictures are {stream.width}x{stream.height}, the feature is {size[1]}x{size[0]}"
+        message = f"its frames are {stream.width}x{stream.height}, but the feature is {size[1]}x{size[0]}"
         subject.findings.add("video-size-foreign", message, camera=use.camera, path=use.path)
     code = "video-codec-foreign"
     for key in ("video.codec", "video.pix_fmt"):
-        if said.get(key, measured[key]) != measured[key]:
-            message = f"{key} is {measured[key]}, info.json says {said[key]}"
+        if stored.get(key, measured[key]) != measured[key]:
+            message = f"{key} is {measured[key]}, but info.json says {stored[key]}"
             subject.findings.add(code, message, camera=use.camera, path=use.path)
             return
         code = "video-format-foreign"
     for key in ("video.channels", "has_audio"):
-        if said.get(key, measured[key]) != measured[key]:
-            message = f"{key} of a video is {measured[key]}, info.json says {said[key]}"
+        if stored.get(key, measured[key]) != measured[key]:
+            message = f"{key} of a video is {measured[key]}, but info.json says {stored[key]}"
             subject.findings.add("video-info-wrong", message, camera=use.camera, path=use.path)

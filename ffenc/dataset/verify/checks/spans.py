@@ -1,4 +1,4 @@
-"""Check where the table says that pictures are, without opening a video."""
+"""Check the times of episodes in videos, without opening a video."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ffenc.dataset.format.episode_columns import TOLERANCE_S
 from ffenc.dataset.format.layout import FileId
-from ffenc.dataset.verify.checks.documents import picture_size
+from ffenc.dataset.verify.checks.documents import frame_size, some
 from ffenc.dataset.verify.checks.subject import Episode, Span, Subject
 
 _ROUNDING_S = Fraction(1, 1_000_000)
-"""Sums of many durations as float64 stay well below it."""
+"""Rounding errors of summed float64 durations stay well below it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,9 +21,9 @@ class FrameSpan:
     """The frames of one episode in a video.
 
     Attributes:
-        episode: whose they are.
-        start: the first one; None if its time is that of no frame.
-        stop: one after the last; None likewise.
+        episode: the episode.
+        start: first frame; None if its time is between two frames.
+        stop: end of the range, exclusive; None if its time is between two frames.
     """
 
     episode: Episode
@@ -32,20 +32,20 @@ class FrameSpan:
 
     @property
     def is_right(self) -> bool:
-        """Whether there are as many frames as rows."""
+        """Whether the range is known and as long as the episode."""
         known = self.start is not None and self.stop is not None and self.episode.length is not None
         return known and (self.stop or 0) - (self.start or 0) == self.episode.length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoUse:
-    """A video and the episodes that say they are in it.
+    """A video and the episodes in it, by the table of episodes.
 
     Attributes:
-        camera: whose video it is.
-        file: its number.
-        path: where it is.
-        spans: in the order of the first frames.
+        camera: name of the camera.
+        file: number of the file.
+        path: the file.
+        spans: frames of the episodes, in the order of their start times.
     """
 
     camera: str
@@ -55,7 +55,7 @@ class VideoUse:
 
     @property
     def frames(self) -> int | None:
-        """How many frames the episodes need; None if their rows do not say so."""
+        """Number of frames that the episodes need; None if it is unknown."""
         if all(span.is_right for span in self.spans):
             return max(span.stop or 0 for span in self.spans)
         lengths = [span.episode.length for span in self.spans]
@@ -63,7 +63,7 @@ class VideoUse:
 
 
 def video_uses(subject: Subject) -> Iterator[VideoUse]:
-    """Every video that an episode needs, by camera and number."""
+    """Yield every video that an episode needs, by camera and number."""
     if subject.known_info.video_path is None:
         return
     fps = subject.known_info.fps
@@ -92,11 +92,9 @@ def check_spans(subject: Subject) -> None:
     used: set[Path] = set()
     for use in video_uses(subject):
         used.add(use.path)
-        episodes = _some([span.episode.place for span in use.spans])
+        episodes = some([span.episode.place for span in use.spans])
         if not use.path.is_file():
-            subject.findings.add(
-                "video-missing", f"it is needed by the episodes {episodes}", camera=use.camera, path=use.path
-            )
+            subject.findings.add("video-missing", f"episodes {episodes} need it", camera=use.camera, path=use.path)
         elif use.path.stat().st_size == 0:
             subject.findings.add("video-unreadable", "the file is empty", camera=use.camera, path=use.path)
         for span in use.spans:
@@ -107,18 +105,17 @@ def check_spans(subject: Subject) -> None:
         _check_unused(subject, used)
 
 
-def _check_times(subject: Subject, use: VideoUse, span: FrameSpan, said: Span) -> None:
+def _check_times(subject: Subject, use: VideoUse, span: FrameSpan, recorded: Span) -> None:
     fps, place = subject.known_info.fps, span.episode.place
-    off_s = max(_off_grid_s(said.from_s, fps), _off_grid_s(said.to_s, fps))
-    times = f"from {said.from_s:.9g} s to {said.to_s:.9g} s"
+    off_s = max(_off_grid_s(recorded.from_s, fps), _off_grid_s(recorded.to_s, fps))
+    times = f"from {recorded.from_s:.9g} s to {recorded.to_s:.9g} s"
+    code = ""
     if span.start is None or span.stop is None:
-        code, wrong = "video-time-off-grid", f"{times} is not between frames of {fps} per second"
+        code, message = "video-time-off-grid", f"{times} is not at frames of {fps} per second"
     elif off_s > _ROUNDING_S:
-        code, wrong = "video-time-drift", f"{times} is {float(off_s) * 1e6:.1f} us off the frames"
-    else:
-        code, wrong = "", ""
+        code, message = "video-time-drift", f"{times} is {float(off_s) * 1e6:.1f} us off the frames"
     if code:
-        subject.findings.add(code, wrong, episode=place, camera=use.camera, path=use.path)
+        subject.findings.add(code, message, episode=place, camera=use.camera, path=use.path)
     if span.start is not None and span.stop is not None and span.episode.length is not None and not span.is_right:
         subject.findings.add(
             "video-range-wrong",
@@ -136,7 +133,7 @@ def _check_neighbours(subject: Subject, use: VideoUse) -> None:
             code = "video-range-gap" if span.start > reached else "video-range-overlap"
             subject.findings.add(
                 code,
-                f"it begins at frame {span.start} of the video; what is before it ends at {reached}",
+                f"it begins at frame {span.start} of the video, but the episode before it ends at frame {reached}",
                 episode=span.episode.place,
                 camera=use.camera,
                 path=use.path,
@@ -145,17 +142,19 @@ def _check_neighbours(subject: Subject, use: VideoUse) -> None:
 
 
 def _check_unused(subject: Subject, used: set[Path]) -> None:
-    """Of the cameras that there are, and of those that are no longer there."""
+    """Find unused videos of all cameras, also of removed cameras."""
     info = subject.known_info
     found = {path for key in info.videos if info.video_path for path in subject.layout.video_files(key)}
-    found.update(path for path in (subject.root / "videos").rglob("*.mp4") if path.is_file())  # cameras may be named so
+    found.update(
+        path for path in (subject.root / "videos").rglob("*.mp4") if path.is_file()
+    )  # the folder of a camera may have this name
     for path in sorted(found - used):
         if not path.name.startswith("."):
-            subject.findings.add("video-unused", "no episode has pictures in it", path=path)
+            subject.findings.add("video-unused", "no episode has frames in it", path=path)
 
 
 def check_video_info(subject: Subject) -> None:
-    """Check what ``info.json`` itself says of each camera's stream."""
+    """Check the info block of each camera against ``info.json`` itself."""
     info, path = subject.known_info, subject.layout.info
     for name, feature in info.videos.items():
         block = feature.info
@@ -163,7 +162,7 @@ def check_video_info(subject: Subject) -> None:
             if subject.episodes:
                 subject.findings.add("video-info-missing", "LeRobot needs it to merge and edit", camera=name, path=path)
             continue
-        size = picture_size(feature)
+        size = frame_size(feature)
         expected: dict[str, object] = {"video.fps": info.fps}
         if size is not None:
             expected |= {"video.height": size[0], "video.width": size[1]}
@@ -171,7 +170,3 @@ def check_video_info(subject: Subject) -> None:
             if block.get(key, value) != value:
                 message = f"{key} is {block[key]!r}, but the dataset has {value}"
                 subject.findings.add("video-info-wrong", message, camera=name, path=path)
-
-
-def _some(numbers: list[int]) -> str:
-    return ", ".join(map(str, numbers[:10])) + (", ..." if len(numbers) > 10 else "")

@@ -1,4 +1,4 @@
-"""Compare the statistics that are kept, of each episode and of the whole dataset, with the data."""
+"""Compare the recorded statistics of each episode with its rows, and aggregate them for the dataset."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import numpy.typing as npt
 from ffenc.dataset.format.arrow import pa, pc
 from ffenc.dataset.format.parquet_series import open_parquet
 from ffenc.dataset.format.schema import Feature
-from ffenc.dataset.verify.checks.documents import picture_size
+from ffenc.dataset.verify.checks.documents import frame_size, some
 from ffenc.dataset.verify.checks.subject import Episode, Subject
 from ffenc.errors import DatasetError
 from ffenc.histograms import QUANTILES
 from ffenc.statistics import STATISTICS, FeatureStatistics, aggregate_statistics, vector_statistics
 
 Recorded: TypeAlias = Mapping[str, FeatureStatistics | ValueError | None]
-"""Of each feature what a row holds: statistics, why they cannot be read, or nothing."""
+"""For each feature of an episode: its statistics, the error of reading them, or None."""
 
 COUNTING = ("index", "episode_index", "task_index")
-"""Features whose statistics LeRobot leaves as they are when it deletes, splits and merges; training does not use them."""
+"""Features whose statistics LeRobot does not update when it deletes, splits or merges.  Training does not use them."""
 
 _BATCH = 256  # episodes whose statistics are aggregated at a time
 
 
 class StatisticsChecks:
-    """Takes the numbers of one episode after the other, and compares.
+    """Compares the statistics of one episode after the other with its rows.
 
     Args:
-        subject: whose table of episodes has been read.
+        subject: the dataset; its table of episodes has been read.
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -46,8 +46,8 @@ class StatisticsChecks:
         self._cameras = Aggregate()
 
     def take(self, episode: Episode, columns: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Compare the statistics of one episode with its rows; episodes come in order."""
-        if episode.place < self._place:  # the rows are in another order than the episodes, which has its finding
+        """Compare the statistics of one episode with its rows.  Pass episodes in order."""
+        if episode.place < self._place:  # rows and episodes are in different orders, which has a finding
             self._in_order = False
             return
         recorded = self._of(episode.place)
@@ -56,38 +56,33 @@ class StatisticsChecks:
         }
         self._measured.add(measured)
         for name, feature in self._features.items():
-            said = recorded.get(name)
-            if said is None:
+            value = recorded.get(name)
+            if value is None:
                 self._missing.setdefault(name, []).append(episode.place)
-            elif isinstance(said, ValueError):
-                self._wrong(episode, name, str(said))
+            elif isinstance(value, ValueError):
+                self._wrong(episode, name, str(value))
             elif feature.is_camera:
-                if said.mean.shape != expected_shape(feature):
-                    self._wrong(
-                        episode, name, f"they have the shape {said.mean.shape}, expected {expected_shape(feature)}"
-                    )
-                self._cameras.add({name: said})
-            elif name not in measured:
-                continue
-            elif name not in COUNTING and (difference := unlike(said, measured[name])) is not None:
+                if value.mean.shape != expected_shape(feature):
+                    self._wrong(episode, name, f"their shape is {value.mean.shape}, expected {expected_shape(feature)}")
+                self._cameras.add({name: value})
+            elif (
+                name in measured
+                and name not in COUNTING
+                and (difference := mismatch(value, measured[name])) is not None
+            ):
                 self._wrong(episode, name, difference)
 
     def finish(self, *, complete: bool, spoilt: Collection[str]) -> tuple[Aggregate, Aggregate]:
-        """Say which statistics are missing.
+        """Report missing statistics, and return the aggregated statistics of numbers and of cameras.
 
         Args:
             complete: every row of every episode was taken.
-            spoilt: features of which some rows were not.
-
-        Returns:
-            What the numbers of all episodes are together, and what the recorded statistics of their cameras are together;
-            without what cannot be known.
+            spoilt: features with wrong values in some rows; they are left out.
         """
         for name, places in self._missing.items():
-            some = ", ".join(map(str, places[:10])) + (", ..." if len(places) > 10 else "")
             self._subject.findings.add(
                 "episode-stats-missing",
-                f"{len(places)} episodes ({some}) have no statistics of {name!r}",
+                f"{len(places)} episodes ({some(places)}) have no statistics of {name!r}",
                 episode=places[0],
                 camera=name,
             )
@@ -114,7 +109,7 @@ class StatisticsChecks:
 
 
 class Aggregate:
-    """Statistics of many episodes together, a few of them in memory, and how far their quantiles lie apart."""
+    """Aggregated statistics of many episodes, with few of them in memory, and the ranges of their quantiles."""
 
     def __init__(self) -> None:
         self._parts: list[Mapping[str, FeatureStatistics]] = []
@@ -123,7 +118,7 @@ class Aggregate:
         self._weighted: dict[tuple[str, str], tuple[npt.NDArray[Any], int]] = {}
 
     def add(self, part: Mapping[str, FeatureStatistics]) -> None:
-        """Take one episode."""
+        """Add one episode."""
         self._parts.append(part)
         for name, statistics in part.items():
             for quantile in QUANTILES:
@@ -138,27 +133,27 @@ class Aggregate:
             self._join()
 
     def features(self) -> dict[str, FeatureStatistics]:
-        """Of each feature, all that were taken.
+        """Return the aggregated statistics of each feature.
 
         Raises:
-            ValueError: they have different shapes.
+            ValueError: the episodes have different shapes.
         """
         self._join()
         return self._joined
 
     def without(self, names: Collection[str]) -> Aggregate:
-        """The same without some features."""
+        """Return a copy without some features."""
         kept = Aggregate()
         kept._joined = {name: statistics for name, statistics in self.features().items() if name not in names}
         kept._spread, kept._weighted = self._spread, self._weighted
         return kept
 
     def between(self, name: str, quantile: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:
-        """The least and the greatest of a quantile over the episodes."""
+        """Return the minimum and maximum of a quantile over the episodes."""
         return self._spread.get((name, quantile))
 
     def weighted_mean(self, name: str, quantile: str) -> npt.NDArray[Any] | None:
-        """The mean of a quantile over the episodes, weighted by their counts."""
+        """Return the mean of a quantile over the episodes, weighted by their counts."""
         total, count = self._weighted.get((name, quantile), (None, 0))
         return None if total is None else total / max(count, 1)
 
@@ -168,18 +163,18 @@ class Aggregate:
         self._parts = []
 
 
-def unlike(said: FeatureStatistics, right: FeatureStatistics, *, quantiles: bool = True) -> str | None:
-    """What differs by more than the float32 arithmetic of LeRobot explains; None if nothing does."""
-    if said.mean.shape != right.mean.shape:
-        return f"their shape is {said.mean.shape}, expected {right.mean.shape}"
-    if said.count[0] != right.count[0]:
-        return f"count is {said.count[0]}, expected {right.count[0]}"
+def mismatch(recorded: FeatureStatistics, right: FeatureStatistics, *, quantiles: bool = True) -> str | None:
+    """Return the first difference that LeRobot's float32 arithmetic does not explain, or None."""
+    if recorded.mean.shape != right.mean.shape:
+        return f"their shape is {recorded.mean.shape}, expected {right.mean.shape}"
+    if recorded.count[0] != right.count[0]:
+        return f"count is {recorded.count[0]}, expected {right.count[0]}"
     with np.errstate(invalid="ignore"):
         span, largest = right.max - right.min, np.maximum(np.abs(right.min), np.abs(right.max))
         slack = {"min": 1e-6 * largest, "mean": 1e-4 * span + 1e-5 * largest, "std": 1e-3 * (span + largest)}
         slack |= {"max": slack["min"]} | dict.fromkeys(QUANTILES, 1e-3 * span + 1e-6 * largest)
         for name in STATISTICS:
-            value, wanted = getattr(said, name), getattr(right, name)
+            value, wanted = getattr(recorded, name), getattr(right, name)
             if name == "count" or value is None or wanted is None or (name in QUANTILES and not quantiles):
                 continue
             off = ~(
@@ -194,20 +189,20 @@ def unlike(said: FeatureStatistics, right: FeatureStatistics, *, quantiles: bool
 
 
 def expected_shape(feature: Feature) -> tuple[int, ...] | None:
-    """Of the statistics of a feature; None where it is not certain, as with matrices."""
+    """Return the shape of a feature's statistics; None if it is not certain, as for matrices."""
     if feature.is_camera:
-        size = picture_size(feature)
+        size = frame_size(feature)
         return None if size is None else (size[2], 1, 1)
     return feature.shape if len(feature.shape) == 1 else None
 
 
 def recorded_statistics(subject: Subject) -> Iterator[tuple[int, Recorded]]:
-    """The place of each row of the table of episodes, and the statistics in it."""
+    """Yield (place, statistics by feature) for each row of the table of episodes."""
     place = 0
     names = [name for name, feature in subject.known_info.features.items() if feature.has_statistics]
     for path in subject.layout.episodes_files():
         if subject.layout.episodes_number(path) is None:
-            continue  # it has its finding as a file of episodes
+            continue  # a wrong name has a finding
         try:
             with open_parquet(path) as file:
                 columns = [name for name in file.schema_arrow.names if name.startswith("stats/")]
@@ -218,7 +213,7 @@ def recorded_statistics(subject: Subject) -> Iterator[tuple[int, Recorded]]:
                         yield place, {name: rows[row] for name, rows in by_feature.items()}
                         place += 1
         except DatasetError:
-            return  # likewise
+            return  # an unreadable file has a finding
 
 
 def _feature_rows(table: pa.Table, name: str) -> list[FeatureStatistics | ValueError | None]:
@@ -235,7 +230,7 @@ def _feature_rows(table: pa.Table, name: str) -> list[FeatureStatistics | ValueE
 
 
 def _arrays(column: pa.ChunkedArray) -> list[Any]:
-    """The value of each row as an array; quickly where all have one shape and none is missing."""
+    """Return the value of each row; fast if all have the same shape and none is missing."""
     flat, shape = column.combine_chunks(), [len(column)]
     while pa.types.is_list(flat.type) and len(flat) and not flat.null_count:
         lengths = pc.unique(pc.list_value_length(flat))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ffenc.dataset.verify.checks.statistics import COUNTING, Aggregate, expected_shape, unlike
+from ffenc.dataset.verify.checks.statistics import COUNTING, Aggregate, expected_shape, mismatch
 from ffenc.dataset.verify.checks.subject import Subject
 from ffenc.histograms import QUANTILES
 from ffenc.regular_files import read_json
@@ -13,11 +13,11 @@ from ffenc.statistics import FeatureStatistics
 
 
 def check_stats_document(subject: Subject, *, measured: Aggregate, cameras: Aggregate) -> None:
-    """Check ``stats.json`` against what the rows, and the statistics of cameras, of all episodes are together."""
+    """Check ``stats.json`` against the aggregated statistics of all rows and of all cameras."""
     path, findings, info = subject.layout.stats, subject.findings, subject.known_info
     if not path.exists():
         if subject.episodes:
-            findings.add("stats-missing", "there are no statistics of the whole dataset", path=path)
+            findings.add("stats-missing", "there are no statistics of the dataset", path=path)
         return
     try:
         document = read_json(path)
@@ -25,7 +25,7 @@ def check_stats_document(subject: Subject, *, measured: Aggregate, cameras: Aggr
         findings.add("stats-unreadable", str(err), path=path)
         return
     if not isinstance(document, dict):
-        findings.add("stats-unreadable", "it holds no JSON object", path=path)
+        findings.add("stats-unreadable", "it is not a JSON object", path=path)
         return
     for name in document:
         if name not in info.features:
@@ -35,49 +35,47 @@ def check_stats_document(subject: Subject, *, measured: Aggregate, cameras: Aggr
             _check_feature(subject, name, document.get(name), cameras if feature.is_camera else measured)
 
 
-def _check_feature(subject: Subject, name: str, document: Any, whole: Aggregate) -> None:
+def _check_feature(subject: Subject, name: str, document: Any, aggregate: Aggregate) -> None:
     findings, path = subject.findings, subject.layout.stats
     if document is None:
         if subject.episodes:
             findings.add("stats-feature-missing", f"{name!r} has no statistics", camera=name, path=path)
         return
     try:
-        said = FeatureStatistics.from_json(document)
+        recorded = FeatureStatistics.from_json(document)
     except (ValueError, TypeError, AttributeError) as err:
         findings.add("stats-unreadable", f"{name!r}: {err}", camera=name, path=path)
         return
     shape = expected_shape(subject.known_info.features[name])
-    if shape is not None and said.mean.shape != shape:
-        message = f"{name!r} has statistics of shape {said.mean.shape}, expected {shape}"
+    if shape is not None and recorded.mean.shape != shape:
+        message = f"{name!r} has statistics of shape {recorded.mean.shape}, expected {shape}"
         findings.add("stats-shape-wrong", message, camera=name, path=path)
         return
-    if said.q50 is None:
+    if recorded.q50 is None:
         findings.add("stats-incomplete", f"{name!r} has no quantiles", camera=name, path=path)
-    right = whole.features().get(name)
-    if right is None or (difference := unlike(said, right)) is None:
+    right = aggregate.features().get(name)
+    if right is None or name in COUNTING or (difference := mismatch(recorded, right)) is None:
         return
-    if name in COUNTING:
-        return
-    quantiles_only = unlike(said, right, quantiles=False) is None
-    if quantiles_only and unlike(said, _with_mean_quantiles(right, whole, name)) is None:
-        return  # as LeRobot joins them up to 0.6.1
-    is_harmless = quantiles_only and _is_between(said, right, whole, name)
+    quantiles_only = mismatch(recorded, right, quantiles=False) is None
+    if quantiles_only and mismatch(recorded, _with_mean_quantiles(right, aggregate, name)) is None:
+        return  # as LeRobot aggregates them up to 0.6.1
+    is_harmless = quantiles_only and _is_between(recorded, right, aggregate, name)
     findings.add(
         "stats-wrong", f"{name!r}: {difference}", camera=name, path=path, severity="note" if is_harmless else "error"
     )
 
 
-def _with_mean_quantiles(right: FeatureStatistics, whole: Aggregate, name: str) -> FeatureStatistics:
-    """The statistics with quantiles that are the weighted mean of those of the episodes, and not the least and greatest."""
-    means: dict[str, Any] = {quantile: whole.weighted_mean(name, quantile) for quantile in QUANTILES}
+def _with_mean_quantiles(right: FeatureStatistics, aggregate: Aggregate, name: str) -> FeatureStatistics:
+    """Return the statistics with each quantile as the weighted mean of the episodes' quantiles."""
+    means: dict[str, Any] = {quantile: aggregate.weighted_mean(name, quantile) for quantile in QUANTILES}
     return replace(right, **means)
 
 
-def _is_between(said: FeatureStatistics, right: FeatureStatistics, whole: Aggregate, name: str) -> bool:
-    """Whether the quantiles lie between those of the episodes, as any quantile of all rows does."""
+def _is_between(recorded: FeatureStatistics, right: FeatureStatistics, aggregate: Aggregate, name: str) -> bool:
+    """Return whether the quantiles lie between those of the episodes, as any quantile of all rows must."""
     slack = 1e-3 * (right.max - right.min)
     for quantile in QUANTILES:
-        value, between = getattr(said, quantile), whole.between(name, quantile)
+        value, between = getattr(recorded, quantile), aggregate.between(name, quantile)
         if value is None or between is None:
             continue
         if (value < between[0] - slack).any() or (value > between[1] + slack).any():

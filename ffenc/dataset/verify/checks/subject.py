@@ -1,4 +1,4 @@
-"""What the checks of one dataset know of it, and tell each other."""
+"""The dataset that is checked: what the checks read and pass on to each other."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ffenc.errors import BinaryNotFoundError, DatasetError, DependencyError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Where an episode says that its pictures are.
+    """The place of an episode's frames in a video, as the table says.
 
     Attributes:
-        file: the video.
-        from_s, to_s: seconds in it, as they stand in the table.
+        file: number of the video file.
+        from_s, to_s: start and end in seconds.
     """
 
     file: FileId
@@ -29,17 +29,17 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """A row of the table of episodes, as it stands there.
+    """A row of the table of episodes, with unchecked values.
 
     Attributes:
         place: its place in reading order, by which LeRobot finds it.
-        index: what it says its number is.
-        length: rows it says it has; None if that is not certain.
-        from_index: the number that it says its first row has.
-        data: the file that it says its rows are in.
-        tasks: texts.
-        spans: for each camera.
-        path: the file that has it.
+        index: ``episode_index``.
+        length: number of its rows; None if the table contradicts itself.
+        from_index: index of its first row.
+        data: number of its data file.
+        tasks: texts of its tasks.
+        spans: its place in the video of each camera.
+        path: the file of the table that contains the row.
     """
 
     place: int
@@ -58,13 +58,13 @@ class Subject:
 
     Attributes:
         root: its directory.
-        findings: what is wrong with it.
-        info: None until it has been read, and if it cannot be.
-        tasks: the texts, by their task_index; None if they are not known.
-        episodes: the rows of the table, in reading order.
-        episodes_whole: all rows are there; if not, what follows from their number is not checked.
-        rows: rows of data, or None if they cannot be counted.
-        impossible: features that nothing can hold, which are not looked at any further.
+        findings: all findings.
+        info: ``info.json``; None until it was read, or if it cannot be read.
+        tasks: texts by task_index; None if they are unknown.
+        episodes: rows of the table of episodes, in reading order.
+        episodes_whole: whether all rows could be read; if not, checks that need all of them are skipped.
+        rows: number of data rows; None if they cannot be counted.
+        impossible: features that no table or video can hold; they are not checked further.
     """
 
     root: Path
@@ -78,40 +78,38 @@ class Subject:
 
     @property
     def known_info(self) -> DatasetInfo:
-        """``info``, which the checks need.
+        """``info`` for checks that need it.
 
         Raises:
-            DatasetError: it was there before, and cannot be read any more.
+            DatasetError: ``info.json`` was not read.
         """
         if self.info is None:
-            raise DatasetError(f"{self.layout.info} has gone or changed while it was read", path=self.root)
+            raise DatasetError(f"{self.layout.info} was removed or changed while the dataset was read", path=self.root)
         return self.info
 
     @property
     def layout(self) -> DatasetLayout:
-        """Where its files are."""
+        """The layout of its files."""
         return DatasetLayout(root=self.root) if self.info is None else DatasetLayout.of(self.root, self.info)
 
     @property
     def lengths_known(self) -> bool:
-        """Whether every episode is there and says how long it is."""
+        """Whether all episodes and their lengths are known."""
         return self.episodes_whole and all(episode.length is not None for episode in self.episodes)
 
     @property
     def episodes_in_order(self) -> bool:
-        """Whether every episode is there and has its rows behind those before it, whatever number it says."""
+        """Whether all episodes are known, and their row ranges follow each other."""
         return self.lengths_known and not self.findings.has("episode-range-wrong")
 
     @contextmanager
     def checking(self, what: str) -> Iterator[None]:
-        """Make a finding of any exception in the block, because a dataset may hold anything.
-
-        Only what is wrong with this machine and not with the dataset is let through.
-        """
+        """Turn any exception of the block into a finding, except for missing software on this machine."""
         try:
             yield
         except (BinaryNotFoundError, DependencyError):
             raise
         except Exception as err:
-            said = str(err) or "no reason given"
-            self.findings.add("check-failed", f"checking {what} ended with {type(err).__name__}: {said}")
+            self.findings.add(
+                "check-failed", f"checking {what} failed with {type(err).__name__}: {str(err) or 'no reason given'}"
+            )

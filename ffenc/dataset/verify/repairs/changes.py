@@ -1,4 +1,4 @@
-"""What a repair did, and what it would not do."""
+"""The changes that a repair made or refused."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One thing that was set right, or refused.
+    """One change that was made or refused.
 
     Attributes:
         path: the file, relative to the dataset.
-        message: what was done, or why nothing was.
+        message: what was changed, or why nothing was changed.
     """
 
     path: Path
@@ -21,12 +21,12 @@ class Change:
 
 @dataclass(slots=True, kw_only=True)
 class Changes:
-    """Collects them.
+    """Collects changes.
 
     Attributes:
-        root: the dataset; paths are kept relative to it.
-        made: what was set right.
-        refused: what was not, because nothing says what would be right.
+        root: the dataset; paths are stored relative to it.
+        made: changes that were made.
+        refused: changes that were refused because the right value is unknown.
     """
 
     root: Path
@@ -34,11 +34,11 @@ class Changes:
     refused: list[Change] = field(default_factory=list)
 
     def make(self, path: Path, message: str) -> None:
-        """Take note of something that was set right."""
+        """Add a change that was made."""
         self.made.append(Change(path=self._inside(path), message=message))
 
     def refuse(self, path: Path, message: str) -> None:
-        """Take note of something that was not."""
+        """Add a change that was refused."""
         self.refused.append(Change(path=self._inside(path), message=message))
 
     def _inside(self, path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Set ``info.json``, ``stats.json`` and ``tasks.parquet`` right by what the tables hold, and clear away leftovers."""
+"""Repair ``info.json``, ``stats.json`` and ``tasks.parquet`` from the tables, and remove leftovers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from ffenc.dataset.verify.checks.frame_rows import FrameChecks
 from ffenc.dataset.verify.checks.leftovers import staging_directories
 from ffenc.dataset.verify.checks.packets import Measurer
 from ffenc.dataset.verify.checks.spans import video_uses
-from ffenc.dataset.verify.checks.statistics import StatisticsChecks, unlike
+from ffenc.dataset.verify.checks.statistics import StatisticsChecks, mismatch
 from ffenc.dataset.verify.checks.subject import Subject
+from ffenc.dataset.verify.finding_codes import CODES
 from ffenc.dataset.verify.repairs.changes import Changes
 from ffenc.errors import DatasetError, FFencError
 from ffenc.regular_files import read_json
@@ -25,19 +26,20 @@ from ffenc.statistics import FeatureStatistics
 
 _FOREIGN = ("video-codec-foreign", "video-format-foreign", "video-size-foreign")
 _OF_DEPTH = ("gray12le", "gray16le")
+_STATS_REPAIRED = tuple(code.name for code in CODES.values() if code.name.startswith("stats-") and code.repaired)
 
 
 def complete_commits(subject: Subject, changes: Changes) -> None:
-    """Let the episodes join the dataset whose files were being moved."""
+    """Complete interrupted commits of episodes."""
     try:
         for directory in finish_commits(subject.root):
-            changes.make(directory, "completed, its episode has joined the dataset")
+            changes.make(directory, "completed, its episode is now in the dataset")
     except DatasetError as err:
         changes.refuse(err.path or subject.layout.own, str(err))
 
 
 def clear_leftovers(subject: Subject, changes: Changes) -> None:
-    """Remove temporary files, and staging directories without any file; recordings are kept, for they may be wanted."""
+    """Remove temporary files and empty staging directories; recordings are kept, because they can be recovered."""
     own = subject.layout.own
     for path in unfinished_files(subject.root):
         if own not in path.parents:
@@ -45,33 +47,33 @@ def clear_leftovers(subject: Subject, changes: Changes) -> None:
             changes.make(path, "removed, a temporary file")
     for path in staging_directories(subject.root):
         if any(part.is_file() for part in path.rglob("*")):
-            changes.refuse(path, "there are files in it that may be wanted")
+            changes.refuse(path, "it has files that may be needed")
         else:
             shutil.rmtree(path)
             changes.make(path, "removed, it was empty")
 
 
 def repair_tasks(subject: Subject, changes: Changes) -> None:
-    """Put the tasks into the order of their numbers, as the pandas index that LeRobot reads."""
+    """Sort the tasks by number, and store them as the pandas index that LeRobot reads."""
     path, findings = subject.layout.tasks, subject.findings
     if not findings.has("tasks-order", "tasks-index-missing"):
         return
     if subject.tasks is None or findings.has("task-repeated"):
-        changes.refuse(path, "the numbers do not tell which text is which task")
+        changes.refuse(path, "the numbers do not determine the text of each task")
     elif findings.has("tasks-order") and findings.has("episode-tasks-wrong"):
-        changes.refuse(path, "the episodes name other tasks than these numbers would give their rows")
+        changes.refuse(path, "the episodes name other tasks than their rows have by these numbers")
     else:
         save_tasks(subject.root, subject.tasks)
         changes.make(path, f"{len(subject.tasks)} tasks in the order of task_index, as an index of texts")
 
 
 def repair_info(subject: Subject, changes: Changes) -> None:
-    """Set the counters and splits."""
+    """Repair the counters and splits."""
     info, path, findings = subject.known_info, subject.layout.info, subject.findings
     if not findings.has("counter-wrong", "splits-wrong") or not subject.lengths_known or subject.tasks is None:
         return
     if findings.has("data-rows-wrong", "data-unreadable", "data-missing", "episode-index-wrong", "episode-range-wrong"):
-        changes.refuse(path, "rows are missing or out of order, so the counters may be what is right")
+        changes.refuse(path, "rows are missing or out of order, so the counters may be right")
         return
     frames = sum(episode.length or 0 for episode in subject.episodes)
     totals = info.with_totals(episodes=len(subject.episodes), frames=frames, tasks=len(subject.tasks))
@@ -85,7 +87,7 @@ def repair_info(subject: Subject, changes: Changes) -> None:
 
 
 def repair_video_info(subject: Subject, changes: Changes, measure: Measurer) -> None:
-    """Set what the info blocks of cameras say of the streams; settings of the encoder are not in a stream and stay."""
+    """Repair the stream values in the info blocks of cameras; encoder settings are not in a stream and are kept."""
     if not subject.findings.has("video-info-missing", "video-info-wrong"):
         return
     info, path = subject.known_info, subject.layout.info
@@ -93,7 +95,7 @@ def repair_video_info(subject: Subject, changes: Changes, measure: Measurer) -> 
     for camera, video in first.items():
         feature = info.features[camera]
         if not video.is_file() or subject.findings.has(*_FOREIGN):
-            changes.refuse(path, f"the info block of {camera!r}: its videos are not all of one kind, or missing")
+            changes.refuse(path, f"the info block of {camera!r}: its videos are missing or have different formats")
             continue
         try:
             measured = in_layout(
@@ -104,7 +106,7 @@ def repair_video_info(subject: Subject, changes: Changes, measure: Measurer) -> 
             changes.refuse(path, f"the info block of {camera!r}: {str(err).splitlines()[0]}")
             continue
         if not feature.info and measured["video.pix_fmt"] in _OF_DEPTH:
-            changes.refuse(path, f"the info block of {camera!r}: nothing says how depths became codes")
+            changes.refuse(path, f"the info block of {camera!r}: the depth quantization is unknown")
             continue
         known = dict(feature.info or {})
         keys = measured if not known else {key: value for key, value in measured.items() if key in known}
@@ -118,17 +120,8 @@ def repair_video_info(subject: Subject, changes: Changes, measure: Measurer) -> 
 
 
 def repair_stats(subject: Subject, changes: Changes) -> None:
-    """Set the features of ``stats.json`` that do not describe the dataset."""
-    if not subject.findings.has(
-        *(
-            "stats-missing",
-            "stats-unreadable",
-            "stats-feature-missing",
-            "stats-shape-wrong",
-            "stats-incomplete",
-            "stats-wrong",
-        )
-    ):
+    """Repair the features of ``stats.json`` that do not match the dataset."""
+    if not subject.findings.has(*_STATS_REPAIRED):
         return
     path, checks = subject.layout.stats, StatisticsChecks(subject)
     frames = FrameChecks(subject, checks.take)
@@ -140,7 +133,7 @@ def repair_stats(subject: Subject, changes: Changes) -> None:
         if not feature.has_statistics or _is_right(document.get(name), right.get(name)):
             continue
         if name not in right:
-            changes.refuse(path, f"the statistics of {name!r}: not every episode has what they are made of")
+            changes.refuse(path, f"the statistics of {name!r}: not every episode has the values they are computed from")
             continue
         document[name] = right[name].to_json()
         changes.make(path, f"the statistics of {name!r}, from all episodes")
@@ -158,9 +151,9 @@ def _document(path: Path) -> dict[str, Any]:
 
 def _is_right(document: Any, right: FeatureStatistics | None) -> bool:
     try:
-        said = FeatureStatistics.from_json(document)
+        recorded = FeatureStatistics.from_json(document)
     except (ValueError, TypeError, AttributeError):
         return False
     if right is None:
-        return True  # nothing is known that would be better
-    return said.q50 is not None and unlike(said, right) is None
+        return True  # the right value is unknown
+    return recorded.q50 is not None and mismatch(recorded, right) is None

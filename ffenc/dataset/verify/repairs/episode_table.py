@@ -1,4 +1,4 @@
-"""Set the table of episodes right by what the data and the videos hold."""
+"""Repair the table of episodes from the data and the videos."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ffenc.dataset.format.episode_columns import episodes_schema, time_of_frame
 from ffenc.dataset.format.layout import FileId
 from ffenc.dataset.format.parquet_series import iterate_episode_tables, open_parquet
 from ffenc.dataset.storage.atomic_file import write_atomically
-from ffenc.dataset.verify.checks.decoded_frames import measured_pictures
+from ffenc.dataset.verify.checks.decoded_frames import measured_statistics
 from ffenc.dataset.verify.checks.frame_rows import FrameChecks
 from ffenc.dataset.verify.checks.packets import Measurer
 from ffenc.dataset.verify.checks.spans import VideoUse, video_uses
-from ffenc.dataset.verify.checks.statistics import Recorded, expected_shape, recorded_statistics, unlike
+from ffenc.dataset.verify.checks.statistics import Recorded, expected_shape, mismatch, recorded_statistics
 from ffenc.dataset.verify.checks.subject import Episode, Subject
 from ffenc.dataset.verify.repairs.changes import Changes
 from ffenc.errors import DatasetError, FFencError, OutputError
@@ -30,13 +30,13 @@ from ffenc.statistics import FeatureStatistics, vector_statistics
 
 @dataclass(slots=True, kw_only=True)
 class EpisodeRepair:
-    """Collects new values for cells of the table, then writes the files that have them.
+    """Collects new values of table cells, then writes the files that contain them.
 
     Attributes:
-        subject: the dataset, as it was found.
-        changes: where to say what was done.
+        subject: the dataset as the checks read it.
+        changes: collects the changes.
         measure: reads videos.
-        cells: for each place, column and value.
+        cells: new values, by place of the row and column.
     """
 
     subject: Subject
@@ -45,13 +45,13 @@ class EpisodeRepair:
     cells: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Set right what can be, in new files that take the places of the old ones."""
+        """Repair the table, in new files that replace the old ones."""
         if not self.subject.episodes_whole:
             return
         self._take_rows()
         self._take_spans()
         self._take_numbers()
-        self._take_pictures()
+        self._take_camera_statistics()
         for path in dict.fromkeys(episode.path for episode in self.subject.episodes):
             self._write(path)
 
@@ -59,7 +59,7 @@ class EpisodeRepair:
         self.cells.setdefault(place, {}).update(values)
 
     def _take_rows(self) -> None:
-        """Numbers of rows, and files: from the data, if the videos or the old numbers agree."""
+        """Derive row ranges and file numbers from the data, if the videos or the old numbers agree."""
         subject = self.subject
         for episode in subject.episodes:
             own = subject.layout.episodes_number(episode.path) or FileId()
@@ -71,15 +71,15 @@ class EpisodeRepair:
         try:
             runs = [(table["episode_index"][0].as_py(), len(table)) for table in self._tables()]
         except DatasetError:
-            return  # the data cannot be read, which has its finding
+            return  # unreadable data has a finding
         path = subject.layout.data_files()[0] if subject.layout.data_files() else subject.layout.info
-        if [said for said, _ in runs] != [episode.index for episode in subject.episodes]:
-            self.changes.refuse(path, "the rows of the data are not those of the episodes, one after the other")
+        if [index for index, _ in runs] != [episode.index for episode in subject.episodes]:
+            self.changes.refuse(path, "the data does not have the rows of the episodes in order")
             return
         start = 0
         for episode, (_, length) in zip(subject.episodes, runs, strict=True):
             if length != episode.length and not self._videos_agree(episode, length):
-                self.changes.refuse(path, f"episode {episode.place} has {length} rows, its videos have other numbers")
+                self.changes.refuse(path, f"episode {episode.place} has {length} rows, but not as many frames")
                 return
             self._set(episode.place, length=length, dataset_from_index=start, dataset_to_index=start + length)
             start += length
@@ -93,7 +93,7 @@ class EpisodeRepair:
         for path in layout.data_files():
             file = layout.data_number(path)
             if file is None:
-                continue  # it has its finding
+                continue  # a wrong name has a finding
             for table in iterate_episode_tables([path], columns=["episode_index"]):
                 place = table["episode_index"][0].as_py()
                 self._set(place, **_file("data", file))
@@ -103,7 +103,7 @@ class EpisodeRepair:
         return all(round((span.to_s - span.from_s) * fps) == length for span in episode.spans.values())
 
     def _take_spans(self) -> None:
-        """Times in videos: from the numbers of rows, where the video has just as many frames."""
+        """Derive times in videos from the numbers of rows, if the video has as many frames."""
         if not self.subject.findings.has(
             *("video-time-off-grid", "video-time-drift", "video-range-wrong", "video-range-gap", "video-range-overlap")
         ):
@@ -125,7 +125,7 @@ class EpisodeRepair:
         return int(self.cells[episode.place].get("length", episode.length or 0))
 
     def _overlaps(self, use: VideoUse) -> bool:
-        """Whether neighbours share frames, or leave out some that are in no episode while others are missing."""
+        """Return whether episodes share frames of a video, or leave gaps."""
         stops = [0, *(span.stop or 0 for span in use.spans[:-1])]
         return any((span.start or 0) != stop for span, stop in zip(use.spans, stops, strict=True))
 
@@ -139,7 +139,9 @@ class EpisodeRepair:
             return False
         exact = packets.first_off_grid(Fraction(self.subject.known_info.fps)) is None and not packets.hidden
         if packets.count != frames or not exact:
-            self.changes.refuse(use.path, f"it has {packets.count} frames for {frames} rows, so no place is certain")
+            self.changes.refuse(
+                use.path, f"it has {packets.count} frames for {frames} rows, so the frame ranges are unknown"
+            )
             return False
         return True
 
@@ -149,7 +151,7 @@ class EpisodeRepair:
         self._set(episode.place, **{f"videos/{camera}/{end}_timestamp": time_s for end, time_s in times.items()})
 
     def _take_numbers(self) -> None:
-        """Tasks and statistics: from the rows, where all of them are right."""
+        """Derive tasks and statistics from the rows, if all of them are right."""
         recorded = recorded_statistics(self.subject)
         place = -1
         row: Recorded = {}
@@ -166,27 +168,30 @@ class EpisodeRepair:
                 if set(named) != set(episode.tasks):
                     self._set(place, tasks=named)
             for name, rows in columns.items():
-                said = row.get(name)
+                stored = row.get(name)
                 if len(rows) and rows.dtype.kind in "biuf" and np.isfinite(rows).all():
                     right = vector_statistics(rows)
-                    if not isinstance(said, FeatureStatistics) or said.q50 is None or unlike(said, right):
+                    if not isinstance(stored, FeatureStatistics) or stored.q50 is None or mismatch(stored, right):
                         self._set_statistics(place, name, right)
 
         FrameChecks(self.subject, take).run()
 
-    def _take_pictures(self) -> None:
-        """Statistics of cameras: from the decoded pictures, only where there are none."""
+    def _take_camera_statistics(self) -> None:
+        """Derive statistics of cameras from the decoded frames, if they are missing."""
         missing = {
             (place, name)
             for place, row in recorded_statistics(self.subject)
             for name, feature in self.subject.known_info.videos.items()
             if name not in self.subject.impossible
-            and (not isinstance(said := row.get(name), FeatureStatistics) or said.mean.shape != expected_shape(feature))
+            and (
+                not isinstance(stored := row.get(name), FeatureStatistics)
+                or stored.mean.shape != expected_shape(feature)
+            )
         }
         cameras = {name for _, name in missing}
         if not cameras:
             return
-        for place, camera, statistics in measured_pictures(self.subject, self.measure.binaries, cameras):
+        for place, camera, statistics in measured_statistics(self.subject, self.measure.binaries, cameras):
             if (place, camera) in missing:
                 self._set_statistics(place, camera, statistics)
                 missing.remove((place, camera))
@@ -199,7 +204,7 @@ class EpisodeRepair:
         self._set(place, **{f"stats/{name}/{key}": values for key, values in statistics.to_json().items()})
 
     def _write(self, path: Path) -> None:
-        """Put the new values into one file; row groups and all other values stay as they are."""
+        """Write the new values into one file; row groups and all other values are unchanged."""
         places = [episode.place for episode in self.subject.episodes if episode.path == path]
         types = {field.name: field.type for field in episodes_schema(self.subject.known_info)}
         changed: Counter[str] = Counter()
@@ -255,7 +260,7 @@ def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _grouped(changed: Mapping[str, int]) -> dict[str, int]:
-    """Statistics by feature, times by camera."""
+    """Group changed columns: statistics by feature, times by camera."""
     grouped: dict[str, int] = {}
     for name, count in changed.items():
         parts = name.split("/")

@@ -158,7 +158,9 @@ def test_times_are_not_guessed_where_frames_are_missing(tmp_path):
     both(shorter, times(PHONE, 1, start=0.01))(root)
     report = repair(root)
     assert report.after.counts.keys() == {"video-time-off-grid", "video-range-wrong"}
-    assert {change.message for change in report.refused} == {"it has 60 frames for 59 rows, so no place is certain"}
+    assert {change.message for change in report.refused} == {
+        "it has 60 frames for 59 rows, so the frame ranges are unknown"
+    }
 
 
 def test_nobody_repairs_what_somebody_writes(tmp_path):

@@ -104,7 +104,7 @@ def test_no_damage_makes_it_fail(tmp_path, seed):
 
 
 def test_another_level_is_refused():
-    with pytest.raises(ValueError, match="'deep' is not one of metadata, packets, decode"):
+    with pytest.raises(ValueError, match="unknown level 'deep'; expected one of metadata, packets, decode"):
         verify_dataset(LEROBOT / "A", "deep")
 
 
