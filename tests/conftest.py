@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -40,6 +41,17 @@ def binaries() -> Binaries:
         if os.environ.get("FFENC_REQUIRE_FFMPEG"):
             raise
         pytest.skip(str(err))
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Path:
+    """A small dataset of `tests.dataset_operations`; copy it before you change it."""
+    pytest.importorskip("pyarrow")
+    from tests.dataset_operations import make_dataset  # noqa: PLC0415  it needs the extra
+
+    root = tmp_path_factory.mktemp("recorded") / "set"
+    make_dataset(root, binaries)
+    return root
 
 
 @pytest.fixture(scope="session")

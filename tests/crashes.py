@@ -1,4 +1,4 @@
-"""A process that dies at the n-th thing it asks of the file system, for every n."""
+"""Run work in a fork: let it die at its n-th change of the file system, stop there, or count its changes."""
 
 from __future__ import annotations
 
@@ -6,75 +6,126 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from ffenc.errors import FFencError
 
 _EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "open"}
 
-DIED, DONE, FAILED = 9, 0, 3
+DONE, REFUSED, FAILED, DIED = 0, 1, 2, 9
+"""Exit codes of a fork: its work returned, raised an `FFencError` or another error, or was killed at a change."""
+
+
+def start_fork(work: Callable[[], object]) -> int:
+    """Do the work in a fork that ends without clean-up, and return its process id."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = FAILED
+    try:
+        work()
+        code = DONE
+    except FFencError:
+        code = REFUSED
+        traceback.print_exc()
+    except BaseException:
+        traceback.print_exc()
+    os._exit(code)
+
+
+def exit_code(pid: int) -> int:
+    """Wait for a fork, and return its exit code."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def at_change(n: int, act: Callable[[], object], *, below: Path | None = None) -> None:
+    """Call ``act`` before the n-th change of the file system of this process, counted from 0; it cannot be undone.
+
+    Args:
+        n: number of the change.
+        act: called once.
+        below: count only changes that name a path below this directory.
+    """
+    left = n
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal left
+        if changes_files(event, arguments) and (below is None or str(below) in str(arguments)):
+            left -= 1
+            if left == -1:
+                act()
+
+    sys.addaudithook(hook)
 
 
 def dies_at(n: int, work: Callable[[], object]) -> bool:
-    """Do the work in a fork that ends without any clean-up at its n-th change of the file system, counted from 0.
+    """Do the work in a fork that is killed at its n-th change of the file system; False if the work ended before."""
 
-    Returns:
-        True if it died, False if the work was done before.
-    """
-    pid = os.fork()
-    if pid == 0:
-        _work_and_die(n, work)
-    _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
+    def doomed() -> None:
+        at_change(n, lambda: os._exit(DIED))
+        work()
+
+    code = exit_code(start_fork(doomed))
     assert code in (DIED, DONE), f"the work failed by itself at step {n}"
     return code == DIED
 
 
 def count_changes(work: Callable[[], object]) -> int:
-    """Return how many changes of the file system some work makes, in a fork."""
+    """Do the work in a fork, and return how many changes of the file system it makes."""
     reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        counted = 0
 
-        def count(event: str, arguments: tuple[object, ...]) -> None:
-            nonlocal counted
-            counted += changes_files(event, arguments)
+    def counted() -> None:
+        count = 0
 
-        try:
-            sys.addaudithook(count)
-            work()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(FAILED)
-        os.write(writing, str(counted).encode())
-        os._exit(DONE)
+        def hook(event: str, arguments: tuple[object, ...]) -> None:
+            nonlocal count
+            count += changes_files(event, arguments)
+
+        sys.addaudithook(hook)
+        work()
+        os.write(writing, str(count).encode())
+
+    pid = start_fork(counted)
     os.close(writing)
     with os.fdopen(reading) as file:
-        said = file.read()
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == DONE
-    return int(said)
+        text = file.read()
+    assert exit_code(pid) == DONE
+    return int(text)
 
 
-def _work_and_die(n: int, work: Callable[[], object]) -> None:
-    left = n
+class Paused:
+    """Work in a fork that stops at its n-th change below a directory until `finish` is called."""
 
-    def count(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal left
-        if not changes_files(event, arguments):
-            return
-        if left == 0:
-            os._exit(DIED)
-        left -= 1
+    def __init__(self, work: Callable[[], object], below: Path, at: int) -> None:
+        self._reached, reached = os.pipe()
+        go, self._go = os.pipe()
 
-    try:
-        sys.addaudithook(count)
-        work()
-    except BaseException:
-        traceback.print_exc()
-        os._exit(FAILED)
-    os._exit(DONE)
+        def pausing() -> None:
+            at_change(at, lambda: (os.write(reached, b"x"), os.read(go, 1)), below=below)
+            work()
+
+        self._pid = start_fork(pausing)
+        os.close(reached)
+        os.close(go)
+
+    def wait(self) -> bool:
+        """Wait until it stops; return False if it has ended before."""
+        return os.read(self._reached, 1) == b"x"
+
+    def finish(self) -> bool:
+        """Let it continue to its end, and return whether it succeeded; it may have raised an `FFencError`."""
+        with suppress(BrokenPipeError):  # it has ended
+            os.write(self._go, b"x")
+        code = exit_code(self._pid)
+        os.close(self._go)
+        os.close(self._reached)
+        assert code in (DONE, REFUSED), "it ended with an error that is not typed"
+        return code == DONE
 
 
 def changes_files(event: str, arguments: tuple[object, ...]) -> bool:
-    """Whether an audit event is a change of the file system."""
+    """Return whether an audit event is a change of the file system."""
     return event in _EVENTS and (event != "open" or _writes(arguments))
 
 

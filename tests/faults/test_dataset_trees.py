@@ -8,10 +8,9 @@ import os
 import shutil
 import socket
 import sys
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from ffenc import Binaries
 from ffenc.errors import FFencError
 
 pytest.importorskip("pyarrow")
+from tests.crashes import DONE, REFUSED, exit_code, start_fork
 from tests.dataset_operations import (
     LAPTOP,
     OPERATIONS,
@@ -27,7 +27,6 @@ from tests.dataset_operations import (
     check_whole,
     copy_tree,
     listing,
-    make_dataset,
     prepare,
     signature,
 )
@@ -40,13 +39,6 @@ pytestmark = [
 ]
 
 VIDEO = f"videos/{LAPTOP}/chunk-000/file-001.mp4"
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Path:
-    root = tmp_path_factory.mktemp("recorded") / "set"
-    make_dataset(root, binaries)
-    return root
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,26 +225,15 @@ def test_a_linked_root_stays_a_link_however_often_it_is_changed(
         check_whole(real, binaries)
 
 
-@contextmanager
-def unprivileged() -> Iterator[Callable[[Callable[[], object]], int]]:
-    """Give a function that runs work in a fork that obeys the modes of files, also where the tests run as root."""
+def run_unprivileged(work: Callable[[], object]) -> int:
+    """Run work in a fork that obeys the modes of files even if the tests run as root; return its exit code."""
 
-    def run(work: Callable[[], object]) -> int:
-        pid = os.fork()
-        if pid:
-            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        try:
-            if os.getuid() == 0:
-                _give_up_capabilities()
-            work()
-        except FFencError:
-            os._exit(1)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(2)
-        os._exit(0)
+    def unprivileged() -> None:
+        if os.getuid() == 0:
+            _give_up_capabilities()
+        work()
 
-    yield run
+    return exit_code(start_fork(unprivileged))
 
 
 def _give_up_capabilities() -> None:
@@ -286,13 +267,12 @@ def test_modes_are_obeyed(tmp_path: Path, recorded: Path, binaries: Binaries, wh
         before = listing(home)
         for path, bits in locked:
             path.chmod(modes[path] & ~bits)
-        with unprivileged() as run:
-            status = run(lambda o=operation, h=home: o.run(h / "set", h / "out", binaries, False))  # type: ignore[misc]
+        status = run_unprivileged(partial(operation.run, home / "set", home / "out", binaries, False))
         for path, _ in locked:
             if path.exists():
                 path.chmod(modes[path])
-        assert status in (0, 1), (name, "no typed error")
-        if status == 1 or operation.kind != "in place":
+        assert status in (DONE, REFUSED), (name, "no typed error")
+        if status == REFUSED or operation.kind != "in place":
             assert {p: w for p, w in listing(home).items() if p.split("/")[0] != "out"} == before, name
         if what == "read-only dataset":
             assert status == (operation.kind == "in place"), name

@@ -18,7 +18,6 @@ from tests.dataset_operations import (
     OPERATIONS,
     check_whole,
     copy_tree,
-    make_dataset,
     prepare,
     signature,
 )
@@ -29,13 +28,6 @@ pytestmark = [
     pytest.mark.one_build,
     pytest.mark.skipif(sys.platform == "win32", reason="it forks"),
 ]
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Path:
-    root = tmp_path_factory.mktemp("recorded") / "set"
-    make_dataset(root, binaries)
-    return root
 
 
 def _steps(count: int, parts: int) -> list[int]:

@@ -92,13 +92,6 @@ class SyncLog:
                 self.faults.append(f"the name of {target} in {directory} was not synced")
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Path:
-    root = tmp_path_factory.mktemp("recorded") / "set"
-    make_dataset(root, binaries)
-    return root
-
-
 @pytest.mark.parametrize("can_exchange", [True, False])
 @pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if operation.kind != "view"])
 def test_every_rename_lies_between_two_syncs(

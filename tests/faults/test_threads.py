@@ -30,7 +30,6 @@ from tests.dataset_operations import (
     OPERATIONS,
     check_whole,
     copy_tree,
-    make_dataset,
     prepare,
     signature,
 )
@@ -104,13 +103,6 @@ WORK: dict[str, Callable[[Path, Binaries], object]] = {
     **{name: of_dataset(name) for name, each in OPERATIONS.items() if each.kind != "view"},
     "verify": of_dataset("verify"),
 }
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Path:
-    root = tmp_path_factory.mktemp("recorded") / "set"
-    make_dataset(root, binaries)
-    return root
 
 
 @pytest.mark.parametrize("name", WORK)

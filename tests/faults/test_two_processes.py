@@ -5,12 +5,7 @@ The end is that of one of the two orders, or of one of them alone where the othe
 
 from __future__ import annotations
 
-import itertools
-import os
 import sys
-import traceback
-from collections.abc import Callable
-from contextlib import suppress
 from functools import partial, reduce
 from itertools import permutations
 from pathlib import Path
@@ -23,7 +18,7 @@ from ffenc.errors import DatasetLockedError, FFencError, OutputExistsError
 
 pytest.importorskip("pyarrow")
 from ffenc.dataset.verify.verify import verify_dataset
-from tests.crashes import changes_files
+from tests.crashes import Paused
 from tests.dataset_operations import (
     CRF,
     OPERATIONS,
@@ -46,54 +41,10 @@ IN_PLACE = [name for name, operation in OPERATIONS.items() if operation.kind == 
 STEPS = (1, 2, 4, 8, 15, 30, 50, 70)  # file operations at which the second one starts; one of them for each pair
 
 
-class Paused:
-    """Work in a fork that stops at its n-th change of a file below a directory, until it is told to go on."""
-
-    def __init__(self, work: Callable[[], object], below: Path, at: int) -> None:
-        self._reached, reached = os.pipe()
-        go, self._go = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            left = itertools.count(at, -1)
-
-            def hook(event: str, arguments: tuple[object, ...]) -> None:
-                if changes_files(event, arguments) and str(below) in str(arguments) and next(left) == 0:
-                    os.write(reached, b"x")
-                    os.read(go, 1)
-
-            status = 0
-            try:
-                sys.addaudithook(hook)
-                work()
-            except FFencError:
-                status = 1
-            except BaseException:
-                traceback.print_exc()
-                status = 2
-            os._exit(status)
-        os.close(reached)
-        os.close(go)
-
-    def wait(self) -> bool:
-        """Wait until it stops; False if it has ended before."""
-        return os.read(self._reached, 1) == b"x"
-
-    def finish(self) -> bool:
-        """Let it go on to its end; whether it succeeded."""
-        with suppress(BrokenPipeError):  # it has ended
-            os.write(self._go, b"x")
-        _, status = os.waitpid(self.pid, 0)
-        os.close(self._go)
-        os.close(self._reached)
-        code = os.waitstatus_to_exitcode(status)
-        assert code in (0, 1), "it ended with an error that is not typed"
-        return code == 0
-
-
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Path:
-    root = tmp_path_factory.mktemp("recorded") / "set"
-    make_dataset(root, binaries)
+def repairable(tmp_path_factory: pytest.TempPathFactory, recorded: Path) -> Path:
+    """The recorded dataset with a fault that `repair` repairs."""
+    root = copy_tree(recorded, tmp_path_factory.mktemp("repairable") / "set")
     prepare("repair", root)
     return root
 
@@ -119,12 +70,12 @@ def _succeeds(name: str, root: Path, binaries: Binaries) -> bool:
 
 
 @pytest.mark.parametrize("first", IN_PLACE)
-def test_two_operations_in_place(tmp_path: Path, recorded: Path, binaries: Binaries, first: str) -> None:
+def test_two_operations_in_place(tmp_path: Path, repairable: Path, binaries: Binaries, first: str) -> None:
     refused = 0
     for number, second in enumerate(IN_PLACE, start=IN_PLACE.index(first)):
         home = tmp_path / second
         home.mkdir()
-        root = copy_tree(recorded, home / "set")
+        root = copy_tree(repairable, home / "set")
         before = signature(root)
         paused = Paused(
             partial(OPERATIONS[first].run, root, home / "out", binaries, False), home, STEPS[number % len(STEPS)]
@@ -152,9 +103,9 @@ def test_two_operations_in_place(tmp_path: Path, recorded: Path, binaries: Binar
 @pytest.mark.parametrize("second", ["reencode in place", "pack", "resume"])
 @pytest.mark.parametrize("first", ["merge", "delete"])
 def test_dataset_that_is_changed_while_it_is_read(
-    tmp_path: Path, recorded: Path, binaries: Binaries, first: str, second: str
+    tmp_path: Path, repairable: Path, binaries: Binaries, first: str, second: str
 ) -> None:
-    root = copy_tree(recorded, tmp_path / "set")
+    root = copy_tree(repairable, tmp_path / "set")
     output = tmp_path / "out"
     at = {"reencode in place": 2, "pack": 6, "resume": 12}[second]
     paused = Paused(lambda: OPERATIONS[first].run(root, output, binaries, False), tmp_path, at)
@@ -165,10 +116,10 @@ def test_dataset_that_is_changed_while_it_is_read(
     if finished:
         check_whole(output, binaries)
     assert sorted(path.name for path in tmp_path.iterdir()) == (["out", "set"] if finished else ["set"])
-    assert signature(root) == _after(second, signature(recorded))
+    assert signature(root) == _after(second, signature(repairable))
 
 
-def test_two_new_datasets_of_one_name(tmp_path: Path, recorded: Path, binaries: Binaries) -> None:
+def test_two_new_datasets_of_one_name(tmp_path: Path, repairable: Path, binaries: Binaries) -> None:
     for at in (0, 1, 3, 6, 12, 30, 60):
         home = tmp_path / str(at)
         home.mkdir()
@@ -185,8 +136,8 @@ def test_two_new_datasets_of_one_name(tmp_path: Path, recorded: Path, binaries: 
 
 
 @pytest.mark.parametrize("name", ["merge", "split"])
-def test_two_outputs_of_one_name(tmp_path: Path, recorded: Path, binaries: Binaries, name: str) -> None:
-    root, output = copy_tree(recorded, tmp_path / "set"), tmp_path / "out"
+def test_two_outputs_of_one_name(tmp_path: Path, repairable: Path, binaries: Binaries, name: str) -> None:
+    root, output = copy_tree(repairable, tmp_path / "set"), tmp_path / "out"
     paused = Paused(lambda: OPERATIONS[name].run(root, output, binaries, False), tmp_path, 8)
     paused.wait()
     (part,) = tmp_path.glob(".out.*.part")

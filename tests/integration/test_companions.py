@@ -10,7 +10,7 @@ from ffenc import Binaries
 
 pytest.importorskip("pyarrow")
 from ffenc.dataset.transform.merge import merge_datasets
-from tests.dataset_operations import OPERATIONS, check_whole, copy_tree, make_dataset
+from tests.dataset_operations import OPERATIONS, check_whole, copy_tree
 
 pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 
@@ -39,13 +39,6 @@ def add(root: Path, files: dict[str, str]) -> Path:
 
 def unknown_in(root: Path) -> dict[str, str]:
     return {name: (root / name).read_text() for name in {**UNKNOWN, **LEFT_OUT} if (root / name).exists()}
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Path:
-    root = tmp_path_factory.mktemp("recorded") / "set"
-    make_dataset(root, binaries)
-    return root
 
 
 @pytest.mark.parametrize("name", ROOTS)

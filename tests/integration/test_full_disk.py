@@ -19,7 +19,7 @@ pytest.importorskip("pyarrow")
 from ffenc.cli.main import main
 from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.dataset.verify.verify import verify_dataset
-from tests.dataset_operations import OPERATIONS, check_whole, copy_tree, make_dataset, prepare, signature
+from tests.dataset_operations import OPERATIONS, check_whole, copy_tree, prepare, signature
 
 pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 
@@ -49,13 +49,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"no file system can be mounted: {done.stderr.strip()}")
     yield place
     subprocess.run(["umount", "--lazy", place], check=True)
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Path:
-    root = tmp_path_factory.mktemp("recorded") / "set"
-    make_dataset(root, binaries)
-    return root
 
 
 def leave_room(disk: Path, size_bytes: int) -> Path:
