@@ -1,4 +1,4 @@
-"""Everything that ffenc does to a dataset on disk, as a table, and a small dataset to do it to."""
+"""A table of all operations on datasets, and a small dataset to run them on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ffenc.errors import DatasetError
 LAPTOP, WRIST = "observation.images.laptop", "observation.images.wrist"
 EPISODES, LENGTH = 3, 3
 CRF = 40
-"""Of a dataset that was encoded again."""
+"""Quality of a re-encoded dataset."""
 
 H264 = VideoEncoderConfig(vcodec="h264", preset="ultrafast")
 _NAMES = ["height", "width", "channels"]
@@ -46,12 +46,12 @@ Run = Callable[[Path, Path, Binaries, bool], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One thing that ffenc does to a dataset.
+    """An operation on a dataset.
 
     Attributes:
         run: takes the dataset, a path for an output, the executables, and whether links may be followed.
-        kind: ``"view"`` only looks, ``"new"`` writes another dataset, ``"in place"`` changes the dataset.
-        adds_files: in place, into directories of the dataset, which must therefore not be links.
+        kind: ``"view"`` only reads, ``"new"`` writes another dataset, ``"in place"`` changes the dataset.
+        adds_files: whether it adds files to directories of the dataset, which therefore must not be links.
     """
 
     run: Run
@@ -70,7 +70,7 @@ def make_dataset(root: Path, binaries: Binaries) -> None:
 
 
 def frame_of(episode: int, number: int) -> dict[str, Any]:
-    """Return a frame of a colour of its own."""
+    """Return a frame with a unique colour."""
     return {
         "observation.state": np.full(2, episode + number / 10, np.float32),
         LAPTOP: np.full((48, 64, 3), 40 * episode + number, np.uint8),
@@ -141,14 +141,14 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def prepare(name: str, root: Path) -> None:
-    """Damage a dataset that is to be repaired."""
+    """Damage a dataset for the operations that repair it."""
     if name.startswith("repair"):
         path = root / "meta" / "info.json"
         path.write_text(path.read_text().replace('"0:3"', '"0:2"'))
 
 
 def listing(directory: Path) -> dict[str, str]:
-    """Return every entry below a directory: its kind, its mode, and what it holds or leads to; links are not followed."""
+    """Return every entry below a directory: its kind, mode, and content or link target; links are not followed."""
     found = {}
     for here, folders, names in os.walk(directory):
         for name in (*folders, *names):
@@ -164,7 +164,7 @@ def listing(directory: Path) -> dict[str, str]:
 
 
 def signature(root: Path) -> tuple[object, ...]:
-    """Return what the operations in place change: episodes, files, crf and type of the cameras, splits."""
+    """Return the values that operations in place change: episodes, files, crf and type of the cameras, splits."""
     info = load_info(root)
     layout = DatasetLayout.of(root, info)
     laptop = (info.features[LAPTOP].info or {}).get("video.crf")
@@ -173,7 +173,7 @@ def signature(root: Path) -> tuple[object, ...]:
 
 
 def check_whole(root: Path, binaries: Binaries) -> None:
-    """Fail unless a dataset has nothing wrong, in its tables and in the packets of its videos."""
+    """Fail if the tables of a dataset or the packets of its videos have a finding."""
     report = verify_dataset(root, "packets", binaries=binaries)
     assert report.ok, report.findings
     assert not report.counts.keys() & {"dataset-in-use"}, report.findings

@@ -1,4 +1,4 @@
-"""Variants of LeRobot's small datasets, and what is in a dataset: its tables, and the picture behind every row."""
+"""Variants of LeRobot's small datasets, and the contents of a dataset: its tables, and the frame of every row."""
 
 from __future__ import annotations
 

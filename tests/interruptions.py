@@ -1,4 +1,4 @@
-"""Raise an exception at any bytecode of chosen modules, as a signal handler may."""
+"""Raise an exception at any bytecode instruction of chosen modules, as a signal handler may."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 
 class Interruption:
-    """Raises `KeyboardInterrupt` at the n-th instruction that this thread carries out in the modules given.
+    """Raises `KeyboardInterrupt` at the n-th instruction of this thread in the given modules.
 
     Args:
-        at: which one, counted from 0.
+        at: number of the instruction, from 0.
         modules: names of modules whose functions count.
 
     Attributes:
-        seen: instructions so far.
-        came: whether it has raised.
+        seen: number of instructions so far.
+        came: whether it has raised the error.
     """
 
     def __init__(self, at: int, modules: tuple[str, ...], error: type[BaseException] = KeyboardInterrupt) -> None:

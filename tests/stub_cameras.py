@@ -1,4 +1,4 @@
-"""Cameras without FFmpeg: real queues and threads in front of a target that keeps its frames, waits or fails as told."""
+"""Cameras without FFmpeg: real queues and threads with a target that stores frames, waits or fails on demand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHAPE = (4, 4, 3)
 
 
 def picture(number: int) -> npt.NDArray[np.uint8]:
-    """A tiny frame that is its number."""
+    """Return a tiny frame filled with its number."""
     return np.full(SHAPE, number, np.uint8)
 
 
@@ -35,11 +35,11 @@ class StubTarget:
     """Keeps the numbers of its frames in `frames`.
 
     Attributes:
-        fail_at: the write that raises; -1: the start; ``"finish"``: the end.
-        pause_s: how long each write takes.
-        gate: writes wait for it.
-        entered: set as soon as a write has begun.
-        history: as a `VideoTarget` with a fallback; then `fail_at` loses ``loses`` frames and goes on.
+        fail_at: number of the write that raises; -1: the start; ``"finish"``: the end.
+        pause_s: duration of each write.
+        gate: writes wait for this event.
+        entered: set when a write begins.
+        history: if not 0, it has a fallback: the failure at `fail_at` loses ``loses`` frames, and writing continues.
     """
 
     path: Path = Path("stub.mp4")
@@ -119,7 +119,7 @@ def is_idle(queue: FrameQueue) -> bool:
 def open_stub(
     targets: Mapping[str, StubTarget], *, maxsize: int = 2
 ) -> Callable[[str, Any, Callable[[CameraEncoder], None]], CameraEncoder]:
-    """What opens the cameras of an `Episode`."""
+    """Return the function that opens the cameras of an `Episode`."""
     form = CameraFormat(shape=SHAPE, dtype=np.dtype("uint8"), frames=FORM)
 
     def opened(name: str, _: Any, on_end: Callable[[CameraEncoder], None]) -> CameraEncoder:
@@ -131,6 +131,6 @@ def open_stub(
 
 
 def stub_episode(targets: Mapping[str, StubTarget], *, policy: QueuePolicy = "block", maxsize: int = 2) -> Episode:
-    """An episode whose cameras write into stubs."""
+    """Return an episode whose cameras write into stubs."""
     opener = open_stub(targets, maxsize=maxsize)
     return Episode(tuple(targets), Path("episode"), fps=float(Fraction(30)), policy=policy, open_camera=opener)

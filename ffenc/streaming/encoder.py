@@ -135,7 +135,7 @@ class StreamingVideoEncoder:
         self._forgotten = weakref.finalize(self, _finish_forgotten, self._started, self._background, os.getpid())
         # At exit, the finalizers of our processes would run first and kill them.  This runs earlier.
         atexit.register(self._forgotten)
-        self._reports = None if on_status is None else StatusReports(self, on_status, status_interval_s)
+        self._reports = None if on_status is None else StatusReports(self.status, on_status, status_interval_s)
 
     def start_episode(
         self,

@@ -63,24 +63,13 @@ class PendingResult(Generic[T_co]):
         """Wait for the end without reading the result; return whether the work has ended."""
         return self._ended.wait(timeout_s)
 
-    def complete(self, result: T_co) -> None:  # type: ignore[misc]  # only its maker calls it
-        """End with a result."""
-        self._result.append(result)
-        self._ended.set()
-
-    def fail(self, error: BaseException, *, is_seen: bool = False) -> None:
-        """End with an error; ``is_seen`` if it was raised elsewhere already."""
-        self._error, self._seen = error, is_seen
-        self._ended.set()
-
     def run(self, work: Callable[[], T_co], *, is_seen: bool = False) -> None:
-        """Do the work, and end with its result or error; see `fail`."""
+        """Do the work, and end with its result or its error; ``is_seen`` if the error was raised elsewhere already."""
         try:
-            result = work()
+            self._result.append(work())
         except BaseException as err:  # raised by `wait`
-            self.fail(err, is_seen=is_seen)
-        else:
-            self.complete(result)
+            self._error, self._seen = err, is_seen
+        self._ended.set()
 
     def unseen_error(self) -> BaseException | None:
         """Return the error if it was not seen yet; it then counts as seen."""

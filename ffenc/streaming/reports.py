@@ -6,7 +6,6 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Protocol
 
 from ffenc.streaming.drop_log import RecordingStatus
 from ffenc.threads import start_thread
@@ -14,18 +13,19 @@ from ffenc.threads import start_thread
 logger = logging.getLogger(__name__)
 
 
-class Reporter(Protocol):
-    """Has a status."""
-
-    def status(self) -> RecordingStatus:
-        """Return the current status."""
-
-
 class StatusReports:
-    """Calls back with the status of an object at regular intervals, as long as the object exists."""
+    """Calls back with a status at regular intervals, as long as the object exists that has the status.
 
-    def __init__(self, source: Reporter, on_status: Callable[[RecordingStatus], None], interval_s: float) -> None:
-        self._source = weakref.ref(source)
+    Args:
+        status: a method that returns the current status; its object is referenced weakly.
+        on_status: called with the status, from a thread of its own.
+        interval_s: seconds between two calls.
+    """
+
+    def __init__(
+        self, status: Callable[[], RecordingStatus], on_status: Callable[[RecordingStatus], None], interval_s: float
+    ) -> None:
+        self._status = weakref.WeakMethod(status)
         self._on_status = on_status
         self._interval_s = interval_s
         self._stop = threading.Event()
@@ -44,13 +44,13 @@ class StatusReports:
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):
-            source = self._source()
-            if source is None:
+            status = self._status()
+            if status is None:
                 return
             try:
-                status = source.status()
-                del source
-                self._on_status(status)
+                current = status()
+                del status  # the callback may drop the last reference to the object
+                self._on_status(current)
             except Exception:
                 logger.exception("on_status raised an exception; it is not called again")
                 return

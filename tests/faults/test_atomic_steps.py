@@ -1,4 +1,4 @@
-"""A time step is taken as a whole or not at all, wherever an interrupt hits it: every camera, the row and the log agree."""
+"""A time step is taken completely or not at all wherever an interrupt hits: every camera, the row and the log agree."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def recording(tmp_path: Path) -> Iterator[Callable[..., Recording]]:
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("follow_up", ["go on", "save at once"])
-def test_an_interrupt_at_any_instruction_of_a_step(
+def test_interrupt_at_any_instruction_of_a_step(
     recording: Callable[..., Recording], policy: QueuePolicy, follow_up: str
 ) -> None:
     outcomes = set()
@@ -116,9 +116,7 @@ def test_an_interrupt_at_any_instruction_of_a_step(
 
 
 @pytest.mark.parametrize("follow_up", ["go on", "save at once"])
-def test_an_interrupt_at_any_instruction_of_a_step_that_is_dropped(
-    recording: Callable[..., Recording], follow_up: str
-) -> None:
+def test_interrupt_at_any_instruction_of_a_dropped_step(recording: Callable[..., Recording], follow_up: str) -> None:
     at, came, outcomes = 0, True, set()
     while came:
         here = recording(policy="drop")
@@ -157,7 +155,7 @@ def test_many_interrupts_in_one_episode(recording: Callable[..., Recording]) -> 
 
 
 @pytest.mark.parametrize("order", ["abc", "cab"])
-def test_an_interrupt_while_cameras_are_fed_one_by_one(order: str) -> None:
+def test_interrupt_while_cameras_are_fed_one_by_one(order: str) -> None:
     at, came, outcomes = 0, True, set()
     while came:
         targets = {name: StubTarget() for name in CAMERAS}
@@ -189,7 +187,7 @@ def test_an_interrupt_while_cameras_are_fed_one_by_one(order: str) -> None:
     [{"b": picture(1)[1:]}, {"c": picture(1).astype(float)}, {"c": None}],
     ids=["shape", "dtype", "nothing"],
 )
-def test_a_wrong_frame_of_a_later_camera_takes_nothing(recording: Callable[..., Recording], changed: Any) -> None:
+def test_invalid_frame_of_a_later_camera_takes_nothing(recording: Callable[..., Recording], changed: Any) -> None:
     here = recording()
     assert here.add(0)
     with pytest.raises(FrameError):
@@ -198,7 +196,7 @@ def test_a_wrong_frame_of_a_later_camera_takes_nothing(recording: Callable[..., 
     assert here.check(at_least=[0, 2], at_most=[0, 2]) == [0, 2]
 
 
-def test_a_row_that_cannot_be_written_takes_nothing(
+def test_row_that_cannot_be_written_takes_nothing(
     recording: Callable[..., Recording], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = recording()
@@ -215,7 +213,7 @@ def test_a_row_that_cannot_be_written_takes_nothing(
     here.check(at_least=[0, 2], at_most=[0, 2])
 
 
-def test_half_a_row_on_a_full_disk_is_overwritten(
+def test_partial_row_on_a_full_disk_is_overwritten(
     recording: Callable[..., Recording], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = recording()
@@ -235,7 +233,7 @@ def test_half_a_row_on_a_full_disk_is_overwritten(
     here.check(at_least=[0, 2], at_most=[0, 2])
 
 
-def test_rows_and_frames_are_tied_by_number(recording: Callable[..., Recording]) -> None:
+def test_row_of_another_frame_is_refused(recording: Callable[..., Recording]) -> None:
     here = recording()
     here.add(0)
     here.table.stage({"observation.state": np.array([1], np.float32)}, "a task")

@@ -1,4 +1,4 @@
-"""A dataset is whole wherever its writer dies: every change of the file system is made the last one."""
+"""A dataset is complete wherever its writer dies: a fork dies at every change of the file system."""
 
 from __future__ import annotations
 

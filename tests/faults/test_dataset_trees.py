@@ -1,4 +1,4 @@
-"""Every operation on every kind of tree: the right result or a typed error, and nothing changed that should not be."""
+"""Every operation on every kind of directory tree succeeds or raises a typed error, and changes nothing else."""
 
 from __future__ import annotations
 

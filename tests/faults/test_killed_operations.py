@@ -1,4 +1,4 @@
-"""An operation that is killed leaves the old dataset or the new one, and the next run clears away the rest."""
+"""A killed operation leaves the old or the new dataset, and the next operation removes leftovers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Two processes and one dataset: the second one starts at a file operation of the first, and nothing is lost.
+"""Two processes on one dataset: the second one starts at a file operation of the first, and nothing is lost.
 
-The end is that of one of the two orders, or of one of them alone where the other was refused with a typed error.
+The result is that of the two operations in one of the orders, or of one operation if the other raised a typed error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Any schedule of feeds, slow cameras, failures and endings comes to an end, and no frame is lost, doubled or moved."""
+"""Any schedule of feeds, slow cameras, failures and endings terminates, and no frame is lost, repeated or moved."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def check_whole(recording: EpisodeRecording, targets: dict[str, StubTarget], tak
 
 @QUICKLY
 @given(cameras(GOOD | RECOVERING), st.sampled_from(POLICIES), st.integers(1, 4), STEPS)
-def test_what_was_taken_is_what_comes_out(targets, policy, maxsize, steps) -> None:  # type: ignore[no-untyped-def]
+def test_every_target_gets_the_taken_frames(targets, policy, maxsize, steps) -> None:  # type: ignore[no-untyped-def]
     episode = stub_episode(targets, policy=policy, maxsize=maxsize)
     taken = run(episode, list(targets), [("together", 0.0), *steps])
     handle = episode.finish()
@@ -105,7 +105,7 @@ def test_what_was_taken_is_what_comes_out(targets, policy, maxsize, steps) -> No
 
 @QUICKLY
 @given(cameras(GOOD | FAILING | RECOVERING), st.sampled_from(POLICIES), st.integers(1, 4), STEPS)
-def test_a_failure_is_told_and_the_others_come_to_their_end(targets, policy, maxsize, steps) -> None:  # type: ignore[no-untyped-def]
+def test_camera_error_is_raised_and_the_other_cameras_finish(targets, policy, maxsize, steps) -> None:  # type: ignore[no-untyped-def]
     episode = stub_episode(targets, policy=policy, maxsize=maxsize)
     told: list[BaseException] = []
     try:
@@ -130,7 +130,7 @@ def test_a_failure_is_told_and_the_others_come_to_their_end(targets, policy, max
 
 @QUICKLY
 @given(cameras(GOOD | FAILING | RECOVERING), st.sampled_from(POLICIES), st.integers(1, 4), STEPS, st.booleans())
-def test_a_cancel_at_any_time_ends_all_threads(targets, policy, maxsize, steps, from_elsewhere) -> None:  # type: ignore[no-untyped-def]
+def test_cancel_at_any_time_ends_all_threads(targets, policy, maxsize, steps, from_elsewhere) -> None:  # type: ignore[no-untyped-def]
     episode = stub_episode(targets, policy=policy, maxsize=maxsize)
     try:
         run(episode, list(targets), steps)

@@ -107,15 +107,15 @@ def repair_dataset(
 
 def _repair(root: Path, level: Level, changes: Changes, measure: Measurer) -> None:
     """Repair in an order in which each step builds on the steps before it, and check again in between."""
-    subject, _ = inspect_dataset(root, "metadata")
+    subject = inspect_dataset(root, "metadata")
     if subject.findings.has("leftover-commit"):
         complete_commits(subject, changes)
-        subject, _ = inspect_dataset(root, "metadata")
+        subject = inspect_dataset(root, "metadata")
     clear_leftovers(subject, changes)
     repair_tasks(subject, changes)
-    subject, _ = inspect_dataset(root, "metadata")
+    subject = inspect_dataset(root, "metadata")
     EpisodeRepair(subject=subject, changes=changes, measure=measure).run()
-    subject, _ = inspect_dataset(root, level, binaries=measure.binaries_given)
+    subject = inspect_dataset(root, level, binaries=measure.binaries_given)
     repair_stats(subject, changes)
     repair_video_info(subject, changes, measure)
     repair_info(subject, changes)

@@ -77,7 +77,7 @@ def verify_dataset(
     """
     if level not in LEVELS:
         raise ValueError(f"unknown level {level!r}; expected one of {', '.join(LEVELS)}")
-    subject, videos = inspect_dataset(Path(root), level, binaries=binaries, progress=progress)
+    subject = inspect_dataset(Path(root), level, binaries=binaries, progress=progress)
     findings = subject.findings
     return VerifyReport(
         root=subject.root,
@@ -87,19 +87,19 @@ def verify_dataset(
         severities=dict(findings.severities),
         episodes=len(subject.episodes),
         frames=subject.rows or 0,
-        videos=videos,
+        videos=subject.videos,
     )
 
 
 def inspect_dataset(
     root: Path, level: Level, *, binaries: Binaries | None = None, progress: ProgressCallback | None = None
-) -> tuple[Subject, int]:
-    """Run all checks of `verify_dataset`; return what they read and found, and the number of videos opened."""
+) -> Subject:
+    """Run the checks of `verify_dataset`, and return what they read and found."""
     subject = Subject(root=root, findings=Findings(root=root))
     with subject.checking("meta/info.json"):
         check_info(subject)
     if subject.info is None:
-        return subject, 0
+        return subject
     _check_tables(subject)
     for what, check in (
         ("the frame ranges of episodes in videos", check_spans),
@@ -108,15 +108,16 @@ def inspect_dataset(
     ):
         with subject.checking(what):
             check(subject)
-    videos = 0
     if level != "metadata":
         with subject.checking("the videos"):
             try_decoding = level == "packets"  # the next level decodes everything
-            videos = check_packets_of_videos(subject, binaries=binaries, progress=progress, try_decoding=try_decoding)
+            subject.videos = check_packets_of_videos(
+                subject, binaries=binaries, progress=progress, try_decoding=try_decoding
+            )
     if level == "decode":
         with subject.checking("the decoded frames"):
             check_decoded_frames(subject, binaries=binaries, progress=progress)
-    return subject, videos
+    return subject
 
 
 def _check_tables(subject: Subject) -> None:

@@ -1,4 +1,4 @@
-"""What a camera gives: every other array is refused, in words that name the camera."""
+"""CameraFormat accepts only frames of its format, and its errors name the camera."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_another_array_is_refused(name: str) -> None:
+def test_frame_of_another_format_is_refused(name: str) -> None:
     frame, hint = WRONG[name]
     with pytest.raises(FrameError, match="camera 'laptop'") as caught:
         RGB.check("laptop", frame, number=17)
@@ -70,20 +70,20 @@ def test_another_array_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(WRONG.keys() - {"transposed", "smaller"}))  # those would be good first frames
-def test_a_first_frame_that_cannot_be_one_names_its_camera(name: str) -> None:
+def test_invalid_first_frame_is_refused_with_its_camera(name: str) -> None:
     frame, _ = WRONG[name]
     with pytest.raises(FrameError, match="camera 'laptop'"):
         opener("laptop").format_of("laptop", frame)
 
 
-def test_a_right_frame_is_given_back_as_it_is() -> None:
+def test_valid_frame_is_returned_unchanged() -> None:
     frame = np.zeros((6, 8, 3), np.uint8)
     assert RGB.check("laptop", frame) is frame
     view = np.zeros((6, 16, 3), np.uint8)[:, ::2]
     assert RGB.check("laptop", view) is view
 
 
-def test_a_depth_frame_may_have_a_channel_axis() -> None:
+def test_depth_frame_may_have_a_channel_axis() -> None:
     frame = np.arange(48, dtype=np.uint16).reshape(6, 8)
     assert DEPTH.check("depth", frame) is frame
     assert np.array_equal(DEPTH.check("depth", frame[:, :, None]), frame)
@@ -98,7 +98,7 @@ def test_the_unit_of_depth_cannot_change(dtype: str) -> None:
     assert "'wrist'" in str(caught.value)
 
 
-def test_formats_are_what_frames_or_people_say() -> None:
+def test_format_from_frame_or_declaration() -> None:
     first = np.zeros((6, 8, 3), np.uint8)
     assert opener().format_of("cam", first) == RGB
     assert opener().format_of("cam", FrameFormat(width=8, height=6)) == RGB
@@ -113,7 +113,7 @@ def test_formats_are_what_frames_or_people_say() -> None:
         (DepthFormat(width=8, height=6, in_metres=True), "float32"),
     ],
 )
-def test_depth_becomes_codes(first: object, dtype: str) -> None:
+def test_depth_format_has_a_quantizer(first: object, dtype: str) -> None:
     form = opener(depth=("cam",)).format_of("cam", first)
     assert (form.shape, form.dtype, form.frames.layout) == ((6, 8), np.dtype(dtype), "gray12")
     assert form.quantizer == DepthEncoderConfig().quantizer
@@ -133,13 +133,13 @@ def test_depth_becomes_codes(first: object, dtype: str) -> None:
     ],
     ids=str,
 )
-def test_what_is_no_depth_is_refused(first: object) -> None:
+def test_frame_that_is_not_depth_is_refused(first: object) -> None:
     with pytest.raises(FrameError, match=r"depth camera 'cam' got .* uint16 millimetres or float32 metres"):
         opener(depth=("cam",)).format_of("cam", first)
 
 
 @pytest.mark.parametrize("kind", ["lossless", "images"])
-def test_metres_cannot_be_stored_as_they_are(kind: str) -> None:
+def test_metres_without_quantization_are_refused(kind: str) -> None:
     as_they_are = (
         opener(depth=("cam",), depth_encoder=DepthEncoderConfig.lossless16())
         if kind == "lossless"
@@ -151,7 +151,7 @@ def test_metres_cannot_be_stored_as_they_are(kind: str) -> None:
         as_they_are.format_of("cam", np.zeros((6, 8), np.float32))
 
 
-def test_a_layout_that_no_image_holds_is_refused() -> None:
+def test_layout_that_images_cannot_store_is_refused() -> None:
     with pytest.raises(FrameError, match="camera 'cam': frames of layout 'rgba' cannot be stored as images"):
         opener(images=("cam",)).format_of("cam", FrameFormat(width=8, height=6, layout="rgba"))
 

@@ -1,4 +1,4 @@
-"""StreamingVideoEncoder without FFmpeg: episodes in a row, what is raised where, and what happens when it is left."""
+"""StreamingVideoEncoder without FFmpeg: consecutive episodes, where errors are raised, and missing calls of close."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def record(encoder: StreamingVideoEncoder, directory: Path, count: int, start: i
         ({"status_interval_s": float("nan")}, "status_interval_s must be above 0"),
     ],
 )
-def test_numbers_that_make_no_sense_are_refused(make: Make, options: dict[str, Any], said: str) -> None:
+def test_invalid_options_are_refused(make: Make, options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         make(**options)
 
 
-def test_episodes_in_a_row(make: Make, targets: Targets, tmp_path: Path) -> None:
+def test_consecutive_episodes(make: Make, targets: Targets, tmp_path: Path) -> None:
     with make() as encoder:
         for number in range(5):
             record(encoder, tmp_path / str(number), 4, start=10 * number)
@@ -106,7 +106,9 @@ def test_episodes_in_a_row(make: Make, targets: Targets, tmp_path: Path) -> None
         (["a"], {"image_cameras": ["i"]}, "these are not cameras of the episode: i"),
     ],
 )
-def test_cameras_that_are_none(make: Make, tmp_path: Path, cameras: Any, options: dict[str, Any], said: str) -> None:
+def test_invalid_cameras_are_refused(
+    make: Make, tmp_path: Path, cameras: Any, options: dict[str, Any], said: str
+) -> None:
     with make() as encoder:
         with pytest.raises(FFencError, match=said):
             encoder.start_episode(cameras, tmp_path / "e", **options)
@@ -115,13 +117,13 @@ def test_cameras_that_are_none(make: Make, tmp_path: Path, cameras: Any, options
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "", "a\n"])
-def test_a_name_that_would_leave_the_directory(make: Make, tmp_path: Path, name: str) -> None:
+def test_camera_name_that_leaves_the_directory_is_refused(make: Make, tmp_path: Path, name: str) -> None:
     with make() as encoder, pytest.raises(UnsafePathError):
         encoder.start_episode(["a", name], tmp_path / "e")
     assert not (tmp_path / "e").exists()
 
 
-def test_what_cannot_be_done_is_found_at_the_start(make: Make, tmp_path: Path) -> None:
+def test_start_episode_checks_formats(make: Make, tmp_path: Path) -> None:
     with make() as encoder:
         with pytest.raises(OutputError, match="cannot do that"):
             encoder.start_episode({"a": FORM, "impossible": FORM}, tmp_path / "e")
@@ -129,7 +131,7 @@ def test_what_cannot_be_done_is_found_at_the_start(make: Make, tmp_path: Path) -
         record(encoder, tmp_path / "f", 1)  # nothing is open
 
 
-def test_a_start_that_fails_halfway_leaves_nothing_open(
+def test_failed_start_leaves_no_open_episode(
     make: Make, targets: Targets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = encoder_module.Episode.open
@@ -148,7 +150,7 @@ def test_a_start_that_fails_halfway_leaves_nothing_open(
         monkeypatch.undo()
 
 
-def test_formats_open_all_cameras_at_once(make: Make, targets: Targets, tmp_path: Path) -> None:
+def test_start_episode_with_formats_opens_all_cameras(make: Make, targets: Targets, tmp_path: Path) -> None:
     with make() as encoder:
         encoder.start_episode({"a": FORM, "b": None, "c": FORM}, tmp_path)
         assert list(encoder.status().cameras) == ["a", "c"]
@@ -156,7 +158,7 @@ def test_formats_open_all_cameras_at_once(make: Make, targets: Targets, tmp_path
             encoder.feed_frames({name: picture(0)[:2] for name in "abc"})
 
 
-def test_calls_out_of_order_say_so(make: Make, tmp_path: Path) -> None:
+def test_calls_out_of_order_are_refused(make: Make, tmp_path: Path) -> None:
     encoder = make()
     encoder.cancel_episode()  # nothing to cancel
     for call in (lambda: encoder.feed_frame("a", picture(0)), lambda: encoder.feed_frames({}), encoder.finish_episode):
@@ -171,7 +173,7 @@ def test_calls_out_of_order_say_so(make: Make, tmp_path: Path) -> None:
         encoder.start_episode(["a"], tmp_path / "three")
 
 
-def test_cancel_and_close_throw_an_open_episode_away(make: Make, targets: Targets, tmp_path: Path) -> None:
+def test_cancel_and_close_discard_the_open_episode(make: Make, targets: Targets, tmp_path: Path) -> None:
     encoder = make()
     record(encoder, tmp_path / "0", 3)
     encoder.cancel_episode()
@@ -181,7 +183,7 @@ def test_cancel_and_close_throw_an_open_episode_away(make: Make, targets: Target
         assert all("abort" in target.calls and "fail" not in target.calls for target in episode.values())
 
 
-def test_an_unseen_error_comes_out_of_the_next_start_once(make: Make, targets: Targets, tmp_path: Path) -> None:
+def test_unseen_error_is_raised_once_by_the_next_start(make: Make, targets: Targets, tmp_path: Path) -> None:
     targets.append({"a": StubTarget(fail_at="finish")})
     with make() as encoder:
         record(encoder, tmp_path / "0", 2)
@@ -192,7 +194,7 @@ def test_an_unseen_error_comes_out_of_the_next_start_once(make: Make, targets: T
         assert encoder.finish_episode().wait(LONG_S).frames == 2
 
 
-def test_an_unseen_error_comes_out_of_close_once(make: Make, targets: Targets, tmp_path: Path) -> None:
+def test_unseen_error_is_raised_once_by_close(make: Make, targets: Targets, tmp_path: Path) -> None:
     targets.append({"a": StubTarget(fail_at="finish")})
     encoder = make()
     record(encoder, tmp_path / "0", 2)
@@ -202,7 +204,7 @@ def test_an_unseen_error_comes_out_of_close_once(make: Make, targets: Targets, t
     encoder.close()
 
 
-def test_an_error_that_was_waited_for_does_not_come_again(make: Make, targets: Targets, tmp_path: Path) -> None:
+def test_error_raised_by_wait_is_not_raised_again(make: Make, targets: Targets, tmp_path: Path) -> None:
     targets.append({"a": StubTarget(fail_at="finish")})
     with make() as encoder:
         record(encoder, tmp_path / "0", 2)
@@ -211,7 +213,7 @@ def test_an_error_that_was_waited_for_does_not_come_again(make: Make, targets: T
         record(encoder, tmp_path / "1", 2)
 
 
-def test_close_gives_all_unseen_errors(make: Make, targets: Targets, tmp_path: Path) -> None:
+def test_close_raises_all_unseen_errors(make: Make, targets: Targets, tmp_path: Path) -> None:
     gate = threading.Event()
     targets += [{"a": StubTarget(gate=gate, fail_at=1)}, {"b": StubTarget(gate=gate, fail_at=1)}]
     encoder = make(max_finishing=3)
@@ -227,7 +229,7 @@ def test_close_gives_all_unseen_errors(make: Make, targets: Targets, tmp_path: P
 
 
 @pytest.mark.parametrize("leave", ["with", "close"])
-def test_a_failure_that_came_out_of_a_feed_does_not_come_again_and_all_is_kept(
+def test_error_raised_by_feed_is_not_raised_again_and_recordings_are_kept(
     make: Make, targets: Targets, tmp_path: Path, leave: str
 ) -> None:
     targets.append({"a": StubTarget(fail_at=2), "b": StubTarget()})
@@ -249,7 +251,7 @@ def test_a_failure_that_came_out_of_a_feed_does_not_come_again_and_all_is_kept(
     assert targets[0]["b"].calls == []  # completed
 
 
-def test_an_exception_in_the_block_completes_what_was_recorded(make: Make, targets: Targets, tmp_path: Path) -> None:
+def test_exception_in_the_block_completes_the_episode(make: Make, targets: Targets, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), make() as encoder:
         record(encoder, tmp_path, 3)
         raise KeyboardInterrupt
@@ -257,7 +259,7 @@ def test_an_exception_in_the_block_completes_what_was_recorded(make: Make, targe
     assert targets[0]["a"].frames == targets[0]["b"].frames == [0, 1, 2]
 
 
-def test_an_exception_in_the_block_is_not_replaced_by_ours(
+def test_exception_in_the_block_is_raised_not_an_encoder_error(
     make: Make, targets: Targets, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     targets.append({"a": StubTarget(fail_at="finish")})
@@ -268,7 +270,7 @@ def test_an_exception_in_the_block_is_not_replaced_by_ours(
     assert "camera 'a' failed after 3 frames" in caplog.text
 
 
-def test_no_more_episodes_are_completed_at_once_than_asked(make: Make, targets: Targets, tmp_path: Path) -> None:
+def test_max_finishing_limits_episodes_in_the_background(make: Make, targets: Targets, tmp_path: Path) -> None:
     gates = [threading.Event() for _ in range(3)]
     targets += [{"a": StubTarget(gate=gate)} for gate in gates]
     encoder = make(max_finishing=2)
@@ -292,7 +294,7 @@ def test_no_more_episodes_are_completed_at_once_than_asked(make: Make, targets: 
     encoder.close()
 
 
-def test_two_episodes_at_once_do_not_share_queues(make: Make, targets: Targets, tmp_path: Path) -> None:
+def test_concurrent_episodes_do_not_share_queues(make: Make, targets: Targets, tmp_path: Path) -> None:
     gate = threading.Event()
     targets.append({"a": StubTarget(gate=gate), "b": StubTarget(gate=gate)})
     with make() as encoder:
@@ -308,7 +310,9 @@ def test_two_episodes_at_once_do_not_share_queues(make: Make, targets: Targets, 
     assert targets[1]["a"].frames == list(range(100, 106))
 
 
-def test_a_forgotten_one_completes_its_episode_and_says_so(make: Make, targets: Targets, tmp_path: Path) -> None:
+def test_encoder_that_was_not_closed_completes_its_episode_and_warns(
+    make: Make, targets: Targets, tmp_path: Path
+) -> None:
     def forget() -> None:
         encoder = make()
         record(encoder, tmp_path / "e", 3)
@@ -321,7 +325,9 @@ def test_a_forgotten_one_completes_its_episode_and_says_so(make: Make, targets: 
     assert [target.calls for target in targets[0].values()] == [[], []]
 
 
-def test_a_forgotten_one_waits_for_episodes_in_the_background(make: Make, targets: Targets, tmp_path: Path) -> None:
+def test_encoder_that_was_not_closed_waits_for_background_episodes(
+    make: Make, targets: Targets, tmp_path: Path
+) -> None:
     slow = StubTarget(pause_s=0.02)
     targets.append({"a": slow})
     encoder = make()
@@ -335,7 +341,7 @@ def test_a_forgotten_one_waits_for_episodes_in_the_background(make: Make, target
     assert slow.frames == [0, 1, 2]
 
 
-def test_a_fork_does_not_wait_for_threads_that_it_does_not_have(make: Make, tmp_path: Path) -> None:
+def test_fork_does_not_wait_for_threads_of_its_parent(make: Make, tmp_path: Path) -> None:
     encoder = make()
     record(encoder, tmp_path, 1)
     with warnings.catch_warnings():
@@ -349,7 +355,7 @@ def test_a_fork_does_not_wait_for_threads_that_it_does_not_have(make: Make, tmp_
     encoder.close()
 
 
-def test_a_closed_one_is_forgotten_in_silence(make: Make, tmp_path: Path) -> None:
+def test_closed_encoder_does_not_warn(make: Make, tmp_path: Path) -> None:
     encoder = make()
     record(encoder, tmp_path, 1)
     encoder.close()
@@ -359,7 +365,7 @@ def test_a_closed_one_is_forgotten_in_silence(make: Make, tmp_path: Path) -> Non
         gc.collect()
 
 
-def test_status_is_reported_now_and_then(make: Make, targets: Targets, tmp_path: Path) -> None:
+def test_status_is_reported_at_intervals(make: Make, targets: Targets, tmp_path: Path) -> None:
     seen: list[RecordingStatus] = []
     with make(on_status=seen.append, status_interval_s=0.005) as encoder:
         record(encoder, tmp_path, 3)
@@ -370,7 +376,7 @@ def test_status_is_reported_now_and_then(make: Make, targets: Targets, tmp_path:
     assert whole[0].elapsed_s > 0
 
 
-def test_a_report_that_raises_is_said_and_not_repeated(
+def test_on_status_that_raises_is_logged_and_not_called_again(
     make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     called: list[int] = []
@@ -389,7 +395,7 @@ def test_a_report_that_raises_is_said_and_not_repeated(
     assert "on_status raised an exception; it is not called again" in caplog.text
 
 
-def test_a_report_may_close(make: Make, tmp_path: Path) -> None:
+def test_on_status_may_close_the_encoder(make: Make, tmp_path: Path) -> None:
     closed = threading.Event()
 
     def close(_: RecordingStatus) -> None:

@@ -1,4 +1,4 @@
-"""Time steps stay together: what each policy does with a full queue, and what the ledger says of it."""
+"""Time steps are taken by all cameras or by none: the effect of each queue policy, and the drop log."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_block_waits_for_the_slowest_camera() -> None:
     assert slow.frames == list(range(accepted + 1))
 
 
-def test_drop_leaves_a_step_out_for_all_cameras(caplog: pytest.LogCaptureFixture) -> None:
+def test_drop_policy_drops_the_step_for_all_cameras(caplog: pytest.LogCaptureFixture) -> None:
     gate = threading.Event()
     targets = {"a": StubTarget(), "b": StubTarget(gate=gate)}
     episode = stub_episode(targets, policy="drop")
@@ -96,7 +96,7 @@ def test_drop_leaves_a_step_out_for_all_cameras(caplog: pytest.LogCaptureFixture
     ) == 1  # once for each camera, not for every step
 
 
-def test_a_drop_names_every_camera_that_was_the_reason() -> None:
+def test_drop_lists_every_camera_with_a_full_queue() -> None:
     gate = threading.Event()
     targets = {"a": StubTarget(gate=gate), "b": StubTarget(gate=gate), "c": StubTarget()}
     episode = stub_episode(targets, policy="drop", maxsize=1)
@@ -112,7 +112,7 @@ def test_a_drop_names_every_camera_that_was_the_reason() -> None:
     assert finished(episode).frames == 2
 
 
-def test_raise_says_so_and_no_camera_takes_the_step() -> None:
+def test_raise_policy_raises_and_no_camera_takes_the_step() -> None:
     gate = threading.Event()
     targets = {"a": StubTarget(), "b": StubTarget(gate=gate)}
     episode = stub_episode(targets, policy="raise")
@@ -139,7 +139,7 @@ def test_cameras_can_be_fed_one_by_one(policy: str) -> None:
 
 
 @pytest.mark.parametrize("policy", ["block", "drop", "raise"])
-def test_a_camera_out_of_step_is_refused_and_can_be_mended(policy: str) -> None:
+def test_camera_fed_twice_in_a_step_is_refused_and_the_step_continues(policy: str) -> None:
     targets = {"a": StubTarget(), "b": StubTarget()}
     episode = stub_episode(targets, policy=policy, maxsize=50)  # type: ignore[arg-type]
     assert episode.feed_one("a", picture(0), None)
@@ -154,7 +154,7 @@ def test_a_camera_out_of_step_is_refused_and_can_be_mended(policy: str) -> None:
     assert targets["a"].frames == targets["b"].frames == [0]
 
 
-def test_one_by_one_a_step_is_dropped_whole_also_for_those_fed_before() -> None:
+def test_drop_also_drops_frames_fed_before_in_the_step() -> None:
     gate = threading.Event()
     targets = {"a": StubTarget(), "b": StubTarget(gate=gate), "c": StubTarget()}
     episode = stub_episode(targets, policy="drop", maxsize=1)
@@ -177,7 +177,7 @@ def test_one_by_one_a_step_is_dropped_whole_also_for_those_fed_before() -> None:
     assert recording.ledger == DropLog(steps=4, drops=(Drop(step=2, time_s=6.0, cameras=("b",)),))
 
 
-def test_one_by_one_a_step_that_raised_can_be_fed_once_more() -> None:
+def test_step_that_raised_queue_full_can_be_fed_again() -> None:
     gate = threading.Event()
     targets = {"a": StubTarget(), "b": StubTarget(gate=gate)}
     episode = stub_episode(targets, policy="raise")
@@ -195,7 +195,7 @@ def test_one_by_one_a_step_that_raised_can_be_fed_once_more() -> None:
 
 
 @pytest.mark.parametrize("policy", ["block", "drop", "raise"])
-def test_an_incomplete_last_step_is_left_out_and_said(policy: str) -> None:
+def test_incomplete_last_step_is_dropped_and_logged(policy: str) -> None:
     targets = {"a": StubTarget(), "b": StubTarget(), "c": StubTarget()}
     episode = stub_episode(targets, policy=policy, maxsize=50)  # type: ignore[arg-type]
     episode.feed(step(0, "a", "b", "c"), None)
@@ -207,7 +207,7 @@ def test_an_incomplete_last_step_is_left_out_and_said(policy: str) -> None:
     assert recording.ledger == DropLog(steps=2, drops=(incomplete,))
 
 
-def test_a_camera_that_was_never_fed_is_an_error() -> None:
+def test_camera_that_was_never_fed_is_an_error() -> None:
     episode = stub_episode({"a": StubTarget(), "b": StubTarget()})
     episode.feed_one("a", picture(0), None)
     with pytest.raises(RecordingError, match="camera 'b' got no frame"):
@@ -227,7 +227,7 @@ def test_a_camera_that_was_never_fed_is_an_error() -> None:
         ({"a": picture(0).astype(float), "b": picture(0)}, "camera 'a' got"),
     ],
 )
-def test_a_wrong_step_takes_nothing(frames: dict[str, np.ndarray], said: str) -> None:
+def test_invalid_step_takes_nothing(frames: dict[str, np.ndarray], said: str) -> None:
     targets = {"a": StubTarget(), "b": StubTarget()}
     episode = stub_episode(targets)
     episode.feed(step(0), None)
@@ -239,7 +239,7 @@ def test_a_wrong_step_takes_nothing(frames: dict[str, np.ndarray], said: str) ->
 
 
 @pytest.mark.parametrize("policy", ["block", "drop", "raise"])
-def test_one_wrong_frame_takes_nothing(policy: str) -> None:
+def test_invalid_frame_takes_nothing(policy: str) -> None:
     targets = {"a": StubTarget(), "b": StubTarget()}
     episode = stub_episode(targets, policy=policy, maxsize=50)  # type: ignore[arg-type]
     with pytest.raises(FrameError, match="unknown camera 'x'; this episode has a, b"):
@@ -253,7 +253,7 @@ def test_one_wrong_frame_takes_nothing(policy: str) -> None:
 
 @pytest.mark.parametrize("policy", ["block", "drop", "raise"])
 @pytest.mark.parametrize("fail_at", [-1, 0, 3])
-def test_a_camera_that_fails_comes_out_of_a_feed(policy: str, fail_at: int) -> None:
+def test_camera_error_is_raised_by_feed(policy: str, fail_at: int) -> None:
     bad = StubTarget(fail_at=fail_at, kept=Path(".b.recording.mp4"))
     targets = {"a": StubTarget(), "b": bad}
     episode = stub_episode(targets, policy=policy)  # type: ignore[arg-type]
@@ -276,7 +276,7 @@ def test_a_camera_that_fails_comes_out_of_a_feed(policy: str, fail_at: int) -> N
     assert handle.unseen_error() is None
 
 
-def test_what_a_feed_has_told_is_not_unseen() -> None:
+def test_error_raised_by_feed_is_seen() -> None:
     episode = stub_episode({"a": StubTarget(fail_at=0)})
     with pytest.raises(RecordingError):
         while True:
@@ -286,7 +286,7 @@ def test_what_a_feed_has_told_is_not_unseen() -> None:
     assert handle.unseen_error() is None
 
 
-def test_a_failure_that_nobody_was_told_is_unseen() -> None:
+def test_error_that_was_not_raised_is_unseen() -> None:
     targets = {"a": StubTarget(fail_at=0), "b": StubTarget(fail_at="finish")}
     episode = stub_episode(targets)
     with pytest.raises(RecordingError):
@@ -297,7 +297,7 @@ def test_a_failure_that_nobody_was_told_is_unseen() -> None:
     assert isinstance(handle.unseen_error(), Exception)  # of b nothing was known
 
 
-def test_several_failures_are_a_group_with_each_camera() -> None:
+def test_errors_of_several_cameras_are_a_group() -> None:
     episode = stub_episode({name: StubTarget(fail_at="finish") for name in "abc"})
     episode.feed(step(0, "a", "b", "c"), None)
     handle = episode.finish()
@@ -308,14 +308,14 @@ def test_several_failures_are_a_group_with_each_camera() -> None:
     assert "3 cameras failed in episode" in str(error)
 
 
-def test_what_is_no_exception_is_not_wrapped() -> None:
+def test_base_exception_is_not_wrapped() -> None:
     episode = stub_episode({"a": StubTarget(fail_at=0, error=SystemExit(3))})
     episode.feed(step(0, "a"), None)
     with pytest.raises(SystemExit):
         finished(episode)
 
 
-def test_a_failure_of_a_blocked_feed_does_not_wait_for_ever() -> None:
+def test_blocked_feed_raises_the_error_of_its_camera() -> None:
     gate = threading.Event()
     slow = StubTarget(gate=gate, fail_at=0)
     episode = stub_episode({"a": StubTarget(), "b": slow})
@@ -328,7 +328,7 @@ def test_a_failure_of_a_blocked_feed_does_not_wait_for_ever() -> None:
 
 
 @pytest.mark.parametrize("policy", ["block", "drop", "raise"])
-def test_cancel_throws_everything_away_and_waits_for_the_threads(policy: str) -> None:
+def test_cancel_discards_everything_and_waits_for_the_threads(policy: str) -> None:
     targets = {"a": StubTarget(), "b": StubTarget(gate=threading.Event())}
     episode = stub_episode(targets, policy=policy)  # type: ignore[arg-type]
     fill(episode, targets["b"])
@@ -339,7 +339,7 @@ def test_cancel_throws_everything_away_and_waits_for_the_threads(policy: str) ->
     assert not episode.result.done()
 
 
-def test_an_interrupt_while_waiting_for_room_leaves_no_slot_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupt_while_waiting_for_room_frees_the_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
     targets = {"a": StubTarget(), "b": StubTarget(gate=gate)}
     episode = stub_episode(targets)
@@ -361,7 +361,7 @@ def test_an_interrupt_while_waiting_for_room_leaves_no_slot_behind(monkeypatch: 
     assert all(is_idle(camera.queue) for camera in episode.cameras.values())
 
 
-def test_status_is_about_this_moment() -> None:
+def test_status_has_current_values() -> None:
     gate = threading.Event()
     targets = {"a": StubTarget(), "b": StubTarget(gate=gate)}
     episode = stub_episode(targets, policy="drop")
@@ -383,7 +383,7 @@ def test_status_is_about_this_moment() -> None:
 
 @pytest.mark.parametrize("loses", [0, 1, 4, 9])
 @pytest.mark.parametrize("fail_at", [0, 5, 17])
-def test_a_fallback_writes_once_more_what_was_lost(fail_at: int, loses: int) -> None:
+def test_fallback_writes_lost_frames_again(fail_at: int, loses: int) -> None:
     target = StubTarget(fail_at=fail_at, history=9, loses=loses, holds_back=9)
     episode = stub_episode({"a": target})
     for number in range(20):
@@ -394,7 +394,7 @@ def test_a_fallback_writes_once_more_what_was_lost(fail_at: int, loses: int) -> 
     assert target.fallbacks[0].frame == max(0, fail_at - loses)
 
 
-def test_a_fallback_at_the_very_end() -> None:
+def test_fallback_at_the_end_of_the_episode() -> None:
     target = StubTarget(fail_at="finish", history=5, loses=3, holds_back=5)
     episode = stub_episode({"a": target})
     for number in range(12):
@@ -403,7 +403,7 @@ def test_a_fallback_at_the_very_end() -> None:
     assert target.frames == list(range(12))
 
 
-def test_an_encoder_that_gives_nothing_back_is_fallen_back_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fallback_replaces_an_encoder_that_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     target = StubTarget(history=3, loses=3)
 
     def stalled(*, at_most_missing: int) -> int:
@@ -419,7 +419,7 @@ def test_an_encoder_that_gives_nothing_back_is_fallen_back_from(monkeypatch: pyt
     assert [fallback.frame for fallback in target.fallbacks] == [1]
 
 
-def test_a_second_failure_ends_the_camera() -> None:
+def test_second_failure_ends_the_camera() -> None:
     target = StubTarget(fail_at=3, history=5)
     episode = stub_episode({"a": target})
     episode.feed(step(0, "a"), None)

@@ -1,4 +1,4 @@
-"""Which hidden files belong to which camera: by their exact names, whatever characters these hold."""
+"""Hidden files are assigned to cameras by their exact names, whatever characters these have."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NAMES = (
 )
 
 
-def test_every_part_belongs_to_one_camera(tmp_path: Path) -> None:
+def test_find_parts_returns_only_parts_of_the_camera(tmp_path: Path) -> None:
     wanted: dict[str, list[VideoPart]] = {}
     for name in NAMES:
         video = tmp_path / f"{name}.mp4"

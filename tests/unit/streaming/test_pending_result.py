@@ -1,8 +1,9 @@
-"""Handle: an outcome that cannot be missed, and an error that comes out once."""
+"""A pending result returns its result, and its error is raised exactly once."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -14,69 +15,76 @@ def error(camera: str = "laptop") -> RecordingError:
     return RecordingError(f"camera {camera!r} failed", camera=camera, frames=3)
 
 
-def test_it_waits_for_what_another_thread_completes() -> None:
-    handle: PendingResult[int] = PendingResult("episode 3")
-    assert not handle.done()
-    assert repr(handle) == "<episode 3 is running>"
-    threading.Timer(0.02, handle.complete, [7]).start()
-    assert handle.wait(10) == 7
-    assert handle.wait() == 7
-    assert handle.done()
-    assert handle.error() is None
-    assert handle.unseen_error() is None
-    assert repr(handle) == "<episode 3 is complete>"
+def raising(err: Exception) -> Callable[[], int]:
+    def work() -> int:
+        raise err
+
+    return work
 
 
-def test_a_wait_that_is_over_says_what_goes_on_and_can_be_repeated() -> None:
-    handle: PendingResult[int] = PendingResult("episode 3")
+def test_wait_returns_the_result_of_another_thread() -> None:
+    pending: PendingResult[int] = PendingResult("episode 3")
+    assert not pending.done()
+    assert repr(pending) == "<episode 3 is running>"
+    threading.Timer(0.02, pending.run, [lambda: 7]).start()
+    assert pending.wait(10) == 7
+    assert pending.wait() == 7
+    assert pending.done()
+    assert pending.error() is None
+    assert pending.unseen_error() is None
+    assert repr(pending) == "<episode 3 is complete>"
+
+
+def test_wait_that_timed_out_can_be_repeated() -> None:
+    pending: PendingResult[int] = PendingResult("episode 3")
     with pytest.raises(TimeoutError, match=r"episode 3 is not complete after 0\.001 s"):
-        handle.wait(0.001)
-    assert not handle.settle(0.001)
-    handle.complete(1)
-    assert handle.settle(0)
-    assert handle.wait(0) == 1
+        pending.wait(0.001)
+    assert not pending.settle(0.001)
+    pending.run(lambda: 1)
+    assert pending.settle(0)
+    assert pending.wait(0) == 1
 
 
-def test_an_error_that_nobody_saw_comes_out_once() -> None:
-    handle: PendingResult[int] = PendingResult("episode 3")
-    assert handle.unseen_error() is None
+def test_unseen_error_is_returned_once() -> None:
+    pending: PendingResult[int] = PendingResult("episode 3")
+    assert pending.unseen_error() is None
     failed = error()
-    handle.fail(failed)
-    assert handle.settle(0)  # a settled handle was not looked at
-    assert handle.unseen_error() is failed
-    assert handle.unseen_error() is None
-    assert repr(handle) == "<episode 3 failed>"
+    pending.run(raising(failed))
+    assert pending.settle(0)  # a settled pending was not looked at
+    assert pending.unseen_error() is failed
+    assert pending.unseen_error() is None
+    assert repr(pending) == "<episode 3 failed>"
 
 
-def test_waiting_for_an_error_is_seeing_it() -> None:
-    handle: PendingResult[int] = PendingResult("episode 3")
+def test_error_raised_by_wait_is_seen() -> None:
+    pending: PendingResult[int] = PendingResult("episode 3")
     failed = error()
-    handle.fail(failed)
+    pending.run(raising(failed))
     for _ in range(2):
         with pytest.raises(RecordingError) as caught:
-            handle.wait()
+            pending.wait()
         assert caught.value is failed
-    assert handle.unseen_error() is None
+    assert pending.unseen_error() is None
 
 
-def test_looking_at_an_error_is_seeing_it() -> None:
-    handle: PendingResult[int] = PendingResult("episode 3")
-    assert handle.error() is None
+def test_error_that_was_read_is_seen() -> None:
+    pending: PendingResult[int] = PendingResult("episode 3")
+    assert pending.error() is None
     failed = error()
-    handle.fail(failed)
-    assert handle.error() is failed
-    assert handle.unseen_error() is None
+    pending.run(raising(failed))
+    assert pending.error() is failed
+    assert pending.unseen_error() is None
 
 
-def test_an_error_that_was_told_before_is_not_unseen() -> None:
-    handle: PendingResult[int] = PendingResult("episode 3")
-    handle.fail(error(), is_seen=True)
-    assert handle.unseen_error() is None
+def test_error_raised_elsewhere_is_seen() -> None:
+    pending: PendingResult[int] = PendingResult("episode 3")
+    pending.run(raising(error()), is_seen=True)
+    assert pending.unseen_error() is None
     with pytest.raises(RecordingError):
-        handle.wait()
+        pending.wait()
 
 
-def test_it_ends_with_what_work_returns_or_raises() -> None:
+def test_run_ends_with_the_result_or_error_of_the_work() -> None:
     good: PendingResult[str] = PendingResult("good")
     good.run(lambda: "done")
     assert good.wait(0) == "done"
@@ -86,7 +94,7 @@ def test_it_ends_with_what_work_returns_or_raises() -> None:
         bad.wait(0)
 
 
-def test_one_error_is_itself() -> None:
+def test_one_error_is_returned_itself() -> None:
     failed = error()
     assert one_error("1 camera failed", [failed]) is failed
 
@@ -101,6 +109,6 @@ def test_several_errors_are_a_group() -> None:
     assert "2 cameras failed" in str(group)
 
 
-def test_what_is_no_ordinary_exception_goes_first() -> None:
+def test_base_exception_comes_first() -> None:
     stop = KeyboardInterrupt()
     assert one_error("several", [error(), stop, error()]) is stop

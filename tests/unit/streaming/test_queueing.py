@@ -1,4 +1,4 @@
-"""FrameQueue: frames come out as they went in, in order, and a repeated call changes nothing."""
+"""FrameQueue returns frames unchanged and in order, and repeated calls change nothing."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_frames_come_out_in_order_and_are_copies() -> None:
     assert frames.depth == 0
 
 
-def test_a_staged_frame_is_not_there_before_it_is_published() -> None:
+def test_staged_frame_is_invisible_until_published() -> None:
     frames = queue()
     frames.stage(picture(1))
     assert frames.depth == 0
@@ -53,7 +53,7 @@ def test_a_staged_frame_is_not_there_before_it_is_published() -> None:
     assert take(frames) == 1
 
 
-def test_a_staged_frame_that_is_not_published_was_never_there() -> None:
+def test_staged_frame_can_be_replaced() -> None:
     frames = queue(maxsize=1)
     for number in range(5):
         assert frames.stage(picture(number))
@@ -79,7 +79,7 @@ def test_publishing_a_number_again_changes_nothing(is_taken_between: bool) -> No
     assert is_idle(frames)
 
 
-def test_a_full_queue_takes_no_more_until_a_frame_is_taken_and_released() -> None:
+def test_full_queue_refuses_frames_until_one_is_taken_and_released() -> None:
     frames = queue(maxsize=2)
     assert put(frames, 1)
     assert not frames.is_full
@@ -96,7 +96,7 @@ def test_a_full_queue_takes_no_more_until_a_frame_is_taken_and_released() -> Non
     assert [take(frames), take(frames)] == [2, 3]
 
 
-def test_history_gives_room_to_keep_frames_that_were_taken() -> None:
+def test_history_keeps_taken_frames() -> None:
     frames = queue(maxsize=1, history=2)
     held = []
     for number in range(4):  # two that are kept, one that is being written, one that waited
@@ -111,7 +111,7 @@ def test_history_gives_room_to_keep_frames_that_were_taken() -> None:
     assert put(frames, 4)
 
 
-def test_the_end_comes_behind_the_last_frame() -> None:
+def test_end_comes_after_the_last_frame() -> None:
     frames = queue()
     put(frames, 1)
     frames.end()

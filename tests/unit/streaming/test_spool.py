@@ -1,4 +1,4 @@
-"""Frames on disk as they are: a spool is read up to its last whole frame, wherever it ends."""
+"""A spool stores raw frames and is read up to its last complete frame, wherever it ends."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ FRAMES = {
 
 
 @pytest.mark.parametrize("kind", FRAMES)
-def test_frames_come_back_as_they_were_and_the_spool_goes(tmp_path: Path, kind: str) -> None:
+def test_frames_are_encoded_unchanged_and_the_spool_is_removed(tmp_path: Path, kind: str) -> None:
     frames, video = FRAMES[kind], StubVideo()
     target = spool(tmp_path / "cam.mp4", frames, video)
     (hidden,) = tmp_path.iterdir()
@@ -77,7 +77,7 @@ def test_frames_come_back_as_they_were_and_the_spool_goes(tmp_path: Path, kind: 
     assert target.kept is None
 
 
-def test_a_spool_is_read_up_to_its_last_whole_frame(tmp_path: Path) -> None:
+def test_spool_is_read_up_to_its_last_complete_frame(tmp_path: Path) -> None:
     frames = FRAMES["millimetres"]
     target = spool(tmp_path / "cam.mp4", frames, StubVideo())
     target.fail()
@@ -97,7 +97,7 @@ def test_a_spool_is_read_up_to_its_last_whole_frame(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"PNG", bytes(500)])
-def test_what_is_no_spool_is_said(tmp_path: Path, data: bytes) -> None:
+def test_file_that_is_not_a_spool_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.npy").write_bytes(data)
     with pytest.raises(InputError, match="is not a spool of frames"):
         read_spool(tmp_path / "a.npy")
@@ -105,7 +105,7 @@ def test_what_is_no_spool_is_said(tmp_path: Path, data: bytes) -> None:
         read_spool(tmp_path / "missing.npy")
 
 
-def test_a_spool_without_a_frame_is_no_video(tmp_path: Path) -> None:
+def test_spool_without_a_frame_is_refused(tmp_path: Path) -> None:
     target = spool(tmp_path / "cam.mp4", FRAMES["rgb"][:0], StubVideo())
     with pytest.raises(InputError, match="has no complete frame"):
         target.finish()
@@ -114,7 +114,7 @@ def test_a_spool_without_a_frame_is_no_video(tmp_path: Path) -> None:
         SpoolTarget(tmp_path / "b.mp4", StubVideo(), shape=(4, 6), dtype=np.dtype("u1"), quantizer=None).finish()  # type: ignore[arg-type]
 
 
-def test_after_an_error_the_frames_are_kept(tmp_path: Path) -> None:
+def test_frames_are_kept_after_an_error(tmp_path: Path) -> None:
     video = StubVideo(fails_at=2)
     target = spool(tmp_path / "cam.mp4", FRAMES["rgb"], video)
     with pytest.raises(ProcessDiedError):
@@ -125,7 +125,7 @@ def test_after_an_error_the_frames_are_kept(tmp_path: Path) -> None:
     assert read_spool(target.kept).tobytes() == FRAMES["rgb"].tobytes()
 
 
-def test_an_abort_leaves_nothing(tmp_path: Path) -> None:
+def test_abort_removes_everything(tmp_path: Path) -> None:
     video = StubVideo()
     target = spool(tmp_path / "cam.mp4", FRAMES["rgb"], video)
     target.abort()
@@ -137,14 +137,14 @@ def test_an_abort_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("back_to", [0, 1, 3])
-def test_a_fallback_goes_on_from_where_the_file_ends(tmp_path: Path, back_to: int) -> None:
+def test_fallback_continues_at_the_end_of_the_file(tmp_path: Path, back_to: int) -> None:
     video = StubVideo(fails_at=3, back_to=back_to)
     target = spool(tmp_path / "cam.mp4", FRAMES["rgb"], video)
     assert target.finish() == 5  # type: ignore[comparison-overlap]
     assert np.array(video.frames).tobytes() == FRAMES["rgb"].tobytes()
 
 
-def test_depth_is_quantised_on_the_way_out(tmp_path: Path) -> None:
+def test_depth_is_quantized_when_the_spool_is_encoded(tmp_path: Path) -> None:
     frames, video, quantizer = FRAMES["metres"], StubVideo(), DepthQuantizer()
     target = spool(tmp_path / "cam.mp4", frames, video)
     target.fail()

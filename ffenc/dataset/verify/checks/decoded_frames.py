@@ -195,13 +195,8 @@ def _report(subject: Subject, seen: list[_Seen]) -> None:
         exchanged = other is not None and nearest.get(id(other)) is one
         if one.is_foreign or exchanged:
             hint = "" if other is None else f"; its frames match {other.camera} in episode {other.place}"
-            subject.findings.add(
-                "pictures-foreign",
-                f"mean or deviation differs from the recorded value by {one.off:.3f} of the value range{hint}",
-                episode=one.place,
-                camera=one.camera,
-                path=one.path,
-            )
+            message = f"mean or deviation differs from the recorded value by {one.off:.3f} of the value range{hint}"
+            subject.findings.add("pictures-foreign", message, episode=one.place, camera=one.camera, path=one.path)
 
 
 def _nearest(one: _Seen, seen: list[_Seen]) -> _Seen | None:

@@ -119,11 +119,8 @@ def check_counters(subject: Subject) -> None:
                 message += "; LeRobot then reads no tasks and fails at the first frame"
             findings.add("counter-wrong", message, path=path, severity="warning" if harmless else None)
     if subject.episodes_whole and not _splits_cover(info.splits, len(subject.episodes)):
-        findings.add(
-            "splits-wrong",
-            f"splits are {info.splits}, expected {{'train': '0:{len(subject.episodes)}'}} or others that cover all episodes",
-            path=path,
-        )
+        message = f"splits are {info.splits}, expected {{'train': '0:{len(subject.episodes)}'}} or others that cover all episodes"
+        findings.add("splits-wrong", message, path=path)
 
 
 def _splits_cover(splits: dict[str, Any], episodes: int) -> bool:

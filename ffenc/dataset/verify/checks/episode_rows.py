@@ -122,12 +122,8 @@ def _take(subject: Subject, values: Mapping[str, Any], place: int, path: Path) -
         )
     meta = _file(values, "meta/episodes")
     if subject.layout.episodes(meta) != path:
-        subject.findings.add(
-            "episode-meta-file-wrong",
-            f"it says that it is in chunk {meta.chunk} file {meta.file}",
-            episode=place,
-            path=path,
-        )
+        message = f"it says that it is in chunk {meta.chunk} file {meta.file}"
+        subject.findings.add("episode-meta-file-wrong", message, episode=place, path=path)
     subject.episodes.append(
         Episode(
             place=place,
@@ -166,17 +162,9 @@ def _check_places(subject: Subject) -> None:
     expected: int | None = 0
     for episode in subject.episodes:
         if episode.index != episode.place:
-            subject.findings.add(
-                "episode-index-wrong",
-                f"the row at place {episode.place} has the episode_index {episode.index}",
-                episode=episode.place,
-                path=episode.path,
-            )
+            message = f"the row at place {episode.place} has the episode_index {episode.index}"
+            subject.findings.add("episode-index-wrong", message, episode=episode.place, path=episode.path)
         if expected is not None and episode.length is not None and episode.from_index != expected:
-            subject.findings.add(
-                "episode-range-wrong",
-                f"its rows begin at {episode.from_index}, but those before it end at {expected}",
-                episode=episode.place,
-                path=episode.path,
-            )
+            message = f"its rows begin at {episode.from_index}, but those before it end at {expected}"
+            subject.findings.add("episode-range-wrong", message, episode=episode.place, path=episode.path)
         expected = None if expected is None or episode.length is None else expected + episode.length

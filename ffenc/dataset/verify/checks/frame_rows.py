@@ -138,12 +138,8 @@ class FrameChecks:
                     self._subject.findings.add("data-rows-wrong", message, path=rows.files[0])
                 continue
             if missing.pop(episode.index, None) is None or (episode.length or len(rows.table)) != len(rows.table):
-                self._subject.findings.add(
-                    "data-rows-wrong",
-                    f"it has {len(rows.table)} consecutive rows, expected {episode.length}",
-                    episode=episode.place,
-                    path=rows.files[0],
-                )
+                message = f"it has {len(rows.table)} consecutive rows, expected {episode.length}"
+                self._subject.findings.add("data-rows-wrong", message, episode=episode.place, path=rows.files[0])
             else:
                 self._check_rows(episode, rows)
         if self._subject.episodes_whole and "episode_index" not in self._unusable and self._subject.rows is not None:
@@ -200,13 +196,8 @@ class FrameChecks:
                 self.spoilt.add(name)
                 row = int(np.flatnonzero(wrong)[0])
                 code = "data-episode-wrong" if name == "episode_index" else f"data-{name.replace('_', '-')}-wrong"
-                self._subject.findings.add(
-                    code,
-                    f"{name} is {values[row]}, expected {right[row]}; {int(wrong.sum())} of {len(numbers)} rows are wrong",
-                    episode=episode.place,
-                    frame=row,
-                    path=rows.files[0],
-                )
+                message = f"{name} is {values[row]}, expected {right[row]}; {int(wrong.sum())} of {len(numbers)} rows are wrong"
+                self._subject.findings.add(code, message, episode=episode.place, frame=row, path=rows.files[0])
 
     def _check_tasks(self, episode: Episode, rows: Rows, numbers: npt.NDArray[Any] | None) -> None:
         tasks, findings = self._subject.tasks, self._subject.findings

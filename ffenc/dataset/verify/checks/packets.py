@@ -146,13 +146,8 @@ def _check_decoding(
     missing = [number for number in wanted if number not in readable]
     if missing and not (not readable and _NO_DECODER.search(stderr)):
         reason = stderr.strip().partition("\n")[0] or "no reason given"
-        subject.findings.add(
-            "video-damaged",
-            f"FFmpeg cannot decode {ranges_text(missing)} of the video: {reason}",
-            camera=use.camera,
-            frame=missing[0],
-            path=use.path,
-        )
+        message = f"FFmpeg cannot decode {ranges_text(missing)} of the video: {reason}"
+        subject.findings.add("video-damaged", message, camera=use.camera, frame=missing[0], path=use.path)
 
 
 def readable_frames(

@@ -117,13 +117,8 @@ def _check_times(subject: Subject, use: VideoUse, span: FrameSpan, recorded: Spa
     if code:
         subject.findings.add(code, message, episode=place, camera=use.camera, path=use.path)
     if span.start is not None and span.stop is not None and span.episode.length is not None and not span.is_right:
-        subject.findings.add(
-            "video-range-wrong",
-            f"{times} are {span.stop - span.start} frames, but the episode has {span.episode.length} rows",
-            episode=place,
-            camera=use.camera,
-            path=use.path,
-        )
+        message = f"{times} are {span.stop - span.start} frames, but the episode has {span.episode.length} rows"
+        subject.findings.add("video-range-wrong", message, episode=place, camera=use.camera, path=use.path)
 
 
 def _check_neighbours(subject: Subject, use: VideoUse) -> None:
@@ -131,13 +126,8 @@ def _check_neighbours(subject: Subject, use: VideoUse) -> None:
     for span in use.spans:
         if span.is_right and span.start is not None and reached is not None and span.start != reached:
             code = "video-range-gap" if span.start > reached else "video-range-overlap"
-            subject.findings.add(
-                code,
-                f"it begins at frame {span.start} of the video, but the episode before it ends at frame {reached}",
-                episode=span.episode.place,
-                camera=use.camera,
-                path=use.path,
-            )
+            message = f"it begins at frame {span.start} of the video, but the episode before it ends at frame {reached}"
+            subject.findings.add(code, message, episode=span.episode.place, camera=use.camera, path=use.path)
         reached = span.stop if span.is_right else None
 
 

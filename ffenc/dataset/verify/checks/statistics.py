@@ -80,12 +80,8 @@ class StatisticsChecks:
             spoilt: features with wrong values in some rows; they are left out.
         """
         for name, places in self._missing.items():
-            self._subject.findings.add(
-                "episode-stats-missing",
-                f"{len(places)} episodes ({some(places)}) have no statistics of {name!r}",
-                episode=places[0],
-                camera=name,
-            )
+            message = f"{len(places)} episodes ({some(places)}) have no statistics of {name!r}"
+            self._subject.findings.add("episode-stats-missing", message, episode=places[0], camera=name)
         if not (complete and self._in_order):
             return Aggregate(), Aggregate()
         return self._measured.without(spoilt), self._cameras.without(self._missing)

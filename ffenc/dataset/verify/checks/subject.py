@@ -64,6 +64,7 @@ class Subject:
         episodes: rows of the table of episodes, in reading order.
         episodes_whole: whether all rows could be read; if not, checks that need all of them are skipped.
         rows: number of data rows; None if they cannot be counted.
+        videos: number of video files that were opened.
         impossible: features that no table or video can hold; they are not checked further.
     """
 
@@ -74,6 +75,7 @@ class Subject:
     episodes: list[Episode] = field(default_factory=list)
     episodes_whole: bool = False
     rows: int | None = None
+    videos: int = 0
     impossible: set[str] = field(default_factory=set)
 
     @property

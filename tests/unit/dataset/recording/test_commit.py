@@ -1,4 +1,4 @@
-"""A list of renames adds the files of an episode to its dataset, and can do nothing else, even if an attacker wrote it."""
+"""A list of renames adds the files of an episode to its dataset and does nothing else, even if an attacker wrote it."""
 
 from __future__ import annotations
 

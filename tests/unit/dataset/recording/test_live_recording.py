@@ -1,4 +1,4 @@
-"""An episode from live cameras: as many ticks as duration times rate, the newest frame of each, nothing left unsaid."""
+"""An episode from live cameras has duration times rate ticks, with the newest frame of each camera."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_time_does_not_drift_over_a_rate_that_no_float_holds(clock: Clock) -> No
     assert recorder.times[-1] == pytest.approx(2999 * 1001 / 30000)
 
 
-def test_late_ticks_are_done_and_counted(clock: Clock) -> None:
+def test_late_ticks_are_recorded_and_counted(clock: Clock) -> None:
     recorder = Recorder(clock, slow={2: 0.35})
     episode = record(recorder, {"a": Camera(clock, 10)})
     assert recorder.times == pytest.approx([0, 0.1, 0.2, 0.55, 0.55, 0.55, 0.6, 0.7, 0.8, 0.9])
@@ -109,20 +109,20 @@ def test_late_ticks_are_done_and_counted(clock: Clock) -> None:
     assert episode.repeated == {"a": 2}
 
 
-def test_what_the_recorder_drops_is_counted(clock: Clock) -> None:
+def test_drops_are_counted(clock: Clock) -> None:
     episode = record(Recorder(clock, drops={3, 4}), {"a": Camera(clock, 10)})
     assert (episode.steps, episode.dropped, episode.frames) == (10, 2, 8)
 
 
 @pytest.mark.parametrize(("after_s", "ticks"), [(0.0, 0), (0.42, 5), (9.0, 10)])
-def test_it_ends_when_somebody_asks_for_it(clock: Clock, after_s: float, ticks: int) -> None:
+def test_stop_ends_the_episode(clock: Clock, after_s: float, ticks: int) -> None:
     recorder = Recorder(clock)
     episode = record(recorder, {"a": Camera(clock, 10)}, stop=lambda: clock.now_s >= 1000 + after_s)
     assert (len(recorder.frames), episode.stopped) == (ticks, ticks < 10)
     assert clock.now_s - 1000 < max(after_s, 1) + 0.06
 
 
-def test_a_camera_that_ends_ends_the_episode_with_whole_ticks(clock: Clock) -> None:
+def test_failed_camera_ends_the_episode_with_complete_ticks(clock: Clock) -> None:
     recorder = Recorder(clock)
     episode = record(recorder, {"a": Camera(clock, 10), "b": Camera(clock, 10, frames=4)})
     assert isinstance(episode.failure, CameraError)
@@ -130,7 +130,7 @@ def test_a_camera_that_ends_ends_the_episode_with_whole_ticks(clock: Clock) -> N
     assert all(set(frame) == {"a", "b", "task"} for frame in recorder.frames)
 
 
-def test_an_error_of_the_recorder_comes_out(clock: Clock) -> None:
+def test_error_of_the_recorder_is_raised(clock: Clock) -> None:
     class Broken(Recorder):
         def add_frame(self, frame: Any, /) -> bool:
             raise OSError("disk")
@@ -146,6 +146,6 @@ def test_every_tick_is_reported(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(("asked", "whole"), [(lambda: False, True), (lambda: True, False)])
-def test_waiting(clock: Clock, asked: Callable[[], bool], whole: bool) -> None:
+def test_wait_for(clock: Clock, asked: Callable[[], bool], whole: bool) -> None:
     assert wait_for(2.0, asked) is whole
     assert (clock.now_s >= 1002) is whole

@@ -1,4 +1,4 @@
-"""What is read back of a log of time steps, and of the other files of an episode, after a crash or a full disk."""
+"""The log of time steps and the other files of an episode are read back after a crash or on a full disk."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def written(path: Path, content: bytes) -> Path:
     return path
 
 
-def test_values_come_back_with_every_bit(tmp_path: Path) -> None:
+def test_values_are_read_back_bit_for_bit(tmp_path: Path) -> None:
     given = [np.array(values, np.float32) for values in ([np.nan, np.inf, -np.inf], [1e-45, 3.4e38, 0.1], [-0.0, 0, 1])]
     log = RowLog(tmp_path / "log")
     end = 0
@@ -52,7 +52,7 @@ def test_values_come_back_with_every_bit(tmp_path: Path) -> None:
     assert read[0].values["note"] == 'a "b" \n\\'
 
 
-def test_what_was_written_behind_the_last_step_is_gone(tmp_path: Path) -> None:
+def test_bytes_behind_the_last_step_are_removed(tmp_path: Path) -> None:
     log = RowLog(tmp_path / "log")
     end = log.write(lines(0)[0], at=0)
     log.write(lines(1)[0] * 3, at=end)  # cut short, so it never counted
@@ -81,13 +81,13 @@ GARBAGE: dict[str, tuple[bytes, int]] = {
 
 
 @pytest.mark.parametrize("case", GARBAGE)
-def test_a_damaged_log_ends_where_it_is_damaged(tmp_path: Path, case: str) -> None:
+def test_damaged_log_is_read_up_to_the_damage(tmp_path: Path, case: str) -> None:
     content, count = GARBAGE[case]
     read = read_log(written(tmp_path / "log", content), INFO)
     assert [int(each.values["count"][0]) for each in read.rows.rows] == list(range(count))
 
 
-def test_drops_are_read_back_in_their_places(tmp_path: Path) -> None:
+def test_drops_are_read_back_in_order(tmp_path: Path) -> None:
     drops = [
         Drop(step=1, time_s=1.5, cameras=("a", "b")),
         Drop(step=2, time_s=2.5, cameras=("b",)),
@@ -102,7 +102,7 @@ def test_drops_are_read_back_in_their_places(tmp_path: Path) -> None:
     assert read.drops_among(2) == tuple(drops[:2])
 
 
-def test_there_may_be_no_log(tmp_path: Path) -> None:
+def test_missing_log_has_no_steps(tmp_path: Path) -> None:
     assert len(read_log(tmp_path / "none", INFO).rows) == 0
 
 
@@ -116,7 +116,7 @@ def test_there_may_be_no_log(tmp_path: Path) -> None:
         (b"\n the disk was full \nand more", "the disk was full"),
     ],
 )
-def test_any_reason_can_be_read(tmp_path: Path, content: bytes | None, reason: str) -> None:
+def test_reason_of_any_content_is_read(tmp_path: Path, content: bytes | None, reason: str) -> None:
     directory = tmp_path / "meta/ffenc/kept" / "000000-1a2b3c4d"
     directory.mkdir(parents=True)
     written(directory / "rows.jsonl", b"".join(lines(0, 1)))
@@ -127,13 +127,13 @@ def test_any_reason_can_be_read(tmp_path: Path, content: bytes | None, reason: s
 
 
 @pytest.mark.parametrize("content", [None, b"", b"garbage", b"[]", b'{"cameras": 7}', b'{"cameras": {"a": 7}}'])
-def test_settings_that_cannot_be_read_are_none(tmp_path: Path, content: bytes | None) -> None:
+def test_unreadable_settings_are_empty(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         written(tmp_path / "recording.json", content)
     assert EpisodeDirectory(path=tmp_path).settings().get("b") is None
 
 
-def test_only_directories_without_a_step_are_removed(tmp_path: Path) -> None:
+def test_remove_useless_keeps_directories_with_a_step(tmp_path: Path) -> None:
     own = tmp_path / "meta/ffenc"
     for place, content in {
         "recording/empty": b"",
@@ -155,7 +155,7 @@ def test_only_directories_without_a_step_are_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["task", "note"])
-def test_text_without_an_encoding_is_refused_with_its_name(key: str) -> None:
+def test_text_without_utf8_encoding_is_refused_with_its_name(key: str) -> None:
     frame = {**row(0).values, "task": "a task", key: "bad \ud800 text"}
     with pytest.raises(FrameError, match=f"'{key}' must be text that has a UTF-8 encoding"):
         check_frame(INFO, frame)

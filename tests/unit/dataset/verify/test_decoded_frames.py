@@ -1,4 +1,4 @@
-"""When the statistics of decoded pictures are taken for those of another video."""
+"""When decoded frames are reported as different from their recorded statistics."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def found(*some: _Seen) -> list[int | None]:
     return [finding.episode for finding in subject.findings.kept]
 
 
-def test_what_lossy_coding_does_is_no_fault():
+def test_effects_of_lossy_coding_are_accepted():
     assert found(seen(0, decoded=0.503, recorded=0.5), seen(1, decoded=0.497, recorded=0.5)) == []
 
 
-def test_pictures_far_from_their_statistics_are_a_fault():
+def test_frames_far_from_their_statistics_are_reported():
     assert found(seen(0, decoded=0.52, recorded=0.5)) == [0]
 
 
-def test_two_that_are_near_to_each_others_statistics_were_exchanged():
+def test_exchanged_videos_are_reported():
     assert found(seen(0, decoded=0.506, recorded=0.5), seen(1, decoded=0.5, recorded=0.506)) == [0, 1]
 
 
-def test_one_that_happens_to_be_near_to_another_was_not():
+def test_one_sided_similarity_is_not_an_exchange():
     assert found(seen(0, decoded=0.506, recorded=0.5), seen(1, decoded=0.506, recorded=0.506)) == []
 
 
-def test_cameras_of_other_shapes_are_not_compared():
+def test_cameras_of_different_shapes_are_not_compared():
     depth = _Seen(place=1, camera="depth", path=Path("d.mp4"), decoded=np.zeros((2, 1)), recorded=np.zeros((2, 1)))
     assert found(seen(0, decoded=0.5, recorded=0.5), depth) == []

@@ -1,4 +1,4 @@
-"""What can be derived is set right and found no more; everything else stays byte for byte as it is.  Without FFmpeg."""
+"""Repair fixes what can be derived, and leaves everything else unchanged byte for byte; without FFmpeg."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("fault", sorted(REPAIRED))
-def test_a_repair_leaves_nothing_to_be_found(tmp_path, fault):
+def test_repaired_dataset_has_no_findings(tmp_path, fault):
     root = copy_of("A", tmp_path)
     METADATA[fault][0](root)
     data = contents(root / "data") | contents(root / "videos")
@@ -80,7 +80,7 @@ def test_a_repair_leaves_nothing_to_be_found(tmp_path, fault):
 @pytest.mark.parametrize(
     "fault", sorted(n for n in METADATA if n not in REPAIRED | NOT_WITHOUT_FFMPEG | IN_PART and " wrong" not in n)
 )
-def test_what_cannot_be_derived_is_left_as_it_is(tmp_path, fault):
+def test_values_that_cannot_be_derived_are_unchanged(tmp_path, fault):
     root = copy_of("A", tmp_path)
     damage, codes = METADATA[fault]
     damage(root)
@@ -95,12 +95,12 @@ def test_what_cannot_be_derived_is_left_as_it_is(tmp_path, fault):
     assert contents(root) == before
 
 
-def test_every_code_that_is_said_to_be_repaired_is_repaired_in_a_test():
+def test_every_repairable_code_is_tested():
     tested = set().union(*(METADATA[fault][1] for fault in REPAIRED | NOT_WITHOUT_FFMPEG))
     assert {name for name, code in CODES.items() if code.repaired} - tested == set()
 
 
-def test_the_dataset_is_again_what_it_was(tmp_path):
+def test_repair_restores_the_original_values(tmp_path):
     root = copy_of("A", tmp_path)
     both(
         *(METADATA[fault][0] for fault in ("tasks reordered", "a frame too few counted", "splits in words")),
@@ -114,7 +114,7 @@ def test_the_dataset_is_again_what_it_was(tmp_path):
     assert load_table(root / TASKS).to_pydict() == load_table(LEROBOT / "A" / TASKS).to_pydict()
 
 
-def test_row_groups_and_columns_that_are_right_stay(tmp_path):
+def test_correct_row_groups_and_columns_are_unchanged(tmp_path):
     root = copy_of("A", tmp_path)
     table = load_table(root / EPISODES).append_column("note", [["a", "b", "c"]])
     pq.write_table(table, root / EPISODES, row_group_size=1)
@@ -126,7 +126,7 @@ def test_row_groups_and_columns_that_are_right_stay(tmp_path):
         assert file.read()["note"].to_pylist() == ["a", "b", "c"]
 
 
-def test_a_dry_run_tells_what_would_be_done_and_does_nothing(tmp_path):
+def test_dry_run_reports_changes_and_writes_nothing(tmp_path):
     root = copy_of("A", tmp_path)
     both(info(total_frames=1), rows(TASKS, [1, 0]), write("data/chunk-000/.x.0a1b2c3d.part"))(root)
     before = contents(root)
@@ -142,7 +142,7 @@ def test_a_dry_run_tells_what_would_be_done_and_does_nothing(tmp_path):
     assert repair(root).changes == report.changes
 
 
-def test_tasks_in_an_order_that_the_episodes_deny_are_left(tmp_path):
+def test_task_order_that_contradicts_the_episodes_is_unchanged(tmp_path):
     root = copy_of("A", tmp_path)
     both(rows(TASKS, [1, 0]), cell("task_index", 0, 0, table=TASKS), cell("task_index", 1, 1, table=TASKS))(root)
     # Now the numbers count upwards but the texts are exchanged: the episodes are believed to name the wrong ones.
@@ -152,7 +152,7 @@ def test_tasks_in_an_order_that_the_episodes_deny_are_left(tmp_path):
     assert report.after.counts.keys() >= {"tasks-order"}
 
 
-def test_times_are_not_guessed_where_frames_are_missing(tmp_path):
+def test_times_are_unchanged_if_frames_are_missing(tmp_path):
     root = copy_of("A", tmp_path)
     shorter = both(rows(DATA, list(range(59))), episode("length", 2, 14), episode("dataset_to_index", 2, 59))
     both(shorter, times(PHONE, 1, start=0.01))(root)
@@ -163,14 +163,14 @@ def test_times_are_not_guessed_where_frames_are_missing(tmp_path):
     }
 
 
-def test_nobody_repairs_what_somebody_writes(tmp_path):
+def test_repair_refuses_a_locked_dataset(tmp_path):
     root = copy_of("A", tmp_path)
     info(total_frames=1)(root)
     with DatasetLock(root), pytest.raises(DatasetLockedError):
         repair(root)
 
 
-def test_no_dataset_is_not_made_into_one(tmp_path):
+def test_repair_refuses_a_directory_that_is_not_a_dataset(tmp_path):
     with pytest.raises(DatasetError, match="not a LeRobot dataset"):
         repair(tmp_path / "nothing")
     assert not (tmp_path / "nothing").exists()

@@ -1,4 +1,4 @@
-"""Every fault of the tables is found by its own code, and nothing is found in good datasets; without FFmpeg."""
+"""Every fault of the tables is found with its code, and correct datasets have no findings; without FFmpeg."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.lerobot_data import DATASETS, LEROBOT
 
 
 @DATASETS
-def test_nothing_is_found_in_what_lerobot_recorded(root):
+def test_lerobot_datasets_have_no_findings(root):
     report = verify_dataset(root)
     assert report.findings == ()
     assert report.ok
 
 
 @pytest.mark.parametrize(("damage", "codes"), METADATA.values(), ids=METADATA)
-def test_a_fault_is_found_by_its_code(tmp_path, damage, codes):
+def test_fault_is_found_with_its_code(tmp_path, damage, codes):
     root = copy_of("A", tmp_path)
     damage(root)
     report = verify_dataset(root)
@@ -34,20 +34,20 @@ def test_a_fault_is_found_by_its_code(tmp_path, damage, codes):
     assert all(finding.message and finding.remedy == CODES[finding.code].remedy for finding in report.findings)
 
 
-def test_every_code_that_needs_no_video_is_found_in_a_test():
+def test_every_metadata_code_is_tested():
     tested = set().union(*(codes for _, codes in METADATA.values()))
     wanted = {name for name, code in CODES.items() if code.level == "metadata"}
     assert wanted - tested == {"check-failed", "dataset-in-use"}  # the second needs a second process: test_lock
 
 
-def test_v2_datasets_are_told_what_converts_them(tmp_path):
+def test_v2_dataset_is_reported_with_the_converter(tmp_path):
     root = copy_of("A", tmp_path)
     METADATA["v2.1"][0](root)
     (finding,) = verify_dataset(root).findings
     assert "lerobot.scripts.convert_dataset_v21_to_v30" in finding.message
 
 
-def test_what_is_found_has_its_place(tmp_path):
+def test_finding_has_its_place(tmp_path):
     root = copy_of("A", tmp_path)
     cell("timestamp", 30, 9.0)(root)
     (finding,) = verify_dataset(root).findings
@@ -56,12 +56,12 @@ def test_what_is_found_has_its_place(tmp_path):
     assert finding.message == "timestamp is 9.0, expected 0.3333333432674408; 1 of 25 rows are wrong"
 
 
-def test_a_dataset_without_episodes_is_good(tmp_path):
+def test_dataset_without_episodes_has_no_findings(tmp_path):
     save_info(tmp_path, DatasetInfo.create(30, {"action": {"dtype": "float32", "shape": [2]}}))
     assert verify_dataset(tmp_path).findings == ()
 
 
-def test_rows_may_lie_in_any_row_groups_and_files(tmp_path):
+def test_rows_may_be_in_any_row_groups_and_files(tmp_path):
     root = copy_of("A", tmp_path)
     table = load_table(root / DATA)
     pq.write_table(table.slice(0, 45), root / DATA, row_group_size=7)
@@ -71,7 +71,7 @@ def test_rows_may_lie_in_any_row_groups_and_files(tmp_path):
     assert verify_dataset(root).findings == ()
 
 
-def test_an_exception_becomes_a_finding(tmp_path, monkeypatch):
+def test_exception_becomes_a_finding(tmp_path, monkeypatch):
     def fail(subject: object) -> None:
         raise ZeroDivisionError("no luck")
 
@@ -92,7 +92,7 @@ def test_a_bounded_number_of_findings_is_kept():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_damage_makes_it_fail(tmp_path, seed):
+def test_random_damage_does_not_raise(tmp_path, seed):
     chance = random.Random(seed)  # noqa: S311
     for name in ("meta/info.json", "meta/stats.json", TASKS, EPISODES, DATA):
         root = copy_of("A", tmp_path / name.replace("/", "-"))
@@ -103,12 +103,12 @@ def test_no_damage_makes_it_fail(tmp_path, seed):
         assert "check-failed" not in verify_dataset(root).counts
 
 
-def test_another_level_is_refused():
+def test_unknown_level_is_refused():
     with pytest.raises(ValueError, match="unknown level 'deep'; expected one of metadata, packets, decode"):
         verify_dataset(LEROBOT / "A", "deep")
 
 
-def test_the_page_lists_every_code():
+def test_docs_page_lists_every_code():
     page = (LEROBOT.parents[2] / "docs/verify.md").read_text(encoding="utf-8")
     listed = [line for line in page.partition("## Codes")[2].splitlines() if line.startswith("| `")]
     assert listed == [
