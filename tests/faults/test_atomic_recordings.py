@@ -59,13 +59,13 @@ def step(number: int) -> dict[str, Any]:
 
 
 def check_aligned(root: Path, binaries: Binaries) -> list[int]:
-    """Every row belongs to its pictures; the numbers of all rows."""
+    """Check that every row matches its frames, and return the numbers of all rows."""
     view = LeRobotView(root)
     view.check()
     rows = [int(np.ravel(item.row["observation.state"])[0]) for item in view]
     for camera in CAMERAS:
         assert numbers_shown(root, camera, binaries=binaries) == [number % 256 for number in rows]
-    # A row of which no frame was encoded yet stays where it was recorded, and verify says so.
+    # A row without an encoded frame stays in the interrupted episode, which verify reports.
     assert {finding.code for finding in verify_dataset(root, "decode", binaries=binaries).findings} <= {
         "leftover-recording"
     }
@@ -178,12 +178,12 @@ def test_rows_on_a_full_disk(tmp_path: Path, binaries: Binaries, monkeypatch: py
     assert check_aligned(root, binaries) == taken == [number for number in range(40) if number % 5 != 3]
 
 
-def test_pictures_that_have_moved_are_found(tmp_path: Path, binaries: Binaries) -> None:
+def test_shifted_frames_are_reported(tmp_path: Path, binaries: Binaries) -> None:
     root = tmp_path / "set"
     with create(root, binaries) as recorder:
         for number in range(40):
             recorder.add_frame({**step(number), CAMERAS[1]: step(number + (number >= 30))[CAMERAS[1]]})
-        # As if the row of step 30 had been lost: from there on the log has another picture than the video.
+        # As if the row of step 30 were lost: from there on, rows and frames do not match.
         steps = recorder._open_episode._steps  # type: ignore[union-attr]
         shown = dict(steps[32].row.shown or {})  # type: ignore[union-attr]
         shown[CAMERAS[1]] = [*recorder_grid(32)]
@@ -192,7 +192,7 @@ def test_pictures_that_have_moved_are_found(tmp_path: Path, binaries: Binaries) 
         recorder.finalize(pack=False)
     (finding,) = verify_dataset(root, "decode", binaries=binaries).findings
     assert (finding.code, finding.camera, finding.frame) == ("pictures-misaligned", CAMERAS[1], 32)
-    assert "row 32 was recorded with the image that is now in frame 31" in finding.message
+    assert "the image recorded with row 32 is now in frame 31" in finding.message
 
 
 def recorder_grid(number: int) -> list[int]:

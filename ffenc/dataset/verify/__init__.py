@@ -1,1 +1,1 @@
-"""Find and repair faults in a dataset."""
+"""Verify and repair datasets: ``verify`` and ``repair`` have the public functions, ``finding_codes`` defines every finding."""

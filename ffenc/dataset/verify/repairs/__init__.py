@@ -1,1 +1,1 @@
-"""What `ffenc.dataset.verify.repair` can set right, one module for each part of a dataset."""
+"""The repairs of `ffenc.dataset.verify.repair`, one module for each part of a dataset."""
