@@ -24,7 +24,7 @@ def resolve_root(root: str | Path) -> Path:
     try:
         return Path(root).resolve()
     except (OSError, RuntimeError) as err:  # a RuntimeError before Python 3.13
-        raise DatasetError(f"{root} cannot be followed to a directory: {err}", path=root) from err
+        raise DatasetError(f"{root} cannot be followed to a directory: {err}", path=Path(root)) from err
 
 
 def check_tree(root: Path, *, follow_links: bool, written: bool = False) -> str:

@@ -200,7 +200,7 @@ def _checked_streams(plan: ReencodePlan, binaries: Binaries) -> dict[str, VideoS
         least = plan.source.videos[key][file] if spec.frames_expected is None else spec.frames_expected
         if clip.packets.count < least:
             raise OutputError(
-                f"{spec.output} has {clip.packets.count} frames where {least} are needed", path=spec.output
+                f"{spec.output} has {clip.packets.count} frames where {least} are needed", path=Path(spec.output)
             )
         streams[key].append(clip.stream)
         if plan.source.info.features[key].is_depth and plan.keep_depth and plan.size is None:
@@ -220,7 +220,7 @@ def _check_depth(spec: JobSpec, binaries: Binaries) -> None:
         raise OutputError(
             f"the depths of {spec.inputs[0]} are not the same after encoding; use lossless settings of the same pixel format, or "
             "allow it with keep_depth=False (--keep_depth=false)",
-            path=spec.output,
+            path=Path(spec.output),
         )
 
 
