@@ -1,6 +1,6 @@
 """``meta/info.json`` and ``meta/stats.json``, byte for byte as LeRobot writes them.
 
-The standard library's json and not orjson: LeRobot indents by 4, and a statistic may be NaN.
+Not through `ffenc.json_text`: LeRobot indents by 4 and writes NaN.
 """
 
 from __future__ import annotations

@@ -13,8 +13,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.storage.atomic_file import make_directory, write_atomically, write_text_atomically
 from ffenc.errors import OutputError
@@ -86,7 +84,7 @@ def append_provenance(root: Path, document: Mapping[str, Any]) -> None:
     """
     path = DatasetLayout(root=root).own / _NAME
     make_directory(path.parent)
-    line = dump_json(document, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
+    line = dump_json(document) + b"\n"
     try:
         _unshare(path)
         with path.open("ab+") as file:
