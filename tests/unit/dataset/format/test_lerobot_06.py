@@ -19,7 +19,7 @@ from ffenc.dataset.format.layout import DatasetLayout, FileId
 from ffenc.dataset.format.paths import expand_template, file_numbers
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.format.video_info import chosen_layout, in_layout, is_depth, layout_of
-from ffenc.dataset.transform.compatibility import compare_infos, merged_info, unlike_properties
+from ffenc.dataset.transform.compatibility import compare_infos, merged_info, mismatches
 from ffenc.dataset.transform.source import DatasetSource
 from ffenc.dataset.verify.verify import verify_dataset
 from ffenc.errors import DatasetError
@@ -256,7 +256,7 @@ BT709 = ("tv", "bt709", "bt709", "bt709")
 )  # fmt: skip
 def test_only_colour_without_tags_is_like_bt601_of_limited_range(one, other, alike):
     for pair in ((one, other), (other, one)):
-        assert (unlike_properties(*(tagged(*tags) for tags in pair)) == {}) is alike
+        assert (mismatches(*(tagged(*tags) for tags in pair)) == []) is alike
 
 
 # Columns and tables of others
