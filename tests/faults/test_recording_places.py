@@ -149,7 +149,7 @@ def test_a_child_cannot_use_a_recorder_and_does_no_harm(tmp_path: Path, binaries
         ):
             refused(call)
         recorder.__exit__(None, None, None)  # leaves the block without a word
-        with pytest.raises(DatasetError, match="another writer"):
+        with pytest.raises(DatasetError, match="another process"):
             DatasetRecorder.resume(root, binaries=binaries)
 
     in_a_child(work, leave=leave)

@@ -152,7 +152,7 @@ def test_a_path_has_the_numbers_it_was_made_of(template, numbers):
 @pytest.mark.parametrize(
     ("template", "said"),
     [
-        ("data/all/{file_index}.parquet", "no place for chunk_index"),
+        ("data/all/{file_index}.parquet", "without chunk_index"),
         ("rows/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet", "data/\\*/\\*.parquet only"),
         ("data/{chunk_index}/x/{file_index}.parquet", "data/\\*/\\*.parquet only"),
     ],
@@ -266,7 +266,7 @@ def test_language_has_the_type_that_its_file_has():
     kind = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
     features = {**RECORDED["features"], "language_events": {"dtype": "language", "shape": [1], "names": None}}
     info = changed(features=features)
-    with pytest.raises(DatasetError, match="copy but not write"):
+    with pytest.raises(DatasetError, match="copy but not create"):
         data_schema(info)
     schema = data_schema(info, like=pa.schema([("language_events", kind)]))
     assert schema.field("language_events").type == kind
