@@ -222,7 +222,7 @@ def test_tables_of_a_merge_are_brought_into_the_recorders_types():
         with pytest.raises(DatasetError, match=r"does not match info\.json"):
             conform(wrong, data_schema(INFO))
     halves = merged.set_column(0, "grid", pa.array([[[1, 2, 3], [4, 5, 1 << 40]]] * 4))
-    with pytest.raises(DatasetError, match="do not fit"):
+    with pytest.raises(DatasetError, match="do not match info"):
         conform(halves, data_schema(INFO))
 
 
