@@ -125,7 +125,7 @@ def in_a_child(work: Callable[[], None], *, leave: str = "exit") -> None:
 
 
 def refused(call: Callable[[], object]) -> None:
-    with pytest.raises(NotOwnerError, match=r"which this one .* was forked from"):
+    with pytest.raises(NotOwnerError, match=r"from which process .* was forked"):
         call()
 
 
