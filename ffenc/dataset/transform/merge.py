@@ -111,8 +111,8 @@ def merge_datasets(
     """Merge datasets into a new one.
 
     All videos of all sources are checked before anything is written, because they are joined by stream copy.  Encoder settings
-    may differ: ``info.json`` keeps those that are equal.  Video timestamps are computed from frame counts.  Other files, such as ``README.md``, are
-    copied if they are equal in all sources; a warning names the others.
+    may differ: ``info.json`` keeps those that are equal.  Video timestamps are computed from frame counts.  Other files, such as
+    ``README.md``, are copied if they are equal in all sources; a warning names the others.
 
     Args:
         sources: directories of the datasets, in order; they are only read.
