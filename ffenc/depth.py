@@ -1,13 +1,13 @@
-"""Depth maps as 12-bit codes, exactly as LeRobot computes them (its ``datasets/depth_utils.py``).
+"""Quantize depth maps to 12-bit codes and back, exactly as LeRobot does (its ``datasets/depth_utils.py``).
 
-A code is the place of a depth between ``depth_min`` (0) and ``depth_max`` (4095), in logarithmic steps, which are finer
-near the camera, or in equal ones.  Codes are what the video stores, without loss; what is lost is lost here:
+Code 0 is ``depth_min`` and code 4095 is ``depth_max``.  The steps between them are equal, or logarithmic and finer near the
+camera.  The video stores codes losslessly; only the quantization loses information:
 
-* depths between two codes are rounded to the nearer one;
-* what is nearer than ``depth_min`` becomes ``depth_min``, what is farther than ``depth_max`` becomes ``depth_max``;
-* invalid depth has no code of its own.  The 0 of a sensor's hole and NaN become ``depth_min``.
+* a depth between two codes is rounded to the nearer one;
+* a depth below ``depth_min`` becomes ``depth_min``, and a depth above ``depth_max`` becomes ``depth_max``;
+* invalid depth (0 or NaN) becomes ``depth_min``.
 
-The calculation is float32 in the unit of the input, as LeRobot's is, because a code decides between two roundings.
+The calculation is float32 in the unit of the input, like LeRobot's, so that both round to the same codes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DEPTH_MIN_M = 0.01
 DEPTH_MAX_M = 10.0
 """LeRobot's default depth of code 4095, in metres."""
 SHIFT_M = 3.5
-"""LeRobot's default of what is added to a depth before its logarithm is taken, in metres."""
+"""LeRobot's default offset that is added to a depth before the logarithm, in metres."""
 
 _MM_PER_M = 1000.0
 _LARGEST_MM = 65535
@@ -43,23 +43,22 @@ _LARGEST_MM = 65535
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepthQuantizer:
-    """Depth to codes and back, with one set of parameters.
+    """Convert depth to codes and back with one set of parameters.
 
-    Cheap to make: its tables are computed when they are first needed and shared by all quantizers with the same
-    parameters.  Thread-safe.
+    A quantizer is cheap to create: its tables are computed on first use and shared between equal quantizers.  Thread-safe.
 
-    ``dequantize`` followed by ``quantize`` gives the same codes, with two limits.  In millimetres it needs codes whose
-    depths are more than 1 mm apart (LeRobot's defaults: 1.155 mm at the near end) and no farther than 65.535 m:
-    otherwise two codes share a millimetre.  In metres it needs parameters whose steps float32 can tell apart.
+    ``dequantize`` followed by ``quantize`` returns the same codes under two conditions.  In millimetres, the depths of codes
+    must be more than 1 mm apart and below 65.535 m (LeRobot's defaults: 1.155 mm at the near end).  In metres, float32 must
+    be able to represent the steps.
 
     Attributes:
         depth_min: depth of code 0, in metres.
         depth_max: depth of code 4095, in metres.
-        shift: added to a depth before its logarithm is taken, in metres; the larger, the more equal the steps.
-        use_log: logarithmic steps; False makes them equal, and ``shift`` counts for nothing.
+        shift: added to a depth before the logarithm, in metres; a larger value makes the steps more equal.
+        use_log: use logarithmic steps; False uses equal steps and ignores ``shift``.
 
     Raises:
-        ValueError: not finite, not 0 <= depth_min < depth_max, or a logarithm of nothing (depth_min + shift <= 0).
+        ValueError: a value is not finite, or not 0 <= depth_min < depth_max, or not depth_min + shift > 0.
     """
 
     depth_min: float = DEPTH_MIN_M
@@ -68,43 +67,43 @@ class DepthQuantizer:
     use_log: bool = True
 
     def __post_init__(self) -> None:
-        said = f"depth_min={self.depth_min}, depth_max={self.depth_max}, shift={self.shift}"
+        values = f"depth_min={self.depth_min}, depth_max={self.depth_max}, shift={self.shift}"
         if not all(map(math.isfinite, (self.depth_min, self.depth_max, self.shift))):
-            raise ValueError(f"{said}: all three must be finite numbers of metres")
+            raise ValueError(f"{values}: all three must be finite numbers of metres")
         if not 0 <= self.depth_min < self.depth_max:
-            raise ValueError(f"{said}: it must be 0 <= depth_min < depth_max")
+            raise ValueError(f"{values}: expected 0 <= depth_min < depth_max")
         if self.use_log and self.depth_min + self.shift <= 0:
-            raise ValueError(f"{said}: depth_min + shift must be above 0, because its logarithm is taken")
+            raise ValueError(f"{values}: expected depth_min + shift > 0, because its logarithm is taken")
         for per_m in (1.0, _MM_PER_M):
             with np.errstate(over="ignore", invalid="ignore"):
                 low, high = _ends(self, per_m)
                 span = np.float32(high - low)
             if not (np.isfinite(span) and span > 0):
-                raise ValueError(f"{said}: no scale of float32 numbers lies between these")
+                raise ValueError(f"{values}: float32 cannot represent the steps between depth_min and depth_max")
 
     def __call__(self, depth: npt.NDArray[Any], out: Codes | None = None) -> Codes:
-        """The same as `quantize`."""
+        """Call `quantize`."""
         return self.quantize(depth, out)
 
     def quantize(self, depth: npt.NDArray[Any], out: Codes | None = None) -> Codes:
-        """Depth to codes.
+        """Convert depth to codes.
 
         Args:
-            depth: ``(H, W)`` or ``(H, W, 1)``; uint16 millimetres, looked up in a table, or float32 metres, computed.
-                0, NaN and everything nearer than ``depth_min`` become code 0, everything beyond ``depth_max`` 4095.
-            out: ``(H, W)`` uint16 array to write into; None makes a new one.
+            depth: ``(H, W)`` or ``(H, W, 1)``; uint16 millimetres (fast, by table) or float32 metres.  NaN and values below
+                ``depth_min`` become code 0, values above ``depth_max`` become 4095.
+            out: ``(H, W)`` uint16 array for the result; None creates one.
 
         Returns:
             ``(H, W)`` codes, a frame of layout ``"gray12"``.
 
         Raises:
-            FrameError: another shape or dtype.
+            FrameError: the shape or dtype is not supported.
         """
         plane = _plane(depth)
         if out is not None and (not isinstance(out, np.ndarray) or out.shape != plane.shape or out.dtype != np.uint16):
             raise _frame_error("out", f"{plane.shape} uint16", out)
         if plane.dtype == np.uint16:
-            # Every uint16 is in the table, so "wrap" changes nothing but that numpy need not check.
+            # The table has every uint16; "wrap" only saves numpy the bounds check.
             return np.take(_code_table(self), plane, out=out, mode="wrap")
         codes = _computed(self, plane, 1.0)
         if out is None:
@@ -113,25 +112,25 @@ class DepthQuantizer:
         return out
 
     def dequantize(self, codes: npt.NDArray[Any], unit: DepthUnit = "mm") -> npt.NDArray[Any]:
-        """Codes to depth.
+        """Convert codes to depth.
 
         Args:
             codes: uint16 array of any shape, values up to 4095.
-            unit: ``"mm"`` for uint16 millimetres (rounded; beyond 65.535 m they say 65535), ``"m"`` for float32 metres.
+            unit: ``"mm"`` for uint16 millimetres (rounded, at most 65535), ``"m"`` for float32 metres.
 
         Returns:
-            An array of the same shape; every depth lies within ``[depth_min, depth_max]``.
+            An array of the same shape with depths in ``[depth_min, depth_max]``.
 
         Raises:
-            FrameError: another dtype, or a value above 4095, which is not a code.
-            ValueError: another unit.
+            FrameError: the dtype is not uint16, or a value is above 4095.
+            ValueError: the unit is unknown.
         """
         if unit not in ("mm", "m"):
-            raise ValueError(f"unit {unit!r}: use 'mm' or 'm'")
+            raise ValueError(f"unknown unit {unit!r}; expected 'mm' or 'm'")
         if not isinstance(codes, np.ndarray) or codes.dtype != np.uint16:
             raise _frame_error("codes", "uint16", codes)
         if codes.size and codes.max() > LARGEST_CODE:
-            raise _frame_error("codes", f"uint16 of at most {LARGEST_CODE}", codes, f" with a {codes.max()} in it")
+            raise _frame_error("codes", f"uint16 of at most {LARGEST_CODE}", codes, f" with a value of {codes.max()}")
         return np.take(_depth_table(self, unit), codes, mode="wrap")
 
 
@@ -143,7 +142,7 @@ def quantize_depth(
     shift: float = SHIFT_M,
     use_log: bool = True,
 ) -> Codes:
-    """Depth to 12-bit codes; see `DepthQuantizer` for the parameters, in metres, and what is lost.
+    """Convert depth to 12-bit codes; see `DepthQuantizer` for the parameters.
 
     Args:
         depth: ``(H, W)`` or ``(H, W, 1)``, uint16 millimetres or float32 metres.  Invalid depth (0, NaN) becomes
@@ -153,8 +152,8 @@ def quantize_depth(
         ``(H, W)`` uint16 codes, 0 to 4095.
 
     Raises:
-        FrameError: another shape or dtype.
-        ValueError: parameters that make no scale.
+        FrameError: the shape or dtype is not supported.
+        ValueError: a parameter is invalid.
     """
     return DepthQuantizer(depth_min=depth_min, depth_max=depth_max, shift=shift, use_log=use_log).quantize(depth)
 
@@ -168,15 +167,15 @@ def dequantize_depth(
     use_log: bool = True,
     unit: DepthUnit = "mm",
 ) -> npt.NDArray[Any]:
-    """12-bit codes to depth; the parameters must be those of `quantize_depth`.
+    """Convert 12-bit codes to depth; the parameters must be those of `quantize_depth`.
 
     Args:
         codes: uint16 array of any shape, values up to 4095.
         unit: ``"mm"`` for uint16 millimetres, ``"m"`` for float32 metres.
 
     Raises:
-        FrameError: another dtype, or a value above 4095.
-        ValueError: parameters that make no scale, or another unit.
+        FrameError: the dtype is not uint16, or a value is above 4095.
+        ValueError: a parameter or the unit is invalid.
     """
     quantizer = DepthQuantizer(depth_min=depth_min, depth_max=depth_max, shift=shift, use_log=use_log)
     return quantizer.dequantize(codes, unit)
@@ -184,7 +183,7 @@ def dequantize_depth(
 
 @functools.lru_cache(maxsize=32)
 def _code_table(quantizer: DepthQuantizer) -> Codes:
-    """The code of every uint16 millimetre."""
+    """Return the code of every uint16 millimetre."""
     table = _computed(quantizer, np.arange(_LARGEST_MM + 1, dtype=np.float32), _MM_PER_M).astype(np.uint16)
     table.flags.writeable = False
     return table
@@ -192,7 +191,7 @@ def _code_table(quantizer: DepthQuantizer) -> Codes:
 
 @functools.lru_cache(maxsize=32)
 def _depth_table(quantizer: DepthQuantizer, unit: DepthUnit) -> npt.NDArray[Any]:
-    """The depth of every code."""
+    """Return the depth of every code."""
     table: npt.NDArray[Any] = _depths_m(quantizer)
     if unit == "mm":
         table = np.clip(np.rint(table * np.float32(_MM_PER_M)), 0, _LARGEST_MM).astype(np.uint16)
@@ -201,20 +200,20 @@ def _depth_table(quantizer: DepthQuantizer, unit: DepthUnit) -> npt.NDArray[Any]
 
 
 def _ends(quantizer: DepthQuantizer, per_m: float) -> tuple[float, float]:
-    """What codes 0 and 4095 stand for on the scale of the codes: depths, or logarithms of shifted ones."""
+    """Return the ends of the scale: ``depth_min`` and ``depth_max``, or the logarithms of the shifted depths."""
     low, high = np.float32(quantizer.depth_min * per_m), np.float32(quantizer.depth_max * per_m)
     if not quantizer.use_log:
         return float(low), float(high)
     shift = np.float32(quantizer.shift * per_m)
-    # float32 may round the sum to nothing.
+    # float32 may round the sum to 0.
     return math.log(low + shift) if low + shift > 0 else -math.inf, math.log(high + shift)
 
 
 def _computed(quantizer: DepthQuantizer, depth: npt.NDArray[np.float32], per_m: float) -> npt.NDArray[np.float32]:
-    """Codes as whole float32 numbers; ``per_m`` is how many units of ``depth`` make a metre."""
+    """Return codes as integral float32 numbers; ``per_m`` is the number of units of ``depth`` in a metre."""
     low, high = _ends(quantizer, per_m)
-    # fmax takes the number where the other is NaN.  To cut before the logarithm instead of after it gives the same
-    # codes, and neither a negative number nor an overflow is ever met.
+    # fmax replaces NaN.  Clipping before the logarithm gives the same codes as clipping after it, without negative numbers
+    # or overflow.
     with np.errstate(invalid="ignore"):
         values: npt.NDArray[np.float32] = np.fmax(depth, np.float32(quantizer.depth_min * per_m))
     np.minimum(values, np.float32(quantizer.depth_max * per_m), out=values)
@@ -225,18 +224,18 @@ def _computed(quantizer: DepthQuantizer, depth: npt.NDArray[np.float32], per_m: 
     values /= np.float32(high - low)
     values *= np.float32(LARGEST_CODE)
     np.rint(values, out=values)
-    # A signalling NaN has only become a quiet one so far.
+    # A signalling NaN is still a (quiet) NaN here.
     np.fmax(values, np.float32(0), out=values)
     np.minimum(values, np.float32(LARGEST_CODE), out=values)
     return values
 
 
 def _depths_m(quantizer: DepthQuantizer) -> npt.NDArray[np.float32]:
-    """The depth of every code in metres."""
+    """Return the depth of every code in metres."""
     low, high, shift = float(quantizer.depth_min), float(quantizer.depth_max), float(quantizer.shift)
     if quantizer.use_log:
         low, high = math.log(low + shift), math.log(high + shift)
-    # Only the product is float64: numpy multiplies uint16 by a Python float so, and LeRobot writes it into float32.
+    # Only the product is float64, as in LeRobot: numpy promotes uint16 times float, and the result is stored as float32.
     depths = (np.arange(LARGEST_CODE + 1) * ((high - low) / LARGEST_CODE)).astype(np.float32)
     depths += np.float32(low)
     if quantizer.use_log:

@@ -4,41 +4,41 @@
 
     FFencError
     ├── BinaryNotFoundError          no ffmpeg or ffprobe: every place searched, and what installs one
-    ├── DependencyError              a Python package is missing or shadowed (also ImportError)
+    ├── DependencyError              also ImportError; a Python package is missing or shadowed
     ├── CapabilityError              this FFmpeg or this machine cannot do what was asked
     │   ├── EncoderUnavailableError  unknown, not built in, or its trial failed; every candidate's reason
     │   ├── PixelFormatError         also ValueError
     │   ├── EncoderOptionError       also ValueError
     │   └── FrameSizeError           also ValueError
-    ├── FrameError                   also ValueError; a wrong array, refused before a byte is sent
-    ├── InputError                   also ValueError; an input that cannot give what was asked of it
-    │   └── ConcatError              inputs that a stream copy cannot join; each key with every input's value
-    ├── CameraError                  a live source; its name, and frames that had come from it
-    │   ├── CameraUnavailableError   it does not exist, or nothing comes from it
-    │   ├── CameraFormatError        also ValueError; pictures of another size, rate or kind than asked for
-    │   ├── CameraEndedError         it came to its end
-    │   └── CameraStalledError       no more pictures, and no end either
-    ├── ProcessError                 a child process went wrong: argv, status or signal, stderr tail
+    ├── FrameError                   also ValueError; an array of the wrong shape or dtype, refused before encoding
+    ├── InputError                   also ValueError; an input is missing, damaged or unsuitable
+    │   └── ConcatError              a stream copy cannot join the inputs; every input's value of each property
+    ├── CameraError                  a live source failed; its name and the frames read from it
+    │   ├── CameraUnavailableError   the camera does not exist or sends no frame
+    │   ├── CameraFormatError        also ValueError; another frame size, rate or pixel format than requested
+    │   ├── CameraEndedError         the stream ended
+    │   └── CameraStalledError       no new frame arrived in time
+    ├── ProcessError                 a child process failed: argv, status or signal, stderr tail
     │   ├── ProcessStartError
     │   ├── ProcessDiedError
     │   └── ProcessTimeoutError
-    ├── OutputError                  exit status 0 and yet a wrong file
+    ├── OutputError                  the output cannot be written, or is not what was requested
     │   └── OutputExistsError        also FileExistsError
-    ├── ProbeError                   a media file that cannot be described
-    ├── RecordingError               a camera of an episode failed; what it had recorded is kept
-    ├── QueueFullError               a camera's encoder does not keep up, and waiting was not asked for
-    ├── ThreadStartError             the system refuses another thread, or a library has replaced threads
-    ├── NotOwnerError                a forked process used what belongs to its parent
-    ├── UnsafePathError              a name or a path that would leave its directory
-    └── DatasetError                 a dataset that cannot be read, or cannot take what it was given
-        ├── PreviewError             videos that cannot be shown; the sheets of the others are there
-        ├── DatasetLockedError       another process is writing into it
-        ├── DatasetMovedError        its directory was moved, deleted or replaced while it was open
-        ├── MergeError               datasets that cannot be one; each key with every source's value
-        └── EpisodeError             a recorded episode that cannot join its dataset
+    ├── ProbeError                   a media file cannot be probed
+    ├── RecordingError               a camera of an episode failed; its partial recording is kept
+    ├── QueueFullError               an encoder does not keep up, and the queue policy is to raise
+    ├── ThreadStartError             no new thread can be started, or a library has replaced threads
+    ├── NotOwnerError                a forked process used an object of its parent
+    ├── UnsafePathError              a name or path would leave its directory
+    └── DatasetError                 a dataset cannot be read or changed
+        ├── PreviewError             some videos cannot be shown; the other sheets were written
+        ├── DatasetLockedError       another process is writing into the dataset
+        ├── DatasetMovedError        the directory was moved, deleted or replaced while it was open
+        ├── MergeError               the datasets are incompatible; every source's value of each property
+        └── EpisodeError             a recorded episode cannot be added to its dataset
 
-Each message says what was tried, what happened and what to do.  Whatever a program may want to branch on is
-an attribute as well.  All of them can be pickled, so they cross process and cluster borders whole.
+Each message says what was tried, what happened and what to do.  Values that a program may branch on are also attributes.
+All errors can be pickled, so they pass between processes and across a cluster.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ import os
 import shlex
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 __all__ = [
     "BinaryNotFoundError",
@@ -88,11 +89,14 @@ __all__ = [
     "UnsafePathError",
 ]
 
+Disagreements: TypeAlias = Mapping[str, Sequence[object]]
+"""For each property that differs, the value of every source, in the order of the sources."""
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def is_disk_full(error: object) -> bool:
-    """Return whether an error, or one of its causes, means that a disk or a quota is full."""
+    """Return True if an error or one of its causes means that a disk or a quota is full."""
     seen: set[int] = set()
     left = [error]
     while left:
@@ -114,13 +118,24 @@ def _restore(cls: type[FFencError], args: tuple[object, ...], state: dict[str, A
     return error
 
 
+@dataclass(eq=False, repr=False)
 class FFencError(Exception):
-    """Base of every error that ffenc raises on purpose."""
+    """Base of every error that ffenc raises on purpose.
 
-    def __reduce__(
-        self,
-    ) -> tuple[Callable[..., FFencError], tuple[object, ...]]:
-        # BaseException would call __init__ with the message alone, which our keyword-only signatures refuse.
+    Attributes:
+        message: the text of the error.
+    """
+
+    message: str
+
+    def __post_init__(self) -> None:
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[Callable[..., FFencError], tuple[object, ...]]:
+        # BaseException would call __init__ with the message alone, but keyword arguments are required.
         return _restore, (type(self), self.args, self.__dict__)
 
 
@@ -129,7 +144,7 @@ class BinaryNotFoundError(FFencError):
 
     Attributes:
         tool: ``"ffmpeg"`` or ``"ffprobe"``.
-        searched: (place, what was found there) pairs, in search order.
+        searched: (place, result) pairs, in search order.
     """
 
     def __init__(self, tool: str, searched: Sequence[tuple[str, str]], *, remedy: str) -> None:
@@ -140,225 +155,185 @@ class BinaryNotFoundError(FFencError):
 
 
 class DependencyError(FFencError, ImportError):
-    """A Python package that ffenc needs is missing, or another one took its import name."""
+    """A required Python package is missing, or another package has taken its import name."""
 
 
 class CapabilityError(FFencError):
-    """This FFmpeg, or this machine, cannot do what was asked."""
+    """This FFmpeg build or this machine lacks a requested capability."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class EncoderUnavailableError(CapabilityError):
     """No encoder could be used.
 
     Attributes:
-        requested: the ``vcodec`` that was asked for.
-        refused: (candidate, reason) pairs, in the order they were considered.
-        alternatives: names that would work or are spelt almost alike.
+        requested: the requested ``vcodec``.
+        refused: (candidate, reason) pairs, in the order in which they were tried.
+        alternatives: names that work, or are spelled similarly.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        requested: str,
-        refused: Sequence[tuple[str, str]] = (),
-        alternatives: Sequence[str] = (),
-    ) -> None:
-        self.requested = requested
-        self.refused = tuple(refused)
-        self.alternatives = tuple(alternatives)
-        lines = [message, *(f"  {candidate}: {reason}" for candidate, reason in self.refused)]
+    requested: str
+    refused: tuple[tuple[str, str], ...] = ()
+    alternatives: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [self.message, *(f"  {candidate}: {reason}" for candidate, reason in self.refused)]
         if self.alternatives:
             lines.append(f"available instead: {', '.join(self.alternatives)}")
-        super().__init__("\n".join(lines))
+        return "\n".join(lines)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class PixelFormatError(CapabilityError, ValueError):
-    """The encoder does not take this pixel format; ffmpeg would have converted it without a word.
+    """The encoder does not accept this pixel format; ffmpeg would convert it silently.
 
     Attributes:
-        pix_fmt: the pixel format asked for.
-        accepted: the pixel formats that would be taken.
-        alternatives: encoders of this FFmpeg that would take this one, as far as it was asked.
+        pix_fmt: the requested pixel format.
+        accepted: the pixel formats that the encoder accepts.
+        alternatives: encoders of this FFmpeg that accept ``pix_fmt``; empty if they were not searched.
     """
 
-    def __init__(
-        self, message: str, *, pix_fmt: str, accepted: Sequence[str] = (), alternatives: Sequence[str] = ()
-    ) -> None:
-        self.pix_fmt = pix_fmt
-        self.accepted = tuple(accepted)
-        self.alternatives = tuple(alternatives)
-        super().__init__(message)
+    pix_fmt: str
+    accepted: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class EncoderOptionError(CapabilityError, ValueError):
-    """An option would be ignored, clipped or misread by this encoder of this FFmpeg.
+    """This encoder of this FFmpeg would ignore, clip or misread an option.
 
     Attributes:
-        option: the config field or FFmpeg option concerned.
-        value: the value given.
-        encoder: the encoder it was meant for.
-        accepted: a range or a list of choices, as text; empty when the option is not known at all.
-        nearest: the known option or choice spelt most alike, if any.
+        option: the config field or FFmpeg option.
+        value: the value that was given.
+        encoder: the encoder's name.
+        accepted: a range or a list of choices, as text; empty for an unknown option.
+        nearest: the known option or choice with the most similar spelling, if any.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        option: str,
-        value: object,
-        encoder: str,
-        accepted: str = "",
-        nearest: str | None = None,
-    ) -> None:
-        self.option = option
-        self.value = value
-        self.encoder = encoder
-        self.accepted = accepted
-        self.nearest = nearest
-        super().__init__(message)
+    option: str
+    value: object
+    encoder: str
+    accepted: str = ""
+    nearest: str | None = None
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class FrameSizeError(CapabilityError, ValueError):
-    """The encoder or the pixel format cannot take pictures of this size.
+    """The encoder or the pixel format does not support this frame size.
 
     Attributes:
-        width, height: the size asked for, in pixels.
+        width, height: the requested size, in pixels.
     """
 
-    def __init__(self, message: str, *, width: int, height: int) -> None:
-        self.width = width
-        self.height = height
-        super().__init__(message)
+    width: int
+    height: int
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class FrameError(FFencError, ValueError):
-    """An array is not the frame that was declared; nothing of it was sent.
+    """An array does not have the declared shape, dtype or range; none of it was encoded.
 
     Attributes:
-        expected: shape and dtype that were declared, as text.
-        seen: shape and dtype of what came, as text.
+        expected: declared shape and dtype, as text.
+        seen: shape and dtype of the array, as text.
     """
 
-    def __init__(self, message: str, *, expected: str, seen: str) -> None:
-        self.expected = expected
-        self.seen = seen
-        super().__init__(message)
+    expected: str
+    seen: str
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class InputError(FFencError, ValueError):
-    """An input file or directory cannot give what was asked of it.
+    """An input file or directory is missing, damaged or unsuitable.
 
     Attributes:
         path: the input.
     """
 
-    def __init__(self, message: str, *, path: str | Path) -> None:
-        self.path = Path(path)
-        super().__init__(message)
+    path: Path
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ConcatError(InputError):
-    """Inputs that a stream copy cannot join into one right file.
+    """A stream copy cannot join the inputs into one correct file.
 
     Attributes:
         disagreements: for each property that differs, the value of every input, in input order.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        path: str | Path,
-        disagreements: Mapping[str, Sequence[object]] | None = None,
-    ) -> None:
-        self.disagreements = {key: tuple(values) for key, values in (disagreements or {}).items()}
-        super().__init__(message, path=path)
+    disagreements: Disagreements = field(default_factory=dict)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class CameraError(FFencError):
-    """A live source of frames went wrong.
+    """A live source of frames failed.
 
     Attributes:
-        source: the camera, as it was given.
-        frames_read: whole frames that had come from it.
+        source: the camera, as the caller named it.
+        frames_read: complete frames read from it.
     """
 
-    def __init__(self, message: str, *, source: str, frames_read: int = 0) -> None:
-        self.source = source
-        self.frames_read = frames_read
-        super().__init__(message)
+    source: str
+    frames_read: int = 0
 
 
 class CameraUnavailableError(CameraError):
-    """It does not exist, cannot be opened, or not one frame came."""
+    """The camera does not exist, cannot be opened, or sends no frame."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class CameraFormatError(CameraError, ValueError):
-    """It gives pictures of another size, rate or kind than was asked for.
+    """The camera sends another frame size, rate or pixel format than requested.
 
     Attributes:
-        asked, came: both as text.
+        asked, came: the requested and the actual format, as text.
     """
 
-    def __init__(self, message: str, *, source: str, asked: str, came: str, frames_read: int = 0) -> None:
-        self.asked = asked
-        self.came = came
-        super().__init__(message, source=source, frames_read=frames_read)
+    asked: str
+    came: str
 
 
 class CameraEndedError(CameraError):
-    """It came to its end: a file is over, a device was unplugged, a connection was closed."""
+    """The stream ended: end of file, an unplugged device or a closed connection."""
 
 
 class CameraStalledError(CameraError):
-    """No new frame came in time, although it has not ended."""
+    """No new frame arrived in time, although the stream has not ended."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ProcessError(FFencError):
-    """A child process did not do its work.
+    """A child process failed.
 
     Attributes:
-        argv: the command, as given to the operating system.
+        argv: the command.
         returncode: exit status; negative for a signal; None if it never started.
-        stderr_tail: the last lines it wrote to standard error.
-        frames_written: whole frames that had been handed to it, where frames were being written.
+        stderr_tail: the last lines of its standard error.
+        frames_written: complete frames written to its input; None if it reads no frames.
     """
 
-    def __init__(
-        self,
-        what: str,
-        *,
-        argv: Sequence[str],
-        returncode: int | None = None,
-        stderr_tail: str = "",
-        frames_written: int | None = None,
-    ) -> None:
-        self.what = what
-        self.argv = tuple(argv)
-        self.returncode = returncode
-        self.stderr_tail = stderr_tail
-        self.frames_written = frames_written
-        super().__init__(what)
+    argv: tuple[str, ...]
+    returncode: int | None = None
+    stderr_tail: str = ""
+    frames_written: int | None = None
 
     def __str__(self) -> str:
-        lines = [self.what]
+        lines = [self.message]
         if self.returncode is not None:
             lines[0] += f" ({describe_returncode(self.returncode)})"
         if self.frames_written is not None:
             lines.append(f"frames written: {self.frames_written}")
         lines.append(f"command: {shlex.join(self.argv)}")
         if self.stderr_tail:
-            lines.append("its last words:")
+            lines.append("last lines of standard error:")
             lines.extend(f"  {line}" for line in self.stderr_tail.splitlines())
         else:
-            lines.append("it wrote nothing to standard error")
+            lines.append("standard error is empty")
         return "\n".join(lines)
 
 
 def describe_returncode(returncode: int) -> str:
-    """``"exit status 1"`` or ``"killed by SIGKILL"``."""
+    """Return ``"exit status 1"`` or ``"killed by SIGKILL"``."""
     if returncode >= 0:
         return f"exit status {returncode}"
     try:
@@ -368,207 +343,171 @@ def describe_returncode(returncode: int) -> str:
 
 
 class ProcessStartError(ProcessError):
-    """The executable could not be started at all."""
+    """The executable could not be started."""
 
 
 class ProcessDiedError(ProcessError):
-    """The child ended with an error, or before its work was done."""
+    """The child process exited with an error or too early."""
 
 
 class ProcessTimeoutError(ProcessError):
-    """The child made no progress for too long and was killed."""
+    """The child process made no progress within the timeout and was killed."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class OutputError(FFencError):
-    """ffmpeg said success, but the file is not what was asked for; it was removed.
+    """An output cannot be written, or is not what was requested although ffmpeg reported success; it was removed.
 
     Attributes:
-        path: where the output would have been.
-        frames_expected: frames that had to be in it, if that was the question.
-        packets_counted: packets found in it, if that was the question.
+        path: the output.
+        frames_expected: expected number of frames; None if the error is not about a count.
+        packets_counted: number of packets in the file; None if the error is not about a count.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        path: str | Path,
-        frames_expected: int | None = None,
-        packets_counted: int | None = None,
-    ) -> None:
-        self.path = Path(path)
-        self.frames_expected = frames_expected
-        self.packets_counted = packets_counted
-        super().__init__(message)
+    path: Path
+    frames_expected: int | None = None
+    packets_counted: int | None = None
 
 
 class OutputExistsError(OutputError, FileExistsError):
-    """The output exists already and overwriting was not asked for; it was left as it is."""
+    """The output exists and ``overwrite`` is False; it was not changed."""
 
     def __init__(self, path: str | Path, remedy: str = "pass overwrite=True (--overwrite) to replace it") -> None:
-        self.text = f"{path} exists already; {remedy}"
-        super().__init__(self.text, path=path)
-
-    def __str__(self) -> str:
-        # OSError.__str__ formats errno and file name, of which there are none here.
-        return self.text
+        super().__init__(f"{path} exists already; {remedy}", path=Path(path))
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ProbeError(FFencError):
-    """A media file could not be described.
+    """A media file cannot be probed.
 
     Attributes:
         path: the file.
     """
 
-    def __init__(self, message: str, *, path: str | Path) -> None:
-        self.path = Path(path)
-        super().__init__(message)
+    path: Path
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class RecordingError(FFencError):
-    """A camera of an episode failed, or its cameras do not fit together.
+    """A camera of an episode failed, or the cameras of an episode are inconsistent.
 
     Attributes:
         camera: the camera.
-        frames: frames that it had accepted.
-        kept: what is left of its recording, for ``ffenc salvage``; None if there is nothing.
+        frames: number of frames that it accepted.
+        kept: its partial recording, for ``ffenc salvage``; None if nothing was kept.
     """
 
-    def __init__(self, message: str, *, camera: str, frames: int, kept: Path | None = None) -> None:
-        self.camera = camera
-        self.frames = frames
-        self.kept = kept
-        super().__init__(message)
+    camera: str
+    frames: int
+    kept: Path | None = None
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class QueueFullError(FFencError):
-    """A queue is full; no camera took this time step.
+    """A queue is full; no camera accepted this time step.
 
     Attributes:
-        cameras: whose queues were full.
-        depth: frames that wait there.
+        cameras: the cameras whose queues are full.
+        depth: number of frames in each of these queues.
     """
 
-    def __init__(self, message: str, *, cameras: Sequence[str], depth: int) -> None:
-        self.cameras = tuple(cameras)
-        self.depth = depth
-        super().__init__(message)
+    cameras: tuple[str, ...]
+    depth: int
 
 
 class ThreadStartError(FFencError):
-    """The system refuses another thread, or a library has replaced threads by cooperative ones."""
+    """No new thread can be started, or a library has replaced threads by cooperative ones."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class NotOwnerError(FFencError):
-    """Something was used in a process that was forked from its owner.
+    """An object was used in a process that was forked from its owner.
 
     Attributes:
-        owner_pid: the process that may use it.
+        owner_pid: the process that created the object.
     """
 
-    def __init__(self, message: str, *, owner_pid: int) -> None:
-        self.owner_pid = owner_pid
-        super().__init__(message)
+    owner_pid: int
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class UnsafePathError(FFencError):
-    """A name or a path, from a person or from a file, that would leave its directory or cannot be a file name.
+    """A name or path would leave its directory, or cannot be a file name.
 
     Attributes:
-        text: the name or path as it was given.
+        text: the name or path.
     """
 
-    def __init__(self, message: str, *, text: str) -> None:
-        self.text = text
-        super().__init__(message)
+    text: str
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class DatasetError(FFencError):
-    """A dataset cannot be read, or cannot take what it was given.
+    """A dataset cannot be read or changed as requested.
 
     Attributes:
-        path: the dataset, or the file in it that is concerned; None if there is none yet.
+        path: the dataset, or a file in it; None if it does not exist yet.
     """
 
-    def __init__(self, message: str, *, path: str | Path | None = None) -> None:
-        self.path = None if path is None else Path(path)
-        super().__init__(message)
+    path: Path | None = None
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class PreviewError(DatasetError):
-    """Videos of a dataset cannot be shown; the sheets of everything else have been written.
+    """Some videos of a dataset cannot be shown; the sheets of the others were written.
 
     Attributes:
-        sheets: the sheets that were written, as `ffenc.preview_dataset` returns them.
-        failures: what is missing from them: `ffenc.dataset.preview.MissingRow`.
+        sheets: the written sheets, as `ffenc.preview_dataset` returns them.
+        failures: a `ffenc.dataset.preview.MissingRow` for each video that cannot be shown.
     """
 
-    def __init__(
-        self, message: str, *, path: str | Path, sheets: Sequence[Any] = (), failures: Sequence[Any] = ()
-    ) -> None:
-        self.sheets = tuple(sheets)
-        self.failures = tuple(failures)
-        super().__init__(message, path=path)
+    sheets: tuple[Any, ...] = ()
+    failures: tuple[Any, ...] = ()
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class DatasetLockedError(DatasetError):
     """Another process is writing into the dataset.
 
     Attributes:
-        holder: what the other writer said of itself (``pid``, ``host``, ``since``), empty if it said nothing.
+        holder: ``pid``, ``host`` and ``since`` of the other writer; empty if unknown.
     """
 
-    def __init__(self, message: str, *, path: str | Path, holder: Mapping[str, object] | None = None) -> None:
-        self.holder = dict(holder or {})
-        super().__init__(message, path=path)
+    holder: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class DatasetMovedError(DatasetError):
-    """The directory of an open dataset was moved, deleted or replaced; nothing was written to what is there now.
+    """The directory of an open dataset was moved, deleted or replaced; the replacement was not changed.
 
     Attributes:
-        now: where it is now; None if that is not known.
-        kept: where the unfinished episode is now; None if there is none, or that is not known.
+        now: its new path; None if unknown.
+        kept: the path of the unfinished episode; None if there is none or its path is unknown.
     """
 
-    def __init__(
-        self, message: str, *, path: str | Path, now: str | Path | None = None, kept: str | Path | None = None
-    ) -> None:
-        self.now = None if now is None else Path(now)
-        self.kept = None if kept is None else Path(kept)
-        super().__init__(message, path=path)
+    now: Path | None = None
+    kept: Path | None = None
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class EpisodeError(DatasetError):
-    """A recorded episode cannot join its dataset; the dataset is as it was before.
+    """A recorded episode cannot be added to its dataset; the dataset is unchanged.
 
     Attributes:
-        episode_index: the number it would have had.
-        kept: the directory in which what was recorded lies; None if nothing could be kept.
+        episode_index: the number that the episode would have had.
+        kept: the directory with the recording; None if nothing was kept.
     """
 
-    def __init__(
-        self, message: str, *, episode_index: int, path: str | Path | None = None, kept: str | Path | None = None
-    ) -> None:
-        self.episode_index = episode_index
-        self.kept = None if kept is None else Path(kept)
-        super().__init__(message, path=path)
+    episode_index: int
+    kept: Path | None = None
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class MergeError(DatasetError):
-    """Datasets that cannot be merged; nothing was written.
+    """Datasets cannot be merged; nothing was written.
 
     Attributes:
         disagreements: for each property that differs, the value of every source, in the order of the sources.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        path: str | Path | None = None,
-        disagreements: Mapping[str, Sequence[object]] | None = None,
-    ) -> None:
-        self.disagreements = {key: tuple(values) for key, values in (disagreements or {}).items()}
-        super().__init__(message, path=path)
+    disagreements: Disagreements = field(default_factory=dict)

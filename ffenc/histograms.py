@@ -1,4 +1,4 @@
-"""Values with how often each occurs: quantiles as LeRobot reckons them, and small summaries of camera frames."""
+"""Histograms: LeRobot's quantiles, and compact summaries of camera frames."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ QUANTILES: Mapping[str, float] = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 
 """The quantiles by name, in LeRobot's order."""
 
 _BINS = 5000
-_EDGE = 1e-10  # the bins reach this far beyond the smallest and the largest value
+_EDGE = 1e-10  # the bins extend this far beyond the smallest and the largest value
 _LEVELS = 256
 
 
 def histogram_quantiles(values: npt.NDArray[Any], weights: npt.NDArray[Any]) -> dict[str, float]:
-    """LeRobot's quantiles of weighted values: 5000 equal bins from minimum to maximum, linear inside a bin.
+    """Return LeRobot's quantiles of weighted values: 5000 equal bins from minimum to maximum, linear inside a bin.
 
     Args:
         values: shape (n,), not empty.
-        weights: shape (n,), how often each value occurs.
+        weights: shape (n,), the number of occurrences of each value.
 
     Returns:
-        Each quantile by name; NaN if a value is not finite.
+        The quantiles by name; NaN if a value is not finite.
     """
     if not np.isfinite(values).all():
         return dict.fromkeys(QUANTILES, float("nan"))
@@ -41,7 +41,9 @@ def _inside_bin(reached: FloatArray, edges: FloatArray, wanted: float) -> float:
     if bin_ == 0:  # LeRobot does not interpolate in the first bin
         return float(edges[0])
     before = reached[bin_ - 1]
-    part = (wanted - before) / (reached[bin_] - before)  # not 0: it is the first bin that reaches what is wanted
+    part = (wanted - before) / (
+        reached[bin_] - before
+    )  # the divisor is not 0: this is the first bin that reaches wanted
     return float(edges[bin_] + part * (edges[bin_ + 1] - edges[bin_]))
 
 
@@ -50,7 +52,7 @@ def _smallest_counter(pixels: int) -> type[np.unsignedinteger[Any]]:
 
 
 class Levels:
-    """How often each of 256 levels occurs in each channel of a frame."""
+    """Histograms of the 256 levels of each channel of a frame."""
 
     __slots__ = ("histograms",)
 
@@ -67,7 +69,7 @@ class Levels:
 
     @staticmethod
     def join(parts: Sequence[Levels]) -> list[dict[str, float]]:
-        """Each channel's statistics over all parts, weights being equal."""
+        """Return the statistics of each channel over all parts."""
         total = np.zeros(parts[0].histograms.shape, np.int64)
         for part in parts:
             total += part.histograms
@@ -82,7 +84,7 @@ class Levels:
 
 
 class Depths:
-    """The values of one depth map with how often each occurs; of float32, only the leading bits, with exact moments."""
+    """A histogram of one depth map; float32 values are rounded, but their mean and variance are exact."""
 
     __slots__ = ("counts", "max", "mean", "min", "values", "variance")
 
@@ -104,13 +106,13 @@ class Depths:
 
     @staticmethod
     def join(parts: Sequence[Depths]) -> list[dict[str, float]]:
-        """The one channel's statistics over all parts, which have the same number of pixels."""
+        """Return the statistics over all parts, which have the same number of pixels."""
         low = float(np.min([part.min for part in parts]))
         high = float(np.max([part.max for part in parts]))
         means = np.array([part.mean for part in parts])
         variance = np.mean([part.variance for part in parts]) + means.var()
         values = np.concatenate([part.values for part in parts]).astype(np.float64)
-        values = np.minimum(np.maximum(values, low), high)  # NaN stays, where numpy 1's clip would warn
+        values = np.minimum(np.maximum(values, low), high)  # keeps NaN; numpy 1's clip would warn
         weights = np.concatenate([part.counts for part in parts])
         moments = {"min": low, "max": high, "mean": float(means.mean()), "std": float(variance**0.5)}
         return [moments | histogram_quantiles(values, weights)]
@@ -124,8 +126,8 @@ def _moments(values: npt.NDArray[Any], weights: npt.NDArray[Any] | None = None) 
 
 
 def _with_leading_bits(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    # 13 of 23 stored bits of the fraction rounded away: a noisy frame has thousands of distinct values instead of tens of
-    # thousands, and a value moves by less than 0.05 %.
+    # Rounding 13 of the 23 fraction bits leaves thousands of distinct values in a noisy frame instead of tens of thousands,
+    # and changes a value by less than 0.05 %.
     bits = np.ascontiguousarray(values).view(np.uint32)
     rounded: npt.NDArray[np.float32] = ((bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32)
     return rounded

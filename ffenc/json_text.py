@@ -1,75 +1,68 @@
-r"""JSON that can hold every file name.
+r"""Write and read the JSON documents of ffenc: job specs, records, row logs, provenance.
 
-A name that is not UTF-8 comes as text with lone surrogates (PEP 383).  In JSON each is written as its escape, ``\udce9`` for
-the byte E9, which Python's ``json`` and ``os.fsencode`` turn back into that name.  orjson takes no such text.
+A file name that is not UTF-8 is text with lone surrogates (PEP 383).  Each is written as its escape, ``\udce9`` for the byte
+E9, so reading restores the name.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import orjson
 
-_SURROGATE = "surrogates not allowed"
+def as_json(value: Any) -> Any:
+    """Return a value as the types that JSON has.
 
-
-def dump_json(value: Any, *, default: Callable[[Any], Any] | None = None, option: int = 0) -> bytes:
-    """Write a value as JSON: by orjson, or by Python's ``json`` where it holds a name that is not UTF-8.
-
-    Args:
-        value: what to write.
-        default: turns a value that JSON does not have into one that it has.
-        option: orjson's options.
+    Dataclasses and pydantic models become dictionaries, numpy arrays and tuples become lists, paths and fractions become
+    text, and numbers that are not finite become None.
 
     Raises:
-        TypeError: a value that JSON does not have.
+        TypeError: JSON cannot hold the value.
     """
-    try:
-        return orjson.dumps(value, default=default, option=option)
-    except TypeError as err:
-        if _SURROGATE not in str(err):
-            raise
+    if hasattr(value, "model_dump"):  # pydantic
+        value = value.model_dump(mode="json")
+    elif hasattr(value, "tolist"):  # numpy
+        value = value.tolist()
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): as_json(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(part) for part in value]
+    if isinstance(value, Path | Fraction):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
-    def plain(part: Any) -> Any:
-        if is_dataclass(part) and not isinstance(part, type):
-            return {field.name: getattr(part, field.name) for field in fields(part)}
-        if isinstance(part, np.ndarray | np.generic):
-            return part.tolist()
-        if default is None:
-            raise TypeError(f"{type(part).__name__} cannot be written as JSON")
-        return default(part)
 
-    text = json.dumps(
-        value,
-        default=plain,
-        sort_keys=bool(option & orjson.OPT_SORT_KEYS),
-        indent=2 if option & orjson.OPT_INDENT_2 else None,
-        separators=(",", ": " if option & orjson.OPT_INDENT_2 else ":"),
-        allow_nan=False,
-    )
-    return text.encode() + (b"\n" if option & orjson.OPT_APPEND_NEWLINE else b"")
+def dump_json(value: Any, *, sort_keys: bool = False, indent: int | None = None) -> bytes:
+    """Write a value as JSON, compact unless ``indent`` is given.
+
+    Raises:
+        TypeError: JSON cannot hold the value; see `as_json`.
+    """
+    separators = (",", ":" if indent is None else ": ")
+    return json.dumps(as_json(value), sort_keys=sort_keys, indent=indent, separators=separators).encode()
 
 
 def load_json(data: bytes | str) -> Any:
-    """Read JSON, lone surrogates included.
+    """Read a JSON document.
 
     Raises:
-        orjson.JSONDecodeError: it is not JSON.
+        ValueError: it is not JSON, not UTF-8, or nested too deeply.
     """
     try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        if (b"\\u" if isinstance(data, bytes) else "\\u") not in data:  # type: ignore[operator]
-            raise
-        try:
-            return json.loads(data, parse_constant=_refuse)
-        except (ValueError, RecursionError):
-            pass
-        raise
+        return json.loads(data if isinstance(data, str) else data.decode(), parse_constant=_refuse)
+    except RecursionError as err:
+        raise ValueError("lists and objects are nested too deeply") from err
 
 
 def _refuse(constant: str) -> None:

@@ -8,7 +8,7 @@ from ffenc.errors import NotOwnerError
 
 
 class Owner:
-    """The process that made an object; after ``os.fork`` the child's copy has no threads, locks or encoders."""
+    """The process that created an object; a forked copy of the object has no threads, locks or encoders."""
 
     __slots__ = ("pid",)
 
@@ -17,21 +17,21 @@ class Owner:
 
     @property
     def is_here(self) -> bool:
-        """Whether this is that process."""
+        """True in the process that created the object."""
         return os.getpid() == self.pid
 
     def check(self, what: object) -> None:
-        """Refuse to use the object in another process.
+        """Refuse use in another process.
 
         Args:
             what: the object, for the message.
 
         Raises:
-            NotOwnerError: this process was forked from the one that made it.
+            NotOwnerError: this process was forked from the one that created the object.
         """
         if not self.is_here:
             raise NotOwnerError(
-                f"{what} belongs to process {self.pid}, which this one (process {os.getpid()}) was forked from; use it there, or "
-                "start workers with the 'spawn' method and let each open its own",
+                f"{what} belongs to process {self.pid}, from which process {os.getpid()} was forked; use it in process "
+                f"{self.pid}, or start workers with the 'spawn' method and open one in each",
                 owner_pid=self.pid,
             )

@@ -1,4 +1,4 @@
-"""Read files that may be anything: a pipe or a device is refused, and the memory that a document takes is bounded."""
+"""Read untrusted files: refuse pipes and devices, and limit the memory that a document takes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 DOCUMENT_BYTES = 64 << 20
-"""Most bytes of a file that is read as a whole."""
+"""Largest document that is read into memory."""
 
-_MOST_VALUES = 1_000_000  # of a JSON document; a list or a dictionary of one value takes up to 400 bytes of memory
+_MOST_VALUES = 1_000_000  # of a JSON document; a list or dictionary with one value takes up to 400 bytes of memory
 
-_MOST_LEVELS = 100  # what is deeper could be read, but not written again
+_MOST_LEVELS = 100  # deeper documents can be read but not written
 
 
 def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
-    """Read a file; reading a named pipe or a device would wait, or never end.
+    """Read a regular file; reading a named pipe or a device might never end.
 
     Raises:
         OSError: it cannot be read, is not a regular file, or has more than ``most_bytes``.
@@ -29,31 +29,31 @@ def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         if most_bytes is not None and status.st_size > most_bytes:
-            raise OSError(errno.EFBIG, f"has {status.st_size} bytes, and at most {most_bytes} are read", str(path))
+            raise OSError(errno.EFBIG, f"has {status.st_size} bytes; the limit is {most_bytes}", str(path))
         return file.read()
 
 
 def check_regular(path: Path) -> None:
-    """Refuse what another library must not open: a named pipe or a device.
+    """Refuse a named pipe or a device, before another library opens the path.
 
     Raises:
-        OSError: there is nothing, or it is not a regular file.
+        OSError: it does not exist or is not a regular file.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file as Python's ``json`` does, NaN included.
+    """Read a JSON document, in which NaN is allowed.
 
     Raises:
-        OSError: as `read_regular`.
-        ValueError: it is not JSON, not UTF-8, or has more values or levels than any document of ours.
+        OSError: see `read_regular`.
+        ValueError: it is not JSON, not UTF-8, or has too many values or levels.
     """
     content = read_regular(path, most_bytes=DOCUMENT_BYTES)
     values = sum(content.count(mark) for mark in (b",", b"[", b"{"))
     if values > _MOST_VALUES:
-        raise ValueError(f"the document has about {values} values, and at most {_MOST_VALUES} are read")
+        raise ValueError(f"the document has about {values} values; the limit is {_MOST_VALUES}")
     try:
         document = json.loads(content.decode("utf-8"))
     except RecursionError as err:

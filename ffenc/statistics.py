@@ -1,8 +1,8 @@
-"""LeRobot's statistics of features: of one episode, of sampled camera frames, and of many episodes together.
+"""Compute LeRobot's statistics of features, of sampled camera frames, and of several episodes together.
 
-The definitions are those of LeRobot's ``datasets/compute_stats.py``; sums are made in float64, where LeRobot stays in the
-dtype of the data, so means and deviations agree with its files to the precision of float32.  Camera frames are sampled as
-its ``sample_images`` does, without knowing beforehand how many will come.
+The definitions follow LeRobot's ``datasets/compute_stats.py``.  Sums are float64, whereas LeRobot uses the dtype of the data,
+so means and deviations agree to the precision of float32.  Frames are sampled as in its ``sample_images``, although the length
+of the episode is not known in advance.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from ffenc.errors import FrameError
 from ffenc.histograms import QUANTILES, Depths, FloatArray, Levels, histogram_quantiles
 
 STATISTICS = ("min", "max", "mean", "std", "count", *QUANTILES)
-"""The names of all statistics, in the order in which LeRobot writes them."""
+"""Names of all statistics, in LeRobot's order."""
 
-_FRAMES_KEPT = 4  # times the frames that will be used: a nearest one is then never far
-_LARGE = 300  # pixels of the long side from which LeRobot samples the pixels of a frame, and
-_SAMPLED_SIDE = 150  # what it then aims at
+_FRAMES_KEPT = 4  # times the number of sampled frames, so that the nearest kept frame is close
+_LARGE = 300  # LeRobot subsamples frames whose long side has at least this many pixels,
+_SAMPLED_SIDE = 150  # to about this many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FeatureStatistics:
-    """What is known of the values of one feature.
+    """Statistics of one feature.
 
-    All but ``count`` have one shape: ``(n,)`` for a vector of n, ``(channels, 1, 1)`` for a camera.
+    All arrays except ``count`` have the same shape: ``(n,)`` for a vector, ``(channels, 1, 1)`` for a camera.
 
     Attributes:
-        min, max, mean, std: float64; ``std`` is that of the population.
-        count: shape (1,) int64: rows of a vector, sampled frames of a camera; the weight in an aggregation.
-        q01, q10, q50, q90, q99: quantiles; None in datasets made before LeRobot had them.
+        min, max, mean, std: float64; ``std`` is the standard deviation of the population.
+        count: shape (1,) int64, the number of rows, or of sampled frames of a camera; the weight in an aggregation.
+        q01, q10, q50, q90, q99: quantiles; None in datasets of older LeRobot versions.
     """
 
     min: FloatArray
@@ -49,16 +49,16 @@ class FeatureStatistics:
     q99: FloatArray | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Nested lists in LeRobot's order of keys; a quantile that is not known has no key."""
+        """Return nested lists with LeRobot's order of keys; an unknown quantile has no key."""
         known = ((name, getattr(self, name)) for name in STATISTICS)
         return {name: value.tolist() for name, value in known if value is not None}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> FeatureStatistics:
-        """Read nested lists, as they stand in ``stats.json`` and in the ``stats/`` columns of an episode.
+        """Read nested lists from ``stats.json`` or the ``stats/`` columns of an episode.
 
         Raises:
-            ValueError: a statistic other than a quantile is missing, is not numeric, or has another shape than the rest.
+            ValueError: a statistic other than a quantile is missing, is not numeric, or has another shape than the others.
         """
         missing = [name for name in STATISTICS if name not in QUANTILES and values.get(name) is None]
         if missing:
@@ -75,7 +75,7 @@ class FeatureStatistics:
         return cls(count=count, **arrays)
 
     def reshape(self, *shape: int) -> FeatureStatistics:
-        """The same values with another shape; ``count`` keeps its own."""
+        """Return the values with another shape; the shape of ``count`` does not change."""
         known = ((name, getattr(self, name)) for name in STATISTICS if name != "count")
         return FeatureStatistics(
             count=self.count, **{name: value.reshape(shape) for name, value in known if value is not None}
@@ -83,25 +83,25 @@ class FeatureStatistics:
 
 
 def vector_statistics(rows: npt.NDArray[Any]) -> FeatureStatistics:
-    """Statistics of a feature that is no camera, over all rows of an episode.
+    """Return the statistics of a numeric feature over all rows of an episode.
 
-    LeRobot: every axis but the last is one of samples, so a matrix feature ``(rows, a, b)`` has b of each statistic;
-    truth values count as 0 and 1.  A component with a value that is not finite has no quantiles but NaN.
+    As in LeRobot, every axis except the last is an axis of samples: a matrix feature ``(rows, a, b)`` has b values of each
+    statistic.  Booleans count as 0 and 1.  The quantiles of a component are NaN if one of its values is not finite.
 
     Args:
         rows: shape (length,) for a feature of shape [1], or (length, ...); a number type or bool.
 
     Returns:
-        Statistics of shape (last axis,), with ``count`` = length; of one single row, the quantiles are its mean.
+        Statistics of shape (last axis,), with ``count`` = length.  The quantiles of a single row are its mean.
 
     Raises:
-        ValueError: no rows, or no numbers.
+        ValueError: there are no rows, or they are not numeric.
     """
     if len(rows) == 0 or rows.dtype.kind not in "biuf":
         raise ValueError(f"statistics need at least one row of numbers, got {rows.shape} {rows.dtype}")
     table = rows.reshape(-1, rows.shape[-1] if rows.ndim > 1 else 1).astype(np.float64)
     low, high = table.min(axis=0), table.max(axis=0)
-    with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is what there is to say
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN, as intended
         mean, std = table.mean(axis=0), table.std(axis=0)
     if len(rows) == 1:
         quantiles = {name: mean.copy() for name in QUANTILES}
@@ -113,13 +113,14 @@ def vector_statistics(rows: npt.NDArray[Any]) -> FeatureStatistics:
 
 
 def aggregate_statistics(parts: Sequence[Mapping[str, FeatureStatistics]]) -> dict[str, FeatureStatistics]:
-    """Statistics of several episodes or datasets together.
+    """Return the statistics of several episodes or datasets together.
 
-    LeRobot: ``min`` and ``max`` of all, ``mean`` weighted by ``count``, the variance by the parallel formula.  Quantiles
-    cannot be joined; the lower ones and the median are the least, the upper ones the greatest of the parts.
+    As in LeRobot, ``mean`` is weighted by ``count``, and the variance uses the parallel formula.  Quantiles cannot be combined
+    exactly: the result is the minimum of the lower quantiles and the median, and the maximum of the upper quantiles.
 
     Returns:
-        Every feature of any part, in order of first appearance.  A quantile that one part does not know is not known.
+        The statistics of every feature of any part, in order of first appearance.  A quantile is unknown if it is unknown in
+        one part.
 
     Raises:
         ValueError: a feature has different shapes in different parts.
@@ -131,7 +132,7 @@ def aggregate_statistics(parts: Sequence[Mapping[str, FeatureStatistics]]) -> di
 def _aggregate(name: str, parts: Sequence[FeatureStatistics]) -> FeatureStatistics:
     shapes = {part.mean.shape for part in parts}
     if len(shapes) > 1:
-        raise ValueError(f"the statistics of {name!r} have different shapes and cannot be joined: {sorted(shapes)}")
+        raise ValueError(f"the statistics of {name!r} have different shapes and cannot be aggregated: {sorted(shapes)}")
     counts = np.array([part.count[0] for part in parts])
     weights = (counts / counts.sum()).reshape(-1, *(1,) * parts[0].mean.ndim)
     means = np.stack([part.mean for part in parts])
@@ -153,19 +154,19 @@ def _aggregate(name: str, parts: Sequence[FeatureStatistics]) -> FeatureStatisti
 
 
 def sample_count(frames: int) -> int:
-    """How many frames of an episode LeRobot takes for camera statistics (``estimate_num_samples``)."""
+    """Return the number of frames that LeRobot samples for camera statistics (``estimate_num_samples``)."""
     return max(min(100, frames), min(int(frames**0.75), 10_000))
 
 
 class FrameSampler:
-    """Statistics of one camera over one episode, from a sample of frames that is chosen while they come.
+    """Compute the statistics of one camera over one episode whose length is not known in advance.
 
-    LeRobot samples evenly over the whole episode, whose length is not known during recording.  So a small summary is kept
-    of every frame on a grid, whose step doubles whenever four times the needed frames are there; in the end each ideal
-    position takes the nearest frame kept.  Up to 400 frames that is LeRobot's own sample, beyond that a frame is at most
-    half a step away, which is a quarter of the distance between two ideal positions.
+    LeRobot samples frames evenly over the episode.  This class keeps a summary of every frame on a grid, whose step doubles
+    when it has four times the needed frames.  At the end, each of LeRobot's positions takes the nearest kept frame.  The sample
+    is LeRobot's own up to 400 frames.  In longer episodes a frame is at most half a grid step away, a quarter of the distance
+    between two positions.
 
-    A frame that is not kept costs a comparison.  Not safe for concurrent use.
+    Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -176,23 +177,23 @@ class FrameSampler:
 
     @property
     def frames(self) -> int:
-        """Frames seen so far."""
+        """Number of frames so far."""
         return self._frames
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the summaries that are kept."""
+        """Size of the kept summaries in bytes."""
         return sum(summary.nbytes for summary in self._kept)
 
     def add(self, frame: npt.NDArray[Any]) -> None:
-        """Take the next frame of the episode; nothing of the array is kept.
+        """Add the next frame of the episode; the array is not kept.
 
         Args:
             frame: (height, width, channels) or (height, width) uint8, or a depth map of (height, width) or
-                (height, width, 1) uint16 or float32.  Channels come out in the order they have here.
+                (height, width, 1) uint16 or float32.  The statistics have the same order of channels.
 
         Raises:
-            FrameError: another shape or dtype, or not that of the frames before.
+            FrameError: the shape or dtype is not supported, or differs from that of earlier frames.
         """
         form = (frame.shape, frame.dtype)
         if form != self._form:
@@ -207,15 +208,14 @@ class FrameSampler:
             self._step *= 2
 
     def statistics(self, *, scale: float | None = None) -> FeatureStatistics:
-        """What the sampled frames hold; ``count`` is their number, as in LeRobot's path over image files.
+        """Return the statistics of the sampled frames; ``count`` is the number of sampled frames.
 
         Args:
-            scale: factor on every value; None is 1/255 for uint8, so that they lie in [0, 1], and 1 for depth, which
-                stays in its recorded unit.
+            scale: factor of every value; None uses 1/255 for uint8 and 1 for depth, which keeps its recorded unit.
 
         Returns:
-            Statistics of shape (channels, 1, 1).  Exact, but for the quantiles of float32, whose values have 11
-            significant bits (0.05 %) there.
+            Statistics of shape (channels, 1, 1).  They are exact, except that the quantiles of float32 depth have a relative
+            error of up to 0.05 %.
 
         Raises:
             ValueError: no frame was added.
@@ -247,7 +247,7 @@ class FrameSampler:
 
 
 def _downsampled(frame: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    # LeRobot: auto_downsample_height_width.  A view; always with a channel axis.
+    # As in LeRobot's auto_downsample_height_width; a view with a channel axis.
     long_side = max(frame.shape[:2])
     stride = long_side // _SAMPLED_SIDE if long_side >= _LARGE else 1
     view = frame[::stride, ::stride]

@@ -83,7 +83,7 @@ def render(
     summaries = [summary(row) for row in rows]
     good = [one for one in summaries if one["status"] in ("done", "partial")]
     if not good:
-        raise InputError("no trial of the sweep worked, so there is nothing to report on", path="report")
+        raise InputError("no trial of the sweep worked, so there is nothing to report on", path=Path("report"))
     front = [one["key"] for one in pareto_front(good)]
     fewest = min(one["cameras"] for one in good)
     compared = gaps([one for one in good if one["cameras"] == fewest], reference)

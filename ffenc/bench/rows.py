@@ -15,7 +15,6 @@ from statistics import median
 from typing import Any, TypeAlias
 
 import numpy as np
-import orjson
 
 from ffenc.errors import InputError
 from ffenc.json_text import dump_json, load_json
@@ -48,7 +47,7 @@ class ResultsFile:
 
     def put(self, row: Row) -> None:
         """Append a row; it counts instead of what was known under its key."""
-        line = dump_json(row, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
+        line = dump_json(row) + b"\n"
         with self.path.open("a+b") as file:
             if file.tell() and not _ends_a_line(file):
                 line = b"\n" + line  # what a kill left behind stays a line of its own
@@ -83,7 +82,7 @@ def _read(path: Path) -> Iterable[Row]:
     for number, line in enumerate(lines, 1):
         try:
             row = load_json(line)
-        except orjson.JSONDecodeError as err:
+        except ValueError as err:
             if line.startswith(b'{"key":') or not line:
                 logger.warning("line %d of %s was cut off; what it was about is measured again", number, path)
                 continue

@@ -219,7 +219,7 @@ def materialise(spec: SourceSpec, directory: Path, *, binaries: Binaries) -> Foo
         frames = map(scaled, frames, itertools.repeat(spec.size))
     first = next(frames, None)
     if first is None:
-        raise InputError(f"{spec.label} has no frame {spec.start}", path=spec.path or spec.label)
+        raise InputError(f"{spec.label} has no frame {spec.start}", path=Path(spec.path or spec.label))
     form = FrameFormat.of(first, layout)
     digest = hashlib.sha256(f"{form} {fps}".encode())
     path = directory / f"{hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:12]}.raw"

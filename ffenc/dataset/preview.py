@@ -113,7 +113,9 @@ def preview_dataset(
         if progress is not None:
             progress(done, len(chosen))
     if drawer.missing:
-        raise PreviewError(_missing_text(root, drawer.missing), path=root, sheets=sheets, failures=drawer.missing)
+        raise PreviewError(
+            _missing_text(root, drawer.missing), path=root, sheets=tuple(sheets), failures=tuple(drawer.missing)
+        )
     return tuple(sheets)
 
 

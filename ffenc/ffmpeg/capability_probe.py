@@ -22,7 +22,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import orjson
 import platformdirs
 
 from ffenc.errors import ProbeError, ProcessDiedError, ProcessError
@@ -214,7 +213,7 @@ def _load(file: Path, identity: list[str | int]) -> dict[str, str]:
     """What an earlier call kept for this executable; nothing if there is no such file or it is not ours."""
     try:
         document = load_json(file.read_bytes())
-    except (OSError, orjson.JSONDecodeError) as err:
+    except (OSError, ValueError) as err:
         logger.debug("no answers from %s: %s", file, err)
         return {}
     if not isinstance(document, dict) or document.get("identity") != identity:

@@ -12,8 +12,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import orjson
-
 from ffenc.errors import ProbeError
 from ffenc.ffmpeg.banner import probe_video_and_packets_with_ffmpeg, probe_video_with_ffmpeg
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
@@ -40,6 +38,7 @@ from ffenc.ffmpeg.stream_info import (
     sample_bits,
     whole_frames_duration_s,
 )
+from ffenc.json_text import load_json
 
 _Json: TypeAlias = Mapping[str, Any]
 
@@ -114,8 +113,8 @@ def _run_ffprobe(ffprobe: Path, media: MediaFile, *, packets: bool) -> tuple[_Js
     if output.returncode < 0:
         raise crashed(media, ffprobe, output.returncode)
     try:
-        document = orjson.loads(output.stdout)
-    except orjson.JSONDecodeError as err:
+        document = load_json(output.stdout)
+    except ValueError as err:
         raise ProbeError(
             f"{media.path} could not be measured: {ffprobe} printed no JSON (exit status {output.returncode}); "
             f"it says: {complaints(output.stderr) or 'nothing'}",

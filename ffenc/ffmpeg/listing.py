@@ -347,4 +347,4 @@ def _note_unread(what: str, line: str) -> None:
 
 def _unreadable(what: str, lack: str, text: str, origin: str | Path) -> ProbeError:
     seen = text.strip()[:200] or "nothing"
-    return ProbeError(f"{origin}: the output of {what} has {lack} in it; seen: {seen!r}", path=origin)
+    return ProbeError(f"{origin}: the output of {what} has {lack} in it; seen: {seen!r}", path=Path(origin))

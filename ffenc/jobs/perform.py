@@ -12,12 +12,8 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
-
-import orjson
-from pydantic import BaseModel
 
 from ffenc.errors import (
     BinaryNotFoundError,
@@ -33,7 +29,7 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.jobs.record import JobRecord, job_state, remove_leftovers, remove_record, write_record
 from ffenc.jobs.spec import JobSpec
-from ffenc.json_text import dump_json, load_json
+from ffenc.json_text import as_json
 
 JobStatus = Literal["done", "skipped", "failed"]
 
@@ -220,16 +216,3 @@ def _check_frames(spec: JobSpec, output: Path, frames: int) -> None:
             frames_expected=spec.frames_expected,
             packets_counted=frames,
         )
-
-
-def as_json(value: Any) -> Any:
-    """A result as JSON has it; paths and exact rates are texts."""
-    return load_json(dump_json(value, default=_plain, option=orjson.OPT_NON_STR_KEYS))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, Path | Fraction):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} has no place in a result")

@@ -21,13 +21,13 @@ from ffenc.jobs.perform import (
     BuildMismatchError,
     JobError,
     JobStatus,
-    as_json,
     perform_job,
     stop_run,
     worker_build,
 )
 from ffenc.jobs.record import read_record
 from ffenc.jobs.spec import JobSpec, check_independent
+from ffenc.json_text import as_json
 from ffenc.threads import ThreadPool
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -139,7 +138,7 @@ class JobSpec(BaseModel):
             "spec": self.model_dump(mode="json", exclude_defaults=True),
             "inputs": [self._identity(Path(path)) for path in self.inputs],
         }
-        return hashlib.sha256(dump_json(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return hashlib.sha256(dump_json(document, sort_keys=True)).hexdigest()
 
     def _identity(self, path: Path) -> list[object]:
         try:
@@ -198,11 +197,11 @@ def iterate_specs(path: str | Path) -> Iterator[JobSpec]:
 def _read_line(line: bytes, number: int, path: Path) -> JobSpec:
     try:
         return JobSpec.model_validate(load_json(line))
-    except orjson.JSONDecodeError as err:
-        raise InputError(f"line {number} of {path} is not a job: Invalid JSON: {err}", path=path) from err
     except ValidationError as err:
         reasons = "; ".join(_reason(error) for error in err.errors(include_url=False))
         raise InputError(f"line {number} of {path} is not a job: {reasons}", path=path) from err
+    except ValueError as err:
+        raise InputError(f"line {number} of {path} is not a job: Invalid JSON: {err}", path=path) from err
 
 
 def _reason(error: Any) -> str:

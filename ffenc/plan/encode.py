@@ -150,7 +150,7 @@ def muxer_for(path: Path | str) -> str:
     if suffix not in MUXERS:
         raise InputError(
             f"cannot write {path}: the name must end in {', '.join(MUXERS)} (other containers round timestamps)",
-            path=path,
+            path=Path(path),
         )
     return MUXERS[suffix]
 

@@ -101,7 +101,7 @@ def check_picture(
             f"{encoder} into {muxer} loses the alpha of pix_fmt={pix_fmt!r} silently; choose a format without alpha, or "
             f"an encoder that keeps it ({hint})",
             pix_fmt=pix_fmt,
-            alternatives=[row.name for row in keeping],
+            alternatives=tuple(row.name for row in keeping),
         )
     if spec and muxer not in spec.muxers:
         raise PixelFormatError(
@@ -149,7 +149,7 @@ def _check_pix_fmt(
             f"{encoder} of this FFmpeg does not take pix_fmt={pix_fmt!r}; it takes {', '.join(accepted)}{hint}",
             pix_fmt=pix_fmt,
             accepted=accepted,
-            alternatives=[row.name for row in others],
+            alternatives=tuple(row.name for row in others),
         )
     return spec.device.formats.get(pix_fmt, pix_fmt) if spec and spec.device else pix_fmt
 

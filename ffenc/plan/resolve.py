@@ -110,7 +110,7 @@ def name_encoder(vcodec: str, capabilities: Capabilities) -> str:
             f"{capabilities.ffmpeg} ({capabilities.version.text}) has no software encoder for {vcodec}; looked for "
             f"{row_names}"
         )
-        raise EncoderUnavailableError(message, requested=vcodec, alternatives=hardware)
+        raise EncoderUnavailableError(message, requested=vcodec, alternatives=tuple(hardware))
     near = nearest_name(vcodec, [*listed, *CODECS, AUTO])
     message = f"{capabilities.ffmpeg} ({capabilities.version.text}) has no video encoder {vcodec!r}"
     if near:
@@ -119,7 +119,7 @@ def name_encoder(vcodec: str, capabilities: Capabilities) -> str:
     alternatives = [
         row.name for row in encoders_for_codec(spec.codec if spec else "") if row.name in capabilities.encoders
     ] or [name for name in listed if (row := find_encoder(name)) is not None and row.device is None]
-    raise EncoderUnavailableError(message, requested=vcodec, alternatives=alternatives)
+    raise EncoderUnavailableError(message, requested=vcodec, alternatives=tuple(alternatives))
 
 
 def resolve_encoder(

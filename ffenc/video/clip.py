@@ -105,16 +105,16 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
         raise InputError(
             f"{path} is damaged: {why.rstrip('.')}. Take another copy, or keep what is left. "
             f"{rescue_advice(stream.path, stream.fps)}",
-            path=path,
+            path=Path(path),
         )
     if packets.count == 0:
-        raise InputError(f"{path} has no video frames", path=path)
+        raise InputError(f"{path} has no video frames", path=Path(path))
     leading = packets.keyframes[0] if packets.keyframes and not packets.hidden else 0
     if leading:
         raise InputError(
             f"{path} shows {leading} frames before its first keyframe, which refer to frames that are not in the file; make a "
             "file that begins with a keyframe, for example with ffmpeg -i in -c:v libx264 -crf 12 out.mp4",
-            path=path,
+            path=Path(path),
         )
     uneven = _first_uneven(packets, stream.fps)
     if not stream.is_constant_rate or uneven is not None:
@@ -122,7 +122,7 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
         raise InputError(
             f"{path} has a variable frame rate (about {float(stream.fps):.3f}){where}; make it constant first, for example with "
             f"ffmpeg -i in -r {round(stream.fps)} out, and look at which frames are repeated or dropped",
-            path=path,
+            path=Path(path),
         )
     return MeasuredClip(stream=stream, packets=packets)
 
@@ -164,7 +164,7 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: boo
         InputError: see `concat_videos`.
     """
     if not clips:
-        raise InputError("no clips were given to join; name at least one", path=".")
+        raise InputError("no clips were given to join; name at least one", path=Path())
     paths = [Path(clip) for clip in clips]
     first = measure_clip(paths[0], binaries=binaries)
     if check:

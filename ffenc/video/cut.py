@@ -93,7 +93,7 @@ def cut_video(
         raise InputError(
             f"the frames {_said(fresh)} of {source} do not begin at a keyframe, so they cannot be kept without encoding; "
             "give the settings to encode them with",
-            path=source,
+            path=Path(source),
         )
     job = _Cut(clip=clip, delay=delay, binaries=binaries, stall_timeout_s=stall_timeout_s, progress=progress)
     with (

@@ -52,7 +52,7 @@ def read_depth(
         raise InputError(
             f"{path} holds {reader.stream.pix_fmt} where the config says {config.pix_fmt}; is it a depth video, and this "
             "its config?",
-            path=path,
+            path=Path(path),
         )
     if config.quantizes:
         return (config.quantizer.dequantize(codes, unit) for codes in reader)

@@ -201,7 +201,7 @@ def _select(
     raise EncoderUnavailableError(
         message,
         requested=config.vcodec,
-        refused=[(candidate.encoder, candidate.reason) for candidate in tried],
+        refused=tuple((candidate.encoder, candidate.reason) for candidate in tried),
     )
 
 

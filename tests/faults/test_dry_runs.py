@@ -73,7 +73,7 @@ def test_dry_run_of_a_dataset_that_is_being_written_is_refused(
     shutil.copytree(crashed / "set", root)
     with DatasetLock(root):
         assert main([command, str(root), "--dry-run"]) == 1
-    assert "another writer" in capsys.readouterr().err
+    assert "another process" in capsys.readouterr().err
 
 
 def test_the_next_run_removes_leftovers(tmp_path: Path, crashed: Path, binaries: Binaries) -> None:

@@ -41,7 +41,7 @@ def write_ten_frames(process: FFmpegProcess) -> None:
         pytest.param(["read:6000000", "exit:228"], 228, "exit status 228", id="dies-after-two-frames"),
         pytest.param(["flood:10000000", "exit:1"], 1, r"line \d+", id="floods-stderr"),
         pytest.param(["noise:3000000", "exit:1"], 1, "�", id="binary-stderr"),
-        pytest.param(["close-stderr", "exit:1"], 1, "wrote nothing", id="closes-stderr"),
+        pytest.param(["close-stderr", "exit:1"], 1, "standard error is empty", id="closes-stderr"),
         pytest.param(["close-stdin", "sleep:0.1", "exit:7"], 7, "exit status 7", id="closes-stdin-then-fails"),
     ],
 )

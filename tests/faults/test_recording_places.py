@@ -125,7 +125,7 @@ def in_a_child(work: Callable[[], None], *, leave: str = "exit") -> None:
 
 
 def refused(call: Callable[[], object]) -> None:
-    with pytest.raises(NotOwnerError, match=r"which this one .* was forked from"):
+    with pytest.raises(NotOwnerError, match=r"from which process .* was forked"):
         call()
 
 
@@ -149,7 +149,7 @@ def test_a_child_cannot_use_a_recorder_and_does_no_harm(tmp_path: Path, binaries
         ):
             refused(call)
         recorder.__exit__(None, None, None)  # leaves the block without a word
-        with pytest.raises(DatasetError, match="another writer"):
+        with pytest.raises(DatasetError, match="another process"):
             DatasetRecorder.resume(root, binaries=binaries)
 
     in_a_child(work, leave=leave)

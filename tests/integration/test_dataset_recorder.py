@@ -121,7 +121,7 @@ def test_a_video_that_no_exact_join_can_hold_stays_alone(root, tmp_path, binarie
     run_tool([str(binaries.ffmpeg), "-v", "error", "-i", str(silent), *tone, *coded])
     with_audio = video.read_bytes()
     assert pack_dataset(root, binaries=binaries)
-    assert "stays in a file of its own" in caplog.text
+    assert "keeps a file of its own" in caplog.text
     assert "has audio" in caplog.text
     check_numbered(root, 24, binaries=binaries)
     counts = {

@@ -232,7 +232,7 @@ def test_subtasks_that_cannot_be_united_are_refused(tmp_path, binaries):
     with pytest.raises(MergeError, match=r"other has none"):
         merge_datasets([one, other], tmp_path / "merged", binaries=binaries)
     save_subtasks(other, ["grasp"])
-    with pytest.raises(DatasetError, match="has a subtask_index that no subtask has"):
+    with pytest.raises(DatasetError, match="has a subtask_index outside the table of subtasks"):
         merge_datasets([one, other], tmp_path / "merged", binaries=binaries)
     assert not (tmp_path / "merged").exists()
 

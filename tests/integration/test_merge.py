@@ -249,7 +249,7 @@ def test_a_source_that_is_not_whole_is_refused(tmp_path: Path, binaries: Binarie
     with pytest.raises(DatasetError, match="has 40 frames, but episodes need 60"):
         merge_datasets([B, other], tmp_path / "out", binaries=binaries)
     change_info(other, total_frames=61)
-    with pytest.raises(DatasetError, match="contradicts itself"):
+    with pytest.raises(DatasetError, match="is inconsistent"):
         merge_datasets([B, other], tmp_path / "out", binaries=binaries)
     (tmp_path / "there").mkdir()
     with pytest.raises(OutputExistsError):

@@ -85,7 +85,7 @@ def test_what_is_wrong_everywhere_is_refused_at_construction(field, value):
 
 @pytest.mark.parametrize(
     ("field", "hint"),
-    [("bitrate", "the fields are vcodec, pix_fmt, g, crf, "), ("crff", "did you mean 'crf'?"), ("G", "the fields are")],
+    [("bitrate", "expected vcodec, pix_fmt, g, crf, "), ("crff", "did you mean 'crf'?"), ("G", "expected vcodec")],
 )
 def test_unknown_field_is_answered_with_the_nearest_one(field, hint):
     with pytest.raises(ValidationError, match=f"VideoEncoderConfig has no field '{field}'; ") as caught:

@@ -149,7 +149,7 @@ def test_what_is_returned_may_be_written_to():
     ],
     ids=lambda wrong: f"{np.shape(wrong)} {getattr(wrong, 'dtype', 'list')}",
 )
-def test_what_is_no_depth_is_refused(wrong):
+def test_invalid_depth_array_is_refused(wrong):
     with pytest.raises(FrameError, match="depth: expected"):
         quantize_depth(wrong)
 
@@ -157,20 +157,20 @@ def test_what_is_no_depth_is_refused(wrong):
 @pytest.mark.parametrize(
     "out", [np.zeros((4, 5), np.uint16), np.zeros((4, 6), np.int16), np.zeros((4, 6, 1), np.uint16)]
 )
-def test_an_array_to_write_into_has_to_fit(out):
+def test_output_array_of_wrong_shape_or_dtype_is_refused(out):
     for dtype in (np.uint16, np.float32):
         with pytest.raises(FrameError, match="out: expected"):
             DepthQuantizer()(np.zeros((4, 6), dtype), out)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((4, 6), np.float32), np.full((4, 6), 4096, np.uint16), [1, 2]], ids=str)
-def test_what_is_no_code_is_refused(wrong):
+def test_invalid_code_array_is_refused(wrong):
     with pytest.raises(FrameError, match="codes: expected"):
         dequantize_depth(wrong)
 
 
 def test_another_unit_is_refused():
-    with pytest.raises(ValueError, match="use 'mm' or 'm'"):
+    with pytest.raises(ValueError, match="expected 'mm' or 'm'"):
         dequantize_depth(CODES, unit="cm")
 
 
@@ -181,16 +181,16 @@ def test_another_unit_is_refused():
         ({"depth_min": 10.0}, "0 <= depth_min < depth_max"),
         ({"depth_max": float("inf")}, "finite"),
         ({"shift": float("nan")}, "finite"),
-        ({"shift": -0.01}, "above 0"),
-        ({"shift": 1e9}, "no scale"),
-        ({"depth_max": 1e37}, "no scale"),
-        ({"depth_min": 1.0, "depth_max": 1.0 + 1e-12, "use_log": False}, "no scale"),
+        ({"shift": -0.01}, r"depth_min \+ shift > 0"),
+        ({"shift": 1e9}, "float32 cannot represent"),
+        ({"depth_max": 1e37}, "float32 cannot represent"),
+        ({"depth_min": 1.0, "depth_max": 1.0 + 1e-12, "use_log": False}, "float32 cannot represent"),
     ],
 )
-def test_parameters_that_make_no_scale_are_refused(wrong, said):
+def test_invalid_parameters_are_refused(wrong, said):
     with pytest.raises(ValueError, match=said):
         DepthQuantizer(**wrong)
 
 
-def test_a_shift_counts_for_nothing_in_equal_steps():
+def test_equal_steps_ignore_the_shift():
     assert DepthQuantizer(shift=-5.0, use_log=False)(np.array([[10_000]], np.uint16)).tolist() == [[4095]]

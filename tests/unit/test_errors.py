@@ -1,4 +1,4 @@
-"""Every error is in the tree, says what it knows as text and as attributes, and crosses process borders whole."""
+"""Test that every error is in the tree, carries its facts as attributes and can be pickled."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ TREE = {error.__name__: error for error in vars(errors).values() if isinstance(e
 CLASSES = {name: cls for name, cls in TREE.items() if issubclass(cls, FFencError)}
 
 
-def test_every_class_is_public_sorted_drawn_and_in_the_examples_of_this_test():
+def test_every_class_is_exported_drawn_and_in_the_examples():
     assert errors.__all__ == sorted(CLASSES)
     assert {type(example).__name__ for example in EXAMPLES} == set(CLASSES)
     drawn = re.findall(r"^ +(?:[│├└─ ]*)(\w+Error)\b", errors.__doc__, re.MULTILINE)
     assert sorted(drawn) == sorted(CLASSES)
 
 
-def test_the_tree_is_drawn_as_it_is():
+def test_drawn_tree_matches_the_base_classes():
     parents = {}
     levels = {}
     for line in errors.__doc__.splitlines():
@@ -110,55 +110,55 @@ def test_the_tree_is_drawn_as_it_is():
 
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
-def test_an_error_comes_out_of_a_pickle_as_it_went_in(error):
+def test_error_survives_pickling(error):
     copied = pickle.loads(pickle.dumps(error))
     assert type(copied) is type(error)
     assert str(copied) == str(error)
     assert vars(copied) == vars(error)
 
 
-def test_what_was_added_later_crosses_too():
+def test_attribute_set_later_survives_pickling():
     error = ProcessDiedError("died", argv=["ffmpeg"])
     error.frames_written = 12
     assert "frames written: 12" in str(pickle.loads(pickle.dumps(error)))
 
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
-def test_an_error_can_be_printed(error):
+def test_error_has_text_and_docstring(error):
     assert str(error).strip()
     assert type(error).__doc__
 
 
-def test_a_process_error_tells_command_status_and_last_words():
+def test_process_error_lists_status_command_and_stderr():
     assert str(ProcessError("ffmpeg failed", **PROCESS)).splitlines() == [
         "ffmpeg failed (killed by SIGKILL)",
         "frames written: 7",
         "command: ffmpeg -i 'a b'",
-        "its last words:",
+        "last lines of standard error:",
         "  first",
         "  last",
     ]
-    assert "wrote nothing to standard error" in str(ProcessStartError("no", argv=["ffmpeg"]))
+    assert "standard error is empty" in str(ProcessStartError("no", argv=["ffmpeg"]))
 
 
 @pytest.mark.parametrize(
     ("returncode", "text"),
     [(0, "exit status 0"), (234, "exit status 234"), (-9, "killed by SIGKILL"), (-250, "killed by signal 250")],
 )
-def test_an_exit_status_is_told_from_a_signal(returncode, text):
+def test_describe_returncode_names_status_or_signal(returncode, text):
     assert describe_returncode(returncode) == text
 
 
-def test_a_refusal_lists_every_candidate_and_the_alternatives():
+def test_encoder_error_lists_candidates_and_alternatives():
     text = str(EXAMPLES[4])
     assert text.splitlines() == ["no", "  h264_nvenc: no GPU", "available instead: libx264"]
 
 
-def test_a_missing_program_lists_every_place():
+def test_missing_binary_error_lists_every_place():
     assert str(EXAMPLES[1]).splitlines()[1:] == ["  PATH: nothing", "  package: not installed", "install it"]
 
 
-def test_an_existing_output_is_also_the_builtin_error():
+def test_output_exists_error_is_a_file_exists_error():
     error = OutputExistsError(Path("out.mp4"))
     assert isinstance(error, FileExistsError)
     assert error.path == Path("out.mp4")
@@ -166,5 +166,5 @@ def test_an_existing_output_is_also_the_builtin_error():
 
 
 @pytest.mark.parametrize("kind", [PixelFormatError, EncoderOptionError, FrameSizeError, FrameError, InputError])
-def test_a_wrong_value_is_also_a_value_error(kind):
+def test_error_about_a_value_is_a_value_error(kind):
     assert issubclass(kind, ValueError)

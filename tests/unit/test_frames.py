@@ -208,7 +208,7 @@ def test_a_frame_rate_that_is_not_exact_or_not_possible_is_refused(given):
     ],
 )
 def test_an_inexact_decimal_is_refused_with_the_fraction_that_may_be_meant(given, suggested):
-    with pytest.raises(ValueError, match=f"give '{suggested}' if that is meant"):
+    with pytest.raises(ValueError, match=f"use '{suggested}' if that is the intended rate"):
         parse_frame_rate(given)
     assert parse_frame_rate(suggested)
 
@@ -233,17 +233,17 @@ def test_the_rate_in_a_document(given, stored):
 
 LATER = {
     "transposed": ((6, 4, 3), "u1", "Frame 17 is 4x6, the earlier ones are 6x4: it looks transposed"),
-    "larger": ((8, 12, 3), "u1", "Frame 17 is 12x8, the earlier ones are 6x4; a video has one size"),
-    "square": ((4, 4, 3), "u1", "Frame 17 is 4x4, the earlier ones are 6x4; a video has one size"),
+    "larger": ((8, 12, 3), "u1", "Frame 17 is 12x8, the earlier ones are 6x4; all frames of a video have one size"),
+    "square": ((4, 4, 3), "u1", "Frame 17 is 4x4, the earlier ones are 6x4; all frames of a video have one size"),
     "channels first": ((3, 4, 6), "u1", "Frame 17 looks like channels first: frame.transpose(1, 2, 0)"),
     "channels first, larger": ((3, 8, 12), "u1", "looks like channels first (12x8; the earlier ones are 6x4)"),
-    "grey": ((4, 6), "u1", "Frame 17 has no axis of channels, the earlier ones have 3 channels"),
+    "grey": ((4, 6), "u1", "Frame 17 has no channel axis, the earlier ones have 3 channels"),
     "alpha": ((4, 6, 4), "u1", "Frame 17 has 4 channels, the earlier ones have 3 channels"),
     "batch": ((1, 4, 6, 3), "u1", "batch axis: frame[0]"),
     "two of a batch": ((2, 4, 6, 3), "u1", "Frame 17 has 4 axes"),
-    "floats": ((4, 6, 3), "f4", "Scale floats yourself"),
-    "truth values": ((4, 6, 3), "?", "Scale truth values yourself"),
-    "sixteen bits": ((4, 6, 3), "u2", "Convert it to uint8 yourself"),
+    "floats": ((4, 6, 3), "f4", "Scale floats first"),
+    "truth values": ((4, 6, 3), "?", "Scale booleans first"),
+    "sixteen bits": ((4, 6, 3), "u2", "Convert it to uint8 first"),
 }
 
 

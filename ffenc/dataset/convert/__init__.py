@@ -1,1 +1,1 @@
-"""Datasets from clips, images and tables."""
+"""Convert clips, images and tables of states and actions to episodes of a dataset."""

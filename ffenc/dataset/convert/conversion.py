@@ -110,7 +110,7 @@ def add_steps(
         row = {} if table is None else {name: values[step] for name, values in table.vectors.items()}
         if not recorder.add_frame({**row, **dict(zip(episode.cameras, frames, strict=True)), "task": task}):
             raise InputError(
-                f"{episode.label}: step {step} was dropped; convert with the policy block", path=episode.label
+                f"{episode.label}: step {step} was dropped; convert with the policy block", path=Path(episode.label)
             )
         on_step()
 
@@ -124,7 +124,7 @@ def _check_counts(episode: EpisodeSource) -> None:
         raise InputError(
             f"the inputs of one episode do not have the same number of frames: {said}. Cut them to match, or check that "
             "they are listed in the same order",
-            path=episode.label,
+            path=Path(episode.label),
         )
 
 

@@ -1,4 +1,4 @@
-"""Import pyarrow, the library of the extra ``dataset``, or say how to install it.
+"""Import pyarrow, or raise an error that says how to install it.
 
 Every module that reads or writes parquet imports ``pa``, ``pc``, ``pq`` or ``pa_csv`` from here.
 """

@@ -1,4 +1,4 @@
-"""The pictures of a camera as they were recorded, from its videos; and statistics of them."""
+"""Decode the frames of a camera as they were recorded, and compute their statistics."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from ffenc.video.reader import VideoReader
 
 
 def layout_of(feature: Feature) -> str:
-    """What to decode the videos of a camera to, a key of `ffenc.frames.LAYOUTS`."""
+    """Return the layout to decode the videos of a camera to, a key of `ffenc.frames.LAYOUTS`."""
     if feature.is_depth:
         return "gray16" if (feature.info or {}).get("video.pix_fmt") == "gray16le" else "gray12"
     return "gray" if feature.shape[-1] == 1 else "rgb"
 
 
 def as_recorded(frame: npt.NDArray[Any], feature: Feature) -> npt.NDArray[Any]:
-    """A frame of that layout; a depth map in the unit in which it was recorded."""
+    """Return a decoded frame as it was recorded: depth in its recorded unit, other frames unchanged."""
     if not feature.is_depth:
         return frame
     unit = (feature.info or {}).get("depth_unit", "mm")
-    if layout_of(feature) == "gray16":  # millimetres as they are
+    if layout_of(feature) == "gray16":  # millimetres, not quantized
         return frame if unit == "mm" else frame.astype(np.float32) / 1000
     return dequantize_depth(frame, **depth_settings(feature), unit=unit)
 
 
 def depth_settings(feature: Feature) -> dict[str, Any]:
-    """How depths became codes, with LeRobot's defaults for what is not said."""
+    """Return the quantizer settings of a depth camera, with LeRobot's defaults for missing ones."""
     defaults = {"depth_min": 0.01, "depth_max": 10.0, "shift": 3.5, "use_log": True}
     return {name: (feature.info or {}).get(f"video.{name}", value) for name, value in defaults.items()}
 
@@ -43,12 +43,12 @@ def depth_settings(feature: Feature) -> dict[str, Any]:
 def span_statistics(
     path: Path, feature: Feature, spans: Sequence[VideoSpan], *, binaries: Binaries
 ) -> Iterator[FeatureStatistics]:
-    """Statistics of episodes in one video.
+    """Yield the statistics of episodes in one video.
 
     Args:
         path: the video.
         feature: the camera.
-        spans: the episodes, in the order in which they are wanted.
+        spans: the episodes, in any order.
         binaries: the executables.
 
     Raises:

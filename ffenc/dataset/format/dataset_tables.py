@@ -1,4 +1,4 @@
-"""The tables of a dataset: its frames, its episodes, its tasks."""
+"""Read and write the tables of a dataset: data files, episodes, tasks and subtasks."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from ffenc.errors import DatasetError
 def data_writer(
     root: Path, info: DatasetInfo, *, first: FileId | None = None, like: DatasetLayout | None = None
 ) -> SeriesWriter:
-    """A writer of data files below ``root``; every table is one episode.
+    """Return a writer of data files below ``root``; every table is one episode.
 
     Args:
         root: the dataset's directory.
-        info: of the dataset.
-        first: the number of the first file.
-        like: the dataset that the rows come from, whose language columns keep their types.
+        info: its document.
+        first: number of the first file.
+        like: the source of the rows, whose language columns keep their types.
     """
     return SeriesWriter(
         DatasetLayout.of(root, info).data,
@@ -53,10 +53,10 @@ def _first_schema(like: DatasetLayout | None) -> pa.Schema | None:
 
 
 def other_episode_columns(root: Path, info: DatasetInfo) -> dict[str, pa.DataType]:
-    """The columns of all files of episodes that are not LeRobot's.
+    """Return the columns of all episodes files that LeRobot does not define.
 
     Raises:
-        DatasetError: two files have one of them in different types.
+        DatasetError: a column has different types in two files.
     """
     found: dict[str, pa.DataType] = {}
     for path in DatasetLayout.of(root, info).episodes_files():
@@ -66,16 +66,16 @@ def other_episode_columns(root: Path, info: DatasetInfo) -> dict[str, pa.DataTyp
 
 
 def add_columns(found: dict[str, pa.DataType], more: Mapping[str, pa.DataType], path: Path) -> None:
-    """Add columns to those of other files of episodes.
+    """Add the columns of an episodes file to those of other files.
 
     Raises:
-        DatasetError: one is there in another type.
+        DatasetError: a column exists with another type.
     """
     for name, kind in more.items():
         if found.setdefault(name, kind) != kind:
             raise DatasetError(
-                f"the column {name!r} of the episodes is of type {kind} in {path} and {found[name]} before; make them alike "
-                "or remove the column",
+                f"the column {name!r} of the episodes has type {kind} in {path} and {found[name]} in an earlier file; make "
+                "the types equal or remove the column",
                 path=path,
             )
 
@@ -89,21 +89,21 @@ def save_episodes(
     group: int = 100,
     others: Mapping[str, pa.DataType] | None = None,
 ) -> list[FileId]:
-    """Write a series of episodes files, each row with the number of the file that it is in.
+    """Write episodes files, and set `EpisodeRow.meta` of each row to its file.
 
     Args:
         root: the dataset's directory.
-        info: of the dataset.
-        rows: in order; taken as they are needed.
-        first: the number of the first file.
-        group: rows that share a row group.
-        others: columns that are not LeRobot's.
+        info: its document.
+        rows: the episodes, in order; consumed lazily.
+        first: number of the first file.
+        group: rows per row group.
+        others: columns that LeRobot does not define.
 
     Returns:
-        The files that were written.
+        The written files.
 
     Raises:
-        OutputError: the file system refused.
+        OutputError: a file cannot be written.
     """
     with SeriesWriter(
         DatasetLayout.of(root, info).episodes,
@@ -120,15 +120,15 @@ def save_episodes(
 
 
 def iterate_episodes(root: Path, info: DatasetInfo, *, statistics: bool = True) -> Iterator[EpisodeRow]:
-    """The episodes in reading order; one row group is in memory.
+    """Yield the episodes in reading order; one row group is in memory at a time.
 
     Args:
         root: the dataset's directory.
-        info: of the dataset.
-        statistics: read the statistics of each episode too, which are most of the file.
+        info: its document.
+        statistics: read the statistics of each episode, which take most of the file.
 
     Raises:
-        DatasetError: a file cannot be read, or a value in it cannot be right.
+        DatasetError: a file cannot be read, or contains an invalid value.
     """
     for path in DatasetLayout.of(root, info).episodes_files():
         with open_parquet(path, room_bytes=ROOM_FOR_OBJECTS) as file:
@@ -138,60 +138,55 @@ def iterate_episodes(root: Path, info: DatasetInfo, *, statistics: bool = True) 
 
 
 def load_episodes(root: Path, info: DatasetInfo, *, statistics: bool = True) -> list[EpisodeRow]:
-    """All episodes; number e stands at place e, as LeRobot takes it for granted.
-
-    Args:
-        root: the dataset's directory.
-        info: of the dataset.
-        statistics: read the statistics of each episode too, which are most of the file.
+    """Return all episodes by number; see `iterate_episodes`.
 
     Raises:
-        DatasetError: a file cannot be read, a value cannot be right, or an episode is not at its place.
+        DatasetError: a file cannot be read, contains an invalid value, or the episodes are not in order of their numbers.
     """
     rows = list(iterate_episodes(root, info, statistics=statistics))
     for place, row in enumerate(rows):
         if row.episode_index != place:
             raise DatasetError(
-                f"episode {row.episode_index} stands at place {place} of the episodes in {root}, and LeRobot "
-                "would take it for another",
+                f"row {place} of the episodes in {root} is episode {row.episode_index}; LeRobot would read a wrong episode. "
+                f"`ffenc verify {root}` lists all faults",
                 path=root,
             )
     return rows
 
 
 def save_tasks(root: Path, tasks: Sequence[str]) -> None:
-    """Replace ``meta/tasks.parquet``; task i is the text at place i.
+    """Replace ``meta/tasks.parquet``; ``tasks[i]`` is task i.
 
-    LeRobot reads it with pandas, for which the texts are the index; the metadata below say so, without pandas.
+    LeRobot reads it with pandas, so the file has the metadata of a data frame whose index is the text.
 
     Raises:
-        DatasetError: a text is there twice.
-        OutputError: the file system refused.
+        DatasetError: a text is listed twice.
+        OutputError: the file cannot be written.
     """
     _save_texts(DatasetLayout(root=root).tasks, "task", tasks)
 
 
 def save_subtasks(root: Path, subtasks: Sequence[str]) -> None:
-    """Replace ``meta/subtasks.parquet``, a table like that of the tasks; errors as `save_tasks`."""
+    """Replace ``meta/subtasks.parquet``; see `save_tasks`."""
     _save_texts(DatasetLayout(root=root).subtasks, "subtask", subtasks)
 
 
 def load_tasks(root: Path, *, to_write: bool = False) -> list[str]:
-    """The texts of ``meta/tasks.parquet``; task i is at place i.
+    """Return the texts of ``meta/tasks.parquet`` by number.
 
     Args:
         root: the dataset's directory.
-        to_write: the table will be written again, so that further columns are refused.
+        to_write: refuse additional columns, because the table will be rewritten without them.
 
     Raises:
-        DatasetError: it is missing, has no texts, or its rows are not in the order of their numbers, by which LeRobot would
-            read wrong tasks; or it has columns that would be lost.
+        DatasetError: it is missing, does not contain texts, its rows are not in the order of their numbers, or it has columns
+            that would be lost.
     """
     return _load_texts(DatasetLayout(root=root).tasks, "task", to_write=to_write)
 
 
 def load_subtasks(root: Path) -> list[str] | None:
-    """The texts of ``meta/subtasks.parquet``, or None without such a table; errors as `load_tasks`."""
+    """Return the texts of ``meta/subtasks.parquet``, or None if it does not exist; see `load_tasks`."""
     path = DatasetLayout(root=root).subtasks
     return _load_texts(path, "subtask", to_write=True) if path.exists() else None
 
@@ -210,11 +205,11 @@ def _load_texts(path: Path, name: str, *, to_write: bool) -> list[str]:
     table = load_table(path)
     index = _index_column(table.schema, name)
     if index not in table.column_names or f"{name}_index" not in table.column_names:
-        raise DatasetError(f"{path} has the columns {table.column_names}, not {name}_index and {name}", path=path)
+        raise DatasetError(f"{path} has the columns {table.column_names}; expected {name}_index and {name}", path=path)
     further = [column for column in table.column_names if column not in (index, f"{name}_index")]
     if further and to_write:
         raise DatasetError(
-            f"{path} has columns that would be lost: {', '.join(further)}; keep them elsewhere and remove them first",
+            f"{path} has columns that would be lost: {', '.join(further)}; save them elsewhere and remove them first",
             path=path,
         )
     tasks: list[str] = table[index].to_pylist()
@@ -222,7 +217,7 @@ def _load_texts(path: Path, name: str, *, to_write: bool) -> list[str]:
     texts_only = all(isinstance(task, str) for task in tasks)
     if not texts_only or numbers != list(range(len(tasks))) or len(set(tasks)) != len(tasks):
         raise DatasetError(
-            f"{path} does not list each {name} once in the order of {name}_index, and LeRobot would read wrong ones: "
+            f"{path} does not list each {name} once in the order of {name}_index, so LeRobot would read wrong ones: "
             f"{list(zip(numbers, tasks, strict=True))[:10]}",
             path=path,
         )
@@ -230,7 +225,7 @@ def _load_texts(path: Path, name: str, *, to_write: bool) -> list[str]:
 
 
 def _index_column(schema: pa.Schema, default: str) -> str:
-    """Return the column that pandas takes for the index, by the metadata that it writes, or else ``default``."""
+    """Return the index column in the metadata of pandas, or ``default``."""
     try:
         found = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"][0]
     except (ValueError, LookupError, TypeError, RecursionError):
@@ -243,7 +238,7 @@ def _pandas_column(name: str, kind: str, dtype: str) -> dict[str, Any]:
 
 
 def _pandas(name: str) -> dict[str, Any]:
-    """What ``DataFrame.to_parquet`` writes beside a table whose index is of texts."""
+    """Return the metadata that ``DataFrame.to_parquet`` writes for a text index."""
     index = {
         "name": None,
         "field_name": None,

@@ -1,6 +1,6 @@
-"""``meta/info.json`` and ``meta/stats.json``, byte for byte as LeRobot writes them.
+"""Read and write ``meta/info.json`` and ``meta/stats.json``, byte for byte as LeRobot writes them.
 
-The standard library's json and not orjson: LeRobot indents by 4, and a statistic may be NaN.
+Not through `ffenc.json_text`: LeRobot indents by 4 and writes NaN.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def load_info(root: Path) -> DatasetInfo:
     """Read ``meta/info.json``.
 
     Raises:
-        DatasetError: it is missing, no JSON, of another version, or wrong in a value.
-        UnsafePathError: a name or template in it would leave the dataset.
+        DatasetError: it is missing, not JSON, of another version, or has an invalid value.
+        UnsafePathError: a name or path template in it would leave the dataset.
     """
     path = DatasetLayout(root=root).info
     return DatasetInfo.from_json(_read(path), path=path)
@@ -33,16 +33,16 @@ def save_info(root: Path, info: DatasetInfo) -> None:
     """Replace ``meta/info.json``.
 
     Raises:
-        OutputError: the file system refused.
+        OutputError: it cannot be written.
     """
     write_text_atomically(DatasetLayout(root=root).info, _text(info.to_json()))
 
 
 def load_stats(root: Path) -> dict[str, FeatureStatistics] | None:
-    """Read ``meta/stats.json``; None if there is none, which LeRobot accepts.
+    """Read ``meta/stats.json``; None if it does not exist, which LeRobot accepts.
 
     Raises:
-        DatasetError: it is not JSON, or no statistics.
+        DatasetError: it is not JSON, or does not contain statistics.
     """
     path = DatasetLayout(root=root).stats
     if not path.exists():
@@ -51,14 +51,14 @@ def load_stats(root: Path) -> dict[str, FeatureStatistics] | None:
     try:
         return {name: FeatureStatistics.from_json(values) for name, values in document.items()}
     except (AttributeError, TypeError, ValueError) as err:
-        raise DatasetError(f"{path} does not hold statistics: {err}", path=path) from err
+        raise DatasetError(f"{path} does not contain valid statistics: {err}", path=path) from err
 
 
 def save_stats(root: Path, stats: Mapping[str, FeatureStatistics]) -> None:
     """Replace ``meta/stats.json``.
 
     Raises:
-        OutputError: the file system refused.
+        OutputError: it cannot be written.
     """
     document = {name: values.to_json() for name, values in stats.items()}
     write_text_atomically(DatasetLayout(root=root).stats, _text(document))

@@ -1,7 +1,7 @@
-"""The columns of ``meta/episodes/*.parquet``: one row for each episode, where its frames are and what they hold.
+"""Define the columns of ``meta/episodes/*.parquet``: one row per episode with the place and statistics of its frames.
 
-In a file, a place in a video is a time; here it is a number of frames, and the time is made of it without rounding in between.
-LeRobot sums measured durations, so its times are read with the tolerance that its reader has.
+Files store places in videos as times.  ffenc converts them to frame numbers and back, rounding once.  LeRobot sums measured
+durations, so times are read with the tolerance of its reader.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ from ffenc.statistics import STATISTICS, FeatureStatistics
 _FILES = ("data", "meta/episodes")  # series of files that an episode names by chunk and number
 
 TOLERANCE_S = Fraction(1, 10_000)
-"""How far a stored time may lie from the grid of frames; LeRobot refuses to decode beyond it."""
+"""Largest distance of a stored time from that of a frame; LeRobot refuses to decode beyond it."""
 
-
-_MOST = 1 << 53  # beyond it a float64 cannot count
+_MOST = 1 << 53  # a float64 cannot represent every larger integer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoSpan:
-    """Where the frames of an episode are in the videos of one camera.
+    """The frames of an episode in the videos of one camera.
 
     Attributes:
         file: the video.
-        from_frame: the first frame of the episode in it.
-        to_frame: one after the last; less or more than ``length`` frames on only in a damaged dataset.
+        from_frame: first frame of the episode in the video.
+        to_frame: one after its last frame; the difference is ``length`` except in a damaged dataset.
     """
 
     file: FileId
@@ -48,13 +47,13 @@ class EpisodeRow:
     Attributes:
         episode_index: its number.
         tasks: the texts of its tasks.
-        length: frames.
-        data: the file that has its rows.
-        dataset_from_index: number of its first row, over all data files.
-        videos: for each camera, where its frames are.
-        meta: the file of episodes that has this row.
-        statistics: for each feature; a feature may be missing.
-        others: values of columns that are not LeRobot's.
+        length: number of frames.
+        data: the data file with its rows.
+        dataset_from_index: index of its first row in the dataset.
+        videos: its frames in the videos of each camera.
+        meta: the episodes file with this row.
+        statistics: statistics by feature; a feature may be missing.
+        others: values of columns that LeRobot does not define.
     """
 
     episode_index: int
@@ -69,20 +68,20 @@ class EpisodeRow:
 
     @property
     def dataset_to_index(self) -> int:
-        """One after the number of its last row."""
+        """One after the index of its last row."""
         return self.dataset_from_index + self.length
 
 
 def time_of_frame(frame: int, fps: int) -> float:
-    """Seconds from the start of a video to a frame, rounded once."""
+    """Return the time of a frame in seconds from the start of a video, rounded once."""
     return float(Fraction(frame, fps))
 
 
 def frame_at_time(time_s: float, fps: int) -> int:
-    """The frame that is shown from a time on.
+    """Return the frame that starts at a time.
 
     Raises:
-        DatasetError: no frame begins within 0.1 ms.
+        DatasetError: no frame starts within 0.1 ms.
     """
     frame = round(time_s * fps)
     if abs(Fraction(time_s) - Fraction(frame, fps)) > TOLERANCE_S:
@@ -91,7 +90,7 @@ def frame_at_time(time_s: float, fps: int) -> int:
 
 
 def episodes_schema(info: DatasetInfo, others: Mapping[str, pa.DataType] | None = None) -> pa.Schema:
-    """The columns of LeRobot's recorder, in its order, and other ones behind them."""
+    """Return the columns of LeRobot's recorder in its order, followed by ``others``."""
     count, text = pa.int64(), pa.string()
     fields = [
         ("episode_index", count), ("tasks", pa.list_(text)), ("length", count), ("data/chunk_index", count),
@@ -111,9 +110,9 @@ def episodes_schema(info: DatasetInfo, others: Mapping[str, pa.DataType] | None 
 
 
 def other_columns(schema: pa.Schema, info: DatasetInfo) -> dict[str, pa.DataType]:
-    """The columns of a file of episodes that are not LeRobot's.
+    """Return the columns of an episodes file that LeRobot does not define.
 
-    Statistics and videos of features that were removed are not among them: LeRobot leaves their columns behind.
+    Columns of removed features are not included, because LeRobot leaves them behind.
     """
     known = set(episodes_schema(info).names)
     return {
@@ -126,16 +125,16 @@ def other_columns(schema: pa.Schema, info: DatasetInfo) -> dict[str, pa.DataType
 def episodes_table(
     rows: Sequence[EpisodeRow], info: DatasetInfo, others: Mapping[str, pa.DataType] | None = None
 ) -> pa.Table:
-    """The rows as a table; a statistic that is not known is null, and so is a value of ``others`` that a row lacks.
+    """Return the rows as a table; unknown statistics and missing values of ``others`` are null.
 
     Raises:
-        DatasetError: a row lacks one of the cameras of ``info``, or has one that is not there.
+        DatasetError: a row does not have exactly the cameras of ``info``, or statistics of the wrong shape.
     """
     schema = episodes_schema(info, others)
     for row in rows:
         if row.videos.keys() != info.videos.keys():
             raise DatasetError(
-                f"episode {row.episode_index} has videos of {sorted(row.videos)}, the dataset of {sorted(info.videos)}"
+                f"episode {row.episode_index} has videos of {sorted(row.videos)}; expected {sorted(info.videos)}"
             )
     documents = [_document(row, info) for row in rows]
     try:
@@ -143,7 +142,7 @@ def episodes_table(
             pa.array([document.get(name) for document in documents], schema.field(name).type) for name in schema.names
         ]
     except (pa.ArrowException, TypeError) as err:
-        raise DatasetError(f"the statistics of an episode do not have the shape of their feature: {err}") from err
+        raise DatasetError(f"the statistics of an episode do not match the shape of their feature: {err}") from err
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -171,26 +170,24 @@ def _file_columns(series: str, file: FileId) -> dict[str, int]:
 
 
 def episode_rows(table: pa.Table, info: DatasetInfo) -> list[EpisodeRow]:
-    """Read a table of episodes.
-
-    Statistics of features that were removed from the dataset are read too, since LeRobot leaves them behind.
+    """Read a table of episodes, including statistics of removed features, which LeRobot leaves behind.
 
     Raises:
-        DatasetError: a column is missing, or a value cannot be right.
+        DatasetError: a column is missing, or a value is invalid.
     """
     others = list(other_columns(table.schema, info))
-    # A name may contain anything but a slash, so the parts of a column are plain.
+    # A feature name cannot contain a slash, so it is the second part of the column name.
     named = list(dict.fromkeys(name.split("/")[1] for name in table.column_names if name.startswith("stats/")))
     try:
         return [_row(with_derived(values, info), info, named, others) for values in table.to_pylist()]
     except KeyError as err:
-        raise DatasetError(f"the table of episodes has no column {err}") from err
+        raise DatasetError(f"the table of episodes lacks the column {err}") from err
     except (TypeError, ValueError, AttributeError, ArithmeticError) as err:
-        raise DatasetError(f"the table of episodes has a value that cannot be right: {err}") from err
+        raise DatasetError(f"the table of episodes has an invalid value: {err}") from err
 
 
 def is_derivable(column: str) -> bool:
-    """Whether `with_derived` fills a column of the table of episodes; LeRobot's reader does not use these."""
+    """Return True if `with_derived` fills a column of the episodes; LeRobot's reader does not use these columns."""
     return (
         column in ("tasks", "length")
         or column.endswith("/to_timestamp")
@@ -199,10 +196,7 @@ def is_derivable(column: str) -> bool:
 
 
 def with_derived(values: Mapping[str, Any], info: DatasetInfo) -> dict[str, Any]:
-    """A row of the table of episodes with the columns that follow from others, where they are missing.
-
-    The files of its rows are taken for the first ones then; a dataset is read without them.
-    """
+    """Return a row of the episodes with missing columns derived from others; missing file numbers become those of file 0."""
     length = values["dataset_to_index"] - values["dataset_from_index"]
     derived: dict[str, Any] = {"length": length}
     for series in _FILES:
@@ -216,7 +210,7 @@ def _row(values: Mapping[str, Any], info: DatasetInfo, named: Sequence[str], oth
     episode, start, length = (_whole(values[key]) for key in ("episode_index", "dataset_from_index", "length"))
     if values["dataset_to_index"] != start + length or length < 1:
         raise DatasetError(
-            f"episode {episode} says that its {length} rows are those from {start} to {values['dataset_to_index']}"
+            f"episode {episode} has length {length}, but its rows are {start} to {values['dataset_to_index']}"
         )
     spans = {}
     for key in info.videos:
@@ -246,7 +240,7 @@ def _file(values: Mapping[str, Any], series: str) -> FileId:
 
 
 def _whole(value: Any) -> int:
-    """A number of an episode, a row or a file."""
+    """Return the number of an episode, a row or a file as int."""
     if isinstance(value, bool) or int(value) != value or not 0 <= value <= _MOST:
-        raise ValueError(f"{value!r} is not a whole number from 0 to {_MOST}")
+        raise ValueError(f"{value!r} is not an integer from 0 to {_MOST}")
     return int(value)

@@ -1,4 +1,4 @@
-"""The columns of ``data/*.parquet``: one row for each frame, in the types of LeRobot's recorder."""
+"""Define the columns of ``data/*.parquet``: one row per frame, in the types of LeRobot's recorder."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def data_schema(info: DatasetInfo, *, like: pa.Schema | None = None) -> pa.Schema:
-    """The columns as LeRobot's recorder writes them, with the metadata by which Hugging Face's ``datasets`` knows them.
+    """Return the columns that LeRobot's recorder writes, with the metadata of Hugging Face's ``datasets``.
 
-    Only its ``fingerprint`` is left out: it names one state of a cache, and no reader needs it.
+    The metadata key ``fingerprint`` is omitted: it names the state of a cache, and readers do not need it.
 
     Args:
-        info: of the dataset.
-        like: of a data file whose language columns have the types to write; the annotation tools of LeRobot choose them.
+        info: document of the dataset.
+        like: schema of a data file with the types of the language columns, which LeRobot's annotation tools choose.
 
     Raises:
-        DatasetError: a language feature that ``like`` does not have.
+        DatasetError: ``like`` lacks a language feature.
     """
     fields = [
         _language_field(name, like)
@@ -37,7 +37,7 @@ def data_schema(info: DatasetInfo, *, like: pa.Schema | None = None) -> pa.Schem
         for name, feature in info.columns.items()
     ]
     if any(feature.dtype == "language" for feature in info.columns.values()):
-        # Without the metadata, `datasets` takes the types of the columns; with it, all columns have to be in it.
+        # Metadata would have to describe all columns; without it, `datasets` uses the types of the columns.
         return pa.schema(fields)
     features = {name: _hugging_face_type(feature) for name, feature in info.columns.items()}
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
@@ -45,7 +45,7 @@ def data_schema(info: DatasetInfo, *, like: pa.Schema | None = None) -> pa.Schem
 
 def _language_field(name: str, like: pa.Schema | None) -> pa.Field:
     if like is None or name not in like.names:
-        raise DatasetError(f"the feature {name!r} has dtype 'language', which ffenc can copy but not write")
+        raise DatasetError(f"the feature {name!r} has dtype 'language', which ffenc can copy but not create")
     return like.field(name)
 
 
@@ -54,20 +54,20 @@ def _arrow_type(name: str, feature: Feature) -> pa.DataType:
         return _IMAGE
     if max(feature.shape) > _LARGEST_AXIS:
         raise DatasetError(
-            f"the feature {name!r} has an axis of {max(feature.shape)}; a table holds at most {_LARGEST_AXIS}"
+            f"the feature {name!r} has an axis of size {max(feature.shape)}; the maximum in a table is {_LARGEST_AXIS}"
         )
     one = pa.string() if feature.dtype == "string" else pa.from_numpy_dtype(np.dtype(feature.dtype))
     if feature.shape == (1,):
         return one
     if len(feature.shape) == 1:
         return pa.list_(one, feature.shape[0])
-    for _ in feature.shape:  # as the storage of Hugging Face's Array2D to Array5D
+    for _ in feature.shape:  # the storage type of Hugging Face's Array2D to Array5D
         one = pa.list_(one)
     return one
 
 
 def _extension(feature: Feature) -> dict[str, str] | None:
-    # Where Hugging Face's `datasets` is loaded, arrow makes its array type of nested lists by these.
+    # If Hugging Face's `datasets` is loaded, arrow turns nested lists with these keys into its array type.
     if not feature.is_numeric or len(feature.shape) == 1:
         return None
     return {
@@ -88,16 +88,16 @@ def _hugging_face_type(feature: Feature) -> dict[str, Any]:
 
 
 def data_table(info: DatasetInfo, columns: Mapping[str, npt.NDArray[Any] | Sequence[Any]]) -> pa.Table:
-    """The rows of one episode.
+    """Return the rows of one episode.
 
     Args:
-        info: of the dataset.
-        columns: for every feature without video files, the default ones included: numbers as an array of the feature's
-            dtype, shape (length, *shape) or (length,) for a scalar; strings as a sequence of str; images as a sequence of
-            the bytes of encoded pictures.
+        info: document of the dataset.
+        columns: values of every feature without video files, including the default features.  Numbers are an array of the
+            feature's dtype and of shape (length, *shape), or (length,) for a scalar.  Strings are a sequence of str, and images
+            a sequence of encoded image files (bytes).
 
     Raises:
-        DatasetError: a column is missing or too many, or has another dtype, shape or length.
+        DatasetError: a column is missing or unknown, or has another dtype, shape or length.
     """
     schema = data_schema(info)
     if columns.keys() != info.columns.keys():
@@ -114,9 +114,9 @@ def _column(name: str, feature: Feature, values: npt.NDArray[Any] | Sequence[Any
         wanted = bytes if feature.dtype == "image" else str
         if feature.shape == (1,) or wanted is bytes:
             for value in values:
-                if not isinstance(value, wanted):  # pyarrow would take one for the other
+                if not isinstance(value, wanted):  # pyarrow would convert str and bytes into each other
                     raise DatasetError(
-                        f"the column {name!r} holds a {type(value).__name__}; expected {wanted.__name__}"
+                        f"the column {name!r} contains a {type(value).__name__}; expected {wanted.__name__}"
                     )
         rows = [{"bytes": value, "path": None} for value in values] if wanted is bytes else list(values)
         return pa.array(rows, type_)
@@ -135,48 +135,48 @@ def _column(name: str, feature: Feature, values: npt.NDArray[Any] | Sequence[Any
 
 
 def column_values(table: pa.Table, name: str, feature: Feature) -> npt.NDArray[Any]:
-    """A column of numbers as an array of shape (rows, *shape), or (rows,) for a scalar; the dtype is the feature's.
+    """Return a numeric column in the feature's dtype, of shape (rows, *shape), or (rows,) for a scalar.
 
     Raises:
-        DatasetError: the column is missing, has holes, or does not hold so many numbers in each row.
+        DatasetError: the column is missing, not numeric, has missing values, or rows of the wrong length.
     """
     if name not in table.column_names:
-        raise DatasetError(f"the data have no column {name!r}; they have {', '.join(table.column_names)}")
+        raise DatasetError(f"the data lack the column {name!r}; they have {', '.join(table.column_names)}")
     flat = _storage(table.column(name))
     while isinstance(flat.type, _LISTS):
         flat = pc.list_flatten(flat)
     if not any(is_kind(flat.type) for is_kind in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)):
-        raise DatasetError(f"the column {name!r} holds {flat.type}, expected numbers ({feature.dtype})")
+        raise DatasetError(f"the column {name!r} contains {flat.type}; expected numbers ({feature.dtype})")
     shape = (len(table),) if feature.shape == (1,) else (len(table), *feature.shape)
     if flat.null_count or len(flat) != np.prod(shape):
         raise DatasetError(
-            f"the column {name!r} holds {len(flat)} values with {flat.null_count} holes, expected {shape}"
+            f"the column {name!r} has {len(flat)} values, of which {flat.null_count} are missing; expected {shape}"
         )
     return np.asarray(flat.to_numpy(zero_copy_only=False)).astype(feature.dtype, copy=False).reshape(shape)
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The same rows in the types and the order of ``schema``.
+    """Return the rows with the column types and order of ``schema``.
 
-    Merged datasets have plain lists where recorded ones have lists of fixed size, and other orders of columns.
+    Datasets merged by LeRobot have lists of variable size and another column order than recorded ones.
 
     Raises:
-        DatasetError: a column is missing or too many, or a value does not fit.
+        DatasetError: a column is missing or unknown, or a value cannot be converted.
     """
     if table.schema.equals(schema, check_metadata=True):
         return table
     if set(table.column_names) != set(schema.names):
         missing = sorted(set(schema.names) - set(table.column_names))
         extra = sorted(set(table.column_names) - set(schema.names))
-        raise DatasetError(f"the table is not what info.json says: columns missing {missing}, too many {extra}")
+        raise DatasetError(f"the table does not match info.json: missing columns {missing}, unknown columns {extra}")
     try:
         columns = [pa.chunked_array([_storage(table.column(field.name)).cast(field.type)]) for field in schema]
     except pa.ArrowException as err:
-        raise DatasetError(f"the table has values that do not fit what info.json says: {err}") from err
+        raise DatasetError(f"the table has values that do not match info.json: {err}") from err
     return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _storage(column: pa.ChunkedArray) -> pa.Array:
-    # An extension type (Hugging Face's arrays) is one only where its library is loaded.
+    # Hugging Face's arrays have an extension type only if its library is loaded.
     array = pa.concat_arrays(column.chunks) if column.num_chunks != 1 else column.chunk(0)
     return array.storage if isinstance(array.type, pa.BaseExtensionType) else array

@@ -1,4 +1,4 @@
-"""Where the files of a dataset lie, and in which order they are read."""
+"""Paths of a dataset's files, and the order in which the files are read."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.pa
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class FileId:
-    """The number of a file in its series: of data, of episodes, or of one camera's videos.
+    """The number of a data file, an episodes file or a video of one camera.
 
     Attributes:
-        chunk: number of the directory.
-        file: number in the directory.
+        chunk: number of its directory.
+        file: number within the directory.
     """
 
     chunk: int = 0
     file: int = 0
 
     def successor(self, chunks_size: int) -> FileId:
-        """The next file, in the next directory when this one holds ``chunks_size`` files."""
+        """Return the next number; a directory has ``chunks_size`` files."""
         if self.file >= chunks_size - 1:
             return FileId(chunk=self.chunk + 1, file=0)
         return FileId(chunk=self.chunk, file=self.file + 1)
@@ -37,7 +37,7 @@ class DatasetLayout:
 
     Attributes:
         root: its directory.
-        data_path, video_path: templates as in ``info.json``.
+        data_path, video_path: templates from ``info.json``.
     """
 
     root: Path
@@ -46,7 +46,7 @@ class DatasetLayout:
 
     @classmethod
     def of(cls, root: Path, info: DatasetInfo) -> DatasetLayout:
-        """The paths as the dataset's own document gives them."""
+        """Return the paths of a dataset with this document."""
         return cls(root=root, data_path=info.data_path, video_path=info.video_path)
 
     @property
@@ -71,67 +71,65 @@ class DatasetLayout:
 
     @property
     def own(self) -> Path:
-        """``meta/ffenc``: what ffenc keeps beside the dataset; LeRobot does not look there."""
+        """``meta/ffenc``, the directory for files of ffenc, which LeRobot does not read."""
         return self.root / "meta" / "ffenc"
 
     def data(self, file: FileId) -> Path:
-        """A file of frames."""
+        """Return the path of a data file."""
         return self.root / expand_template(self.data_path, chunk=file.chunk, file=file.file)
 
     def episodes(self, file: FileId) -> Path:
-        """A file of episodes."""
+        """Return the path of an episodes file."""
         return self.root / expand_template(_EPISODES_PATH, chunk=file.chunk, file=file.file)
 
     def video(self, key: str, file: FileId) -> Path:
-        """A video of one camera.
+        """Return the path of a video.
 
         Raises:
-            DatasetError: the dataset says that it has no videos.
+            DatasetError: ``info.json`` has no ``video_path``.
         """
         if self.video_path is None:
-            raise DatasetError(
-                f"the info.json in {self.root} gives no video_path, but {key!r} is a video", path=self.root
-            )
+            raise DatasetError(f"{self.info} has no video_path, but {key!r} is a video feature", path=self.root)
         return self.root / expand_template(self.video_path, chunk=file.chunk, file=file.file, video_key=key)
 
     def data_files(self) -> list[Path]:
-        """All files of frames, in LeRobot's reading order, which asks neither their names nor ``data_path``."""
+        """Return all data files in LeRobot's reading order, which ignores ``data_path``."""
         return _nested(self.root / "data")
 
     def episodes_files(self) -> list[Path]:
-        """All files of episodes, in LeRobot's reading order."""
+        """Return all episodes files in LeRobot's reading order."""
         return _nested(self.root / "meta/episodes")
 
     def video_files(self, key: str) -> list[Path]:
-        """All videos of one camera, ascending."""
+        """Return all videos of one camera, sorted by path."""
         if self.video_path is None:
             return []
         found = self.root.glob(glob_pattern(self.video_path, video_key=key))
         return sorted(path for path in found if self.video_number(key, path) is not None)
 
     def data_number(self, path: Path) -> FileId | None:
-        """The number of a file of frames, or None if ``data_path`` does not give its name."""
+        """Return the number of a data file, or None if its path does not match ``data_path``."""
         return self._number(self.data_path, path)
 
     def episodes_number(self, path: Path) -> FileId | None:
-        """The number of a file of episodes, or None if it is named otherwise."""
+        """Return the number of an episodes file, or None if its path does not match LeRobot's template."""
         return self._number(_EPISODES_PATH, path)
 
     def video_number(self, key: str, path: Path) -> FileId | None:
-        """The number of a video of one camera, or None if ``video_path`` does not give its name."""
+        """Return the number of a video, or None if its path does not match ``video_path``."""
         return None if self.video_path is None else self._number(self.video_path, path, video_key=key)
 
     def check_growing(self) -> None:
-        """Refuse paths by which no file could be added.
+        """Refuse path templates to which no file can be added.
 
         Raises:
-            DatasetError: two file numbers share a path, or LeRobot would not look for the data there.
+            DatasetError: two file numbers share a path, or LeRobot would not find the data files.
         """
         for name, template in (("data_path", self.data_path), ("video_path", self.video_path)):
             if template is not None and not numbers_files(template):
                 raise DatasetError(
-                    f"{name} in {self.info} is {template!r}, which has no place for chunk_index and file_index, so no file "
-                    "can be added; copy the dataset with `ffenc merge` first",
+                    f"{name} in {self.info} is {template!r}; without chunk_index and file_index no file can be added. Copy "
+                    "the dataset with `ffenc merge` first",
                     path=self.root,
                 )
         if not self.data(FileId()).match("data/*/*.parquet") or self.data(FileId()).parents[2] != self.root:
@@ -147,8 +145,8 @@ class DatasetLayout:
 
 
 def _nested(folder: Path) -> list[Path]:
-    # LeRobot: io_utils.load_nested_dataset sorts paths as text, so beyond 999 the order is not that of the numbers.
+    # LeRobot's io_utils.load_nested_dataset sorts paths as text, so numbers above 999 are not in numeric order.
     try:
         return sorted(folder.glob("*/*.parquet"))
     except OSError as err:
-        raise DatasetError(f"{folder} cannot be listed: {err}", path=folder) from err
+        raise DatasetError(f"cannot list {folder}: {err}", path=folder) from err

@@ -1,6 +1,6 @@
-"""A series of parquet files: read with bounded memory, written whole and durable, rolling over by size.
+"""Read a series of parquet files with bounded memory, and write one atomically with a size limit per file.
 
-LeRobot: one `write_table` of its recorder is one episode, so a reader fetches an episode by its row group.
+As in LeRobot's recorder, one row group of a data file is one episode.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ffenc.regular_files import check_regular
 from ffenc.video.output import PendingFile
 
 MIB = 1024**2
-"""What LeRobot calls a megabyte."""
+"""The unit of LeRobot's ``..._size_in_mb`` settings."""
 
 MOST_GROUPS = 2000
-"""Row groups of one file: both who writes and who reads it hold a description of each of them in memory."""
+"""Largest number of row groups in one file; writer and reader keep the metadata of all of them in memory."""
 
 ROOM_FOR_OBJECTS = 8 * MIB
-"""For `open_parquet`: in Python, a value takes thirty times as much as in a table."""
+"""Limit of `open_parquet` for rows that become Python objects, which take about 30 times the memory of a table."""
 
 _VALUE_BYTES, _MOST_EXPANSION = 8, 100
 
@@ -35,31 +35,31 @@ def save_table(path: Path, table: pa.Table) -> None:
     """Replace a parquet file by one with this table as its only row group.
 
     Raises:
-        OutputError: the file system refused; what was there before is unchanged.
+        OutputError: it cannot be written; ``path`` is unchanged.
     """
     with write_atomically(path) as temporary, _writing(path):
         pq.write_table(table, temporary, compression="snappy", use_dictionary=True, row_group_size=max(1, len(table)))
 
 
 def load_table(path: Path) -> pa.Table:
-    """Read a whole parquet file.
+    """Read a parquet file.
 
     Raises:
-        DatasetError: it is missing or no parquet file, as after a recorder that was killed.
+        DatasetError: it is missing or not a parquet file, for example after a killed recorder.
     """
     with open_parquet(path, room_bytes=ROOM_FOR_OBJECTS) as file:
         return file.read()
 
 
 def iterate_row_groups(paths: Iterable[Path], *, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """The row groups of some files, one at a time; at most one is in memory.
+    """Yield the row groups of several files; one is in memory at a time.
 
     Args:
-        paths: in reading order, as `DatasetLayout.data_files` gives them.
-        columns: only these; None is all.
+        paths: the files, in reading order.
+        columns: names of columns to read; None reads all.
 
     Raises:
-        DatasetError: a file is missing or no parquet file.
+        DatasetError: a file is missing or not a parquet file.
     """
     for path in paths:
         with open_parquet(path) as file:
@@ -68,14 +68,14 @@ def iterate_row_groups(paths: Iterable[Path], *, columns: Sequence[str] | None =
 
 
 def iterate_episode_tables(paths: Iterable[Path], *, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """The frames of one episode at a time, however they lie in row groups and files; memory as `iterate_row_groups`.
+    """Yield the rows of one episode at a time, independent of row groups and files.
 
     Args:
-        paths: of data files, in reading order.
-        columns: only these and ``episode_index``; None is all.
+        paths: data files, in reading order.
+        columns: names of columns to read besides ``episode_index``; None reads all.
 
     Raises:
-        DatasetError: a file is missing or no parquet file, or has no ``episode_index``.
+        DatasetError: a file is missing, not a parquet file, or has no valid ``episode_index``.
     """
     if columns is not None:
         columns = list(dict.fromkeys([*columns, "episode_index"]))
@@ -98,7 +98,7 @@ def _runs(table: pa.Table) -> Iterator[pa.Table]:
     episodes = table["episode_index"].combine_chunks()
     if not pa.types.is_integer(episodes.type) or episodes.null_count:
         raise DatasetError(
-            f"the column 'episode_index' holds {episodes.type} with {episodes.null_count} holes, expected int64"
+            f"the column 'episode_index' is {episodes.type} with {episodes.null_count} missing values; expected int64"
         )
     changes = pc.not_equal(episodes.slice(1), episodes.slice(0, len(episodes) - 1))
     starts = [0, *(index + 1 for index in pc.indices_nonzero(changes).to_pylist()), len(table)]
@@ -107,17 +107,17 @@ def _runs(table: pa.Table) -> Iterator[pa.Table]:
 
 
 class SeriesWriter:
-    """Writes tables, each as one row group, into numbered files that roll over as LeRobot's do.
+    """Write tables as row groups into numbered files, starting new files as LeRobot does.
 
-    Each file appears when it is complete.  As a context manager: leaving normally completes the last file; on an error the
-    file that was being written is removed, the ones before it stay.
+    Each file appears when it is complete.  As a context manager, it completes the last file; after an error it removes the
+    unfinished file and keeps the others.
 
     Args:
-        path_of: the path of a file by its number, e.g. `DatasetLayout.data`.
-        schema: of every table.
-        limit_mb: MiB that a file should not reach; a single table that is larger still gets one file.
+        path_of: returns the path of a file number, e.g. `DatasetLayout.data`.
+        schema: schema of every table.
+        limit_mb: size limit of a file in MiB; a larger table gets its own file.
         chunks_size: files per directory.
-        first: the number of the first file.
+        first: number of the first file.
     """
 
     def __init__(
@@ -135,18 +135,18 @@ class SeriesWriter:
         self._chunks_size = chunks_size
         self._file = first or FileId()
         self._rows = self._groups = 0
-        self._open = ExitStack()  # what has to be closed of the file that is being written
+        self._open = ExitStack()  # closes the unfinished file
         self._writer: Any = None
         self._sink: Any = None
         self._pending: PendingFile | None = None
         self.files: list[FileId] = []
-        """The files that are complete."""
+        """The complete files."""
 
     def place(self, rows: int) -> FileId:
-        """The file into which a table of so many rows goes, if it is written next; completes the one before.
+        """Return the file for a table with ``rows`` rows that is written next; complete the current file if it is full.
 
-        LeRobot: a new file begins when the present size and the size that the rows will have, at the mean of those before,
-        would reach the limit.  Here also when it has `MOST_GROUPS` row groups.
+        As in LeRobot, a file is full if the rows would reach the limit at the mean size of the previous rows.  It is also full
+        with `MOST_GROUPS` row groups.
         """
         if self._rows:
             size = self._sink.tell()
@@ -158,11 +158,11 @@ class SeriesWriter:
         """Write one row group.
 
         Returns:
-            The file it is in.
+            Its file.
 
         Raises:
             DatasetError: the table does not have the columns of the series.
-            OutputError: the file system refused.
+            OutputError: it cannot be written.
         """
         fitting = conform(table, self.schema)
         file = self.place(len(table))
@@ -179,7 +179,7 @@ class SeriesWriter:
         """Complete the last file.
 
         Raises:
-            OutputError: the file system refused.
+            OutputError: it cannot be written.
         """
         if self._writer is not None:
             self._complete()
@@ -212,37 +212,36 @@ class SeriesWriter:
 
 
 def _close_unfinished(writer: Any) -> None:
-    # Otherwise its finalizer would write the footer, into a file that is closed by then.
+    # Otherwise its finalizer would write the footer into a closed file.
     with suppress(OSError, pa.ArrowException):
         writer.close()
 
 
 @contextmanager
 def open_parquet(path: Path, *, room_bytes: int = 256 * MIB) -> Iterator[pq.ParquetFile]:
-    """A parquet file for reading.
+    """Open a parquet file, and refuse one that needs too much memory.
 
     A run of equal values is stored once, so a small file can claim any number of rows.
 
     Args:
         path: the file.
-        room_bytes: what a row group may take in memory, however small the file is; `ROOM_FOR_OBJECTS` if the rows become
-            Python objects. A file may always take a hundred times its own size.
+        room_bytes: memory limit of a row group, in addition to 100 times the file size; use `ROOM_FOR_OBJECTS` if the rows
+            become Python objects.
 
     Raises:
-        DatasetError: it is missing, no parquet file, or damaged, or a row group would take far more memory than its file;
-            also while it is read inside the block.
+        DatasetError: it is missing, damaged or not a parquet file, or needs too much memory; also while reading in the block.
     """
     try:
         check_regular(path)
         with pq.ParquetFile(path) as file:
             _check_memory(file.metadata, path, room_bytes)
-            file.schema_arrow.names  # noqa: B018  names that are not text are an error here and not later
+            file.schema_arrow.names  # noqa: B018  raise here if names are not valid text
             yield file
     except FileNotFoundError as err:
         raise DatasetError(f"{path} does not exist", path=path) from err
     except (pa.ArrowException, OSError, UnicodeDecodeError) as err:
         raise DatasetError(
-            f"{path} cannot be read as a parquet file: {err}; a recording that was not finished leaves such files",
+            f"{path} cannot be read as a parquet file: {err}; an interrupted recording leaves such files",
             path=path,
         ) from err
 
@@ -253,8 +252,7 @@ def _check_memory(metadata: Any, path: Path, room_bytes: int) -> None:
         group = metadata.row_group(number)
         if group.num_rows * metadata.num_columns * _VALUE_BYTES > most:
             raise DatasetError(
-                f"{path} cannot be read: a row group of {group.num_rows} rows does not fit a file of {path.stat().st_size} "
-                "bytes",
+                f"{path} cannot be read: a row group claims {group.num_rows} rows in a file of {path.stat().st_size} bytes",
                 path=path,
             )
 

@@ -1,6 +1,6 @@
-"""How each episode was made: ``meta/ffenc/episodes.jsonl``, one line per episode.
+"""Record how each episode was encoded in ``meta/ffenc/episodes.jsonl``, one line per episode.
 
-Beside the dataset and not in ``info.json``, whose keys take part in LeRobot's comparison when datasets are merged.
+``info.json`` cannot hold this, because LeRobot compares its keys when it merges datasets.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.storage.atomic_file import make_directory, write_atomically, write_text_atomically
@@ -38,10 +36,10 @@ def episode_document(
     episode_index: int,
     ffmpeg_version: str,
 ) -> dict[str, Any]:
-    """Return what is kept of one episode.
+    """Return the line of one episode.
 
-    Versions; for each camera its command, its config as it took effect and its cost; what was dropped or changed; and what
-    a few frames show, see `ffenc.dataset.format.frame_ties`.
+    It has versions, dropped time steps and small images of a few frames (`ffenc.dataset.format.frame_ties`), and for each
+    camera the command, the effective settings, fallbacks and CPU time.
     """
     ledger = recording.ledger
     return {
@@ -77,16 +75,16 @@ def _camera_document(camera: CameraRecording) -> dict[str, Any]:
 
 
 def append_provenance(root: Path, document: Mapping[str, Any]) -> None:
-    """Add one line, durably.
+    """Append one line and sync the file.
 
-    A line of an episode that then does not join the dataset does no harm: the next line of its number takes its place.
+    If the episode is not added to the dataset afterwards, a later line with the same number replaces this one.
 
     Raises:
-        OutputError: the file system refused.
+        OutputError: it cannot be written.
     """
     path = DatasetLayout(root=root).own / _NAME
     make_directory(path.parent)
-    line = dump_json(document, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
+    line = dump_json(document) + b"\n"
     try:
         _unshare(path)
         with path.open("ab+") as file:
@@ -110,12 +108,12 @@ def _unshare(path: Path) -> None:
 
 
 def append_operation(root: Path, operation: str, **facts: Any) -> None:
-    """Add one line to ``meta/ffenc/operations.jsonl``: what was done to the dataset as a whole.
+    """Append a line about an operation on the dataset to ``meta/ffenc/operations.jsonl``.
 
-    The file is written again, because it may be a hard link to that of the dataset before.
+    The file is replaced, because it may be a hard link to that of the old form of the dataset.
 
     Raises:
-        OutputError: the file system refused.
+        OutputError: it cannot be written.
     """
     path = DatasetLayout(root=root).own / _OPERATIONS
     before = read_regular(path).decode() if path.exists() else ""
@@ -124,10 +122,10 @@ def append_operation(root: Path, operation: str, **facts: Any) -> None:
 
 
 def save_provenance(root: Path, documents: Iterable[Mapping[str, Any]]) -> None:
-    """Write the lines of a new dataset; no file if there are none.
+    """Write the lines of a new dataset, or no file if there are none.
 
     Raises:
-        OutputError: the file system refused.
+        OutputError: it cannot be written.
     """
     lines = [dump_json(document).decode() for document in documents]
     if lines:
@@ -135,16 +133,16 @@ def save_provenance(root: Path, documents: Iterable[Mapping[str, Any]]) -> None:
 
 
 def provenance_path(root: Path) -> Path:
-    """Return where it is kept how each episode was made."""
+    """Return the path of the file with one line per episode."""
     return DatasetLayout(root=root).own / _NAME
 
 
 def load_provenance(root: Path, *, unreadable: list[int] | None = None) -> dict[int, dict[str, Any]]:
-    """Return what is known of each episode, by its number; empty for a dataset that ffenc did not record.
+    """Return the document of each episode by number; empty for a dataset that ffenc did not record.
 
     Args:
         root: the dataset.
-        unreadable: gets the numbers, from 1, of lines that are damaged; a crash leaves one that is cut off.
+        unreadable: list to which the numbers (from 1) of damaged lines are added; a crash can leave an incomplete line.
 
     Raises:
         OSError: the file cannot be read.

@@ -1,7 +1,6 @@
-"""``meta/info.json`` as typed values: what the features of a dataset are and where its files lie.
+"""The document ``meta/info.json``: features, counters and path templates of a dataset.
 
-LeRobot: ``DatasetInfo`` in ``datasets/utils.py`` and the feature dictionaries it holds.  Keys that are not known here are kept
-and written back.
+The fields are those of LeRobot's ``DatasetInfo`` in ``datasets/utils.py``.  Unknown keys are kept and written back.
 """
 
 from __future__ import annotations
@@ -41,17 +40,17 @@ def _whole(value: object) -> object:
 
 
 Count: TypeAlias = Annotated[StrictInt, Field(ge=0)]
-Whole: TypeAlias = Annotated[StrictInt, BeforeValidator(_whole)]  # exporters write 30.0, and LeRobot reads it
+Whole: TypeAlias = Annotated[StrictInt, BeforeValidator(_whole)]  # some exporters write 30.0, which LeRobot reads
 Size: TypeAlias = Annotated[StrictInt, Field(gt=0)] | Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
 
 OLD_COUNTERS = frozenset({"total_videos", "total_chunks"})
-"""Keys of format 2.1 that some converters left; nothing keeps them true, and LeRobot drops them at its next write."""
+"""Keys of format 2.1 that some converters leave behind; they are not updated, and LeRobot drops them on its next write."""
 
-_LARGEST_COUNT = 1 << 53  # beyond it a float64 cannot count
-_MOST_AXES = 32  # of numpy 1; LeRobot stores at most 5
+_LARGEST_COUNT = 1 << 53  # a float64 cannot represent every larger integer
+_MOST_AXES = 32  # limit of numpy 1; LeRobot stores at most 5
 _LONGEST_BITS = 200  # of a number in a message
-_FRAME_KEYS = ("task",)  # keys of a recorded frame that are no features
-_VERSION = re.compile(r"v?3(\.0)*")  # as LeRobot's reader compares versions; all of these are v3.0
+_FRAME_KEYS = ("task",)  # keys of a recorded frame that are not features
+_VERSION = re.compile(r"v?3(\.0)*")  # spellings of v3.0 that LeRobot's reader accepts
 _NOT_NUMERIC = ("string", "image", "video", "language")
 
 
@@ -60,9 +59,9 @@ class Feature(BaseModel):
 
     Attributes:
         dtype: a numpy name (``float32``, ``int64``, ``bool``, ...), ``string``, ``image``, ``video`` or ``language``.
-        shape: of one frame's value; ``(1,)`` for a scalar, ``(height, width, channels)`` for a camera.
-        names: of the components, as a list or nested in a dictionary; or None.
-        info: of a camera, ``video.codec`` and the like; absent until its first video is there.
+        shape: shape of the value in one frame; ``(1,)`` for a scalar, ``(height, width, channels)`` for a camera.
+        names: names of the components, as a list or nested in a dictionary; or None.
+        info: properties of a camera such as ``video.codec``; None before its first video exists.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -74,33 +73,33 @@ class Feature(BaseModel):
 
     @property
     def is_video(self) -> bool:
-        """True if the values are in video files and not in the data files."""
+        """True if the values are in video files instead of data files."""
         return self.dtype == "video"
 
     @property
     def is_camera(self) -> bool:
-        """True for video and for single images."""
+        """True for video and image features."""
         return self.dtype in ("video", "image")
 
     @property
     def is_depth(self) -> bool:
-        """True for a camera of depths, under any of the three spellings that LeRobot has used."""
+        """True for a depth camera, in any of the three spellings that LeRobot has used."""
         info = self.info or {}
         older = (self.model_extra or {}).get("video_info") or {}
         return bool(info.get("is_depth_map") or info.get("video.is_depth_map") or older.get("video.is_depth_map"))
 
     @property
     def is_numeric(self) -> bool:
-        """True for numbers and truth values, which stand in the data files as such."""
+        """True for numbers and booleans."""
         return self.dtype not in _NOT_NUMERIC
 
     @property
     def has_statistics(self) -> bool:
-        """True if LeRobot reckons statistics of it: for all but text."""
+        """True if LeRobot computes statistics of the feature: for everything except text."""
         return self.is_numeric or self.is_camera
 
     def to_json(self) -> dict[str, Any]:
-        """The document as it was read, or as LeRobot would write it; a key that was not given is not written."""
+        """Return the document with the keys that were read or set."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
@@ -117,23 +116,23 @@ DEFAULT_FEATURES: Mapping[str, Feature] = MappingProxyType(
         "task_index": _column("int64"),
     }
 )
-"""What every dataset has, always last and in this order; the recorder fills them."""
+"""Features of every dataset, always last and in this order; the recorder fills them."""
 
 
 class DatasetInfo(BaseModel):
-    """The document ``meta/info.json``, in the order in which LeRobot writes it.
+    """The document ``meta/info.json``, with its keys in LeRobot's order.
 
     Attributes:
         codebase_version: ``"v3.0"``.
         fps: frames per second of the data and of every video.
-        features: by name; the order is that of the columns.
-        total_episodes, total_frames, total_tasks: as many as the tables have rows.
+        features: features by name, in column order.
+        total_episodes, total_frames, total_tasks: number of rows of the tables.
         chunks_size: files per chunk directory.
-        data_files_size_in_mb, video_files_size_in_mb: MiB at which the next file begins.
-        data_path, video_path: templates of file names; ``video_path`` is None without video.
+        data_files_size_in_mb, video_files_size_in_mb: size in MiB at which a new file starts.
+        data_path, video_path: path templates; ``video_path`` is None without video features.
         robot_type: free text or None.
-        splits: ``{"train": "0:<episodes>"}``; LeRobot's loader does not use it and accepts anything.
-        tools: schemas of an agent's tools; not written when absent.
+        splits: ``{"train": "0:<episodes>"}``; LeRobot's loader ignores it.
+        tools: schemas of an agent's tools; None is not written.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -181,7 +180,7 @@ class DatasetInfo(BaseModel):
 
     @model_validator(mode="after")
     def _possible_numbers(self) -> DatasetInfo:
-        """Refuse numbers that only damage explains, with which nothing could be computed."""
+        """Refuse numbers that are too large to be real."""
         if self.fps > MAX_FRAME_RATE:
             raise ValueError(f"fps is {_short(self.fps)}, expected at most {MAX_FRAME_RATE}")
         for name in ("total_episodes", "total_frames", "total_tasks", "chunks_size"):
@@ -203,23 +202,23 @@ class DatasetInfo(BaseModel):
         data_files_size_in_mb: float = 100,
         video_files_size_in_mb: float = 200,
     ) -> DatasetInfo:
-        """The document of a new dataset without episodes; the five default features are added.
+        """Return the document of a new dataset without episodes, with the five default features added.
 
         Args:
-            fps: frames per second, a whole number.
-            features: what one frame holds; a default feature may be among them if it is what LeRobot says it is.
+            fps: frames per second, an integer.
+            features: features of a frame; default features are allowed if they are equal to LeRobot's.
             robot_type: free text.
             chunks_size, data_files_size_in_mb, video_files_size_in_mb: see `DatasetInfo`.
 
         Raises:
-            DatasetError: a feature that no table or video can hold, or a reserved name.
-            UnsafePathError: a feature name that cannot be a file name.
-            pydantic.ValidationError: a value of a wrong type or outside its range.
+            DatasetError: a feature cannot be stored, or its name is reserved.
+            UnsafePathError: a feature name cannot be a file name.
+            pydantic.ValidationError: a value has the wrong type or is out of range.
         """
         columns = {}
         for name, given in features.items():
             document = given.to_json() if isinstance(given, Feature) else dict(given)
-            feature = Feature.model_validate({"names": None, **document})  # LeRobot reads the key, even when it is null
+            feature = Feature.model_validate({"names": None, **document})  # LeRobot requires the key
             _check_new_feature(name, feature)
             if name not in DEFAULT_FEATURES:
                 columns[name] = feature
@@ -236,19 +235,19 @@ class DatasetInfo(BaseModel):
 
     @classmethod
     def from_json(cls, document: object, *, path: Path | None = None) -> DatasetInfo:
-        """Check a document that was read from ``meta/info.json``.
+        """Check the content of ``meta/info.json``.
 
         Args:
             document: the parsed JSON.
-            path: where it came from, for the messages.
+            path: its file, for messages.
 
         Raises:
-            DatasetError: another version of the format, or a value that is missing or wrong.
-            UnsafePathError: a feature name or a path template that would leave the dataset.
+            DatasetError: it has another format version, or a value is missing or invalid.
+            UnsafePathError: a feature name or path template would leave the dataset.
         """
         where = path or "info.json"
         if not isinstance(document, dict):
-            raise DatasetError(f"{where} does not hold a JSON object", path=path)
+            raise DatasetError(f"{where} does not contain a JSON object", path=path)
         version = document.get("codebase_version")
         if not is_known_version(version):
             raise DatasetError(_version_message(version, where), path=path)
@@ -257,10 +256,10 @@ class DatasetInfo(BaseModel):
             return cls.model_validate(document)
         except ValidationError as err:
             wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in err.errors()[:5])
-            raise DatasetError(f"{where} is not what LeRobot {CODEBASE_VERSION} writes: {wrong}", path=path) from err
+            raise DatasetError(f"{where} does not follow LeRobot {CODEBASE_VERSION}: {wrong}", path=path) from err
 
     def to_json(self) -> dict[str, Any]:
-        """The document for ``meta/info.json``: LeRobot's keys in its order, then the unknown ones."""
+        """Return the document with LeRobot's keys in its order, then the unknown ones."""
         document: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
         document["features"] = {name: feature.to_json() for name, feature in self.features.items()}
         if self.tools is None:
@@ -269,16 +268,16 @@ class DatasetInfo(BaseModel):
 
     @property
     def videos(self) -> dict[str, Feature]:
-        """The features with video files."""
+        """Return the features with video files."""
         return {name: feature for name, feature in self.features.items() if feature.is_video}
 
     @property
     def columns(self) -> dict[str, Feature]:
-        """The features that are columns of the data files, in their order."""
+        """Return the features that are columns of the data files, in order."""
         return {name: feature for name, feature in self.features.items() if not feature.is_video}
 
     def with_totals(self, *, episodes: int, frames: int, tasks: int) -> DatasetInfo:
-        """The same with other counts, and ``splits`` as LeRobot rewrites them with every episode; without `OLD_COUNTERS`."""
+        """Return a copy with new counters and ``splits``, without `OLD_COUNTERS`."""
         changed = {"total_episodes": episodes, "total_frames": frames, "total_tasks": tasks}
         copy = self.model_copy(update={**changed, "splits": {"train": f"0:{episodes}"}})
         for name in OLD_COUNTERS:
@@ -286,12 +285,12 @@ class DatasetInfo(BaseModel):
         return copy
 
     def with_standard_paths(self) -> DatasetInfo:
-        """The same with LeRobot's own path templates, for a dataset whose files are all written again."""
+        """Return a copy with LeRobot's path templates, for a dataset whose files are all rewritten."""
         video_path = None if self.video_path is None else VIDEO_PATH
         return self.model_copy(update={"data_path": DATA_PATH, "video_path": video_path})
 
     def with_feature_info(self, name: str, info: Mapping[str, Any]) -> DatasetInfo:
-        """The same with the ``info`` block of one feature replaced."""
+        """Return a copy with the ``info`` block of one feature replaced."""
         feature = self.features[name].model_copy(update={"info": dict(info)})
         return self.model_copy(update={"features": {**self.features, name: feature}})
 
@@ -299,11 +298,11 @@ class DatasetInfo(BaseModel):
 def _check_new_feature(name: str, feature: Feature) -> None:
     check_feature_name(name)
     if name in _FRAME_KEYS:
-        raise DatasetError(f"{name!r} is the key of the task text in a frame and cannot name a feature")
+        raise DatasetError(f"{name!r} is the key of the task text in a frame; give the feature another name")
     default = DEFAULT_FEATURES.get(name)
     if default is not None and (feature.dtype, feature.shape) != (default.dtype, default.shape):
         raise DatasetError(
-            f"{name!r} is filled by the recorder as {default.dtype} {default.shape}; give another name to this "
+            f"the recorder fills {name!r} with {default.dtype} {default.shape}; rename the feature with "
             f"{feature.dtype} {feature.shape}"
         )
     check_recordable(name, feature)
@@ -321,19 +320,19 @@ def _short(value: int) -> str:
 
 
 def is_known_version(version: object) -> bool:
-    """Whether a ``codebase_version`` is v3.0, in any way that LeRobot reads."""
+    """Return True if a ``codebase_version`` is v3.0 in any spelling that LeRobot reads."""
     return isinstance(version, str) and _VERSION.fullmatch(version) is not None
 
 
 def check_recordable(name: str, feature: Feature) -> None:
-    """Refuse a feature that a recorder cannot fill, before the first frame comes.
+    """Refuse a feature that cannot be recorded.
 
     Raises:
-        DatasetError: a camera whose axes are not (height, width, 3), or (height, width, 1) for depth; or a language column.
+        DatasetError: a camera that is not (height, width, 3), or (height, width, 1) for depth; or a language column.
     """
     if feature.dtype == "language":
         raise DatasetError(
-            f"{name!r} has dtype 'language', which LeRobot's annotation tools fill afterwards; it cannot be recorded"
+            f"{name!r} has dtype 'language' and cannot be recorded; LeRobot's annotation tools add it later"
         )
     if not feature.is_camera:
         return
@@ -353,7 +352,7 @@ def check_recordable(name: str, feature: Feature) -> None:
 
 
 def axes_of(names: object) -> str | None:
-    """The order of a camera's axes in letters, such as "hwc"; None if its names do not tell."""
+    """Return the order of a camera's axes, such as "hwc", or None if its names do not define it."""
     letters = [str(name)[:1].lower() for name in names] if isinstance(names, list) else []
     return "".join(letters) if sorted(letters) == ["c", "h", "w"] else None
 
@@ -368,7 +367,7 @@ def _is_number(dtype: str) -> bool:
 def _version_message(version: object, where: Path | str) -> str:
     if isinstance(version, str) and version.startswith("v2."):
         return (
-            f"{where} is of LeRobot's older format {version}; convert it with LeRobot, "
+            f"{where} has LeRobot's older format {version}; convert the dataset with LeRobot, "
             "`python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id=...`"
         )
-    return f"{where} says codebase_version {version!r}, and only {CODEBASE_VERSION!r} is understood"
+    return f"{where} has codebase_version {version!r}; expected {CODEBASE_VERSION!r}"

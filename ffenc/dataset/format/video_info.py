@@ -1,4 +1,4 @@
-"""The ``info`` block of a video feature in ``meta/info.json``: what was measured, joined with what was asked for."""
+"""Build and read the ``info`` block of a video feature in ``meta/info.json``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ffenc.errors import DatasetError
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 
 InfoLayout: TypeAlias = Literal["lerobot-0.6", "seed"]
-"""How ``info.json`` marks depth: LeRobot 0.6 writes ``is_depth_map``, versions up to 0.5 ``video.is_depth_map``.
+"""Key for depth cameras: LeRobot 0.6 writes ``is_depth_map``, versions up to 0.5 ``video.is_depth_map``.
 
-LeRobot merges only datasets whose blocks have the same keys, so a dataset keeps one layout for all of its life.
+LeRobot merges only datasets with the same keys, so a dataset never changes its layout.
 """
 
 DEPTH_MARKERS: Mapping[InfoLayout, str] = MappingProxyType(
@@ -21,30 +21,23 @@ DEPTH_MARKERS: Mapping[InfoLayout, str] = MappingProxyType(
 )
 
 LEROBOT_BACKEND = "pyav"
-"""What ``video.video_backend`` says in metadata written for LeRobot, whichever program encoded.
-
-LeRobot reads the key as "the backend to re-encode with" and refuses every other value, so ffenc's own ``"ffmpeg"``
-would make a dataset that its editing tools cannot open.
-"""
+"""Value of ``video.video_backend`` in all metadata: LeRobot's editing tools accept no other value."""
 
 
 def video_info(
     stream: VideoStreamInfo, config: VideoEncoderConfig | None = None, *, is_depth_map: bool = False
 ) -> dict[str, Any]:
-    """The ``info`` block with the keys of all LeRobot versions, in their order.
+    """Return an ``info`` block with the keys of all LeRobot versions, in their order.
 
-    Values measured from the file win over those asked for.  A dataset has one of the two depth markers, see `in_layout`.
+    Measured values take precedence over requested ones.  The block has both depth markers; `in_layout` selects one.
 
     Args:
         stream: measured from the first video file of the camera.
-        config: as it took effect (`EncodeResult.encoder.config`), with defaults filled in; None leaves the
-            encoder-derived keys out.
-        is_depth_map: the stream holds depth; True for every `DepthEncoderConfig`.  Given under both of LeRobot's
-            spellings.
+        config: the effective settings (`EncodeResult.encoder.config`); None omits the encoder keys.
+        is_depth_map: the stream contains depth; always True for a `DepthEncoderConfig`.
 
     Returns:
-        A dictionary of JSON values.  ``video.fps`` is a whole number, as LeRobot stores it; a rate that is not whole
-        is rounded, where LeRobot truncates 29.97 to 29.
+        A dictionary of JSON values.  ``video.fps`` is rounded to an integer, whereas LeRobot truncates 29.97 to 29.
     """
     is_depth_map = is_depth_map or isinstance(config, DepthEncoderConfig)
     info: dict[str, Any] = {
@@ -83,24 +76,21 @@ def video_info(
 
 
 def layout_of(blocks: Iterable[Mapping[str, Any] | None]) -> frozenset[str]:
-    """The depth markers that the cameras of a dataset have: of the first ``info`` block that was measured.
+    """Return the depth markers of a dataset: the keys in its first measured ``info`` block.
 
     Args:
-        blocks: of the video features.
-
-    Returns:
-        The keys; empty without any measured block, and for datasets of writers that have no marker.
+        blocks: the ``info`` blocks of the video features.
     """
     measured = next((block for block in blocks if block and "video.codec" in block), {})
     return frozenset(measured.keys() & set(DEPTH_MARKERS.values()))
 
 
 def in_layout(block: Mapping[str, Any], markers: Iterable[str]) -> dict[str, Any]:
-    """An ``info`` block with these depth markers only.
+    """Return an ``info`` block with the given depth markers only.
 
     Args:
-        block: of one camera, with or without depth markers.
-        markers: as `layout_of` gives them; a depth camera keeps one even if there are none.
+        block: the block of one camera.
+        markers: the result of `layout_of`; a depth camera always gets at least one marker.
     """
     wanted = set(markers) or ({DEPTH_MARKERS["lerobot-0.6"]} if is_depth(block) else set())
     known = {key: value for key, value in block.items() if key not in DEPTH_MARKERS.values() or key in wanted}
@@ -108,10 +98,10 @@ def in_layout(block: Mapping[str, Any], markers: Iterable[str]) -> dict[str, Any
 
 
 def chosen_layout(blocks: Iterable[Mapping[str, Any] | None], wanted: InfoLayout | None) -> frozenset[str]:
-    """The depth markers to write: those that the dataset has, or those of the layout that the caller chose.
+    """Return the depth markers to write: those of the dataset, or of the layout ``wanted``.
 
     Raises:
-        DatasetError: the dataset has another layout than the chosen one, or there is no such layout.
+        DatasetError: the layout is unknown, or the dataset has another one.
     """
     if wanted is not None and wanted not in DEPTH_MARKERS:
         raise DatasetError(f"unknown info_layout {wanted!r}; expected {' or '.join(map(repr, DEPTH_MARKERS))}")
@@ -119,20 +109,20 @@ def chosen_layout(blocks: Iterable[Mapping[str, Any] | None], wanted: InfoLayout
     if found and wanted is not None and found != {DEPTH_MARKERS[wanted]}:
         raise DatasetError(
             f"info_layout={wanted!r} (--dataset.info_layout) writes {DEPTH_MARKERS[wanted]}, but the cameras of this dataset "
-            f"have {' and '.join(sorted(found))}; leave it out, because LeRobot merges blocks with the same keys only"
+            f"have {' and '.join(sorted(found))}; leave it out, because LeRobot only merges blocks with the same keys"
         )
     return found or frozenset({DEPTH_MARKERS[wanted or "lerobot-0.6"]})
 
 
 def is_depth(info: Mapping[str, Any]) -> bool:
-    """Whether an ``info`` block says that its stream is depth, in either of LeRobot's spellings."""
+    """Return True if an ``info`` block has a true depth marker in either of LeRobot's spellings."""
     return bool(info.get("is_depth_map") or info.get("video.is_depth_map"))
 
 
 def encoder_config_from_info(info: Mapping[str, Any]) -> VideoEncoderConfig:
-    """The config that an ``info`` block describes: a `DepthEncoderConfig` if `is_depth`.
+    """Return the encoder settings in an ``info`` block: a `DepthEncoderConfig` if `is_depth`.
 
     Raises:
-        pydantic.ValidationError: a stored value that no config can have.
+        pydantic.ValidationError: a stored value is invalid.
     """
     return (DepthEncoderConfig if is_depth(info) else VideoEncoderConfig).from_video_info(info)

@@ -12,13 +12,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import orjson
-
 from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.recording.episode_directory import EpisodeDirectory
 from ffenc.dataset.storage.atomic_file import make_directory, write_text_atomically
 from ffenc.dataset.storage.dataset_tree import check_no_link
 from ffenc.errors import DatasetError, OutputError
+from ffenc.json_text import dump_json, load_json
 from ffenc.regular_files import read_regular
 from ffenc.video.output import sync
 
@@ -40,7 +39,7 @@ def commit(root: Path, staging: EpisodeDirectory, renames: Sequence[tuple[str, P
     for _, path in renames:
         check_no_link(root, path)
         make_directory(path.parent)
-    write_text_atomically(staging.commit_list, orjson.dumps(places).decode())
+    write_text_atomically(staging.commit_list, dump_json(places).decode())
     _carry_out(root, staging)
 
 
@@ -100,7 +99,7 @@ def _read(root: Path, staging: EpisodeDirectory) -> list[tuple[Path, Path]]:
     layout, listed = DatasetLayout(root=root), staging.commit_list
     try:
         check_no_link(root, listed)
-        names = orjson.loads(read_regular(listed))
+        names = load_json(read_regular(listed))
         places = [(staging.path / name, root / path) for name, path in names]
     except (OSError, ValueError, TypeError) as err:
         raise DatasetError(f"{listed} is not a list of renames: {err}", path=listed) from err

@@ -21,13 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.storage.atomic_file import make_directory
 from ffenc.dataset.storage.new_directory import sync_tree
 from ffenc.errors import OutputError
+from ffenc.json_text import dump_json, load_json
 from ffenc.regular_files import DOCUMENT_BYTES, read_regular
 from ffenc.streaming.parts import find_video, images_path, video_path
 from ffenc.video.output import sync
@@ -65,7 +64,7 @@ class EpisodeDirectory:
         settings = {name: config.model_dump(mode="json", exclude_unset=True) for name, config in configs.items()}
         make_directory(made.path)
         try:
-            made._settings.write_bytes(orjson.dumps({"cameras": settings}))
+            made._settings.write_bytes(dump_json({"cameras": settings}))
         except OSError as err:
             made.remove()
             raise OutputError(f"cannot write into {made.path}: {err.strerror}", path=made.path) from err
@@ -172,7 +171,7 @@ class EpisodeDirectory:
     def settings(self) -> dict[str, Any]:
         """Return the encoder settings of each camera as JSON; empty if a crash or a full disk left none."""
         try:
-            cameras = orjson.loads(read_regular(self._settings, most_bytes=DOCUMENT_BYTES))["cameras"]
+            cameras = load_json(read_regular(self._settings, most_bytes=DOCUMENT_BYTES))["cameras"]
         except (OSError, ValueError, TypeError, KeyError):
             return {}
         return cameras if isinstance(cameras, dict) else {}

@@ -9,10 +9,10 @@ from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from ffenc.dataset.format.schema import DEFAULT_FEATURES, DatasetInfo, Feature
 from ffenc.errors import FrameError, InputError
+from ffenc.json_text import dump_json, load_json
 from ffenc.regular_files import read_regular
 from ffenc.streaming.drop_log import Drop, DropReason
 from ffenc.video.recording import SyncedFile
@@ -207,7 +207,7 @@ def row_line(number: int, row: Row) -> bytes:
         document["shown"] = row.shown
     try:
         return _line(document)
-    except orjson.JSONEncodeError as err:
+    except TypeError as err:
         raise FrameError(
             f"a row cannot be written: {err}; nothing of this frame was taken",
             expected="values that JSON can hold",
@@ -221,21 +221,14 @@ def drop_line(drop: Drop) -> bytes:
 
 
 def _line(document: Mapping[str, Any]) -> bytes:
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE, default=_plain)
+    return dump_json(document) + b"\n"
 
 
 def _jsonable(value: Any) -> Any:
-    # JSON has no infinity: orjson would write null.  NumPy reads texts back as numbers.
+    # JSON has no infinity; numpy reads texts back as numbers.
     if isinstance(value, np.ndarray) and value.dtype.kind == "f" and not np.isfinite(value).all():
         return value.astype(str).tolist()
     return value
-
-
-def _plain(value: object) -> object:
-    # orjson only takes arrays of native byte order in C order.
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} cannot be a value of a row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,7 +265,7 @@ def read_log(path: Path, info: DatasetInfo) -> LoggedSteps:
         raise InputError(f"cannot read {path}: {err.strerror}", path=path) from err
     for line in lines:
         try:
-            document = orjson.loads(line)
+            document = load_json(line)
             if "drop" in document:
                 drop = _drop(document["drop"])
                 if drop.step != len(rows) + len(drops):

@@ -1,4 +1,4 @@
-"""Every file of a dataset appears whole and durable, or not at all."""
+"""Write a file of a dataset under a temporary name, sync it and rename it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part(\.[^.]+)?")
 
 
 def unfinished_files(root: Path) -> list[Path]:
-    """What writers that were killed have left below ``root``; whoever holds the dataset's lock may remove it."""
+    """Return temporary files of killed writers below ``root``; the holder of the dataset's lock may remove them."""
     return sorted(path for path in root.rglob(".*") if _UNFINISHED.fullmatch(path.name) and not path.is_dir())
 
 
 def make_directory(path: Path) -> None:
-    """Create a directory and its parents, durably; nothing happens if it exists.
+    """Create a directory and its parents, and sync them; an existing directory is left alone.
 
     Raises:
-        OutputError: the file system refused.
+        OutputError: it cannot be created.
     """
     missing = [directory for directory in (path, *path.parents) if not directory.exists()]
     try:
@@ -35,12 +35,12 @@ def make_directory(path: Path) -> None:
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """Give a temporary sibling to write; when the block ends well it is synced and takes the place of ``path``.
+    """Yield a temporary file to write; after the block it is synced and replaces ``path``.
 
-    The sibling does not have the suffix of the file, because LeRobot reads every ``*/*.parquet`` that it finds.
+    Its name does not have the suffix of ``path``, because LeRobot reads every ``*/*.parquet``.
 
     Raises:
-        OutputError: the file system refused; what was there before is unchanged.
+        OutputError: it cannot be written; ``path`` is unchanged.
     """
     make_directory(path.parent)
     with PendingFile(path, overwrite=True, keep_suffix=False) as pending:
@@ -49,10 +49,10 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Replace a text file, as UTF-8.
+    """Replace a UTF-8 text file.
 
     Raises:
-        OutputError: the file system refused, or the text has no UTF-8; what was there before is unchanged.
+        OutputError: it cannot be written, or the text cannot be encoded; ``path`` is unchanged.
     """
     with write_atomically(path) as temporary:
         try:

@@ -1,4 +1,4 @@
-"""Notice that a dataset's directory was moved, deleted or replaced while it is open."""
+"""Detect that the directory of an open dataset was moved, deleted or replaced."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ffenc.errors import DatasetError, DatasetMovedError
 
 
 class DatasetIdentity:
-    """Which directory a dataset's path led to when it was opened.
+    """The directory at a dataset's path when it was opened.
 
-    It holds the directory open, so that an error can name its new place.
+    The directory is kept open, so that an error can name its new path.
 
     Args:
         root: the dataset.
 
     Raises:
-        DatasetError: it cannot be opened.
+        DatasetError: the directory cannot be opened.
     """
 
     def __init__(self, root: Path) -> None:
@@ -30,34 +30,35 @@ class DatasetIdentity:
         self._closing = weakref.finalize(self, os.close, self._descriptor)
 
     def check(self, inside: Path | None = None) -> None:
-        """Refuse to go on if the path no longer leads to the same directory.
+        """Check that the path still leads to the same directory.
 
         Args:
-            inside: a path below the root, of what has not joined the dataset yet; the error says where it is now.
+            inside: directory of an unfinished episode below the root; the error names its new path.
 
         Raises:
-            DatasetMovedError: it was moved, deleted or replaced.
+            DatasetMovedError: the directory was moved, deleted or replaced.
         """
         if self._is_here():
             return
         now = self._place()
         kept = None if now is None or inside is None else now / inside.relative_to(self.root)
-        if now is None:
-            where = "it was deleted, or moved to a place that the system does not know"
-        else:
-            where = f"it is now {now}, with all finished episodes"
+        where = (
+            "it was deleted, or moved to an unknown path"
+            if now is None
+            else f"it is now {now}, with all finished episodes"
+        )
         if kept is not None:
             where += f"; the unfinished episode is in {kept}, and `ffenc salvage {now}` adds it"
         raise DatasetMovedError(
             f"{self.root} was moved, deleted or replaced while the dataset was open: {where}. Nothing was written to "
-            f"{self.root}; put the dataset back, or open it at its new place",
+            f"{self.root}; move the dataset back, or open it at its new path",
             path=self.root,
             now=now,
             kept=kept,
         )
 
     def close(self) -> None:
-        """Let go of the directory; a second call does nothing."""
+        """Close the directory; a second call does nothing."""
         self._closing()
 
     def _is_here(self) -> bool:

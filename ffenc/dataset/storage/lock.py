@@ -1,4 +1,4 @@
-"""One writer at a time: locks that the operating system releases when their process ends, however it ends."""
+"""Lock datasets and other files; the operating system releases a lock when its process ends or crashes."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ else:
     import fcntl
 
 LOCK = Path("meta", "ffenc", "lock")
-"""The lock file of a dataset, relative to its root.  It exists only while a writer holds it."""
+"""The lock file of a dataset, relative to its root; it exists only while a writer holds the lock."""
 
-_ATTEMPTS, _PAUSE_S = 5, 0.02  # a reader that asks whether the lock is held has it for a moment
+_ATTEMPTS, _PAUSE_S = 5, 0.02  # `current_holder` of another process holds the lock for a moment
 
 
 class FileLock:
-    """An exclusive lock in the form of a file, which exists while the lock is held.
+    """An exclusive lock on a file that exists only while the lock is held.
 
-    A holder removes the file when it releases the lock.  So a process that gets the lock checks that the file is still the
-    one of that name, and a copy of a directory never shares a lock with the original.  A forked child does not hold the lock.
+    Releasing removes the file, so `acquire` checks that the locked file still has its name.  A copied directory never shares a
+    lock with the original.  A forked child does not hold the lock.
 
     Args:
         path: the file; its directory must exist.
@@ -50,11 +50,11 @@ class FileLock:
 
     @property
     def held(self) -> bool:
-        """Whether this object holds the lock."""
+        """Return True if this object holds the lock."""
         return self._descriptor is not None
 
     def acquire(self) -> bool:
-        """Take the lock; False if another holder has it.
+        """Take the lock, or return False if it is held already.
 
         Raises:
             OSError: the file cannot be created or locked, or is not a regular file.
@@ -77,23 +77,23 @@ class FileLock:
         return False
 
     def write(self, text: str) -> None:
-        """Replace the content of the file that is locked."""
+        """Replace the content of the locked file."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             os.write(self._descriptor, text.encode())
 
     def is_in_place(self) -> bool:
-        """Return whether the file that is locked still has its name."""
+        """Return True if the locked file still has its name."""
         return self._descriptor is not None and _is_named(self._descriptor, self.path)
 
     def release(self) -> None:
-        """Remove the file and give the lock back; safe to call again."""
+        """Remove the file and release the lock; a second call does nothing."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
             return
         _HELD.discard(self)
-        # Before it is unlocked, or the next holder would lose its file.
+        # Remove it before unlocking, or it could be the file of the next holder.
         if _is_named(descriptor, self.path):
             with contextlib.suppress(OSError):
                 self.path.unlink()
@@ -103,14 +103,14 @@ class FileLock:
                 self.path.unlink()
 
     def take_over(self, other: FileLock) -> None:
-        """Release this lock and hold what ``other`` holds, which lies under the name of this one by now."""
+        """Release this lock and hold that of ``other``, whose file has been renamed to the path of this one."""
         descriptor, self._descriptor, other._descriptor = self._descriptor, other._descriptor, None
         _HELD.discard(other)
         if descriptor is not None:
             os.close(descriptor)
 
     def forget(self) -> None:
-        """Close the file without giving the lock back, which a parent process holds."""
+        """Close the file without releasing the lock, which the parent process holds."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -120,7 +120,7 @@ _HELD: weakref.WeakSet[FileLock] = weakref.WeakSet()
 
 
 def _forget_in_child() -> None:
-    # A lock belongs to an open file, which a fork shares: the child would keep it when its parent has died.
+    # The child shares the open file, so it would keep the lock after the death of its parent.
     for lock in list(_HELD):
         lock.forget()
     _HELD.clear()
@@ -131,9 +131,9 @@ if hasattr(os, "register_at_fork"):
 
 
 class DatasetLock:
-    """The right to write into a dataset; one writer at a time, over processes and threads.
+    """An exclusive lock of a dataset, for processes and threads.  Also a context manager.
 
-    The lock file lies in the dataset, so that every spelling of its path means the same lock.  A context manager.
+    The lock file is inside the dataset, so that all spellings of its path share the lock.
 
     Args:
         root: the dataset's directory, which must exist.
@@ -150,8 +150,9 @@ class DatasetLock:
         """Take the lock, without waiting.
 
         Raises:
-            DatasetLockedError: another writer has it, or this object already.
-            DatasetError: the dataset does not exist, its ``meta/ffenc`` is a link, or the file system cannot lock or write.
+            DatasetLockedError: another writer or this object holds it.
+            DatasetError: the dataset does not exist, its ``meta/ffenc`` is a symbolic link, or the lock file cannot be written
+                or locked.
         """
         with self._guard:
             if self._file.held:
@@ -171,13 +172,13 @@ class DatasetLock:
                 raise
 
     def release(self) -> None:
-        """Give the lock back; safe to call again."""
+        """Release the lock; a second call does nothing."""
         with self._guard:
             self._give_back()
 
     @property
     def identity(self) -> DatasetIdentity:
-        """The directory that was locked, which may be moved while the lock is held.
+        """Return the locked directory, which may be moved while the lock is held.
 
         Raises:
             DatasetError: the lock is not held.
@@ -187,7 +188,7 @@ class DatasetLock:
         return self._identity
 
     def check(self) -> None:
-        """Refuse to go on if the dataset, or its lock file, is not in its place any more.
+        """Check that the dataset and its lock file are still in place.
 
         Raises:
             DatasetMovedError: the dataset was moved, deleted or replaced.
@@ -201,12 +202,12 @@ class DatasetLock:
             )
 
     def renamed(self, root: Path) -> None:
-        """Follow the dataset to the name that it has got."""
+        """Use the new path of the dataset after a rename."""
         self.root, self._file.path = root, root / LOCK
         self.identity.root = root
 
     def take_over(self, other: DatasetLock) -> None:
-        """Hold the lock of the dataset that has taken the place of this one; ``other`` holds nothing any more."""
+        """Hold the lock ``other`` of the dataset that has replaced this one; ``other`` no longer holds it."""
         self._file.take_over(other._file)
         self.identity.close()
         self._identity, other._identity = other.identity, None
@@ -227,12 +228,12 @@ class DatasetLock:
             try:
                 taken = self._file.acquire()
             except FileNotFoundError:
-                # The last holder has just removed the directory that it had made for the lock.
+                # The last holder has just removed the directory that it had created for the lock.
                 if not attempt or not self.root.is_dir():
                     raise
                 continue
             if taken:
-                self._file.write(_who())
+                self._file.write(_holder())
             return taken
         raise AssertionError("unreachable")
 
@@ -251,15 +252,15 @@ class DatasetLock:
             self._identity.close()
             self._identity = None
         while self._made:
-            with contextlib.suppress(OSError):  # there is something in it by now
+            with contextlib.suppress(OSError):  # the directory is no longer empty
                 self._made.pop().rmdir()
 
 
 def current_holder(root: Path) -> dict[str, object] | None:
-    """Return what the process that holds the lock of a dataset wrote into it, or None if it is free.
+    """Return the content of the lock file of a dataset, or None if the dataset is not locked.
 
-    Nothing is written, so this works on a read-only dataset.  If the lock file is there and cannot be tried, for example
-    on a file system without locks, a warning says so.
+    This also works on a read-only dataset.  A warning is logged if the lock file cannot be tested, for example on a file
+    system without locks.
     """
     path = root / LOCK
     try:
@@ -281,20 +282,20 @@ _NO_LOCK_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def _warn_of_unknown_holder(root: Path, err: OSError) -> None:
-    said = ", ".join(f"{key} {value}" for key, value in _read_holder(root / LOCK).items())
+    holder = ", ".join(f"{key} {value}" for key, value in _read_holder(root / LOCK).items())
     logger.warning(
-        "it is not known whether another process writes into %s: its lock file cannot be tried (%s)%s",
+        "another process may be writing into %s: its lock file cannot be tested (%s)%s",
         root,
         err.strerror,
-        f"; the last writer was {said}" if said else "",
+        f"; the last writer was {holder}" if holder else "",
     )
 
 
 def check_not_locked(root: Path) -> None:
-    """Refuse a dataset that is being written, without writing anything.
+    """Refuse a locked dataset; nothing is written.
 
     Raises:
-        DatasetLockedError: a process holds its lock.
+        DatasetLockedError: a process holds the lock.
     """
     if current_holder(root) is not None:
         raise _refusal(root)
@@ -302,9 +303,9 @@ def check_not_locked(root: Path) -> None:
 
 def _refusal(root: Path) -> DatasetLockedError:
     holder = _read_holder(root / LOCK)
-    said = ", ".join(f"{key} {value}" for key, value in holder.items()) or "it does not say which process it is"
+    writer = ", ".join(f"{key} {value}" for key, value in holder.items()) or "unknown process"
     return DatasetLockedError(
-        f"another writer has the dataset {root} ({said}); wait until it has finished, or end it",
+        f"another process is writing into the dataset {root} ({writer}); wait until it has finished, or stop it",
         path=root,
         holder=holder,
     )
@@ -313,12 +314,12 @@ def _refusal(root: Path) -> DatasetLockedError:
 def _read_holder(path: Path) -> dict[str, object]:
     try:
         document = read_json(path)
-    except (OSError, ValueError):  # it writes who it is a moment after it has the lock
+    except (OSError, ValueError):  # the holder has not written it yet
         return {}
     return document if isinstance(document, dict) else {}
 
 
-def _who() -> str:
+def _holder() -> str:
     now = datetime.now(timezone.utc).replace(microsecond=0)
     return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now.isoformat()})
 
@@ -333,7 +334,7 @@ def _is_named(descriptor: int, path: Path) -> bool:
 def _try_lock(descriptor: int, *, shared: bool = False) -> bool:
     try:
         if sys.platform == "win32":  # pragma: no cover - no tests run there
-            os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # behind the content, which can be read while it is locked
+            os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # beyond the content, so that the content can be read
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

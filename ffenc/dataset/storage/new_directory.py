@@ -1,4 +1,4 @@
-"""A dataset appears whole under its name, or not at all."""
+"""Create a dataset in a hidden directory and rename it when it is complete; remove leftovers of killed processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ffenc.video.output import sync
 logger = logging.getLogger(__name__)
 
 WORK = ".work"
-"""Suffix of the directory for temporary files, beside the one in which a dataset is put together."""
+"""Suffix of the directory for temporary files beside the hidden directory of an unfinished dataset."""
 
 _LOCK = ".lock"
 _BUILDING = re.compile(r"\..+\.[0-9a-f]{8}\.part")
@@ -39,11 +39,11 @@ def hidden_sibling(path: Path, mark: str, *, room: str) -> Path:
 
 
 def check_new(output: Path) -> None:
-    """Refuse a dataset's directory that exists, or one whose parent does not.
+    """Refuse an output directory that exists, or whose parent does not exist.
 
     Raises:
-        OutputExistsError: there is something.
-        OutputError: the parent is missing.
+        OutputExistsError: ``output`` exists.
+        OutputError: its parent does not exist.
     """
     if output.exists() or output.is_symlink():
         raise OutputExistsError(output, "name a new directory, or remove this one first")
@@ -53,13 +53,13 @@ def check_new(output: Path) -> None:
 
 @contextmanager
 def whole_dataset(output: Path) -> Iterator[Path]:
-    """Give a hidden directory beside ``output`` to fill; when the block ends well it is synced and gets that name.
+    """Yield a hidden directory beside ``output`` to fill; after the block it is synced and renamed to ``output``.
 
-    A lock file beside it tells the next run whether its process is alive.
+    A lock file beside it shows the next run whether its process is alive.
 
     Raises:
-        OutputExistsError: ``output`` exists already.
-        OutputError: the file system refused.  In every case, and after any error in the block, nothing is left.
+        OutputExistsError: ``output`` exists.
+        OutputError: it cannot be written.  After any error the hidden directory is removed.
     """
     check_new(output)
     output = output.absolute()
@@ -71,7 +71,7 @@ def whole_dataset(output: Path) -> Iterator[Path]:
         building.mkdir()
         yield building
         sync_tree(building)
-        check_new(output)  # a rename would replace an empty directory in silence
+        check_new(output)  # a rename would silently replace an empty directory
         building.rename(output)
         sync_name(output)
     except FFencError:
@@ -84,10 +84,10 @@ def whole_dataset(output: Path) -> Iterator[Path]:
 
 
 def check_empty(root: Path) -> None:
-    """Refuse a directory in which something lies; what a lock leaves of a killed process does not count.
+    """Refuse a path that exists and is not an empty directory; the lock file of a killed process is ignored.
 
     Raises:
-        OutputExistsError: there is something, or it is not a directory.
+        OutputExistsError: it is not an empty directory.
     """
     if os.path.lexists(root) and (not root.is_dir() or _contents(root)):
         raise OutputExistsError(root, "name a new directory, or remove this one first")
@@ -95,12 +95,12 @@ def check_empty(root: Path) -> None:
 
 @contextmanager
 def new_dataset(root: Path) -> Iterator[DatasetLock]:
-    """Make the directory of a dataset that grows under its own name, and lock it; the caller releases the lock.
+    """Create and lock the directory of a dataset to record; the caller releases the lock.
 
     Raises:
-        OutputExistsError: there is something in it.
-        DatasetLockedError: another process is making a dataset there.
-        OutputError: the file system refused.  After any error in the block, what it wrote is removed.
+        OutputExistsError: the directory is not empty.
+        DatasetLockedError: another process is creating a dataset there.
+        OutputError: it cannot be created.  After any error in the block, everything in the directory is removed.
     """
     is_new = not root.exists()
     make_directory(root)
@@ -123,7 +123,7 @@ def new_dataset(root: Path) -> Iterator[DatasetLock]:
 
 
 def _contents(root: Path) -> list[Path]:
-    """Return everything in a directory except its lock, the deepest first."""
+    """Return everything in a directory except its lock file, deepest paths first."""
     ours = {root / LOCK, *(root / parent for parent in LOCK.parents)}
     return sorted((path for path in root.rglob("*") if path not in ours or path.is_symlink()), reverse=True)
 
@@ -132,7 +132,7 @@ def _mark_alive(lock: FileLock) -> None:
     try:
         lock.acquire()
     except OSError as err:
-        # Without locks in this file system the next run names what a kill leaves, and does not remove it.
+        # Without file locks, the next run only warns of leftovers and does not remove them.
         logger.debug("cannot lock %s: %s", lock.path, err)
         with contextlib.suppress(OSError):
             lock.path.unlink()
@@ -140,7 +140,7 @@ def _mark_alive(lock: FileLock) -> None:
 
 @contextmanager
 def work_beside(building: Path) -> Iterator[Path]:
-    """Give a directory for temporary files in the same file system as a dataset that is being put together."""
+    """Yield a directory for temporary files on the file system of an unfinished dataset, and remove it afterwards."""
     work = building.with_name(building.name + WORK)
     try:
         work.mkdir()
@@ -150,11 +150,11 @@ def work_beside(building: Path) -> Iterator[Path]:
 
 
 def clear_abandoned(directory: Path) -> None:
-    """Remove unfinished datasets whose processes are dead, and warn of those whose processes are unknown."""
+    """Remove unfinished datasets of dead processes, and warn of those whose process is unknown."""
     try:
         names = sorted(path.name for path in directory.iterdir() if path.name.startswith("."))
     except OSError as err:
-        logger.debug("%s cannot be searched for leftovers: %s", directory, err)
+        logger.debug("cannot search %s for leftovers: %s", directory, err)
         return
     for name in names:
         building = directory / name.removesuffix(_LOCK)
@@ -170,7 +170,7 @@ def _clear_if_abandoned(building: Path) -> None:
     lock = FileLock(building.with_name(building.name + _LOCK))
     try:
         if lock.acquire():
-            logger.warning("removing what a killed process has left: %s", building)
+            logger.warning("removing the unfinished dataset of a killed process: %s", building)
             remove_tree(building)
             remove_tree(building.with_name(building.name + WORK))
     except OSError as err:
@@ -180,7 +180,7 @@ def _clear_if_abandoned(building: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory and everything in it, as far as the file system lets us; a link is removed, not what it leads to."""
+    """Remove a directory tree as far as possible; of a symbolic link, only the link is removed."""
     if path.is_symlink():
         path.unlink()
     else:
@@ -188,18 +188,15 @@ def remove_tree(path: Path) -> None:
 
 
 def sync_name(path: Path) -> None:
-    """Wait until the name that a dataset has just got is on the disk.
-
-    A failure is only logged: the rename has already succeeded.
-    """
+    """Sync the rename of a dataset.  A failure is only logged: the rename has already succeeded."""
     try:
         sync(path.parent)
     except OSError as err:
-        logger.warning("%s is complete, but the file system does not say that its name is on the disk: %s", path, err)
+        logger.warning("%s is complete, but its rename cannot be synced to disk: %s", path, err)
 
 
 def sync_tree(root: Path) -> None:
-    """Wait until everything below a directory is on the disk; links are part of their directory."""
+    """Sync every file and directory below a directory."""
     for directory, _, names in os.walk(root, topdown=False, onerror=_raise):
         for name in sorted(names):
             path = Path(directory, name)

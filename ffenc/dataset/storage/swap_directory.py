@@ -1,4 +1,4 @@
-"""Put a new form of a dataset in the place of the old one, in one step where the system has it."""
+"""Replace a dataset by its new form, atomically if the system can exchange two names."""
 
 from __future__ import annotations
 
@@ -23,66 +23,65 @@ _EXCHANGE = 2  # RENAME_EXCHANGE of renameat2(2), and RENAME_SWAP of macOS' rena
 _NOT_SUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EXDEV)
 
 NEW, OLD = ".ffenc-new", ".ffenc-old"
-"""Marks of the hidden siblings of a dataset: its next form while it is made, and its last one while it is removed."""
+"""Suffixes of the hidden siblings of a dataset: its unfinished new form, and its old form before removal."""
 
 SIBLINGS = (OLD, NEW, f"{NEW}{WORK}")
-"""All marks."""
 
 
-def sibling(root: Path, mark: str) -> Path:
-    """Return the hidden sibling of a dataset: ``.NAME.ffenc-new``."""
-    named = hidden_sibling(root, NEW, room=WORK)  # all marks shorten a long name alike
-    return named.with_name(named.name.removesuffix(NEW) + mark)
+def sibling(root: Path, suffix: str) -> Path:
+    """Return the hidden sibling of a dataset, such as ``.NAME.ffenc-new``."""
+    shortened = hidden_sibling(root, NEW, room=WORK)  # the same for all suffixes if the name is long
+    return shortened.with_name(shortened.name.removesuffix(NEW) + suffix)
 
 
 def why_not_replaceable(root: Path) -> str | None:
-    """Return why a dataset cannot be replaced by a new form of it, or None if it can."""
+    """Return the reason why a dataset cannot be replaced in place, or None."""
     if root.is_mount():
         return f"{root} is a mount point, which cannot be renamed"
     if not os.access(root.parent, os.W_OK | os.X_OK):
-        return f"{root.parent} cannot be written, and the new form of {root.name} has to be made there"
+        return f"{root.parent} is not writable, but the new form of {root.name} must be created there"
     return None
 
 
 def swap(root: Path, new: Path) -> None:
-    """Let ``new`` take the place of ``root``, and remove what was there; under the lock of both.
+    """Replace ``root`` by ``new`` and remove the old form; the caller holds the locks of both.
 
-    With Linux' and macOS' exchange of two names there is no moment without a dataset.  Elsewhere (some network file systems)
-    there is one between two renames, and `restore_missing` completes what a crash leaves then.
+    Linux and macOS exchange the two names atomically.  Some network file systems cannot; two renames replace the dataset
+    there, and `restore_missing` completes them after a crash.
 
     Args:
         root: the dataset.
-        new: `sibling` with `NEW`, complete and durable.
+        new: `sibling` with `NEW`, complete and synced.
 
     Raises:
-        OutputError: the file system refused; ``root`` is as it was.
+        OutputError: a rename failed; ``root`` is unchanged.
     """
-    gone = new
+    old = new
     try:
         if not _exchange(root, new):
-            gone = sibling(root, OLD)
-            root.rename(gone)
+            old = sibling(root, OLD)
+            root.rename(old)
             sync(root.parent)
             try:
                 new.rename(root)
             except OSError as err:
                 if root.exists():
-                    err.strerror = f"{err.strerror}; another process has made it, and the dataset is in {gone}"
+                    err.strerror = f"{err.strerror}; another process has created it, and the dataset is in {old}"
                 else:
-                    gone.rename(root)
+                    old.rename(root)
                     sync(root.parent)
                 raise
     except OSError as err:
         raise OutputError(f"cannot replace {root}: {err.strerror}", path=root) from err
     sync_name(root)
-    remove_tree(gone)
+    remove_tree(old)
 
 
 def restore_missing(root: Path) -> None:
-    """Give a dataset its name back if a crash between the two renames of `swap` has taken it.
+    """Complete the two renames of `swap` after a crash between them.
 
     Raises:
-        DatasetLockedError: the process that renames it is still at work.
+        DatasetLockedError: the process that renames the dataset is still running.
     """
     old, new = sibling(root, OLD), sibling(root, NEW)
     if os.path.lexists(root) or old.is_symlink() or not old.is_dir():
@@ -90,35 +89,35 @@ def restore_missing(root: Path) -> None:
     with DatasetLock(old) as lock:
         if os.path.lexists(root):
             return
-        whole = new if new.is_dir() and not new.is_symlink() else old
-        logger.warning("completing an interrupted change: %s becomes %s", whole, root)
-        whole.rename(root)
+        complete = new if new.is_dir() and not new.is_symlink() else old
+        logger.warning("completing an interrupted change: renaming %s to %s", complete, root)
+        complete.rename(root)
         sync(root.parent)
-        if whole == old:
+        if complete == old:
             lock.renamed(root)
 
 
 def clear_siblings(root: Path) -> None:
-    """Remove what a killed process has left of a change in place; under the lock of the dataset.
+    """Remove the hidden siblings that a killed in-place change has left; the caller holds the lock of the dataset.
 
-    Nothing is removed beside a directory that is not a dataset: its sibling may be the only one.
+    Nothing is removed if ``root`` is not a dataset, because a sibling may be the only complete one.
     """
     if not (root / "meta" / "info.json").is_file():
         return
-    for left in (sibling(root, mark) for mark in SIBLINGS):
-        if os.path.lexists(left):
-            logger.warning("removing what an interrupted change has left: %s", left)
-            remove_tree(left)
+    for path in (sibling(root, suffix) for suffix in SIBLINGS):
+        if os.path.lexists(path):
+            logger.warning("removing the leftover of an interrupted change: %s", path)
+            remove_tree(path)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give the same file a second name; a copy where the file system has no hard links, and of what a link leads to."""
+    """Hard-link a file, or copy it if the file system cannot; the target of a symbolic link is copied."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if not source.is_symlink():
         try:
             os.link(source, target)
         except OSError as err:
-            logger.debug("%s is copied, it cannot have a second name: %s", source, err)
+            logger.debug("copying %s, because it cannot be hard-linked: %s", source, err)
         else:
             return
     shutil.copy2(source, target)
@@ -126,7 +125,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Exchange two names; False if this system cannot."""
+    """Exchange two names atomically; return False if the system does not support it."""
     call = _exchange_call()
     if call is None:
         return False

@@ -1,1 +1,8 @@
-"""New datasets from existing ones: merge, split, delete, re-encode, images to video."""
+"""Create new datasets from existing ones.
+
+- `merge`, `edit`, `reencode`, `images_to_video`, `pack`: one module per operation (`reencode_plan` plans the jobs).
+- `companions`: copy files such as README.md.
+- `source`: open and check a source dataset; `compatibility`: compare the sources of a merge.
+- `video_groups`, `write_tables`: write the videos and all other files of the new dataset.
+- `in_place`: write the new form beside the dataset, or replace the dataset by it.
+"""

@@ -1,6 +1,6 @@
-"""Files that a dataset brings along and ffenc does not know: README.md, meta/modality.json, notes.
+"""Copy files that are not part of LeRobot's format, such as README.md and meta/modality.json, into a new dataset.
 
-Work in place keeps them (`ffenc.dataset.transform.in_place.take_along`); here they get into a dataset that is written again.
+In-place changes keep such files with `ffenc.dataset.transform.in_place.copy_unchanged`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ffenc.dataset.transform.source import DatasetSource
 logger = logging.getLogger(__name__)
 
 _SERIES = ("data", "videos", "images", "meta/episodes", "meta/ffenc")
-"""Directories of LeRobot's format, of its recorder, and of ffenc's records."""
+"""Directories of LeRobot's format, of its recorder and of ffenc."""
 
 _OF_OLD_FORMATS = ("meta/episodes.jsonl", "meta/episodes_stats.jsonl", "meta/tasks.jsonl")
-"""What LeRobot 2 wrote of each episode; it would not be true of other episodes."""
+"""Files of LeRobot 2 about each episode, which would be wrong for other episodes."""
 
 
 def companions(source: DatasetSource) -> list[Path]:
-    """Return their paths, relative to the root; hidden directories, such as those of a download cache, are left out."""
+    """Return the other files of a dataset, relative to its root; hidden directories such as a download cache are skipped."""
     root, layout = source.root, source.layout
     known = {layout.info, layout.stats, layout.tasks, layout.subtasks, *unfinished_files(root)}
     known |= {root / name for name in (*_SERIES, *_OF_OLD_FORMATS)}
@@ -33,13 +33,13 @@ def companions(source: DatasetSource) -> list[Path]:
 
 
 def copy_companions(source: DatasetSource, root: Path) -> None:
-    """Copy them into a dataset that is made of a single one."""
+    """Copy the other files of a single source."""
     for name in companions(source):
         _copy(source.root / name, root / name)
 
 
 def copy_common_companions(sources: Sequence[DatasetSource], root: Path) -> None:
-    """Copy those that are equal in all sources; a warning names the others."""
+    """Copy the files that are equal in all sources; a warning names the others."""
     found = [set(companions(source)) for source in sources]
     others = []
     for name in sorted(set().union(*found)):
@@ -49,7 +49,7 @@ def copy_common_companions(sources: Sequence[DatasetSource], root: Path) -> None
         else:
             others.append(str(name))
     if others:
-        logger.warning("left out, because they differ or are not in every dataset: %s", ", ".join(others))
+        logger.warning("not copied, because they differ or are not in every dataset: %s", ", ".join(others))
 
 
 def _files(directory: Path, known: set[Path]) -> Iterator[Path]:

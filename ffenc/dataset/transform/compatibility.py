@@ -1,6 +1,6 @@
-"""What datasets must share to be merged, and what becomes of the settings in which they may differ: rules as tables.
+"""Compare datasets before a merge, and merge their ``info.json``.
 
-LeRobot: ``validate_all_metadata`` and ``merge_video_feature_info_for_aggregate`` in ``datasets/aggregate.py``.
+The rules follow LeRobot: ``validate_all_metadata`` and ``merge_video_feature_info_for_aggregate`` in ``datasets/aggregate.py``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from ffenc.dataset.format.schema import OLD_COUNTERS, DatasetInfo, Feature
 from ffenc.dataset.format.video_info import DEPTH_MARKERS, LEROBOT_BACKEND, in_layout, layout_of
@@ -26,7 +25,7 @@ DATASET_RULES: Mapping[str, Callable[[DatasetInfo], object]] = MappingProxyType(
         "features": lambda info: tuple(sorted(info.features)),
     }
 )
-"""What all datasets must share."""
+"""Properties that must be equal in all datasets."""
 
 FEATURE_RULES: Mapping[str, Callable[[Feature], object]] = MappingProxyType(
     {
@@ -36,33 +35,34 @@ FEATURE_RULES: Mapping[str, Callable[[Feature], object]] = MappingProxyType(
         "is_depth_map": lambda feature: feature.is_depth,
     }
 )
-"""What each feature must share; beside it, every key of its ``info`` block that is not in `ENCODER_KEYS`."""
+"""Properties of a feature that must be equal, besides every key of its ``info`` block that is not in `ENCODER_KEYS`."""
 
 ENCODER_KEYS: Mapping[str, object] = MappingProxyType(
     {"video.g": None, "video.crf": None, "video.preset": None, "video.fast_decode": None, "video.extra_options": {}}
 )
-"""Settings that may differ, and what stands in a merged dataset then."""
+"""Settings that may differ, with the value that a merged dataset has in that case."""
 
-OF_THE_CODEC = frozenset({"video.codec", "video.pix_fmt", "video.channels"})
-"""Keys of an ``info`` block that re-encoding makes alike; no encoder changes the others."""
+CODEC_KEYS = frozenset({"video.codec", "video.pix_fmt", "video.channels"})
+"""Keys of an ``info`` block that re-encoding can change."""
 
 PROVED_BY_DECODING = frozenset({"extradata", "codec tag"})
-"""Properties of streams in which joined files may differ, if decoding shows that a decoder copes: the headers of H.264 and
-HEVC hold the settings of their encoder, and FFmpeg repeats them in the stream."""
+"""Stream properties that may differ within a joined file if the frames decode correctly.
+
+The headers of H.264 and HEVC hold encoder settings, and FFmpeg repeats them in the stream."""
 
 COLOUR_TAGS = ("colour range", "colour matrix", "colour primaries", "colour transfer")
-"""Properties of streams that may be missing beside BT.601 of limited range, in another file of the same camera."""
+"""Stream properties that may be absent in one file of a camera and BT.601 with limited range in another."""
 
 _BT601 = ("tv", "smpte170m", "smpte170m", "smpte170m")
 
 _SEPARATE = frozenset({"video.video_backend", *DEPTH_MARKERS.values(), *ENCODER_KEYS})
 
 Disagreements = dict[str, tuple[object, ...]]
-"""For each property that differs, the value of every source."""
+"""For each property that differs, the value of every source, in the order of the sources."""
 
 
 def compare_infos(infos: Sequence[DatasetInfo]) -> Disagreements:
-    """Compare the documents of datasets by the rules."""
+    """Return the properties in which the documents of datasets are incompatible."""
     found = {name: tuple(value_of(info) for info in infos) for name, value_of in DATASET_RULES.items()}
     for name in infos[0].features:
         if not all(name in info.features for info in infos):
@@ -77,7 +77,7 @@ def compare_infos(infos: Sequence[DatasetInfo]) -> Disagreements:
 
 
 def _other_keys(infos: Sequence[DatasetInfo]) -> dict[str, list[object]]:
-    """Keys of which some documents may know nothing, with the value of each: they are united, and only refused if unlike."""
+    """Return the values of optional keys; a key may be absent in some documents, but its values must be equal."""
     found = {
         key: [info.tools if key == "tools" else (info.model_extra or {}).get(key) for info in infos]
         for key in dict.fromkeys(["tools", *(key for info in infos for key in info.model_extra or {})])
@@ -92,94 +92,84 @@ def _other_keys(infos: Sequence[DatasetInfo]) -> dict[str, list[object]]:
     return found
 
 
+def _distinct(values: Sequence[object]) -> list[object]:
+    return [value for number, value in enumerate(values) if value not in values[:number]]
+
+
 def _present(values: Sequence[object]) -> list[object]:
-    """The different values that are not None."""
-    different: list[object] = []
-    for value in values:
-        if value is not None and value not in different:
-            different.append(value)
-    return different
+    """Return the distinct values that are not None."""
+    return [value for value in _distinct(values) if value is not None]
 
 
-def can_be_encoded_alike(disagreement: str) -> bool:
-    """True if encoding the videos again takes a disagreement of `compare_infos` away."""
-    return disagreement.rpartition(": ")[2] in OF_THE_CODEC
+def is_fixed_by_reencoding(disagreement: str) -> bool:
+    """Return True if re-encoding the videos removes a disagreement of `compare_infos`."""
+    return disagreement.rpartition(": ")[2] in CODEC_KEYS
 
 
-def unlike_properties(stream: VideoStreamInfo, first: VideoStreamInfo) -> dict[str, tuple[object, object]]:
-    """In what a stream differs from the first one, but for `PROVED_BY_DECODING`: (its value, that of the first).
+def mismatches(stream: VideoStreamInfo, first: VideoStreamInfo) -> list[str]:
+    """Return the properties in which a stream is incompatible with the first stream of its camera.
 
-    Colour without tags is like BT.601 of limited range, because decoders take one for the other.
+    `PROVED_BY_DECODING` is not compared.  Missing colour tags match BT.601 with limited range, which decoders assume for them.
     """
-    values = {name: (value_of(stream), value_of(first)) for name, value_of in AGREEMENT.items()}
-    passed = {*PROVED_BY_DECODING, *(COLOUR_TAGS if shown_colour(stream) == shown_colour(first) else ())}
-    return {name: pair for name, pair in values.items() if pair[0] != pair[1] and name not in passed}
+    ignored = {*PROVED_BY_DECODING, *(COLOUR_TAGS if shown_colour(stream) == shown_colour(first) else ())}
+    return [name for name, value in AGREEMENT.items() if name not in ignored and value(stream) != value(first)]
 
 
 def colour_tags(stream: VideoStreamInfo) -> tuple[object, ...]:
-    """The colour tags of a stream, in the order of `COLOUR_TAGS`."""
+    """Return the colour tags of a stream, in the order of `COLOUR_TAGS`."""
     return tuple(AGREEMENT[name](stream) for name in COLOUR_TAGS)
 
 
 def shown_colour(stream: VideoStreamInfo) -> tuple[object, ...]:
-    """The colour tags that decoders assume: a stream without any, or only with limited range, is shown as BT.601.
+    """Return the colour tags that decoders assume: BT.601 for a stream without tags, or with limited range only.
 
-    Decoders do not need primaries and transfer to show it, and not every encoder writes them.
+    Primaries and transfer may be missing: decoders do not need them, and not every encoder writes them.
     """
     tags = colour_tags(stream)
     is_bt601 = tags[:2] in (_BT601[:2], ("tv", None), (None, None)) and set(tags[2:]) <= {tags[1], None}
     return _BT601 if is_bt601 else tags
 
 
-def refuse(disagreements: Disagreements, roots: Sequence[Path], *, remedy: str) -> None:
-    """Raise with every disagreement and each source's value.
-
-    Raises:
-        MergeError: always.
-    """
-    lines = [f"  {name}: {said_by_source(values, roots)}" for name, values in disagreements.items()]
-    raise MergeError(
+def merge_error(disagreements: Disagreements, roots: Sequence[Path], *, remedy: str) -> MergeError:
+    """Return an error that lists every disagreement with the value of each source."""
+    lines = [f"  {name}: {_by_source(values, roots)}" for name, values in disagreements.items()]
+    return MergeError(
         "these datasets cannot be merged, because they differ in:\n" + "\n".join(lines) + f"\n{remedy}",
         path=roots[0],
         disagreements=disagreements,
     )
 
 
-def said_by_source(values: Sequence[object], roots: Sequence[Path]) -> str:
-    """Each value with the datasets that have it."""
-    names: list[tuple[object, list[str]]] = []
-    for value, root in zip(values, roots, strict=True):
-        known = next((each for each in names if each[0] == value), None)
-        if known is None:
-            names.append((value, [str(root)]))
-        else:
-            known[1].append(str(root))
-    return "; ".join(f"{_text(value)} in {', '.join(some)}" for value, some in names)
+def _by_source(values: Sequence[object], roots: Sequence[Path]) -> str:
+    """Return each value with the datasets that have it."""
+    return "; ".join(
+        f"{'unspecified' if value is None else value} in "
+        + ", ".join(str(root) for root, other in zip(roots, values, strict=True) if other == value)
+        for value in _distinct(values)
+    )
 
 
-def merged_info(
-    infos: Sequence[DatasetInfo], roots: Sequence[Path], encoded_alike: Collection[str] = ()
-) -> DatasetInfo:
-    """The first document, with the encoder's settings of all: what they agree on is kept, the rest is null.
+def merged_info(infos: Sequence[DatasetInfo], roots: Sequence[Path], reencoded: Collection[str] = ()) -> DatasetInfo:
+    """Return the first document, with null for encoder settings in which the sources differ.
 
-    One warning lists each source's value of what was lost.
+    One warning lists these settings with the value of each source.
 
     Args:
-        infos: that agree by the rules, or were made to.
-        roots: of the sources, for the warning.
-        encoded_alike: cameras whose other sources were encoded with the settings of the first.
+        infos: compatible documents.
+        roots: directories of the sources, for the warning.
+        reencoded: cameras whose other sources are re-encoded with the settings of the first.
     """
-    merged, lost = _united(infos), []
+    merged, lost = _with_optional_keys(infos), []
     for name, feature in infos[0].features.items():
         if not feature.is_video or feature.info is None:
             continue
         block = dict(feature.info)
-        others = [] if name in encoded_alike else [info.features[name].info or {} for info in infos[1:]]
-        for key, unlike in ENCODER_KEYS.items():
+        others = [] if name in reencoded else [info.features[name].info or {} for info in infos[1:]]
+        for key, unknown in ENCODER_KEYS.items():
             values = [each.get(key) for each in (block, *others)]
             if any(value != values[0] for value in values):
-                lost.append(f"{name}: {key}: {said_by_source(values, roots)}")
-                block[key] = unlike
+                lost.append(f"{name}: {key}: {_by_source(values, roots)}")
+                block[key] = unknown
         if "video.video_backend" in block:
             block["video.video_backend"] = LEROBOT_BACKEND
         markers = layout_of([block])
@@ -188,14 +178,14 @@ def merged_info(
         )
     if lost:
         logger.warning(
-            "the sources were encoded with different settings, which info.json cannot say; it has null for them:\n  %s",
+            "the sources were encoded with different settings; info.json has null for these:\n  %s",
             "\n  ".join(lost),
         )
     return merged
 
 
-def _united(infos: Sequence[DatasetInfo]) -> DatasetInfo:
-    """The first document with the keys that only others have."""
+def _with_optional_keys(infos: Sequence[DatasetInfo]) -> DatasetInfo:
+    """Return the first document with the optional keys of the others."""
     merged = infos[0]
     for place, values in _other_keys(infos).items():
         name, _, key = place.rpartition(": ")
@@ -206,7 +196,3 @@ def _united(infos: Sequence[DatasetInfo]) -> DatasetInfo:
             feature = merged.features[name].model_copy(update={key: found[0]})
             merged = merged.model_copy(update={"features": {**merged.features, name: feature}})
     return merged
-
-
-def _text(value: Any) -> str:
-    return "unspecified" if value is None else str(value)

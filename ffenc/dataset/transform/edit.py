@@ -1,4 +1,4 @@
-"""Leave episodes out of a dataset, or divide it: always a new dataset, and what is kept keeps its bits."""
+"""Delete episodes of a dataset or split it into several, always into new datasets; videos are cut by stream copy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ffenc.dataset.storage.new_directory import check_new, whole_dataset
 from ffenc.dataset.transform.companions import copy_companions
 from ffenc.dataset.transform.source import DatasetSource, reading
 from ffenc.dataset.transform.video_groups import FrameCounter
-from ffenc.dataset.transform.write_tables import Part, VideoPlacement, write_tables
+from ffenc.dataset.transform.write_tables import EpisodeSelection, VideoPlacement, write_tables
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.plan.cut import join_ranges
@@ -43,9 +43,8 @@ class EditResult:
 
     Attributes:
         root: its directory.
-        episodes, frames, tasks: what it holds.
-        videos: video files in it.
-        reencoded: for each source video that could not be copied, the frames of it that were re-encoded.
+        episodes, frames, tasks, videos: its counts; ``videos`` counts files.
+        reencoded: for each source video that could not be cut by stream copy, the re-encoded frames.
     """
 
     root: Path
@@ -65,35 +64,36 @@ def delete_episodes(
     binaries: Binaries | None = None,
     progress: ProgressCallback | None = None,
 ) -> EditResult:
-    """Make a dataset without some of the episodes of another one.
+    """Write a copy of a dataset without some episodes.
 
-    Videos are cut at keyframes by stream copy; an episode that was recorded by itself always begins at one.  Where one does
-    not, its frames up to the next keyframe are re-encoded with the dataset's own settings.  The episodes that are kept are
-    numbered again, in their order; tasks that none of them has are left out.  Files that ffenc does not know, such as
-    ``README.md``, come along.
+    Videos are cut at keyframes by stream copy; recorded episodes always start at one.  If an episode does not, its frames up to
+    the next keyframe are re-encoded with the dataset's own settings.  The remaining episodes are renumbered, and unused tasks
+    are removed.  Other files, such as ``README.md``, are copied.
 
     Args:
         source: directory of the dataset; it is only read.
-        episodes: numbers of those to leave out.
-        output: directory of the new one; must not exist.
-        follow_links: read through links in the source, for example those of a download cache.
+        episodes: numbers of the episodes to delete.
+        output: directory of the new dataset; must not exist.
+        follow_links: read through symbolic links in the source, for example those of a download cache.
         binaries: the executables; found by `find_binaries` if None.
-        progress: called with (frames of video done, frames in all), from other threads.
+        progress: called with (video frames done, total), from other threads.
 
     Raises:
-        DatasetError: no episodes are named, or all, or one that does not exist; or the dataset is not whole.
+        DatasetError: ``episodes`` is empty, names every episode or one that does not exist; or the dataset is inconsistent.
         OutputExistsError: ``output`` exists.
-        FFencError: a file could not be made.  In every case there is no output then.
+        FFencError: a file cannot be written.  After any error there is no output.
     """
     check_new(Path(output))
     opened = DatasetSource.open(source, follow_links=follow_links)
-    left_out = _known(episodes, opened, "to leave out")
-    kept = [number for number in range(opened.info.total_episodes) if number not in left_out]
+    deleted = _known(episodes, opened, "to delete")
+    kept = [number for number in range(opened.info.total_episodes) if number not in deleted]
     if not kept:
-        raise DatasetError(f"all {len(left_out)} episodes of {source} are to be left out", path=opened.root)
+        raise DatasetError(
+            f"all {len(deleted)} episodes of {source} would be deleted; keep at least one", path=opened.root
+        )
     with whole_dataset(Path(output)) as building, reading([opened]):
-        work = _Work.of(opened, {"": kept}, binaries, progress)
-        return work.write("", kept, building, final=Path(output))
+        job = _Job.of(opened, {"": kept}, binaries, progress)
+        return job.write("", kept, building, final=Path(output))
 
 
 def split_dataset(
@@ -105,26 +105,26 @@ def split_dataset(
     binaries: Binaries | None = None,
     progress: ProgressCallback | None = None,
 ) -> dict[str, EditResult]:
-    """Divide a dataset into several, each in a directory of its own below ``output``; see `delete_episodes`.
+    """Split a dataset into several, each in its own directory below ``output``; see `delete_episodes`.
 
     Args:
         source: directory of the dataset; it is only read.
-        splits: for each name either its episodes, or its share.  Shares are taken from the first episode on; each gets its
-            whole episodes and the last one what remains, as in LeRobot.
-        output: directory of the new ones; must not exist.
+        splits: for each name, either its episode numbers or its share.  As in LeRobot, shares are taken in order, rounded down
+            to complete episodes, and the last split gets the rest.
+        output: parent directory of the new datasets; must not exist.
         follow_links: see `delete_episodes`.
         binaries: the executables; found by `find_binaries` if None.
         progress: see `delete_episodes`.
 
     Returns:
-        For each name, what was made.
+        The new dataset of each name.
 
     Raises:
-        DatasetError: shares that do not add up to 1, a split without episodes, an episode in two splits or one that does not
-            exist; or the dataset is not whole.
-        UnsafePathError: a name that cannot be one of a directory.
+        DatasetError: the shares do not add up to 1, a split is empty, an episode is in two splits or does not exist; or the
+            dataset is inconsistent.
+        UnsafePathError: a name cannot be that of a directory.
         OutputExistsError: ``output`` exists.
-        FFencError: a file could not be made.  In every case there is no output then.
+        FFencError: a file cannot be written.  After any error there is no output.
     """
     output = Path(output)
     check_new(output)
@@ -133,16 +133,16 @@ def split_dataset(
     opened = DatasetSource.open(source, follow_links=follow_links)
     chosen = plan_splits(splits, opened)
     with whole_dataset(output) as building, reading([opened]):
-        work = _Work.of(opened, chosen, binaries, progress)
+        job = _Job.of(opened, chosen, binaries, progress)
         made = {}
         for name, kept in chosen.items():
             (building / name).mkdir()
-            made[name] = work.write(name, kept, building / name, final=output / name)
+            made[name] = job.write(name, kept, building / name, final=output / name)
         return made
 
 
 def plan_splits(splits: Mapping[str, float | Sequence[int]], source: DatasetSource) -> dict[str, list[int]]:
-    """The episodes of each split, ascending.
+    """Return the episodes of each split, ascending.
 
     Raises:
         DatasetError: see `split_dataset`.
@@ -150,7 +150,7 @@ def plan_splits(splits: Mapping[str, float | Sequence[int]], source: DatasetSour
     total = source.info.total_episodes
     shares = {name: share for name, share in splits.items() if isinstance(share, int | float)}
     if not splits or (shares and len(shares) != len(splits)):
-        raise DatasetError("splits have to be given, all by share or all by lists of episodes", path=source.root)
+        raise DatasetError("give either a share or a list of episodes for every split", path=source.root)
     if shares:
         chosen = _by_share(shares, total)
     else:
@@ -167,12 +167,12 @@ def plan_splits(splits: Mapping[str, float | Sequence[int]], source: DatasetSour
 
 
 def _by_share(shares: Mapping[str, float], total: int) -> dict[str, list[int]]:
-    # As they are written: 0.29 of 100 are 29 and not 28.
+    # Exact decimals: 0.29 of 100 episodes is 29, but int(0.29 * 100) is 28.
     exact = {name: Fraction(str(share)) for name, share in shares.items()}
     if sum(exact.values()) != 1 or min(exact.values()) < 0:
         raise DatasetError(
-            f"the shares {', '.join(map(str, shares.values()))} have to be positive and add up to 1, so that it is clear where "
-            "each episode goes"
+            f"the shares {', '.join(map(str, shares.values()))} must be positive and add up to 1; in total they are "
+            f"{float(sum(exact.values()))}"
         )
     chosen, first = {}, 0
     for number, (name, share) in enumerate(exact.items(), start=1):
@@ -188,27 +188,27 @@ def _known(episodes: Collection[int], source: DatasetSource, what: str) -> set[i
     unknown = wrong or sorted(set(episodes) - set(range(total)))
     if unknown:
         raise DatasetError(
-            f"{source.root} has the episodes 0 to {total - 1}, and no {', '.join(map(str, unknown))}", path=source.root
+            f"{source.root} has the episodes 0 to {total - 1}, but not {', '.join(map(str, unknown))}", path=source.root
         )
     if not episodes:
-        raise DatasetError(f"no episodes {what} were named", path=source.root)
+        raise DatasetError(f"no episodes {what} are given; name at least one", path=source.root)
     return set(episodes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Video:
-    """What becomes of one source video: its kept frames, or all of it as it is."""
+    """The kept frames of one source video; a complete video is copied."""
 
     key: str
     source: Path
     file: FileId
     ranges: tuple[Range, ...]
-    whole: bool
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """What the new datasets of one source share."""
+class _Job:
+    """Write new datasets with episodes of one source."""
 
     source: DatasetSource
     binaries: Binaries
@@ -221,7 +221,7 @@ class _Work:
         chosen: Mapping[str, Sequence[int]],
         binaries: Binaries | None,
         progress: ProgressCallback | None,
-    ) -> _Work:
+    ) -> _Job:
         wanted = {number for kept in chosen.values() for number in kept}
         rows = iterate_episodes(source.root, source.info, statistics=False)
         frames = sum(row.length for row in rows if row.episode_index in wanted)
@@ -229,21 +229,21 @@ class _Work:
         return cls(source=source, binaries=binaries or find_binaries(), counter=counter)
 
     def write(self, name: str, kept: Sequence[int], root: Path, *, final: Path) -> EditResult:
-        """Write one dataset with these episodes."""
+        """Write one dataset with the episodes ``kept`` into ``root``, which becomes ``final``."""
         keep = frozenset(kept)
         info = self.source.info.with_standard_paths()
         layout = DatasetLayout.of(root, info)
         moved: dict[str, dict[FileId, VideoPlacement]] = {key: {} for key in self.source.info.videos}
         jobs: list[tuple[_Video, Path]] = []
         for video in self._videos(keep):
-            # Without gaps in the numbers: LeRobot looks into the first file of all.
+            # Without gaps in the file numbers, because LeRobot reads the first file.
             file = _successor(moved[video.key], self.source.info.chunks_size)
             moved[video.key][video.file] = VideoPlacement(file=file, ranges=video.ranges)
             jobs.append((video, layout.video(video.key, file)))
         with ThreadPool(max_workers=_FILES_AT_ONCE) as pool:
             encoded = list(pool.map(lambda job: self._write_video(name, *job), jobs))
-        part = Part(source=self.source, videos=moved, keep=keep)
-        written = write_tables(root, info, [part], self._tasks(keep))
+        selection = EpisodeSelection(source=self.source, videos=moved, keep=keep)
+        written = write_tables(root, info, [selection], self._tasks(keep))
         if self.source.layout.subtasks.exists():
             shutil.copyfile(self.source.layout.subtasks, layout.subtasks)
         copy_companions(self.source, root)
@@ -257,7 +257,7 @@ class _Work:
         )
 
     def _videos(self, keep: Collection[int]) -> Iterator[_Video]:
-        """The videos that hold something to keep, in order."""
+        """Yield the videos that contain kept episodes, in order."""
         spans: dict[tuple[str, FileId], list[Range]] = {}
         mixed: set[tuple[str, FileId]] = set()
         for row in iterate_episodes(self.source.root, self.source.info, statistics=False):
@@ -268,16 +268,17 @@ class _Work:
                     mixed.add((key, span.file))
         for key, file in sorted(spans):
             ranges = tuple(join_ranges(sorted(spans[key, file])))
-            whole = (key, file) not in mixed
-            if whole:
+            complete = (key, file) not in mixed
+            if complete:
                 ranges = ((0, ranges[-1][1]),)
-            yield _Video(key=key, source=self.source.layout.video(key, file), file=file, ranges=ranges, whole=whole)
+            path = self.source.layout.video(key, file)
+            yield _Video(key=key, source=path, file=file, ranges=ranges, complete=complete)
 
     def _write_video(self, name: str, video: _Video, output: Path) -> tuple[Range, ...]:
         report = self.counter.of((name, video.key, video.file))
         frames = sum(stop - first for first, stop in video.ranges)
         output.parent.mkdir(parents=True, exist_ok=True)
-        if video.whole:
+        if video.complete:
             shutil.copyfile(video.source, output)
             report(frames, None)
             return ()
@@ -286,14 +287,14 @@ class _Work:
         report(frames, None)
         if result.reencoded:
             logger.warning(
-                "the frames %s of %s were re-encoded, because no keyframe begins what is kept of them",
+                "re-encoded the frames %s of %s, because the kept part does not start at a keyframe",
                 ", ".join(f"{first} to {stop - 1}" for first, stop in result.reencoded),
                 video.source,
             )
         return result.reencoded
 
     def _tasks(self, keep: Collection[int]) -> list[str]:
-        """The tasks that rows of the kept episodes have, in their old order."""
+        """Return the tasks of the kept episodes, in their old order."""
         used: set[int] = set()
         for table in iterate_episode_tables(self.source.layout.data_files(), columns=["task_index"]):
             if table["episode_index"][0].as_py() in keep:
@@ -306,9 +307,9 @@ def _successor(moved: Mapping[FileId, VideoPlacement], chunks_size: int) -> File
 
 
 def _stored_config(feature: Feature) -> VideoEncoderConfig | None:
-    """The settings of a camera, which only encoding needs; None if no config can have what is stored."""
+    """Return the settings of a camera, needed only to re-encode; None if the stored values are not valid."""
     try:
         return encoder_config_from_info(feature.info or {})
     except ValidationError as err:
-        logger.debug("the stored settings cannot be used: %s", err)
+        logger.debug("the stored encoder settings are not valid: %s", err)
         return None

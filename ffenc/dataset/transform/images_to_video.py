@@ -1,4 +1,4 @@
-"""Make video of the single images of a dataset."""
+"""Convert the image features of a dataset to video."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ffenc.dataset.format.schema import VIDEO_PATH, DatasetInfo
 from ffenc.dataset.format.video_info import InfoLayout, chosen_layout, in_layout, video_info
 from ffenc.dataset.storage.dataset_tree import resolve_root
 from ffenc.dataset.storage.new_directory import check_new, work_beside
-from ffenc.dataset.transform.in_place import new_form, take_along
+from ffenc.dataset.transform.in_place import copy_unchanged, new_form
 from ffenc.dataset.transform.source import DatasetSource, reading
 from ffenc.dataset.transform.video_groups import FrameCounter, SourceVideo, group_videos, write_groups
-from ffenc.dataset.transform.write_tables import Part, VideoPlacement, write_tables
+from ffenc.dataset.transform.write_tables import EpisodeSelection, VideoPlacement, write_tables
 from ffenc.errors import DatasetError, InputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.plan.images import image_name
@@ -36,14 +36,14 @@ _SUFFIXES = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"), (b"II*\0", ".tiff"), (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionResult:
-    """A dataset whose images have become video.
+    """A dataset whose image features were converted to video.
 
     Attributes:
         root: its directory.
-        cameras: features that are video now.
-        episodes, frames: what it holds.
-        videos: files that were made.
-        size_bytes: of these files together.
+        cameras: the converted features.
+        episodes, frames: its counts.
+        videos: number of new video files.
+        size_bytes: total size of these files.
     """
 
     root: Path
@@ -67,27 +67,28 @@ def convert_images_to_video(
     binaries: Binaries | None = None,
     progress: ProgressCallback | None = None,
 ) -> ConversionResult:
-    """Make video of the features of dtype ``image``, into a new dataset or in place, all or nothing.
+    """Convert features of dtype ``image`` to video, atomically into a new dataset or in place.
 
-    Every episode is encoded by itself, so that it begins at a keyframe, and joined with others up to the size that
-    ``info.json`` says.  Rows, tasks and statistics stay as they are.
+    Every episode is encoded separately, so that it starts at a keyframe.  The episodes are then joined up to the file size in
+    ``info.json``.  Rows, tasks and statistics are unchanged.
 
     Args:
         root: the dataset.
-        camera_encoder: settings for colour, for all cameras or by name; None is LeRobot's default.
-        depth_encoder: the same for depth, whose images must hold 16-bit millimetres.
-        cameras: only these; None is all image features.
+        camera_encoder: settings for colour cameras, for all or by name; None uses LeRobot's defaults.
+        depth_encoder: settings for depth cameras, whose images must hold 16-bit millimetres.
+        cameras: features to convert; None converts all image features.
         output: directory of a new dataset; None converts in place.
-        info_layout: of the new ``info`` blocks, see `RecorderOptions`; None is that of the other cameras, or LeRobot 0.6's.
-        encoder_threads: threads of each encoder; None leaves it to the encoder.
-        follow_links: read through links in the dataset.  In place, a link stays where nothing below it changes.
+        info_layout: layout of the new ``info`` blocks, see `RecorderOptions`; None takes that of the other cameras, or of
+            LeRobot 0.6 if there are none.
+        encoder_threads: threads of each encoder; None leaves the number to the encoder.
+        follow_links: read through symbolic links in the dataset.  In place, a link is kept if nothing below it changes.
         binaries: the executables; found by `find_binaries` if None.
-        progress: called with (frames encoded, frames in all), from other threads.
+        progress: called with (frames encoded, total), from other threads.
 
     Raises:
-        DatasetError: the dataset is not whole, has no such image feature, or an image is not stored in it.
+        DatasetError: the dataset is inconsistent, does not have the image features, or does not contain an image.
         OutputExistsError: ``output`` exists.
-        FFencError: see `encode_images`.  In every case the dataset is as it was and there is no output.
+        FFencError: see `encode_images`.  After any error the dataset is unchanged and there is no output.
     """
     binaries = binaries or find_binaries()
     final = None if output is None else Path(output)
@@ -111,16 +112,15 @@ def convert_images_to_video(
         )
         results = job.encode()
         info = _with_videos(source.info, configs, {key: some[0] for key, some in results.items()}, markers)
-        made, paths = {}, set()
+        new_videos = {}
         for key, some in results.items():
             groups = group_videos(_measured(some, binaries), info)
             placed = write_groups(key, groups, building, info, binaries=binaries)
-            made[key] = [
+            new_videos[key] = [
                 VideoSpan(file=each.file, from_frame=each.offset, to_frame=each.offset + each.video.frames)
                 for each in placed
             ]
-            paths |= {(key, each.file) for each in placed}
-        written = _write(source, info, made, building, in_place=final is None)
+        written = _write(source, info, new_videos, building, in_place=final is None)
         append_operation(
             building, "images to video", cameras={key: c.model_dump(mode="json") for key, c in configs.items()}
         )
@@ -130,7 +130,7 @@ def convert_images_to_video(
         cameras=tuple(configs),
         episodes=written.total_episodes,
         frames=written.total_frames,
-        videos=len(paths),
+        videos=sum(len({span.file for span in spans}) for spans in new_videos.values()),
         size_bytes=size,
     )
 
@@ -143,10 +143,11 @@ def _configs(
 ) -> dict[str, VideoEncoderConfig]:
     found = {name: feature for name, feature in source.info.features.items() if feature.dtype == "image"}
     unknown = sorted(set(cameras or ()) - found.keys())
-    if unknown or not found:
+    if not found:
+        raise DatasetError(f"{source.root} has no image features to convert", path=source.root)
+    if unknown:
         raise DatasetError(
-            f"{source.root} has no image feature {', '.join(unknown)}; it has {', '.join(found) or 'none'}",
-            path=source.root,
+            f"unknown image feature {', '.join(unknown)}; {source.root} has {', '.join(found)}", path=source.root
         )
     configs: dict[str, VideoEncoderConfig] = {}
     for name in found if cameras is None else cameras:
@@ -155,7 +156,7 @@ def _configs(
         chosen = given.get(name) if isinstance(given, Mapping) else given
         configs[name] = chosen or (DepthEncoderConfig() if is_depth else VideoEncoderConfig())
         if is_depth and (found[name].info or {}).get("depth_unit") == "m":
-            raise DatasetError(f"the depth images of {name} hold metres; only 16-bit millimetres can be converted")
+            raise DatasetError(f"the depth images of {name} are in metres; only 16-bit millimetres can be converted")
         if is_depth != isinstance(configs[name], DepthEncoderConfig):
             raise DatasetError(f"{name} needs a {'DepthEncoderConfig' if is_depth else 'VideoEncoderConfig'}")
     return configs
@@ -163,7 +164,7 @@ def _configs(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Conversion:
-    """What the encodes of one conversion share."""
+    """Encode the images of every episode and camera."""
 
     source: DatasetSource
     configs: Mapping[str, VideoEncoderConfig]
@@ -173,14 +174,14 @@ class _Conversion:
     counter: FrameCounter
 
     def encode(self) -> dict[str, list[EncodeResult]]:
-        """A video of every episode and camera, in order; the images of one episode are on the disk at a time."""
+        """Return a video per episode of each camera; only the images of one episode are on disk at a time."""
         results: dict[str, list[EncodeResult]] = {key: [] for key in self.configs}
         with ThreadPool(max_workers=_CAMERAS_AT_ONCE) as pool:
             for row, table in self.source.episodes():
-                begun = {
+                started = {
                     key: pool.submit(self._encode, key, row.episode_index, table[key].to_pylist()) for key in results
                 }
-                for key, future in begun.items():
+                for key, future in started.items():
                     results[key].append(future.result())
         return results
 
@@ -192,14 +193,14 @@ class _Conversion:
             self._unpack(key, episode, images, Path(directory))
             try:
                 result = self._encode_files(key, Path(directory), output, report)
-            except InputError as err:  # the name of a file has the number of its frame
+            except InputError as err:  # its file name contains the frame number
                 why = str(err).replace(f"{directory}/", "")
                 raise DatasetError(f"{key}, episode {episode}: {why}", path=self.source.root) from err
         shape, size = self.source.info.features[key].shape, (result.stream.height, result.stream.width)
         if size not in (tuple(shape[:2]), tuple(shape[1:])):
             raise DatasetError(
-                f"{key}, episode {episode}: the images, with their EXIF orientation applied, are {size[1]}x{size[0]}, which "
-                f"is not the shape {tuple(shape)} in info.json",
+                f"{key}, episode {episode}: the images are {size[1]}x{size[0]} with their EXIF orientation applied, but the "
+                f"shape in info.json is {tuple(shape)}",
                 path=self.source.root,
             )
         report(result.frames, None)
@@ -213,14 +214,14 @@ class _Conversion:
             suffix = next((suffix for magic, suffix in _SUFFIXES if data and data.startswith(magic)), None)
             if data is None or suffix is None:
                 raise DatasetError(
-                    f"frame {number} of episode {episode} has no PNG, JPEG or TIFF image of {key} in its row",
+                    f"frame {number} of episode {episode} does not contain a PNG, JPEG or TIFF image of {key}",
                     path=self.source.root,
                 )
             suffixes.add(suffix)
             if len(suffixes) > 1:
                 raise DatasetError(
-                    f"frame {number} of episode {episode} has an image of {key} of another format ({suffix}) than the frames "
-                    "before; convert it first",
+                    f"frame {number} of episode {episode} has a {suffix} image of {key}, but earlier frames have another "
+                    "format; convert it first",
                     path=self.source.root,
                 )
             (directory / image_name(number, suffix)).write_bytes(data)
@@ -263,13 +264,19 @@ def _with_videos(
 
 
 def _write(
-    source: DatasetSource, info: DatasetInfo, made: Mapping[str, list[VideoSpan]], building: Path, *, in_place: bool
+    source: DatasetSource,
+    info: DatasetInfo,
+    new_videos: Mapping[str, list[VideoSpan]],
+    building: Path,
+    *,
+    in_place: bool,
 ) -> DatasetInfo:
     old = source.layout
     written = {*old.data_files(), *old.episodes_files(), old.stats, old.tasks, old.info}
-    take_along(source.root, building, leave=written, link=in_place)
+    copy_unchanged(source.root, building, leave=written, link=in_place)
     videos = {
         key: {file: VideoPlacement(file=file, ranges=((0, frames),)) for file, frames in files.items()}
         for key, files in source.videos.items()
     }
-    return write_tables(building, info, [Part(source=source, videos=videos, made=made)], source.tasks)
+    selection = EpisodeSelection(source=source, videos=videos, new_videos=new_videos)
+    return write_tables(building, info, [selection], source.tasks)

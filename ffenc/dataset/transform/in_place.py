@@ -1,4 +1,4 @@
-"""Write a dataset again: under another name, or in the place of the old one in one step."""
+"""Write the new form of a dataset into a new directory, or replace the dataset atomically."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from ffenc.errors import FFencError, OutputError
 
 @contextmanager
 def locked_dataset(root: Path) -> Iterator[DatasetLock]:
-    """Lock a dataset, then complete or clear away what a killed process has left of a change in place.
+    """Lock a dataset, then complete or remove an in-place change that a killed process has left unfinished.
 
     Args:
         root: the dataset, as `resolve_root` returns it.
 
     Raises:
-        DatasetLockedError: another writer has it.
-        DatasetError: it does not exist, or cannot be locked.
+        DatasetLockedError: another process holds the lock.
+        DatasetError: the dataset does not exist or cannot be locked.
     """
     restore_missing(root)
     with DatasetLock(root) as lock:
@@ -41,20 +41,20 @@ def locked_dataset(root: Path) -> Iterator[DatasetLock]:
 
 @contextmanager
 def new_form(root: Path, output: Path | None, *, lock: DatasetLock | None = None) -> Iterator[Path]:
-    """Give a hidden directory to fill; when the block ends well, it becomes ``output``, or takes the place of ``root``.
+    """Yield a hidden directory to fill; after the block it becomes ``output``, or replaces ``root``.
 
-    In place, the dataset is locked meanwhile, and unchanged files may be hard links to the old ones (`take_along`).  At any
-    moment, and after a kill at any moment, there is one whole dataset.
+    An in-place change holds the lock of the dataset, and unchanged files may be hard links to the old ones (`copy_unchanged`).
+    One complete dataset exists at every moment, also after a crash.
 
     Args:
         root: the dataset, as `resolve_root` returns it.
         output: the new dataset; None replaces ``root``.
-        lock: of ``root``, if the caller holds it; afterwards it is the lock of the new form.
+        lock: of ``root``, if the caller holds it; afterwards it locks the new form.
 
     Raises:
         OutputExistsError: ``output`` exists.
-        DatasetLockedError: another writer has ``root``.
-        OutputError: the file system refused.  After any error ``root`` is as it was, and nothing else is left.
+        DatasetLockedError: another process holds the lock of ``root``.
+        OutputError: a file cannot be written.  After any error ``root`` is unchanged and the new form is removed.
     """
     if output is not None:
         with whole_dataset(output) as building:
@@ -68,7 +68,7 @@ def new_form(root: Path, output: Path | None, *, lock: DatasetLock | None = None
         try:
             building.mkdir()
             yield building
-            # Both are locked, so a second process is refused whichever it looks at.
+            # Lock both, so that a second process is refused before and after the swap.
             new_lock = stack.enter_context(DatasetLock(building))
             sync_tree(building)
             held.check()
@@ -77,25 +77,25 @@ def new_form(root: Path, output: Path | None, *, lock: DatasetLock | None = None
         except FFencError:
             raise
         except OSError as err:
-            raise OutputError(f"cannot write {root} again: {err}", path=root) from err
+            raise OutputError(f"cannot write the new form of {root}: {err}", path=root) from err
         finally:
             remove_tree(building)
 
 
-def take_along(root: Path, building: Path, *, leave: Collection[Path], link: bool) -> None:
-    """Give the new form everything of the old one that is not written again.
+def copy_unchanged(root: Path, building: Path, *, leave: Collection[Path], link: bool) -> None:
+    """Copy the files of a dataset that are not rewritten into its new form.
 
     Args:
-        root: the old form, whose links the caller has allowed.
-        building: the new one.
-        leave: paths in ``root`` that are not taken.
-        link: make hard links, and keep links as they are; for a dataset that takes the place of the old one.  Where a link
-            leads to a directory that changes, the new form gets a directory of its own.
+        root: the dataset; the caller has checked its symbolic links.
+        building: the new form.
+        leave: paths in ``root`` that are not copied.
+        link: make hard links and keep symbolic links, for a new form that replaces ``root``.  A symbolic link to a directory
+            with rewritten files becomes a directory.
     """
     left = {*leave, root / LOCK}
     changed = {parent for path in left for parent in path.parents}
 
-    def take(source: Path, target: Path, *, link: bool) -> None:
+    def copy(source: Path, target: Path, *, link: bool) -> None:
         with os.scandir(source) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
         for entry in found:
@@ -106,7 +106,7 @@ def take_along(root: Path, building: Path, *, leave: Collection[Path], link: boo
                 target.mkdir(parents=True, exist_ok=True)
                 place.symlink_to(path.readlink())
             elif entry.is_dir():
-                take(path, place, link=link and not entry.is_symlink())
+                copy(path, place, link=link and not entry.is_symlink())
             elif link:
                 link_or_copy(path, place)
             else:
@@ -115,4 +115,4 @@ def take_along(root: Path, building: Path, *, leave: Collection[Path], link: boo
         if not found:
             target.mkdir(parents=True, exist_ok=True)
 
-    take(root, building, link=link)
+    copy(root, building, link=link)

@@ -1,4 +1,4 @@
-"""Several datasets become one: checked as a whole first, then joined without touching a bit of a frame."""
+"""Merge datasets: check that all sources are compatible, then join their videos by stream copy and write new tables."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import numpy as np
 
 from ffenc.dataset.format.dataset_tables import load_subtasks, save_subtasks
 from ffenc.dataset.format.documents import load_info
-from ffenc.dataset.format.layout import DatasetLayout, FileId
+from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.format.provenance import append_operation
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.format.video_info import encoder_config_from_info
 from ffenc.dataset.storage.new_directory import check_new, whole_dataset, work_beside
 from ffenc.dataset.transform.companions import copy_common_companions
 from ffenc.dataset.transform.compatibility import (
-    can_be_encoded_alike,
     colour_tags,
     compare_infos,
+    is_fixed_by_reencoding,
+    merge_error,
     merged_info,
-    refuse,
-    unlike_properties,
+    mismatches,
 )
 from ffenc.dataset.transform.source import DatasetSource, reading
 from ffenc.dataset.transform.video_groups import (
@@ -36,9 +36,10 @@ from ffenc.dataset.transform.video_groups import (
     place_groups,
     write_groups,
 )
-from ffenc.dataset.transform.write_tables import SUBTASK_INDEX, Part, VideoPlacement, write_tables
+from ffenc.dataset.transform.write_tables import SUBTASK_INDEX, EpisodeSelection, write_tables
 from ffenc.errors import DatasetError, MergeError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.plan.concat import AGREEMENT
 from ffenc.threads import ThreadPool
 from ffenc.video.clip import iterate_clips
 from ffenc.video.reencode import reencode_video
@@ -48,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 _CAMERAS_AT_ONCE = 2
 
-_ALIKE = "re-encode the odd ones, or merge with on_mismatch='reencode' (--on_mismatch=reencode), which does that to them only"
+_REENCODE = "re-encode the mismatched videos, or merge with on_mismatch='reencode' (--on_mismatch=reencode)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +58,11 @@ class MergeResult:
 
     Attributes:
         root: its directory.
-        sources: datasets in it.
-        episodes, frames, tasks: what it holds.
-        videos: video files in it.
-        reencoded: source files that had to be re-encoded; the others have the bits they had.
-        other_colour_tags: source files whose colour tags are not those of the first file of their camera: one has none, the
-            other is BT.601 of limited range.  Decoders show both alike; each keeps its tags, in files apart.
+        sources: number of source datasets.
+        episodes, frames, tasks, videos: its counts; ``videos`` counts files.
+        reencoded: source files that were re-encoded; all others were copied.
+        other_colour_tags: source files whose colour tags differ from those of the first file of their camera: one has no tags,
+            the other BT.601 with limited range.  Decoders show both in the same way; they are not joined.
     """
 
     root: Path
@@ -77,15 +77,15 @@ class MergeResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergePlan:
-    """What a merge will do; everything in it was measured.
+    """The checked plan of a merge.
 
     Attributes:
         sources: the datasets, in order.
-        info: of the merged dataset, but for the counters.
-        tasks: of the merged dataset.
-        subtasks: of the merged dataset, if those of the sources differ; None if they have one table, or none.
+        info: document of the merged dataset, without its counters.
+        tasks: tasks of the merged dataset.
+        subtasks: subtasks of the merged dataset; None if all sources have the same table, or none.
         videos: for each camera, every source file in order.
-        unlike: those of them that have to be re-encoded.
+        mismatched: source files that must be re-encoded.
     """
 
     sources: tuple[DatasetSource, ...]
@@ -93,7 +93,7 @@ class MergePlan:
     tasks: tuple[str, ...]
     subtasks: tuple[str, ...] | None
     videos: Mapping[str, tuple[SourceVideo, ...]]
-    unlike: frozenset[Path]
+    mismatched: frozenset[Path]
 
 
 def merge_datasets(
@@ -110,28 +110,27 @@ def merge_datasets(
 ) -> MergeResult:
     """Merge datasets into a new one.
 
-    Their videos are joined by stream copy, so everything that a stream copy cannot mend is checked in all files of all sources
-    before a byte is written.  Settings of the encoder may differ: ``info.json`` keeps what all agree on.  Places in videos are
-    sums of frame counts.  Files that ffenc does not know, such as ``README.md``, come along if they are equal in all sources; a
-    warning names the others.
+    All videos of all sources are checked before anything is written, because they are joined by stream copy.  Encoder settings
+    may differ: ``info.json`` keeps those that are equal.  Video timestamps are computed from frame counts.  Other files, such as
+    ``README.md``, are copied if they are equal in all sources; a warning names the others.
 
     Args:
-        sources: directories of datasets, in order; they are only read.
-        output: directory of the new one; must not exist.
-        repo_id: the name that the caller gives it; a dataset on disk does not hold its name, so it is only logged.
-        concatenate_videos: False keeps a file for each source file.
-        concatenate_data: the same for data files.
-        on_mismatch: ``"reencode"`` encodes videos whose streams are unlike those of the first source with its settings.
-        follow_links: read through links in the sources, for example those of a download cache.
+        sources: directories of the datasets, in order; they are only read.
+        output: directory of the new dataset; must not exist.
+        repo_id: name of the new dataset, for the log only: a dataset on disk does not store its name.
+        concatenate_videos: False writes one file per source file.
+        concatenate_data: False starts a new data file wherever a source starts one.
+        on_mismatch: ``"reencode"`` re-encodes mismatched videos with the settings of the first source.
+        follow_links: read through symbolic links in the sources, for example those of a download cache.
         binaries: the executables; found by `find_binaries` if None.
-        progress: called with (frames of video done, frames in all), from other threads.
+        progress: called with (video frames done, total), from other threads.
 
     Raises:
-        MergeError: the sources differ in what a merged dataset must share; nothing was written.
-        DatasetError: a source is not whole.
+        MergeError: the sources are incompatible.
+        DatasetError: a source is inconsistent.
         InputError: a video is damaged, has audio, or does not show frame k at k/fps.
         OutputExistsError: ``output`` exists.
-        FFencError: a file could not be made.  In every case there is no output then.
+        FFencError: a file cannot be written.  After any error there is no output.
     """
     binaries, output = binaries or find_binaries(), Path(output)
     check_new(output)
@@ -145,7 +144,7 @@ def merge_datasets(
                 key: pool.submit(write_groups, key, some, building, plan.info, binaries=binaries, counter=counter)
                 for key, some in groups.items()
             }
-            # While ffmpeg copies; what it cannot join is known only afterwards, and rare.
+            # Written while ffmpeg copies, and again in the rare case that it could not join a group.
             written = _write_tables(plan, building, expected, separate_data=not concatenate_data)
             placed = {key: future.result() for key, future in writing.items()}
         if placed != expected:
@@ -156,7 +155,7 @@ def merge_datasets(
             building,
             "merge",
             sources=[str(source.root) for source in plan.sources],
-            reencoded=sorted(map(str, plan.unlike)),
+            reencoded=sorted(map(str, plan.mismatched)),
             other_colour_tags=[{"video": str(path), "tags": tags} for path, tags in other_tags.items()],
         )
     logger.info("merged %d datasets into %s%s", len(plan.sources), output, f" ({repo_id})" if repo_id else "")
@@ -167,18 +166,18 @@ def merge_datasets(
         frames=written.total_frames,
         tasks=written.total_tasks,
         videos=sum(len({each.file for each in some}) for some in placed.values()),
-        reencoded=tuple(sorted(plan.unlike)),
+        reencoded=tuple(sorted(plan.mismatched)),
         other_colour_tags=tuple(sorted(other_tags)),
     )
 
 
 def _other_colour_tags(plan: MergePlan) -> dict[Path, tuple[object, ...]]:
-    """The colour tags of each source file that has others than the first file of its camera and keeps them."""
+    """Return the colour tags of each copied file whose tags differ from those of the first file of its camera."""
     return {
         video.stream.path: colour_tags(video.stream)
         for videos in plan.videos.values()
         for video in videos
-        if colour_tags(video.stream) != colour_tags(videos[0].stream) and video.stream.path not in plan.unlike
+        if colour_tags(video.stream) != colour_tags(videos[0].stream) and video.stream.path not in plan.mismatched
     }
 
 
@@ -189,52 +188,45 @@ def plan_merge(
     follow_links: bool = False,
     binaries: Binaries,
 ) -> MergePlan:
-    """Check everything that a merge needs; nothing is written.  See `merge_datasets`."""
+    """Check the sources of a merge without writing anything; see `merge_datasets`."""
     if not sources:
-        raise MergeError("there are no datasets to merge")
+        raise MergeError("no datasets to merge; name at least one")
     if on_mismatch not in ("raise", "reencode"):
-        raise ValueError(f"on_mismatch is {on_mismatch!r}; it is 'raise' or 'reencode'")
+        raise ValueError(f"unknown on_mismatch {on_mismatch!r}; expected 'raise' or 'reencode'")
     roots = [Path(root) for root in sources]
     infos = [load_info(root) for root in roots]
     found = compare_infos(infos)
-    lasting = {name: values for name, values in found.items() if not can_be_encoded_alike(name)}
-    if lasting:
-        refuse(lasting, roots, remedy="make them alike first; no merged dataset could say what its values mean")
+    permanent = {name: values for name, values in found.items() if not is_fixed_by_reencoding(name)}
+    if permanent:
+        raise merge_error(permanent, roots, remedy="make these properties equal first")
     if found and on_mismatch == "raise":
-        refuse(found, roots, remedy=_ALIKE)
+        raise merge_error(found, roots, remedy=_REENCODE)
     opened = [DatasetSource.open(root, follow_links=follow_links) for root in roots]
     videos = {key: tuple(_measured(key, opened, binaries)) for key in infos[0].videos}
-    unlike = {key: _unlike(key, some, roots, on_mismatch) for key, some in videos.items()}
-    tasks = tuple(dict.fromkeys(task for source in opened for task in source.tasks))
+    mismatched = {key: _mismatched(key, some, roots, on_mismatch) for key, some in videos.items()}
     return MergePlan(
         sources=tuple(opened),
-        info=merged_info(infos, roots, [key for key, some in unlike.items() if some]).with_standard_paths(),
-        tasks=tasks,
-        subtasks=_united_subtasks(opened),
+        info=merged_info(infos, roots, [key for key, some in mismatched.items() if some]).with_standard_paths(),
+        tasks=tuple(dict.fromkeys(task for source in opened for task in source.tasks)),
+        subtasks=_merged_subtasks(opened),
         videos=videos,
-        unlike=frozenset().union(*unlike.values()),
+        mismatched=frozenset().union(*mismatched.values()),
     )
 
 
-def _united_subtasks(sources: Sequence[DatasetSource]) -> tuple[str, ...] | None:
-    """All subtasks in order of first appearance, or None if all sources have the same.
+def _merged_subtasks(sources: Sequence[DatasetSource]) -> tuple[str, ...] | None:
+    """Return all subtasks in order of first appearance, or None if all sources have the same table.
 
     Raises:
-        MergeError: they differ, and a source lacks the table, or no column is known that has their numbers.
+        MergeError: the tables differ, and a source lacks one, or there is no column with subtask numbers.
     """
     tables = [load_subtasks(source.root) for source in sources]
     if all(table == tables[0] for table in tables):
         return None
     without = [str(source.root) for source, table in zip(sources, tables, strict=True) if table is None]
     if SUBTASK_INDEX not in sources[0].info.features or without:
-        reason = (
-            f"{', '.join(without)} has none"
-            if without
-            else f"no feature {SUBTASK_INDEX!r} says which rows they belong to"
-        )
-        raise MergeError(
-            f"the datasets have different tables meta/subtasks.parquet, and {reason}; make them alike first"
-        )
+        reason = f"{', '.join(without)} has none" if without else f"the feature {SUBTASK_INDEX!r} is missing"
+        raise MergeError(f"the datasets differ in meta/subtasks.parquet, and {reason}; make the tables equal first")
     return tuple(dict.fromkeys(text for table in tables for text in table or ()))
 
 
@@ -246,54 +238,49 @@ def _measured(key: str, sources: Sequence[DatasetSource], binaries: Binaries) ->
         needed = sources[number].videos[key][file]
         if clip.packets.count < needed:
             raise DatasetError(
-                f"{path} has {clip.packets.count} frames, but episodes need {needed} of them; `ffenc verify "
-                f"{sources[number].root}` says which",
+                f"{path} has {clip.packets.count} frames, but episodes need {needed}; `ffenc verify "
+                f"{sources[number].root}` lists them",
                 path=path,
             )
         if clip.stream.fps != sources[number].info.fps:
             raise DatasetError(
-                f"{path} has {clip.stream.fps} frames per second, its dataset {sources[number].info.fps}", path=path
+                f"{path} has {clip.stream.fps} frames per second, but its dataset has {sources[number].info.fps}",
+                path=path,
             )
         found.append(SourceVideo(source=number, file=file, stream=clip.stream, frames=clip.packets.count))
     return found
 
 
-def _unlike(key: str, videos: Sequence[SourceVideo], roots: Sequence[Path], on_mismatch: str) -> set[Path]:
-    """The files whose streams are unlike the first one.
+def _mismatched(key: str, videos: Sequence[SourceVideo], roots: Sequence[Path], on_mismatch: str) -> set[Path]:
+    """Return the files of a camera whose streams do not match the first one.
 
     Raises:
-        MergeError: there are some, and they may or can not be re-encoded.
+        MergeError: there are some, and ``on_mismatch`` is ``"raise"`` or re-encoding does not help.
     """
-    first = videos[0]
-    differing = {v.stream.path: unlike_properties(v.stream, first.stream) for v in videos}
-    differing = {path: properties for path, properties in differing.items() if properties}
-    if not differing:
-        return set()
-    names = list(dict.fromkeys(name for properties in differing.values() for name in properties))
-    fixed = [name for name in names if name in ("width", "height", "frame rate", "rotation")]
-    if fixed or on_mismatch == "raise":
+    found = {video.stream.path: mismatches(video.stream, videos[0].stream) for video in videos}
+    names = list(dict.fromkeys(name for some in found.values() for name in some))
+    permanent = any(name in ("width", "height", "frame rate", "rotation") for name in names)
+    if names and (permanent or on_mismatch == "raise"):
         values = {}
         for name in names:
             by_source: list[list[object]] = [[] for _ in roots]
             for video in videos:
-                value = differing.get(video.stream.path, {}).get(name, (None,))[0]
-                if name not in differing.get(video.stream.path, {}):
-                    value = next(p[name][1] for p in differing.values() if name in p)
+                value = AGREEMENT[name](video.stream)
                 if value not in by_source[video.source]:
                     by_source[video.source].append(value)
             values[f"{key}: {name}"] = tuple(some[0] if len(some) == 1 else tuple(some) for some in by_source)
-        refuse(values, roots, remedy="no encoder makes these alike" if fixed else _ALIKE)
-    return set(differing)
+        raise merge_error(values, roots, remedy="re-encoding cannot make these equal" if permanent else _REENCODE)
+    return {path for path, some in found.items() if some}
 
 
 def _groups(
     plan: MergePlan, scratch: Path, concatenate: bool, binaries: Binaries
 ) -> dict[str, list[list[SourceVideo]]]:
-    """The new files of each camera; what is unlike the others is encoded first."""
+    """Return the source videos of each output file, after re-encoding the mismatched ones."""
     groups = {}
     for key, some in plan.videos.items():
         videos = (
-            _encoded(plan, key, number, video, scratch, binaries) if video.stream.path in plan.unlike else video
+            _encoded(plan, key, number, video, scratch, binaries) if video.stream.path in plan.mismatched else video
             for number, video in enumerate(some)
         )
         groups[key] = group_videos(videos, plan.info, concatenate=concatenate)
@@ -305,13 +292,13 @@ def _write_tables(
 ) -> DatasetInfo:
     for name in ("data", "meta"):
         shutil.rmtree(building / name, ignore_errors=True)
-    parts = [_part(plan, number, placed) for number in range(len(plan.sources))]
-    written = write_tables(building, plan.info, parts, plan.tasks, separate_data=separate_data)
-    first, target = plan.sources[0].layout.subtasks, DatasetLayout(root=building).subtasks
+    selections = [_selection(plan, number, placed) for number in range(len(plan.sources))]
+    written = write_tables(building, plan.info, selections, plan.tasks, separate_data=separate_data)
+    first = plan.sources[0].layout.subtasks
     if plan.subtasks is not None:
         save_subtasks(building, plan.subtasks)
     elif first.exists():
-        shutil.copyfile(first, target)
+        shutil.copyfile(first, DatasetLayout(root=building).subtasks)
     return written
 
 
@@ -327,23 +314,19 @@ def _encoded(
     wanted = plan.videos[key][0].stream
     if (clip.stream.codec, clip.stream.pix_fmt) != (wanted.codec, wanted.pix_fmt):
         raise MergeError(
-            f"{video.stream.path} was encoded to {clip.stream.codec} {clip.stream.pix_fmt} where {wanted.codec} "
-            f"{wanted.pix_fmt} was needed; the info.json of {plan.sources[0].root} does not say what its videos are",
+            f"{video.stream.path} was re-encoded to {clip.stream.codec} {clip.stream.pix_fmt} instead of {wanted.codec} "
+            f"{wanted.pix_fmt}; the info.json of {plan.sources[0].root} does not describe its videos",
             path=video.stream.path,
         )
     return replace(video, stream=clip.stream, frames=clip.packets.count)
 
 
-def _part(plan: MergePlan, number: int, placed: Mapping[str, Sequence[PlacedVideo]]) -> Part:
-    def moved(some: Sequence[PlacedVideo]) -> dict[FileId, VideoPlacement]:
-        return {
-            each.video.file: VideoPlacement(file=each.file, ranges=((0, each.video.frames),), offset=each.offset)
-            for each in some
-            if each.video.source == number
-        }
-
+def _selection(plan: MergePlan, number: int, placed: Mapping[str, Sequence[PlacedVideo]]) -> EpisodeSelection:
     source = plan.sources[number]
     subtasks = None
     if plan.subtasks is not None:
         subtasks = np.array([plan.subtasks.index(text) for text in load_subtasks(source.root) or ()], np.int64)
-    return Part(source=source, videos={key: moved(some) for key, some in placed.items()}, subtasks=subtasks)
+    videos = {
+        key: {each.video.file: each for each in some if each.video.source == number} for key, some in placed.items()
+    }
+    return EpisodeSelection(source=source, videos=videos, subtasks=subtasks)

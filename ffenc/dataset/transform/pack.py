@@ -1,8 +1,4 @@
-"""Join the small files of many episodes into large ones, without touching a bit of a frame.
-
-The packed dataset is made beside the old one, complete and durable, and takes its place in one step: at any moment, and
-after any crash, there is one whole dataset.
-"""
+"""Pack the small files of many episodes into large ones; videos are joined by stream copy."""
 
 from __future__ import annotations
 
@@ -21,7 +17,7 @@ from ffenc.dataset.format.parquet_series import MIB, iterate_episode_tables
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.storage.dataset_tree import check_tree, resolve_root
 from ffenc.dataset.storage.lock import DatasetLock
-from ffenc.dataset.transform.in_place import locked_dataset, new_form, take_along
+from ffenc.dataset.transform.in_place import copy_unchanged, locked_dataset, new_form
 from ffenc.dataset.transform.video_groups import PlacedVideo, SourceVideo, group_videos, write_groups
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
@@ -37,24 +33,24 @@ def pack_dataset(
     follow_links: bool = False,
     binaries: Binaries | None = None,
 ) -> bool:
-    """Pack the files of a dataset up to the sizes in its ``info.json``.
+    """Pack the files of a dataset in place, up to the file sizes in its ``info.json``.
 
-    Data and episode tables are written again, videos are joined by one stream copy per new file.  Everything else in the
-    dataset's directory comes along as it is.
+    Data and episode tables are rewritten, and videos are joined by one stream copy per new file.  All other files are
+    unchanged.  One complete dataset exists at every moment, also after a crash.
 
     Args:
         root: the dataset.
         lock: of the dataset, if the caller holds it.
-        follow_links: read through links in the dataset.
+        follow_links: read through symbolic links in the dataset.
         binaries: the executables; found by `find_binaries` if None.
 
     Returns:
-        False if there was nothing to join.
+        False if there is nothing to join.
 
     Raises:
         DatasetLockedError: another process is writing into the dataset.
-        DatasetError: the dataset is not whole, or contains links that may not be followed; nothing has happened.
-        FFencError: a file could not be made; nothing has happened.
+        DatasetError: the dataset is inconsistent, or contains symbolic links and ``follow_links`` is False.
+        FFencError: a file cannot be written.  After any error the dataset is unchanged.
     """
     root = resolve_root(root)
     with ExitStack() as stack:
@@ -71,7 +67,7 @@ def pack_dataset(
 
 
 def _has_small(videos: Sequence[Path], info: DatasetInfo) -> bool:
-    """Whether two neighbours fit into one file."""
+    """Return True if two consecutive videos fit into one file."""
     sizes = [path.stat().st_size for path in videos]
     return any(one + next_one < info.video_files_size_in_mb * MIB for one, next_one in pairwise(sizes))
 
@@ -83,30 +79,27 @@ def _write(old: DatasetLayout, info: DatasetInfo, new: DatasetLayout, binaries: 
         places += [writer.write(table) for table in iterate_episode_tables(old.data_files())]
     if len(places) != info.total_episodes:
         raise DatasetError(
-            f"the data of {old.root} have {len(places)} episodes, its info.json says {info.total_episodes}",
+            f"the data files of {old.root} have {len(places)} episodes, but info.json says {info.total_episodes}",
             path=old.root,
         )
     save_episodes(new.root, info, _moved(old, info, places, placed), others=other_episode_columns(old.root, info))
     written = {*old.data_files(), *old.episodes_files()}
     for key in info.videos:
         written.update(old.video_files(key))
-    take_along(old.root, new.root, leave=written, link=True)
+    copy_unchanged(old.root, new.root, leave=written, link=True)
 
 
 def _moved(
     old: DatasetLayout, info: DatasetInfo, places: list[FileId], placed: Mapping[str, Mapping[FileId, PlacedVideo]]
 ) -> Iterator[EpisodeRow]:
     for row in iterate_episodes(old.root, info):
-        spans = {}
+        spans: dict[str, VideoSpan] = {}
         for key, span in row.videos.items():
-            video = placed[key].get(span.file)
-            if video is None:
-                raise DatasetError(f"episode {row.episode_index} needs {old.video(key, span.file)}", path=old.root)
-            spans[key] = VideoSpan(
-                file=video.file,
-                from_frame=video.offset + span.from_frame,
-                to_frame=video.offset + span.to_frame,
-            )
+            if span.file not in placed[key]:
+                raise DatasetError(
+                    f"episode {row.episode_index} needs {old.video(key, span.file)}, which is missing", path=old.root
+                )
+            spans[key] = placed[key][span.file].place(span)
         yield replace(row, data=places[row.episode_index], videos=spans)
 
 
@@ -117,7 +110,7 @@ def _join_videos(
     clips = iterate_clips(old.video_files(key), binaries=binaries, check=False)
     for found, some in groupby(clips, obstacle):
         if found is not None:
-            logger.warning("a video stays in a file of its own: %s", found)
+            logger.warning("a video keeps a file of its own: %s", found)
         videos = [
             SourceVideo(source=0, file=file, stream=clip.stream, frames=clip.packets.count)
             for clip in some

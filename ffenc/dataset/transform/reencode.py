@@ -1,4 +1,4 @@
-"""Re-encode the videos of a dataset: as jobs that may run anywhere, and one commit at the end."""
+"""Re-encode the videos of a dataset: run one job per file, then write the new form of the dataset."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ffenc.dataset.format.video_info import chosen_layout, in_layout, layout_of,
 from ffenc.dataset.storage.dataset_tree import resolve_root
 from ffenc.dataset.storage.new_directory import check_new, work_beside
 from ffenc.dataset.storage.swap_directory import link_or_copy
-from ffenc.dataset.transform.in_place import new_form, take_along
-from ffenc.dataset.transform.reencode_plan import ReencodePlan, plan_reencode_dataset, thinnings_of
+from ffenc.dataset.transform.in_place import copy_unchanged, new_form
+from ffenc.dataset.transform.reencode_plan import ReencodePlan, plan_reencode_dataset, strides_of
 from ffenc.dataset.transform.source import reading
-from ffenc.dataset.transform.write_tables import Part, StridedVideo, VideoPlacement, write_tables
+from ffenc.dataset.transform.write_tables import EpisodeSelection, StridedVideo, VideoPlacement, write_tables
 from ffenc.errors import DatasetError, OutputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
@@ -41,10 +41,10 @@ class ReencodeResult:
 
     Attributes:
         root: its directory.
-        cameras: features that were re-encoded.
-        videos: files of them.
-        episodes, frames: what it holds.
-        size_before_bytes, size_after_bytes: of these files.
+        cameras: the re-encoded features.
+        videos: number of re-encoded files.
+        episodes, frames: its counts.
+        size_before_bytes, size_after_bytes: total size of these files.
     """
 
     root: Path
@@ -73,33 +73,33 @@ def reencode_dataset(
     binaries: Binaries | None = None,
     progress: JobProgress | None = None,
 ) -> ReencodeResult:
-    """Re-encode videos of a dataset, into a new dataset or in place, all or nothing.
+    """Re-encode videos of a dataset, atomically into a new dataset or in place.
 
-    Every file is read back, must have the frames of the old one, and be like the others of its camera; only then the dataset
-    is put together and gets its name.  ``info.json`` says what was measured.
+    Every new file is read back: it must have the frames of the old one and the stream properties of the other files of its
+    camera.  ``info.json`` gets the measured properties.
 
     Args:
         root: the dataset.
-        camera_encoder: settings for colour cameras; None leaves them as they are, unless ``resize`` or ``fps`` needs them
-            encoded, which then happens with the dataset's own settings.
-        depth_encoder: the same for depth cameras.  The parameters of the quantizer stay those of the dataset.
-        cameras: only these; None is all that have settings.
+        camera_encoder: settings for colour cameras; None does not re-encode them, except that ``resize`` and ``fps`` use the
+            dataset's own settings.
+        depth_encoder: settings for depth cameras, like ``camera_encoder``; the quantizer of the dataset is kept.
+        cameras: cameras to re-encode; None re-encodes all that have settings.
         output: directory of a new dataset; None replaces the videos in place.
-        keep_depth: refuse if decoding shows that a depth changed; False allows lossy settings.
-        resize: (width, height) of all cameras; depth takes the nearest pixel.
-        fps: a rate of which the present one is a multiple; rows are left out like frames, in every episode from its first.
+        keep_depth: refuse depth that is not bit-exact after decoding; False allows lossy settings.
+        resize: (width, height) for all cameras; depth takes the nearest pixel.
+        fps: new frame rate, a divisor of the present one; every n-th row and frame of each episode is kept.
         executor: see `run_jobs`.
-        encoder_threads: threads of each encoder; None leaves it to the encoder.
-        work: directory for finished files, in which a run that was stopped continues; None starts from nothing each time.
-        follow_links: read through links in the dataset.  In place, a link stays where nothing below it changes.
+        encoder_threads: threads of each encoder; None leaves the number to the encoder.
+        work: directory for finished files, from which an interrupted run resumes; None uses a temporary directory.
+        follow_links: read through symbolic links in the dataset.  In place, a link is kept if nothing below it changes.
         binaries: the executables; found by `find_binaries` if None.
         progress: see `run_jobs`.
 
     Raises:
-        DatasetError: the dataset is not whole, there is nothing to do, or a job failed.
+        DatasetError: the dataset is inconsistent, there is nothing to do, or a job failed.
         OutputExistsError: ``output`` exists.
-        DatasetLockedError: another writer has the dataset.
-        FFencError: a file is not right.  In every case the dataset is as it was and there is no output.
+        DatasetLockedError: another process is writing into the dataset.
+        FFencError: an output file is wrong.  After any error the dataset is unchanged and there is no output.
     """
     binaries = binaries or find_binaries()
     final = None if output is None else Path(output)
@@ -109,7 +109,7 @@ def reencode_dataset(
     with ExitStack() as stack:
         building = stack.enter_context(new_form(place, final))
         if work is None:
-            # Beside it and not in it: nothing of it may come along.
+            # Beside the new form and not in it, so that no temporary file becomes part of the dataset.
             work = stack.enter_context(work_beside(building))
         plan = plan_reencode_dataset(
             place,
@@ -125,10 +125,10 @@ def reencode_dataset(
         )
         with reading([plan.source]):
             results = run_jobs(plan.specs, executor=executor, progress=progress, binaries=binaries)
-            return _put_together(plan, results, building, binaries, final=final or Path(root), in_place=final is None)
+            return _write_new_form(plan, results, building, binaries, final=final or Path(root), in_place=final is None)
 
 
-def _put_together(
+def _write_new_form(
     plan: ReencodePlan,
     results: Sequence[JobResult],
     building: Path,
@@ -137,7 +137,7 @@ def _put_together(
     final: Path,
     in_place: bool,
 ) -> ReencodeResult:
-    """Check all files, then write the new form of the dataset around them."""
+    """Check all new files, then write the new form of the dataset with them."""
     failed = [result for result in results if result.error is not None]
     if failed:
         reasons = "; ".join(f"{each.spec.inputs[0]}: {each.error.message}" for each in failed[:3] if each.error)
@@ -153,18 +153,18 @@ def _put_together(
         link_or_copy(Path(spec.output), target)
     info = source.info
     for key, config in plan.configs.items():
-        taken = next(r for (k, _), r in zip(plan.files, results, strict=True) if k == key)
-        info = _refreshed(info, key, streams[key], config, (taken.result or {}).get("encoder", {}).get("config"))
+        first = next(r for (k, _), r in zip(plan.files, results, strict=True) if k == key)
+        info = _with_measured(info, key, streams[key], config, (first.result or {}).get("encoder", {}).get("config"))
     written = {source.layout.info}
-    if plan.changes_pictures:
+    if plan.changes_frames:
         written |= {
             *source.layout.data_files(),
             *source.layout.episodes_files(),
             source.layout.stats,
             source.layout.tasks,
         }
-    take_along(source.root, building, leave=replaced | written, link=in_place)
-    if plan.changes_pictures:
+    copy_unchanged(source.root, building, leave=replaced | written, link=in_place)
+    if plan.changes_frames:
         info = _write_new_tables(plan, info, building, binaries)
     else:
         save_info(building, info)
@@ -188,11 +188,11 @@ def _put_together(
 
 
 def _checked_streams(plan: ReencodePlan, binaries: Binaries) -> dict[str, VideoStreamInfo]:
-    """The first stream of each camera; all files have the frames they must have and are alike.
+    """Check all new files and return the first stream of each camera.
 
     Raises:
-        OutputError: a file is not right.
-        ConcatError: the files of a camera differ.
+        OutputError: frames are missing, or depth has changed.
+        ConcatError: the files of a camera have different stream properties.
     """
     streams: dict[str, list[VideoStreamInfo]] = {key: [] for key in plan.configs}
     for (key, file), spec in zip(plan.files, plan.specs, strict=True):
@@ -200,7 +200,7 @@ def _checked_streams(plan: ReencodePlan, binaries: Binaries) -> dict[str, VideoS
         least = plan.source.videos[key][file] if spec.frames_expected is None else spec.frames_expected
         if clip.packets.count < least:
             raise OutputError(
-                f"{spec.output} has {clip.packets.count} frames where {least} are needed", path=spec.output
+                f"{spec.output} has {clip.packets.count} frames, but {least} are needed", path=Path(spec.output)
             )
         streams[key].append(clip.stream)
         if plan.source.info.features[key].is_depth and plan.keep_depth and plan.size is None:
@@ -212,22 +212,21 @@ def _checked_streams(plan: ReencodePlan, binaries: Binaries) -> dict[str, VideoS
 
 def _check_depth(spec: JobSpec, binaries: Binaries) -> None:
     before = picture_hashes(Path(spec.inputs[0]), binaries=binaries)
-    thinning = spec.row.arguments.model_validate(spec.arguments).keywords().get("thinning")
-    if thinning is not None:
-        kept = [k for first, stop in thinning.ranges for k in range(first, stop, thinning.every)]
-        before = [before[k] for k in kept]
+    stride = spec.row.arguments.model_validate(spec.arguments).keywords().get("thinning")
+    if stride is not None:
+        before = [before[k] for first, stop in stride.ranges for k in range(first, stop, stride.every)]
     if picture_hashes(Path(spec.output), binaries=binaries) != before:
         raise OutputError(
-            f"the depths of {spec.inputs[0]} are not the same after encoding; use lossless settings of the same pixel format, or "
-            "allow it with keep_depth=False (--keep_depth=false)",
-            path=spec.output,
+            f"the depth in {spec.inputs[0]} changed during encoding; use lossless settings with the same pixel format, or allow "
+            "changes with keep_depth=False (--keep_depth=false)",
+            path=Path(spec.output),
         )
 
 
-def _refreshed(
+def _with_measured(
     info: DatasetInfo, key: str, stream: VideoStreamInfo, config: VideoEncoderConfig, effective: object
 ) -> DatasetInfo:
-    """The document with what was measured of a camera; what only the dataset knows (the unit of depth) stays."""
+    """Return the document with the measured properties of a camera; other keys such as the depth unit are kept."""
     feature = info.features[key]
     took_effect = type(config).model_validate(effective) if effective else config
     measured = video_info(stream, took_effect, is_depth_map=feature.is_depth)
@@ -239,42 +238,42 @@ def _refreshed(
 
 
 def _write_new_tables(plan: ReencodePlan, info: DatasetInfo, building: Path, binaries: Binaries) -> DatasetInfo:
-    """The tables of what is left, with statistics of the pictures as they are now."""
+    """Write the tables of the kept rows, with statistics of the new frames."""
     source = plan.source
-    moved = _moved(plan)
+    moved = _placements(plan)
     spans: dict[tuple[str, FileId], list[tuple[int, VideoSpan]]] = {}
     for row in iterate_episodes(source.root, source.info, statistics=False):
         for key, span in row.videos.items():
             if key in plan.configs:
                 place = moved[key, span.file].place(span)
                 spans.setdefault((key, span.file), []).append((row.episode_index, place))
-    pictures: dict[str, dict[int, FeatureStatistics]] = {key: {} for key in plan.configs}
+    statistics: dict[str, dict[int, FeatureStatistics]] = {key: {} for key in plan.configs}
     layout = DatasetLayout.of(building, info)
     for (key, file), some in spans.items():
-        seen = span_statistics(
+        measured = span_statistics(
             layout.video(key, file), info.features[key], [span for _, span in some], binaries=binaries
         )
-        pictures[key].update(zip((episode for episode, _ in some), seen, strict=True))
-    part = Part(
+        statistics[key].update(zip((episode for episode, _ in some), measured, strict=True))
+    selection = EpisodeSelection(
         source=source,
         videos={
             key: {file: each for (camera, file), each in moved.items() if camera == key} for key in source.info.videos
         },
         every=plan.every,
-        pictures={key: [some[episode] for episode in sorted(some)] for key, some in pictures.items()},
+        frame_statistics={key: [some[episode] for episode in sorted(some)] for key, some in statistics.items()},
     )
     slower = info.model_copy(update={"fps": info.fps // plan.every})
-    return write_tables(building, slower, [part], source.tasks)
+    return write_tables(building, slower, [selection], source.tasks)
 
 
-def _moved(plan: ReencodePlan) -> dict[tuple[str, FileId], VideoPlacement | StridedVideo]:
-    """Where episodes are now: a thinned video has no frame of which no episode is made, another one has all that it had."""
+def _placements(plan: ReencodePlan) -> dict[tuple[str, FileId], VideoPlacement | StridedVideo]:
+    """Return the place of every old video; a strided video has frames of episodes only, others keep all frames."""
     spans = plan.source.spans()
     if plan.every == 1:
         return {
             (key, file): VideoPlacement(file=file, ranges=((0, some[-1][1]),)) for (key, file), some in spans.items()
         }
     return {
-        (key, file): StridedVideo(file=file, thinning=thinning)
-        for (key, file), thinning in thinnings_of(spans, plan.every).items()
+        (key, file): StridedVideo(file=file, stride=stride)
+        for (key, file), stride in strides_of(spans, plan.every).items()
     }

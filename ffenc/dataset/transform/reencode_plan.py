@@ -1,4 +1,4 @@
-"""Plan the re-encoding of a dataset: one job for each file, checked as far as that needs no encoding."""
+"""Plan the re-encoding of a dataset: check the settings and create one job per video file."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from ffenc.plan.frame_stride import FrameStride
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReencodePlan:
-    """What there is to do, checked as far as that needs no encoding.
+    """The checked plan of a re-encoding.
 
     Attributes:
         source: the dataset.
-        configs: for each camera that is re-encoded, how.
-        files: for each job the camera and the number of its file.
-        specs: the jobs; they write into the directory that was given and depend on nothing else.
-        size: (width, height) of the new pictures; None leaves it.
-        every: one frame out of so many is kept.
-        keep_depth: depth must come out as it was, to the bit.
+        configs: settings of each camera that is re-encoded.
+        files: camera and file number of each job.
+        specs: the jobs, which are independent of each other.
+        size: (width, height) of the new frames; None keeps the size.
+        every: keep every n-th frame.
+        keep_depth: depth must be bit-exact after re-encoding.
     """
 
     source: DatasetSource
@@ -42,8 +42,8 @@ class ReencodePlan:
     keep_depth: bool
 
     @property
-    def changes_pictures(self) -> bool:
-        """Frames are left out or have another size, so that recorded statistics are not theirs any more."""
+    def changes_frames(self) -> bool:
+        """Return True if frames are dropped or resized, which makes recorded statistics invalid."""
         return self.every > 1 or self.size is not None
 
 
@@ -60,7 +60,7 @@ def plan_reencode_dataset(
     encoder_threads: int | None = None,
     follow_links: bool = False,
 ) -> ReencodePlan:
-    """The jobs of `reencode_dataset`; the arguments are the same, and ``work`` is where the jobs write.
+    """Plan `reencode_dataset`, whose arguments it takes; the jobs write into the directory ``work``.
 
     Raises:
         DatasetError: see `reencode_dataset`.
@@ -74,19 +74,19 @@ def plan_reencode_dataset(
         if (cameras is None or key in cameras)
         and (config := _config(key, feature, depth_encoder if feature.is_depth else camera_encoder, needed=changed))
     }
-    _check_cameras(source, configs, cameras, camera_encoder, depth_encoder, thinned=every > 1)
+    _check_cameras(source, configs, cameras, camera_encoder, depth_encoder, strided=every > 1)
     spans = source.spans()
-    thinnings = thinnings_of(spans, every) if every > 1 else {}
+    strides = strides_of(spans, every) if every > 1 else {}
     files, specs = [], []
     for key, config in configs.items():
         for file in source.videos[key]:
             path = source.layout.video(key, file)
-            thinning = thinnings.get((key, file))
-            # Episodes begin at keyframes, so that they can be cut out again without encoding.
-            starts = [first for first, _ in spans[key, file]] if thinning is None else thinning.starts
+            stride = strides.get((key, file))
+            # Episodes start at keyframes, so that they can be cut by stream copy later.
+            starts = [first for first, _ in spans[key, file]] if stride is None else stride.starts
             given: dict[str, Any] = {
                 "size": resize,
-                "thinning": thinning,
+                "thinning": stride,
                 "key_frames": [frame for frame in starts if frame > 0] or None,
                 "encoder_threads": encoder_threads,
             }
@@ -94,7 +94,7 @@ def plan_reencode_dataset(
                 "reencode",
                 [path],
                 Path(work) / key / f"{file.chunk:03d}-{file.file:03d}{path.suffix}",
-                frames_expected=None if thinning is None else thinning.count,
+                frames_expected=None if stride is None else stride.count,
                 config=config,
                 **{name: value for name, value in given.items() if value is not None},
             )
@@ -117,8 +117,8 @@ def _every(source: DatasetSource, fps: int | None) -> int:
         return 1
     if fps < 1 or before % fps:
         raise DatasetError(
-            f"{source.root} has {before} frames per second, which is not a multiple of {fps}: rows would have to be invented or "
-            "lie between frames; choose a rate that divides it",
+            f"{source.root} has {before} frames per second, which is not a multiple of fps={fps} (--fps); choose a divisor of "
+            f"{before}, because frames are dropped and never interpolated",
             path=source.root,
         )
     return before // fps
@@ -127,23 +127,23 @@ def _every(source: DatasetSource, fps: int | None) -> int:
 def _config(
     key: str, feature: Feature, given: PerCamera[VideoEncoderConfig] | None, *, needed: bool
 ) -> VideoEncoderConfig | None:
-    """The settings for one camera; None if it stays as it is.
+    """Return the settings for one camera, or None if it is not re-encoded.
 
     Raises:
-        DatasetError: its own settings are needed and cannot be used, or those given have another quantizer.
+        DatasetError: the stored settings are needed but not valid, or the given ones have another quantizer.
     """
     config = given.get(key) if isinstance(given, Mapping) else given
     try:
         stored = encoder_config_from_info(feature.info or {})
     except ValidationError as err:
         if config is None and needed:
-            raise DatasetError(f"the settings of {key} in info.json cannot be used ({err}); give some") from err
+            raise DatasetError(f"the settings of {key} in info.json are not valid ({err}); pass your own") from err
         stored = None
     if config is None:
         return stored if needed else None
     if feature.is_depth != isinstance(config, DepthEncoderConfig):
         kind, wanted = ("depth", "DepthEncoderConfig") if feature.is_depth else ("colour", "VideoEncoderConfig")
-        raise DatasetError(f"{key} is a {kind} camera; give it a {wanted}")
+        raise DatasetError(f"{key} is a {kind} camera and needs a {wanted}")
     if isinstance(config, DepthEncoderConfig) and isinstance(stored, DepthEncoderConfig):
         other = [
             name
@@ -152,8 +152,8 @@ def _config(
         ]
         if other or config.quantizes != stored.quantizes:
             raise DatasetError(
-                f"the codes of {key} were made with {', '.join(f'{n}={getattr(stored, n)}' for n in other or ['pix_fmt'])}; "
-                "re-encoding does not change what a code means, so leave the quantizer as it is"
+                f"{key} was quantized with {', '.join(f'{n}={getattr(stored, n)}' for n in other or ['pix_fmt'])}; "
+                "re-encoding cannot change the quantizer, so leave its settings out"
             )
         return config.model_copy(update={name: getattr(stored, name) for name in QUANTIZER_FIELDS})
     return config
@@ -166,7 +166,7 @@ def _check_cameras(
     camera_encoder: PerCamera[VideoEncoderConfig] | None,
     depth_encoder: PerCamera[VideoEncoderConfig] | None,
     *,
-    thinned: bool,
+    strided: bool,
 ) -> None:
     named = {*(cameras or ())}
     for given in (camera_encoder, depth_encoder):
@@ -174,20 +174,21 @@ def _check_cameras(
     unknown = sorted(named - source.info.videos.keys())
     if unknown:
         raise DatasetError(
-            f"{source.root} has no video feature {', '.join(unknown)}; it has {', '.join(source.info.videos) or 'none'}",
+            f"{source.root} does not have the video feature {', '.join(unknown)}; it has "
+            f"{', '.join(source.info.videos) or 'none'}",
             path=source.root,
         )
-    if not configs and not thinned:
+    if not configs and not strided:
         raise DatasetError(
-            f"there is nothing to do for {source.root}: give camera_encoder, depth_encoder, resize or fps",
+            f"nothing to re-encode in {source.root}: give camera_encoder, depth_encoder, resize or fps",
             path=source.root,
         )
-    if thinned and configs.keys() != source.info.videos.keys():
-        raise DatasetError("another fps concerns all cameras; do not choose some", path=source.root)
+    if strided and configs.keys() != source.info.videos.keys():
+        raise DatasetError("another fps applies to all cameras; leave out cameras (--cameras)", path=source.root)
 
 
-def thinnings_of(
+def strides_of(
     spans: Mapping[tuple[str, FileId], Sequence[tuple[int, int]]], every: int
 ) -> dict[tuple[str, FileId], FrameStride]:
-    """Which frames of each video are kept, counted from the first one of every episode; see `DatasetSource.spans`."""
+    """Return the kept frames of each video: every n-th one of each episode in ``spans`` (`DatasetSource.spans`)."""
     return {place: FrameStride(every=every, ranges=tuple(some)) for place, some in spans.items()}

@@ -1,4 +1,4 @@
-"""A dataset that is read to make another one of it; it is never written."""
+"""Open a dataset as the read-only source of another one, and check that its metadata are consistent."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from ffenc.errors import DatasetError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSource:
-    """A dataset whose episodes, counters and places in videos agree with each other.
+    """A dataset with consistent counters, episodes and video spans.
 
     Attributes:
         root: its directory.
         info: its ``info.json``.
-        tasks: its tasks; number i is at place i.
-        videos: for each camera the files that episodes lie in, ascending, and how many frames each must have at least.
-        digest: of its files when it was opened.
+        tasks: its tasks, by number.
+        videos: for each camera, its files in ascending order with the least number of frames that the episodes need.
+        digest: digest of its files when it was opened.
     """
 
     root: Path
@@ -42,18 +42,18 @@ class DatasetSource:
 
     @classmethod
     def open(cls, root: str | Path, *, follow_links: bool = False) -> DatasetSource:
-        """Read all of a dataset's metadata once.
+        """Read and check the metadata of a dataset.
 
         Args:
-            root: its directory; `root` of the result is what it leads to through all links.
-            follow_links: read through links in the dataset.
+            root: its directory; symbolic links are resolved.
+            follow_links: read through symbolic links in the dataset.
 
         Raises:
-            DatasetError: it is not a dataset, not finished, contradicts itself, or contains links that may not be followed,
-                devices, sockets or named pipes.
+            DatasetError: it is not a dataset, unfinished or inconsistent, or contains devices, sockets, named pipes, or
+                symbolic links that may not be followed.
         """
         root = resolve_root(root)
-        load_info(root)  # its error is clearer if there is no dataset
+        load_info(root)  # has a clearer error than check_tree for a missing dataset
         digest = check_tree(root, follow_links=follow_links)
         info = load_info(root)
         videos: dict[str, dict[FileId, int]] = {key: {} for key in info.videos}
@@ -64,10 +64,10 @@ class DatasetSource:
             for key, span in row.videos.items():
                 videos[key][span.file] = max(videos[key].get(span.file, 0), span.to_frame)
         if (episodes, frames) != (info.total_episodes, info.total_frames):
-            raise _contradiction(
+            raise _inconsistent(
                 root,
-                f"info.json says {info.total_episodes} episodes of {info.total_frames} frames, but its tables have {episodes} "
-                f"of {frames}",
+                f"info.json counts {info.total_episodes} episodes and {info.total_frames} frames, but the tables have "
+                f"{episodes} and {frames}",
             )
         if not episodes:
             raise DatasetError(f"{root} has no episodes", path=root)
@@ -76,39 +76,34 @@ class DatasetSource:
 
     @property
     def layout(self) -> DatasetLayout:
-        """Its paths."""
+        """Return its paths."""
         return DatasetLayout.of(self.root, self.info)
 
     def episodes(self) -> Iterator[tuple[EpisodeRow, pa.Table]]:
-        """Every episode with its frames, one at a time.
+        """Yield every episode with its rows, one at a time.
 
         Raises:
-            DatasetError: the frames are not those that the episodes say they are.
+            DatasetError: the data files do not have the rows that the episodes declare.
         """
         tables = iterate_episode_tables(self.layout.data_files())
         for row, table in zip_longest(iterate_episodes(self.root, self.info), tables):
-            if row is None or table is None or not self._belong(row, table):
-                which = (
-                    "there are frames of an episode that is not listed"
-                    if row is None
-                    else f"episode {row.episode_index}"
-                )
-                raise _contradiction(self.root, f"the data files do not have the frames of the episodes ({which})")
+            if row is None:
+                raise _inconsistent(self.root, "the data files have rows of an episode that is not listed")
+            if table is None or not self._belong(row, table):
+                raise _inconsistent(self.root, f"the data files do not have the rows of episode {row.episode_index}")
             yield row, table
 
     def check_unchanged(self) -> None:
-        """Make sure that what was read is still there: a dataset that is only read is not locked.
+        """Check that no other process changed the dataset since it was opened; a source is not locked.
 
         Raises:
-            DatasetError: another process has changed, moved or replaced it.
+            DatasetError: it was changed, moved or replaced.
         """
         if check_tree(self.root, follow_links=True) != self.digest:
-            raise DatasetError(
-                f"{self.root} was changed by another process while it was read; try again", path=self.root
-            )
+            raise DatasetError(f"another process changed {self.root} while it was read; try again", path=self.root)
 
     def spans(self) -> dict[tuple[str, FileId], list[tuple[int, int]]]:
-        """For each camera and file of it the frames (first, stop) of its episodes, ascending."""
+        """Return the frames (first, stop) of the episodes in each camera and file, ascending."""
         found: dict[tuple[str, FileId], list[tuple[int, int]]] = {}
         for row in iterate_episodes(self.root, self.info, statistics=False):
             for key, span in row.videos.items():
@@ -125,7 +120,7 @@ class DatasetSource:
 
 @contextmanager
 def reading(sources: Iterable[DatasetSource]) -> Iterator[None]:
-    """Read datasets in a block; it fails if one has changed, whatever error the change has led to.
+    """Check after a block that the sources are unchanged; a change replaces any error that it has caused.
 
     Raises:
         DatasetError: see `DatasetSource.check_unchanged`.
@@ -145,18 +140,18 @@ def reading(sources: Iterable[DatasetSource]) -> Iterator[None]:
 
 def _check_row(row: EpisodeRow, root: Path, *, episode: int, first: int) -> None:
     if (row.episode_index, row.dataset_from_index) != (episode, first):
-        raise _contradiction(
+        raise _inconsistent(
             root,
-            f"at place {episode} stands episode {row.episode_index} with rows from {row.dataset_from_index} on, instead of "
-            f"{first}",
+            f"row {episode} of the episodes is episode {row.episode_index} starting at data row {row.dataset_from_index}; "
+            f"expected episode {episode} starting at {first}",
         )
     for key, span in row.videos.items():
         if span.to_frame - span.from_frame != row.length:
-            raise _contradiction(
+            raise _inconsistent(
                 root,
                 f"episode {episode} has {row.length} rows, but {span.to_frame - span.from_frame} frames of {key}",
             )
 
 
-def _contradiction(root: Path, what: str) -> DatasetError:
-    return DatasetError(f"{root} contradicts itself: {what}; `ffenc verify {root}` lists all that is wrong", path=root)
+def _inconsistent(root: Path, what: str) -> DatasetError:
+    return DatasetError(f"{root} is inconsistent: {what}; `ffenc verify {root}` lists all faults", path=root)

@@ -1,4 +1,4 @@
-"""Videos that share a file from now on: whole, one behind the other, without touching a bit of a frame."""
+"""Concatenate source videos into output files by stream copy."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby
 from pathlib import Path
 
+from ffenc.dataset.format.episode_columns import VideoSpan
 from ffenc.dataset.format.layout import DatasetLayout, FileId
 from ffenc.dataset.format.parquet_series import MIB
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.storage.swap_directory import link_or_copy
-from ffenc.dataset.transform.compatibility import PROVED_BY_DECODING, colour_tags, unlike_properties
+from ffenc.dataset.transform.compatibility import PROVED_BY_DECODING, colour_tags, mismatches
 from ffenc.errors import ConcatError, OutputError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
@@ -29,13 +30,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceVideo:
-    """A video file of one of the datasets that are put together.
+    """A video file of a source dataset.
 
     Attributes:
         source: number of the dataset.
-        file: its number in the source.
-        stream: what was measured of it, or of what it was re-encoded to.
-        frames: in it.
+        file: its file number in the dataset.
+        stream: its measured stream, or that of its re-encoded version.
+        frames: number of frames.
     """
 
     source: int
@@ -46,21 +47,30 @@ class SourceVideo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedVideo:
-    """Where a `SourceVideo` has gone.
+    """The place of a `SourceVideo` in an output file.
 
     Attributes:
         video: the source file.
-        file: the new file.
-        offset: number of its first frame there.
+        file: the output file.
+        offset: frame of the output file at which it starts.
     """
 
     video: SourceVideo
     file: FileId
     offset: int
 
+    def place(self, span: VideoSpan) -> VideoSpan:
+        """Return the place of an episode in the output file."""
+        return VideoSpan(file=self.file, from_frame=self.offset + span.from_frame, to_frame=self.offset + span.to_frame)
+
 
 class FrameCounter:
-    """Adds up the frames of several files that are worked on at once."""
+    """Add up the progress of several files that are processed concurrently.
+
+    Args:
+        total: frames of all files.
+        progress: called with (frames done, ``total``).
+    """
 
     def __init__(self, total: int, progress: ProgressCallback | None) -> None:
         self._total, self._progress = total, progress
@@ -68,7 +78,7 @@ class FrameCounter:
         self._guard = threading.Lock()
 
     def of(self, key: object) -> Callable[[int, int | None], None]:
-        """The callback of one file."""
+        """Return the progress callback of one file."""
 
         def report(done: int, _: int | None = None) -> None:
             with self._guard:
@@ -82,15 +92,15 @@ class FrameCounter:
 def group_videos(
     videos: Iterable[SourceVideo], info: DatasetInfo, *, concatenate: bool = True
 ) -> list[list[SourceVideo]]:
-    """Divide the videos of a camera into the files that they shall become.
+    """Group the videos of a camera by output file.
 
-    LeRobot: a source file joins the present one unless the sum of their sizes would reach the limit.  Here it also begins a new
-    one where a stream copy cannot join them.
+    As in LeRobot, a video starts a new file if the sum of the sizes would reach the limit of ``info``.  It also starts a new
+    file if a stream copy cannot join it to the previous ones.
 
     Args:
-        videos: in order.
-        info: of the new dataset.
-        concatenate: False keeps a file for each source file.
+        videos: the videos, in order.
+        info: document of the new dataset.
+        concatenate: False writes one file per source file.
     """
     limit_bytes = info.video_files_size_in_mb * MIB if concatenate else 0
     groups: list[list[SourceVideo]] = []
@@ -106,12 +116,12 @@ def group_videos(
 
 
 def _cannot_share(video: SourceVideo, first: SourceVideo) -> bool:
-    # Where the colour tags change, FFmpeg from 7.0 on begins a new filter graph, and a reader loses frames there.
-    return bool(unlike_properties(video.stream, first.stream)) or colour_tags(video.stream) != colour_tags(first.stream)
+    # If colour tags change within a file, FFmpeg 7.0 and later start a new filter graph, and readers lose frames.
+    return bool(mismatches(video.stream, first.stream)) or colour_tags(video.stream) != colour_tags(first.stream)
 
 
 def place_groups(groups: Iterable[Sequence[SourceVideo]], info: DatasetInfo) -> list[PlacedVideo]:
-    """Where every video is if each group becomes one file."""
+    """Return the place of every video if each group becomes one file."""
     placed: list[PlacedVideo] = []
     file = FileId()
     for group in groups:
@@ -131,22 +141,22 @@ def write_groups(
     link: bool = False,
     counter: FrameCounter | None = None,
 ) -> list[PlacedVideo]:
-    """Write all videos of one camera.
+    """Write all videos of one camera; a group that cannot be joined is split.
 
     Args:
         key: the camera.
-        groups: what shall share a file, as `group_videos` says.
-        root: of the dataset that they are for.
-        info: of it.
+        groups: the result of `group_videos`.
+        root: directory of the new dataset.
+        info: document of the new dataset.
         binaries: the executables.
-        link: a file that stays alone may be one with the old one; only for a dataset that takes the place of its source.
-        counter: of the frames that are done.
+        link: hard-link a file that is not joined; only for a new form that replaces its source.
+        counter: counts the frames that are done.
 
     Returns:
-        Where they are: as `place_groups` says, unless some could not be joined and stay in files of their own.
+        The place of every video: that of `place_groups` unless a group was split.
 
     Raises:
-        FFencError: a file could not be made.
+        FFencError: a file cannot be written.
     """
     layout = DatasetLayout.of(root, info)
     counter = counter or FrameCounter(0, None)
@@ -164,18 +174,18 @@ def write_groups(
                 raise
             output.unlink(missing_ok=True)
             logger.warning("%d videos of %s cannot share a file: %s", len(group), key, str(err).splitlines()[0])
-            waiting += reversed(_divided(group))
+            waiting += reversed(_split(group))
             continue
         written.append(group)
         file = file.successor(info.chunks_size)
     return place_groups(written, info)
 
 
-def _divided(group: Sequence[SourceVideo]) -> list[Sequence[SourceVideo]]:
-    """Where the headers change, or else in the middle: one of them is not what its tables say."""
-    alike = [list(some) for _, some in groupby(group, _headers)]
+def _split(group: Sequence[SourceVideo]) -> list[Sequence[SourceVideo]]:
+    """Split a group where the headers change, or in the middle if they are equal."""
+    same_headers: list[Sequence[SourceVideo]] = [list(some) for _, some in groupby(group, _headers)]
     half = len(group) // 2
-    return [*alike] if len(alike) > 1 else [group[:half], group[half:]]
+    return same_headers if len(same_headers) > 1 else [group[:half], group[half:]]
 
 
 def _headers(video: SourceVideo) -> tuple[object, ...]:

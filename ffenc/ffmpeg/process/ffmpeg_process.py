@@ -134,7 +134,7 @@ class FFmpegProcess:
             ThreadStartError: the system refuses the threads for it.
         """
         if on_progress is not None and stdout != "progress":
-            raise ProcessStartError("on_progress is of no use without stdout='progress'", argv=argv)
+            raise ProcessStartError("on_progress is of no use without stdout='progress'", argv=tuple(argv))
         launch = functools.partial(
             _launch,
             tuple(argv),

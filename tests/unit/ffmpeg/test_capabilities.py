@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import pickle
@@ -10,7 +11,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import orjson
 import pytest
 
 from ffenc.errors import BinaryNotFoundError, CapabilityError, ProbeError, ProcessError, ProcessTimeoutError
@@ -234,7 +234,7 @@ def shortened(content: bytes) -> bytes:
 
 def with_texts(texts: object):
     def change(content: bytes) -> bytes:
-        return orjson.dumps({"identity": orjson.loads(content)["identity"], "texts": texts})
+        return json.dumps({"identity": json.loads(content)["identity"], "texts": texts}).encode()
 
     return change
 
@@ -265,7 +265,7 @@ def test_damaged_cache_file_is_ignored_and_rewritten(damage, fake, monkeypatch, 
     assert probe_capabilities(fake.path, encoders=["libx264"]) == whole
     assert fake.questions()["-encoders"] == 1
     assert [path.name for path in cache.iterdir()] == [file.name]
-    assert orjson.loads(file.read_bytes()) == orjson.loads(content)
+    assert json.loads(file.read_bytes()) == json.loads(content)
 
 
 def test_folder_that_cannot_be_made_costs_only_time(fake, monkeypatch, tmp_path, caplog):

@@ -6,6 +6,7 @@ only the name of its directory replaced.
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import zlib
@@ -14,7 +15,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,7 +92,7 @@ def media(clip: str) -> MediaFile:
 
 
 def from_ffprobe(recording: Path) -> tuple[VideoStreamInfo, PacketIndex]:
-    document, clip = orjson.loads(recording.read_bytes()), media(clip_of(recording))
+    document, clip = json.loads(recording.read_bytes()), media(clip_of(recording))
     return parse_video_stream(document, media=clip), parse_packets(document, media=clip)
 
 
@@ -164,14 +164,14 @@ def test_a_file_without_video_is_refused_with_what_is_in_it(recording: Path) -> 
 
 
 def test_a_cover_picture_alone_is_not_a_video() -> None:
-    document = orjson.loads((TESTS / "data" / "ffprobe" / "5.1.9-cover.mp4.json").read_bytes())
+    document = json.loads((TESTS / "data" / "ffprobe" / "5.1.9-cover.mp4.json").read_bytes())
     document["streams"] = document["streams"][1:]
     with pytest.raises(ProbeError, match=r"only audio, video; a cover picture does not count"):
         parse_video_stream(document, media=media("cover.mp4"))
 
 
 def test_a_cover_picture_that_comes_first_is_passed_over() -> None:
-    document = orjson.loads((TESTS / "data" / "ffprobe" / "8.1.2-cover.mp4.json").read_bytes())
+    document = json.loads((TESTS / "data" / "ffprobe" / "8.1.2-cover.mp4.json").read_bytes())
     document["streams"].reverse()
     assert differences(parse_video_stream(document, media=media("cover.mp4")), "cover.mp4") == {}
 
@@ -197,10 +197,10 @@ def test_frames_that_an_edit_list_hides_are_counted_apart(version: str) -> None:
 def test_any_key_of_ffprobe_may_be_missing() -> None:
     """Each release prints other keys; a lost one may lose its value, or be told, but never breaks the reading."""
     recording = TESTS / "data" / "ffprobe" / "8.1.2-cover.mp4.json"
-    whole = orjson.loads(recording.read_bytes())
+    whole = json.loads(recording.read_bytes())
     required = set()
     for key in set(whole["streams"][0]) | set(whole["streams"][1]):
-        document = orjson.loads(recording.read_bytes())
+        document = json.loads(recording.read_bytes())
         for stream in document["streams"]:
             stream.pop(key, None)
         try:
@@ -214,14 +214,14 @@ def test_any_key_of_ffprobe_may_be_missing() -> None:
 
 @pytest.mark.parametrize(("tag", "rotation"), [("270", 90), ("90", 270), ("-90", 90), ("0", 0), ("upside", 0)])
 def test_the_rotate_tag_of_old_builds_counts_clockwise(tag: str, rotation: int) -> None:
-    document = orjson.loads((TESTS / "data" / "ffprobe" / "5.1.9-rotated.mp4.json").read_bytes())
+    document = json.loads((TESTS / "data" / "ffprobe" / "5.1.9-rotated.mp4.json").read_bytes())
     del document["streams"][0]["side_data_list"]
     document["streams"][0]["tags"]["rotate"] = tag
     assert parse_video_stream(document, media=media("rotated.mp4")).rotation == rotation
 
 
 def test_side_data_has_precedence_over_the_rotate_tag() -> None:
-    document = orjson.loads((TESTS / "data" / "ffprobe" / "5.1.9-rotated.mp4.json").read_bytes())
+    document = json.loads((TESTS / "data" / "ffprobe" / "5.1.9-rotated.mp4.json").read_bytes())
     document["streams"][0]["tags"]["rotate"] = "180"
     assert parse_video_stream(document, media=media("rotated.mp4")).rotation == 90
 

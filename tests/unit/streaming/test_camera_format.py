@@ -47,10 +47,10 @@ DEPTH = CameraFormat(shape=(6, 8), dtype=np.dtype("uint16"), frames=FrameFormat(
 WRONG = {
     "transposed": (np.zeros((8, 6, 3), np.uint8), "Frame 17 is 6x8, the earlier ones are 8x6: it looks transposed"),
     "channels-first": (np.zeros((3, 6, 8), np.uint8), "Frame 17 looks like channels first"),
-    "gray": (np.zeros((6, 8), np.uint8), "no axis of channels, the earlier ones have 3 channels"),
+    "gray": (np.zeros((6, 8), np.uint8), "no channel axis, the earlier ones have 3 channels"),
     "rgba": (np.zeros((6, 8, 4), np.uint8), "4 channels, the earlier ones have 3 channels"),
-    "float": (np.zeros((6, 8, 3), np.float32), "Scale floats yourself"),
-    "int8": (np.zeros((6, 8, 3), np.int8), "Convert it to uint8 yourself"),
+    "float": (np.zeros((6, 8, 3), np.float32), "Scale floats first"),
+    "int8": (np.zeros((6, 8, 3), np.int8), "Convert it to uint8 first"),
     "smaller": (np.zeros((6, 6, 3), np.uint8), "Frame 17 is 6x6, the earlier ones are 8x6"),
     "batch": (np.zeros((1, 6, 8, 3), np.uint8), "frame[0]"),
     "a list": ([[0, 0, 0]], "Pass a numpy array"),

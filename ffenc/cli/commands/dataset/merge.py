@@ -84,7 +84,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
 def _show_plan(plan: Any, arguments: Namespace, screen: Screen) -> None:
     episodes = sum(source.info.total_episodes for source in plan.sources)
     frames = sum(source.info.total_frames for source in plan.sources)
-    unlike = sorted(map(str, plan.unlike))
+    unlike = sorted(map(str, plan.mismatched))
     document = {
         "output": str(arguments.output),
         "episodes": episodes,

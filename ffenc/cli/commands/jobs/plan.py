@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import orjson
 from jsonargparse import Namespace
 
 from ffenc.cli.commands.dataset.reencode_dataset import add_settings, settings_of
@@ -51,7 +50,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
         if settings[name] is not None:
             document[name] = settings[name].model_dump(mode="json", exclude_unset=True)
     with PendingFile(work / PLAN, overwrite=True) as pending:
-        pending.path.write_bytes(dump_json(document, option=orjson.OPT_INDENT_2))
+        pending.path.write_bytes(dump_json(document, indent=2))
         pending.commit()
     for spec in plan.specs:
         screen.lines(spec.to_line())

@@ -219,10 +219,10 @@ def test_tables_of_a_merge_are_brought_into_the_recorders_types():
     assert seen.schema.equals(data_schema(INFO), check_metadata=True)
     assert seen.to_pylist() == table.to_pylist()
     for wrong in (merged.drop_columns(["done"]), merged.append_column("more", lists)):
-        with pytest.raises(DatasetError, match=r"not what info\.json says"):
+        with pytest.raises(DatasetError, match=r"does not match info\.json"):
             conform(wrong, data_schema(INFO))
     halves = merged.set_column(0, "grid", pa.array([[[1, 2, 3], [4, 5, 1 << 40]]] * 4))
-    with pytest.raises(DatasetError, match="do not fit"):
+    with pytest.raises(DatasetError, match="do not match info"):
         conform(halves, data_schema(INFO))
 
 
@@ -294,7 +294,7 @@ def test_very_many_tables_get_several_files(tmp_path, monkeypatch):
 
 def test_a_failure_leaves_no_file_that_is_not_whole(tmp_path):
     layout = DatasetLayout(root=tmp_path)
-    with pytest.raises(DatasetError, match=r"not what info\.json says"), data_writer(tmp_path, SMALL) as writer:
+    with pytest.raises(DatasetError, match=r"does not match info\.json"), data_writer(tmp_path, SMALL) as writer:
         writer.write(small_table(0, 5))
         writer.write(pa.table({"a": [1]}))
     assert layout.data_files() == []
@@ -387,7 +387,7 @@ def test_a_time_that_lerobot_summed_up_is_a_frame_and_one_between_frames_is_none
         ("dataset_to_index", 9, "rows"),
         ("length", 0, "rows"),
         ("videos/cam/to_timestamp", 0.12, "30 frames"),
-        ("data/chunk_index", None, "cannot be right"),
+        ("data/chunk_index", None, "invalid value"),
         ("stats/done/mean", [1.0, 2.0], "shapes"),
         ("videos/cam/from_timestamp", ..., "videos/cam/from_timestamp"),
     ],
@@ -432,7 +432,7 @@ def test_columns_of_others_are_carried_on():
 
 def test_an_episode_at_another_place_is_refused(tmp_path):
     save_episodes(tmp_path, INFO, [row_of(1), row_of(0)])
-    with pytest.raises(DatasetError, match="place 0"):
+    with pytest.raises(DatasetError, match="row 0"):
         load_episodes(tmp_path, INFO)
 
 

@@ -19,7 +19,7 @@ from ffenc.dataset.format.layout import DatasetLayout, FileId
 from ffenc.dataset.format.paths import expand_template, file_numbers
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.format.video_info import chosen_layout, in_layout, is_depth, layout_of
-from ffenc.dataset.transform.compatibility import compare_infos, merged_info, unlike_properties
+from ffenc.dataset.transform.compatibility import compare_infos, merged_info, mismatches
 from ffenc.dataset.transform.source import DatasetSource
 from ffenc.dataset.verify.verify import verify_dataset
 from ffenc.errors import DatasetError
@@ -152,7 +152,7 @@ def test_a_path_has_the_numbers_it_was_made_of(template, numbers):
 @pytest.mark.parametrize(
     ("template", "said"),
     [
-        ("data/all/{file_index}.parquet", "no place for chunk_index"),
+        ("data/all/{file_index}.parquet", "without chunk_index"),
         ("rows/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet", "data/\\*/\\*.parquet only"),
         ("data/{chunk_index}/x/{file_index}.parquet", "data/\\*/\\*.parquet only"),
     ],
@@ -256,7 +256,7 @@ BT709 = ("tv", "bt709", "bt709", "bt709")
 )  # fmt: skip
 def test_only_colour_without_tags_is_like_bt601_of_limited_range(one, other, alike):
     for pair in ((one, other), (other, one)):
-        assert (unlike_properties(*(tagged(*tags) for tags in pair)) == {}) is alike
+        assert (mismatches(*(tagged(*tags) for tags in pair)) == []) is alike
 
 
 # Columns and tables of others
@@ -266,7 +266,7 @@ def test_language_has_the_type_that_its_file_has():
     kind = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
     features = {**RECORDED["features"], "language_events": {"dtype": "language", "shape": [1], "names": None}}
     info = changed(features=features)
-    with pytest.raises(DatasetError, match="copy but not write"):
+    with pytest.raises(DatasetError, match="copy but not create"):
         data_schema(info)
     schema = data_schema(info, like=pa.schema([("language_events", kind)]))
     assert schema.field("language_events").type == kind

@@ -87,7 +87,7 @@ def test_without_video_there_is_no_video_path():
     ("name", "feature", "said"),
     [
         ("task", STATE, "task text"),
-        ("index", STATE, "filled by the recorder"),
+        ("index", STATE, "the recorder fills"),
         ("cam", {"dtype": "video", "shape": [96, 128]}, "height, width, 3"),
         ("cam", {"dtype": "image", "shape": [96, 128, 4]}, "height, width, 3"),
         ("a", {"dtype": "float", "shape": [1]}, "numpy name"),

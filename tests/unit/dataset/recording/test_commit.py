@@ -123,6 +123,6 @@ def test_finished_commit_of_a_recovered_episode_removes_the_interrupted_one(root
 def test_commit_does_not_write_through_a_link(root: Path) -> None:
     (root / "videos").symlink_to("../elsewhere")
     before = listing(root.parent / "elsewhere")
-    with pytest.raises(DatasetError, match="is a link"):
+    with pytest.raises(DatasetError, match="is a symbolic link"):
         commit(root, EpisodeDirectory(path=staging(root)), [("new", root / "videos/chunk-000/file-000.mp4")])
     assert listing(root.parent / "elsewhere") == before

@@ -55,7 +55,7 @@ def test_second_writer_is_told_who_the_first_is(tmp_path):
 def test_writer_that_says_nothing_still_keeps_others_out(tmp_path):
     with DatasetLock(tmp_path):
         (tmp_path / LOCK).write_text("")
-        with pytest.raises(DatasetLockedError, match="does not say"):
+        with pytest.raises(DatasetLockedError, match="unknown process"):
             DatasetLock(tmp_path).acquire()
 
 

@@ -10,8 +10,13 @@ from typing import Any
 import pytest
 
 from ffenc.dataset.format.schema import DatasetInfo
-from ffenc.dataset.transform.compatibility import ENCODER_KEYS, can_be_encoded_alike, compare_infos, merged_info, refuse
-from ffenc.errors import MergeError
+from ffenc.dataset.transform.compatibility import (
+    ENCODER_KEYS,
+    compare_infos,
+    is_fixed_by_reencoding,
+    merge_error,
+    merged_info,
+)
 from tests.lerobot_data import LEROBOT
 
 CAMERA = "observation.images.laptop"
@@ -29,24 +34,23 @@ def document(**block: Any) -> DatasetInfo:
 
 
 @pytest.mark.parametrize("key", ["codec", "pix_fmt", "height", "width", "fps", "channels", "depth_max", "own_key"])
-def test_what_the_stream_says_must_be_equal(key: str) -> None:
+def test_stream_properties_must_be_equal(key: str) -> None:
     name = "depth_unit" if key == "depth_max" else f"video.{key}"
     found = compare_infos([document(), document(**{"depth_unit" if key == "depth_max" else key: "other"})])
     assert list(found) == [f"{CAMERA}: {name}"]
     assert found[f"{CAMERA}: {name}"][1] == "other"
-    assert can_be_encoded_alike(f"{CAMERA}: {name}") is (key in ("codec", "pix_fmt", "channels"))
-    with pytest.raises(MergeError) as caught:
-        refuse(found, ROOTS, remedy="do something")
-    assert "other in second" in str(caught.value)
-    assert caught.value.disagreements == found
+    assert is_fixed_by_reencoding(f"{CAMERA}: {name}") is (key in ("codec", "pix_fmt", "channels"))
+    error = merge_error(found, ROOTS, remedy="do something")
+    assert "other in second" in str(error)
+    assert error.disagreements == found
 
 
 @pytest.mark.parametrize("key", [name.removeprefix("video.") for name in ENCODER_KEYS] + ["video_backend"])
-def test_what_the_encoder_was_told_may_differ(key: str) -> None:
+def test_encoder_settings_may_differ(key: str) -> None:
     assert compare_infos([document(), document(**{key: "other"})]) == {}
 
 
-def test_settings_are_kept_where_all_agree(caplog: pytest.LogCaptureFixture) -> None:
+def test_merged_info_keeps_equal_settings_only(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         same = merged_info([document(g=5)] * 2, ROOTS).features[CAMERA].info
         assert same is not None
@@ -62,7 +66,7 @@ def test_settings_are_kept_where_all_agree(caplog: pytest.LogCaptureFixture) -> 
     assert "crf" not in record.getMessage()
 
 
-def test_what_was_encoded_alike_has_the_settings_of_the_first(caplog: pytest.LogCaptureFixture) -> None:
+def test_reencoded_camera_keeps_the_settings_of_the_first(caplog: pytest.LogCaptureFixture) -> None:
     merged = merged_info([document(g=2), document(g=5)], ROOTS, [CAMERA]).features[CAMERA].info
     assert merged is not None
     assert merged["video.g"] == 2
