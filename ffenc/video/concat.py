@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ffenc.errors import ConcatError, ProcessDiedError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S, FFmpegProcess
 from ffenc.ffmpeg.process.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.concat import ConcatPlan, plan_concat
@@ -20,7 +20,6 @@ from ffenc.plan.encode import muxer_for
 from ffenc.video.clip import measure_clips, read_back
 from ffenc.video.output import PendingFile, check_packets, check_target
 from ffenc.video.run import ProgressCallback
-from ffenc.video.writer import STALL_TIMEOUT_S
 
 _CODEC_NOT_IN_CONTAINER = "codec not currently supported in container"
 

@@ -13,6 +13,7 @@ from ffenc.config import VideoEncoderConfig
 from ffenc.errors import ConcatError, InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
+from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.cut import Piece, cut_pieces, join_ranges, plan_cut
 from ffenc.plan.encode import muxer_for
@@ -23,7 +24,6 @@ from ffenc.video.join import IN_BAND
 from ffenc.video.output import PendingFile, check_packets, check_target
 from ffenc.video.reencode import reencode_video
 from ffenc.video.run import ProgressCallback
-from ffenc.video.writer import STALL_TIMEOUT_S
 
 logger = logging.getLogger(__name__)
 

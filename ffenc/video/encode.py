@@ -11,13 +11,14 @@ import numpy.typing as npt
 from ffenc.config import VideoEncoderConfig
 from ffenc.errors import InputError, OutputError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
-from ffenc.plan.encode import EncodePlan, ImageSequence, plan_encode
+from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
+from ffenc.frames import FrameRate, parse_frame_rate
+from ffenc.plan.encode import EncodePlan
 from ffenc.video.image_series import ImageOrder, find_unreadable, image_series
 from ffenc.video.output import PendingFile, check_target
+from ffenc.video.planning import plan_for
 from ffenc.video.run import EncodeResult, ProgressCallback, run_plan
-from ffenc.video.selection import prepare
-from ffenc.video.writer import STALL_TIMEOUT_S, VideoWriter
+from ffenc.video.writer import VideoWriter
 
 
 def encode_frames(
@@ -91,7 +92,8 @@ def encode_images(
     series = image_series(directory, order=order)
     binaries = binaries or find_binaries()
     with series.readable(rate) as source, PendingFile(path, overwrite=overwrite) as pending:
-        plan = _plan(source, path, config, encoder_threads, binaries).writing_to(pending.path)
+        plan = plan_for(config, source, path, binaries=binaries, encoder_threads=encoder_threads)
+        plan = plan.writing_to(pending.path)
         try:
             return run_plan(plan, pending, binaries, stall_timeout_s=stall_timeout_s, progress=progress)
         except (ProcessError, OutputError) as err:
@@ -116,30 +118,4 @@ def plan_images(
     Images that no single pattern names are read through links, which exist only while `encode_images` runs.
     """
     source = image_series(directory, order=order).planned(parse_frame_rate(fps))
-    return _plan(source, output, config, encoder_threads, binaries or find_binaries())
-
-
-def _plan(
-    source: ImageSequence,
-    output: str | Path,
-    config: VideoEncoderConfig | None,
-    encoder_threads: int | None,
-    binaries: Binaries,
-) -> EncodePlan:
-    width, height = source.size
-    prepared = prepare(
-        config or VideoEncoderConfig(),
-        binaries=binaries,
-        frames=FrameFormat(width=width, height=height),
-        fps=source.fps,
-        encoder_threads=encoder_threads,
-    )
-    return plan_encode(
-        prepared.config,
-        source,
-        output,
-        prepared.capabilities,
-        encoder_threads=encoder_threads,
-        device_node=prepared.device_node,
-        selection=prepared.selection,
-    )
+    return plan_for(config, source, output, binaries=binaries or find_binaries(), encoder_threads=encoder_threads)

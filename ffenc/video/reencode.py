@@ -11,16 +11,15 @@ from pathlib import Path
 from ffenc.config import VideoEncoderConfig
 from ffenc.errors import InputError, OutputError, ProbeError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.frames import FrameFormat
+from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
 from ffenc.plan.audio import AudioChoice, describe_streams, plan_audio
-from ffenc.plan.encode import EncodePlan, VideoClip, muxer_for, plan_encode
+from ffenc.plan.encode import EncodePlan, VideoClip, muxer_for
 from ffenc.plan.frame_stride import FrameStride
 from ffenc.video.clip import MeasuredClip, measure_clip
 from ffenc.video.output import PendingFile, check_target
+from ffenc.video.planning import plan_for
 from ffenc.video.run import EncodeResult, ProgressCallback, run_plan
-from ffenc.video.selection import prepare
 from ffenc.video.undecodable import why_undecodable
-from ffenc.video.writer import STALL_TIMEOUT_S
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ def reencode_video(
     output = Path(output)
     clip = measure_clip(source, binaries=binaries)
     plan_of = functools.partial(
-        _plan,
+        plan_reencode,
         output=output,
         config=config,
         start=start,
@@ -105,7 +104,7 @@ def reencode_video(
 
 
 def plan_reencode(
-    source: str | Path,
+    source: str | Path | MeasuredClip,
     output: str | Path,
     *,
     config: VideoEncoderConfig | None = None,
@@ -118,37 +117,9 @@ def plan_reencode(
     encoder_threads: int | None = None,
     binaries: Binaries | None = None,
 ) -> EncodePlan:
-    """The command of `reencode_video`, without running it."""
-    binaries = binaries or find_binaries()
-    return _plan(
-        measure_clip(source, binaries=binaries),
-        output=Path(output),
-        config=config,
-        start=start,
-        end=end,
-        size=size,
-        thinning=thinning,
-        key_frames=key_frames,
-        audio=audio,
-        encoder_threads=encoder_threads,
-        binaries=binaries,
-    )
-
-
-def _plan(
-    clip: MeasuredClip,
-    *,
-    output: Path,
-    config: VideoEncoderConfig | None,
-    start: int | None,
-    end: int | None,
-    size: tuple[int, int] | None,
-    thinning: FrameStride | None,
-    key_frames: Sequence[int],
-    audio: AudioChoice | None,
-    encoder_threads: int | None,
-    binaries: Binaries,
-) -> EncodePlan:
+    """Return the command of `reencode_video` without running it; ``source`` can be a clip that was measured before."""
+    binaries, output = binaries or find_binaries(), Path(output)
+    clip = source if isinstance(source, MeasuredClip) else measure_clip(source, binaries=binaries)
     first, stop = _frame_range(clip, start, end)
     if thinning is not None:
         _check_thinning(thinning, clip, whole=start is None and end is None, audio=audio)
@@ -169,15 +140,8 @@ def _plan(
         start_s=frames.start_s,
         duration_s=frames.count / fps,
     )
-    prepared = prepare(
-        config or VideoEncoderConfig(),
-        binaries=binaries,
-        frames=FrameFormat(width=width, height=height),
-        fps=fps,
-        encoder_threads=encoder_threads,
-    )
-    return plan_encode(
-        prepared.config,
+    return plan_for(
+        config,
         VideoClip(
             frames=frames,
             size=(width, height),
@@ -188,10 +152,8 @@ def _plan(
             key_frames=tuple(sorted(set(key_frames))),
         ),
         output,
-        prepared.capabilities,
+        binaries=binaries,
         encoder_threads=encoder_threads,
-        device_node=prepared.device_node,
-        selection=prepared.selection,
     )
 
 

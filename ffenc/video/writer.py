@@ -16,11 +16,11 @@ from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
 from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
 from ffenc.owner import Owner
-from ffenc.plan.encode import EncodePlan, RawFrames, muxer_for, plan_encode
+from ffenc.plan.encode import EncodePlan, RawFrames, muxer_for
 from ffenc.video.output import PendingFile, check_target
+from ffenc.video.planning import plan_for
 from ffenc.video.recording import RecordingFile, copy_recording
 from ffenc.video.run import EncodeResult, ProgressCallback, check_complaints, check_result, say_reductions, start_plan
-from ffenc.video.selection import prepare
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 
 logger = logging.getLogger(__name__)
-
-__all__ = ["STALL_TIMEOUT_S", "VideoWriter"]
 
 
 class VideoWriter:
@@ -247,24 +245,14 @@ class VideoWriter:
         return pending
 
     def _start(self, form: FrameFormat) -> FFmpegProcess:
-        prepared = prepare(
-            self._config,
-            binaries=self._binaries,
-            frames=form,
-            fps=self.fps,
-            encoder_threads=self._encoder_threads,
-            cameras=self._cameras,
-        )
-
         # Every refusal comes before the first file appears.
-        plan = plan_encode(
-            prepared.config,
+        plan = plan_for(
+            self._config,
             RawFrames(frames=form, fps=self.fps),
             self.path,
-            prepared.capabilities,
+            binaries=self._binaries,
             encoder_threads=self._encoder_threads,
-            device_node=prepared.device_node,
-            selection=prepared.selection,
+            cameras=self._cameras,
             fragmented=self._durable,
         )
         if self._durable:
