@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ffenc.errors import ProbeError, describe_returncode
 from ffenc.ffmpeg.other_media import describe_other_media, rescue_advice
+from ffenc.regular_files import file_path
 
 MEDIA_DEMUXERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg", "nut", "ivf", "asf")
 """The demuxers a media file may use: containers that hold their own data.  Never a playlist."""
@@ -46,7 +47,7 @@ def media_file(path: str | os.PathLike[str]) -> MediaFile:
         ProbeError: nothing is there, or it is a directory, a device, a pipe (reading one would wait for ever)
             or an empty file.
     """
-    absolute = Path(path).absolute()
+    absolute = file_path(path).absolute()
     try:
         status = absolute.stat()
     except OSError as err:

@@ -15,6 +15,7 @@ from ffenc.ffmpeg.mp4.sample_tables import Mp4Index, read_mp4_index
 from ffenc.ffmpeg.other_media import rescue_advice
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.plan.clip_frames import ClipFrames, FrameClock
+from ffenc.regular_files import file_path
 from ffenc.threads import ThreadPool
 
 _PROBES_AT_ONCE = 4  # a probe mostly waits for its process to start
@@ -163,9 +164,9 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: boo
     Raises:
         InputError: see `concat_videos`.
     """
-    if not clips:
+    paths = [file_path(clip) for clip in clips]
+    if not paths:
         raise InputError("no clips were given to join; name at least one", path=".")
-    paths = [Path(clip) for clip in clips]
     first = measure_clip(paths[0], binaries=binaries)
     if check:
         _check_clip(first)

@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 
@@ -17,39 +16,26 @@ from ffenc.ffmpeg.process.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.concat import ConcatPlan, plan_concat
 from ffenc.plan.encode import muxer_for
+from ffenc.regular_files import file_path
 from ffenc.video.clip import measure_clips, read_back
-from ffenc.video.output import PendingFile, check_packets, check_target
+from ffenc.video.output import PendingFile, WrittenVideo, check_packets, check_target
 from ffenc.video.run import ProgressCallback
 
 _CODEC_NOT_IN_CONTAINER = "codec not currently supported in container"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConcatResult:
-    """A joined file that was read back and found right.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ConcatResult(WrittenVideo):
+    """A joined video file.
 
     Attributes:
-        path: the file.
-        clips: clips in it.
-        frames: frames in it, the sum over the clips.
+        path, frames, fps, size_bytes, stream: see `WrittenVideo`.
+        clips: number of clips in it.
         offsets: number of each clip's first frame in the file.
-        fps: frames per second.
-        size_bytes: size of the file.
-        stream: what was measured from the file.
     """
 
-    path: Path
     clips: int
-    frames: int
     offsets: tuple[int, ...]
-    fps: Fraction
-    size_bytes: int
-    stream: VideoStreamInfo
-
-    @property
-    def duration_s(self) -> Fraction:
-        """Length of the video in seconds."""
-        return self.frames / self.fps
 
 
 def concat_videos(
@@ -83,7 +69,7 @@ def concat_videos(
         OutputError: the joined file is not right; it was removed.
     """
     binaries = binaries or find_binaries()
-    output = Path(output)
+    output = file_path(output)
     muxer_for(output)
     check_target(output, overwrite=overwrite)
     measured = [(clip.stream, clip.packets.count) for clip in measure_clips(clips, binaries=binaries)]

@@ -6,7 +6,6 @@ import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 from ffenc.config import VideoEncoderConfig
@@ -14,39 +13,30 @@ from ffenc.errors import ConcatError, InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
 from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
-from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.cut import Piece, cut_pieces, join_ranges, plan_cut
 from ffenc.plan.encode import muxer_for
+from ffenc.regular_files import file_path
 from ffenc.video.clip import MeasuredClip, measure_clips, measure_plain, read_back
 from ffenc.video.concat import concat_videos, nameable, run_copy
 from ffenc.video.frame_comparison import Range, check_copy, check_pictures
 from ffenc.video.join import IN_BAND
-from ffenc.video.output import PendingFile, check_packets, check_target
+from ffenc.video.output import PendingFile, WrittenVideo, check_packets, check_target
 from ffenc.video.reencode import reencode_video
 from ffenc.video.run import ProgressCallback
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CutResult:
-    """A file with the kept frames of another, read back and found right.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CutResult(WrittenVideo):
+    """A video file with the kept frames of another.
 
     Attributes:
-        path: the file.
-        frames: frames in it.
-        reencoded: ranges of the source whose frames had to be re-encoded; the others have the bits they had.
-        fps: frames per second.
-        size_bytes: size of the file.
-        stream: what was measured from the file.
+        path, frames, fps, size_bytes, stream: see `WrittenVideo`.
+        reencoded: ranges of the source whose frames were re-encoded; all other frames were copied bit by bit.
     """
 
-    path: Path
-    frames: int
     reencoded: tuple[Range, ...]
-    fps: Fraction
-    size_bytes: int
-    stream: VideoStreamInfo
 
 
 def cut_video(
@@ -80,10 +70,10 @@ def cut_video(
             ``config``.
         FFencError: encoding or copying failed.  In every case there is no output then.
     """
-    binaries, output = binaries or find_binaries(), Path(output)
+    binaries, output = binaries or find_binaries(), file_path(output)
     muxer_for(output)
     check_target(output, overwrite=overwrite)
-    clip = measure_plain(Path(source), binaries=binaries)
+    clip = measure_plain(file_path(source), binaries=binaries)
     kept = _checked(ranges, clip)
     index = read_mp4_index(clip.stream.path)
     delay = clip.stream.has_b_frames if index is None else index.delay

@@ -14,6 +14,7 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
 from ffenc.frames import FrameRate, parse_frame_rate
 from ffenc.plan.encode import EncodePlan
+from ffenc.regular_files import file_path
 from ffenc.video.image_series import ImageOrder, find_unreadable, image_series
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.planning import plan_for
@@ -87,7 +88,7 @@ def encode_images(
         InputError: no images, two series, a gap, or an image that cannot be read or differs from the first.
         FFencError: see `VideoWriter`.  In every case there is no file then.
     """
-    path, rate = Path(path), parse_frame_rate(fps)
+    path, rate = file_path(path), parse_frame_rate(fps)
     check_target(path, overwrite=overwrite)
     series = image_series(directory, order=order)
     binaries = binaries or find_binaries()

@@ -17,6 +17,7 @@ from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S, FFmpegProcess
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
 from ffenc.plan.decode import plan_decode_images
 from ffenc.plan.encode import ImageSequence
+from ffenc.regular_files import file_path
 from ffenc.video.image_series import ImageOrder, find_unreadable, image_series
 
 _CHANGED = re.compile(r"Changing video frame properties on the fly")
@@ -56,7 +57,7 @@ class ImageReader:
         """
         self._binaries = binaries or find_binaries()
         self._stall_timeout_s = stall_timeout_s
-        self.path = Path(directory)
+        self.path = file_path(directory)
         self.fps: Fraction = parse_frame_rate(fps)
         self._series = image_series(self.path, order=order)
         width, height = self._series.header.upright_size

@@ -25,6 +25,7 @@ from ffenc.ffmpeg.image_header import IMAGE_SUFFIXES, ImageHeader, read_image_he
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.plan.decode import plan_check_images
 from ffenc.plan.encode import ImageSequence
+from ffenc.regular_files import file_path
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +187,7 @@ def find_images(directory: str | Path, *, order: ImageOrder = "number") -> list[
         InputError: none, more than one series, a gap, one number twice, an order that is not clear, or an entry with the
             name of an image that is not one (a directory, a device, a link to nothing).
     """
-    directory = Path(directory)
+    directory = file_path(directory)
     if order not in get_args(ImageOrder):
         raise InputError(f"unknown order {order!r}; expected {' or '.join(get_args(ImageOrder))}", path=directory)
     if not directory.is_dir():

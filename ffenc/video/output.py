@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import weakref
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +20,35 @@ from ffenc.video.names import sibling
 logger = logging.getLogger(__name__)
 
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class WrittenVideo:
+    """A video file that was written and read back: what every result has.
+
+    Attributes:
+        path: the file.
+        frames: frames in it.
+        fps: frames per second.
+        size_bytes: size of the file.
+        stream: what was measured from the file.
+    """
+
+    path: Path
+    frames: int
+    fps: Fraction
+    size_bytes: int
+    stream: VideoStreamInfo
+
+    @property
+    def duration_s(self) -> Fraction:
+        """Length of the video in seconds."""
+        return self.frames / self.fps
+
+    def __repr__(self) -> str:
+        frames = f"{self.frames} frame{'' if self.frames == 1 else 's'} at {self.fps}/s"
+        stream = f"{self.stream.codec} {self.stream.width}x{self.stream.height}"
+        return f"<{type(self).__name__} {self.path}: {frames}, {stream}, {self.size_bytes} bytes>"
 
 
 def check_target(path: Path, *, overwrite: bool) -> None:

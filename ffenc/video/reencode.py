@@ -15,6 +15,7 @@ from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
 from ffenc.plan.audio import AudioChoice, describe_streams, plan_audio
 from ffenc.plan.encode import EncodePlan, VideoClip, muxer_for
 from ffenc.plan.frame_stride import FrameStride
+from ffenc.regular_files import file_path
 from ffenc.video.clip import MeasuredClip, measure_clip
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.planning import plan_for
@@ -65,7 +66,7 @@ def reencode_video(
         FFencError: see `VideoWriter`.  In every case there is no output then.
     """
     binaries = binaries or find_binaries()
-    output = Path(output)
+    output = file_path(output)
     clip = measure_clip(source, binaries=binaries)
     plan_of = functools.partial(
         plan_reencode,
@@ -118,7 +119,7 @@ def plan_reencode(
     binaries: Binaries | None = None,
 ) -> EncodePlan:
     """Return the command of `reencode_video` without running it; ``source`` can be a clip that was measured before."""
-    binaries, output = binaries or find_binaries(), Path(output)
+    binaries, output = binaries or find_binaries(), file_path(output)
     clip = source if isinstance(source, MeasuredClip) else measure_clip(source, binaries=binaries)
     first, stop = _frame_range(clip, start, end)
     if thinning is not None:

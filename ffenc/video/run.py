@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 from ffenc.encoders.table import find_encoder
@@ -18,13 +17,12 @@ from ffenc.ffmpeg.process.child import Usage
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess, Finished
 from ffenc.ffmpeg.process.priority import Priority
 from ffenc.ffmpeg.process.progress import Progress
-from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.clip_frames import MISSING_REFERENCE
 from ffenc.plan.effective import compare_with_report
 from ffenc.plan.encode import EncodePlan, VideoClip, frames_expected
 from ffenc.plan.resolve import ResolvedEncoder
 from ffenc.plan.selection import Selection
-from ffenc.video.output import PendingFile, check_audio
+from ffenc.video.output import PendingFile, WrittenVideo, check_audio
 from ffenc.video.stream_check import check_stream, missing_key_frames
 
 logger = logging.getLogger(__name__)
@@ -39,17 +37,13 @@ _SAID: set[str] = set()
 _SILENT_LOSSES = (_CHANGED_PICTURE, _CHANGED_FORMAT, "has not been used for any stream")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodeResult:
-    """A video file that was written, read back and found right.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class EncodeResult(WrittenVideo):
+    """An encoded video file, with as many frames as were given.
 
     Attributes:
-        path: the file.
-        frames: frames in it; as many as were given.
-        fps: frames per second.
-        size_bytes: size of the file.
+        path, frames, fps, size_bytes, stream: see `WrittenVideo`.
         encoder: FFmpeg's encoder, its options, and the config as it took effect.
-        stream: what was measured from the file.
         argv: the command that wrote it.
         usage: CPU time and memory of the ffmpeg process.
         other_streams: what became of each stream of the source that is not the video, such as ``"audio track 1 (opus, 48000
@@ -58,21 +52,11 @@ class EncodeResult:
             encoder was named.
     """
 
-    path: Path
-    frames: int
-    fps: Fraction
-    size_bytes: int
     encoder: ResolvedEncoder
-    stream: VideoStreamInfo
     argv: tuple[str, ...]
     usage: Usage
     other_streams: tuple[str, ...] = ()
     selection: Selection | None = None
-
-    @property
-    def duration_s(self) -> Fraction:
-        """Length of the video in seconds."""
-        return self.frames / self.fps
 
 
 def start_plan(

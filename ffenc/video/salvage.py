@@ -23,7 +23,8 @@ from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.frames import FrameRate, parse_frame_rate
 from ffenc.plan.audio import AudioChoice, describe_streams, plan_audio
 from ffenc.plan.encode import muxer_for
-from ffenc.video.output import PendingFile, check_audio, check_packets, check_target
+from ffenc.regular_files import file_path
+from ffenc.video.output import PendingFile, WrittenVideo, check_audio, check_packets, check_target
 from ffenc.video.recording import copy_recording, final_of, is_held
 
 MOST_REORDERED = 33
@@ -35,26 +36,19 @@ _TELLING_FRAMES = 10
 _RATE_TOLERANCE = Fraction(1, 200)  # without ffprobe a rate is known to two decimals
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SalvageResult:
-    """A video that was made of a recording, read back and found right.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SalvageResult(WrittenVideo):
+    """A video file that was recovered from a recording.
 
     Attributes:
-        path: the video.
-        frames: frames in it.
-        fps: frames per second.
-        lost_bytes: bytes at the end of the recording that belong to no whole frame.
+        path, frames, fps, size_bytes, stream: see `WrittenVideo`.
+        lost_bytes: bytes at the end of the recording that belong to no complete frame.
         source: the recording, which is left as it was.
-        stream: what was measured from the video.
         other_streams: what became of each stream of the recording that is not the video; see `EncodeResult`.
     """
 
-    path: Path
-    frames: int
-    fps: Fraction
     lost_bytes: int
     source: Path
-    stream: VideoStreamInfo
     other_streams: tuple[str, ...] = ()
 
 
@@ -91,8 +85,8 @@ def salvage_video(
     """
     if most_frames is not None and most_frames < 1:
         raise ValueError(f"most_frames must be at least 1, got {most_frames!r}")
-    source = Path(path)
-    final = final_of(source) if output is None else Path(output)
+    source = file_path(path)
+    final = final_of(source) if output is None else file_path(output)
     ends = _whole_fragments(source)[:most_frames]
     if final == source:
         raise InputError(
@@ -123,6 +117,7 @@ def salvage_video(
         path=final,
         frames=count,
         fps=rate,
+        size_bytes=final.stat().st_size,
         lost_bytes=source.stat().st_size - end,
         source=source,
         stream=replace(stream, path=final.absolute(), size_bytes=final.stat().st_size),

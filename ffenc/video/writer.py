@@ -17,6 +17,7 @@ from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
 from ffenc.owner import Owner
 from ffenc.plan.encode import EncodePlan, RawFrames, muxer_for
+from ffenc.regular_files import file_path
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.planning import plan_for
 from ffenc.video.recording import RecordingFile, copy_recording
@@ -99,7 +100,7 @@ class VideoWriter:
             InputError: its suffix names no container that ffenc writes.
             ValueError: a wrong frame rate, size or layout.
         """
-        self.path = Path(path)
+        self.path = file_path(path)
         muxer_for(self.path)
         check_target(self.path, overwrite=overwrite)
         self.fps = parse_frame_rate(fps)
