@@ -7,7 +7,7 @@ Sources: the options' own help texts and wrappers in FFmpeg 4.2 to 9.0, and meas
 from __future__ import annotations
 
 from ffenc.encoders import parameters, settings
-from ffenc.encoders.spec import ByVersion, Damage, EncoderSpec, FastDecode, Gop, NarrowPicture, Preset, Quality, Threads
+from ffenc.encoders.spec import ByVersion, Damage, EncoderSpec, FastDecode, Gop, NarrowFrame, Preset, Quality, Threads
 
 _X26X_PRESETS = (
     "ultrafast",
@@ -160,7 +160,7 @@ LIBX265 = EncoderSpec(
     tags={"mp4": "hvc1", "mov": "hvc1"},
     # A picture of one single column of coding units (64x64 each) decodes to something else than x265 itself reconstructed,
     # by its own checksums: 4.2.2 to 9.0.2, 8 and 12 bits, lossless or not.  Smaller units make two columns.
-    narrow_picture=NarrowPicture(width=64, option="x265-params:ctu", value="32"),
+    narrow_frame=NarrowFrame(width=64, option="x265-params:ctu", value="32"),
     # Below one coding unit it fails with some presets, and crashes in some builds (34x34 in 5.1.9 and 8.1.2).
     minimum_size=ByVersion((((0,), 64),)),
     complaints=(

@@ -282,7 +282,7 @@ class Damage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NarrowPicture:
+class NarrowFrame:
     """What an encoder must be told about pictures of a few columns, to write a right stream.
 
     Attributes:
@@ -357,7 +357,7 @@ class EncoderSpec:
         muxers: containers that can hold its stream with exact timestamps, the default first.  FFmpeg writes AV1 and
             VP9 into MP4 but not into MOV.
         tags: fourcc per muxer where the default one plays in fewer places.
-        narrow_picture: an option without which pictures of a few columns come out damaged.
+        narrow_frame: an option without which pictures of a few columns come out damaged.
         minimum_size: smallest width and height, by library version.
         minimum_width: smallest width, where it is more than the smallest height.
         library_version: regular expression for the version of the library in what the encoder writes to stderr.
@@ -396,7 +396,7 @@ class EncoderSpec:
     parameters: Mapping[str, ParameterString] = field(default_factory=dict)
     muxers: tuple[str, ...] = ("mp4", "mov")
     tags: Mapping[str, str] = field(default_factory=dict)
-    narrow_picture: NarrowPicture | None = None
+    narrow_frame: NarrowFrame | None = None
     minimum_size: ByVersion[int] = ByVersion((((0,), 2),))
     minimum_width: int = 0
     library_version: str | None = None

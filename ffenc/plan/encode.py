@@ -1,4 +1,4 @@
-"""The plan of one encode: where frames come from, what happens to them, and the exact command."""
+"""Plan one encode: where frames come from, which filters they pass, and the exact command."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 """Containers by file suffix.  Others (Matroska, AVI) cannot hold every k/fps exactly and are refused."""
 
 FRAGMENTS = "+frag_every_frame+delay_moov+default_base_moof"
-"""``movflags`` of a file that can be read up to its last whole frame wherever writing ends.
+"""``movflags`` of a file that is readable up to its last complete frame wherever writing ends.
 
-A fragment per frame, so that what a crash loses does not depend on ``g``; ``delay_moov``, without which a stream with
-B-frames starts one frame late.
+One fragment per frame: a crash loses the same whatever ``g`` is.  Without ``delay_moov`` a stream with B-frames starts one
+frame late.
 """
 
-
 MOST_KEY_FRAMES = 8000
-"""Keyframes that can be asked for: Linux takes 128 KiB for one argument of a command."""
+"""Most keyframes that can be forced: Linux limits one argument of a command to 128 KiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +48,15 @@ class RawFrames:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSequence:
-    """Numbered images of one directory, read by ffmpeg itself; all of them are alike.
+    """Numbered images of one directory, all of one size and format, read by ffmpeg itself.
 
     Attributes:
         pattern: printf-style path (``/dir/frame-%06d.png``), with every other ``%`` doubled.
         start_number: number of the first image.
-        count: images, without a gap.
+        count: number of images, without a gap.
         size: (width, height) of every image, its orientation applied.
         orientation: EXIF orientation of every image, 1 to 8.
-        turned_as: pixel format in which images are turned; it must hold all that they hold.
+        turned_as: pixel format for rotating images; it must keep all of their information.
     """
 
     pattern: str
@@ -73,17 +72,17 @@ class ImageSequence:
 class VideoClip:
     """Frames of one constant-rate video file.
 
-    The command that reads it runs on the clock of the container (``-copyts``), on which ``frames.start_s`` is the time of
-    the first frame that is taken; the video is moved to start at 0, other streams are not.
+    The command keeps the timestamps of the container (``-copyts``): its first frame is at ``frames.start_s``.  Only the
+    video is moved to start at 0.
 
     Attributes:
         frames: which ones, and how they are reached.
-        size: (width, height) of the pictures that are encoded, any rotation applied.
+        size: (width, height) of the encoded frames, any rotation applied.
         fps: frame rate of the output.
         audio: how its audio is written beside the video; None writes none.
         other_streams: for each stream that is not the video, a text on what is done with it.
-        scale_to: (width, height) that the pictures are scaled to; None leaves them.
-        key_frames: frames of the output, counted from 0, where the encoder is told to begin again.
+        scale_to: (width, height) to scale frames to; None leaves them.
+        key_frames: frames of the output, counted from 0, at which a keyframe is forced.
     """
 
     frames: ClipFrames
@@ -96,7 +95,7 @@ class VideoClip:
 
     @property
     def count(self) -> int:
-        """Frames that are taken."""
+        """Number of frames."""
         return self.frames.count
 
 
@@ -113,7 +112,7 @@ class EncodePlan:
         source: where the frames come from.
         encoder: the encoder with its checked options.
         muxer: the container.
-        selection: the trials that led to the encoder; None for a named software encoder.
+        selection: the trials by which the encoder was chosen; None for a named software encoder.
     """
 
     argv: tuple[str, ...]
@@ -129,22 +128,22 @@ class EncodePlan:
         return self.source.fps
 
     def writing_to(self, output: Path) -> EncodePlan:
-        """The same plan with another output file."""
+        """Return the same plan with another output file."""
         url = file_url(output)
         old = file_url(self.output)
         argv = tuple(url if argument == old else argument for argument in self.argv)
         return replace(self, argv=argv, output=output)
 
     def __str__(self) -> str:
-        """The command as one would type it into a shell."""
+        """Return the command as typed into a shell."""
         return shlex.join(self.argv)
 
 
 def muxer_for(path: Path | str) -> str:
-    """The container a file name asks for.
+    """Return the container for the suffix of a file name.
 
     Raises:
-        InputError: no suffix of `MUXERS`.
+        InputError: the suffix is not in `MUXERS`.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in MUXERS:
@@ -170,19 +169,18 @@ def plan_encode(
     """Turn a config and a source into one checked command.  Pure: nothing is started, read or written.
 
     Args:
-        config: with a concrete ``vcodec`` or a codec name, not ``auto``.
+        config: encoder settings; ``vcodec`` is an encoder or a codec name, not ``auto``.
         source: raw frames, an image sequence, or a range of a video file.
         output: the file the command writes.
         capabilities: of the FFmpeg that will run it.
         muxer: container; None takes it from the suffix of ``output``.
-        encoder_threads: see `resolve_encoder`.
-        device_node: see `resolve_encoder`.
-        selection: how the encoder was found, to be kept with the plan.
-        fragmented: write the file in fragments, each as soon as its frame is encoded; see `FRAGMENTS`.
+        encoder_threads, device_node: see `resolve_encoder`.
+        selection: the trials by which the encoder was chosen, kept with the plan.
+        fragmented: write one fragment per frame; see `FRAGMENTS`.
 
     Raises:
-        CapabilityError: see `resolve_encoder`; every refused option is named before anything is encoded.
-        InputError: the output's suffix names no container of `MUXERS`.
+        CapabilityError: see `resolve_encoder`.
+        InputError: the suffix of ``output`` is not in `MUXERS`.
     """
     output = Path(output)
     muxer = muxer or muxer_for(output)
@@ -206,7 +204,7 @@ def plan_encode(
         video=[
             *([restart_clock(source.fps)] if isinstance(source, VideoClip) else []),
             *_scaling(source, config),
-            *picture_filters(encoder.feed_pix_fmt),
+            *color_filters(encoder.feed_pix_fmt),
             *_upload(encoder),
         ],
         output=file_url(output),
@@ -218,12 +216,12 @@ def plan_encode(
     return EncodePlan(argv=argv, output=output, source=source, encoder=encoder, muxer=muxer, selection=selection)
 
 
-def picture_filters(pix_fmt: str) -> list[Filter]:
-    """Convert whatever comes to ``pix_fmt`` in ffenc's colour convention, and say so to the encoder.
+def color_filters(pix_fmt: str) -> list[Filter]:
+    """Return filters that convert any frame to ``pix_fmt`` in ffenc's colour convention and tag it.
 
-    ``scale`` names BT.470BG and SMPTE 170M alike (one matrix, two tags), so ``setparams`` states the tag; from FFmpeg 8
-    the encoder's options alone would be refused as a conflict.  Bilinear, as PyAV converts; ``accurate_rnd`` takes away a
-    bias of 0.2 levels at no measurable cost.
+    ``scale`` has one name for BT.470BG and SMPTE 170M (one matrix, two tags), so ``setparams`` sets the tag.  From FFmpeg 8
+    on, tags in the encoder's options alone are refused as a conflict.  Bilinear, as PyAV converts; ``accurate_rnd`` removes
+    a bias of 0.2 levels at no measurable cost.
     """
     full_or_limited = color_range(pix_fmt)
     scale = {"out_range": full_or_limited, "flags": "bilinear+accurate_rnd"}
@@ -235,7 +233,7 @@ def picture_filters(pix_fmt: str) -> list[Filter]:
 
 
 def _check_depth(config: DepthEncoderConfig, source: Source) -> None:
-    """Depth must reach the encoder bit by bit; a conversion would scale it like brightness."""
+    """Refuse depth that would be converted: a conversion scales it like brightness."""
     if isinstance(source, RawFrames) and source.frames.pix_fmt != config.pix_fmt:
         came = f"frames of layout {source.frames.layout!r} ({source.frames.pix_fmt})"
     elif isinstance(source, ImageSequence) and config.quantizes:
@@ -251,13 +249,10 @@ def _check_depth(config: DepthEncoderConfig, source: Source) -> None:
 
 
 def source_input(source: Source) -> Input:
-    """How ffmpeg opens a source.
-
-    The demuxer is always named, so that no file is taken for a playlist.
-    """
+    """Return the ffmpeg input for a source; the demuxer is always named, so that no file is read as a playlist."""
     rate = ("framerate", str(source.fps))
     if isinstance(source, RawFrames):
-        # There is nothing to detect; without the last two ffmpeg reads ahead before it encodes.
+        # Without the last two options ffmpeg reads ahead before it encodes.
         options = (*raw_input_options(source), ("probesize", "32"), ("analyzeduration", "0"))
         return Input(url="pipe:0", options=options)
     if isinstance(source, VideoClip):
@@ -265,23 +260,23 @@ def source_input(source: Source) -> Input:
     strict: tuple[Option, ...] = (
         ("protocol_whitelist", "file"),
         ("err_detect", "explode"),
-        # A picture of another size or format then shows up as a warning instead of being rescaled in silence.
+        # Otherwise ffmpeg rescales a frame of another size or format silently; this turns it into a warning.
         ("reinit_filter", "0"),
     )
     series = (
         *(("f", "image2"), ("pattern_type", "sequence"), ("start_number", str(source.start_number)), rate),
-        # Builds differ in which orientations they apply by themselves; see `upright_filters`.
+        # FFmpeg versions differ in the orientations that they apply; see `upright_filters`.
         ("noautorotate", None),
     )
     if source.pattern.lower().endswith((".tif", ".tiff")):
-        # FFmpeg's decoder then takes the unit of resolution, which its encoder writes, for damage.
+        # FFmpeg's TIFF decoder treats the resolution unit that its own encoder writes as damage.
         strict = tuple(option for option in strict if option[0] != "err_detect")
     upright = upright_filters(source.orientation, source.turned_as)
     return Input(url=f"file:{source.pattern}", options=(*strict, *series), filters=upright)
 
 
 def raw_input_options(source: RawFrames) -> tuple[Option, ...]:
-    """How ffmpeg is told what raw frames are."""
+    """Return the input options that describe raw frames."""
     form = source.frames
     size = ("s", f"{form.width}x{form.height}")
     return (("f", "rawvideo"), ("pix_fmt", form.pix_fmt), size, ("framerate", str(source.fps)))
@@ -303,7 +298,7 @@ def _upload(encoder: ResolvedEncoder) -> list[Filter]:
 def _output(encoder: ResolvedEncoder) -> list[Option]:
     options: list[Option] = [("c:v", encoder.name)]
     if not encoder.upload_filters:
-        # The plus sign turns automatic conversion off: a format the encoder does not take becomes an error.
+        # The plus sign turns automatic conversion off: a format that the encoder does not take is an error.
         options.append(("pix_fmt", f"+{encoder.feed_pix_fmt}"))
     options.append(("color_range", color_range(encoder.feed_pix_fmt)))
     if has_matrix(encoder.feed_pix_fmt):
@@ -312,17 +307,17 @@ def _output(encoder: ResolvedEncoder) -> list[Option]:
 
 
 def container_options(muxer: str, *, fragmented: bool) -> list[Option]:
-    """The muxer and how it writes."""
+    """Return the options of the muxer."""
     if fragmented:
         return [("movflags", FRAGMENTS), ("flush_packets", "1"), ("f", muxer)]
-    # The index in front lets players and network readers start at once; it is written out of place, see video.output.
+    # With the index at the front, players and network readers start at once.
     return [("movflags", "+faststart"), ("f", muxer)]
 
 
 def _clip_options(source: Source) -> list[Option]:
     if not isinstance(source, VideoClip):
         return []
-    # FFmpeg would copy chapters, with the times that they have in the clip.
+    # FFmpeg would copy chapters with the times of the source clip.
     return [("r", str(source.fps)), ("map_chapters", "-1"), *_key_frames(source), *audio_options(source.audio)]
 
 
@@ -333,11 +328,11 @@ def _clip_audio(source: Source) -> Input | None:
 
 
 def _key_frames(source: VideoClip) -> list[Option]:
-    """Times a quarter of a frame early: FFmpeg takes the first frame that is not before one, in a clock that may round."""
+    """Return times a quarter of a frame early: FFmpeg takes the first frame at or after each, in a clock that may round."""
     times = [float((number - Fraction(1, 4)) / source.fps) for number in source.key_frames if number > 0]
     return [("force_key_frames", ",".join(f"{time:.6f}" for time in times[:MOST_KEY_FRAMES]))] if times else []
 
 
 def frames_expected(source: Source) -> int | None:
-    """Frames that must be in the output; None while they are still being written."""
+    """Return the number of frames that the output must have; None for raw frames, whose number is not known yet."""
     return None if isinstance(source, RawFrames) else source.count

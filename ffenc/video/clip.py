@@ -177,7 +177,7 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: boo
     for start in range(1, len(paths), _MEASURED_AT_ONCE):
         some = paths[start : start + _MEASURED_AT_ONCE]
         indices = [read_mp4_index(path) if known is not None else None for path in some]
-        alike = [index if known and index and _is_alike(index, known) else None for index in indices]
+        alike = [index if known and index and _same_stream(index, known) else None for index in indices]
         with ThreadPool(max_workers=_PROBES_AT_ONCE) as pool:
             others = {
                 path: pool.submit(measure_clip, path, binaries=binaries)
@@ -185,18 +185,18 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: boo
                 if index is None
             }
         for path, index in zip(some, alike, strict=True):
-            clip = others[path].result() if index is None else _like(first.stream, path, index)
+            clip = others[path].result() if index is None else _same_as(first.stream, path, index)
             if check:
                 _check_clip(clip)
             yield clip
 
 
-def _is_alike(index: Mp4Index, known: Mp4Index) -> bool:
+def _same_stream(index: Mp4Index, known: Mp4Index) -> bool:
     # Without the box, the shape of a pixel is what the codec's headers say.
-    return index.likeness == known.likeness and (index.has_square_pixels or not known.has_square_pixels)
+    return index.stream_key == known.stream_key and (index.has_square_pixels or not known.has_square_pixels)
 
 
-def _like(first: VideoStreamInfo, path: Path, index: Mp4Index) -> MeasuredClip:
+def _same_as(first: VideoStreamInfo, path: Path, index: Mp4Index) -> MeasuredClip:
     """Return a clip whose stream cannot be told apart from that of the first; no process is needed to measure it."""
     stream = replace(
         first,
@@ -263,6 +263,6 @@ def read_back(path: Path, first: VideoStreamInfo, *, binaries: Binaries) -> Meas
     if index is None:
         stream, packets = probe_video_and_packets(path, binaries=binaries)
         return MeasuredClip(stream=stream, packets=packets)
-    if known is not None and _is_alike(index, known):
-        return _like(first, path, index)
+    if known is not None and _same_stream(index, known):
+        return _same_as(first, path, index)
     return MeasuredClip(stream=probe_video(path, binaries=binaries), packets=index.packets)

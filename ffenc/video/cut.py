@@ -18,7 +18,7 @@ from ffenc.plan.encode import muxer_for
 from ffenc.regular_files import file_path
 from ffenc.video.clip import MeasuredClip, measure_clips, measure_plain, read_back
 from ffenc.video.concat import concat_videos, nameable, run_copy
-from ffenc.video.frame_comparison import Range, check_copy, check_pictures
+from ffenc.video.frame_comparison import Range, check_copy, check_frames
 from ffenc.video.join import IN_BAND
 from ffenc.video.output import PendingFile, WrittenVideo, check_packets, check_target
 from ffenc.video.reencode import reencode_video
@@ -194,7 +194,7 @@ def _mend(
         part = directory / f"part-{number}{output.suffix}"
         parts.append(job.copy([piece], part) if piece.copied else job.encode(piece, part, config))
     made = job.join([part.stream.path for part in parts], output)
-    check_pictures(made, [(part, (0, part.packets.count)) for part in parts], binaries=job.binaries)
+    check_frames(made, [(part, (0, part.packets.count)) for part in parts], binaries=job.binaries)
     return made
 
 

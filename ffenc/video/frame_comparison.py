@@ -24,7 +24,7 @@ _DECODED_AT_ONCE = 2
 
 
 def check_copy(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]], *, binaries: Binaries) -> None:
-    """As `check_pictures`, for a copy of packets between places at which nothing reaches over.
+    """As `check_frames`, for a copy of packets between places at which nothing reaches over.
 
     It is right as it is; so where this FFmpeg has no decoder for the parts, there is a warning and no error.
 
@@ -41,10 +41,10 @@ def check_copy(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]], 
             (err.stderr_tail or str(err)).splitlines()[0],
         )
         return
-    check_pictures(made, shown, binaries=binaries)
+    check_frames(made, shown, binaries=binaries)
 
 
-def check_pictures(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]], *, binaries: Binaries) -> None:
+def check_frames(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]], *, binaries: Binaries) -> None:
     """Decode the first and the last frame of each part in both files.
 
     The first one is reached from the part before it, as in playing; the last one from its own keyframe, as in seeking.

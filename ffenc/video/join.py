@@ -46,8 +46,8 @@ def join_parts(parts: Sequence[Path], output: Path, *, config: VideoEncoderConfi
     """
     try:
         concat_videos(parts, output, may_differ=IN_BAND, binaries=binaries)
-        shown = [picture for part in parts for picture in picture_hashes(part, binaries=binaries)]
-        if picture_hashes(output, binaries=binaries) == shown:
+        shown = [picture for part in parts for picture in frame_hashes(part, binaries=binaries)]
+        if frame_hashes(output, binaries=binaries) == shown:
             return True
         why = "decoding the joined file gives other pictures"
     except (ConcatError, OutputError, ProcessError) as err:
@@ -62,7 +62,7 @@ def join_parts(parts: Sequence[Path], output: Path, *, config: VideoEncoderConfi
     return False
 
 
-def picture_hashes(path: Path, *, binaries: Binaries) -> list[str]:
+def frame_hashes(path: Path, *, binaries: Binaries) -> list[str]:
     """A hash of every decoded picture, in the order of showing.
 
     Raises:

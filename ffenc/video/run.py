@@ -31,10 +31,10 @@ ProgressCallback = Callable[[int, int | None], None]
 """Called with (frames done, frames in all or None)."""
 
 # Exit status 0 and yet not what was asked: FFmpeg only writes a line about it.
-_CHANGED_PICTURE = "Changing video frame properties on the fly"
+_CHANGED_FRAME = "Changing video frame properties on the fly"
 _CHANGED_FORMAT = "Incompatible pixel format"
-_SAID: set[str] = set()
-_SILENT_LOSSES = (_CHANGED_PICTURE, _CHANGED_FORMAT, "has not been used for any stream")
+_LOGGED: set[str] = set()
+_SILENT_LOSSES = (_CHANGED_FRAME, _CHANGED_FORMAT, "has not been used for any stream")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -104,7 +104,7 @@ def run_plan(
         EncoderOptionError: the encoder said that it ignored an option.
         OutputError: the file is not what was asked for.
     """
-    say_reductions(plan.encoder)
+    log_reductions(plan.encoder)
     with start_plan(plan, stdin=False, stall_timeout_s=stall_timeout_s, progress=progress) as process:
         finished = process.finish()
         check_complaints(process, plan)
@@ -124,7 +124,7 @@ def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
         return
     line = process.stderr_matches[0].strip()
     name = plan.encoder.name
-    if _CHANGED_PICTURE in line:
+    if _CHANGED_FRAME in line:
         width, height = plan.source.size
         raise InputError(
             f"not every frame has the size and pixel format of the first ({width}x{height}); ffmpeg would rescale the "
@@ -187,7 +187,7 @@ def check_result(
     )
 
 
-def say_reductions(encoder: ResolvedEncoder, *, once: bool = False) -> None:
+def log_reductions(encoder: ResolvedEncoder, *, once: bool = False) -> None:
     """Log one line for every extra option whose effective value is not the one given.
 
     Args:
@@ -195,9 +195,9 @@ def say_reductions(encoder: ResolvedEncoder, *, once: bool = False) -> None:
         once: leave out what this process has logged already, for recordings of many episodes.
     """
     for sentence in encoder.reductions:
-        if not once or sentence not in _SAID:
+        if not once or sentence not in _LOGGED:
             logger.warning("%s", sentence)
-        _SAID.add(sentence)
+        _LOGGED.add(sentence)
 
 
 def _as_reported(encoder: ResolvedEncoder, path: Path) -> ResolvedEncoder:
@@ -209,5 +209,5 @@ def _as_reported(encoder: ResolvedEncoder, path: Path) -> ResolvedEncoder:
     if report is None:
         return encoder
     reported = compare_with_report(encoder, spec, report)
-    say_reductions(reported)
+    log_reductions(reported)
     return replace(reported, reductions=(*encoder.reductions, *reported.reductions))

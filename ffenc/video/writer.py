@@ -21,7 +21,7 @@ from ffenc.regular_files import file_path
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.planning import plan_for
 from ffenc.video.recording import RecordingFile, copy_recording
-from ffenc.video.run import EncodeResult, ProgressCallback, check_complaints, check_result, say_reductions, start_plan
+from ffenc.video.run import EncodeResult, ProgressCallback, check_complaints, check_result, log_reductions, start_plan
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -263,7 +263,7 @@ class VideoWriter:
         target = self.recording or self._pending
         assert target is not None
         self.plan = plan.writing_to(target.path)
-        say_reductions(plan.encoder, once=self._durable)
+        log_reductions(plan.encoder, once=self._durable)
         try:
             self._process = start_plan(
                 self.plan,

@@ -220,7 +220,7 @@ def test_an_encoder_that_cannot_start_leaves_no_dataset(
     monkeypatch.chdir(clip.parent)
     small = "{type: ffmpeg, source: 'color=gray:size=64x48,format=gray16le', format: lavfi, depth: true}"
     assert main([*words(clip)[3:], f"--cameras={{phone: {small}}}"]) == 1
-    assert "64x48 is outside of what" in capsys.readouterr().err
+    assert "does not take 64x48" in capsys.readouterr().err
     assert {path.name for path in clip.parent.iterdir()} == {"clip.mp4"}
 
 

@@ -32,7 +32,7 @@ from ffenc.jobs.spec import JobSpec
 from ffenc.plan.concat import check_agreement
 from ffenc.statistics import FeatureStatistics
 from ffenc.video.clip import iterate_clips
-from ffenc.video.join import picture_hashes
+from ffenc.video.join import frame_hashes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,12 +211,12 @@ def _checked_streams(plan: ReencodePlan, binaries: Binaries) -> dict[str, VideoS
 
 
 def _check_depth(spec: JobSpec, binaries: Binaries) -> None:
-    before = picture_hashes(Path(spec.inputs[0]), binaries=binaries)
+    before = frame_hashes(Path(spec.inputs[0]), binaries=binaries)
     thinning = spec.row.arguments.model_validate(spec.arguments).keywords().get("thinning")
     if thinning is not None:
         kept = [k for first, stop in thinning.ranges for k in range(first, stop, thinning.every)]
         before = [before[k] for k in kept]
-    if picture_hashes(Path(spec.output), binaries=binaries) != before:
+    if frame_hashes(Path(spec.output), binaries=binaries) != before:
         raise OutputError(
             f"the depths of {spec.inputs[0]} are not the same after encoding; use lossless settings of the same pixel format, or "
             "allow it with keep_depth=False (--keep_depth=false)",

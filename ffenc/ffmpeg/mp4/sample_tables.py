@@ -40,14 +40,14 @@ class Mp4Index:
     """What the tables of one video track say.
 
     Attributes:
-        likeness: equal for two files if a decoder cannot tell their streams apart: coded headers, size, colour, display
+        stream_key: equal for two files if a decoder cannot tell their streams apart: coded headers, size, colour, display
             matrix, ticks per second, ticks per frame, and delay by B-frames.
         packets: every frame, its time and whether it is a keyframe; all of them lie within the file.
         delay: frames between the decoding and the showing of the first one.
-        has_square_pixels: the file says so itself, as FFmpeg adds to a file that it joins; no part of ``likeness``.
+        has_square_pixels: the file says so itself, as FFmpeg adds to a file that it joins; no part of ``stream_key``.
     """
 
-    likeness: tuple[object, ...]
+    stream_key: tuple[object, ...]
     packets: PacketIndex
     delay: int
     has_square_pixels: bool
@@ -113,9 +113,9 @@ def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return for 
         is_reordered=bool((np.diff(times) < 0).any()),
     )
     # The last 44 bytes of a track header are its matrix, width and height.
-    likeness = (entry, bytes(display[-44:]), timescale, int(steps[0]), shift)
+    stream_key = (entry, bytes(display[-44:]), timescale, int(steps[0]), shift)
     is_square = _SQUARE in _entry_boxes(tables[b"stsd"])
-    return Mp4Index(likeness=likeness, packets=packets, delay=delay, has_square_pixels=is_square)
+    return Mp4Index(stream_key=stream_key, packets=packets, delay=delay, has_square_pixels=is_square)
 
 
 def _cut_points(times: _Ints, is_key: npt.NDArray[np.bool_]) -> tuple[int, ...]:

@@ -18,9 +18,9 @@ from ffenc.plan.encode import (
     RawFrames,
     Source,
     VideoClip,
+    color_filters,
     frames_expected,
     muxer_for,
-    picture_filters,
     plan_encode,
 )
 from tests.recordings import recorded
@@ -92,7 +92,7 @@ def test_files_are_opened_by_no_other_protocol_and_a_torn_one_is_an_error(source
     ],
 )
 def test_the_conversion_and_the_tag_say_the_same_colour(pix_fmt, filters):
-    graph = [f"{name}={value}" for _, arguments in picture_filters(pix_fmt) for name, value in arguments.items()]
+    graph = [f"{name}={value}" for _, arguments in color_filters(pix_fmt) for name, value in arguments.items()]
     assert set(filters) <= set(graph)
     assert ("colorspace=smpte170m" in graph) == ("out_color_matrix=bt601" in graph)
 
