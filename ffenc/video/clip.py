@@ -1,4 +1,4 @@
-"""Measure clips: number their frames, and refuse those whose frames cannot be numbered."""
+"""Measure clips: map frame numbers to timestamps, and refuse clips for which that is impossible."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _MEASURED_AT_ONCE = 64  # clips in memory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredClip:
-    """A clip whose header and packets agree, so that frame numbers and times can be computed from each other.
+    """A clip whose header and packets are consistent, so that frame numbers and times can be converted.
 
     Attributes:
-        stream: what its header says.
+        stream: its header.
         packets: its frames.
-        is_seekable: False if decoding failed from a keyframe but works from the start, as with intra refresh.
+        is_seekable: False if decoding fails from a keyframe but works from the start, as with intra refresh.
     """
 
     stream: VideoStreamInfo
@@ -38,7 +38,7 @@ class MeasuredClip:
 
     @property
     def demuxer(self) -> str:
-        """One demuxer name; ffprobe lists a family of them."""
+        """FFmpeg's demuxer: the first name of the list that ffprobe prints."""
         return self.stream.container.split(",")[0]
 
     @property
@@ -49,12 +49,12 @@ class MeasuredClip:
 
     @property
     def clock(self) -> FrameClock:
-        """Which timestamp each frame has."""
+        """The timestamp of each frame."""
         base = self.packets.time_base
         return FrameClock(first_pts=self.packets.pts[0], ticks_per_frame=1 / (self.stream.fps * base), time_base=base)
 
     def access_point(self, frame: int) -> int:
-        """Return the frame at which decoding starts for ``frame``: 0 is the start of the file."""
+        """Return the frame at which decoding starts for ``frame``; 0 is the start of the file."""
         if not self.is_seekable or self.demuxer not in _INDEXED:
             return 0
         points = self.packets.keyframes if self.stream.codec in _SKIPS_LEADING else self.packets.cut_points
@@ -62,14 +62,14 @@ class MeasuredClip:
         return points[place - 1] if place else 0
 
     def select(self, runs: Sequence[tuple[int, int]], *, every: int = 1) -> ClipFrames:
-        """Return frames that are read by one seek, to the access point of the first.
+        """Return frames that are read after one seek to the access point of the first.
 
         Args:
             runs: ascending (first, count): frames ``first``, ``first + every``, ...
             every: step within a run.
         """
         point = self.access_point(runs[0][0])
-        # A demuxer goes by the time of decoding or by that of showing; this is not behind the first and not before the next.
+        # A demuxer seeks by decoding or by presentation time; this value works for both.
         early = Fraction(1, 4) - self.stream.has_b_frames
         return ClipFrames(
             path=self.stream.path,
@@ -83,15 +83,17 @@ class MeasuredClip:
 
 
 _INDEXED = ("mov", "matroska", "avi")
-"""Demuxers that go to a keyframe.  Others go to a time: in MPEG-TS decoding would start between two, on grey frames."""
+"""Demuxers that seek to a keyframe.  Others seek to a time: in MPEG-TS decoding would start between two, on grey frames."""
 
 _SKIPS_LEADING = ("hevc",)
-"""Codecs whose decoder leaves out the frames that are stored behind a keyframe and refer to what is before it.  Of others,
-such as H.264 with open GOPs, it makes them up, and decoding starts only where a stream falls into two parts."""
+"""Codecs whose decoder drops frames that are stored after a keyframe and refer to frames before it.
+
+Other decoders, such as H.264's with open GOPs, conceal the missing references.  They start only at cut points.
+"""
 
 
 def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
-    """Probe a clip and refuse what no frame arithmetic holds for.
+    """Probe a clip and refuse it if frame numbers and times cannot be converted.
 
     Raises:
         ProbeError: not a video.
@@ -102,9 +104,9 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
         stream.frames_declared is not None and packets.count + packets.hidden < stream.frames_declared
     ):
         claimed = stream.frames_declared
-        why = packets.errors or f"its header claims {claimed} frames, and {packets.count} are there"
+        why = packets.errors or f"its header claims {claimed} frames, but it has {packets.count}"
         raise InputError(
-            f"{path} is damaged: {why.rstrip('.')}. Take another copy, or keep what is left. "
+            f"{path} is damaged: {why.rstrip('.')}. Use another copy, or recover the remaining frames. "
             f"{rescue_advice(stream.path, stream.fps)}",
             path=path,
         )
@@ -114,7 +116,7 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
     if leading:
         raise InputError(
             f"{path} shows {leading} frames before its first keyframe, which refer to frames that are not in the file; make a "
-            "file that begins with a keyframe, for example with ffmpeg -i in -c:v libx264 -crf 12 out.mp4",
+            "file that begins with a keyframe, for example with: ffmpeg -i in -c:v libx264 -crf 12 out.mp4",
             path=path,
         )
     uneven = _first_uneven(packets, stream.fps)
@@ -122,16 +124,16 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
         where = "" if uneven is None else f": frame {uneven} is {_off(packets, stream.fps, uneven)} its place"
         raise InputError(
             f"{path} has a variable frame rate (about {float(stream.fps):.3f}){where}; make it constant first, for example with "
-            f"ffmpeg -i in -r {round(stream.fps)} out, and look at which frames are repeated or dropped",
+            f"ffmpeg -i in -r {round(stream.fps)} out, and check which frames are repeated or dropped",
             path=path,
         )
     return MeasuredClip(stream=stream, packets=packets)
 
 
 def _first_uneven(packets: PacketIndex, fps: Fraction) -> int | None:
-    """Return the first frame that is more than a quarter of its length away from k/fps after the first, or None.
+    """Return the first frame whose time differs from k/fps by more than a quarter of a frame, or None.
 
-    Headers hide a variable rate in some containers; a quarter allows for Matroska's whole milliseconds.
+    Headers hide a variable rate in some containers; a quarter allows for Matroska's rounding to milliseconds.
     """
     ticks_per_frame = float(1 / (fps * packets.time_base))
     first = packets.pts[0]
@@ -145,7 +147,7 @@ def _off(packets: PacketIndex, fps: Fraction, frame: int) -> str:
 
 
 def measure_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> list[MeasuredClip]:
-    """Measure all clips and refuse those that cannot be part of any exact join.
+    """Measure all clips and refuse those that cannot be joined exactly.
 
     Raises:
         InputError: see `concat_videos`.
@@ -154,12 +156,12 @@ def measure_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> list[Me
 
 
 def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: bool = True) -> Iterator[MeasuredClip]:
-    """Measure clips one after the other, with few in memory at a time.
+    """Measure clips in order, with few in memory at a time.
 
     Args:
         clips: files.
         binaries: the executables.
-        check: False leaves it to the caller to look for an `obstacle`.
+        check: False leaves the check for an `obstacle` to the caller.
 
     Raises:
         InputError: see `concat_videos`.
@@ -172,7 +174,7 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: boo
         _check_clip(first)
     yield first
     index = read_mp4_index(paths[0])
-    # Trust the tables only if FFmpeg reads the same from them.
+    # Trust the sample tables only if FFmpeg reads the same from them.
     known = index if index is not None and index.packets == first.packets else None
     for start in range(1, len(paths), _MEASURED_AT_ONCE):
         some = paths[start : start + _MEASURED_AT_ONCE]
@@ -192,12 +194,12 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: boo
 
 
 def _same_stream(index: Mp4Index, known: Mp4Index) -> bool:
-    # Without the box, the shape of a pixel is what the codec's headers say.
+    # Without the box, the pixel aspect is that of the codec's headers.
     return index.stream_key == known.stream_key and (index.has_square_pixels or not known.has_square_pixels)
 
 
 def _same_as(first: VideoStreamInfo, path: Path, index: Mp4Index) -> MeasuredClip:
-    """Return a clip whose stream cannot be told apart from that of the first; no process is needed to measure it."""
+    """Return a clip whose stream has the same headers as the first; it is measured without a process."""
     stream = replace(
         first,
         path=path.absolute(),
@@ -210,7 +212,7 @@ def _same_as(first: VideoStreamInfo, path: Path, index: Mp4Index) -> MeasuredCli
 
 
 def obstacle(clip: MeasuredClip) -> str | None:
-    """Return why a clip cannot be part of any exact join; None if it can."""
+    """Return why a clip cannot be joined exactly with others, or None."""
     path = clip.stream.path
     if clip.stream.audio is not None:
         return (
@@ -219,7 +221,7 @@ def obstacle(clip: MeasuredClip) -> str | None:
         )
     if clip.packets.keyframes[:1] != (0,):
         return (
-            f"{path} does not begin with a keyframe, so its first frames would be decoded from those of the clip before; "
+            f"{path} does not begin with a keyframe, so its first frames would be decoded from those of the previous clip; "
             "re-encode it first"
         )
     off = clip.packets.first_off_grid(clip.stream.fps)
@@ -238,7 +240,7 @@ def _check_clip(clip: MeasuredClip) -> None:
 
 
 def measure_plain(path: Path, *, binaries: Binaries) -> MeasuredClip:
-    """Measure one clip, by its tables if they are plain; only for a clip whose copy is read back anyway.
+    """Measure one clip, by its sample tables if possible; only for a clip whose copy is read back later.
 
     Raises:
         InputError: see `concat_videos`.
@@ -252,11 +254,11 @@ def measure_plain(path: Path, *, binaries: Binaries) -> MeasuredClip:
 
 
 def read_back(path: Path, first: VideoStreamInfo, *, binaries: Binaries) -> MeasuredClip:
-    """Measure a file that was copied from others, by its tables where they are plain: listing every packet takes as long.
+    """Measure a file that was copied from others, by its sample tables if possible: listing packets takes as long as the copy.
 
     Args:
         path: the file.
-        first: the one from which its beginning was copied.
+        first: stream of the file that its first packets were copied from.
         binaries: the executables.
     """
     index, known = read_mp4_index(path), read_mp4_index(first.path)

@@ -42,7 +42,7 @@ def encode_frames(
         path, fps, config, layout, overwrite, encoder_threads, binaries, stall_timeout_s, progress: see `VideoWriter`.
 
     Raises:
-        FFencError: see `VideoWriter`; then there is no file.
+        FFencError: see `VideoWriter`; there is no file then.
     """
     with VideoWriter(
         path,
@@ -73,12 +73,12 @@ def encode_images(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
 ) -> EncodeResult:
-    """Encode the PNG, JPEG or TIFF files of a directory; ffmpeg reads them itself, so no frame passes through Python.
+    """Encode the PNG, JPEG or TIFF files of a directory, which ffmpeg reads itself.
 
-    The EXIF orientation of the images is applied on every FFmpeg.
+    The EXIF orientation of the images is applied.
 
     Args:
-        directory: holds the images.  All must have one format, size, kind of samples and orientation.
+        directory: the images, all with one format, size, sample type and orientation.
         path, fps, config, overwrite, encoder_threads, binaries, stall_timeout_s: see `VideoWriter`.
         order: ``"number"``: files ``<prefix><number><suffix>`` of one prefix, numbered without a gap.  ``"name"``: all
             images in the order of their names, for example timestamps; image k becomes frame k.
@@ -86,7 +86,7 @@ def encode_images(
 
     Raises:
         InputError: no images, two series, a gap, or an image that cannot be read or differs from the first.
-        FFencError: see `VideoWriter`.  In every case there is no file then.
+        FFencError: see `VideoWriter`.  After any error there is no file.
     """
     path, rate = file_path(path), parse_frame_rate(fps)
     check_target(path, overwrite=overwrite)
@@ -116,7 +116,7 @@ def plan_images(
 ) -> EncodePlan:
     """Return the command of `encode_images`, without running it.
 
-    Images that no single pattern names are read through links, which exist only while `encode_images` runs.
+    If no single pattern matches the images, they are read through links that exist only while `encode_images` runs.
     """
     source = image_series(directory, order=order).planned(parse_frame_rate(fps))
     return plan_for(config, source, output, binaries=binaries or find_binaries(), encoder_threads=encoder_threads)

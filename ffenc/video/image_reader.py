@@ -28,7 +28,7 @@ class ImageReader:
 
     Attributes:
         path: the directory.
-        fps: the rate that was given; images have none.
+        fps: the given rate; images have none.
         format: shape and dtype of every frame: that of the first image.
     """
 
@@ -42,12 +42,12 @@ class ImageReader:
         binaries: Binaries | None = None,
         stall_timeout_s: float = STALL_TIMEOUT_S,
     ) -> None:
-        """Look at the names and at the header of every image; nothing is decoded yet.
+        """Read the names and the header of every image; nothing is decoded yet.
 
         Args:
-            directory: holds the images; all must have one format, size, kind of samples and orientation.
-            fps: frame rate they are to be shown at.
-            layout: what the arrays shall hold, a key of `ffenc.frames.LAYOUTS`.
+            directory: the images, all with one format, size, sample type and orientation.
+            fps: frame rate.
+            layout: content of the arrays, a key of `ffenc.frames.LAYOUTS`.
             order: ``"number"`` or ``"name"``, see `ffenc.video.image_series.find_images`.
             binaries: the executables; found by `find_binaries` if None.
             stall_timeout_s: longest time without a frame before the decoder is killed.
@@ -64,14 +64,14 @@ class ImageReader:
         self.format = FrameFormat(width=width, height=height, layout=layout)
 
     def __len__(self) -> int:
-        """How many images there are."""
+        """Return the number of images."""
         return len(self._series)
 
     def __iter__(self) -> Iterator[npt.NDArray[Any]]:
-        """All images in order, each a new array.
+        """Yield all images in order, each a new array.
 
         Raises:
-            InputError: one that cannot be decoded.
+            InputError: an image cannot be decoded.
             ProcessError: the decoder died or hung.
         """
         with self._series.readable(self.fps) as source:
@@ -108,6 +108,6 @@ class ImageReader:
 
     def _not_alike(self) -> InputError:
         return InputError(
-            f"not every image in {self.path} has the size and pixel format of the first; make them alike first",
+            f"not every image in {self.path} has the size and pixel format of the first; convert them first",
             path=self.path,
         )

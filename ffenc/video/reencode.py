@@ -42,7 +42,7 @@ def reencode_video(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
 ) -> EncodeResult:
-    """Decode frames ``[start, end)`` of a clip and re-encode them, with timestamps from 0.
+    """Re-encode frames ``[start, end)`` of a clip, with timestamps from 0.
 
     Args:
         source: a clip with constant frame rate.
@@ -50,20 +50,20 @@ def reencode_video(
         config: encoder settings; LeRobot's defaults if None.
         start: first frame, counted from 0; None means 0.
         end: frame after the last one; None means all.
-        size: (width, height) to scale the pictures to; depth takes the nearest pixel, never one between two.
-        thinning: keep one frame out of so many of the whole clip; the rate becomes that much less.
-        key_frames: frames of the output, counted from 0, at which it can be cut later on; only the first 8000 fit into a
-            command.  librav1e, FFV1 and SVT-AV1 before 3 do not follow: a warning names the missing ones.  With any other
-            encoder a missing one is an `OutputError`.
+        size: (width, height) to scale frames to; depth is not interpolated.
+        thinning: keep every n-th frame of the complete clip, and divide the frame rate by n.
+        key_frames: frames of the output, counted from 0, at which it can be cut later.  Only the first 8000 are passed on.
+            librav1e, FFV1 and SVT-AV1 before 3 ignore them, with a warning.  With any other encoder a missing one is an
+            `OutputError`.
         audio: ``"keep"`` or ``"drop"``; a clip with audio needs a choice.  All tracks are kept, from the first frame to the
             end of the last, padded with silence, and encoded as AAC (PCM stays PCM in MOV); see `ffenc.plan.audio`.
-            Subtitles, data, further videos and chapters are always dropped.  The result says what became of each stream.
+            Subtitles, data, further videos and chapters are always dropped.  ``other_streams`` of the result lists them.
         overwrite, encoder_threads, binaries, stall_timeout_s: see `VideoWriter`.
         progress: called with (frames encoded, frames in all) about twice a second, from another thread.
 
     Raises:
         InputError: not a constant-rate clip, a range outside of it, audio without a choice or audio that AAC cannot hold.
-        FFencError: see `VideoWriter`.  In every case there is no output then.
+        FFencError: see `VideoWriter`.  After any error there is no output.
     """
     binaries = binaries or find_binaries()
     output = file_path(output)
@@ -129,7 +129,7 @@ def plan_reencode(
     )
     if not all(0 <= number < frames.count for number in key_frames):
         raise InputError(
-            f"keyframes {sorted(key_frames)} are not within the {frames.count} frames of the output", path=output
+            f"key_frames {sorted(key_frames)} are not all within the {frames.count} frames of the output", path=output
         )
     width, height = size or clip.display_size
     fps = clip.stream.fps / frames.every
@@ -162,11 +162,15 @@ def _check_thinning(thinning: FrameStride, clip: MeasuredClip, *, whole: bool, a
     path, before = clip.stream.path, 0
     for first, stop in thinning.ranges:
         if not before <= first < stop <= clip.packets.count:
-            raise InputError(f"frames [{first}, {stop}) of {path} are no range of [0, {clip.packets.count})", path=path)
+            raise InputError(
+                f"frames [{first}, {stop}) of {path} are not an ascending range within [0, {clip.packets.count})",
+                path=path,
+            )
         before = stop
     if thinning.every < 1 or not thinning.ranges or not whole or audio == "keep":
         raise InputError(
-            f"{path} can only be thinned as a whole, without audio, by a whole number from 1 on", path=path
+            f"every n-th frame of {path} can be kept only without start, end and audio, and with n of 1 or more",
+            path=path,
         )
 
 

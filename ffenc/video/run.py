@@ -1,4 +1,4 @@
-"""Run one plan to the end and believe only what was read back."""
+"""Run an encode plan, read its file back, and compare the file with the plan."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from ffenc.video.stream_check import check_stream, missing_key_frames
 logger = logging.getLogger(__name__)
 
 ProgressCallback = Callable[[int, int | None], None]
-"""Called with (frames done, frames in all or None)."""
+"""Called with (frames done, total frames or None), from any thread."""
 
-# Exit status 0 and yet not what was asked: FFmpeg only writes a line about it.
+# FFmpeg reports these faults only by a line on standard error and exits with status 0.
 _CHANGED_FRAME = "Changing video frame properties on the fly"
 _CHANGED_FORMAT = "Incompatible pixel format"
 _LOGGED: set[str] = set()
@@ -46,10 +46,9 @@ class EncodeResult(WrittenVideo):
         encoder: FFmpeg's encoder, its options, and the config as it took effect.
         argv: the command that wrote it.
         usage: CPU time and memory of the ffmpeg process.
-        other_streams: what became of each stream of the source that is not the video, such as ``"audio track 1 (opus, 48000
+        other_streams: outcome for each stream of the source that is not the video, such as ``"audio track 1 (opus, 48000
             Hz, stereo): encoded as aac"`` or ``"subtitle (subrip): dropped"``.
-        selection: the encoders that were tried before this one was chosen, with their reasons; None where a software
-            encoder was named.
+        selection: the encoders that were tried, each with its reason; None for a named software encoder.
     """
 
     encoder: ResolvedEncoder
@@ -68,15 +67,15 @@ def start_plan(
     priority: Priority = Priority(),  # noqa: B008  it is immutable
     kept_open: Sequence[int] = (),
 ) -> FFmpegProcess:
-    """Start the plan's command, watching for the lines by which an encoder says that it ignored an option."""
+    """Start the plan's command and watch standard error for lines that report an ignored option."""
     total = frames_expected(plan.source)
 
     def report(update: Progress) -> None:
         if progress is not None:
             progress(update.frame, total)
 
-    made_up = MISSING_REFERENCE if isinstance(plan.source, VideoClip) else ()
-    patterns = [re.compile(text) for text in (*plan.encoder.complaints, *_SILENT_LOSSES, *made_up)]
+    concealed = MISSING_REFERENCE if isinstance(plan.source, VideoClip) else ()
+    patterns = [re.compile(text) for text in (*plan.encoder.complaints, *_SILENT_LOSSES, *concealed)]
     return FFmpegProcess.start(
         plan.argv,
         stdin=stdin,
@@ -97,12 +96,12 @@ def run_plan(
     stall_timeout_s: float,
     progress: ProgressCallback | None = None,
 ) -> EncodeResult:
-    """Run a plan that needs no frames from us, and check its file.
+    """Run a plan whose source ffmpeg reads itself, and check its file.
 
     Raises:
         ProcessError: ffmpeg failed, died or hung.
-        EncoderOptionError: the encoder said that it ignored an option.
-        OutputError: the file is not what was asked for.
+        EncoderOptionError: the encoder reported that it ignored an option.
+        OutputError: the file differs from the plan.
     """
     log_reductions(plan.encoder)
     with start_plan(plan, stdin=False, stall_timeout_s=stall_timeout_s, progress=progress) as process:
@@ -112,13 +111,12 @@ def run_plan(
 
 
 def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
-    """Turn a line such as "Error parsing option ..." into an error; ffmpeg itself ends with status 0 after it.
+    """Raise an error for a line such as "Error parsing option ...", after which ffmpeg exits with status 0.
 
     Raises:
         EncoderOptionError: the encoder ignored an option.
         PixelFormatError: ffmpeg chose another pixel format.
-        InputError: a frame in the middle has another size or pixel format than the first; or the decoder of a clip made
-            up a frame, because one that it refers to is missing.
+        InputError: a frame has another size or pixel format than the first, or refers to a frame that is missing.
     """
     if not process.stderr_matches:
         return
@@ -127,8 +125,8 @@ def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
     if _CHANGED_FRAME in line:
         width, height = plan.source.size
         raise InputError(
-            f"not every frame has the size and pixel format of the first ({width}x{height}); ffmpeg would rescale the "
-            "others, so make them alike first",
+            f"not every frame has the size and pixel format of the first ({width}x{height}), and ffmpeg would rescale the "
+            "others; convert them first",
             path=plan.output,
         )
     if isinstance(plan.source, VideoClip) and any(text in line for text in MISSING_REFERENCE):
@@ -137,7 +135,7 @@ def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
     if _CHANGED_FORMAT in line:
         raise PixelFormatError(f"ffmpeg: {line}", pix_fmt=plan.encoder.feed_pix_fmt)
     raise EncoderOptionError(
-        f"{name} of this FFmpeg did not take an option: {line}\ncommand: {plan}",
+        f"{name} of this FFmpeg did not accept an option: {line}\ncommand: {plan}",
         option="extra_options",
         value=dict(plan.encoder.config.extra_options),
         encoder=name,
@@ -150,7 +148,7 @@ def check_result(
     """Read the file back, compare it with the plan, and give it its name.
 
     Raises:
-        OutputError: see `check_stream`; also a forced keyframe that is missing.
+        OutputError: see `check_stream`; or a forced keyframe is missing.
     """
     stream, packets = probe_video_and_packets(pending.path, binaries=binaries)
     check_stream(plan, stream, packets, frames=frames, path=pending.final)
@@ -159,13 +157,13 @@ def check_result(
     if missing := missing_key_frames(plan, packets):
         if plan.encoder.expected.follows_forced:
             raise OutputError(
-                f"{plan.encoder.name} put no keyframe at {len(missing)} of the frames where one was forced (first: "
+                f"{plan.encoder.name} wrote no keyframe at {len(missing)} of the frames where one was forced (first: "
                 f"{missing[0]}); {pending.final} was not written",
                 path=pending.final,
             )
         logger.warning(
-            "%s put no keyframe at %d of the frames of %s where one was wanted (first: %d); cuts there will encode "
-            "the frames up to the next one again",
+            "%s wrote no keyframe at %d of the frames of %s where one was requested (first: %d); cuts there will re-encode "
+            "the frames up to the next keyframe",
             plan.encoder.name,
             len(missing),
             pending.final,
@@ -188,11 +186,11 @@ def check_result(
 
 
 def log_reductions(encoder: ResolvedEncoder, *, once: bool = False) -> None:
-    """Log one line for every extra option whose effective value is not the one given.
+    """Log one line for every extra option whose effective value differs from the one given.
 
     Args:
-        encoder: with its reductions.
-        once: leave out what this process has logged already, for recordings of many episodes.
+        encoder: the encoder with its reductions.
+        once: skip lines that this process has logged before, for recordings of many episodes.
     """
     for sentence in encoder.reductions:
         if not once or sentence not in _LOGGED:
@@ -201,7 +199,7 @@ def log_reductions(encoder: ResolvedEncoder, *, once: bool = False) -> None:
 
 
 def _as_reported(encoder: ResolvedEncoder, path: Path) -> ResolvedEncoder:
-    """Return the encoder with the settings that its library wrote into the stream, which may be others than those asked for."""
+    """Return the encoder with the settings that its library wrote into the stream."""
     spec = find_encoder(encoder.name)
     if spec is None or spec.report is None or not encoder.requests:
         return encoder

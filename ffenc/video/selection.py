@@ -32,7 +32,7 @@ __all__ = ["Candidate", "Selection", "capabilities_for", "device_nodes", "examin
 
 
 def capabilities_for(vcodec: str, binaries: Binaries, *, also: Sequence[str] = ()) -> Capabilities:
-    """This FFmpeg's capabilities, with the listings of every encoder that ``vcodec`` may mean, and of others."""
+    """Return this FFmpeg's capabilities, with the listings of every encoder for ``vcodec``, and of others."""
     return probe_capabilities(
         binaries.ffmpeg,
         encoders=(*candidate_encoders(vcodec), *also),
@@ -129,13 +129,10 @@ def examine_encoders(
     encoder_threads: int | None = None,
     encoders: tuple[EncoderSpec, ...] | None = None,
 ) -> Iterator[Candidate]:
-    """Try encoders one after the other; the arguments are those of `select_encoder`.
+    """Try encoders in order, and yield the result of each; see `select_encoder` for the other arguments.
 
     Args:
         encoders: rows to try; None means all that ``auto`` considers on this platform.
-
-    Yields:
-        What came out for each, in order; the caller stops when it has seen enough.
     """
     rows = encoders if encoders is not None else (*auto_candidates(sys.platform), *auto_fallbacks())
     listed = probe_capabilities(binaries.ffmpeg).encoders
@@ -149,7 +146,7 @@ def examine_encoders(
             binaries=binaries,
             encoder_threads=encoder_threads,
             device_node=node,
-            # Only hardware limits its sessions; more software encoders would only take longer.
+            # Only hardware limits its sessions.
             cameras=cameras if row.device else 1,
         )
 
@@ -161,7 +158,7 @@ def examine_encoders(
 
 
 def device_nodes(spec: EncoderSpec) -> list[str]:
-    """Device files that an encoder's hardware could be behind, sorted."""
+    """Return the device files that an encoder's hardware may use, sorted."""
     patterns = spec.device.nodes if spec.device else ()
     return sorted(str(node) for pattern in patterns for node in Path("/").glob(pattern.lstrip("/")))
 
@@ -173,7 +170,7 @@ def _examine(row: EncoderSpec, device: str | None, try_on: Callable[[EncoderSpec
         if not found:
             missing = " or ".join(row.device.nodes)
             return Candidate(encoder=row.name, works=False, reason=f"no {missing}; it needs {row.device.needs}")
-        # Only where the command names the device file can another one be tried.
+        # Other device files can be tried only if the command names them.
         if row.device.takes_node:
             nodes = list(found) if device is None else [device]
     reasons, too_slow = [], False
@@ -210,7 +207,7 @@ def _short_reason(err: FFencError, node: str | None) -> str:
 
 
 def _telling_line(tail: str) -> str:
-    """The first complaint, which names the cause; later lines only say that everything after it failed too."""
+    """Return the first error line, which names the cause; later lines are consequences."""
     lines = [line.strip() for line in tail.splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith(("Svt[info]", "x265 [info]", "Guessed"))]
     return (telling or lines)[0]

@@ -116,7 +116,7 @@ def test_a_join_that_decodes_wrong_is_given_up_with_a_warning(
     config = VideoEncoderConfig.model_validate(SETTINGS["h264"])
     with caplog.at_level(logging.WARNING):
         result = cut_video(source, tmp_path / "cut.mp4", [(6, 18), (24, 30)], config=config, binaries=binaries)
-    assert "re-encoding all of it" in caplog.text
+    assert "re-encoding all of them" in caplog.text
     assert result.reencoded == ((6, 18), (24, 30))
     assert numbers_of(VideoReader(result.path, binaries=binaries)) == [*range(6, 18), *range(24, 30)]
 
