@@ -102,7 +102,7 @@ def test_a_camera_that_never_gives_a_frame(faked: Any, within: Any) -> None:
         ("'say:device is gone\\n' exit:1", CameraEndedError, "device is gone"),
         ("signal:SIGKILL", CameraEndedError, "SIGKILL"),
         (f"out:{FRAME_BYTES // 2}", CameraEndedError, "ended after 1 frames"),
-        (r"'say:Changing video frame properties on the fly is not supported\n' sleep:0.3 out:9999 hang", CameraFormatError, "another size"),
+        (r"'say:Changing video frame properties on the fly is not supported\n' sleep:0.3 out:9999 hang", CameraFormatError, "changed its size"),
     ],
 )  # fmt: skip
 def test_a_camera_that_breaks_off(faked: Any, ending: str, kind: type[CameraError], says: str) -> None:
