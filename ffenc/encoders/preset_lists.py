@@ -1,4 +1,4 @@
-"""The configs that ``ffenc bench recommend`` tries for each use, from the best to the cheapest.
+"""The configs that ``ffenc recommend`` tries for each use, from the best to the cheapest.
 
 A later candidate is faster but larger or less similar.  Their values of crf give about the same similarity: see the table
 of equivalent values in ``docs/findings.md``.
