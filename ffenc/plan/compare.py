@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ffenc.frames import FrameFormat
-from ffenc.plan.encode import RawFrames, color_filters, raw_input_options
+from ffenc.plan.encode import RawFrames, color_filters
 from ffenc.plan.graph import VIDEO, ComparisonFilter, Filter, Input, file_url, measuring_argv
 
 # The filters pair frames by time.  At 30000/1001 frames/s each time base rounds differently, so that some frames would be
@@ -48,7 +48,7 @@ def plan_comparison(
     )
     raw = Input(
         url=file_url(original),
-        options=(("protocol_whitelist", "file"), *raw_input_options(RawFrames(frames=frames, fps=fps))),
+        options=(("protocol_whitelist", "file"), *RawFrames(frames=frames, fps=fps).input_options()),
         filters=(*color_filters(pix_fmt), *_COUNTED),
     )
     return measuring_argv(ffmpeg, encoded, raw, comparisons)

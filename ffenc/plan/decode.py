@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ffenc.frames import FrameFormat
 from ffenc.plan.clip_frames import ClipFrames
-from ffenc.plan.encode import ImageSequence, source_input
+from ffenc.plan.encode import ImageSequence
 from ffenc.plan.frame_checks import FULL_CHROMA
 from ffenc.plan.graph import VIDEO, Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
 
@@ -37,13 +37,13 @@ def plan_decode(ffmpeg: Path, parts: Sequence[ClipFrames], frames: FrameFormat, 
 
 def plan_decode_images(ffmpeg: Path, series: ImageSequence, frames: FrameFormat) -> DecodePlan:
     """Plan to read all images of a series in order."""
-    return DecodePlan(argv=_argv(ffmpeg, [source_input(series)], frames, series.fps), count=series.count)
+    return DecodePlan(argv=_argv(ffmpeg, [series.input()], frames, series.fps), count=series.count)
 
 
 def plan_check_images(ffmpeg: Path, series: ImageSequence) -> tuple[str, ...]:
     """Plan to decode all images of a series and to write nothing."""
     upright = replace(series, orientation=1)
-    return ffmpeg_argv(ffmpeg, inputs=[source_input(upright)], output="-", output_options=[("f", "null")])
+    return ffmpeg_argv(ffmpeg, inputs=[upright.input()], output="-", output_options=[("f", "null")])
 
 
 def _argv(

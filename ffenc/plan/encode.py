@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.errors import InputError, PixelFormatError
@@ -34,20 +34,72 @@ MOST_KEY_FRAMES = 8000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RawFrames:
+class Source(ABC):
+    """Where the frames of an encode come from.
+
+    Attributes:
+        fps: frame rate of the output.
+    """
+
+    fps: Fraction
+
+    @property
+    @abstractmethod
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the encoded frames, any rotation applied."""
+
+    @property
+    def count(self) -> int | None:
+        """Number of frames; None if it is not known yet."""
+        return None
+
+    @property
+    def key_frames(self) -> tuple[int, ...]:
+        """Frames of the output, counted from 0, at which a keyframe is forced."""
+        return ()
+
+    @property
+    def other_streams(self) -> tuple[str, ...]:
+        """For each stream that is not the video, a text on what is done with it."""
+        return ()
+
+    @abstractmethod
+    def input(self) -> Input:
+        """Return the ffmpeg input; the demuxer is always named, so that no file is read as a playlist."""
+
+    def depth_fault(self, config: DepthEncoderConfig) -> str | None:
+        """Return which frames would be converted, and so have other depths, in a video of this config."""
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawFrames(Source):
     """Numpy frames written to ffmpeg's standard input."""
 
     frames: FrameFormat
-    fps: Fraction
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.frames.width, self.frames.height
 
+    def input(self) -> Input:
+        """Return standard input; without the last two options ffmpeg reads ahead before it encodes."""
+        return Input(url="pipe:0", options=(*self.input_options(), ("probesize", "32"), ("analyzeduration", "0")))
+
+    def input_options(self) -> tuple[Option, ...]:
+        """Return the options that describe raw frames, for any input."""
+        size = ("s", f"{self.frames.width}x{self.frames.height}")
+        return (("f", "rawvideo"), ("pix_fmt", self.frames.pix_fmt), size, ("framerate", str(self.fps)))
+
+    def depth_fault(self, config: DepthEncoderConfig) -> str | None:
+        """Refuse frames of another pixel format."""
+        wrong = self.frames.pix_fmt != config.pix_fmt
+        return f"frames of layout {self.frames.layout!r} ({self.frames.pix_fmt})" if wrong else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageSequence:
+class ImageSequence(Source):
     """Numbered images of one directory, all of one size and format, read by ffmpeg itself.
 
     Attributes:
@@ -63,13 +115,33 @@ class ImageSequence:
     start_number: int
     count: int
     size: tuple[int, int]
-    fps: Fraction
     orientation: int = 1
     turned_as: str = "rgb24"
 
+    def input(self) -> Input:
+        """Return the image sequence, rotated by its orientation."""
+        options: list[Option] = [
+            ("protocol_whitelist", "file"),
+            # Otherwise ffmpeg rescales a frame of another size or format silently; this turns it into a warning.
+            ("reinit_filter", "0"),
+            *(("f", "image2"), ("pattern_type", "sequence"), ("start_number", str(self.start_number))),
+            ("framerate", str(self.fps)),
+            # FFmpeg versions differ in the orientations that they apply; see `upright_filters`.
+            ("noautorotate", None),
+        ]
+        if not self.pattern.lower().endswith((".tif", ".tiff")):
+            # FFmpeg's TIFF decoder treats the resolution unit that its own encoder writes as damage.
+            options.insert(1, ("err_detect", "explode"))
+        upright = upright_filters(self.orientation, self.turned_as)
+        return Input(url=f"file:{self.pattern}", options=tuple(options), filters=upright)
+
+    def depth_fault(self, config: DepthEncoderConfig) -> str | None:
+        """Refuse images where codes are encoded."""
+        return "image files, which hold no codes," if config.quantizes else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VideoClip:
+class VideoClip(Source):
     """Frames of one constant-rate video file.
 
     The command keeps the timestamps of the container (``-copyts``): its first frame is at ``frames.start_s``.  Only the
@@ -78,16 +150,13 @@ class VideoClip:
     Attributes:
         frames: which ones, and how they are reached.
         size: (width, height) of the encoded frames, any rotation applied.
-        fps: frame rate of the output.
         audio: how its audio is written beside the video; None writes none.
-        other_streams: for each stream that is not the video, a text on what is done with it.
+        other_streams, key_frames: see `Source`.
         scale_to: (width, height) to scale frames to; None leaves them.
-        key_frames: frames of the output, counted from 0, at which a keyframe is forced.
     """
 
     frames: ClipFrames
     size: tuple[int, int]
-    fps: Fraction
     audio: AudioPlan | None = None
     other_streams: tuple[str, ...] = ()
     scale_to: tuple[int, int] | None = None
@@ -98,8 +167,35 @@ class VideoClip:
         """Number of frames."""
         return self.frames.count
 
+    def input(self) -> Input:
+        """Return the input that reads these frames."""
+        return self.frames.input()
 
-Source: TypeAlias = RawFrames | ImageSequence | VideoClip
+    def audio_input(self) -> Input | None:
+        """Return the input for the audio, if it is kept."""
+        return None if self.audio is None else audio_input(self.audio, self.frames.path, self.frames.demuxer)
+
+    def filters(self, config: VideoEncoderConfig) -> list[Filter]:
+        """Return filters that restart the timestamps and scale the frames."""
+        if self.scale_to is None:
+            return [restart_clock(self.fps)]
+        width, height = map(str, self.scale_to)
+        # Never interpolate depth: it would invent surfaces.
+        how = "neighbor" if isinstance(config, DepthEncoderConfig) else FULL_CHROMA
+        scale: Filter = ("scale", {"w": width, "h": height, "flags": how})
+        return [restart_clock(self.fps), scale, ("setsar", {"sar": "1"})]
+
+    def output_options(self) -> list[Option]:
+        """Return options for the rate, forced keyframes and audio."""
+        # A quarter of a frame early: FFmpeg takes the first frame at or after each time, in a clock that may round.
+        times = [float((number - Fraction(1, 4)) / self.fps) for number in self.key_frames if number > 0]
+        forced = ",".join(f"{time:.6f}" for time in times[:MOST_KEY_FRAMES])
+        return [
+            ("r", str(self.fps)),
+            ("map_chapters", "-1"),  # FFmpeg would copy chapters with the times of the source clip
+            *([("force_key_frames", forced)] if forced else []),
+            *audio_options(self.audio),
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,8 +280,14 @@ def plan_encode(
     """
     output = Path(output)
     muxer = muxer or muxer_for(output)
-    if isinstance(config, DepthEncoderConfig):
-        _check_depth(config, source)
+    if isinstance(config, DepthEncoderConfig) and (fault := source.depth_fault(config)):
+        raise PixelFormatError(
+            f"{fault} cannot become depth video of {config.pix_fmt}: the conversion would change every depth.  Encode codes "
+            "(ffenc.quantize_depth) with layout='gray12' as gray12le, or millimetres with layout='gray16' as gray16le "
+            "(DepthEncoderConfig.lossless16())",
+            pix_fmt=config.pix_fmt,
+        )
+    clip = source if isinstance(source, VideoClip) else None
     width, height = source.size
     encoder = resolve_encoder(
         config,
@@ -196,22 +298,25 @@ def plan_encode(
         muxer=muxer,
         encoder_threads=encoder_threads,
         device_node=device_node,
-        forced_key_frames=isinstance(source, VideoClip) and any(source.key_frames),
+        forced_key_frames=any(source.key_frames),
     )
     argv = ffmpeg_argv(
         capabilities.ffmpeg,
-        inputs=[source_input(source)],
+        inputs=[source.input()],
         video=[
-            *([restart_clock(source.fps)] if isinstance(source, VideoClip) else []),
-            *_scaling(source, config),
+            *(clip.filters(config) if clip else ()),
             *color_filters(encoder.feed_pix_fmt),
-            *_upload(encoder),
+            *((name, {}) for name in encoder.upload_filters),
         ],
         output=file_url(output),
-        output_options=[*_output(encoder), *container_options(muxer, fragmented=fragmented), *_clip_options(source)],
-        audio=_clip_audio(source),
+        output_options=[
+            *_output(encoder),
+            *container_options(muxer, fragmented=fragmented),
+            *(clip.output_options() if clip else ()),
+        ],
+        audio=clip.audio_input() if clip else None,
         global_options=encoder.device_options,
-        keep_timestamps=isinstance(source, VideoClip),
+        keep_timestamps=clip is not None,
     )
     return EncodePlan(argv=argv, output=output, source=source, encoder=encoder, muxer=muxer, selection=selection)
 
@@ -232,69 +337,6 @@ def color_filters(pix_fmt: str) -> list[Filter]:
     return [("scale", scale), ("format", {"pix_fmts": pix_fmt}), ("setparams", tags)]
 
 
-def _check_depth(config: DepthEncoderConfig, source: Source) -> None:
-    """Refuse depth that would be converted: a conversion scales it like brightness."""
-    if isinstance(source, RawFrames) and source.frames.pix_fmt != config.pix_fmt:
-        came = f"frames of layout {source.frames.layout!r} ({source.frames.pix_fmt})"
-    elif isinstance(source, ImageSequence) and config.quantizes:
-        came = "image files, which hold no codes,"
-    else:
-        return
-    raise PixelFormatError(
-        f"{came} cannot become depth video of {config.pix_fmt}: the conversion would change every depth.  Encode codes "
-        "(ffenc.quantize_depth) with layout='gray12' as gray12le, or millimetres with layout='gray16' as gray16le "
-        "(DepthEncoderConfig.lossless16())",
-        pix_fmt=config.pix_fmt,
-    )
-
-
-def source_input(source: Source) -> Input:
-    """Return the ffmpeg input for a source; the demuxer is always named, so that no file is read as a playlist."""
-    rate = ("framerate", str(source.fps))
-    if isinstance(source, RawFrames):
-        # Without the last two options ffmpeg reads ahead before it encodes.
-        options = (*raw_input_options(source), ("probesize", "32"), ("analyzeduration", "0"))
-        return Input(url="pipe:0", options=options)
-    if isinstance(source, VideoClip):
-        return source.frames.input()
-    strict: tuple[Option, ...] = (
-        ("protocol_whitelist", "file"),
-        ("err_detect", "explode"),
-        # Otherwise ffmpeg rescales a frame of another size or format silently; this turns it into a warning.
-        ("reinit_filter", "0"),
-    )
-    series = (
-        *(("f", "image2"), ("pattern_type", "sequence"), ("start_number", str(source.start_number)), rate),
-        # FFmpeg versions differ in the orientations that they apply; see `upright_filters`.
-        ("noautorotate", None),
-    )
-    if source.pattern.lower().endswith((".tif", ".tiff")):
-        # FFmpeg's TIFF decoder treats the resolution unit that its own encoder writes as damage.
-        strict = tuple(option for option in strict if option[0] != "err_detect")
-    upright = upright_filters(source.orientation, source.turned_as)
-    return Input(url=f"file:{source.pattern}", options=(*strict, *series), filters=upright)
-
-
-def raw_input_options(source: RawFrames) -> tuple[Option, ...]:
-    """Return the input options that describe raw frames."""
-    form = source.frames
-    size = ("s", f"{form.width}x{form.height}")
-    return (("f", "rawvideo"), ("pix_fmt", form.pix_fmt), size, ("framerate", str(source.fps)))
-
-
-def _scaling(source: Source, config: VideoEncoderConfig) -> list[Filter]:
-    if not isinstance(source, VideoClip) or source.scale_to is None:
-        return []
-    width, height = source.scale_to
-    # Never interpolate depth: it would invent surfaces.
-    how = "neighbor" if isinstance(config, DepthEncoderConfig) else FULL_CHROMA
-    return [("scale", {"w": str(width), "h": str(height), "flags": how}), ("setsar", {"sar": "1"})]
-
-
-def _upload(encoder: ResolvedEncoder) -> list[Filter]:
-    return [(name, {}) for name in encoder.upload_filters]
-
-
 def _output(encoder: ResolvedEncoder) -> list[Option]:
     options: list[Option] = [("c:v", encoder.name)]
     if not encoder.upload_filters:
@@ -312,27 +354,3 @@ def container_options(muxer: str, *, fragmented: bool) -> list[Option]:
         return [("movflags", FRAGMENTS), ("flush_packets", "1"), ("f", muxer)]
     # With the index at the front, players and network readers start at once.
     return [("movflags", "+faststart"), ("f", muxer)]
-
-
-def _clip_options(source: Source) -> list[Option]:
-    if not isinstance(source, VideoClip):
-        return []
-    # FFmpeg would copy chapters with the times of the source clip.
-    return [("r", str(source.fps)), ("map_chapters", "-1"), *_key_frames(source), *audio_options(source.audio)]
-
-
-def _clip_audio(source: Source) -> Input | None:
-    if not isinstance(source, VideoClip) or source.audio is None:
-        return None
-    return audio_input(source.audio, source.frames.path, source.frames.demuxer)
-
-
-def _key_frames(source: VideoClip) -> list[Option]:
-    """Return times a quarter of a frame early: FFmpeg takes the first frame at or after each, in a clock that may round."""
-    times = [float((number - Fraction(1, 4)) / source.fps) for number in source.key_frames if number > 0]
-    return [("force_key_frames", ",".join(f"{time:.6f}" for time in times[:MOST_KEY_FRAMES]))] if times else []
-
-
-def frames_expected(source: Source) -> int | None:
-    """Return the number of frames that the output must have; None for raw frames, whose number is not known yet."""
-    return None if isinstance(source, RawFrames) else source.count

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ffenc.frames import FrameFormat
-from ffenc.plan.encode import RawFrames, raw_input_options
+from ffenc.plan.encode import RawFrames
 from ffenc.plan.graph import Input, ffmpeg_argv
 
 SUFFIXES = {"rgb": ".png", "bgr": ".png", "gray": ".png", "gray16": ".tiff", "gray12": ".tiff"}
@@ -32,7 +32,7 @@ def image_name(number: int, suffix: str) -> str:
 def plan_image_files(ffmpeg: Path, frames: FrameFormat, directory: Path) -> tuple[str, ...]:
     """Return the command that reads raw frames from standard input and writes image k as ``frame-{k:06d}``."""
     suffix = SUFFIXES[frames.layout]
-    raw = raw_input_options(RawFrames(frames=frames, fps=Fraction(30)))  # any rate: images have none
+    raw = RawFrames(frames=frames, fps=Fraction(30)).input_options()  # any rate: images have none
     pattern = str(directory.absolute()).replace("%", "%%")
     return ffmpeg_argv(
         ffmpeg,

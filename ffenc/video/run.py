@@ -19,7 +19,7 @@ from ffenc.ffmpeg.process.priority import Priority
 from ffenc.ffmpeg.process.progress import Progress
 from ffenc.plan.clip_frames import MISSING_REFERENCE
 from ffenc.plan.effective import compare_with_report
-from ffenc.plan.encode import EncodePlan, VideoClip, frames_expected
+from ffenc.plan.encode import EncodePlan, VideoClip
 from ffenc.plan.resolve import ResolvedEncoder
 from ffenc.plan.selection import Selection
 from ffenc.video.output import PendingFile, WrittenVideo, check_audio
@@ -68,7 +68,7 @@ def start_plan(
     kept_open: Sequence[int] = (),
 ) -> FFmpegProcess:
     """Start the plan's command and watch standard error for lines that report an ignored option."""
-    total = frames_expected(plan.source)
+    total = plan.source.count
 
     def report(update: Progress) -> None:
         if progress is not None:
@@ -107,7 +107,7 @@ def run_plan(
     with start_plan(plan, stdin=False, stall_timeout_s=stall_timeout_s, progress=progress) as process:
         finished = process.finish()
         check_complaints(process, plan)
-    return check_result(plan, pending, binaries, finished, frames=frames_expected(plan.source) or 0)
+    return check_result(plan, pending, binaries, finished, frames=plan.source.count or 0)
 
 
 def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
@@ -180,7 +180,7 @@ def check_result(
         stream=replace(stream, path=pending.final.absolute()),
         argv=plan.argv,
         usage=finished.usage,
-        other_streams=plan.source.other_streams if isinstance(plan.source, VideoClip) else (),
+        other_streams=plan.source.other_streams,
         selection=plan.selection,
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ffenc.errors import OutputError
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
-from ffenc.plan.encode import EncodePlan, VideoClip
+from ffenc.plan.encode import EncodePlan
 from ffenc.plan.resolve import ExpectedStream
 from ffenc.video.output import check_packets
 
@@ -59,8 +59,7 @@ def _header_faults(plan: EncodePlan, stream: VideoStreamInfo, expected: Expected
 def _packet_faults(plan: EncodePlan, packets: PacketIndex, expected: ExpectedStream) -> Iterable[str]:
     if packets.is_reordered and not expected.reorders:
         yield "it has B-frames, which were not requested"
-    forced = plan.source.key_frames if isinstance(plan.source, VideoClip) else ()
-    yield from _key_frame_faults(packets, expected, forced)
+    yield from _key_frame_faults(packets, expected, plan.source.key_frames)
 
 
 def _key_frame_faults(packets: PacketIndex, expected: ExpectedStream, forced: Sequence[int]) -> Iterable[str]:
@@ -81,5 +80,4 @@ def _key_frame_faults(packets: PacketIndex, expected: ExpectedStream, forced: Se
 
 def missing_key_frames(plan: EncodePlan, packets: PacketIndex) -> list[int]:
     """Return the frames at which a keyframe was forced but the file cannot be cut."""
-    forced = plan.source.key_frames if isinstance(plan.source, VideoClip) else ()
-    return sorted(set(forced) - set(packets.cut_points))
+    return sorted(set(plan.source.key_frames) - set(packets.cut_points))

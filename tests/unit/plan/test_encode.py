@@ -19,7 +19,6 @@ from ffenc.plan.encode import (
     Source,
     VideoClip,
     color_filters,
-    frames_expected,
     muxer_for,
     plan_encode,
 )
@@ -135,7 +134,7 @@ def test_a_plan_can_be_written_elsewhere_without_being_made_anew():
 
 @pytest.mark.parametrize(("source", "count"), [(FRAMES, None), (IMAGES, 12), (CLIP, 5)])
 def test_how_many_frames_must_come_out(source, count):
-    assert frames_expected(source) == count
+    assert source.count == count
 
 
 def test_a_plan_reads_as_a_shell_would_take_it():
