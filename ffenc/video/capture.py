@@ -94,7 +94,7 @@ class CameraSource(LiveCamera):
     def _open(self) -> None:
         path = self.source.path
         if path is not None and not path.exists():
-            raise CameraUnavailableError(f"camera {self.name}: {path} does not exist", source=self.name)
+            raise self._error_of(CameraUnavailableError, f"cannot be opened: {path} does not exist")
         self.plan = plan_capture((self._binaries or find_binaries()).ffmpeg, self.source)
         self._process = FFmpegProcess.start(
             self.plan.argv,
@@ -157,7 +157,7 @@ class CameraSource(LiveCamera):
                     pix_fmt=pix_fmt[1] if pix_fmt else "unknown",
                 )
             time.sleep(0.01)
-        raise CameraUnavailableError(f"camera {self.name}: ffmpeg did not print its streams", source=self.name)
+        raise self._error_of(CameraUnavailableError, "cannot be opened: ffmpeg did not print its streams")
 
     def _check(self, streams: _Streams) -> None:
         source = self.source
@@ -190,24 +190,18 @@ class CameraSource(LiveCamera):
     def _ended(self, process: FFmpegProcess) -> CameraError:
         process.finish()  # raises a more specific error, if there is one
         if not self.frames_read:
-            return CameraUnavailableError(f"camera {self.name} ended before its first frame", source=self.name)
+            return self._error_of(CameraUnavailableError, "ended before its first frame")
         again = "; a file is played once, unless it has loop: true" if self.source.kind == "file" else ""
-        return CameraEndedError(
-            f"camera {self.name} ended after {self.frames_read} frames{again}",
-            source=self.name,
-            frames_read=self.frames_read,
-        )
+        return self._error_of(CameraEndedError, f"ended after {self.frames_read} frames{again}")
 
     def _explained(self, err: ProcessError) -> CameraError:
         frames = self.frames_read
         if isinstance(err, ProcessTimeoutError):
-            what = f"camera {self.name} sent nothing for {self._stall_timeout_s:g} s after {frames} frames: {err}"
-            return CameraStalledError(what, source=self.name, frames_read=frames)
+            what = f"sent nothing for {self._stall_timeout_s:g} s after {frames} frames: {err}"
+            return self._error_of(CameraStalledError, what)
         if isinstance(err, ProcessDiedError) and frames:
-            return CameraEndedError(
-                f"camera {self.name} failed after {frames} frames: {err}", source=self.name, frames_read=frames
-            )
-        return CameraUnavailableError(f"camera {self.name} cannot be opened: {err}", source=self.name)
+            return self._error_of(CameraEndedError, f"failed after {frames} frames: {err}")
+        return self._error_of(CameraUnavailableError, f"cannot be opened: {err}")
 
 
 def _same_rate(rate: float, wanted: Fraction) -> bool:

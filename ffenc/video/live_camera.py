@@ -82,7 +82,7 @@ class LiveCamera(ABC):
             CameraError: the source does not exist, has another format than requested, or sent no frame.
         """
         if self._thread is not None:
-            raise CameraUnavailableError(f"camera {self.name} was started before; make a new one", source=self.name)
+            raise self._error_of(CameraUnavailableError, "was started before; make a new one")
         try:
             self._open()
             self._thread = threading.Thread(target=self._take_all, name=f"camera {self.name}", daemon=True)
@@ -98,7 +98,7 @@ class LiveCamera(ABC):
         """Shape and dtype of every frame; known from `start` on."""
         newest = self._newest
         if newest is None:
-            raise CameraUnavailableError(f"camera {self.name} was not started", source=self.name)
+            raise self._error_of(CameraUnavailableError, "was not started")
         return FrameFormat.of(newest.frame, "rgb" if newest.frame.ndim == 3 else "gray16")
 
     @property
@@ -131,11 +131,7 @@ class LiveCamera(ABC):
         with self._news:
             self._news.wait_for(lambda: self._error or self.frames_read > self._taken + 1, timeout=timeout_s)
             if self._error is None and self.frames_read <= self._taken + 1:
-                raise CameraStalledError(
-                    f"camera {self.name} gave no new frame within {timeout_s:g} s",
-                    source=self.name,
-                    frames_read=self.frames_read,
-                )
+                raise self._error_of(CameraStalledError, f"sent no new frame within {timeout_s:g} s")
             return self._take()
 
     def close(self) -> None:
@@ -158,16 +154,20 @@ class LiveCamera(ABC):
         state = next((text for holds, text in states if holds), "has not started")
         return f"<{type(self).__name__} {self.name} {state}, {self.frames_read} frames>"
 
+    def _error_of(self, kind: type[CameraError], what: str) -> CameraError:
+        """Return an error about this camera."""
+        return kind(f"camera {self.name} {what}", source=self.name, frames_read=self.frames_read)
+
     def _await_first(self) -> None:
         with self._news:
             self._news.wait_for(lambda: self._newest or self._error, timeout=self._first_frame_timeout_s)
             if self._error is not None:
                 raise self._error
             if self._newest is None:
-                raise CameraUnavailableError(
-                    f"camera {self.name} was opened, but sent no frame within {self._first_frame_timeout_s:g} s; check "
-                    "whether another program uses it, and whether it sends video",
-                    source=self.name,
+                raise self._error_of(
+                    CameraUnavailableError,
+                    f"was opened, but sent no frame within {self._first_frame_timeout_s:g} s; check whether another program "
+                    "uses it, and whether it sends video",
                 )
 
     def _take(self) -> CapturedFrame:
@@ -175,7 +175,7 @@ class LiveCamera(ABC):
             raise self._error
         if self._newest is None or self._closing:
             state = "is closed" if self._closing else "was not started"
-            raise CameraUnavailableError(f"camera {self.name} {state}", source=self.name, frames_read=self.frames_read)
+            raise self._error_of(CameraUnavailableError, state)
         self._taken = self._newest.number
         return self._newest
 
@@ -192,9 +192,7 @@ class LiveCamera(ABC):
         except CameraError as err:
             self._fail(err)
         except BaseException as err:  # raised again in the thread that uses the frames
-            failed = CameraEndedError(
-                f"camera {self.name} failed: {err!r}", source=self.name, frames_read=self.frames_read
-            )
+            failed = self._error_of(CameraEndedError, f"failed: {err!r}")
             failed.__cause__ = err
             self._fail(failed)
 

@@ -57,7 +57,7 @@ class OpenCVCamera(LiveCamera):
         where = self._index_or_path
         self._capture = cv2.VideoCapture(where if isinstance(where, int) else str(where))
         if not self._capture.isOpened():
-            raise CameraUnavailableError(f"OpenCV cannot open camera {self.name}", source=self.name)
+            raise self._error_of(CameraUnavailableError, "cannot be opened by OpenCV")
         for key, value in self._wanted.items():
             if value is None:
                 continue
@@ -76,11 +76,7 @@ class OpenCVCamera(LiveCamera):
         with self._lock:
             was_read, frame = (False, None) if self._capture is None else self._capture.read()
         if not was_read or frame is None:
-            raise CameraEndedError(
-                f"camera {self.name} ended after {self.frames_read} frames",
-                source=self.name,
-                frames_read=self.frames_read,
-            )
+            raise self._error_of(CameraEndedError, f"ended after {self.frames_read} frames")
         return np.ascontiguousarray(frame[:, :, ::-1])
 
     def _shut(self) -> None:

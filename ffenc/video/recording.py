@@ -14,6 +14,7 @@ import re
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from weakref import WeakSet
@@ -84,13 +85,9 @@ class SyncedFile:
             OutputError: the disk is full or failed, or the file was released.
         """
         rest = memoryview(data)
-        with self._writing:
-            self._require_open()
-            try:
-                while rest:
-                    rest = rest[os.write(self.descriptor, rest) :]
-            except OSError as err:
-                raise self._refusal(err) from err
+        with self._writing, self._open_for_writing():
+            while rest:
+                rest = rest[os.write(self.descriptor, rest) :]
 
     def write_at(self, offset: int, data: bytes) -> None:
         """Write all of the data at an offset; raises as `append`, and can be repeated after an interrupt.
@@ -98,21 +95,15 @@ class SyncedFile:
         It takes no lock, which an interrupt could leave locked, so no other thread may `release` the file meanwhile.
         """
         rest = memoryview(data)
-        self._require_open()
-        try:
+        with self._open_for_writing():
             while rest:
                 count = os.pwrite(self.descriptor, rest, offset)
                 offset, rest = offset + count, rest[count:]
-        except OSError as err:
-            raise self._refusal(err) from err
 
     def truncate(self, size_bytes: int) -> None:
         """Cut the file to a size; raises as `append`."""
-        self._require_open()
-        try:
+        with self._open_for_writing():
             os.ftruncate(self.descriptor, size_bytes)
-        except OSError as err:
-            raise self._refusal(err) from err
 
     def size_bytes(self) -> int:
         """Bytes written so far."""
@@ -139,12 +130,14 @@ class SyncedFile:
         if self._closing.detach() is not None:
             os.close(self.descriptor)
 
-    def _require_open(self) -> None:
+    @contextmanager
+    def _open_for_writing(self) -> Iterator[None]:
         if not self._closing.alive:
             raise OutputError(f"cannot write {self.path}: it was closed", path=self.path)
-
-    def _refusal(self, err: OSError) -> OutputError:
-        return OutputError(f"cannot write {self.path}: {err.strerror}", path=self.path)
+        try:
+            yield
+        except OSError as err:
+            raise OutputError(f"cannot write {self.path}: {err.strerror}", path=self.path) from err
 
 
 _open_files: WeakSet[SyncedFile] = WeakSet()

@@ -199,11 +199,11 @@ def test_a_camera_that_ends_ends_the_recording_with_what_is_whole(clip: Path, bi
     [
         (
             ["--cameras={a: {type: ffmpeg, source: /dev/no-such-camera}}"],
-            "camera a: /dev/no-such-camera does not exist",
+            "camera a cannot be opened: /dev/no-such-camera does not exist",
         ),
         (
             [f"--cameras={{a: {TEST_PICTURE}, b: {{type: ffmpeg, source: none.mp4}}}}"],
-            "camera b: none.mp4 does not exist",
+            "camera b cannot be opened: none.mp4 does not exist",
         ),
         (["--dataset.camera_encoder.vcodec=libx246"], "did you mean 'libx26"),
         (["--dataset.camera_encoder.pix_fmt=yuv421p"], "yuv421p"),
