@@ -15,7 +15,6 @@ def find_report(path: Path, pattern: str) -> dict[str, str] | None:
     x264 writes them before its first frame, which may follow seconds of audio, x265 into the header of the stream.
 
     Args:
-        path: the file.
         pattern: regular expression for the text; its first group is the settings.
     """
     wanted, data = re.compile(pattern.encode()), b""

@@ -84,7 +84,6 @@ def plan_audio(
     Args:
         clip: what was measured.
         choice: keep or drop it; a clip with audio needs a choice.
-        muxer: container of the output.
         first_s: timestamp of the first frame of the clip, in the container.
         start_s: timestamp of the first kept frame.
         duration_s: length of the kept frames.

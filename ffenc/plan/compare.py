@@ -31,13 +31,8 @@ def plan_comparison(
     The raw frames are converted as they were for the encoder, so that only the encoder's loss is measured.
 
     Args:
-        ffmpeg: the executable.
-        video: the encoded file.
         original: file of raw frames.
         demuxer: the container of ``video``, by FFmpeg's name.
-        pix_fmt: of the stream of ``video``.
-        frames: format of the raw frames.
-        fps: frame rate of both.
         comparisons: see `measuring_argv`.
     """
     encoded = Input(

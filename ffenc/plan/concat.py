@@ -70,7 +70,6 @@ def check_agreement(clips: Sequence[VideoStreamInfo], *, may_differ: Collection[
     """Refuse clips that cannot share one stream.
 
     Args:
-        clips: what was measured of each.
         may_differ: keys of `AGREEMENT` that the caller checks in another way.
 
     Raises:
@@ -118,13 +117,8 @@ def plan_concat(
     """Plan the join of clips with equal properties.
 
     Args:
-        ffmpeg: the executable.
         clips: what was measured of each, in order.
-        frame_counts: counted frames of each.
-        output: the file to write.
-        list_path: path of the list.
         paths: name of each clip in the list; see `concat_list`.
-        muxer: container of the output.
         may_differ: see `check_agreement`.
 
     Raises:
@@ -146,10 +140,6 @@ def concat_argv(ffmpeg: Path, list_path: Path, output: Path, *, muxer: str, tag:
     """Return the command that copies the files of a list into one file.
 
     Args:
-        ffmpeg: the executable.
-        list_path: an ffconcat file.
-        output: the file to write.
-        muxer: its container.
         tag: codec tag (FourCC) in the container; None leaves it to FFmpeg.
     """
     options = (("protocol_whitelist", "file"), ("f", "concat"), ("safe", "0"))
@@ -169,8 +159,6 @@ def concat_list(paths: Sequence[Path], frame_counts: Sequence[int], fps: Fractio
 
     Args:
         paths: absolute paths without a line break, which the format cannot express.
-        frame_counts: frames in each.
-        fps: their frame rate.
     """
     return excerpt_list([(path, count, ()) for path, count in zip(paths, frame_counts, strict=True)], fps)
 
@@ -180,7 +168,6 @@ def excerpt_list(excerpts: Iterable[tuple[Path, int, Sequence[str]]], fps: Fract
 
     Args:
         excerpts: (path, frames, ``inpoint`` and ``outpoint`` lines).
-        fps: their frame rate.
     """
     lines = ["ffconcat version 1.0"]
     frames, last_end_us = 0, 0

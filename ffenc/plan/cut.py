@@ -48,7 +48,6 @@ def cut_pieces(packets: PacketIndex, ranges: Sequence[tuple[int, int]], *, in_or
     and a copy can end anywhere.
 
     Args:
-        packets: of the video.
         ranges: ascending ranges ``[first, stop)`` that do not overlap.
         in_order: frames are stored in presentation order.
     """
@@ -83,14 +82,10 @@ def plan_cut(
     between two frames.  Exact with FFmpeg 4.2 to 9.0, also with B-frames.
 
     Args:
-        ffmpeg: the executable.
         clip: what was measured of the video; its frame k is shown at k/fps.
         pieces: pieces that can be copied.
-        output: the file to write.
         path: name of the video in the list; see `concat_list`.
         delay: frames between decoding and presentation of its first frame.
-        list_path: path of the list.
-        muxer: container of the output.
     """
     excerpts = [(path, piece.count, _bounds(piece, clip.fps, delay)) for piece in pieces]
     return ConcatPlan(

@@ -89,8 +89,6 @@ def plan_readable_frames(ffmpeg: Path, path: Path, *, demuxer: str, first_only: 
     Without ``explode`` a decoder conceals a damaged frame with pixels from around it.
 
     Args:
-        ffmpeg: the executable.
-        path: the video file.
         demuxer: its container, by FFmpeg's name.
         first_only: end after the first frame, decoding only what it needs.
     """

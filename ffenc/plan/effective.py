@@ -63,10 +63,8 @@ def settle(
     """Apply the limits of a row to the user's options.
 
     Args:
-        spec: the encoder's row.
         extra_options: the user's options, already checked.
         options: everything on the command line, by ``name`` or ``name:key``.
-        preset: the preset in use.
 
     Raises:
         EncoderOptionError: a setting would have no effect, contradicts another one, or was given twice.
@@ -95,8 +93,6 @@ def compare_with_report(encoder: ResolvedEncoder, spec: EncoderSpec, report: Map
     """Return the encoder as its library reports it; ``reductions`` has only those that the plan did not know.
 
     Args:
-        encoder: as planned.
-        spec: its row.
         report: the settings in the stream, by the library's names.
     """
     extra_options, reductions = encoder.config.extra_options, []

@@ -72,7 +72,6 @@ def measuring_argv(
     """Return a command that decodes two videos once, compares them with every filter, and writes no video.
 
     Args:
-        binary: the executable.
         encoded: the encoded video.
         original: the frames it was encoded from.
         comparisons: filters in order; those with ``original_first`` come last.
@@ -110,14 +109,11 @@ def ffmpeg_argv(
     """Return a complete ffmpeg command.
 
     Args:
-        binary: the executable.
         inputs: their video streams are concatenated.
         video: filters over the joined frames; without any, the stream is taken as it is.
-        output: URL.
         output_options: options of the encoder and the muxer.
         audio: a further input; all its streams that match its specifier follow the video.
         global_options: e.g. hardware devices.
-        loglevel: FFmpeg's log level.
         skip_errors: skip what cannot be read instead of ending there: for live inputs, and to find damage.
         keep_timestamps: filters see the timestamps of the container instead of times from the start of the input.
 

@@ -63,8 +63,6 @@ def extra_option(
     Args:
         name: option name without stream specifier.
         value: as given; a mapping only for dictionary options.
-        encoder: FFmpeg's encoder name, for messages.
-        spec: the encoder's row, if there is one.
         listing: the encoder's options in this FFmpeg.
         libavcodec: version of its libavcodec.
         library: version of the library behind the encoder, if it is known.
@@ -132,9 +130,6 @@ def listed_value(option: EncoderOption, value: OptionValue, *, encoder: str, fie
     """Check a value against an option of the encoder's own listing and return it as text.
 
     Args:
-        option: as listed by this FFmpeg.
-        value: as given.
-        encoder: for messages.
         field: the config field that it came from, if not from ``extra_options``.
 
     Raises:

@@ -24,11 +24,8 @@ def plan_remux(
     """Return the command that copies the video of ``source``, a fragmented MP4 or MOV, bit by bit.
 
     Args:
-        ffmpeg: the executable.
         source: the recording, complete or cut off between two fragments.
-        output: the file to write.
         fps: frame rate of both; it sets the duration of the last frame, without which FFmpeg 4.2 hides that frame.
-        muxer: container of both.
         fragmented: write fragments, see ``FRAGMENTS``.
         start_s: timestamp of the first frame, which becomes 0; None keeps timestamps.
         audio: audio to encode beside the video.

@@ -141,7 +141,6 @@ def resolve_encoder(
         capabilities: of this FFmpeg, with the listings of `candidate_encoders`.
         width, height: frame size in pixels.
         fps: frame rate; only a bit rate depends on it.
-        muxer: container of the stream.
         encoder_threads: threads (for SVT-AV1 its ``lp``); None leaves it to the encoder.
         device_node: device file for hardware that has several, e.g. ``/dev/dri/renderD128``; the config's ``device``
             takes precedence.

@@ -16,7 +16,6 @@ def plan_sheet(ffmpeg: Path, rows: Sequence[ClipFrames], output: Path, *, cell: 
     """Plan one image.
 
     Args:
-        ffmpeg: the executable.
         rows: frames of one video each, the same number in every row.
         output: the image, a PNG whatever its name.
         cell: width and height into which every frame is fitted.

@@ -159,8 +159,6 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: boo
     """Measure clips in order, with few in memory at a time.
 
     Args:
-        clips: files.
-        binaries: the executables.
         check: False leaves the check for an `obstacle` to the caller.
 
     Raises:
@@ -257,9 +255,7 @@ def read_back(path: Path, first: VideoStreamInfo, *, binaries: Binaries) -> Meas
     """Measure a file that was copied from others, by its sample tables if possible: listing packets takes as long as the copy.
 
     Args:
-        path: the file.
         first: stream of the file that its first packets were copied from.
-        binaries: the executables.
     """
     index, known = read_mp4_index(path), read_mp4_index(first.path)
     if index is None:

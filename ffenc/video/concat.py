@@ -145,7 +145,6 @@ def run_copy(
     """Write the list of a plan and run its command.
 
     Args:
-        plan: what to run.
         clip: the first clip that is copied.
         stall_timeout_s: longest time without progress.
         progress: called with (frames copied, frames in all), from another thread.

@@ -50,9 +50,7 @@ def check_frames(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]]
     The first one is decoded after the part before it, as in playback; the last one from its own keyframe, as after a seek.
 
     Args:
-        made: the joined file.
         shown: the parts in order: a file, and the range of its frames.
-        binaries: the executables.
 
     Raises:
         OutputError: a frame differs.

@@ -60,7 +60,6 @@ class ImageSeries:
         """Return the images as the source of a plan.
 
         Args:
-            fps: frame rate.
             links: directory of links to them; None if `pattern` matches them.
         """
         pattern, start = (self.pattern or (_LINKED, 0)) if links is None else (self._link_pattern(links), 0)
@@ -136,7 +135,6 @@ def image_series(directory: str | Path, *, order: ImageOrder = "number") -> Imag
     """Find the images of a directory and read the header of each.
 
     Args:
-        directory: directory of the images.
         order: see `find_images`.
 
     Raises:
@@ -176,7 +174,6 @@ def find_images(directory: str | Path, *, order: ImageOrder = "number") -> list[
     Hidden files (``._frame-000001.jpg``), other kinds of files, and subdirectories are ignored.  Links are followed.
 
     Args:
-        directory: directory of the images.
         order: ``"number"``: by the number before the suffix, which must have no gap; leading zeros do not matter, and all
             other parts of the names must be equal.  ``"name"``: by name, for timestamps; digits are compared as integers,
             so that 9 comes before 10.

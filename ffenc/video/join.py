@@ -38,7 +38,6 @@ def join_parts(parts: Sequence[Path], output: Path, *, config: VideoEncoderConfi
         parts: videos of one size and rate, in order.
         output: the file to write; must not exist.
         config: encoder settings for re-encoding.
-        binaries: the executables.
 
     Returns:
         True if the parts were copied bit by bit, False if they were re-encoded.

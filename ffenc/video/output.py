@@ -194,7 +194,6 @@ def check_audio(stream: VideoStreamInfo, plan: AudioPlan | None, *, path: Path) 
 
     Args:
         stream: what was measured from the finished file.
-        plan: plan of its audio.
         path: the final path, for messages.
 
     Raises:

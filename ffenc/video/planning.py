@@ -33,7 +33,6 @@ def plan_for(
         config: encoder settings; LeRobot's defaults if None.
         source: frames, an image sequence or a clip.
         output: file to write; None plans for ``video`` with the suffix that the encoder prefers.
-        binaries: the executables.
         encoder_threads: threads of the encoder; None leaves it to the encoder.
         cameras: hardware encodes that have to work at the same time.
         fragmented: see `plan_encode`.

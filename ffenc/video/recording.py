@@ -223,9 +223,7 @@ def copy_recording(
 
     Args:
         source, output, fps, fragmented, start_s, audio: see `plan_remux`.
-        binaries: the executables.
         stall_timeout_s: longest time without progress.
-        priority: of the process.
 
     Raises:
         ProcessError: ffmpeg failed, died or hung.

@@ -189,7 +189,6 @@ def log_reductions(encoder: ResolvedEncoder, *, once: bool = False) -> None:
     """Log one line for every extra option whose effective value differs from the one given.
 
     Args:
-        encoder: the encoder with its reductions.
         once: skip lines that this process has logged before, for recordings of many episodes.
     """
     for sentence in encoder.reductions:

@@ -249,9 +249,7 @@ def shorten_video(path: Path, output: Path, *, frames: int, binaries: Binaries) 
 
     Args:
         path: an MP4 or MOV file of constant rate.
-        output: the file to write.
         frames: number of frames wanted.
-        binaries: the executables.
 
     Returns:
         Number of frames copied: with B-frames it can be a few less, see `salvage_video`.

@@ -123,9 +123,7 @@ def try_encoder(
         capabilities: of this FFmpeg, with the encoder's listing.
         frames: format of the real frames.
         fps: frame rate of the real job.
-        binaries: the executables.
         encoder_threads: as for the real job.
-        device_node: device file to use.
         cameras: encodes that have to work at the same time.
 
     Returns:

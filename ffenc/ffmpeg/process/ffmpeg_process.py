@@ -114,7 +114,6 @@ class FFmpegProcess:
         """Start a child process.
 
         Args:
-            argv: the executable and its arguments.
             stdin: whether `write` will be used; otherwise its standard input is ``/dev/null``.
             stdout: ``"discard"``; ``"progress"`` to read the reports of ``-progress pipe:1`` (which ``argv`` must contain)
                 into `progress`; or ``"data"`` for `read_into` and `read_exactly`.
@@ -307,7 +306,6 @@ def run_tool(argv: Sequence[str | os.PathLike[str]], *, timeout_s: float = 10.0,
     """Run a short tool with standard input ``/dev/null``, and return its output.
 
     Args:
-        argv: the executable and its arguments.
         timeout_s: most seconds of wall time.
         check: whether another exit status than 0 is an error.
 
