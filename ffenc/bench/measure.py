@@ -21,16 +21,14 @@ import numpy.typing as npt
 from ffenc.bench.sweep import Trial
 from ffenc.bench.timing import Cost, cost_of
 from ffenc.config import DepthEncoderConfig
-from ffenc.encoders.table import find_encoder
 from ffenc.errors import OutputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.frames import FrameFormat
-from ffenc.plan.encode import EncodePlan, RawFrames, plan_encode
-from ffenc.plan.resolve import name_encoder
+from ffenc.plan.encode import EncodePlan, RawFrames
 from ffenc.threads import start_thread
+from ffenc.video.planning import plan_for
 from ffenc.video.run import EncodeResult
-from ffenc.video.selection import prepare
 from ffenc.video.writer import VideoWriter
 
 R_co = TypeVar("R_co", covariant=True)
@@ -277,24 +275,13 @@ def plan_trial(trial: Trial, *, binaries: Binaries) -> EncodePlan:
     Raises:
         CapabilityError: this FFmpeg cannot do it.
     """
-    form = feed_format(trial)
-    prepared = prepare(
+    return plan_for(
         trial.config,
+        RawFrames(frames=feed_format(trial), fps=trial.footage.fps),
+        None,
         binaries=binaries,
-        frames=form,
-        fps=trial.footage.fps,
         encoder_threads=trial.encoder_threads,
         cameras=trial.cameras,
-    )
-    spec = find_encoder(name_encoder(prepared.config.vcodec, prepared.capabilities))
-    muxer = spec.muxers[0] if spec is not None else "mp4"
-    return plan_encode(
-        prepared.config,
-        RawFrames(frames=form, fps=trial.footage.fps),
-        f"trial.{muxer}",
-        prepared.capabilities,
-        encoder_threads=trial.encoder_threads,
-        device_node=prepared.device_node,
     )
 
 

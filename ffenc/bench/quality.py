@@ -133,7 +133,7 @@ def _compare(
     """For every filter, its values by name, one for each frame."""
     with tempfile.TemporaryDirectory(prefix="ffenc-quality-") as directory:
         logs = {name: Path(directory) / f"{name}.log" for name in wanted}
-        meters = [
+        comparisons = [
             ComparisonFilter(filter=_filter(name, log), original_first=name == "xpsnr") for name, log in logs.items()
         ]
         argv = plan_comparison(
@@ -144,7 +144,7 @@ def _compare(
             pix_fmt=result.stream.pix_fmt,
             frames=footage.format,
             fps=footage.fps,
-            meters=meters,
+            comparisons=comparisons,
         )
         run_tool(argv, timeout_s=_TIMEOUT_S)
         return {name: _columns(name, log.read_text(encoding="utf-8")) for name, log in logs.items()}

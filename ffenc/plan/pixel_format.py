@@ -1,4 +1,4 @@
-"""What the name of a pixel format says.  FFmpeg before 5 lists neither the bits of a sample nor alpha."""
+"""Read bit depth and alpha from the name of a pixel format; FFmpeg before 5 lists neither."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _BITS = re.compile(r"(?:p|gray|ya|gbrp|gbrap)(9|10|12|14|16)(?:le|be|msb)")
 
 
 def bit_depth(pix_fmt: str) -> int:
-    """Return bits of one sample: 10 for ``yuv420p10le``, 8 where the name has no number."""
+    """Return the bits of one sample: 10 for ``yuv420p10le``, 8 if the name has no number."""
     found = _BITS.search(pix_fmt) or re.match(r"p\d(10|12|16)(?:le|be)$", pix_fmt)
     return int(found[1]) if found else 8
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from rich.console import Console, RenderableType
@@ -20,8 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.rule import Rule
 from rich.text import Text
 
-ProgressCallback = Callable[[int, int | None], None]
-"""What the library reports to: (frames done, frames in all or None), from any thread."""
+if TYPE_CHECKING:
+    from ffenc.video.run import ProgressCallback
 
 _FILE_WIDTH = 120
 """Characters per line where the output is not a terminal, unless COLUMNS says otherwise."""

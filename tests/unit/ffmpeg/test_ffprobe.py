@@ -556,7 +556,7 @@ def test_a_path_is_looked_at_before_anything_is_started(tmp_path: Path) -> None:
     for path, why in {
         tmp_path / "none.mp4": "none.mp4 cannot be measured: No such file or directory",
         tmp_path: "is a directory; name a media file in it",
-        tmp_path / "empty.mp4": "is empty: nothing was ever written to it",
+        tmp_path / "empty.mp4": "is empty; make the file again",
         tmp_path / "pipe": "is not a regular file",
     }.items():
         with pytest.raises(ProbeError, match=why) as caught:
@@ -586,11 +586,11 @@ def test_an_input_is_a_local_file_of_a_container_and_nothing_else(command: Any) 
 @pytest.mark.parametrize(
     ("head", "stderr", "why"),
     [
-        (b"\0\0\0\x20ftypisom", "[mov @ 0x7f] [error] moov atom not found", "has no index .* Take a complete copy"),
+        (b"\0\0\0\x20ftypisom", "[mov @ 0x7f] [error] moov atom not found", "has no index .* Use a complete copy"),
         (b"hello, world", "[mov @ 0x7f] [error] moov atom not found", "is not a media file .* it is a text file"),
         (b"ffconcat version 1.0", "[concat @ 0x7f] [error] Format not on whitelist 'mov'", "it is a playlist"),
         (b"\xfe", "[x @ 0x7f] [error] Format not on whitelist 'mov'", "may name other files"),
-        (b"\xfe", "[mov @ 0x7f] [error] moov atom not found", "is not a media file, whatever its name says"),
+        (b"\xfe", "[mov @ 0x7f] [error] moov atom not found", "is not a media file, despite its name"),
         (b"\0\0\0\x20ftypisom", "[error] Permission denied", "FFmpeg says: Permission denied"),
         (b"\xfe", "", "FFmpeg says: nothing"),
     ],

@@ -114,7 +114,10 @@ def frames(kind: str) -> bytes:
         pytest.param("a.png", lambda: b"", "is empty", id="empty"),
         pytest.param("a.png", lambda: b"hello, here is text", "is not an image of a known format", id="text"),
         pytest.param(
-            "a.jpg", lambda: saved("PNG"), "is a PNG file by its content, but its name says JPEG", id="png-as-jpg"
+            "a.jpg",
+            lambda: saved("PNG"),
+            "is a PNG file by its content, but its suffix is that of JPEG",
+            id="png-as-jpg",
         ),
         pytest.param("a.png", lambda: frames("GIF"), "is a GIF file", id="gif-as-png"),
         pytest.param("a.jpg", lambda: saved("WEBP"), "is a WebP or AVI file", id="webp-as-jpg"),

@@ -386,7 +386,7 @@ def test_listing_without_anything_in_it_is_an_error_that_names_the_executable(pa
     with pytest.raises(ProbeError, match=r"/opt/ffmpeg: the output of -") as caught:
         parse(text, origin="/opt/ffmpeg")
     assert caught.value.path == Path("/opt/ffmpeg")
-    assert (repr(text.strip())[1:-1] or "seen: 'nothing'") in str(caught.value)
+    assert (repr(text.strip())[1:-1] or "it begins with 'nothing'") in str(caught.value)
 
 
 def test_version_without_libraries_is_an_error():

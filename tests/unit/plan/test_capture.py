@@ -86,8 +86,8 @@ def test_depth_is_read_as_it_is() -> None:
     ("source", "says"),
     [
         ({"source": "/dev/video0", "width": 640}, "width and height"),
-        ({"source": "/dev/video0", "loop": True}, "loop is for files"),
-        ({"source": "a.mp4", "convert": True}, "convert needs something"),
+        ({"source": "/dev/video0", "loop": True}, "loop is only for files"),
+        ({"source": "a.mp4", "convert": True}, "convert needs a target"),
     ],
 )
 def test_what_makes_no_sense_is_refused(source: dict[str, Any], says: str) -> None:

@@ -161,7 +161,7 @@ def test_the_default_crf_steps_back_for_another_quality_and_a_given_one_does_not
     resolved = resolve(vcodec, extra_options=options)
     assert not absent & (dict(resolved.options).keys() - options.keys())
     assert resolved.config.crf is None
-    with pytest.raises(EncoderOptionError, match="does not go together with crf"):
+    with pytest.raises(EncoderOptionError, match="contradicts crf"):
         resolve(vcodec, crf=30, extra_options=options)
 
 

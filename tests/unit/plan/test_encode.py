@@ -18,9 +18,8 @@ from ffenc.plan.encode import (
     RawFrames,
     Source,
     VideoClip,
-    frames_expected,
+    color_filters,
     muxer_for,
-    picture_filters,
     plan_encode,
 )
 from tests.recordings import recorded
@@ -92,7 +91,7 @@ def test_files_are_opened_by_no_other_protocol_and_a_torn_one_is_an_error(source
     ],
 )
 def test_the_conversion_and_the_tag_say_the_same_colour(pix_fmt, filters):
-    graph = [f"{name}={value}" for _, arguments in picture_filters(pix_fmt) for name, value in arguments.items()]
+    graph = [f"{name}={value}" for _, arguments in color_filters(pix_fmt) for name, value in arguments.items()]
     assert set(filters) <= set(graph)
     assert ("colorspace=smpte170m" in graph) == ("out_color_matrix=bt601" in graph)
 
@@ -135,7 +134,7 @@ def test_a_plan_can_be_written_elsewhere_without_being_made_anew():
 
 @pytest.mark.parametrize(("source", "count"), [(FRAMES, None), (IMAGES, 12), (CLIP, 5)])
 def test_how_many_frames_must_come_out(source, count):
-    assert frames_expected(source) == count
+    assert source.count == count
 
 
 def test_a_plan_reads_as_a_shell_would_take_it():

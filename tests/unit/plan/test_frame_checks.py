@@ -94,7 +94,7 @@ def test_a_narrow_picture_gets_smaller_coding_units():
 
     assert (ctu(64), ctu(66)) == ("32", None)
     config = VideoEncoderConfig(vcodec="libx265", extra_options={"x265-params": {"ctu": 64}})
-    with pytest.raises(EncoderOptionError, match="width of the picture"):
+    with pytest.raises(EncoderOptionError, match="width of the frame"):
         resolve_encoder(config, recorded("9.0.2"), width=64, height=64)
 
 
@@ -167,7 +167,7 @@ def test_a_side_is_within_what_the_encoder_takes(vcodec, build, side, fits, whic
     if fits:
         resolve(vcodec, build=build, **size)
     else:
-        with pytest.raises(FrameSizeError, match="outside of what"):
+        with pytest.raises(FrameSizeError, match="does not take"):
             resolve(vcodec, build=build, **size)
 
 

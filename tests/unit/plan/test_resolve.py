@@ -293,7 +293,7 @@ def test_no_crf_leaves_the_quality_to_the_encoder_and_rates_to_the_user():
 def test_a_second_rate_control_beside_crf_is_refused(vcodec, rival):
     (name,) = rival
     error = refusal(vcodec=vcodec, crf=30, extra_options=rival)
-    assert "does not go together with crf" in str(error)
+    assert "contradicts crf" in str(error)
     assert error.option == name
     assert "None" in str(error)
 

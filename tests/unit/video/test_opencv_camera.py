@@ -73,7 +73,7 @@ def test_another_size_is_refused(camera_class: Any) -> None:
 
 
 def test_a_camera_that_is_not_there(camera_class: Any) -> None:
-    with pytest.raises(CameraUnavailableError, match="cannot open camera 7"):
+    with pytest.raises(CameraUnavailableError, match="camera 7 cannot be opened"):
         camera_class(7).start()
 
 

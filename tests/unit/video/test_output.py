@@ -106,8 +106,8 @@ def packets(*pts: int, errors: str = "", hidden: int = 0) -> PacketIndex:
 @pytest.mark.parametrize(
     ("index", "message"),
     [
-        pytest.param(packets(0, 512), "3 frames went in, but 2 came out", id="one-missing"),
-        pytest.param(packets(0, 512, 1024, 1536), "3 frames went in, but 4 came out", id="one-too-many"),
+        pytest.param(packets(0, 512), "3 frames were sent, but the file has 2", id="one-missing"),
+        pytest.param(packets(0, 512, 1024, 1536), "3 frames were sent, but the file has 4", id="one-too-many"),
         pytest.param(packets(0, 512, 1025), "frame 2 is shown at", id="off-the-grid"),
         pytest.param(packets(1, 513, 1025), "frame 0 is shown at", id="starts-late"),
         pytest.param(packets(0, 512, 1024, hidden=1), "hidden", id="edit-list"),

@@ -27,7 +27,6 @@ from ffenc.cli.parsing.arguments import (
 )
 from ffenc.cli.commands.video.contact_sheet import save_contact_sheet
 from ffenc.cli.commands.demo.footage import LAPTOP, Footage
-from ffenc.cli.frame_plan import plan_frames
 from ffenc.cli.output.results import dataset_files
 from ffenc.cli.output.results import frames_text, pairs_table, show_plan
 from ffenc.cli.output.screen import Screen, plain
@@ -40,7 +39,9 @@ from ffenc.errors import OutputError, OutputExistsError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.frames import FrameFormat
+from ffenc.plan.encode import RawFrames
 from ffenc.video.output import check_target
+from ffenc.video.planning import plan_for
 from ffenc.video.reader import VideoReader
 
 if TYPE_CHECKING:  # needs pyarrow
@@ -86,14 +87,9 @@ def run(arguments: Namespace, screen: Screen) -> None:
         screen.note(remark)
     if arguments.dry_run:
         width, height = footage.sizes[LAPTOP]
-        plan = plan_frames(
-            arguments.output_dir / "laptop.mp4",
-            frames=FrameFormat(width=width, height=height),
-            fps=Fraction(footage.fps),
-            config=config,
-            encoder_threads=arguments.encoder_threads,
-            binaries=binaries,
-        )
+        frames = RawFrames(frames=FrameFormat(width=width, height=height), fps=Fraction(footage.fps))
+        output = arguments.output_dir / "laptop.mp4"
+        plan = plan_for(config, frames, output, binaries=binaries, encoder_threads=arguments.encoder_threads)
         show_plan(screen, plan, note="This is one of the two encoders; raw frames go to its standard input.")
         return
     from ffenc.cli.commands.demo.check import check_dataset

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
-from ffenc.cli.frame_plan import plan_frames
 from ffenc.cli.output.results import encode_document, encode_table, show_plan
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import (
@@ -21,8 +20,10 @@ from ffenc.cli.parsing.arguments import (
 )
 from ffenc.errors import InputError
 from ffenc.ffmpeg.ffprobe import probe_video
+from ffenc.plan.encode import RawFrames
 from ffenc.video.encode import encode_frames
 from ffenc.video.output import check_target
+from ffenc.video.planning import plan_for
 from ffenc.video.reader import VideoReader
 
 _DESCRIPTION = """\
@@ -58,14 +59,8 @@ def run(arguments: Namespace, screen: Screen) -> None:
     reader = VideoReader(source, binaries=binaries)
     if arguments.dry_run:
         check_target(output, overwrite=arguments.overwrite)
-        plan = plan_frames(
-            output,
-            frames=reader.format,
-            fps=reader.fps,
-            config=config,
-            encoder_threads=arguments.encoder_threads,
-            binaries=binaries,
-        )
+        frames = RawFrames(frames=reader.format, fps=reader.fps)
+        plan = plan_for(config, frames, output, binaries=binaries, encoder_threads=arguments.encoder_threads)
         show_plan(screen, plan, note="Raw frames go to its standard input.")
         return
     with screen.progress("encoding", total=len(reader)) as progress:

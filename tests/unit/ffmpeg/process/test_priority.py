@@ -23,7 +23,7 @@ print(nice, os.sched_getscheduler(0), sorted(os.sched_getaffinity(0)), bounding 
 
 @pytest.mark.parametrize("nice", [-1, 20, 1.0, True, None, "10"])
 def test_a_nice_value_that_makes_no_sense_is_refused(nice: object) -> None:
-    with pytest.raises(ValueError, match="nice must be a whole number from 0 to 19, got"):
+    with pytest.raises(ValueError, match="nice must be an integer from 0 to 19, got"):
         Priority(nice=nice)  # type: ignore[arg-type]
 
 

@@ -69,7 +69,7 @@ def test_all_settings_reach_the_source() -> None:
         ("{a: {type: ffmpeg, source: x, fps: 0}}", "must be above 0"),
         ("{a: {type: ffmpeg, source: x, width: 640}}", "width and height"),
         ("{a: {type: ffmpeg, source: x, width: 0, height: 4}}", "a.width"),
-        ("{a: {type: ffmpeg, source: /dev/video0, loop: true}}", "loop is for files"),
+        ("{a: {type: ffmpeg, source: /dev/video0, loop: true}}", "loop is only for files"),
     ],
 )
 def test_what_is_refused(text: str, says: str) -> None:
