@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
-import numpy as np
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -20,12 +20,14 @@ from pydantic import (
     model_validator,
 )
 
-from ffenc.depth import DEPTH_MAX_M, DEPTH_MIN_M, SHIFT_M, DepthQuantizer
+from ffenc.depth_range import DEPTH_MAX_M, DEPTH_MIN_M, SHIFT_M
 from ffenc.encoders.table import DEFAULT_ENCODER, encoder_for_stored_codec
-from ffenc.frames import plain_frame_rate
+from ffenc.frame_rate import plain_frame_rate
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from ffenc.depth import DepthQuantizer
 
 OptionValue: TypeAlias = StrictBool | StrictInt | StrictFloat | StrictStr
 """The value of an FFmpeg option in Python, JSON or YAML."""
@@ -173,7 +175,8 @@ class VideoEncoderConfig(BaseModel):
 
 def _plain(value: Any) -> Any:
     """Convert numpy scalars to Python numbers, also in dictionaries."""
-    if isinstance(value, np.generic):
+    numpy = sys.modules.get("numpy")  # a numpy scalar exists only if numpy is loaded already
+    if numpy is not None and isinstance(value, numpy.generic):
         return value.item()
     if isinstance(value, Mapping):
         return {name: _plain(part) for name, part in value.items()}
@@ -232,6 +235,8 @@ class DepthEncoderConfig(VideoEncoderConfig):
     @property
     def quantizer(self) -> DepthQuantizer:
         """The quantizer with these parameters."""
+        from ffenc.depth import DepthQuantizer  # noqa: PLC0415  it needs numpy, which most configs do without
+
         return DepthQuantizer(
             depth_min=self.depth_min, depth_max=self.depth_max, shift=self.shift, use_log=self.use_log
         )

@@ -22,7 +22,8 @@ from ffenc.encoders.preset_lists import PRESET_LISTS, Candidate, Use
 from ffenc.encoders.table import auto_candidates
 from ffenc.errors import CapabilityError, FFencError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
+from ffenc.frame_rate import FrameRate, parse_frame_rate
+from ffenc.frames import FrameFormat
 from ffenc.streaming.encoder import StreamingVideoEncoder
 from ffenc.video.run import EncodeResult
 from ffenc.video.selection import examine_encoders

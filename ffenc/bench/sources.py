@@ -27,7 +27,8 @@ from ffenc.bench.synthetic import SYNTHETIC
 from ffenc.config import FrameRateValue
 from ffenc.errors import InputError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.frames import FrameFormat, parse_frame_rate
+from ffenc.frame_rate import parse_frame_rate
+from ffenc.frames import FrameFormat
 from ffenc.video.image_reader import ImageReader
 from ffenc.video.image_series import ImageOrder
 from ffenc.video.reader import VideoReader

@@ -1,43 +1,47 @@
-"""The tree of commands."""
+"""The table of commands, and the help of the program.
+
+A command's flags are in the module ``flags`` of its package, its work in a module of its own. Each is imported when it is
+needed, so that ``ffenc --version`` and ``ffenc --help`` import no command.
+"""
 
 from __future__ import annotations
 
-import re
-import shlex
-import sys
-from argparse import ArgumentError, RawDescriptionHelpFormatter
-from collections.abc import Mapping, Sequence
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser
-
-from ffenc.cli.output.logs import logging_to
-from ffenc.cli.output.screen import Screen
-from ffenc.cli.parsing.arguments import Command, UsageError, flags_first
-from ffenc.cli.parsing.usage_errors import explain, quoted_words
-from ffenc.cli.parsing.values import PARSER_MODE
 from ffenc.version import __version__
 
-WRONG_USAGE = 2
+if TYPE_CHECKING:
+    import jsonargparse
+
+    from ffenc.cli.output.screen import Screen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandRow:
-    """What is known of a command before its module is loaded.
+    """A command before its modules are imported.
 
     Attributes:
         summary: one line for the list of commands.
-        module: name of its module in ``ffenc.cli.commands``, whose function ``command`` makes it.
+        module: name of its module in ``ffenc.cli.commands``, for example ``"video.encode"``. Its function ``run`` does the
+            work. The function of the same name (``encode``) in ``video.flags`` makes the parser.
     """
 
     summary: str
     module: str
 
-    def load(self) -> Command:
-        """Import the module, and what the command needs."""
-        command: Command = import_module(f"ffenc.cli.commands.{self.module}").command()
-        return command
+    def parser(self) -> jsonargparse.ArgumentParser:
+        """Import the flags of the command and make its parser."""
+        package, _, name = self.module.rpartition(".")
+        parser: jsonargparse.ArgumentParser = getattr(import_module(f"ffenc.cli.commands.{package}.flags"), name)()
+        return parser
+
+    def run(self, arguments: jsonargparse.Namespace, screen: Screen) -> int:
+        """Import the command and run it; return its exit status."""
+        return import_module(f"ffenc.cli.commands.{self.module}").run(arguments, screen) or 0
 
 
 def _row(module: str, summary: str) -> CommandRow:
@@ -62,20 +66,18 @@ COMMANDS: Mapping[str, CommandRow] = {
     "split": _row("dataset.split", "split a dataset into several"),
     "reencode-dataset": _row("dataset.reencode_dataset", "re-encode the videos of a dataset"),
     "images-to-video": _row("dataset.images_to_video", "turn the images of a dataset into video"),
-    "jobs-plan": _row("jobs.plan", "print the jobs of re-encoding a dataset, as JSON lines"),
-    "jobs-run": _row("jobs.run", "run the jobs of a file, here or on a cluster"),
-    "jobs-status": _row("jobs.status", "show which jobs of a file are done"),
-    "jobs-commit": _row("jobs.commit", "put together the dataset of finished jobs"),
+    "jobs plan": _row("jobs.plan", "print the jobs of re-encoding a dataset, as JSON lines"),
+    "jobs run": _row("jobs.run", "run the jobs of a file, here or on a cluster"),
+    "jobs status": _row("jobs.status", "show which jobs of a file are done"),
+    "jobs commit": _row("jobs.commit", "put together the dataset of finished jobs"),
     "recommend": _row("bench.recommend", "recommend settings for this machine"),
     "bench": _row("bench.bench", "sweep encoder settings over your footage"),
     "demo": _row("demo.demo", "record a small dataset from nothing, with every step shown"),
 }
 """Every command by its name, in the order of ``ffenc --help``."""
 
-ALIASES: Mapping[str, str] = {"doctor": "probe"}
-
-_GROUP = "jobs"
-"""The first word of commands of two words; ``jobs run`` is the parser ``jobs-run``."""
+ALIASES: Mapping[str, str] = {"doctor": "probe", **{name.replace(" ", "-"): name for name in COMMANDS if " " in name}}
+"""Further names: that of an earlier version, and commands of two words as one word."""
 
 _DESCRIPTION = """\
 Camera frames into verified video files, through FFmpeg.
@@ -98,78 +100,13 @@ ffenc COMMAND --help describes a command.
 FFENC_FFMPEG and FFENC_FFPROBE name the executables to use."""
 
 
-def command_tree(*loaded: str) -> tuple[ArgumentParser, Mapping[str, Command]]:
-    """Make the parser of the whole command line.
-
-    Args:
-        loaded: names of the commands whose arguments it can parse; the others are only listed, because importing what all
-            of them need takes most of a second.
-
-    Returns:
-        The parser, and the loaded commands by name.
-    """
+def help_parser() -> ArgumentParser:
+    """Make a parser that knows the names of the commands, for the help of the program."""
     top = ArgumentParser(
-        prog="ffenc",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
-        parser_mode=PARSER_MODE,
-        version=__version__,
-        exit_on_error=False,
-        allow_abbrev=False,
+        prog="ffenc", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=RawDescriptionHelpFormatter
     )
-    branches = top.add_subcommands(dest="command", required=True, title="commands", metavar="COMMAND", description=None)
-    commands = {name: COMMANDS[name].load() for name in loaded}
+    top.add_argument("--version", action="version", version=f"ffenc {__version__}", help="show the version and exit")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", prog="ffenc")
     for name, row in COMMANDS.items():
-        parser = commands[name].parser if name in commands else ArgumentParser(parser_mode=PARSER_MODE)
-        aliases = [alias for alias, meant in ALIASES.items() if meant == name]
-        branches.add_subcommand(name, parser, help=row.summary, aliases=aliases)
-    return top, commands
-
-
-def _one_word(words: Sequence[str]) -> list[str]:
-    """Join the words of a command that has two of them; a group by itself shows all commands."""
-    if list(words[:1]) != [_GROUP]:
-        return list(words)
-    if len(words) == 1 or words[1].startswith("-"):
-        return list(words[1:])
-    return [f"{words[0]}-{words[1]}", *words[2:]]
-
-
-def dispatch(words: Sequence[str]) -> int:
-    """Read the command line and run the command.
-
-    Args:
-        words: the words behind ``ffenc``.
-
-    Returns:
-        The command's own status, 0 for most; or `WRONG_USAGE`, which was explained then.
-
-    Raises:
-        FFencError: the work failed.
-        SystemExit: for ``--help`` and ``--version``.
-    """
-    words = _one_word(words)
-    name = ALIASES.get(words[0], words[0]) if words else ""
-    top, commands = command_tree(*([name] if name in COMMANDS else []))
-    if not words:
-        top.print_help(sys.stderr)
-        return WRONG_USAGE
-    if words[0] == "record" and (quoted := quoted_words(words)) is not None:
-        # LeRobot's documentation prints its command without the quotes; other commands ask for them.
-        note = f"a dictionary without quotes, read as: {shlex.join(['ffenc', *quoted])}"
-        Screen.of(as_json="--json" in words).note(note)
-        words = quoted
-    try:
-        parsed = top.parse_args([words[0], *flags_first(words[1:])] if name in commands else list(words))
-        command, arguments = commands[name], parsed[parsed.command]
-        screen = Screen.of(as_json=arguments.json)
-        with logging_to(screen.err, verbose=arguments.verbose):
-            status = command.run(arguments, screen)
-    except (ArgumentError, UsageError) as err:
-        named = commands.get(name)
-        flags = re.findall(r"--[\w.-]+", (named.parser if named else top).format_help())
-        message = explain(str(err), words, flags=flags, commands={*COMMANDS, *ALIASES})
-        Screen.of(as_json=False).failure(f"ffenc {words[0]}" if named else "ffenc", message)
-        return WRONG_USAGE
-    return status or 0
+        commands.add_parser(name, help=row.summary)
+    return top

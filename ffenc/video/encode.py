@@ -11,7 +11,8 @@ import numpy.typing as npt
 from ffenc.config import VideoEncoderConfig
 from ffenc.errors import InputError, OutputError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
+from ffenc.frame_rate import FrameRate, parse_frame_rate
+from ffenc.frames import FrameFormat
 from ffenc.plan.encode import EncodePlan, ImageSequence, plan_encode
 from ffenc.video.image_series import ImageOrder, find_unreadable, image_series
 from ffenc.video.output import PendingFile, check_target

@@ -10,7 +10,8 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from ffenc.cli.output.screen import Screen, plain, visible
+from ffenc.cli.output.screen import Screen, visible
+from ffenc.plain_json import plain
 from ffenc.plan.encode import EncodePlan
 from ffenc.video.run import EncodeResult
 

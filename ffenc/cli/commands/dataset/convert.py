@@ -19,16 +19,10 @@ from ffenc.cli.commands.record.cameras import FEATURE_PREFIX, check_camera_name
 from ffenc.cli.output.results import dataset_files, files_table
 from ffenc.cli.output.screen import Screen, visible
 from ffenc.cli.parsing.arguments import (
-    Command,
     UsageError,
-    add_encoder_flags,
-    add_layout_flag,
-    add_order_flag,
     binaries_of,
-    command_parser,
     encoder_config,
 )
-from ffenc.cli.parsing.values import whole_rate
 from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.convert.conversion import EpisodeSource, FrameSeries, add_steps, check_episodes
 from ffenc.dataset.storage.new_directory import check_new, whole_dataset
@@ -40,39 +34,6 @@ from ffenc.video.reader import VideoReader
 
 if TYPE_CHECKING:
     from ffenc.dataset.convert.episode_table import EpisodeTable  # needs pyarrow
-
-_DESCRIPTION = """\
-Make a LeRobot dataset from existing recordings. Every INPUT is one episode: a
-clip, or a folder of images (numbered, or see --order). With several cameras,
-name the inputs of each by a pattern; sorted, the first of each belong together:
-  --cameras='{laptop: "runs/*/laptop.mp4", wrist: "runs/*/wrist"}'
---tables takes a pattern for CSV or parquet files with a row per frame: a column
-observation.state:gripper.pos is one component of the vector observation.state,
-a column without a colon is a feature by itself. All of them become float32.
-Everything is counted first: where the numbers of frames do not agree, nothing
-is written. No frame is ever left out."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("convert OUTPUT [INPUT ...] --task=TEXT [options]", _DESCRIPTION)
-    parser.add_argument("output", type=Path, metavar="OUTPUT", help="folder of the dataset; it must not exist")
-    parser.add_argument("inputs", type=Path, nargs="*", metavar="INPUT", help="clips or folders, one per episode")
-    parser.add_argument("--task", type=str, required=True, metavar="TEXT", help="what is being done, in a sentence")
-    parser.add_argument("--fps", type=whole_rate, default=30, metavar="N", help="frames per second (default: 30)")
-    parser.add_argument("--camera", type=str, default="camera", metavar="NAME", help="name of the one camera of INPUT")
-    parser.add_argument("--cameras", type=dict, metavar="DICT", help="a pattern for each camera, in quotes; see above")
-    parser.add_argument("--tables", type=str, metavar="PATTERN", help="tables, one per episode; see above")
-    parser.add_argument("--repo_id", type=str, metavar="NAME", help="name of the dataset (default: that of OUTPUT)")
-    parser.add_argument("--robot_type", type=str, metavar="NAME", help="what info.json says of the robot")
-    add_layout_flag(parser, "info_layout", "dataset.info_layout")
-    add_order_flag(parser)
-    parser.add_argument("--audio", choices=("drop",), help="needed where a clip has audio, which is not carried")
-    parser.add_argument(
-        "--dry_run", "--dry-run", action="store_true", help="measure everything, show the episodes, and write nothing"
-    )
-    add_encoder_flags(parser)
-    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

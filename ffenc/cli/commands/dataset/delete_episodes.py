@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
 
 from ffenc.cli.output.results import frames_text, pairs_table
-from ffenc.cli.output.screen import Screen, plain
-from ffenc.cli.parsing.arguments import Command, add_follow_links_flag, add_output_flag, binaries_of, command_parser
-from ffenc.cli.parsing.values import episode_numbers
-
-_DESCRIPTION = """\
-Make a new LeRobot dataset without some of the episodes of another one. What is
-kept keeps its bits: videos are cut at keyframes by stream copy. The rest is
-numbered again. The source is only read."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("delete-episodes [options] ROOT --episodes=NUMBERS --output=OUTPUT", _DESCRIPTION)
-    parser.add_argument("root", type=Path, metavar="ROOT", help="directory of a dataset")
-    parser.add_argument(
-        "--episodes", type=episode_numbers, required=True, metavar="NUMBERS", help="those to leave out: 1,4 or 0,3-5"
-    )
-    add_output_flag(parser, help_text="directory of the new dataset; must not exist")
-    add_follow_links_flag(parser)
-    return Command(parser=parser, run=run)
+from ffenc.cli.output.screen import Screen
+from ffenc.cli.parsing.arguments import binaries_of
+from ffenc.plain_json import plain
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

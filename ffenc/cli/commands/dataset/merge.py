@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
 
 from ffenc.cli.output.results import frames_text, pairs_table
-from ffenc.cli.output.screen import Screen, plain
-from ffenc.cli.parsing.arguments import Command, add_follow_links_flag, add_output_flag, binaries_of, command_parser
-
-_DESCRIPTION = """\
-Merge LeRobot datasets into a new one, in the order given. Videos are joined by
-stream copy, so no frame is encoded again, and all that a stream copy cannot
-mend is checked in every file before anything is written. The output appears
-whole or not at all, and the sources are only read."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("merge [options] ROOT ROOT [ROOT ...] --output=OUTPUT", _DESCRIPTION)
-    parser.add_argument("sources", type=Path, nargs="+", metavar="ROOT", help="directories of datasets")
-    add_output_flag(parser, help_text="directory of the new dataset; must not exist")
-    parser.add_argument(
-        "--on_mismatch",
-        choices=("raise", "reencode"),
-        default="raise",
-        help="what to do with videos that one stream cannot hold: refuse, or encode them like those of the first dataset "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--concatenate_videos", type=bool, default=True, metavar="BOOL", help="join video files (default: true)"
-    )
-    parser.add_argument(
-        "--concatenate_data", type=bool, default=True, metavar="BOOL", help="join data files (default: true)"
-    )
-    parser.add_argument("--repo_id", type=str, metavar="NAME", help="what you call it; only logged")
-    add_follow_links_flag(parser)
-    parser.add_argument("--dry_run", "--dry-run", action="store_true", help="check everything and write nothing")
-    return Command(parser=parser, run=run)
+from ffenc.cli.output.screen import Screen
+from ffenc.cli.parsing.arguments import binaries_of
+from ffenc.plain_json import plain
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

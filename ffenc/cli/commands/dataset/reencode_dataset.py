@@ -7,77 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 from rich.filesize import decimal
 
+from ffenc.cli.commands.dataset.flags import DEPTH_GROUPS
 from ffenc.cli.output.results import frames_text, pairs_table
-from ffenc.cli.output.screen import Screen, plain
+from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import (
     ENCODER_GROUPS,
-    Command,
     UsageError,
-    add_config_flags,
-    add_encoder_flags,
-    add_follow_links_flag,
-    add_output_flag,
     binaries_of,
-    command_parser,
     given_config,
 )
-from ffenc.cli.parsing.values import executor_name, names, picture_size, positive
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.jobs.executors import executor_from
 from ffenc.jobs.run import JobProgress, jobs_at_once
-
-DEPTH_GROUPS = ("depth_encoder",)
-
-_DESCRIPTION = """\
-Re-encode the videos of a LeRobot dataset, into a new dataset or, without
---output, in place: all or nothing, in one step at the end. Every file is read
-back and must have the frames of the old one; info.json says what was measured.
-Depth must come out as it was, to the bit, unless --keep_depth=false."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("reencode-dataset [options] ROOT [--output=OUTPUT]", _DESCRIPTION)
-    parser.add_argument("root", type=Path, metavar="ROOT", help="directory of a dataset")
-    add_output_flag(
-        parser, required=False, help_text="directory of the new dataset; without it the videos are replaced in place"
-    )
-    add_settings(parser)
-    parser.add_argument(
-        "--work", type=Path, metavar="DIR", help="keep finished files there, so that a run that was stopped goes on"
-    )
-    parser.add_argument(
-        "--executor",
-        type=executor_name,
-        default="threads",
-        metavar="NAME",
-        help="threads, processes or dask, also with a number of workers (threads:4), or dask://host:port "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--dry_run", "--dry-run", action="store_true", help="check the settings, list the jobs, and write nothing"
-    )
-    return Command(parser=parser, run=run)
-
-
-def add_settings(parser: ArgumentParser) -> None:
-    """Flags that say how the videos are to be."""
-    parser.add_argument("--cameras", type=names, metavar="NAMES", help="only these features (default: all)")
-    parser.add_argument(
-        "--resize", type=picture_size, metavar="WxH", help="scale all pictures; depth takes the nearest pixel"
-    )
-    parser.add_argument(
-        "--fps", type=positive, metavar="N", help="a slower rate that divides the present one; rows are left out too"
-    )
-    parser.add_argument(
-        "--keep_depth", type=bool, default=True, metavar="BOOL", help="depth must be exact (default: true)"
-    )
-    add_follow_links_flag(parser)
-    add_encoder_flags(parser)
-    add_config_flags(parser, DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig)
+from ffenc.plain_json import plain
 
 
 def settings_of(arguments: Namespace) -> dict[str, Any]:

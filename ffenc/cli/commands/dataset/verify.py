@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from jsonargparse import Namespace
 from rich.console import RenderableType
@@ -11,35 +10,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ffenc.cli.output.screen import Screen, plain, visible
-from ffenc.cli.parsing.arguments import Command, UsageError, binaries_of, command_parser
+from ffenc.cli.output.screen import Screen, visible
+from ffenc.cli.parsing.arguments import UsageError, binaries_of
 from ffenc.dataset.verify.finding_codes import CODES, LEVELS
 from ffenc.dataset.verify.findings import Finding
 from ffenc.dataset.verify.verify import VerifyReport, verify_dataset
+from ffenc.plain_json import plain
 
 FAULTY = 1
 """Exit status of a dataset with an error or a warning."""
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
-
-_DESCRIPTION = """\
-Check a LeRobot dataset. Level metadata reads its tables and needs no FFmpeg;
-packets also reads every packet header of its videos; decode also decodes every
-picture and compares them with the statistics that were recorded of them, by
-which exchanged videos are found. Nothing is written.
-The exit status is 1 if there is an error or a warning. Exact drifts, gaps and
-files are named; --codes lists all that can be found."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("verify [options] ROOT", _DESCRIPTION)
-    parser.add_argument("root", type=Path, nargs="?", metavar="ROOT", help="directory of a dataset")
-    parser.add_argument(
-        "--level", type=str, default="packets", metavar="LEVEL", help=f"{', '.join(LEVELS)} (default: packets)"
-    )
-    parser.add_argument("--codes", action="store_true", help="list the codes of all faults, and do nothing else")
-    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> int:

@@ -26,11 +26,13 @@ from ffenc.cli.parsing.arguments import (
     encoder_config,
 )
 from ffenc.cli.commands.video.contact_sheet import save_contact_sheet
+from ffenc.cli.commands.demo.flags import EPISODES, FRAMES_MADE, FRAMES_TAKEN
 from ffenc.cli.commands.demo.footage import LAPTOP, Footage
 from ffenc.cli.frame_plan import plan_frames
 from ffenc.cli.output.results import dataset_files
 from ffenc.cli.output.results import frames_text, pairs_table, show_plan
-from ffenc.cli.output.screen import Screen, plain
+from ffenc.cli.output.screen import Screen
+from ffenc.plain_json import plain
 from ffenc.cli.parsing.values import positive
 from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.storage.lock import DatasetLock
@@ -47,34 +49,9 @@ if TYPE_CHECKING:  # needs pyarrow
     from ffenc.cli.commands.demo.check import Sample
     from ffenc.dataset.format.schema import DatasetInfo
 
-EPISODES = 2
-FRAMES_MADE, FRAMES_TAKEN = 60, 150
-"""Frames of an episode that are made, or at most taken from a clip, unless --frames says otherwise."""
-
 _DATASET, _PREVIEW, _REPO_ID = "dataset", "preview.png", "demo/moving-picture"
 _FPS = 30
 _TASK = "Follow the ball"
-
-_DESCRIPTION = f"""\
-Record a small LeRobot dataset: {EPISODES} episodes of {FRAMES_MADE} frames of two cameras, whose
-moving pictures are made with numpy (or one of them taken from a clip, up to
-{FRAMES_TAKEN} frames an episode), and a state. Then read frames back by episode and time
-and compare them with what went in; write a sheet of preview pictures. Takes a
-few seconds."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("demo [options]", _DESCRIPTION)
-    parser.add_argument("--input", type=Path, metavar="CLIP", help="let this clip be one of the cameras")
-    parser.add_argument(
-        "--output_dir", type=Path, default="demo", metavar="DIR", help="where the files go (default: %(default)s)"
-    )
-    parser.add_argument("--frames", type=positive, metavar="N", help="frames of an episode")
-    add_job_flags(parser)
-    add_encoder_flags(parser)
-    return Command(parser=parser, run=run)
-
 
 def run(arguments: Namespace, screen: Screen) -> None:
     """Record, read back, compare; then show all of it."""

@@ -10,27 +10,11 @@ from jsonargparse import Namespace
 from ffenc.cli.commands.dataset.reencode_dataset import encode, show
 from ffenc.cli.commands.jobs.plan import PLAN
 from ffenc.cli.output.screen import Screen
-from ffenc.cli.parsing.arguments import Command, add_output_flag, command_parser
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.errors import InputError
 from ffenc.jobs.record import job_state
 from ffenc.json_text import load_json
 from ffenc.regular_files import DOCUMENT_BYTES, read_regular
-
-_DESCRIPTION = """\
-Put together the dataset whose jobs `ffenc jobs plan` printed and `ffenc jobs
-run` ran, into a new dataset or, without --output, in place. It is refused as
-long as a job is not done. Nothing is encoded here."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("jobs commit [options] DIR [--output=OUTPUT]", _DESCRIPTION)
-    parser.add_argument("work", type=Path, metavar="DIR", help="the work directory of `ffenc jobs plan`")
-    add_output_flag(
-        parser, required=False, help_text="directory of the new dataset; without it the videos are replaced in place"
-    )
-    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

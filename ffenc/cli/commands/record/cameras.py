@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from ffenc.cli.parsing.arguments import UsageError
 from ffenc.config import FrameRateValue
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.frames import parse_frame_rate
+from ffenc.frame_rate import parse_frame_rate
 from ffenc.plan.capture import LiveSource
 from ffenc.video.capture import CameraSource
 from ffenc.video.live_camera import LiveCamera

@@ -13,23 +13,16 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import Namespace
 
 from ffenc.cli.commands.record.cameras import opened, parse_cameras
+from ffenc.cli.commands.record.flags import CAMERA_GROUPS, DEPTH_GROUPS
 from ffenc.cli.commands.record.live_view import LiveView
 from ffenc.cli.commands.record.report import saved_text, show_session
 from ffenc.cli.commands.record.session import SessionPlan, SessionResult, run_session
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import (
-    ENCODER_GROUPS,
-    Command,
     UsageError,
-    add_config_flags,
-    add_follow_links_flag,
-    add_layout_flag,
-    add_threads_flag,
     binaries_of,
-    command_parser,
     given_config,
 )
-from ffenc.cli.parsing.values import positive, seconds, whole_rate
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.dataset.storage.lock import DatasetLock
 from ffenc.errors import CameraError, DatasetError, DatasetMovedError, OutputExistsError
@@ -39,70 +32,6 @@ from ffenc.video.live_camera import LiveCamera
 if TYPE_CHECKING:
     from ffenc.dataset.recording.options import RecorderOptions
     from ffenc.dataset.recording.recorder import DatasetRecorder
-
-CAMERA_GROUPS = tuple(f"dataset.{name}" for name in ENCODER_GROUPS)
-DEPTH_GROUPS = ("dataset.depth_encoder",)
-
-_DESCRIPTION = """\
-Record episodes from cameras into a LeRobot dataset. Every tick of the
-dataset's rate takes the newest frame of every camera; each camera has an
-encoder of its own, which works while frames come. Ctrl-C ends an episode early
-and saves it; a second Ctrl-C discards it.
-
-A camera is a name and its settings:
-  laptop: {type: ffmpeg, source: /dev/video0, width: 640, height: 480, fps: 30}
-  wrist:  {type: ffmpeg, source: rtsp://10.0.0.7/live}
-  clip:   {type: ffmpeg, source: clip.mp4, loop: true}
-  test:   {type: ffmpeg, source: testsrc2, format: lavfi, width: 64, height: 48}
-  phone:  {type: opencv, index_or_path: 0}          (needs OpenCV)
-More settings of type ffmpeg: format and options, of FFmpeg's input; convert:
-true, to have pictures scaled and re-timed to width, height and fps; depth:
-true, for 16-bit grey in millimetres."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("record --dataset.repo_id=NAME --cameras=DICT [options]", _DESCRIPTION)
-    parser.add_argument("--cameras", type=dict, metavar="DICT", help="cameras by name, in quotes; see above")
-    parser.add_argument("--robot.cameras", type=dict, metavar="DICT", help="the same, as lerobot-record calls it")
-    parser.add_argument("--resume", type=bool, default=False, metavar="BOOL", help="add episodes to a dataset")
-    parser.add_argument(
-        "--display_data",
-        type=bool,
-        default=True,
-        metavar="BOOL",
-        help="show how it goes, on a terminal (default: true)",
-    )
-    add_follow_links_flag(parser)
-    _add_dataset_flags(parser.add_argument_group("dataset"))
-    add_config_flags(parser, CAMERA_GROUPS, title="camera encoder")
-    add_config_flags(parser, DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig)
-    return Command(parser=parser, run=run)
-
-
-def _add_dataset_flags(group: Any) -> None:
-    def add(name: str, kind: Any, default: object, metavar: str, text: str) -> None:
-        shown = text if default is None else f"{text} (default: {str(default).lower()})"
-        group.add_argument(f"--dataset.{name}", type=kind, default=default, metavar=metavar, help=shown)
-
-    add("repo_id", str, None, "NAME", "name of the dataset, USER/NAME")
-    add("single_task", str, None, "TEXT", "what is being done, in a sentence")
-    add("root", Path, None, "DIR", "folder of the dataset (default: NAME in $HF_LEROBOT_HOME)")
-    add("fps", whole_rate, 30, "N", "frames per second")
-    add("num_episodes", positive, 50, "N", "how many episodes")
-    add("episode_time_s", seconds, 60.0, "S", "length of an episode, in seconds")
-    add("reset_time_s", seconds, 60.0, "S", "time between episodes, in seconds")
-    add("video", bool, True, "BOOL", "cameras become video; false stores single images")
-    add("streaming_encoding", bool, True, "BOOL", "encode while frames come; false encodes after each episode")
-    add("encoder_queue_maxsize", positive, 30, "N", "frames per camera that may wait for the encoder")
-    group.add_argument(
-        "--dataset.queue_policy",
-        choices=("drop", "block", "raise"),
-        default="drop",
-        help="when they are too many: drop that step for all cameras and note it, wait, or fail (default: drop)",
-    )
-    add_layout_flag(group, "dataset.info_layout")
-    add_threads_flag(group, "dataset.encoder_threads")
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

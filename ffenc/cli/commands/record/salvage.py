@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from jsonargparse import Namespace
 from rich.filesize import decimal
 from rich.text import Text
 
 from ffenc.cli.output.results import frames_text, pairs_table
-from ffenc.cli.output.screen import Screen, plain, visible
-from ffenc.cli.parsing.arguments import Command, UsageError, add_follow_links_flag, binaries_of, command_parser
-from ffenc.cli.parsing.values import frame_rate
+from ffenc.cli.output.screen import Screen, visible
+from ffenc.cli.parsing.arguments import UsageError, binaries_of
 from ffenc.dataset.format.documents import load_info
 from ffenc.dataset.storage.lock import check_not_locked
 from ffenc.errors import FFencError
+from ffenc.plain_json import plain
 from ffenc.video.salvage import salvage_video
-
-_DESCRIPTION = """\
-Of a file that was cut off, make a plain video: every whole frame, frame k at
-exactly k/fps. The recording (.NAME.XXXXXXXX.recording.mp4) is left as it was.
-The video is copied; audio, if there is some and it is kept, is encoded.
-
-Of a dataset, find the episodes that a crash or an error kept from joining it,
-and add what all their cameras and their table have."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("salvage [options] RECORDING_OR_DATASET", _DESCRIPTION)
-    parser.add_argument(
-        "path", type=Path, metavar="PATH", help="what the crash left, also any fragmented MP4; or a dataset's folder"
-    )
-    parser.add_argument(
-        "--output", "-o", type=Path, metavar="FILE", help="the video (default: the name it was to have)"
-    )
-    parser.add_argument(
-        "--fps", type=frame_rate, metavar="RATE", help="30 or 30000/1001 (default: as the recording says)"
-    )
-    parser.add_argument("--audio", choices=("keep", "drop"), help="keep or drop audio; needed if there is any")
-    parser.add_argument("--overwrite", action="store_true", help="replace the video if it exists")
-    add_follow_links_flag(parser)
-    parser.add_argument(
-        "--dry_run", "--dry-run", action="store_true", help="of a dataset, say what was left, and add nothing"
-    )
-    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

@@ -8,29 +8,14 @@ from jsonargparse import Namespace
 from rich.filesize import decimal
 
 from ffenc.cli.output.results import frames_text, pairs_table, show_command
-from ffenc.cli.output.screen import Screen, plain
-from ffenc.cli.parsing.arguments import Command, add_job_flags, binaries_of, command_parser
+from ffenc.cli.output.screen import Screen
+from ffenc.cli.parsing.arguments import binaries_of
+from ffenc.plain_json import plain
 from ffenc.plan.concat import plan_concat
 from ffenc.plan.encode import muxer_for
 from ffenc.video.clip import measure_clips
 from ffenc.video.concat import ConcatResult, concat_videos
 from ffenc.video.output import check_target
-
-_DESCRIPTION = """\
-Join clips in the order given, by stream copy: nothing is encoded again, and
-every frame lands at exactly k/fps. Clips that one stream cannot hold are
-refused with the reason. Only video is joined; drop audio first."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("concat [options] CLIP [CLIP ...] --output=OUTPUT", _DESCRIPTION)
-    parser.add_argument("clips", type=Path, nargs="+", metavar="CLIP", help="clips of one encoder with one setting")
-    parser.add_argument(
-        "--output", "-o", type=Path, required=True, metavar="OUTPUT", help="file to write, .mp4 or .mov"
-    )
-    add_job_flags(parser)
-    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from jsonargparse import Namespace
 
 from ffenc.cli.frame_plan import plan_frames
 from ffenc.cli.output.results import encode_document, encode_table, show_plan
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import (
-    Command,
     UsageError,
-    add_encoder_flags,
-    add_job_flags,
     binaries_of,
-    command_parser,
     encoder_config,
     is_same_file,
 )
@@ -24,22 +18,6 @@ from ffenc.ffmpeg.ffprobe import probe_video
 from ffenc.video.encode import encode_frames
 from ffenc.video.output import check_target
 from ffenc.video.reader import VideoReader
-
-_DESCRIPTION = """\
-Decode every frame of a clip into a numpy array, and encode the arrays at the
-clip's rate: the path that camera frames take. Audio is not carried, so a clip
-that has some needs --audio=drop. ffenc reencode is faster and can keep it."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("encode [options] INPUT OUTPUT", _DESCRIPTION)
-    parser.add_argument("input", type=Path, metavar="INPUT", help="a clip with constant frame rate")
-    parser.add_argument("output", type=Path, metavar="OUTPUT", help="file to write, .mp4 or .mov")
-    parser.add_argument("--audio", choices=("drop",), help="needed where the clip has audio, which is not carried")
-    add_job_flags(parser)
-    add_encoder_flags(parser)
-    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

@@ -4,34 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 from jsonargparse import Namespace
 from rich.filesize import decimal
 
 from ffenc.cli.commands.dataset.summary import show_dataset
 from ffenc.cli.output.results import pairs_table
-from ffenc.cli.output.screen import Screen, plain
-from ffenc.cli.parsing.arguments import Command, binaries_of, command_parser
+from ffenc.cli.output.screen import Screen
+from ffenc.cli.parsing.arguments import binaries_of
 from ffenc.dataset.format.video_info import video_info
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
+from ffenc.plain_json import plain
 from ffenc.plan.audio import describe_audio
-
-_DESCRIPTION = """\
-Measure a media file: its header, every packet that is really there, its
-keyframes, and the keys that LeRobot stores of it. Nothing is decoded. Settings
-of the encoder (video.crf, ...) are not in a file.
-Of the directory of a dataset: its episodes, tasks, features and files."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("info [options] FILE|ROOT", _DESCRIPTION)
-    parser.add_argument(
-        "file", type=Path, metavar="FILE", help="a media file with video, or the directory of a dataset"
-    )
-    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

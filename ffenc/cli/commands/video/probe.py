@@ -16,8 +16,7 @@ from rich.text import Text
 
 from ffenc.cli.output.results import pairs_table
 from ffenc.cli.output.screen import Screen
-from ffenc.cli.parsing.arguments import Command, UsageError, binaries_of, checked_config, command_parser
-from ffenc.cli.parsing.values import frame_rate, names, picture_size, positive
+from ffenc.cli.parsing.arguments import UsageError, binaries_of, checked_config
 from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.spec import EncoderSpec
 from ffenc.encoders.table import ENCODERS, auto_candidates, auto_fallbacks
@@ -28,14 +27,6 @@ from ffenc.ffmpeg.listing import parse_version
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.frames import FrameFormat
 from ffenc.video.selection import Candidate, examine_encoders
-
-_DESCRIPTION = """\
-Find the executables, and try every hardware encoder of this platform and every
-software encoder that ffenc knows: each encodes a few frames with the real
-command at the given size and rate. Keyframes, size, codec, pixel format,
-timestamps and decoded frames are compared with what was sent. That FFmpeg
-lists an encoder says only that it was compiled in. "unknown" means that a
-trial ran out of time: try again when the machine is less busy."""
 
 _NEVER_RUN = (
     "Hardware encoders were never run by the developers of ffenc, who had no such hardware. What stands here about "
@@ -61,29 +52,6 @@ class _Tried:
     @property
     def never_run(self) -> bool:
         return self.spec.device is not None and self.spec.device.never_run
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("probe [options]", _DESCRIPTION)
-    parser.add_argument(
-        "--size", type=picture_size, default="640x480", metavar="WxH", help="picture size (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--fps", type=frame_rate, default="30", metavar="RATE", help="30 or 30000/1001 (default: %(default)s)"
-    )
-    parser.add_argument("--pix_fmt", type=str, metavar="NAME", help="pixel format of the stream (default: yuv420p)")
-    parser.add_argument(
-        "--cameras",
-        type=positive,
-        default="1",
-        metavar="N",
-        help="encodes that must work at the same time; drivers limit their number (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--encoders", type=names, metavar="A,B", help="only these encoders (default: all; then auto's choice is shown)"
-    )
-    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

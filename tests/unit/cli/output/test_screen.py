@@ -12,8 +12,9 @@ import pytest
 from rich.table import Table
 
 from ffenc.cli.output.logs import logging_to
-from ffenc.cli.output.screen import Screen, plain, visible
+from ffenc.cli.output.screen import Screen, visible
 from ffenc.config import VideoEncoderConfig
+from ffenc.plain_json import plain
 
 
 @dataclass(frozen=True)
