@@ -51,7 +51,7 @@ def explain(error: str, command: str, words: Sequence[str], *, flags: Iterable[s
 def _flags_in(words: Sequence[str], error: str) -> list[str]:
     """Return the flags on a command line, and the keys of a file that the parser refused."""
     on_the_line = [word.partition("=")[0] for word in words if word.startswith("--")]
-    in_a_file = [f"--{name}" for name in re.findall(r"does not accept [a-z ]+ '([\w.-]+)'", error)]
+    in_a_file = [f"--{name}" for name in re.findall(r"(?i)\b(?:accept|option|key)[a-z ]* ['\"]([\w.-]+)['\"]", error)]
     return list(dict.fromkeys((*on_the_line, *in_a_file)))
 
 

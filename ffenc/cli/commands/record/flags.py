@@ -16,7 +16,7 @@ from ffenc.cli.parsing.arguments import (
     command_parser,
 )
 from ffenc.cli.parsing.values import frame_rate, positive, seconds, whole_rate
-from ffenc.config import DepthEncoderConfig
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 
 CAMERA_GROUPS = tuple(f"dataset.{name}" for name in ENCODER_GROUPS)
 DEPTH_GROUPS = ("dataset.depth_encoder",)
@@ -53,7 +53,7 @@ def record() -> ArgumentParser:
     )
     add_follow_links_flag(parser)
     _add_dataset_flags(parser.add_argument_group("dataset"))
-    add_config_flags(parser, CAMERA_GROUPS, title="camera encoder")
+    add_config_flags(parser, CAMERA_GROUPS, title="camera encoder", model=VideoEncoderConfig)
     add_config_flags(parser, DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig)
     return parser
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ffenc.cli.command_tree import COMMANDS, command_tree
+from ffenc.cli.command_tree import COMMANDS
 from ffenc.cli.commands.record.record import CAMERA_GROUPS, DEPTH_GROUPS, dataset_root
 from ffenc.cli.main import main
 from ffenc.cli.parsing.arguments import UsageError, given_config
@@ -30,7 +30,7 @@ SEED = [
 
 
 def test_the_command_of_the_documentation_is_understood() -> None:
-    arguments = command_tree(*COMMANDS)[0].parse_args(SEED)["record"]
+    arguments = COMMANDS["record"].parser().parse_args(SEED[1:])
     dataset = arguments.dataset
     assert (dataset.num_episodes, dataset.encoder_threads, dataset.single_task) == (2, 2, "Grab the cube")
     assert (dataset.streaming_encoding, dataset.video, dataset.queue_policy, arguments.resume) == (
@@ -54,7 +54,7 @@ def test_the_command_of_the_documentation_is_understood() -> None:
 
 def test_depth_settings_have_their_own_flags() -> None:
     flags = ["--dataset.depth_encoder.depth_max=4.5", "--dataset.rgb_encoder.crf=20"]
-    arguments = command_tree(*COMMANDS)[0].parse_args(["record", *flags])["record"]
+    arguments = COMMANDS["record"].parser().parse_args(flags)
     depth = given_config(arguments, DEPTH_GROUPS, DepthEncoderConfig)
     assert (depth.depth_max, depth.model_fields_set) == (4.5, {"depth_max"})
     assert given_config(arguments, CAMERA_GROUPS, VideoEncoderConfig).crf == 20
@@ -106,7 +106,7 @@ def test_ours_are_not_refused() -> None:
         (["--cameras={a: {type: ffmpeg, source: x}}"], "--dataset.single_task is missing"),
         (["--cameras={a: {type: ffmpeg, source: x}}", "--dataset.single_task=t"], "--dataset.repo_id is missing"),
         (["--cameras={a: 1}", "--robot.cameras={a: 1}"], "are the same setting"),
-        (["--dataset.episode_time_s=-1"], "is not a length of time"),
+        (["--dataset.episode_time_s=-1"], "is not a duration"),
         (["--follow_links"], "--follow_links is for a dataset that exists"),
         (["--dataset.fps=29.97"], "whole number"),
         (["--dataset.num_episode=2"], "did you mean --dataset.num_episodes?"),
