@@ -230,7 +230,7 @@ LAPTOP, WRIST = "observation.images.laptop", "observation.images.wrist"
 def test_demo(tmp_path: Path, binaries: Binaries) -> None:
     document = run_json("demo", "--output_dir=some/where", "--frames=6", AS_H264, cwd=tmp_path)
     folder = tmp_path / "some" / "where"
-    assert {"dataset"} <= names_in(folder) <= {"dataset", "preview.png"}
+    assert {"dataset"} <= names_in(folder) <= {"dataset", "preview"}
     for camera, size in ((LAPTOP, (640, 480)), (WRIST, (320, 240))):
         (video,) = (folder / "dataset" / "videos" / camera).rglob("*.mp4")
         numbers = [number_in(frame) for frame in VideoReader(video, binaries=binaries)]

@@ -38,7 +38,9 @@ def words_of_a_shell(command: str) -> list[str]:
 )
 @pytest.mark.parametrize("joint", ["=", " "])
 def test_a_dictionary_without_quotes_is_put_together_again(typed: str, meant: dict[str, object], joint: str) -> None:
-    command, *words = words_of_a_shell(f"reencode 'my in.mp4' out.mp4 --camera_encoder.vcodec=h264 {FLAG}{joint}{typed} --end=40")
+    command, *words = words_of_a_shell(
+        f"reencode 'my in.mp4' out.mp4 --camera_encoder.vcodec=h264 {FLAG}{joint}{typed} --end=40"
+    )
     quoted = quoted_command(command, words)
     assert quoted is not None
     program, command, *again = words_of_a_shell(quoted)
