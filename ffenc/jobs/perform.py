@@ -29,7 +29,6 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.jobs.record import JobRecord, job_state, remove_leftovers, remove_record, write_record
 from ffenc.jobs.spec import JobSpec
-from ffenc.json_text import as_json
 
 JobStatus = Literal["done", "skipped", "failed"]
 
@@ -191,7 +190,7 @@ def _perform(spec: JobSpec, run_id: str, binaries: Binaries | None, build: str |
             remove_record(output)
         raise
     remove_leftovers(output)
-    document = as_json(result)
+    document = result.to_json()
     write_record(output, JobRecord(digest=digest, size_bytes=result.size_bytes, build=here, result=document))
     return {"status": "done", "result": document}
 

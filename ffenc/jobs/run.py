@@ -9,7 +9,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from ffenc.jobs.perform import (
 )
 from ffenc.jobs.record import read_record
 from ffenc.jobs.spec import JobSpec, check_independent
-from ffenc.json_text import as_json
+from ffenc.plain_json import plain
 from ffenc.threads import ThreadPool
 
 logger = logging.getLogger(__name__)
@@ -73,8 +73,8 @@ class JobResult:
     worker: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as JSON has it."""
-        document: dict[str, Any] = as_json(self)
+        """Return the outcome as plain JSON values."""
+        document: dict[str, Any] = plain(self)
         return document
 
 
@@ -244,7 +244,7 @@ class _Run:
                 worker = each.answer["worker"]
                 message = f"worker {worker} made it, but {reason}; the folder must be the same one on every machine"
                 error = JobError(type="OutputError", message=message, environment=True)
-                self._settle(each.number, each.attempt, {**each.answer, "error": as_json(error)})
+                self._settle(each.number, each.attempt, {**each.answer, "error": asdict(error)})
 
     def _common_build(self) -> str | None:
         """Return the FFmpeg build of all workers; None if none of those that were asked has an ffmpeg."""
@@ -277,7 +277,7 @@ class _Run:
             try:
                 future = self._hand_out(number, *arguments)
             except NoWorkerLeftError as err:
-                self._finish(number, attempt, {"error": as_json(self._last_error.get(number) or JobError.of(err))})
+                self._finish(number, attempt, {"error": asdict(self._last_error.get(number) or JobError.of(err))})
             except Exception as err:  # a broken pool, a scheduler that is gone: the executor's fault, not the job's
                 self._settle(number, attempt, JobError.of(err, may_pass=True))
             else:
@@ -297,7 +297,7 @@ class _Run:
         """Decide what follows an answer: the result, another worker, or another attempt."""
         spec = self._specs[number]
         if isinstance(answer, JobError):
-            answer = {"error": as_json(answer)}
+            answer = {"error": asdict(answer)}
         elif "error" not in answer and _not_visible(spec):
             until_s = time.monotonic() + _VISIBLE_WITHIN_S
             self._unseen.append(_Unseen(number=number, attempt=attempt, answer=answer, until_s=until_s))

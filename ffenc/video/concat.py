@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from ffenc.errors import ConcatError, ProcessDiedError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.ffmpeg.process.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
+from ffenc.plain_json import plain
 from ffenc.plan.concat import ConcatPlan, plan_concat
 from ffenc.plan.encode import muxer_for
 from ffenc.video.clip import measure_clips, read_back
@@ -51,6 +53,10 @@ class ConcatResult:
     def duration_s(self) -> Fraction:
         """Length of the video in seconds."""
         return self.frames / self.fps
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON values, as ``--json`` prints it and job records store it."""
+        return {**plain(self), "duration_s": float(self.duration_s)}
 
 
 def concat_videos(

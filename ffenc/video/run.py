@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from ffenc.encoders.table import find_encoder
 from ffenc.errors import EncoderOptionError, InputError, OutputError, PixelFormatError
@@ -19,6 +20,7 @@ from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess, Finished
 from ffenc.ffmpeg.process.priority import Priority
 from ffenc.ffmpeg.process.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
+from ffenc.plain_json import plain
 from ffenc.plan.clip_frames import MISSING_REFERENCE
 from ffenc.plan.effective import compare_with_report
 from ffenc.plan.encode import EncodePlan, VideoClip, frames_expected
@@ -73,6 +75,18 @@ class EncodeResult:
     def duration_s(self) -> Fraction:
         """Length of the video in seconds."""
         return self.frames / self.fps
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON values, as ``--json`` prints it and job records store it."""
+        document: dict[str, Any] = plain(self)
+        encoder = document.pop("encoder")
+        return {
+            **document,
+            "duration_s": float(self.duration_s),
+            "encoder": encoder["name"],
+            "encoder_options": dict(self.encoder.options),
+            "config": encoder["config"],
+        }
 
 
 def start_plan(

@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from ffenc.cli.output.screen import Screen, visible
-from ffenc.plain_json import plain
 from ffenc.plan.encode import EncodePlan
 from ffenc.video.run import EncodeResult
 
@@ -25,26 +24,6 @@ def pairs_table(rows: Iterable[tuple[str, object]], *, title: str = "") -> Table
     for name, value in rows:
         table.add_row(f"  {name}", Text(visible(str(value))))
     return table
-
-
-def encode_document(result: EncodeResult) -> dict[str, object]:
-    """An `EncodeResult` as JSON has it."""
-    encoder = result.encoder
-    return {
-        "path": str(result.path),
-        "frames": result.frames,
-        "fps": str(result.fps),
-        "duration_s": float(result.duration_s),
-        "size_bytes": result.size_bytes,
-        "encoder": encoder.name,
-        "encoder_options": dict(encoder.options),
-        "config": plain(encoder.config),
-        "stream": plain(result.stream),
-        "other_streams": list(result.other_streams),
-        "argv": list(result.argv),
-        "usage": plain(result.usage),
-        "selection": plain(result.selection),
-    }
 
 
 def encode_table(result: EncodeResult) -> Table:

@@ -10,7 +10,6 @@ from rich.filesize import decimal
 from ffenc.cli.output.results import frames_text, pairs_table, show_command
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import binaries_of
-from ffenc.plain_json import plain
 from ffenc.plan.concat import plan_concat
 from ffenc.plan.encode import muxer_for
 from ffenc.video.clip import measure_clips
@@ -32,7 +31,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
             progress=progress,
         )
     screen.result(
-        {**plain(result), "duration_s": float(result.duration_s)},
+        result.to_json(),
         pairs_table(_rows(result), title=f"wrote {result.path}"),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jsonargparse import Namespace
 
 from ffenc.cli.frame_plan import plan_frames
-from ffenc.cli.output.results import encode_document, encode_table, show_plan
+from ffenc.cli.output.results import encode_table, show_plan
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import (
     UsageError,
@@ -57,4 +57,4 @@ def run(arguments: Namespace, screen: Screen) -> None:
             binaries=binaries,
             progress=progress,
         )
-    screen.result(encode_document(result), encode_table(result))
+    screen.result(result.to_json(), encode_table(result))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jsonargparse import Namespace
 
-from ffenc.cli.output.results import encode_document, encode_table, show_plan
+from ffenc.cli.output.results import encode_table, show_plan
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import (
     binaries_of,
@@ -42,4 +42,4 @@ def run(arguments: Namespace, screen: Screen) -> None:
             binaries=binaries,
             progress=progress,
         )
-    screen.result(encode_document(result), encode_table(result))
+    screen.result(result.to_json(), encode_table(result))
