@@ -73,6 +73,7 @@ COMMANDS: Mapping[str, CommandRow] = {
     "recommend": _row("bench.recommend", "recommend settings for this machine"),
     "bench": _row("bench.bench", "sweep encoder settings over your footage"),
     "demo": _row("demo.demo", "record a small dataset from nothing, with every step shown"),
+    "completion": _row("shell.completion", "print a script that completes commands and flags in your shell"),
 }
 """Every command by its name, in the order of ``ffenc --help``."""
 
