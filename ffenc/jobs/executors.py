@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from ffenc.errors import FFencError
-from ffenc.jobs.perform import stop_on_interrupt
+from ffenc.jobs.stopping import stop_on_interrupt
 from ffenc.threads import ThreadPool
 
 T = TypeVar("T")

@@ -7,7 +7,6 @@ arguments and its answer can be pickled.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import time
 from collections.abc import Mapping
@@ -29,13 +28,11 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.jobs.record import JobRecord, job_state, remove_leftovers, remove_record, write_record
 from ffenc.jobs.spec import JobSpec
+from ffenc.jobs.stopping import active, check_not_stopped
 
 JobStatus = Literal["done", "skipped", "failed"]
 
 ALLOW_MIXED = "allow several builds with allow_mixed_builds=True (--allow_mixed_builds)"
-
-_stopped_runs: set[str] = set()
-_active_runs: list[str] = []  # once for each job that is at work in this process
 
 
 class BuildMismatchError(FFencError):
@@ -84,20 +81,6 @@ class JobError:
         )
 
 
-class _RunStoppedError(FFencError):
-    """The run was interrupted; the job's ffmpeg is killed by raising this where it reports its progress."""
-
-
-def stop_run(run_id: str) -> None:
-    """End the jobs of a run that work in threads of this process, within about half a second."""
-    _stopped_runs.add(run_id)
-
-
-def stop_on_interrupt() -> None:
-    """In a worker process: Ctrl-C in the terminal reaches it too, and then ends the jobs at work but not the worker."""
-    signal.signal(signal.SIGINT, lambda *_: _stopped_runs.update(_active_runs))
-
-
 def worker_name() -> str:
     """Return host and process ID of this worker, ``"host:4711"``."""
     return f"{socket.gethostname()}:{os.getpid()}"
@@ -137,22 +120,16 @@ def perform_job(
         (`worker_name`).
     """
     began = time.monotonic()
-    _active_runs.append(run_id)
     try:
-        answer = _perform(JobSpec.model_validate(document), run_id, binaries, build)
+        with active(run_id):
+            answer = _perform(JobSpec.model_validate(document), run_id, binaries, build)
     except Exception as err:
         answer = {"status": "failed", "error": asdict(JobError.of(err))}
-    finally:
-        _active_runs.remove(run_id)
     return {**answer, "elapsed_s": time.monotonic() - began, "worker": worker_name(), "attempt": attempt}
 
 
 def _perform(spec: JobSpec, run_id: str, binaries: Binaries | None, build: str | None) -> dict[str, Any]:
-    def go_on(_done: int = 0, _total: int | None = None) -> None:
-        if run_id in _stopped_runs:
-            raise _RunStoppedError("the run was stopped")
-
-    go_on()
+    check_not_stopped(run_id)
     output, digest = Path(spec.output), spec.digest()
     here = worker_build(binaries)
     if build is not None:
@@ -182,7 +159,7 @@ def _perform(spec: JobSpec, run_id: str, binaries: Binaries | None, build: str |
             spec.arguments,
             overwrite=state.record is not None,
             binaries=binaries,
-            progress=go_on,
+            progress=lambda _done, _total: check_not_stopped(run_id),
         )
         _check_frames(spec, output, result.frames)
     except BaseException:

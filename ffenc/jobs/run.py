@@ -22,11 +22,11 @@ from ffenc.jobs.perform import (
     JobError,
     JobStatus,
     perform_job,
-    stop_run,
     worker_build,
 )
 from ffenc.jobs.record import read_record
 from ffenc.jobs.spec import JobSpec, check_independent
+from ffenc.jobs.stopping import stop_run
 from ffenc.plain_json import plain
 from ffenc.threads import ThreadPool
 

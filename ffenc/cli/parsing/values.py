@@ -176,7 +176,7 @@ def shard(value: str | tuple[int, int]) -> tuple[int, int]:
 
 def executor_name(value: str) -> str:
     """Check the name of an executor: ``threads:4``, ``dask://host:8786``."""
-    from ffenc.jobs.executors import check_executor  # which imports most of the library
+    from ffenc.jobs.executors import check_executor
 
     try:
         check_executor(value)

@@ -52,7 +52,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("words", "expected"), CASES, ids=lambda value: " ".join(value))
+@pytest.mark.parametrize(("words", "expected"), CASES, ids=" ".join)
 def test_bash_completes(words: list[str], expected: set[str], scripts: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").touch()
     line = ["ffenc", *words]
@@ -65,7 +65,7 @@ def test_bash_completes(words: list[str], expected: set[str], scripts: dict[str,
     assert set(run_shell("bash", code, tmp_path)) == expected
 
 
-@pytest.mark.parametrize(("words", "expected"), CASES, ids=lambda value: " ".join(value))
+@pytest.mark.parametrize(("words", "expected"), CASES, ids=" ".join)
 def test_fish_completes(words: list[str], expected: set[str], scripts: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").touch()
     code = f"source {shlex.quote(str(scripts['fish']))}; complete -C {shlex.quote(' '.join(['ffenc', *words]))}"
