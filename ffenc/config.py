@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from ffenc.depth_range import DEPTH_MAX_M, DEPTH_MIN_M, SHIFT_M
-from ffenc.encoders.table import DEFAULT_ENCODER, encoder_for_stored_codec
+from ffenc.encoders.lerobot_names import DEFAULT_ENCODER, encoder_for_stored_codec
 from ffenc.frame_rate import plain_frame_rate
 
 if TYPE_CHECKING:

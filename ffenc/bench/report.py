@@ -13,7 +13,7 @@ from ffenc.bench import charts
 from ffenc.bench.analysis import Gap, Summary, gaps, pareto_front
 from ffenc.bench.caveats import caveats
 from ffenc.bench.rows import Row, summary
-from ffenc.encoders.table import DEFAULT_ENCODER
+from ffenc.encoders.lerobot_names import DEFAULT_ENCODER
 from ffenc.errors import DependencyError, InputError
 
 try:

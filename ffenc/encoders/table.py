@@ -12,9 +12,6 @@ from ffenc.encoders.spec import EncoderSpec, HardwareDevice
 AUTO = "auto"
 """The ``vcodec`` that asks for whatever hardware encoder works here."""
 
-DEFAULT_ENCODER = LIBSVTAV1.name
-"""LeRobot's default encoder."""
-
 ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType({row.name: row for row in SOFTWARE + HARDWARE})
 """Every row by FFmpeg's encoder name."""
 
@@ -23,9 +20,6 @@ CODECS: tuple[str, ...] = tuple(dict.fromkeys(row.codec for row in SOFTWARE if r
 
 AUTO_CODECS = ("h264", "hevc", "av1", "vp9")
 """Codecs in the order ``auto`` tries them on each device: the most widely decodable first."""
-
-# LeRobot stores the codec of the stream, not the encoder, and reads it back this way (configs/video.py).
-_STORED_CODECS: Mapping[str, str] = MappingProxyType({"av1": DEFAULT_ENCODER})
 
 
 def find_encoder(name: str) -> EncoderSpec | None:
@@ -36,11 +30,6 @@ def find_encoder(name: str) -> EncoderSpec | None:
 def encoders_for_codec(codec: str) -> tuple[EncoderSpec, ...]:
     """Software rows of a codec, best first; empty if ``codec`` is not a codec of `CODECS`."""
     return tuple(row for row in SOFTWARE if row.codec == codec and codec in CODECS)
-
-
-def encoder_for_stored_codec(codec: str) -> str:
-    """What ``video.codec`` of a dataset means as ``vcodec``."""
-    return _STORED_CODECS.get(codec, codec)
 
 
 def auto_candidates(platform: str) -> tuple[EncoderSpec, ...]:

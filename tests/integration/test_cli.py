@@ -22,7 +22,8 @@ from PIL import Image
 import ffenc
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames, probe_video
 from ffenc.cli.commands.demo.synthetic_frames import number_in
-from ffenc.encoders.table import DEFAULT_ENCODER, ENCODERS
+from ffenc.encoders.lerobot_names import DEFAULT_ENCODER
+from ffenc.encoders.table import ENCODERS
 from ffenc.ffmpeg.ffprobe import probe_packets
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from tests.footage import numbered_frames, numbers_of

@@ -29,7 +29,8 @@ from ffenc.dataset.preview import preview_dataset
 from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.dataset.storage.lock import DatasetLock
 from ffenc.dataset.storage.new_directory import whole_dataset
-from ffenc.encoders.table import AUTO, DEFAULT_ENCODER
+from ffenc.encoders.lerobot_names import DEFAULT_ENCODER
+from ffenc.encoders.table import AUTO
 from ffenc.errors import OutputError, OutputExistsError, PreviewError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
