@@ -49,30 +49,30 @@ def _row(module: str, summary: str) -> CommandRow:
 
 
 COMMANDS: Mapping[str, CommandRow] = {
-    "probe": _row("video.probe", "which encoders work on this machine, and why the others do not"),
+    "probe": _row("video.probe", "test which encoders work on this machine"),
     "record": _row("record.record", "record a dataset from live cameras"),
     "convert": _row("dataset.convert", "make a dataset from clips or images"),
-    "salvage": _row("record.salvage", "recover what a crash left of a recording"),
-    "encode": _row("video.encode", "encode a clip's frames, through numpy, into a new file"),
+    "salvage": _row("record.salvage", "recover an interrupted recording or episode"),
+    "encode": _row("video.encode", "encode the frames of a clip, through numpy"),
     "images": _row("video.images", "encode numbered image files into a video"),
     "reencode": _row("video.reencode", "re-encode a clip, or a range of its frames"),
     "concat": _row("video.concat", "concatenate clips without re-encoding"),
-    "info": _row("video.info", "show what is in a media file, or in a dataset"),
-    "preview": _row("dataset.preview", "make contact sheets of a dataset's episodes"),
-    "verify": _row("dataset.verify", "find every fault of a dataset"),
+    "info": _row("video.info", "show the contents of a media file or dataset"),
+    "preview": _row("dataset.preview", "make a contact sheet of each episode"),
+    "verify": _row("dataset.verify", "find faults in a dataset"),
     "repair": _row("dataset.repair", "repair the metadata of a dataset"),
     "merge": _row("dataset.merge", "merge datasets without re-encoding"),
-    "delete-episodes": _row("dataset.delete_episodes", "make a dataset without some of its episodes"),
-    "split": _row("dataset.split", "split a dataset into several"),
+    "delete-episodes": _row("dataset.delete_episodes", "copy a dataset without some episodes"),
+    "split": _row("dataset.split", "split a dataset into several datasets"),
     "reencode-dataset": _row("dataset.reencode_dataset", "re-encode the videos of a dataset"),
-    "images-to-video": _row("dataset.images_to_video", "turn the images of a dataset into video"),
-    "jobs plan": _row("jobs.plan", "print the jobs of re-encoding a dataset, as JSON lines"),
-    "jobs run": _row("jobs.run", "run the jobs of a file, here or on a cluster"),
-    "jobs status": _row("jobs.status", "show which jobs of a file are done"),
-    "jobs commit": _row("jobs.commit", "put together the dataset of finished jobs"),
+    "images-to-video": _row("dataset.images_to_video", "turn image features of a dataset into video"),
+    "jobs plan": _row("jobs.plan", "print the jobs that re-encode a dataset, as JSON lines"),
+    "jobs run": _row("jobs.run", "run a list of jobs, here or on a cluster"),
+    "jobs status": _row("jobs.status", "show which jobs of a list are done"),
+    "jobs commit": _row("jobs.commit", "assemble a dataset from finished jobs"),
     "recommend": _row("bench.recommend", "recommend settings for this machine"),
-    "bench": _row("bench.bench", "sweep encoder settings over your footage"),
-    "demo": _row("demo.demo", "record a small dataset from nothing, with every step shown"),
+    "bench": _row("bench.bench", "compare encoder settings on your footage"),
+    "demo": _row("demo.demo", "record and check a small synthetic dataset"),
     "completion": _row("shell.completion", "print a script that completes commands and flags in your shell"),
 }
 """Every command by its name, in the order of ``ffenc --help``."""
@@ -83,18 +83,18 @@ ALIASES: Mapping[str, str] = {"doctor": "probe", **{name.replace(" ", "-"): name
 _DESCRIPTION = """\
 Camera frames into verified video files, through FFmpeg.
 
-A file appears under its name only after it was read back: every frame is in
-it, each at exactly k/fps seconds."""
+Every file is read back before it gets its name: it contains every frame, and
+frame k is at exactly k/fps seconds."""
 
 _EPILOG = """\
 examples:
-  ffenc demo                                 make a small video and look at every step
-  ffenc probe --size=640x480                 which encoders really work on this machine
-  ffenc images frames/ out.mp4 --fps=30      numbered PNG or JPEG files
+  ffenc demo                                 record a small synthetic dataset
+  ffenc probe --size=640x480                 test the encoders of this machine
+  ffenc images frames/ out.mp4 --fps=30      encode PNG or JPEG files
   ffenc record --dataset.repo_id=me/cubes --dataset.single_task="Grab the cube" \\
       --cameras='{laptop: {type: ffmpeg, source: /dev/video0, fps: 30}}'
-  ffenc verify dataset/ --level=decode       every fault of a LeRobot dataset
-  ffenc merge monday/ tuesday/ --output=week/   one dataset of several, no frame encoded again
+  ffenc verify dataset/ --level=decode       find faults in a LeRobot dataset
+  ffenc merge monday/ tuesday/ --output=week/   merge datasets without re-encoding
   ffenc reencode in.mp4 out.mp4 --start=30 --end=90 --camera_encoder.vcodec=h264
 
 ffenc COMMAND --help describes a command.

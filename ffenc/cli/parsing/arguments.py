@@ -82,10 +82,10 @@ def command_parser(usage: str, description: str) -> ArgumentParser:
         "--ffprobe",
         type=str,
         metavar="PATH",
-        help="the ffprobe to use, or none (default: $FFENC_FFPROBE, then PATH; without one ffmpeg answers as well)",
+        help="the ffprobe to use, or none (default: $FFENC_FFPROBE, then PATH; without ffprobe, ffmpeg is used)",
     )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON and nothing else")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log every command that is run")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON only")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log every command")
     return parser
 
 
@@ -117,7 +117,7 @@ def add_job_flags(parser: ArgumentParser) -> None:
         "--dry_run",
         "--dry-run",
         action="store_true",
-        help="check everything, print the command that would be run, and write nothing",
+        help="check everything, print the command, and write nothing",
     )
 
 
@@ -127,7 +127,7 @@ def add_order_flag(parser: ArgumentParser) -> None:
         "--order",
         choices=("number", "name"),
         default="number",
-        help="order of images: their numbers, without a gap, or their names, for example timestamps (default: number)",
+        help="sort images by number, without a gap, or by name, for example timestamps (default: number)",
     )
 
 
@@ -139,7 +139,7 @@ def add_output_flag(parser: ArgumentParser, *, required: bool = True, help_text:
 def add_follow_links_flag(parser: ArgumentParser) -> None:
     """Add the flag that allows reading through links in a dataset."""
     parser.add_argument(
-        "--follow_links", action="store_true", help="read through links in the dataset, instead of refusing them"
+        "--follow_links", action="store_true", help="follow symbolic links in the dataset instead of refusing them"
     )
 
 
