@@ -9,6 +9,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ COMMANDS: Mapping[str, CommandRow] = {
     "recommend": _row("bench.recommend", "recommend settings for this machine"),
     "bench": _row("bench.bench", "compare encoder settings on your footage"),
     "demo": _row("demo.demo", "record and check a small synthetic dataset"),
-    "completion": _row("shell.completion", "print a script that completes commands and flags in your shell"),
+    "completion": _row("shell.completion", "print a script for completion in your shell"),
 }
 """Every command by its name, in the order of ``ffenc --help``."""
 
@@ -104,7 +105,10 @@ FFENC_FFMPEG and FFENC_FFPROBE name the executables to use."""
 def help_parser() -> ArgumentParser:
     """Make a parser that knows the names of the commands, for the help of the program."""
     top = ArgumentParser(
-        prog="ffenc", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=RawDescriptionHelpFormatter
+        prog="ffenc",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=partial(RawDescriptionHelpFormatter, max_help_position=22),
     )
     top.add_argument("--version", action="version", version=f"ffenc {__version__}", help="show the version and exit")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", prog="ffenc")

@@ -331,7 +331,7 @@ def test_probe_shows_a_table_and_its_old_name_works(tmp_path: Path) -> None:
 def test_probe_without_ffprobe_says_so(tmp_path: Path) -> None:
     done = run("probe", "--encoders=mpeg4", "--ffprobe=none", "--size=64x64", cwd=tmp_path)
     assert done.returncode == 0
-    assert "none (its answers come from ffmpeg)" in done.stdout
+    assert "none (ffmpeg is used instead)" in done.stdout
 
 
 def test_a_dry_run_of_reencode_prints_the_very_command(clip: Path, binaries: Binaries) -> None:

@@ -1,4 +1,4 @@
-"""``ffenc convert``: a LeRobot dataset from clips, folders of images and tables."""
+"""``ffenc convert``: make a LeRobot dataset from clips, folders of images and tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jsonargparse import Namespace
 from rich import box
@@ -25,6 +25,8 @@ from ffenc.cli.parsing.arguments import (
 )
 from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.convert.conversion import EpisodeSource, FrameSeries, add_steps, check_episodes
+from ffenc.dataset.convert.episode_table import EpisodeTable, read_episode_table
+from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.dataset.storage.new_directory import check_new, whole_dataset
 from ffenc.errors import InputError
 from ffenc.ffmpeg.binaries import Binaries
@@ -32,12 +34,9 @@ from ffenc.ffmpeg.ffprobe import probe_video
 from ffenc.video.image_reader import ImageReader
 from ffenc.video.reader import VideoReader
 
-if TYPE_CHECKING:
-    from ffenc.dataset.convert.episode_table import EpisodeTable  # needs pyarrow
-
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Measure, convert, and show what is in the dataset."""
+    """Measure and convert the inputs, and print the contents of the dataset."""
     config, binaries = encoder_config(arguments), binaries_of(arguments)
     check_new(arguments.output)
     fps = Fraction(arguments.fps)
@@ -66,11 +65,9 @@ def _write(
     binaries: Binaries,
     screen: Screen,
 ) -> None:
-    from ffenc.dataset.recording.recorder import DatasetRecorder
-
     output = arguments.output
     total = sum(episode.frames for episode in episodes)
-    # Half a dataset is of no use where the whole can be made again.
+    # In one step: a part of the dataset is useless, because all of it can be made again.
     with (
         whole_dataset(output) as building,
         screen.progress("converting", total=total) as progress,
@@ -104,13 +101,11 @@ def _episodes(arguments: Namespace, fps: Fraction, binaries: Binaries, screen: S
     count = len(next(iter(inputs.values())))
     tables: list[EpisodeTable | None] = [None] * count
     if arguments.tables is not None:
-        from ffenc.dataset.convert.episode_table import read_episode_table
-
         tables = [read_episode_table(path) for path in _matching("--tables", arguments.tables)]
     sizes = {f"camera {name}": len(paths) for name, paths in inputs.items()} | {"--tables": len(tables)}
     if len(set(sizes.values())) > 1:
-        said = ", ".join(f"{number} for {what}" for what, number in sizes.items())
-        raise UsageError(f"there is not one input per episode and camera: {said}")
+        counts = ", ".join(f"{number} for {what}" for what, number in sizes.items())
+        raise UsageError(f"each episode needs one input per camera, but there are {counts}")
     episodes = []
     with screen.progress("measuring", total=count, unit="episodes") as progress:
         for number, (paths, table) in enumerate(zip(zip(*inputs.values(), strict=True), tables, strict=True), start=1):
@@ -123,9 +118,9 @@ def _episodes(arguments: Namespace, fps: Fraction, binaries: Binaries, screen: S
 
 
 def _inputs(arguments: Namespace) -> dict[str, list[Path]]:
-    """For each camera the input of every episode."""
+    """Return the inputs of each camera, one per episode."""
     if bool(arguments.inputs) == bool(arguments.cameras):
-        raise UsageError("name the clips or folders of one camera behind OUTPUT, or give --cameras for several")
+        raise UsageError("give the clips or folders of one camera after OUTPUT, or --cameras for several cameras")
     if arguments.inputs:
         return {check_camera_name(arguments.camera): arguments.inputs}
     found = {}
@@ -137,15 +132,15 @@ def _inputs(arguments: Namespace) -> dict[str, list[Path]]:
 
 
 def _matching(what: str, pattern: str) -> list[Path]:
-    """What a pattern finds, 2 before 10."""
-    found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207  a whole pattern, also absolute
+    """Return the paths that match a pattern, in natural order (2 before 10)."""
+    found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207  the pattern may be absolute
     if not found:
         raise UsageError(f"{what}: nothing matches {pattern}")
     return sorted(found, key=natural_order)
 
 
 def natural_order(path: Path) -> list[tuple[int, str]]:
-    """A key by which run-2 comes before run-10."""
+    """Return a sort key that places run-2 before run-10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]
 
 
@@ -154,7 +149,7 @@ def _series(path: Path, fps: Fraction, arguments: Namespace, binaries: Binaries)
         return ImageReader(path, fps=fps, order=arguments.order, binaries=binaries)
     sound = probe_video(path, binaries=binaries).audio
     if sound is not None and arguments.audio is None:
-        raise InputError(f"{path} has audio ({sound.codec}), which is not carried; say --audio=drop", path=path)
+        raise InputError(f"{path} has audio ({sound.codec}), which a dataset cannot hold; give --audio=drop", path=path)
     return VideoReader(path, binaries=binaries)
 
 

@@ -1,4 +1,4 @@
-"""``ffenc images-to-video``: the single images of a dataset become video."""
+"""``ffenc images-to-video``: turn image features of a dataset into video."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from ffenc.cli.parsing.arguments import (
     given_config,
 )
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.transform.images_to_video import convert_images_to_video
 from ffenc.plain_json import plain
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Convert, and say what was made."""
-    from ffenc.dataset.transform.images_to_video import convert_images_to_video
-
+    """Convert, and print the result."""
     with screen.progress("encoding") as progress:
         result = convert_images_to_video(
             arguments.root,

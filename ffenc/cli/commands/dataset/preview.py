@@ -1,4 +1,4 @@
-"""``ffenc preview``: contact sheets of a dataset."""
+"""``ffenc preview``: write contact sheets of a dataset."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN = 20
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
-    """Draw, and say what was written."""
+    """Write the sheets, and print their names."""
     root = arguments.root
     output = arguments.output or Path(f"{root.absolute().name}-preview")
     failed: PreviewError | None = None

@@ -1,4 +1,4 @@
-"""``ffenc reencode-dataset``: the videos of a dataset re-encoded."""
+"""``ffenc reencode-dataset``: re-encode the videos of a dataset."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from ffenc.cli.parsing.arguments import (
     given_config,
 )
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.transform.reencode import ReencodeResult, reencode_dataset
+from ffenc.dataset.transform.reencode_plan import plan_reencode_dataset
 from ffenc.jobs.executors import executor_from
 from ffenc.jobs.run import JobProgress, jobs_at_once
 from ffenc.plain_json import plain
 
 
 def settings_of(arguments: Namespace) -> dict[str, Any]:
-    """Keyword arguments of `reencode_dataset`, from `add_settings`."""
+    """Return the keyword arguments of `reencode_dataset` that the flags of `add_settings` give."""
     given = {prefix: arguments.get(prefix) for prefix in (*ENCODER_GROUPS, *DEPTH_GROUPS)}
     camera = given_config(arguments, ENCODER_GROUPS, VideoEncoderConfig)
     depth = given_config(arguments, DEPTH_GROUPS, DepthEncoderConfig)
@@ -41,14 +43,12 @@ def settings_of(arguments: Namespace) -> dict[str, Any]:
         "follow_links": arguments.follow_links,
     }
     if not any(settings[name] for name in ("camera_encoder", "depth_encoder", "resize", "fps")):
-        raise UsageError("say what is to be done: --camera_encoder.NAME, --depth_encoder.NAME, --resize or --fps")
+        raise UsageError("nothing to change; give --camera_encoder.NAME, --depth_encoder.NAME, --resize or --fps")
     return settings
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Encode, and say what was made."""
-    from ffenc.dataset.transform.reencode_plan import plan_reencode_dataset
-
+    """Re-encode, and print the result."""
     settings = settings_of(arguments)
     if arguments.dry_run:
         plan = plan_reencode_dataset(arguments.root, arguments.work or Path(".ffenc-work"), **settings)
@@ -63,10 +63,8 @@ def run(arguments: Namespace, screen: Screen) -> None:
     show(result, screen)
 
 
-def encode(root: Path, settings: dict[str, Any], arguments: Namespace, screen: Screen) -> Any:
-    """Encode on the executor that was asked for, with a progress bar."""
-    from ffenc.dataset.transform.reencode import reencode_dataset
-
+def encode(root: Path, settings: dict[str, Any], arguments: Namespace, screen: Screen) -> ReencodeResult:
+    """Re-encode on the given executor, with a progress bar."""
     with executor_from(arguments.executor, at_once=jobs_at_once([])) as workers:
         if workers.dashboard is not None:
             screen.note(f"Dask's dashboard: {workers.dashboard}")
@@ -84,13 +82,13 @@ def encode(root: Path, settings: dict[str, Any], arguments: Namespace, screen: S
 
 @contextmanager
 def job_progress(screen: Screen) -> Iterator[JobProgress | None]:
-    """A progress bar over jobs."""
+    """Show a progress bar of jobs."""
     with screen.progress("encoding", unit="videos") as report:
         yield None if report is None else lambda done, total, _result: report(done, total)
 
 
-def show(result: Any, screen: Screen) -> None:
-    """Say what was made."""
+def show(result: ReencodeResult, screen: Screen) -> None:
+    """Print the result."""
     before, after = result.size_before_bytes, result.size_after_bytes
     rows = [
         ("cameras", ", ".join(result.cameras)),

@@ -1,4 +1,4 @@
-"""``ffenc repair``: what is derived set right, in place."""
+"""``ffenc repair``: repair metadata of a dataset, in place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ffenc.plain_json import plain
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
-    """Repair, and say what was done."""
+    """Repair, and print the changes and the remaining findings."""
     with screen.progress("verifying", unit="videos") as progress:
         report = repair_dataset(
             arguments.root,
@@ -30,9 +30,9 @@ def run(arguments: Namespace, screen: Screen) -> int:
     would = "would be " if report.dry_run else ""
     shown: list[Table | Text] = []
     if report.changes:
-        shown.append(_changes_table(report.changes, f"{would}set right"))
+        shown.append(_changes_table(report.changes, f"{would}repaired"))
     if report.refused:
-        shown.append(_changes_table(report.refused, "left as it is"))
+        shown.append(_changes_table(report.refused, "not repaired"))
     show_report(screen, report.after, {**plain(report), "ok": report.after.ok}, *shown)
     return 0 if report.after.ok else FAULTY
 

@@ -1,4 +1,4 @@
-"""``ffenc split``: a dataset divided into several."""
+"""``ffenc split``: split a dataset into several."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from ffenc.cli.parsing.arguments import (
     UsageError,
     binaries_of,
 )
+from ffenc.dataset.transform.edit import split_dataset
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Divide, and say what was made."""
-    from ffenc.dataset.transform.edit import split_dataset
-
+    """Split, and print the results."""
     splits = arguments.splits
     if not isinstance(splits, Mapping) or not all(isinstance(share, int | float | list) for share in splits.values()):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""``ffenc verify``: every fault of a dataset, by file, as lines or as JSON."""
+"""``ffenc verify``: check a dataset and print the findings."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ffenc.dataset.verify.verify import VerifyReport, verify_dataset
 from ffenc.plain_json import plain
 
 FAULTY = 1
-"""Exit status of a dataset with an error or a warning."""
+"""Exit status if a dataset has an error or a warning."""
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
-    """Check, and say what was found."""
+    """Check, and print the findings."""
     if arguments.codes:
         screen.result({"codes": [plain(code) for code in CODES.values()]}, _codes_table())
         return 0
@@ -40,15 +40,15 @@ def run(arguments: Namespace, screen: Screen) -> int:
 
 
 def show_report(screen: Screen, report: VerifyReport, document: Mapping[str, object], *before: RenderableType) -> None:
-    """Print a report: the findings, what to do for each code, and the sum.
+    """Print the findings, the remedy for each code, and the totals.
 
-    A person at a terminal sees the findings of each file together; other programs get one line for each finding.
+    A terminal shows the findings by file. Any other output gets one line per finding.
 
     Args:
-        screen: where to print.
-        report: what was found.
-        document: the whole result as JSON.
-        before: shown above it.
+        screen: the output.
+        report: the findings.
+        document: the result as JSON.
+        before: printed before the findings.
     """
     findings: list[RenderableType] = list(before)
     if screen.out.is_terminal:
@@ -59,7 +59,9 @@ def show_report(screen: Screen, report: VerifyReport, document: Mapping[str, obj
         for finding in report.findings:
             screen.lines(_line(finding))
     remedies = [_remedies(report)] if report.findings else []
-    screen.result(document, *findings, *remedies, Text(visible(_sum(report)), style="green" if report.ok else "bold"))
+    screen.result(
+        document, *findings, *remedies, Text(visible(_totals(report)), style="green" if report.ok else "bold")
+    )
 
 
 def _by_file(findings: Sequence[Finding]) -> Iterator[RenderableType]:
@@ -100,7 +102,7 @@ def _remedies(report: VerifyReport) -> Table:
     return table
 
 
-def _sum(report: VerifyReport) -> str:
+def _totals(report: VerifyReport) -> str:
     read = f"{report.episodes} episodes, {report.frames} frames"
     opened = "no video opened" if report.level == "metadata" else f"{report.videos} videos"
     found = [f"{count} {severity}{'s' if count != 1 else ''}" for severity, count in report.severities.items() if count]

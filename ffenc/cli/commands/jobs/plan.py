@@ -1,4 +1,4 @@
-"""``ffenc jobs plan``: the jobs of a re-encoding, to be run elsewhere."""
+"""``ffenc jobs plan``: print the jobs that re-encode a dataset."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from jsonargparse import Namespace
 
 from ffenc.cli.commands.dataset.reencode_dataset import settings_of
 from ffenc.cli.output.screen import Screen
+from ffenc.dataset.transform.reencode_plan import plan_reencode_dataset
 from ffenc.json_text import dump_json
 from ffenc.video.output import PendingFile
 
@@ -14,9 +15,7 @@ PLAN = "plan.json"
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Write down what is to be done, and print the jobs."""
-    from ffenc.dataset.transform.reencode_plan import plan_reencode_dataset
-
+    """Write the plan into the work directory, and print the jobs."""
     settings = settings_of(arguments)
     work = arguments.work.absolute()
     plan = plan_reencode_dataset(arguments.root, work, **settings)

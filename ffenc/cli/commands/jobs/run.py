@@ -1,4 +1,4 @@
-"""``ffenc jobs run``: the jobs of a file, on this machine or on many."""
+"""``ffenc jobs run``: the jobs of a list, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ffenc.jobs.spec import read_specs, take_shard
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Run them, and say what came of each.
+    """Run the jobs, and print their outcomes.
 
     Raises:
-        FFencError: some failed; it is raised when all is printed.
+        FFencError: some jobs failed. Raised after the outcomes are printed.
     """
     specs = read_specs(arguments.file)
     if arguments.shard is not None:
@@ -81,6 +81,6 @@ def _show(
     screen.result(document, table, *notes)
     if numbers["failed"]:
         raise FFencError(
-            f"{numbers['failed']} of {len(results)} jobs failed, for the reasons above (--json has all of each); the same "
-            "command tries them again and skips the others"
+            f"{numbers['failed']} of {len(results)} jobs failed for the reasons above (--json shows all details); run the "
+            "same command again to repeat them"
         )

@@ -1,4 +1,4 @@
-"""``ffenc jobs status``: which jobs of a file are done."""
+"""``ffenc jobs status``: print which jobs of a list are done."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LINES_AT_ONCE = 1000
 def run(arguments: Namespace, screen: Screen) -> None:
     """Print the state of each job.
 
-    A list can have 100,000 jobs, so neither specs nor output are held as a whole.
+    A list may have 100,000 jobs, so neither the specs nor the output are kept in memory.
     """
     states = [(spec.output, (state := job_state(spec)).name, state.reason) for spec in iterate_specs(arguments.file)]
     numbers = Counter(name for _, name, _ in states)

@@ -1,4 +1,4 @@
-"""``ffenc record``: a LeRobot dataset from live cameras, with the flags of ``lerobot-record``."""
+"""``ffenc record``: record a LeRobot dataset from live cameras, with the flags of ``lerobot-record``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jsonargparse import Namespace
 
@@ -24,26 +24,22 @@ from ffenc.cli.parsing.arguments import (
     given_config,
 )
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.recording.options import RecorderOptions
+from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.dataset.storage.lock import DatasetLock
 from ffenc.errors import CameraError, DatasetError, DatasetMovedError, OutputExistsError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.video.live_camera import LiveCamera
 
-if TYPE_CHECKING:
-    from ffenc.dataset.recording.options import RecorderOptions
-    from ffenc.dataset.recording.recorder import DatasetRecorder
-
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Record, and show what is in the dataset now."""
-    from ffenc.dataset.recording.recorder import DatasetRecorder
-
+    """Record, and print the contents of the dataset."""
     if arguments.follow_links and not arguments.resume:
-        raise UsageError("--follow_links is for a dataset that exists; give --resume=true, or leave it out")
+        raise UsageError("--follow_links is for an existing dataset; give --resume=true, or omit it")
     cameras = parse_cameras(_cameras_given(arguments))
     dataset = arguments.dataset
     if not dataset.single_task:
-        raise UsageError("--dataset.single_task is missing: what is being done, e.g. 'Grab the cube'")
+        raise UsageError("--dataset.single_task is missing; describe the task, e.g. 'Grab the cube'")
     root = dataset_root(dataset.repo_id, dataset.root)
     configs = _configs(arguments)
     binaries = binaries_of(arguments)
@@ -62,9 +58,9 @@ def run(arguments: Namespace, screen: Screen) -> None:
         )
     screen.note(f"opening {len(cameras)} camera{'s' * (len(cameras) > 1)}: {', '.join(cameras)}")
     with opened(cameras, binaries) as live:
-        result = _record(arguments, DatasetRecorder, root, live, plan, configs, binaries, screen)
+        result = _record(arguments, root, live, plan, configs, binaries, screen)
     if result.failure is None or screen.as_json:
-        # After SIGHUP the terminal may be gone, which is not a failure.
+        # After SIGHUP the terminal may be closed, which is not a failure.
         with nullcontext() if result.ended_by is None else suppress(OSError):
             show_session(screen, root, dataset.repo_id, plan, result)
     if result.failure is not None:
@@ -81,7 +77,6 @@ def run(arguments: Namespace, screen: Screen) -> None:
 
 def _record(
     arguments: Namespace,
-    recorder_class: type[DatasetRecorder],
     root: Path,
     cameras: Mapping[str, LiveCamera],
     plan: SessionPlan,
@@ -102,10 +97,10 @@ def _record(
         "binaries": binaries,
     }
     if arguments.resume:
-        recorder = recorder_class.resume(root, repo_id=dataset.repo_id, follow_links=arguments.follow_links, **options)
+        recorder = DatasetRecorder.resume(root, repo_id=dataset.repo_id, follow_links=arguments.follow_links, **options)
     else:
         features = {name: camera_feature(camera, is_video=dataset.video) for name, camera in cameras.items()}
-        recorder = recorder_class.create(
+        recorder = DatasetRecorder.create(
             root, dataset.repo_id, dataset.fps, features, use_videos=dataset.video, **options
         )
     try:
@@ -117,7 +112,7 @@ def _record(
                     view.show("completing the dataset")
                 recorder.finalize()
     except DatasetMovedError:
-        raise  # what is at its place now is not ours
+        raise  # another dataset may be in its place
     except BaseException:
         if not arguments.resume:
             _remove_if_empty(root)
@@ -128,7 +123,7 @@ def _record(
 
 
 def _remove_if_empty(root: Path) -> None:
-    """Remove a new dataset without an episode, which cannot be opened, unless another process has begun to write into it."""
+    """Remove a new dataset without episodes, which cannot be opened, unless another process writes into it."""
     own = root / "meta" / "ffenc"
     with suppress(DatasetError), DatasetLock(root):
         kept = any(any((own / name).glob("*")) for name in ("recording", "kept"))
@@ -137,7 +132,7 @@ def _remove_if_empty(root: Path) -> None:
 
 
 def camera_feature(camera: LiveCamera, *, is_video: bool) -> dict[str, Any]:
-    """What ``info.json`` says of a camera before its first frame."""
+    """Return the feature of a camera in ``info.json``."""
     form = camera.format
     is_depth = form.layout == "gray16"
     feature: dict[str, Any] = {
@@ -149,15 +144,15 @@ def camera_feature(camera: LiveCamera, *, is_video: bool) -> dict[str, Any]:
 
 
 def dataset_root(repo_id: str | None, root: Path | None) -> Path:
-    """Where the dataset lies: where LeRobot looks for it, unless a folder was given.
+    """Return the folder of the dataset: ``root``, or where LeRobot looks for it.
 
-    LeRobot: ``utils/constants.py``: ``HF_LEROBOT_HOME``, or ``lerobot`` in ``HF_HOME``.
+    LeRobot (``utils/constants.py``) uses ``HF_LEROBOT_HOME``, or ``lerobot`` in ``HF_HOME``.
 
     Raises:
-        UsageError: no name.
+        UsageError: the name is missing.
     """
     if not repo_id:
-        raise UsageError("--dataset.repo_id is missing: the name of the dataset, e.g. me/cubes")
+        raise UsageError("--dataset.repo_id is missing; name the dataset, e.g. me/cubes")
     if root is not None:
         return root
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
@@ -173,7 +168,7 @@ def _cameras_given(arguments: Namespace) -> object:
 
 
 def _configs(arguments: Namespace) -> RecorderOptions:
-    """The encoder configs that were given at all; a dataset that is resumed has its own otherwise."""
+    """Return the encoder configs that flags give; without them, a resumed dataset keeps its own."""
     camera = given_config(arguments, CAMERA_GROUPS, VideoEncoderConfig)
     depth = given_config(arguments, DEPTH_GROUPS, DepthEncoderConfig)
     configs: RecorderOptions = {}

@@ -17,22 +17,22 @@ from ffenc.video.salvage import salvage_video
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Salvage, and say what was saved and what was not."""
+    """Recover, and print what was and was not recovered."""
     if not arguments.path.is_dir():
         _salvage_file(arguments, screen)
         return
     given = [name for name in ("output", "fps", "audio") if arguments[name] is not None]
     if arguments.overwrite or given:
         names = ", ".join(f"--{name}" for name in (*given, *(["overwrite"] if arguments.overwrite else [])))
-        raise UsageError(f"{arguments.path} is a folder: its episodes are added to the dataset; leave out {names}")
+        raise UsageError(f"{arguments.path} is a dataset, whose episodes are appended to it; omit {names}")
     (_list_interrupted if arguments.dry_run else _salvage_dataset)(arguments, screen)
 
 
 def _salvage_file(arguments: Namespace, screen: Screen) -> None:
     if arguments.dry_run:
-        raise UsageError("--dry_run is for datasets; a recording is left as it was in any case")
+        raise UsageError("--dry_run is for datasets; a recording is never changed")
     if arguments.follow_links:
-        raise UsageError(f"--follow_links is for datasets, and {arguments.path} is not a folder; leave it out")
+        raise UsageError(f"--follow_links is for datasets, and {arguments.path} is not a folder; omit it")
     result = salvage_video(
         arguments.path,
         arguments.output,
@@ -45,15 +45,15 @@ def _salvage_file(arguments: Namespace, screen: Screen) -> None:
     rows = [
         ("video", f"{frames_text(result.frames)}, {stream.width}x{stream.height} at {result.fps} per second"),
         ("stream", f"{stream.codec}, {stream.pix_fmt}, copied"),
-        *(("beside it", line) for line in result.other_streams),
-        ("lost", f"{decimal(result.lost_bytes)} behind the last whole frame"),
-        ("kept", f"{result.source}; delete it once the video is as you want it"),
+        *(("other stream", line) for line in result.other_streams),
+        ("lost", f"{decimal(result.lost_bytes)} after the last complete frame"),
+        ("kept", f"{result.source}; delete it when the video is right"),
     ]
     screen.result(plain(result), pairs_table(rows, title=f"wrote {result.path}"))
 
 
 def _list_interrupted(arguments: Namespace, screen: Screen) -> None:
-    """Name what would be added; nothing is locked, cleaned or completed."""
+    """List the interrupted episodes, without locking or changing anything."""
     from ffenc.dataset.recording.episode_directory import EpisodeDirectory
     from ffenc.dataset.recording.recover_episode import find_interrupted
     from ffenc.dataset.storage.dataset_tree import check_tree, resolve_root
@@ -74,7 +74,7 @@ def _list_interrupted(arguments: Namespace, screen: Screen) -> None:
         "episodes": info.total_episodes,
     }
     lines = [f"{each['path']}: {_outcome(each)}" for each in found]
-    lines += [f"{each['path']}: its files wait to be moved to their places" for each in waiting]
+    lines += [f"{each['path']}: its files are ready to be moved into place" for each in waiting]
     _show_episodes(screen, document, lines, title=f"{arguments.path}: {info.total_episodes} episodes")
 
 
@@ -105,7 +105,7 @@ def _salvage_dataset(arguments: Namespace, screen: Screen) -> None:
 
 
 def _show_episodes(screen: Screen, document: dict[str, object], lines: list[str], *, title: str) -> None:
-    """Print a line for each interrupted episode; paths are long, so they are not put into a column."""
+    """Print a line for each interrupted episode; paths are too long for a column."""
     texts = [Text(visible(line), overflow="fold") for line in lines or ["no interrupted episode was found"]]
     screen.result(document, Text(visible(title), style="bold"), *texts)
 

@@ -41,5 +41,5 @@ def _whole_parser() -> ArgumentParser:
         parser = branches[group].add_parser(last, parents=[row.parser()], add_help=False, help=row.summary)
         for action in parser._actions:  # noqa: SLF001  argparse has no public list of them
             if action.metavar in _PATHS:
-                action.complete = shtab.FILE  # type: ignore[attr-defined]  shtab reads it
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
     return top

@@ -1,4 +1,4 @@
-"""``ffenc concat``: clips joined without re-encoding."""
+"""``ffenc concat``: concatenate clips without re-encoding."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ffenc.video.output import check_target
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Join, and say what was written."""
+    """Concatenate, and print the result."""
     if arguments.dry_run:
         _dry_run(arguments, screen)
         return
-    with screen.progress("joining") as progress:
+    with screen.progress("concatenating") as progress:
         result = concat_videos(
             arguments.clips,
             arguments.output,
@@ -38,10 +38,10 @@ def run(arguments: Namespace, screen: Screen) -> None:
 
 def _rows(result: ConcatResult) -> list[tuple[str, object]]:
     stream = result.stream
-    picture = f"{stream.width}x{stream.height} at {result.fps} per second"
+    size = f"{stream.width}x{stream.height} at {result.fps} per second"
     return [
         ("clips", f"{result.clips}, starting at frames {_shortened(result.offsets)}"),
-        ("video", f"{frames_text(result.frames)}, {picture}, {float(result.duration_s):.3f} s"),
+        ("video", f"{frames_text(result.frames)}, {size}, {float(result.duration_s):.3f} s"),
         ("stream", f"{stream.codec}, {stream.pix_fmt}, copied"),
         ("size", decimal(result.size_bytes)),
     ]

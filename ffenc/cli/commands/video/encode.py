@@ -1,4 +1,4 @@
-"""``ffenc encode``: the frames of a clip through numpy arrays into a new file."""
+"""``ffenc encode``: encode the frames of a clip, through numpy arrays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ffenc.video.reader import VideoReader
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Encode, and say what was written."""
+    """Encode, and print the result."""
     config, binaries = encoder_config(arguments), binaries_of(arguments)
     source, output = arguments.input, arguments.output
     if is_same_file(source, output):
@@ -29,7 +29,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     audio = probe_video(source, binaries=binaries).audio
     if audio is not None and arguments.audio is None:
         raise InputError(
-            f"{source} has audio ({audio.codec}), which frames do not carry; say --audio=drop, or use ffenc reencode "
+            f"{source} has audio ({audio.codec}), which frames do not carry; give --audio=drop, or use ffenc reencode "
             "--audio=keep",
             path=source,
         )

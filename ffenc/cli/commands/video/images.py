@@ -1,4 +1,4 @@
-"""``ffenc images``: numbered image files into a video."""
+"""``ffenc images``: encode image files into a video."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ffenc.video.output import check_target
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Encode, and say what was written."""
+    """Encode, and print the result."""
     config, binaries = encoder_config(arguments), binaries_of(arguments)
     if arguments.dry_run:
         check_target(arguments.output, overwrite=arguments.overwrite)

@@ -1,4 +1,4 @@
-"""``ffenc reencode``: a clip, or an exact range of its frames, re-encoded."""
+"""``ffenc reencode``: re-encode a clip, or a range of its frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ffenc.video.reencode import plan_reencode, reencode_video
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Re-encode, and say what was written."""
+    """Re-encode, and print the result."""
     config, binaries = encoder_config(arguments), binaries_of(arguments)
     if arguments.dry_run:
         check_target(arguments.output, overwrite=arguments.overwrite)

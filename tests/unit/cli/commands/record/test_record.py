@@ -89,8 +89,8 @@ def test_what_is_lerobots_and_not_ours_is_refused_in_a_sentence(capsys: pytest.C
     ]
     assert main([*SEED, *theirs]) == 2
     err = capsys.readouterr().err
-    assert "--robot.type, --robot.port, --teleop.id: ffenc records cameras and drives no robot" in err
-    assert "--dataset.push_to_hub: ffenc uploads nothing" in err
+    assert "--robot.type, --robot.port, --teleop.id: ffenc records cameras and does not control robots" in err
+    assert "--dataset.push_to_hub: ffenc does not upload" in err
     assert "did you mean" not in err
 
 
@@ -102,12 +102,12 @@ def test_ours_are_not_refused() -> None:
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        ([], "--cameras holds a name"),
+        ([], "--cameras needs a name"),
         (["--cameras={a: {type: ffmpeg, source: x}}"], "--dataset.single_task is missing"),
         (["--cameras={a: {type: ffmpeg, source: x}}", "--dataset.single_task=t"], "--dataset.repo_id is missing"),
         (["--cameras={a: 1}", "--robot.cameras={a: 1}"], "are the same setting"),
         (["--dataset.episode_time_s=-1"], "is not a duration"),
-        (["--follow_links"], "--follow_links is for a dataset that exists"),
+        (["--follow_links"], "--follow_links is for an existing dataset"),
         (["--dataset.fps=29.97"], "whole number"),
         (["--dataset.num_episode=2"], "did you mean --dataset.num_episodes?"),
         (["--dataset.camera_encoder.crg=2"], "did you mean --dataset.camera_encoder.crf?"),
