@@ -1,4 +1,4 @@
-"""``ffenc bench``: sweep encoder settings over footage, and make a report of what came out."""
+"""``ffenc bench``: compare encoder settings on footage, and write reports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ffenc.jobs.executors import executor_from
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Sweep, and write what was asked for."""
+    """Run the sweep, and write the reports."""
     # Not at the top: they need the packages of the extra, which other commands do without.
     rows_of = import_module("ffenc.bench.rows")
     if arguments.equal_quality is not None:
@@ -75,7 +75,7 @@ def _equal_file(results: Path) -> Path:
 
 def _compare(arguments: Namespace, screen: Screen) -> None:
     if arguments.sources is None:
-        raise UsageError("equal quality is measured on footage; name it with --sources")
+        raise UsageError("--equal_quality needs footage; name it with --sources")
     with screen.steps() as on_step:
         rows = import_module("ffenc.bench.equivalence").equivalents_of(
             _sweep(arguments),
@@ -95,7 +95,7 @@ def _compare(arguments: Namespace, screen: Screen) -> None:
 
 
 def _sweep(arguments: Namespace) -> Any:
-    """The sweep that the flags describe; a field given as ``--camera_encoder.NAME`` is the same in all trials."""
+    """Return the sweep that the flags describe; all trials share the fields of ``--camera_encoder.NAME``."""
     base = encoder_config(arguments).model_dump(exclude_unset=True)
     varied = arguments.get("vary")
     vary = {} if varied is None else {name: _values(value) for name, value in varied.as_dict().items()}
@@ -124,7 +124,7 @@ def _sweep(arguments: Namespace) -> Any:
 
 
 def _values(given: Any) -> list[Any]:
-    """``a,b`` or a list; a text without commas is one value."""
+    """Split ``a,b`` into values; a list is returned as it is."""
     if isinstance(given, str):
         return [load_leniently(part.strip()) for part in given.split(",")]
     if isinstance(given, Mapping):

@@ -1,4 +1,4 @@
-"""``ffenc recommend``: which settings to use on this machine, by trials at the load that it has now."""
+"""``ffenc recommend``: recommend settings for this machine under its current load."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ffenc.cli.parsing.arguments import binaries_of
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Ask, and say what to paste."""
+    """Print the recommended settings."""
     # Not at the top: it needs the packages of the extra, which other commands do without.
     module = import_module("ffenc.bench.recommend")
     binaries = binaries_of(arguments)
@@ -52,7 +52,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
 
 
 def pasted(fields: dict[str, Any]) -> dict[str, str]:
-    """A config as Python, as flags and as YAML, to be pasted."""
+    """Return a config as Python, as flags and as YAML."""
     flags = []
     for name, value in fields.items():
         values = {f"{name}.{key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}
