@@ -44,10 +44,10 @@ def test_a_bd_rate_that_cannot_be_said_has_a_reason():
     assert bd_rate(few, few) == (None, "both curves need 4 points of rising ssim")
     low = [{**one, "ssim": one["ssim"] - 0.5} for one in sweep("libx265")]
     percent, reason = bd_rate(curves(sweep())[0], curves(low)[0])
-    assert (percent, reason) == (None, "their ranges of ssim do not overlap")
+    assert (percent, reason) == (None, "the ranges of ssim do not overlap")
     barely = [{**one, "ssim": one["ssim"] - 0.1} for one in sweep("libx265")]
     percent, reason = bd_rate(curves(sweep())[0], curves(barely)[0])
-    assert (percent, reason) == (None, "it covers less than half of the reference's range of ssim")
+    assert (percent, reason) == (None, "the curve covers less than half of the reference's range of ssim")
 
 
 def test_figures_at_a_likeness_lie_between_measured_points():
