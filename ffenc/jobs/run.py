@@ -27,7 +27,7 @@ from ffenc.jobs.perform import (
 from ffenc.jobs.record import read_record
 from ffenc.jobs.spec import JobSpec, check_independent
 from ffenc.jobs.stopping import stop_run
-from ffenc.plain_json import plain
+from ffenc.json_text import as_json
 from ffenc.threads import ThreadPool
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class JobResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as plain JSON values."""
-        document: dict[str, Any] = plain(self)
+        document: dict[str, Any] = as_json(self)
         return document
 
 

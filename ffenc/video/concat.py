@@ -16,7 +16,7 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.ffmpeg.process.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
-from ffenc.plain_json import plain
+from ffenc.json_text import as_json
 from ffenc.plan.concat import ConcatPlan, plan_concat
 from ffenc.plan.encode import muxer_for
 from ffenc.video.clip import measure_clips, read_back
@@ -56,7 +56,7 @@ class ConcatResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain JSON values, as ``--json`` prints it and job records store it."""
-        return {**plain(self), "duration_s": float(self.duration_s)}
+        return {**as_json(self), "duration_s": float(self.duration_s)}
 
 
 def concat_videos(

@@ -20,7 +20,7 @@ from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess, Finished
 from ffenc.ffmpeg.process.priority import Priority
 from ffenc.ffmpeg.process.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
-from ffenc.plain_json import plain
+from ffenc.json_text import as_json
 from ffenc.plan.clip_frames import MISSING_REFERENCE
 from ffenc.plan.effective import compare_with_report
 from ffenc.plan.encode import EncodePlan, VideoClip, frames_expected
@@ -78,7 +78,7 @@ class EncodeResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain JSON values, as ``--json`` prints it and job records store it."""
-        document: dict[str, Any] = plain(self)
+        document: dict[str, Any] = as_json(self)
         encoder = document.pop("encoder")
         return {
             **document,

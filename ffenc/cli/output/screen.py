@@ -16,7 +16,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from ffenc.cli.output.standard_streams import StandardOutputError
-from ffenc.plain_json import plain
+from ffenc.json_text import as_json
 
 ProgressCallback = Callable[[int, int | None], None]
 """Takes (frames done, number of frames or None), from any thread."""
@@ -63,7 +63,7 @@ class Screen:
     def result(self, value: Mapping[str, object], *shown: RenderableType) -> None:
         """Print a result: ``value`` as JSON, or the ``shown`` parts for people."""
         if self.as_json:
-            self.lines(json.dumps(plain(value), indent=2, allow_nan=False))
+            self.lines(json.dumps(as_json(value), indent=2, allow_nan=False))
             return
         if not shown:
             return

@@ -8,7 +8,7 @@ from ffenc.cli.output.results import frames_text, pairs_table
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import binaries_of
 from ffenc.dataset.transform.edit import EditResult, delete_episodes
-from ffenc.plain_json import plain
+from ffenc.json_text import as_json
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
@@ -27,7 +27,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
 
 def edit_document(result: EditResult) -> dict[str, object]:
     """Return the JSON form of a result."""
-    reencoded = {str(path): plain(ranges) for path, ranges in result.reencoded.items()}
+    reencoded = {str(path): as_json(ranges) for path, ranges in result.reencoded.items()}
     names = ("episodes", "frames", "tasks", "videos")
     return {"root": str(result.root), **{name: getattr(result, name) for name in names}, "reencoded": reencoded}
 

@@ -15,7 +15,7 @@ from ffenc.cli.parsing.arguments import (
 )
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.dataset.transform.images_to_video import convert_images_to_video
-from ffenc.plain_json import plain
+from ffenc.json_text import as_json
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
@@ -38,4 +38,4 @@ def run(arguments: Namespace, screen: Screen) -> None:
         ("videos", f"{result.videos} files, {decimal(result.size_bytes)}"),
         ("episodes", f"{result.episodes} of {frames_text(result.frames)}"),
     ]
-    screen.result(plain(result), pairs_table(rows, title=f"wrote {result.root}"))
+    screen.result(as_json(result), pairs_table(rows, title=f"wrote {result.root}"))

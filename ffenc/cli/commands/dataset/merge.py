@@ -9,7 +9,7 @@ from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import binaries_of
 from ffenc.dataset.storage.new_directory import check_new
 from ffenc.dataset.transform.merge import MergePlan, merge_datasets, plan_merge
-from ffenc.plain_json import plain
+from ffenc.json_text import as_json
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
@@ -45,7 +45,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     if result.other_colour_tags:
         count = len(result.other_colour_tags)
         rows.append(("colour", f"{count} source files keep their own output files: only some have BT.601 tags"))
-    screen.result(plain(result), pairs_table(rows, title=f"wrote {result.root}"))
+    screen.result(as_json(result), pairs_table(rows, title=f"wrote {result.root}"))
 
 
 def _show_plan(plan: MergePlan, arguments: Namespace, screen: Screen) -> None:

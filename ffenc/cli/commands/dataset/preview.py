@@ -11,7 +11,7 @@ from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import UsageError, binaries_of
 from ffenc.dataset.preview import Sheet, preview_dataset
 from ffenc.errors import PreviewError
-from ffenc.plain_json import plain
+from ffenc.json_text import as_json
 
 _SHOWN = 20
 
@@ -43,8 +43,8 @@ def run(arguments: Namespace, screen: Screen) -> int:
     screen.result(
         {
             "output": str(output),
-            "sheets": [plain(sheet) for sheet in sheets],
-            "missing": [plain(row) for row in failed.failures] if failed else [],
+            "sheets": [as_json(sheet) for sheet in sheets],
+            "missing": [as_json(row) for row in failed.failures] if failed else [],
         },
         *([pairs_table([*rows, *shown], title=f"wrote {output}")] if sheets else []),
     )

@@ -24,7 +24,7 @@ from ffenc.dataset.transform.reencode import ReencodeResult, reencode_dataset
 from ffenc.dataset.transform.reencode_plan import plan_reencode_dataset
 from ffenc.jobs.executors import executor_from
 from ffenc.jobs.run import JobProgress, jobs_at_once
-from ffenc.plain_json import plain
+from ffenc.json_text import as_json
 
 
 def settings_of(arguments: Namespace) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
         screen.result(
             {"jobs": [spec.model_dump(mode="json", exclude_defaults=True) for spec in plan.specs]},
             pairs_table(
-                [(key, plain(config)) for key, config in plan.configs.items()], title=f"{len(plan.specs)} jobs"
+                [(key, as_json(config)) for key, config in plan.configs.items()], title=f"{len(plan.specs)} jobs"
             ),
         )
         return
@@ -95,4 +95,4 @@ def show(result: ReencodeResult, screen: Screen) -> None:
         ("videos", f"{result.videos} files, {decimal(before)} before, {decimal(after)} now"),
         ("episodes", f"{result.episodes} of {frames_text(result.frames)}"),
     ]
-    screen.result(plain(result), pairs_table(rows, title=f"wrote {result.root}"))
+    screen.result(as_json(result), pairs_table(rows, title=f"wrote {result.root}"))

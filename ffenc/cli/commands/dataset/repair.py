@@ -14,7 +14,7 @@ from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import binaries_of
 from ffenc.dataset.verify.repair import repair_dataset
 from ffenc.dataset.verify.repairs.changes import Change
-from ffenc.plain_json import plain
+from ffenc.json_text import as_json
 
 
 def run(arguments: Namespace, screen: Screen) -> int:
@@ -33,7 +33,7 @@ def run(arguments: Namespace, screen: Screen) -> int:
         shown.append(_changes_table(report.changes, f"{would}repaired"))
     if report.refused:
         shown.append(_changes_table(report.refused, "not repaired"))
-    show_report(screen, report.after, {**plain(report), "ok": report.after.ok}, *shown)
+    show_report(screen, report.after, {**as_json(report), "ok": report.after.ok}, *shown)
     return 0 if report.after.ok else FAULTY
 
 

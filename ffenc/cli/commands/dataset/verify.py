@@ -15,7 +15,7 @@ from ffenc.cli.parsing.arguments import UsageError, binaries_of
 from ffenc.dataset.verify.finding_codes import CODES, LEVELS
 from ffenc.dataset.verify.findings import Finding
 from ffenc.dataset.verify.verify import VerifyReport, verify_dataset
-from ffenc.plain_json import plain
+from ffenc.json_text import as_json
 
 FAULTY = 1
 """Exit status if a dataset has an error or a warning."""
@@ -26,7 +26,7 @@ _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 def run(arguments: Namespace, screen: Screen) -> int:
     """Check, and print the findings."""
     if arguments.codes:
-        screen.result({"codes": [plain(code) for code in CODES.values()]}, _codes_table())
+        screen.result({"codes": [as_json(code) for code in CODES.values()]}, _codes_table())
         return 0
     if arguments.root is None:
         raise UsageError("name the directory of a dataset: ffenc verify ROOT")
@@ -35,7 +35,7 @@ def run(arguments: Namespace, screen: Screen) -> int:
     binaries = None if arguments.level == "metadata" else binaries_of(arguments)
     with screen.progress("verifying", unit="videos") as progress:
         report = verify_dataset(arguments.root, arguments.level, binaries=binaries, progress=progress)
-    show_report(screen, report, {**plain(report), "ok": report.ok})
+    show_report(screen, report, {**as_json(report), "ok": report.ok})
     return 0 if report.ok else FAULTY
 
 

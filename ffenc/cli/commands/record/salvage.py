@@ -12,7 +12,7 @@ from ffenc.cli.parsing.arguments import UsageError, binaries_of
 from ffenc.dataset.format.documents import load_info
 from ffenc.dataset.storage.lock import check_not_locked
 from ffenc.errors import FFencError
-from ffenc.plain_json import plain
+from ffenc.json_text import as_json
 from ffenc.video.salvage import salvage_video
 
 
@@ -49,7 +49,7 @@ def _salvage_file(arguments: Namespace, screen: Screen) -> None:
         ("lost", f"{decimal(result.lost_bytes)} after the last complete frame"),
         ("kept", f"{result.source}; delete it when the video is right"),
     ]
-    screen.result(plain(result), pairs_table(rows, title=f"wrote {result.path}"))
+    screen.result(as_json(result), pairs_table(rows, title=f"wrote {result.path}"))
 
 
 def _list_interrupted(arguments: Namespace, screen: Screen) -> None:

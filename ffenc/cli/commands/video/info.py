@@ -15,7 +15,7 @@ from ffenc.cli.parsing.arguments import binaries_of
 from ffenc.dataset.format.video_info import video_info
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
-from ffenc.plain_json import plain
+from ffenc.json_text import as_json
 from ffenc.plan.audio import describe_audio
 
 
@@ -27,7 +27,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     stream, packets = probe_video_and_packets(arguments.file, binaries=binaries_of(arguments))
     metadata = video_info(stream)
     document = {
-        "stream": plain(stream),
+        "stream": as_json(stream),
         "packets": {
             "frames": packets.count,
             "hidden": packets.hidden,
