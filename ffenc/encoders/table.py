@@ -12,9 +12,6 @@ from ffenc.encoders.spec import EncoderSpec, HardwareDevice
 AUTO = "auto"
 """The ``vcodec`` for the first hardware encoder that works here."""
 
-DEFAULT_ENCODER = LIBSVTAV1.name
-"""LeRobot's default encoder."""
-
 ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType({row.name: row for row in SOFTWARE + HARDWARE})
 """Every row by FFmpeg's encoder name."""
 
@@ -23,9 +20,6 @@ CODECS: tuple[str, ...] = tuple(dict.fromkeys(row.codec for row in SOFTWARE if r
 
 AUTO_CODECS = ("h264", "hevc", "av1", "vp9")
 """Codecs in the order in which ``auto`` tries them on each device: the most widely supported first."""
-
-# LeRobot stores the codec of the stream, not the encoder, and maps it back this way (configs/video.py).
-_STORED_CODECS: Mapping[str, str] = MappingProxyType({"av1": DEFAULT_ENCODER})
 
 
 def find_encoder(name: str) -> EncoderSpec | None:
@@ -36,11 +30,6 @@ def find_encoder(name: str) -> EncoderSpec | None:
 def encoders_for_codec(codec: str) -> tuple[EncoderSpec, ...]:
     """Return the software rows of a codec, best first; empty if ``codec`` is not in `CODECS`."""
     return tuple(row for row in SOFTWARE if row.codec == codec and codec in CODECS)
-
-
-def encoder_for_stored_codec(codec: str) -> str:
-    """Return the ``vcodec`` for ``video.codec`` of a dataset."""
-    return _STORED_CODECS.get(codec, codec)
 
 
 def auto_candidates(platform: str) -> tuple[EncoderSpec, ...]:

@@ -12,7 +12,7 @@ from ffenc.config import VideoEncoderConfig
 from ffenc.errors import InputError, OutputError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
-from ffenc.frames import FrameRate, parse_frame_rate
+from ffenc.frame_rate import FrameRate, parse_frame_rate
 from ffenc.plan.encode import EncodePlan
 from ffenc.regular_files import file_path
 from ffenc.video.image_series import ImageOrder, find_unreadable, image_series

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from ffenc.errors import InputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S, FFmpegProcess
-from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
+from ffenc.frame_rate import FrameRate, parse_frame_rate
+from ffenc.frames import FrameFormat
 from ffenc.plan.decode import plan_decode_images
 from ffenc.plan.encode import ImageSequence
 from ffenc.regular_files import file_path

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ffenc.encoders.table import find_encoder
 from ffenc.errors import EncoderOptionError, InputError, OutputError, PixelFormatError
@@ -17,6 +18,7 @@ from ffenc.ffmpeg.process.child import Usage
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess, Finished
 from ffenc.ffmpeg.process.priority import Priority
 from ffenc.ffmpeg.process.progress import Progress
+from ffenc.json_text import as_json
 from ffenc.plan.clip_frames import MISSING_REFERENCE
 from ffenc.plan.effective import compare_with_report
 from ffenc.plan.encode import EncodePlan, VideoClip
@@ -56,6 +58,18 @@ class EncodeResult(WrittenVideo):
     usage: Usage
     other_streams: tuple[str, ...] = ()
     selection: Selection | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON values, as ``--json`` prints it and job records store it."""
+        document: dict[str, Any] = as_json(self)
+        encoder = document.pop("encoder")
+        return {
+            **document,
+            "duration_s": float(self.duration_s),
+            "encoder": encoder["name"],
+            "encoder_options": dict(self.encoder.options),
+            "config": encoder["config"],
+        }
 
 
 def start_plan(

@@ -20,7 +20,7 @@ from ffenc.ffmpeg.ffprobe import probe_video, probe_video_and_packets
 from ffenc.ffmpeg.media_input import looks_like_mp4
 from ffenc.ffmpeg.mp4.fragments import FragmentIndex
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
-from ffenc.frames import FrameRate, parse_frame_rate
+from ffenc.frame_rate import FrameRate, parse_frame_rate
 from ffenc.plan.audio import AudioChoice, describe_streams, plan_audio
 from ffenc.plan.encode import muxer_for
 from ffenc.regular_files import file_path

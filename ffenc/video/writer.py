@@ -14,7 +14,8 @@ from ffenc.errors import FFencError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
 from ffenc.ffmpeg.process.priority import Priority
-from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
+from ffenc.frame_rate import FrameRate, parse_frame_rate
+from ffenc.frames import FrameFormat
 from ffenc.owner import Owner
 from ffenc.plan.encode import EncodePlan, RawFrames, muxer_for
 from ffenc.regular_files import file_path

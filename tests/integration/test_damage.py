@@ -16,6 +16,7 @@ import pytest
 
 from ffenc import Binaries, VideoEncoderConfig
 from ffenc.encoders import table
+from ffenc.encoders.lerobot_names import DEFAULT_ENCODER
 from ffenc.encoders.spec import EncoderSpec
 from ffenc.encoders.table import ENCODERS
 from ffenc.errors import EncoderOptionError
@@ -144,7 +145,7 @@ SAMPLE = (
 
 
 def svt(capabilities: Capabilities, binaries: Binaries) -> EncoderSpec:
-    row = table.find_encoder(table.DEFAULT_ENCODER)
+    row = table.find_encoder(DEFAULT_ENCODER)
     assert row is not None
     skip_without(row, capabilities, binaries)
     return row

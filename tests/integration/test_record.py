@@ -261,7 +261,7 @@ def test_what_a_killed_recorder_left_is_salvaged(
     listed = json.loads(capsys.readouterr().out)
     assert (listed["episodes"], len(listed["found"])) == (0, 1)
     assert main(["salvage", "dataset", "--output=a.mp4"]) == 2
-    assert "leave out --output" in capsys.readouterr().err
+    assert "omit --output" in capsys.readouterr().err
     assert main(["salvage", "dataset", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["found"]
     assert 0 < found["frames"] <= found["rows"] == listed["found"][0]["rows"]

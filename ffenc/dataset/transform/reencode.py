@@ -154,7 +154,7 @@ def _write_new_form(
     info = source.info
     for key, config in plan.configs.items():
         first = next(r for (k, _), r in zip(plan.files, results, strict=True) if k == key)
-        info = _with_measured(info, key, streams[key], config, (first.result or {}).get("encoder", {}).get("config"))
+        info = _with_measured(info, key, streams[key], config, (first.result or {}).get("config"))
     written = {source.layout.info}
     if plan.changes_frames:
         written |= {

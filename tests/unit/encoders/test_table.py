@@ -9,16 +9,15 @@ import pytest
 
 from ffenc.encoders.generic import GENERIC_OPTIONS
 from ffenc.encoders.hardware import DEVICES, HARDWARE
+from ffenc.encoders.lerobot_names import DEFAULT_ENCODER, encoder_for_stored_codec
 from ffenc.encoders.software import SOFTWARE
 from ffenc.encoders.table import (
     AUTO_CODECS,
     CODECS,
-    DEFAULT_ENCODER,
     ENCODERS,
     auto_candidates,
     auto_fallbacks,
     device_of,
-    encoder_for_stored_codec,
     encoders_for_codec,
     find_encoder,
 )

@@ -53,17 +53,17 @@ def test_all_settings_reach_the_source() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{}", "holds a name and settings"),
-        ("[1]", "holds a name and settings"),
+        ("{}", "needs a name and settings"),
+        ("[1]", "needs a name and settings"),
         ("{a: /dev/video0}", "a was given '/dev/video0'"),
         ("{a/b: {type: ffmpeg, source: x}}", "'a/b' cannot be the name"),
         ("{a: {source: x}}", "a needs type: ffmpeg"),
         ("{a: {type: intelrealsense, serial: 1}}", "a needs type: ffmpeg"),
         ("{a: {type: ffmpeg}}", "a.source: Field required"),
-        ("{a: {type: ffmpeg, source: x, colour: 1}}", "a.colour is not a setting .* there are .*width, height, fps"),
+        ("{a: {type: ffmpeg, source: x, colour: 1}}", "a.colour is not a setting .* expected .*width, height, fps"),
         (
             "{a: {type: opencv, index_or_path: 0, rotation: 90}}",
-            "a.rotation is not a setting of a camera of type opencv",
+            "a.rotation is not a setting of cameras of type opencv",
         ),
         ("{a: {type: ffmpeg, source: x, fps: 29.97}}", "a.fps"),
         ("{a: {type: ffmpeg, source: x, fps: 0}}", "must be above 0"),
