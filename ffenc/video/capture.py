@@ -24,7 +24,7 @@ from ffenc.errors import (
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.frames import FrameFormat
-from ffenc.plan.capture import CapturePlan, LiveSource, plan_capture
+from ffenc.plan.capture import LiveSource, plan_capture
 from ffenc.video.live_camera import FIRST_FRAME_TIMEOUT_S, LiveCamera
 
 CAMERA_STALL_TIMEOUT_S = 5.0
@@ -64,7 +64,6 @@ class CameraSource(LiveCamera):
 
     Attributes:
         source: what it reads.
-        plan: the command, once started.
     """
 
     def __init__(
@@ -85,7 +84,6 @@ class CameraSource(LiveCamera):
         """
         super().__init__(str(source), first_frame_timeout_s=first_frame_timeout_s)
         self.source = source
-        self.plan: CapturePlan | None = None
         self._binaries = binaries
         self._stall_timeout_s = stall_timeout_s
         self._form: FrameFormat | None = None
@@ -95,9 +93,8 @@ class CameraSource(LiveCamera):
         path = self.source.path
         if path is not None and not path.exists():
             raise self._error_of(CameraUnavailableError, f"cannot be opened: {path} does not exist")
-        self.plan = plan_capture((self._binaries or find_binaries()).ffmpeg, self.source)
         self._process = FFmpegProcess.start(
-            self.plan.argv,
+            plan_capture((self._binaries or find_binaries()).ffmpeg, self.source),
             stdout="data",
             stall_timeout_s=self._stall_timeout_s,
             stderr_errors=(_OUTPUT, _STREAM, _CHANGED),

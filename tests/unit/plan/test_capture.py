@@ -15,7 +15,7 @@ VGA: dict[str, Any] = {"width": 640, "height": 480, "fps": Fraction(30)}
 
 def command(**source: Any) -> str:
     """The command in one line, without the executable."""
-    return " ".join(plan_capture("ffmpeg", LiveSource(**source)).argv[1:])
+    return " ".join(plan_capture("ffmpeg", LiveSource(**source))[1:])
 
 
 @pytest.mark.parametrize(
