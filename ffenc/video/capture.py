@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -169,7 +168,11 @@ class CameraSource(LiveCamera):
                 f"{width}x{height}",
                 f"ask for width: {width}, height: {height}, or add convert: true to have it scaled",
             )
-        if source.fps is not None and streams.rate is not None and not _same_rate(streams.rate, source.fps):
+        if (
+            source.fps is not None
+            and streams.rate is not None
+            and abs(streams.rate - float(source.fps)) > _RATE_TOLERANCE * float(source.fps)
+        ):
             raise self._differs(
                 f"{source.fps} frames per second",
                 f"{streams.rate:g}",
@@ -199,7 +202,3 @@ class CameraSource(LiveCamera):
         if isinstance(err, ProcessDiedError) and frames:
             return self._error_of(CameraEndedError, f"failed after {frames} frames: {err}")
         return self._error_of(CameraUnavailableError, f"cannot be opened: {err}")
-
-
-def _same_rate(rate: float, wanted: Fraction) -> bool:
-    return abs(rate - float(wanted)) <= _RATE_TOLERANCE * float(wanted)
