@@ -25,8 +25,6 @@ MATRIX_TAG = "smpte170m"
 _LARGEST_SIDE = 16383  # pixels; encoders and FFmpeg's own size check fail at 16384
 _FULL_RANGE = re.compile(r"^(yuvj|gray|ya|gbr|rgb|bgr|0rgb|0bgr|argb|abgr|monob|monow|pal8)")
 _NO_MATRIX = re.compile(r"^(gbr|rgb|bgr|0rgb|0bgr|argb|abgr|gray|ya|monob|monow|pal8)")
-
-
 _ALPHA = re.compile(r"^(yuva|ya\d|rgba|bgra|argb|abgr|gbrap|ayuv|vuya$|uyva|pal8)")
 _BITS = re.compile(r"(?:p|gray|ya|gbrp|gbrap)(9|10|12|14|16)(?:le|be|msb)|^p\d(10|12|16)(?:le|be)$")
 
