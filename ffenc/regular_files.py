@@ -1,4 +1,4 @@
-"""Read files that may be anything: refuse pipes, devices and open files, and bound the memory that a document takes."""
+"""Read untrusted files: refuse pipes, devices and open files, and limit the memory that a document takes."""
 
 from __future__ import annotations
 

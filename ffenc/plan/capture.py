@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -95,25 +94,8 @@ class LiveSource:
         return CameraFormatError(f"camera {self}: {why}", source=self.source, asked=str(self), came="")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapturePlan:
-    """One command that writes raw frames to standard output until its source ends.
-
-    Attributes:
-        argv: the command.
-        source: what it reads.
-    """
-
-    argv: tuple[str, ...]
-    source: LiveSource
-
-    def __str__(self) -> str:
-        """Return the command as typed into a shell."""
-        return shlex.join(self.argv)
-
-
-def plan_capture(ffmpeg: Path | str, source: LiveSource) -> CapturePlan:
-    """Plan to read every frame of a live source once, in real time.  Pure: nothing is opened.
+def plan_capture(ffmpeg: Path | str, source: LiveSource) -> tuple[str, ...]:
+    """Return the command that writes every frame of a live source once, in real time, to standard output.
 
     Frames are not scaled or re-timed unless ``source.convert`` is set.  The real size and rate are known only while the
     command runs, from FFmpeg's description of its streams.
@@ -133,7 +115,7 @@ def plan_capture(ffmpeg: Path | str, source: LiveSource) -> CapturePlan:
     # Timestamps are replaced by frame numbers: otherwise ffmpeg repeats and drops frames of a camera to make them regular.
     # The rate is only the unit of counting.
     video += [("scale", scale), ("format", {"pix_fmts": pix_fmt}), restart_clock(rate)]
-    argv = ffmpeg_argv(
+    return ffmpeg_argv(
         ffmpeg,
         inputs=[_input(source)],
         video=video,
@@ -142,7 +124,6 @@ def plan_capture(ffmpeg: Path | str, source: LiveSource) -> CapturePlan:
         loglevel="info",
         skip_errors=True,
     )
-    return CapturePlan(argv=argv, source=source)
 
 
 def _input(source: LiveSource) -> Input:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -60,10 +59,6 @@ class ConcatPlan:
     output: Path
     frames: int
     fps: Fraction
-
-    def __str__(self) -> str:
-        """Return the command as typed into a shell."""
-        return shlex.join(self.argv)
 
 
 def check_agreement(clips: Sequence[VideoStreamInfo], *, may_differ: Collection[str] = ()) -> None:

@@ -105,7 +105,7 @@ def compare_with_report(encoder: ResolvedEncoder, spec: EncoderSpec, report: Map
             if is_on(request.text):
                 reductions.append(f"{encoder.name} does not report {request.option}, so it may not have taken effect")
             continue
-        if not _alike(request.text, used, setting.unit):
+        if not _same_value(request.text, used, setting.unit):
             value = _number(used)
             effective = number_text(value * setting.unit) if value is not None else used
             reductions.append(
@@ -218,7 +218,7 @@ def _because(limit: Limit, values: Mapping[str, str]) -> str:
     return f" ({', '.join(said)})" if said else ""
 
 
-def _alike(asked: str, used: str, unit: int) -> bool:
+def _same_value(asked: str, used: str, unit: int) -> bool:
     one, other = _number(asked), _number(used)
     if one is None or other is None:
         return asked == used or (not is_on(asked) and not is_on(used))

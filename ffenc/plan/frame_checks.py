@@ -15,7 +15,6 @@ from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.listing import EncoderHelp
 from ffenc.plan.graph import Filter
 from ffenc.plan.options import nearest_name
-from ffenc.plan.pixel_format import has_alpha
 
 MATRIX = "bt601"
 """The scale filter's name of the matrix."""
@@ -26,6 +25,19 @@ MATRIX_TAG = "smpte170m"
 _LARGEST_SIDE = 16383  # pixels; encoders and FFmpeg's own size check fail at 16384
 _FULL_RANGE = re.compile(r"^(yuvj|gray|ya|gbr|rgb|bgr|0rgb|0bgr|argb|abgr|monob|monow|pal8)")
 _NO_MATRIX = re.compile(r"^(gbr|rgb|bgr|0rgb|0bgr|argb|abgr|gray|ya|monob|monow|pal8)")
+_ALPHA = re.compile(r"^(yuva|ya\d|rgba|bgra|argb|abgr|gbrap|ayuv|vuya$|uyva|pal8)")
+_BITS = re.compile(r"(?:p|gray|ya|gbrp|gbrap)(9|10|12|14|16)(?:le|be|msb)|^p\d(10|12|16)(?:le|be)$")
+
+
+def bit_depth(pix_fmt: str) -> int:
+    """Return the bits of one sample: 10 for ``yuv420p10le``, 8 if the name has no number (FFmpeg before 5 lists none)."""
+    found = _BITS.search(pix_fmt)
+    return int(found[1] or found[2]) if found else 8
+
+
+def has_alpha(pix_fmt: str) -> bool:
+    """Return whether a pixel format has an alpha channel."""
+    return bool(_ALPHA.match(pix_fmt))
 
 
 def color_range(pix_fmt: str) -> str:

@@ -12,6 +12,7 @@ from ffenc.encoders.spec import Damage, EncoderSpec, Quality, Version
 from ffenc.errors import EncoderOptionError
 from ffenc.ffmpeg.listing import EncoderHelp
 from ffenc.plan.effective import Settled, given_options, is_on, settle
+from ffenc.plan.frame_checks import bit_depth
 from ffenc.plan.options import (
     extra_option,
     join_parameters,
@@ -21,7 +22,6 @@ from ffenc.plan.options import (
     parse_parameters,
     plain_option_name,
 )
-from ffenc.plan.pixel_format import bit_depth
 
 
 @dataclass(slots=True, kw_only=True)

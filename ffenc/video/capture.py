@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from ffenc.errors import (
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.frames import FrameFormat
-from ffenc.plan.capture import CapturePlan, LiveSource, plan_capture
+from ffenc.plan.capture import LiveSource, plan_capture
 from ffenc.video.live_camera import FIRST_FRAME_TIMEOUT_S, LiveCamera
 
 CAMERA_STALL_TIMEOUT_S = 5.0
@@ -64,7 +63,6 @@ class CameraSource(LiveCamera):
 
     Attributes:
         source: what it reads.
-        plan: the command, once started.
     """
 
     def __init__(
@@ -85,7 +83,6 @@ class CameraSource(LiveCamera):
         """
         super().__init__(str(source), first_frame_timeout_s=first_frame_timeout_s)
         self.source = source
-        self.plan: CapturePlan | None = None
         self._binaries = binaries
         self._stall_timeout_s = stall_timeout_s
         self._form: FrameFormat | None = None
@@ -95,9 +92,8 @@ class CameraSource(LiveCamera):
         path = self.source.path
         if path is not None and not path.exists():
             raise self._error_of(CameraUnavailableError, f"cannot be opened: {path} does not exist")
-        self.plan = plan_capture((self._binaries or find_binaries()).ffmpeg, self.source)
         self._process = FFmpegProcess.start(
-            self.plan.argv,
+            plan_capture((self._binaries or find_binaries()).ffmpeg, self.source),
             stdout="data",
             stall_timeout_s=self._stall_timeout_s,
             stderr_errors=(_OUTPUT, _STREAM, _CHANGED),
@@ -172,7 +168,11 @@ class CameraSource(LiveCamera):
                 f"{width}x{height}",
                 f"ask for width: {width}, height: {height}, or add convert: true to have it scaled",
             )
-        if source.fps is not None and streams.rate is not None and not _same_rate(streams.rate, source.fps):
+        if (
+            source.fps is not None
+            and streams.rate is not None
+            and abs(streams.rate - float(source.fps)) > _RATE_TOLERANCE * float(source.fps)
+        ):
             raise self._differs(
                 f"{source.fps} frames per second",
                 f"{streams.rate:g}",
@@ -202,7 +202,3 @@ class CameraSource(LiveCamera):
         if isinstance(err, ProcessDiedError) and frames:
             return self._error_of(CameraEndedError, f"failed after {frames} frames: {err}")
         return self._error_of(CameraUnavailableError, f"cannot be opened: {err}")
-
-
-def _same_rate(rate: float, wanted: Fraction) -> bool:
-    return abs(rate - float(wanted)) <= _RATE_TOLERANCE * float(wanted)

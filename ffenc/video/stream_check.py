@@ -34,7 +34,7 @@ def check_stream(
     path = path or plan.output
     check_packets(packets, path=path, fps=plan.fps, frames=frames)
     expected = plan.encoder.expected
-    faults = [*_header_faults(plan, stream, expected), *_packet_faults(plan, packets, expected)]
+    faults = [*_header_faults(plan, stream, expected), *_packet_faults(packets, expected, plan.source.key_frames)]
     if faults:
         raise OutputError(
             f"{plan.encoder.name} did not write what the plan requires: {'; '.join(faults)}; {path} was not written",
@@ -56,13 +56,9 @@ def _header_faults(plan: EncodePlan, stream: VideoStreamInfo, expected: Expected
         yield f"the profile is {stream.profile}, not {dict(plan.encoder.options)['profile']}"
 
 
-def _packet_faults(plan: EncodePlan, packets: PacketIndex, expected: ExpectedStream) -> Iterable[str]:
+def _packet_faults(packets: PacketIndex, expected: ExpectedStream, forced: Sequence[int]) -> Iterable[str]:
     if packets.is_reordered and not expected.reorders:
         yield "it has B-frames, which were not requested"
-    yield from _key_frame_faults(packets, expected, plan.source.key_frames)
-
-
-def _key_frame_faults(packets: PacketIndex, expected: ExpectedStream, forced: Sequence[int]) -> Iterable[str]:
     key_frames, g = packets.keyframes, expected.g
     if not key_frames or key_frames[0] != 0:
         yield "frame 0 is not a keyframe"

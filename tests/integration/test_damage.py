@@ -22,8 +22,7 @@ from ffenc.encoders.table import ENCODERS
 from ffenc.errors import EncoderOptionError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
-from ffenc.plan.frame_checks import accepted_pixel_formats, color_range
-from ffenc.plan.pixel_format import bit_depth, has_alpha
+from ffenc.plan.frame_checks import accepted_pixel_formats, bit_depth, color_range, has_alpha
 from ffenc.plan.resolve import resolve_encoder
 
 pytestmark = [pytest.mark.net, pytest.mark.integration]

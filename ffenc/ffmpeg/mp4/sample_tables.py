@@ -85,7 +85,7 @@ def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return per 
     )
     if entry is None or header is None or display is None or not _has_own_media(track):
         return None
-    sizes = _sizes(tables[b"stsz"], _media_bytes(file))
+    sizes = _sizes(tables[b"stsz"], _media(file)[1])
     if len(sizes) == 0 or not _fill_the_media(file, tables, sizes):
         return None
     steps = _runs(tables[b"stts"], ">u4", len(sizes))
@@ -233,10 +233,6 @@ def _media(file: BinaryIO) -> tuple[int, int]:
     if len(media) != 1 or sum(found[-1][::2]) != end:
         raise ValueError(f"the file has {len(media)} boxes of media, or is cut off")
     return media[0]
-
-
-def _media_bytes(file: BinaryIO) -> int:
-    return _media(file)[1]
 
 
 def _fill_the_media(file: BinaryIO, tables: dict[bytes, memoryview], sizes: _Ints) -> bool:

@@ -1,4 +1,4 @@
-"""Results are short to print, and an open file in place of a path is one clear sentence."""
+"""Results print in one line, and an open file in place of a path is a clear error."""
 
 from __future__ import annotations
 
