@@ -31,7 +31,7 @@ from ffenc.cli.parsing.arguments import (
 from ffenc.cli.parsing.values import whole_rate
 from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.convert.conversion import EpisodeSource, FrameSeries, add_steps, check_episodes
-from ffenc.dataset.storage.new_directory import check_new, whole_dataset
+from ffenc.dataset.storage.new_directory import build_dataset, check_new
 from ffenc.errors import InputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.ffprobe import probe_video
@@ -111,7 +111,7 @@ def _write(
     total = sum(episode.frames for episode in episodes)
     # Half a dataset is of no use where the whole can be made again.
     with (
-        whole_dataset(output) as building,
+        build_dataset(output) as building,
         screen.progress("converting", total=total) as progress,
         DatasetRecorder.create(
             building,

@@ -33,7 +33,7 @@ from ffenc.cli.output.screen import Screen, plain
 from ffenc.cli.parsing.values import positive
 from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.storage.lock import DatasetLock
-from ffenc.dataset.storage.new_directory import whole_dataset
+from ffenc.dataset.storage.new_directory import build_dataset
 from ffenc.encoders.table import AUTO, DEFAULT_ENCODER
 from ffenc.errors import OutputError, OutputExistsError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
@@ -169,7 +169,7 @@ def _record(
     from ffenc.dataset.recording.recorder import DatasetRecorder
 
     with (
-        whole_dataset(root) as building,
+        build_dataset(root) as building,
         screen.progress("recording", total=footage.count) as progress,
         DatasetRecorder.create(
             building,
