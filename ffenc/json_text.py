@@ -1,7 +1,7 @@
 r"""Write and read the JSON documents of ffenc: job specs, records, row logs, provenance.
 
 A file name that is not UTF-8 is text with lone surrogates (PEP 383).  Each is written as its escape, ``\udce9`` for the byte
-E9, so reading restores the name.
+E9, so reading restores the name.  orjson refuses such text, so Python's ``json`` writes and reads it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import orjson
 
 
 def as_json(value: Any) -> Any:
@@ -26,7 +29,9 @@ def as_json(value: Any) -> Any:
     """
     if hasattr(value, "model_dump"):  # pydantic
         value = value.model_dump(mode="json")
-    elif hasattr(value, "tolist"):  # numpy
+    elif isinstance(value, np.ndarray | np.generic):
+        if value.dtype.kind in "biu" or (value.dtype.kind == "f" and np.isfinite(value).all()):
+            return value.tolist()  # fast: a row can have thousands of values
         value = value.tolist()
     elif is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in fields(value)}
@@ -43,14 +48,20 @@ def as_json(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
-def dump_json(value: Any, *, sort_keys: bool = False, indent: int | None = None) -> bytes:
-    """Write a value as JSON, compact unless ``indent`` is given.
+def dump_json(value: Any, *, sort_keys: bool = False, indent: bool = False) -> bytes:
+    """Write a value as JSON, in one line unless ``indent`` is set.
 
     Raises:
         TypeError: JSON cannot hold the value; see `as_json`.
     """
-    separators = (",", ":" if indent is None else ": ")
-    return json.dumps(as_json(value), sort_keys=sort_keys, indent=indent, separators=separators).encode()
+    option = orjson.OPT_SERIALIZE_NUMPY
+    option |= orjson.OPT_SORT_KEYS * sort_keys | orjson.OPT_INDENT_2 * indent
+    try:
+        return orjson.dumps(value, default=as_json, option=option)
+    except TypeError:  # a key that is not text, an integer beyond 64 bits, or a name that is not UTF-8
+        separators = (",", ": " if indent else ":")
+        text = json.dumps(as_json(value), sort_keys=sort_keys, indent=2 if indent else None, separators=separators)
+        return text.encode()
 
 
 def load_json(data: bytes | str) -> Any:
@@ -60,9 +71,15 @@ def load_json(data: bytes | str) -> Any:
         ValueError: it is not JSON, not UTF-8, or nested too deeply.
     """
     try:
-        return json.loads(data if isinstance(data, str) else data.decode(), parse_constant=_refuse)
-    except RecursionError as err:
-        raise ValueError("lists and objects are nested too deeply") from err
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        text = data if isinstance(data, str) else data.decode()
+        if "\\u" not in text:
+            raise
+        try:
+            return json.loads(text, parse_constant=_refuse)
+        except RecursionError as err:
+            raise ValueError("lists and objects are nested too deeply") from err
 
 
 def _refuse(constant: str) -> None:

@@ -27,7 +27,7 @@ class Example:
         ({Path("a"): (1, 2), 7: None}, {"a": [1, 2], "7": None}),
         (np.array([[1.5, np.inf]], np.float32), [[1.5, None]]),
         (np.bool_(True), True),
-        ([float("nan"), -0.5, 1 << 70], [None, -0.5, 1 << 70]),
+        ([float("nan"), -0.5, 1 << 60], [None, -0.5, 1 << 60]),
         (VideoEncoderConfig(g=7), VideoEncoderConfig(g=7).model_dump(mode="json")),
     ],
 )
@@ -55,4 +55,4 @@ def test_malformed_document_is_a_value_error(text):
 
 def test_keys_are_sorted_and_text_is_compact_on_request():
     assert dump_json({"b": 1, "a": [1, 2]}, sort_keys=True) == b'{"a":[1,2],"b":1}'
-    assert dump_json({"b": 1}, indent=2) == b'{\n  "b": 1\n}'
+    assert dump_json({"b": 1}, indent=True) == b'{\n  "b": 1\n}'

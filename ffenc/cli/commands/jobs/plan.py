@@ -25,7 +25,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
         if settings[name] is not None:
             document[name] = settings[name].model_dump(mode="json", exclude_unset=True)
     with PendingFile(work / PLAN, overwrite=True) as pending:
-        pending.path.write_bytes(dump_json(document, indent=2))
+        pending.path.write_bytes(dump_json(document, indent=True))
         pending.commit()
     for spec in plan.specs:
         screen.lines(spec.to_line())
