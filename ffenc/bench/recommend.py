@@ -271,11 +271,11 @@ def confirm(advice: Advice, *, seconds: float, source: Path | None, binaries: Bi
             recording = encoder.finish_episode().wait()
         finish_s = time.perf_counter() - ended
         size_bytes = sum(camera.path.stat().st_size for camera in recording.cameras.values())
-    recorded_s = recording.ledger.recorded / float(footage.fps)
+    recorded_s = recording.drop_log.recorded / float(footage.fps)
     return Confirmation(
         seconds=round(ended - started, 1),
         steps=steps,
-        dropped=len(recording.ledger.drops),
+        dropped=len(recording.drop_log.drops),
         latest_ms=round(float(np.percentile(late_ms, 99)), 1),
         finish_s=round(finish_s, 2),
         gb_per_hour=round(size_bytes / recorded_s * 3600 / 1e9, 2),

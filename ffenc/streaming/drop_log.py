@@ -55,13 +55,13 @@ class EpisodeRecording:
         directory: directory of the videos.
         frames: number of frames in each of them.
         cameras: recording of each camera.
-        ledger: number of time steps, and the dropped ones.
+        drop_log: number of time steps, and the dropped ones.
     """
 
     directory: Path
     frames: int
     cameras: Mapping[str, CameraRecording]
-    ledger: DropLog
+    drop_log: DropLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

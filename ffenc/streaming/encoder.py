@@ -52,7 +52,7 @@ class StreamingVideoEncoder:
             for laptop, wrist in steps:  # (480, 640, 3) uint8 RGB each
                 encoder.feed_frames({"laptop": laptop, "wrist": wrist})
             recording = encoder.finish_episode().wait()
-        print(recording.cameras["wrist"].path, recording.ledger.drops)
+        print(recording.cameras["wrist"].path, recording.drop_log.drops)
 
     A frame is copied once, into a slot that is already allocated, and may be reused as soon as the call returns.  Feed from
     one thread; `status` may be called from any.  If the ``with`` block raises, the open episode is completed with the time

@@ -383,18 +383,18 @@ class Episode:
             if recording is None:
                 raise RecordingError(f"camera {name!r} got no frame", camera=name, frames=0)
             done[name] = recording
-        ledger = DropLog(steps=self.steps, drops=tuple(self.drops))
+        drop_log = DropLog(steps=self.steps, drops=tuple(self.drops))
         for name, recording in done.items():
-            if recording.frames != ledger.recorded:
+            if recording.frames != drop_log.recorded:
                 raise RecordingError(
-                    f"camera {name!r} has {recording.frames} frames, but the episode has {ledger.recorded} time steps; its video "
-                    f"is {recording.path}",
+                    f"camera {name!r} has {recording.frames} frames, but the episode has {drop_log.recorded} time steps; its "
+                    f"video is {recording.path}",
                     camera=name,
                     frames=recording.frames,
                     kept=recording.path,
                 )
         cameras = {name: done[name] for name in self._names}
-        return EpisodeRecording(directory=self.directory, frames=ledger.recorded, cameras=cameras, ledger=ledger)
+        return EpisodeRecording(directory=self.directory, frames=drop_log.recorded, cameras=cameras, drop_log=drop_log)
 
 
 def _camera_error(camera: CameraEncoder) -> BaseException:

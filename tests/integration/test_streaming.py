@@ -88,7 +88,7 @@ def test_every_camera_has_every_frame_at_its_time(tmp_path: Path, binaries: Bina
             assert all(name.endswith(".recording.npy") for name in files(tmp_path / "e"))
         recording = encoder.finish_episode().wait(LONG_S)
     assert files(tmp_path) == ["e/left.mp4", "e/right.mp4"]
-    assert (recording.frames, recording.ledger.steps, recording.ledger.drops) == (12, 12, ())
+    assert (recording.frames, recording.drop_log.steps, recording.drop_log.drops) == (12, 12, ())
     for name, first, size in (("left", 0, (64, 48)), ("right", 100, (128, 96))):
         camera = recording.cameras[name]
         assert camera.path == tmp_path / "e" / f"{name}.mp4"

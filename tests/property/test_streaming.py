@@ -74,7 +74,7 @@ def run(episode: Episode, names: list[str], steps: list[tuple[str, float]]) -> l
 
 
 def check_whole(recording: EpisodeRecording, targets: dict[str, StubTarget], taken: list[int]) -> None:
-    assert recording.frames == recording.ledger.recorded == len(taken)
+    assert recording.frames == recording.drop_log.recorded == len(taken)
     for name, target in targets.items():
         assert target.frames == taken
         assert recording.cameras[name].frames == len(taken)
@@ -91,14 +91,14 @@ def test_every_target_gets_the_taken_frames(targets, policy, maxsize, steps) -> 
     fed = [number for number, (how, _) in enumerate([("together", 0.0), *steps]) if how != "wrong"]
     if policy == "block":
         assert taken == fed
-        assert recording.ledger == DropLog(steps=len(fed), drops=())
+        assert recording.drop_log == DropLog(steps=len(fed), drops=())
     elif policy == "drop":
-        assert recording.ledger.steps == len(fed)
-        dropped = [fed[drop.step] for drop in recording.ledger.drops]
+        assert recording.drop_log.steps == len(fed)
+        dropped = [fed[drop.step] for drop in recording.drop_log.drops]
         assert sorted(taken + dropped) == fed
-        assert all(set(drop.cameras) <= set(targets) and drop.cameras for drop in recording.ledger.drops)
+        assert all(set(drop.cameras) <= set(targets) and drop.cameras for drop in recording.drop_log.drops)
     else:
-        assert recording.ledger == DropLog(steps=len(taken), drops=())
+        assert recording.drop_log == DropLog(steps=len(taken), drops=())
     for camera in episode.cameras.values():  # ready for the next episode: no slot was lost
         assert is_idle(camera.queue)
 

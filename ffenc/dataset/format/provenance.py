@@ -41,16 +41,16 @@ def episode_document(
     It has versions, dropped time steps and small images of a few frames (`ffenc.dataset.format.frame_ties`), and for each
     camera the command, the effective settings, fallbacks and CPU time.
     """
-    ledger = recording.ledger
+    drop_log = recording.drop_log
     return {
         "episode_index": episode_index,
         "frames": recording.frames,
         "ffenc": __version__,
         "ffmpeg": ffmpeg_version,
-        "steps": ledger.steps,
+        "steps": drop_log.steps,
         "drops": [
             {"step": drop.step, "time_s": drop.time_s, "cameras": list(drop.cameras), "reason": drop.reason}
-            for drop in ledger.drops
+            for drop in drop_log.drops
         ],
         "ties": {str(number): shown for number, shown in ties.items()},
         "cameras": {name: _camera_document(camera) for name, camera in recording.cameras.items()},

@@ -151,7 +151,7 @@ class EpisodeAppender:
         return EpisodeSummary(
             episode_index=index,
             frames=len(rows),
-            dropped=0 if recording is None else len(recording.ledger.drops),
+            dropped=0 if recording is None else len(recording.drop_log.drops),
             videos=videos,
             size_bytes=sum(path.stat().st_size for path in videos.values()),
         )

@@ -134,7 +134,7 @@ def restore(
         return made, rows, None
     drops = steps.drops_among(length)
     drop_log = DropLog(steps=length + len(drops), drops=drops)
-    return made, rows, EpisodeRecording(directory=made.path, frames=length, cameras=recorded, ledger=drop_log)
+    return made, rows, EpisodeRecording(directory=made.path, frames=length, cameras=recorded, drop_log=drop_log)
 
 
 def _common_length(cameras: Sequence[_CameraRestorer], rows: int, source: EpisodeDirectory, info: DatasetInfo) -> int:

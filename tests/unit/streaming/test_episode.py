@@ -52,8 +52,8 @@ def test_every_step_reaches_every_camera_in_order() -> None:
     assert all(episode.feed(step(number), None) for number in range(20))
     recording = finished(episode)
     assert targets["a"].frames == targets["b"].frames == list(range(20))
-    assert recording.frames == recording.ledger.recorded == 20
-    assert recording.ledger == DropLog(steps=20, drops=())
+    assert recording.frames == recording.drop_log.recorded == 20
+    assert recording.drop_log == DropLog(steps=20, drops=())
     assert {name: camera.frames for name, camera in recording.cameras.items()} == {"a": 20, "b": 20}
     assert list(recording.cameras) == ["a", "b"]
     assert recording.cameras["a"].dtype == "uint8"
@@ -85,9 +85,9 @@ def test_drop_policy_drops_the_step_for_all_cameras(caplog: pytest.LogCaptureFix
     recording = finished(episode)
 
     assert targets["a"].frames == targets["b"].frames == [*range(accepted), 102]
-    assert recording.ledger.steps == accepted + 3
-    assert recording.frames == recording.ledger.recorded == accepted + 1
-    first, second = recording.ledger.drops
+    assert recording.drop_log.steps == accepted + 3
+    assert recording.frames == recording.drop_log.recorded == accepted + 1
+    first, second = recording.drop_log.drops
     assert first == Drop(step=accepted, time_s=7.25, cameras=("b",), reason="full")
     assert (second.step, second.cameras) == (accepted + 1, ("b",))
     assert before <= second.time_s <= time.time()
@@ -123,7 +123,7 @@ def test_raise_policy_raises_and_no_camera_takes_the_step() -> None:
     gate.set()
     recording = finished(episode)
     assert targets["a"].frames == targets["b"].frames == list(range(accepted))
-    assert recording.ledger == DropLog(steps=accepted, drops=())
+    assert recording.drop_log == DropLog(steps=accepted, drops=())
 
 
 @pytest.mark.parametrize("policy", ["block", "drop", "raise"])
@@ -135,7 +135,7 @@ def test_cameras_can_be_fed_one_by_one(policy: str) -> None:
             assert episode.feed_one(name, picture(number), None)
     recording = finished(episode)
     assert targets["a"].frames == targets["b"].frames == list(range(10))
-    assert recording.ledger == DropLog(steps=10, drops=())
+    assert recording.drop_log == DropLog(steps=10, drops=())
 
 
 @pytest.mark.parametrize("policy", ["block", "drop", "raise"])
@@ -174,7 +174,7 @@ def test_drop_also_drops_frames_fed_before_in_the_step() -> None:
         assert episode.feed_one(name, picture(3), None)
     recording = finished(episode)
     assert targets["a"].frames == targets["b"].frames == targets["c"].frames == [0, 1, 3]
-    assert recording.ledger == DropLog(steps=4, drops=(Drop(step=2, time_s=6.0, cameras=("b",)),))
+    assert recording.drop_log == DropLog(steps=4, drops=(Drop(step=2, time_s=6.0, cameras=("b",)),))
 
 
 def test_step_that_raised_queue_full_can_be_fed_again() -> None:
@@ -191,7 +191,7 @@ def test_step_that_raised_queue_full_can_be_fed_again() -> None:
         assert episode.feed_one(name, picture(101), None)
     recording = finished(episode)
     assert targets["a"].frames == targets["b"].frames == [*range(accepted), 101]
-    assert recording.ledger.recorded == accepted + 1
+    assert recording.drop_log.recorded == accepted + 1
 
 
 @pytest.mark.parametrize("policy", ["block", "drop", "raise"])
@@ -204,7 +204,7 @@ def test_incomplete_last_step_is_dropped_and_logged(policy: str) -> None:
     recording = finished(episode)
     assert [target.frames for target in targets.values()] == [[0]] * 3
     incomplete = Drop(step=1, time_s=3.25, cameras=("c",), reason="incomplete")
-    assert recording.ledger == DropLog(steps=2, drops=(incomplete,))
+    assert recording.drop_log == DropLog(steps=2, drops=(incomplete,))
 
 
 def test_camera_that_was_never_fed_is_an_error() -> None:
@@ -234,7 +234,7 @@ def test_invalid_step_takes_nothing(frames: dict[str, np.ndarray], said: str) ->
     with pytest.raises(FrameError, match=said):
         episode.feed(frames, None)
     episode.feed(step(1), None)
-    assert finished(episode).ledger == DropLog(steps=2, drops=())
+    assert finished(episode).drop_log == DropLog(steps=2, drops=())
     assert targets["a"].frames == targets["b"].frames == [0, 1]
 
 
@@ -248,7 +248,7 @@ def test_invalid_frame_takes_nothing(policy: str) -> None:
     with pytest.raises(FrameError, match="camera 'b'"):
         episode.feed_one("b", picture(0)[:1], None)
     episode.feed_one("b", picture(0), None)
-    assert finished(episode).ledger == DropLog(steps=1, drops=())
+    assert finished(episode).drop_log == DropLog(steps=1, drops=())
 
 
 @pytest.mark.parametrize("policy", ["block", "drop", "raise"])
@@ -356,7 +356,7 @@ def test_interrupt_while_waiting_for_room_frees_the_slot(monkeypatch: pytest.Mon
     gate.set()
     recording = finished(episode)
     assert targets["a"].frames == targets["b"].frames == list(range(accepted))
-    assert recording.ledger == DropLog(steps=accepted, drops=())
+    assert recording.drop_log == DropLog(steps=accepted, drops=())
     assert [camera.queue.depth for camera in episode.cameras.values()] == [0, 0]
     assert all(is_idle(camera.queue) for camera in episode.cameras.values())
 
