@@ -14,10 +14,10 @@ from ffenc.cli.parsing.values import (
     episode_numbers,
     frame_number,
     frame_rate,
+    frame_size,
     load_leniently,
     load_value,
     names,
-    frame_size,
     positive,
 )
 
