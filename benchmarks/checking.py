@@ -1,4 +1,4 @@
-"""Open a recorded dataset with nothing but pyarrow and the video reader, and check that all of it fits together."""
+"""Check that a recorded dataset is consistent, with pyarrow and the video reader only."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ import pyarrow.parquet as pq
 from ffenc import Binaries, VideoReader, probe_packets
 
 TOLERANCE_S = 1e-4
-"""LeRobot's: how far a frame may be from the time at which it is looked for."""
+"""LeRobot's tolerance between a frame's time and the requested time."""
 
 
 class BrokenDatasetError(Exception):
-    """The dataset cannot be opened, or contradicts itself."""
+    """The dataset cannot be opened, or is inconsistent."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where the frames of an episode are: frame ``first`` of a file is its first one."""
+    """Position of an episode in a file: ``first`` is its first frame."""
 
     file: Path
     first: int
@@ -34,7 +34,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """One episode as it was found.
+    """An episode of the dataset.
 
     Attributes:
         length: its rows.
@@ -51,7 +51,7 @@ class Episode:
 def check_dataset(
     root: Path, *, binaries: Binaries, decode: Container[int] = (), allow_unused: bool = False
 ) -> list[Episode]:
-    """All episodes, after everything was compared that can be.
+    """Read and check all episodes.
 
     Counters against rows; rows without a gap, numbered as LeRobot numbers them; timestamps k/fps; episodes without a gap in
     every video file, and every file whole, with as many frames as its episodes, each at exactly k/fps.
@@ -97,13 +97,13 @@ def check_dataset(
 
 
 def frames_of(episode: Episode, camera: str, binaries: Binaries) -> list[Any]:
-    """The decoded frames of an episode."""
+    """Decode the frames of an episode."""
     place = episode.places[camera]
     return list(VideoReader(place.file, binaries=binaries).read_range(place.first, place.first + episode.length))
 
 
 def check_finals(root: Path, binaries: Binaries) -> int:
-    """Every file that has its final name is whole: nothing is said about hidden ones.
+    """Check that every file with a final name is complete; hidden files are ignored.
 
     Returns:
         How many were looked at.
@@ -194,7 +194,7 @@ def _check_videos(
 
 
 def _read(root: Path, folder: str) -> pa.Table:
-    """All files in the order in which LeRobot reads them."""
+    """Return all files in the order in which LeRobot reads them."""
     paths = sorted((root / folder).glob("*/[!.]*.parquet"))
     try:
         return pa.concat_tables(

@@ -1,7 +1,7 @@
-"""One command line for all benchmarks: parse, run the sections that were asked for, print.
+"""The command line of all benchmarks: parse, run the requested sections, print.
 
-Nothing fails because something is slow: every figure is printed beside its target, with the spread of its pairs of runs.
-Peers come from ``benchmarks/requirements.txt``; one that is not there is left out.
+Slow results do not fail: every figure is printed with its target and the spread of its runs.  Peers come from
+``benchmarks/requirements.txt``; missing ones are omitted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Section = Callable[[Report, Settings], None]
 def main(
     about: str, sections: Mapping[str, str], *, add_arguments: Callable[[argparse.ArgumentParser], None] | None = None
 ) -> None:
-    """Parse, measure, print.
+    """Parse the command line, measure, and print.
 
     Args:
         about: what is measured, for ``--help``.

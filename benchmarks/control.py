@@ -1,4 +1,4 @@
-"""A robot's control loop, and how punctual it is."""
+"""Simulate a robot's control loop and measure its delays."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from machine import child_pids
 FPS = 30
 
 Cameras = Mapping[str, npt.NDArray[np.uint8]]
-"""One frame of every camera, by its name."""
+"""One frame of each camera, by name."""
 
 Seconds = npt.NDArray[np.float64]
 
 
 class Footage:
-    """What the cameras see: the same clip for all of them, each camera a second ahead of the one before.
+    """Frames of all cameras: the same clip, shifted by one second per camera.
 
     Args:
         path: ``(count, height, width, 3)`` uint8 in a ``.npy`` file.
@@ -34,7 +34,7 @@ class Footage:
         self.height, self.width = self._frames.shape[1:3]
 
     def at(self, step: int) -> Cameras:
-        """The frames of one time step."""
+        """Return the frames of a time step."""
         count = len(self._frames)
         return {name: self._frames[(step + FPS * which) % count] for which, name in enumerate(self.names)}
 
@@ -56,7 +56,7 @@ class LoopTimes:
     wall_s: float
 
     def note(self) -> dict[str, float]:
-        """The figures of this run, in ms."""
+        """Return the figures of this run, in ms."""
         return {
             "jitter p50": _ms(self.late_s, 50),
             "jitter p99": _ms(self.late_s, 99),
@@ -70,7 +70,7 @@ class LoopTimes:
 
 
 def run_loop(feed: Callable[[int], object], seconds: float) -> LoopTimes:
-    """Sleep to the next tick, think a little, hand over the frames; as long as asked.
+    """Run the loop: sleep until the next tick, compute, hand over the frames.
 
     A tick that comes more than a period late shifts all that follow: a robot does not catch up on the past.
 
@@ -97,12 +97,12 @@ def run_loop(feed: Callable[[int], object], seconds: float) -> LoopTimes:
 
 
 def ffmpeg_pids(ffmpeg: Path) -> list[int]:
-    """Our children that are this executable; one that has ended meanwhile is left out."""
+    """Return the running children of this executable."""
     return [pid for pid in child_pids() if runs(pid, ffmpeg)]
 
 
 def runs(pid: int, executable: Path) -> bool:
-    """Whether a process is this executable."""
+    """Return whether a process runs this executable."""
     try:
         return Path(f"/proc/{pid}/exe").readlink() == executable.resolve()
     except OSError:  # it has ended, or is none of ours
@@ -110,7 +110,7 @@ def runs(pid: int, executable: Path) -> bool:
 
 
 def load() -> float:
-    """Load of the machine, mean of the last minute."""
+    """Return the load average of the last minute."""
     return os.getloadavg()[0]
 
 

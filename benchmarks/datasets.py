@@ -1,4 +1,4 @@
-"""Datasets merged and edited, against remuxing and re-encoding: ``python benchmarks/datasets.py [--quick]``; see `command`."""
+"""Merge and edit datasets, compared with remuxing and re-encoding: ``python benchmarks/datasets.py [--quick]``; see `command`."""
 
 ABOUT = """Datasets merged, cut, re-encoded and verified, measured against PyAV's remux and against encoding what is kept.
 """

@@ -1,4 +1,4 @@
-"""Section ``delete``: one of 50 episodes of 30 s is left out; the others are copied, where LeRobot encodes them anew."""
+"""Section ``delete``: delete one of 50 episodes of 30 s by copying the others, which LeRobot re-encodes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OURS = "ffenc: delete-episodes"
 
 
 def run(report: Report, settings: Settings) -> None:
-    """All episodes in one file, the worst case: LeRobot encodes all of it anew."""
+    """Measure the worst case, all episodes in one file: LeRobot re-encodes it."""
     episodes, seconds = (10, 5) if settings.quick else (EPISODES, SECONDS)
     length = seconds * peers.FPS
     clip = settings.scratch / "episode.mp4"

@@ -1,6 +1,6 @@
-"""ffenc's own comparison with its peers: ``python benchmarks/encode.py [--quick] [--only SECTION]``; see `command`."""
+"""Compare ffenc with its peers: ``python benchmarks/encode.py [--quick] [--only SECTION]``; see `command`."""
 
-ABOUT = """ffenc measured against its peers and against the limit that FFmpeg sets.
+ABOUT = """Compare ffenc with its peers and with the limit that FFmpeg sets.
 
 Only ffenc's public names are used.
 """

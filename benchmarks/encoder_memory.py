@@ -1,4 +1,4 @@
-"""Section ``memory``: what three SVT-AV1 encoders hold, in children of ffenc or in threads of our own process."""
+"""Section ``memory``: memory of three SVT-AV1 encoders, in children of ffenc or in threads of this process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHILDREN, SHARED, GROWTH = "children, peak RSS", "children, PSS at the end of th
 
 
 def run(report: Report, settings: Settings) -> None:
-    """As many threads as the encoder takes, and one each."""
+    """Measure with the default number of threads, and with one thread per encoder."""
     seconds = settings.seconds or (4 if settings.quick else 20)
     for threads in (None, 1):
         case = Case(cameras=3, encoder="libsvtav1", preset=12, threads=threads)
@@ -52,7 +52,7 @@ def _work(method: str, case: Case, seconds: float, settings: Settings) -> Callab
 
 
 def _peaks(job: Job) -> Mapping[str, float]:
-    """One loop; what it made ourselves and our children grow to."""
+    """Run a loop, and return the peak memory of this process and its children."""
     footage = Footage(job.clip, job.case.cameras)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # VmHWM starts anew (proc(5))
     before = _status_mb("self", "VmRSS")

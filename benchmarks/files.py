@@ -1,4 +1,4 @@
-"""Files to MP4: a directory of images, and many clips into one."""
+"""Encode a directory of images, and concatenate many clips."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CONCAT_TARGET = 1.2
 
 
 def images(report: Report, settings: Settings) -> None:
-    """300 PNG of 640x480 to MP4, against reading each with PIL and encoding it with PyAV."""
+    """Encode 300 PNG of 640x480, compared with PIL and PyAV."""
     count = 60 if settings.quick else 300
     frames = frames_of(settings.clip, count, 640, 480)
     directory = settings.scratch / "png"
@@ -73,13 +73,13 @@ def images(report: Report, settings: Settings) -> None:
 
 
 def decode_command(binaries: Binaries, directory: Path) -> list[str]:
-    """FFmpeg reading the images and doing nothing with them."""
+    """Measure FFmpeg decoding the images only."""
     source = ["-f", "image2", "-i", f"{directory}/frame-%06d.png"]
     return [str(binaries.ffmpeg), "-nostdin", "-v", "error", *source, "-f", "null", "-"]
 
 
 def concat(report: Report, settings: Settings) -> None:
-    """200 clips into one file, against PyAV's remux; the times of the last frame, exactly."""
+    """Concatenate 200 clips, compared with PyAV's remux, including the time of the last frame."""
     count = 40 if settings.quick else 200
     clips = clips_of(settings, count)
     frames = sum(probe_packets(clip, binaries=settings.binaries).count for clip in clips[:_KINDS]) * count // _KINDS
@@ -125,7 +125,7 @@ _LENGTHS = (60, 75, 90, 100, 113)
 
 
 def clips_of(settings: Settings, count: int) -> list[Path]:
-    """Files of five different lengths with LeRobot's settings, each a file of its own on the disk."""
+    """Write files of five lengths with LeRobot's settings."""
     directory = settings.scratch / "clips"
     directory.mkdir()
     frames = frames_of(settings.clip, max(_LENGTHS), 640, 480)
@@ -165,7 +165,7 @@ def _drift(path: Path | None, frames: int, binaries: Binaries) -> str:
 
 
 def _last_off_s(path: Path, frames: int, binaries: Binaries) -> Fraction:
-    """Seconds by which the last frame is later than it should be."""
+    """Return the delay of the last frame in seconds."""
     packets = probe_packets(path, binaries=binaries)
     return packets.pts_s(packets.count - 1) - Fraction(frames - 1, peers.FPS)
 

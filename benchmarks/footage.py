@@ -1,4 +1,4 @@
-"""Frames to encode: from a clip that was given, or made up with what makes real footage hard to compress."""
+"""Frames to encode: from a clip, or synthetic frames with noise and motion."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Frames = npt.NDArray[np.uint8]
 
 
 def frames_of(source: Path | None, count: int, width: int, height: int) -> Frames:
-    """Frames of a clip, scaled and played to and fro until there are enough; synthetic ones without a clip."""
+    """Return frames of a clip, scaled and played back and forth; synthetic frames without a clip."""
     if source is not None:
         return _from_clip(source, count, width, height)
     return np.stack(list(moving_texture(count, width, height)))
 
 
 def write_pngs(frames: Frames, directory: Path) -> None:
-    """Write ``frame-000000.png`` and so on, compressed as little as LeRobot does (level 1)."""
+    """Write ``frame-000000.png`` and so on, with LeRobot's compression level 1."""
     directory.mkdir()
     for number, frame in enumerate(frames):
         Image.fromarray(frame).save(directory / f"frame-{number:06d}.png", compress_level=1)

@@ -1,4 +1,4 @@
-"""Section ``jobs``: many clips encoded anew, against FFmpeg doing one after the other; and the same jobs on a Dask cluster."""
+"""Section ``jobs``: re-encode many clips as jobs, here and on a Dask cluster, compared with FFmpeg one clip at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ THREADS_TARGET, DASK_TARGET = 1 / 0.95, 1.1
 
 
 def run(report: Report, settings: Settings) -> None:
-    """Every clip is one job; the cluster is started before, since it serves a whole run of jobs."""
+    """Run one job per clip; the start of the cluster is not measured, because it serves many jobs."""
     count = 8 if settings.quick else CLIPS
     clips = clips_of(settings, count)
     config = VideoEncoderConfig(preset=12, crf=35)

@@ -1,4 +1,4 @@
-"""Section ``kills``: SIGKILL at random moments, of ffmpeg, of Python, of both; what is left, and is it right?"""
+"""Section ``kills``: kill ffmpeg, Python or both at random times, and check what is recovered."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Outcome:
 
 
 def run(report: Report, settings: Settings) -> None:
-    """As many as were asked for, each with another seed."""
+    """Do the requested number of kills, each with its own seed."""
     count = settings.count or (12 if settings.quick else 300)
     home = settings.keep or settings.scratch
     logging.getLogger("ffenc").setLevel(logging.ERROR)  # it warns of every episode that was interrupted
@@ -82,7 +82,7 @@ def run(report: Report, settings: Settings) -> None:
 
 
 def _delay(encoder: str, gop: int, settings: Settings) -> int:
-    """Frames that have gone in and are not in the file, while the encoder waits for more."""
+    """Return the number of frames that the encoder holds back while it waits for more."""
     path = settings.scratch / f"delay-{encoder}-{gop}.mp4"
     writer = VideoWriter(path, fps=30, config=config_of(encoder, gop), binaries=settings.binaries, durable=True)
     sent = 120
@@ -128,7 +128,7 @@ def _kill(
 
 
 def _strike(victim: subprocess.Popen[bytes], kind: str, binaries: Binaries, random: Random) -> tuple[float, str]:
-    """Kill, and say when and whom."""
+    """Kill at a random time; return the time and the process."""
     deadline = time.monotonic() + _PATIENCE_S
     while not (encoders := _encoders_of(victim.pid, binaries)) and kind != "python" and time.monotonic() < deadline:
         time.sleep(0.003)  # between two episodes
@@ -171,7 +171,7 @@ def _wait_for(log: Path, victim: subprocess.Popen[bytes]) -> None:
 
 
 def _wait_until_gone(root: Path) -> None:
-    """Until no process has a file of the dataset open: an ffmpeg whose Python was killed ends by itself."""
+    """Wait until no process has a file of the dataset open: an ffmpeg whose parent was killed ends by itself."""
     deadline = time.monotonic() + _END_S
     while any(_holds(process, root) for process in Path("/proc").glob("[0-9]*")):
         assert time.monotonic() < deadline, "somebody still writes into a dataset whose recorder was killed"
@@ -188,7 +188,7 @@ def _holds(process: Path, root: Path) -> bool:
 def _examine(
     root: Path, log: list[Event], killed_s: float, config: VideoEncoderConfig, found: Outcome, binaries: Binaries
 ) -> Outcome:
-    """Look at what is there, recover, look again."""
+    """Check the dataset, recover, and check again."""
     check_finals(root, binaries)
     check_dataset(root, binaries=binaries, allow_unused=True)
     before = time.perf_counter()
@@ -217,7 +217,7 @@ def _examine(
 
 
 def _check_pictures(episode: Episode, binaries: Binaries) -> None:
-    """An exact prefix of one recorded episode: its rows, and in every camera the frames of these rows."""
+    """Check that a recovered episode is a prefix of the recorded one, in its rows and in every camera."""
     recorded, steps = episode.states[:, 0], episode.states[:, 1]
     if (recorded != recorded[0]).any() or (steps != np.arange(episode.length)).any():
         raise BrokenDatasetError(
@@ -231,7 +231,7 @@ def _check_pictures(episode: Episode, binaries: Binaries) -> None:
 
 
 def _check_loss(episodes: list[Episode], log: list[Event]) -> int:
-    """Episodes that were said to be complete are; returns the most that any other one lacks."""
+    """Check that finished episodes are complete; return the largest loss of any other episode."""
     fed = Counter(event.episode for event in log if event.kind == FED)
     cleared = {event.episode for event in log if event.kind == CLEARED}
     there = {int(episode.states[0, 0]): episode.length for episode in episodes}

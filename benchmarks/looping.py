@@ -1,4 +1,4 @@
-"""Section ``loop``: a control loop at 30 fps with and without recording beside it."""
+"""Section ``loop``: a control loop at 30 fps with and without recording."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from recorders import COPY, EMPTY, METHODS, OURS, PYAV, Case, Job, clip_for, mea
 from settings import Settings
 
 CASES = (Case(cameras=1, encoder="libsvtav1", preset=12), Case(cameras=3, encoder="libx264"))
-"""LeRobot's default for one camera, and what two cores can keep up with for three."""
+"""LeRobot's default for one camera, and settings for three cameras that two cores keep up with."""
 
 JITTER_OF_EMPTY, JITTER_OF_PYAV = 1.3, 0.5
 FEED_MS, FEED_OF_COPY = 0.25, 2.0
 
 DISTURBED, TRIES = 10.0, 3
-"""With ``--patience``, a run is made again while others use more than so many per cent of a processor; the least disturbed
-one counts, whatever it says."""
+"""With ``--patience``, a run is repeated while other programs use more than this percentage of a processor. The least disturbed
+run counts."""
 
 SHOWN = (
     ("jitter p50", "ms", 2),
@@ -35,11 +35,11 @@ SHOWN = (
     ("files complete after", "ms", 0),
     ("others' CPU", "% of one", 0),
 )
-"""What is shown of each run: name, unit, digits."""
+"""Figures of a run: name, unit, digits."""
 
 
 def run(report: Report, settings: Settings) -> None:
-    """Both cases."""
+    """Measure both cases."""
     seconds = settings.seconds or (4 if settings.quick else 20)
     for case in CASES:
         seen: dict[str, str] = {}

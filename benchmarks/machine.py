@@ -1,4 +1,4 @@
-"""What the figures were measured on, and how the machine is kept from spoiling them."""
+"""Describe the machine, and keep it from disturbing measurements."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = [
 ]
 
 CAP_SYS_NICE = 23
-"""The right to take real-time priority (capabilities(7))."""
+"""Capability to take real-time priority (capabilities(7))."""
 
 _PR_CAPBSET_DROP = 24
 _RESTARTED = "FFENC_BENCH_RESTARTED"
 
 
 def give_up_realtime_rights() -> None:
-    """Start this program again without the right to real-time priority, if it has it.
+    """Restart this program without the right to real-time priority, if it has it.
 
     SVT-AV1 takes SCHED_FIFO 99 for its threads when it may, in a child process as well as inside PyAV.  It then starves
     whatever else is measured.  A right that is gone from the bounding set does not survive an ``exec``, and no helper
@@ -45,7 +45,7 @@ def give_up_realtime_rights() -> None:
 
 
 def may_take_realtime() -> bool:
-    """Whether CAP_SYS_NICE is among the effective rights of this process."""
+    """Return whether this process has CAP_SYS_NICE."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -55,7 +55,7 @@ def may_take_realtime() -> bool:
 
 
 def thread_policies(pid: int | str = "self") -> str:
-    """The scheduling policies of all threads of a process, such as ``"57 SCHED_OTHER"``."""
+    """Return the scheduling policies of all threads of a process, such as ``"57 SCHED_OTHER"``."""
     names = {getattr(os, name): name for name in ("SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_IDLE")}
     seen: Counter[str] = Counter()
     for task in Path(f"/proc/{pid}/task").iterdir():
@@ -68,7 +68,7 @@ def thread_policies(pid: int | str = "self") -> str:
 
 
 def child_pids(pid: int | str = "self") -> list[int]:
-    """The processes that a process has started and not yet waited for."""
+    """Return the children of a process that it has not waited for."""
     children: list[int] = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         with suppress(FileNotFoundError):  # a thread that ended meanwhile
@@ -77,14 +77,14 @@ def child_pids(pid: int | str = "self") -> list[int]:
 
 
 def busy_cpu_s() -> float:
-    """CPU seconds that all processes of the machine have used since it was started, and what its host took from it."""
+    """Return the CPU seconds of all processes since the machine started, and the time stolen by its host."""
     line = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()
     user, nice, system, _, _, irq, softirq, steal = (int(field) for field in line[1:9])
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def wait_until_quiet(patience_s: float) -> None:
-    """Wait until others use less than a tenth of the machine for a second, or until patience is over."""
+    """Wait until other programs use less than a tenth of the machine for a second, or until the time limit."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         before = busy_cpu_s()
@@ -94,7 +94,7 @@ def wait_until_quiet(patience_s: float) -> None:
 
 
 def description() -> dict[str, str]:
-    """Processor, system and the versions of everything that takes part."""
+    """Return processor, system and the versions of the software."""
     packages = ("ffenc", "numpy", "pydantic", "av", "imageio-ffmpeg", "opencv-python-headless", "pillow")
     found = {
         "load at start": ", ".join(f"{load:.2f}" for load in os.getloadavg()),

@@ -1,4 +1,4 @@
-"""Datasets of any size, written without recording: the same few clips again and again."""
+"""Write datasets of any size from a few repeated clips, without recording."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TASK = "do it"
 
 
 def make_dataset(root: Path, clips: Sequence[Path], *, fps: int, binaries: Binaries) -> Path:
-    """A dataset with one camera; every clip is one episode and one file."""
+    """Write a dataset with one camera; each clip is an episode with its own file."""
     stream = probe_video(clips[0], binaries=binaries)
     features = {
         "action": {"dtype": "float32", "shape": (6,), "names": [f"joint{number}" for number in range(6)]},
@@ -51,7 +51,7 @@ def make_dataset(root: Path, clips: Sequence[Path], *, fps: int, binaries: Binar
 
 
 def write_tables(root: Path, info: DatasetInfo, spans: Sequence[VideoSpan]) -> Path:
-    """The tables of a dataset whose videos are there."""
+    """Write the tables of a dataset whose videos exist."""
     parts: list[dict[str, FeatureStatistics]] = []
 
     def rows() -> Iterator[EpisodeRow]:

@@ -1,4 +1,4 @@
-"""Section ``episodes``: a dataset of very many very short episodes; does an episode cost the same at the end as at first?"""
+"""Section ``episodes``: record very many short episodes, and check that their cost stays constant."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Block = dict[str, Any]
 
 
 def run(report: Report, settings: Settings) -> None:
-    """Record, or go on recording, until there are as many as were asked for; then open the dataset and look."""
+    """Record, or continue, until the requested number of episodes exists; then open the dataset."""
     wanted = settings.count or (60 if settings.quick else COUNT)
     home = settings.keep or settings.scratch / "episodes"
     home.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def run(report: Report, settings: Settings) -> None:
 
 
 def _record(root: Path, log: Path, wanted: int, block: int, binaries: Binaries) -> None:
-    """All that is missing, in one process; a line in the log for every block."""
+    """Record the missing episodes in one process, with a log line per block."""
     config = VideoEncoderConfig(vcodec="libx264", preset="ultrafast")
     options = {"encoder_threads": 1}
     if root.exists():
@@ -128,7 +128,7 @@ def _tabulate(report: Report, blocks: Sequence[Block]) -> None:
 
 
 def _figures(report: Report, blocks: Sequence[Block]) -> None:
-    """Of the process that recorded most; its first block warms up."""
+    """Return the blocks of the process that recorded most, without its first block."""
     processes = [block["process"] for block in _full(blocks)]
     longest = [block for block in _full(blocks) if block["process"] == statistics.mode(processes)]
     if len(longest) < 3:

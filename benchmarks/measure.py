@@ -1,4 +1,4 @@
-"""Figures that are held against a target; the measuring itself is that of ``ffenc bench``."""
+"""Collect figures and compare them with targets; ``ffenc bench`` does the measuring."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ T = TypeVar("T")
 
 
 def run_silently(argv: Sequence[str]) -> None:
-    """Run a command to its end; its output goes nowhere."""
+    """Run a command and discard its output."""
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def in_fresh_process(work: Callable[..., T], *arguments: Any) -> T:
-    """Call a function in a new interpreter, where nothing has been imported or remembered before."""
+    """Call a function in a new interpreter, without imports and caches."""
     with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One number that is held against a target.
+    """A number that is compared with a target.
 
     Attributes:
         section: which part of the run it belongs to.
@@ -52,12 +52,12 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """The median of the values."""
+        """Median of the values."""
         return statistics.median(self.values)
 
     @property
     def verdict(self) -> str:
-        """``met`` or ``not met`` by the median; said to be unsure if the spread is on both sides of the target."""
+        """``met`` or ``not met`` by the median, with a remark if the spread crosses the target."""
         if self.at_most is None:
             return ""
         verdict = "met" if self.median <= self.at_most else "not met"
@@ -65,7 +65,7 @@ class Figure:
         return f"{verdict} (spread crosses it)" if unsure else verdict
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, for the JSON file."""
+        """Return the figure for the JSON file."""
         return {
             "section": self.section,
             "name": self.name,
@@ -80,7 +80,7 @@ class Figure:
 
 
 class Report:
-    """Collects tables and figures and prints them as they come."""
+    """Collects and prints tables and figures."""
 
     def __init__(self, machine: Mapping[str, str]) -> None:
         self.machine = dict(machine)
@@ -92,12 +92,12 @@ class Report:
         self._print_table("Machine", ["what", "value"], [list(item) for item in machine.items()])
 
     def remark(self, text: str) -> None:
-        """Print one sentence and keep it."""
+        """Print and keep a sentence."""
         self.remarks.append(text)
         self._console.print(f"- {text}", markup=False)
 
     def keep_runs(self, section: str, costs: Mapping[str, Sequence[Cost]]) -> None:
-        """Keep what every single run noted, for the JSON file."""
+        """Keep the notes of every run, for the JSON file."""
         for name, runs in costs.items():
             self.runs += [
                 {"section": section, "method": name, "run": number, **run.note} for number, run in enumerate(runs)
@@ -106,7 +106,7 @@ class Report:
     def figure(
         self, section: str, name: str, values: Sequence[float], *, unit: str = "x", at_most: float | None = None
     ) -> None:
-        """Keep one figure; all are printed by `print_figures`."""
+        """Keep a figure for `print_figures`."""
         self.figures.append(Figure(section=section, name=name, unit=unit, values=tuple(values), at_most=at_most))
 
     def ratio(
@@ -117,12 +117,12 @@ class Report:
         self.figure(section, name, pairs, at_most=at_most)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table and keep it."""
+        """Print and keep a table."""
         self.tables.append({"title": title, "columns": list(columns), "rows": [list(row) for row in rows]})
         self._print_table(title, columns, rows)
 
     def print_figures(self) -> None:
-        """Print every figure beside its target."""
+        """Print every figure with its target."""
         rows = [
             [
                 figure.section,
@@ -138,7 +138,7 @@ class Report:
         self._print_table("Figures and targets", ["section", "figure", "median", "spread", "n", "target", ""], rows)
 
     def as_json(self) -> str:
-        """The whole run as JSON text."""
+        """Return the report as JSON text."""
         document = {
             "machine": self.machine,
             "figures": [figure.as_json() for figure in self.figures],
@@ -158,5 +158,5 @@ class Report:
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """``median (min..max)``."""
+    """Return ``median (min..max)``."""
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}..{max(values):.{digits}f})"

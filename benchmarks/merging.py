@@ -1,4 +1,4 @@
-"""Sections ``merge`` and ``episodes``: many files, and very many tiny ones."""
+"""Sections ``merge`` and ``episodes``: merge many files, and very many small ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FLAT, GROWTH_MB = 1.1, 5.0
 
 
 def files(report: Report, settings: Settings) -> None:
-    """200 episode files in four datasets, merged, against a remux that looks at nothing."""
+    """Merge 200 episode files of four datasets, compared with a remux without checks."""
     count = 40 if settings.quick else 200
     clips = clips_of(settings, count)
     size_mb = sum(clip.stat().st_size for clip in clips) / 1e6
@@ -64,7 +64,7 @@ def files(report: Report, settings: Settings) -> None:
 
 
 def _last_off_us(root: Path, binaries: Binaries) -> float:
-    """The worst of all files of the camera."""
+    """Return the worst of all files of a camera."""
     worst = Fraction(0)
     for path in sorted((root / "videos" / CAMERA).rglob("*.mp4")):
         packets = probe_packets(path, binaries=binaries)
@@ -74,7 +74,7 @@ def _last_off_us(root: Path, binaries: Binaries) -> float:
 
 
 def episodes(report: Report, settings: Settings) -> None:
-    """Tiny episodes, each a file of its own: does one cost the same among 10,000 as among 1,000?"""
+    """Merge small episodes with a file each, and compare the cost of one among 1,000 and 10,000."""
     counts = (50, 100, 200) if settings.quick else (1_000, 2_500, 5_000, 10_000)
     clips = []
     for length in TINY_LENGTHS:

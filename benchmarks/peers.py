@@ -1,4 +1,4 @@
-"""The same work done by the other ways there are: PyAV, imageio-ffmpeg, OpenCV, and FFmpeg reading from memory.
+"""The same work with the peers: PyAV, imageio-ffmpeg, OpenCV, and FFmpeg reading from memory.
 
 Each is used as its documentation or LeRobot uses it.  None of them reads back what it wrote or syncs it to the disk.
 """
@@ -23,7 +23,7 @@ from PIL import Image
 
 
 def _module(name: str) -> Any:
-    """A peer, or None if it is not installed."""
+    """Import a peer; return None if it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -36,7 +36,7 @@ FPS = 30
 
 
 def installed() -> set[str]:
-    """Import names of the peers that are there."""
+    """Return the import names of the installed peers."""
     return {name for name, module in (("av", av), ("imageio_ffmpeg", imageio_ffmpeg), ("cv2", cv2)) if module}
 
 
@@ -45,7 +45,7 @@ Write = Callable[[Frames, Path], None]
 
 
 def writers(encoder: str, options: Mapping[str, str]) -> dict[str, Write]:
-    """Every peer that is installed, by name; ``options`` are FFmpeg's options of the encoder."""
+    """Return every installed peer by name; ``options`` are FFmpeg's encoder options."""
     found: dict[str, Write] = {}
     if av is not None:
         found["PyAV, PIL (LeRobot)"] = lambda frames, path: _pyav(frames, path, encoder, options, through_pil=True)
@@ -56,12 +56,12 @@ def writers(encoder: str, options: Mapping[str, str]) -> dict[str, Write]:
 
 
 def imageio_binary() -> str | None:
-    """The ffmpeg that comes with imageio-ffmpeg, if it is installed: then everybody can use the same one."""
+    """Return the ffmpeg of imageio-ffmpeg, if installed, so that all peers use the same one."""
     return None if imageio_ffmpeg is None else str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def opencv_writers() -> tuple[dict[str, Write], list[str]]:
-    """OpenCV's MP4 encoders that open here, and what became of the others.
+    """Return OpenCV's MP4 encoders that open here, and the reasons why the others do not.
 
     They take no quality, so nobody can make their work equal.
     """
@@ -88,7 +88,7 @@ def pyav_images(images: Sequence[Path], path: Path, encoder: str, options: Mappi
 
 
 def pyav_concat(clips: Sequence[Path], path: Path) -> None:
-    """Join by stream copy in process, as LeRobot's ``concatenate_video_files``: no check before, none after."""
+    """Concatenate by stream copy in this process, as LeRobot's ``concatenate_video_files``."""
     with tempfile.NamedTemporaryFile("w", suffix=".ffconcat") as listing:
         listing.write("ffconcat version 1.0\n")
         listing.writelines(f"file '{clip.resolve()}'\n" for clip in clips)
@@ -107,7 +107,7 @@ def pyav_concat(clips: Sequence[Path], path: Path) -> None:
 
 
 def pyav_svt_version() -> str:
-    """Version of the SVT-AV1 that PyAV brings, which only the library itself prints.
+    """Return the version of PyAV's SVT-AV1, which only the library prints.
 
     It looks at ``SVT_LOG`` once, so a fresh process has to ask.
     """
@@ -124,7 +124,7 @@ def pyav_svt_version() -> str:
 
 
 def pyav_thread_policies(frames: Frames, options: Mapping[str, str]) -> str:
-    """Scheduling policies of our own threads while SVT-AV1 runs inside PyAV."""
+    """Return the scheduling policies of our threads while SVT-AV1 runs inside PyAV."""
     if av is None:
         return "PyAV is not installed"
     _, height, width, _ = frames.shape
@@ -196,7 +196,7 @@ def _opencv_opens(code: str) -> bool:
 
 @contextmanager
 def _quiet_svt() -> Iterator[None]:
-    """Let SVT-AV1 print errors only, unless it was asked to say more; a peer would have it print to our terminal.
+    """Let SVT-AV1 print errors only; a peer would print its messages to the terminal.
 
     It is taken back afterwards: ffenc learns the version of its FFmpeg's SVT-AV1 from what that prints.
     """
@@ -211,7 +211,7 @@ def _quiet_svt() -> Iterator[None]:
 
 @contextmanager
 def _stderr_to(descriptor: int) -> Iterator[None]:
-    """Send what C libraries print to a file for a while."""
+    """Redirect the output of C libraries to a file for the time of the block."""
     kept = os.dup(2)
     os.dup2(descriptor, 2)
     try:

@@ -1,4 +1,4 @@
-"""The peer: one thread per camera that encodes with PyAV inside our process, as LeRobot records (0.6.1).
+"""The peer: one thread per camera that encodes with PyAV in this process, as LeRobot 0.6.1 records.
 
 It is less work than LeRobot's own: no statistics are made of the frames.
 """
@@ -26,7 +26,7 @@ PATIENCE_S = 0.1
 
 
 class PyAVCameras:
-    """Cameras that are fed like ffenc's.
+    """Cameras with the interface of ffenc's.
 
     Attributes:
         dropped: frames that found no room.
@@ -57,7 +57,7 @@ class PyAVCameras:
             thread.start()
 
     def feed_frames(self, frames: Cameras) -> None:
-        """A copy of each frame into its camera's queue, or nowhere."""
+        """Copy each frame into the queue of its camera, or drop it."""
         for name, frame in frames.items():
             try:
                 self._queues[name].put(frame.copy(), timeout=PATIENCE_S)

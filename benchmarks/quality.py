@@ -1,4 +1,4 @@
-"""How near a file is to the frames it was made from, so that only equal work is compared."""
+"""Measure the quality of a file, so that only equal work is compared."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Plane = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """Means over a few frames of the luma, which is the same whatever matrix a file is tagged with.
+    """Means over a few frames of luma, which does not depend on the colour matrix of the file.
 
     Attributes:
         psnr_db: peak signal to noise ratio.

@@ -1,9 +1,9 @@
-"""What recording costs a robot's control loop: ``python benchmarks/record.py [--quick] [--only SECTION]``; see `command`."""
+"""Cost of recording in a control loop: ``python benchmarks/record.py [--quick] [--only SECTION]``; see `command`."""
 
 import argparse
 from pathlib import Path
 
-ABOUT = """Recording measured beside a control loop: ffenc, LeRobot's threads on PyAV, and no recording at all.
+ABOUT = """Measure a control loop with ffenc, with LeRobot's threads on PyAV, and without recording.
 
 Every run has a fresh process of its own.  Nobody gets real-time priority.
 """
@@ -20,7 +20,7 @@ SECTIONS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options that only these sections have."""
+    """Add the options of these sections."""
     parser.add_argument("--seconds", type=float, help="length of a loop (default 20, quick 4; save: 60, quick 4)")
     parser.add_argument("--patience", type=float, default=0, help="wait so long for others to be quiet before a loop")
     parser.add_argument("--count", type=int, help="kills (default 300, quick 12), episodes (default 10000, quick 60)")

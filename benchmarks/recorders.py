@@ -1,4 +1,4 @@
-"""Everything that may stand at the end of a control loop, with one way to be used: nothing, a copy, PyAV, ffenc."""
+"""Recorders with a common interface: nothing, a copy, PyAV, ffenc."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Such as ``3 x libx264``."""
+        """Return a label such as ``3 x libx264``."""
         threads = "" if self.threads is None else f", {self.threads} thread"
         return f"{self.cameras} x {self.encoder}{threads}"
 
     @property
     def config(self) -> VideoEncoderConfig:
-        """LeRobot's settings: crf 30, g 2."""
+        """Return LeRobot's settings: crf 30, g 2."""
         return VideoEncoderConfig(vcodec=self.encoder, preset=self.preset, crf=30, g=2)
 
     @property
     def options(self) -> dict[str, str]:
-        """The same as LeRobot hands it to PyAV (``configs/video.py``)."""
+        """Return the options that LeRobot passes to PyAV (``configs/video.py``)."""
         options = {"crf": "30", "g": "2"} | ({} if self.preset is None else {"preset": str(self.preset)})
         if self.encoder == "libsvtav1":
             lp = "" if self.threads is None else f":lp={self.threads}"
@@ -64,7 +64,7 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a fresh process is to measure; it is pickled.
+    """Measurement of a fresh process; it is pickled.
 
     Attributes:
         method: one of `METHODS`.
@@ -87,7 +87,7 @@ class Job:
     patience_s: float = 0
 
     def fresh(self, number: int) -> Job:
-        """The same with a directory of its own."""
+        """Return a copy with its own directory."""
         directory = self.directory / f"{number:03d}-{self.method.replace(' ', '-')}"
         directory.mkdir(parents=True)
         return replace(self, directory=directory)
@@ -100,13 +100,13 @@ class Recorder(Protocol):
         """Take one time step."""
 
     def dropped(self) -> int:
-        """Time steps (ffenc) or frames (PyAV) that were not taken."""
+        """Return the number of dropped time steps (ffenc) or frames (PyAV)."""
 
     def finish(self) -> None:
-        """End the episode as the control thread has to."""
+        """End the episode on the control thread."""
 
     def wait(self) -> None:
-        """Until the videos are there."""
+        """Wait until the videos are complete."""
 
 
 class _Nothing:
@@ -124,7 +124,7 @@ class _Nothing:
 
 
 class _BareCopy(_Nothing):
-    """Every frame into the next slot of a ring as long as the queues of the others."""
+    """Copy every frame into a ring buffer as long as the queues of the others."""
 
     def __init__(self, footage: Footage) -> None:
         shape = (QUEUE_MAXSIZE, footage.height, footage.width, 3)
@@ -189,7 +189,7 @@ class _Ours:
 
 
 def recorder_of(job: Job, footage: Footage) -> Any:
-    """The recorder of a job, its episode begun."""
+    """Return the recorder of a job, with a started episode."""
     if job.method == EMPTY:
         return _Nothing()
     if job.method == COPY:
@@ -198,7 +198,7 @@ def recorder_of(job: Job, footage: Footage) -> Any:
 
 
 def measure_loop(job: Job) -> tuple[dict[str, float], str]:
-    """One loop of one method, for a fresh process: its figures, and the scheduling of all threads that took part."""
+    """Run a loop with one method in a fresh process; return its figures and the scheduling of all threads."""
     footage = Footage(job.clip, job.case.cameras)
     note: dict[str, float] = {"load": load()}
     policies: list[str] = []
@@ -227,7 +227,7 @@ def measure_loop(job: Job) -> tuple[dict[str, float], str]:
 
 
 def clip_for(settings: Settings, *, count: int = 150) -> Path:
-    """The footage in a file that every fresh process loads before it measures; made once."""
+    """Write the footage once into a file that every fresh process loads."""
     path = settings.scratch / "clip.npy"
     if not path.exists():
         np.save(path, frames_of(settings.clip, count, 640, 480))

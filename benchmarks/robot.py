@@ -1,4 +1,4 @@
-"""The dataset of the benchmarks' robot: what it records, and the parts of a recorder that several sections need."""
+"""The dataset of the benchmarks' robot, and parts of a recorder that several sections use."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def features(cameras: Mapping[str, tuple[int, int]]) -> dict[str, dict[str, Any]
 
 
 def key_of(camera: str) -> str:
-    """The feature of a camera."""
+    """Return the feature of a camera."""
     return f"observation.images.{camera}"
 
 
 def row(frames: Mapping[str, Any], *, episode: int, step: int) -> dict[str, Any]:
-    """One time step; its state says where it belongs."""
+    """Return a time step whose state shows its position."""
     state = np.zeros(JOINTS, np.float32)
     state[:2] = episode, step
     pictures = {key_of(name): frame for name, frame in frames.items()}
@@ -51,7 +51,7 @@ def create(
     binaries: Binaries,
     **options: Any,
 ) -> DatasetRecorder:
-    """A new dataset at 30 fps."""
+    """Create a dataset at 30 fps."""
     return DatasetRecorder.create(
         root,
         "bench/robot",

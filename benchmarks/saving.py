@@ -1,4 +1,4 @@
-"""Section ``save``: the call with which an episode ends, on the control thread."""
+"""Section ``save``: the call that ends an episode, on the control thread."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHOWN = (
 
 
 def run(report: Report, settings: Settings) -> None:
-    """A 60 s episode of two cameras: ``save_episode``, ``finish_episode``, and what LeRobot's design takes for the latter."""
+    """Measure ``save_episode`` and ``finish_episode`` for 60 s of two cameras, and LeRobot's design for the latter."""
     seconds = settings.seconds or (4 if settings.quick else 60)
     works = {method: _work(method, seconds, settings) for method in (DATASET, OURS, PYAV)}
     runs = interleaved(works, settings.few, warm_up=False)

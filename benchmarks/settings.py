@@ -1,4 +1,4 @@
-"""What one run of the benchmark was asked for."""
+"""Settings of a benchmark run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ffenc import Binaries
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The command line, resolved.
+    """The parsed command line.
 
     Attributes:
         binaries: the executables everybody uses who uses any.
@@ -36,5 +36,5 @@ class Settings:
 
     @property
     def few(self) -> int:
-        """Runs of what is only shown beside."""
+        """Number of runs of secondary figures."""
         return max(1, self.repeats // 2)

@@ -1,4 +1,4 @@
-"""Section ``verify``: a dataset of many episode files, with and without ffprobe."""
+"""Section ``verify``: verify a dataset of many episode files, with and without ffprobe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MS_TARGET = 2.0
 
 
 def run(report: Report, settings: Settings) -> None:
-    """Level ``packets``; every episode is a file of its own."""
+    """Measure level ``packets`` with one file per episode."""
     count = 100 if settings.quick else FILES
     clips = clips_of(settings, 5)
     root = make_dataset(

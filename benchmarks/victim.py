@@ -1,4 +1,4 @@
-"""A recording that is going to be killed: ``python benchmarks/victim.py ROOT LOG ENCODER GOP SEED``, see `kills`.
+"""A recording that is killed: ``python benchmarks/victim.py ROOT LOG ENCODER GOP SEED``, see `kills`.
 
 It records episodes of numbered frames as long as it lives, now and then ends its dataset and goes on with it, and writes
 down what it has been told so far.  What was written down survives a SIGKILL.
@@ -26,7 +26,7 @@ from tests.footage import numbered_frame
 CAMERAS = {"left": (96, 128), "right": (96, 128)}
 QUEUE_MAXSIZE = 12
 PACE_S = 1 / 120
-"""Four times real time: more episodes in the same number of seconds, and an encoder that still keeps up."""
+"""Four times real time: more episodes per second, with an encoder that keeps up."""
 
 FED, SAVING, SAVED, CLEARED, FAILED = range(5)
 
@@ -35,7 +35,7 @@ _RECORD = struct.Struct("<Biid")
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One line of the log.
+    """A line of the log.
 
     Attributes:
         kind: `FED` a time step was accepted, `SAVING` save_episode returned, `SAVED` its handle said that it is complete,
@@ -52,19 +52,19 @@ class Event:
 
 
 def read_log(path: Path) -> list[Event]:
-    """All whole lines."""
+    """Read all complete lines."""
     data = path.read_bytes()
     whole = data[: len(data) // _RECORD.size * _RECORD.size]
     return [Event(kind=k, episode=e, step=s, time_s=t) for k, e, s, t in _RECORD.iter_unpack(whole)]
 
 
 def number_in_picture(episode: int, step: int, camera: int) -> int:
-    """What the frame spells, 0 to 255: no two neighbours in any direction are alike."""
+    """Return the number that a frame shows, 0 to 255."""
     return (step + 37 * episode + 101 * camera) % 256
 
 
 def config_of(encoder: str, gop: int) -> VideoEncoderConfig:
-    """The encoder of a victim."""
+    """Return the encoder of a victim."""
     return VideoEncoderConfig(vcodec=encoder, g=gop)
 
 
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 class Victim:
-    """Records, and tells the log."""
+    """Records, and writes a log."""
 
     def __init__(self, root: Path, log: Path, config: VideoEncoderConfig, random: Random) -> None:
         self._root = root
@@ -87,7 +87,7 @@ class Victim:
         self._episode = 0
 
     def run(self) -> None:
-        """Some episodes, the end of the dataset, and on with it."""
+        """Record some episodes, finalize the dataset, and resume it."""
         recorder = create(self._root, CAMERAS, self._config, self._binaries, **self._options)
         try:
             while True:

@@ -1,4 +1,4 @@
-"""Sections ``full`` and ``spawn``: how long a call that must answer at once takes where it could have to wait."""
+"""Sections ``full`` and ``spawn``: duration of calls that must not block."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Note = dict[str, float]
 
 
 def full(report: Report, settings: Settings) -> None:
-    """Policy ``drop`` on full queues: three cameras whose encoders have been stopped (SIGSTOP)."""
+    """Measure policy ``drop`` with full queues: three cameras with stopped encoders (SIGSTOP)."""
     calls = 100 if settings.quick else 1000
     number = iter(range(1000))
 
@@ -93,7 +93,7 @@ def _stop_all(binaries: Binaries, count: int) -> list[int]:
 
 
 def spawn(report: Report, settings: Settings) -> None:
-    """Starting ffmpeg from a process with 4 GB of memory that it has touched."""
+    """Measure the start of ffmpeg from a process with 4 GB of used memory."""
     size = PARENT_BYTES // 16 if settings.quick else PARENT_BYTES
     starts = 5 if settings.quick else 20
     notes = [in_fresh_process(_start_often, settings.binaries, size, starts) for _ in range(settings.few)]

@@ -1,4 +1,4 @@
-"""Numpy frames to MP4: the CPU time of parent and child together."""
+"""Encode numpy frames: CPU time of this process and its children."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARENT_MS_TARGET = 0.4
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One encoder at one size."""
+    """An encoder and a frame size."""
 
     width: int
     height: int
@@ -34,23 +34,23 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Such as ``480 libsvtav1 12``."""
+        """Return a label such as ``480 libsvtav1 12``."""
         return f"{self.height} {self.encoder}{'' if self.preset is None else f' {self.preset}'}"
 
     @property
     def config(self) -> VideoEncoderConfig:
-        """LeRobot's settings: crf 30, g 2."""
+        """Return LeRobot's settings: crf 30, g 2."""
         return VideoEncoderConfig(vcodec=self.encoder, preset=self.preset, crf=30, g=2)
 
     @property
     def options(self) -> dict[str, str]:
-        """The same for those who pass FFmpeg's options through."""
+        """Return the settings as FFmpeg options."""
         preset = {} if self.preset is None else {"preset": str(self.preset)}
         return {"crf": "30", "g": "2", **preset}
 
 
 def cases(*, quick: bool) -> list[Case]:
-    """LeRobot's default and the encoder that most people have, at both sizes."""
+    """Return the cases: LeRobot's default and x264, at two sizes."""
     small, large = (60, 16) if quick else (200, 48)
     return [
         Case(width=640, height=480, encoder="libsvtav1", preset=12, count=small),
@@ -61,7 +61,7 @@ def cases(*, quick: bool) -> list[Case]:
 
 
 def run(report: Report, settings: Settings) -> None:
-    """All cases, one after the other."""
+    """Measure all cases."""
     _show_priorities(report, settings)
     _show_encoders(report, settings)
     opencv, failed = opencv_writers()
@@ -96,7 +96,7 @@ def _compare(report: Report, settings: Settings, case: Case, frames: Frames, ope
 def _pair(
     settings: Settings, case: Case, frames: Frames, raw: Path, paths: Mapping[str, Path]
 ) -> dict[str, Callable[[], Mapping[str, float] | None]]:
-    """Ours, and the very same command reading a file; ours has to run first, because it makes the command."""
+    """Measure ffenc, and then the same command reading a file."""
     argv: list[str] = []
 
     def ours() -> Mapping[str, float]:
@@ -188,7 +188,7 @@ def _figures(report: Report, case: Case, costs: Mapping[str, list[Cost]], read_b
 
 
 def _show_priorities(report: Report, settings: Settings) -> None:
-    """Look at running SVT-AV1 threads: of FFmpeg, and of PyAV in this process."""
+    """Return the scheduling of running SVT-AV1 threads, of FFmpeg and of PyAV."""
     case = cases(quick=True)[0]
     frames = frames_of(None, 40, case.width, case.height)
     writer = VideoWriter(settings.scratch / "priority.mp4", fps=FPS, config=case.config, binaries=settings.binaries)

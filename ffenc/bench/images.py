@@ -16,35 +16,35 @@ try:
 except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError("the benchmark needs Pillow: pip install 'ffenc-video[bench]'") from err
 
-Picture = npt.NDArray[Any]
+Frame = npt.NDArray[Any]
 """``(height, width, 3)`` uint8 RGB, or ``(height, width)`` uint16."""
 
 
-def scaled(picture: Picture, size: tuple[int, int]) -> Picture:
+def scaled(frame: Frame, size: tuple[int, int]) -> Frame:
     """Scale a frame to (width, height): bicubic, or nearest for depth."""
-    if picture.shape[1::-1] == size:
-        return picture
+    if frame.shape[1::-1] == size:
+        return frame
     # Never interpolate depth: it would invent surfaces.
-    how = Image.Resampling.NEAREST if picture.dtype == np.uint16 else Image.Resampling.BICUBIC
-    return np.asarray(Image.fromarray(picture).resize(size, how), picture.dtype)
+    how = Image.Resampling.NEAREST if frame.dtype == np.uint16 else Image.Resampling.BICUBIC
+    return np.asarray(Image.fromarray(frame).resize(size, how), frame.dtype)
 
 
-def png_of(picture: Picture) -> bytes:
+def png_of(frame: Frame) -> bytes:
     """Return a frame as a PNG file, with LeRobot's compression level 1."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG", compress_level=1)
+    Image.fromarray(frame).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
-def from_png(data: bytes) -> Picture:
+def from_png(data: bytes) -> Frame:
     """Return the frame in a PNG file."""
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image)
 
 
-def save_crop(picture: Picture, size: tuple[int, int], path: Path) -> None:
+def save_crop(frame: Frame, size: tuple[int, int], path: Path) -> None:
     """Write the centre of a frame, at most (width, height), as an optimized PNG file."""
-    height, width = picture.shape[:2]
+    height, width = frame.shape[:2]
     left, top = (max(0, (have - want) // 2) for have, want in ((width, size[0]), (height, size[1])))
-    cut = picture[top : top + size[1], left : left + size[0]]
+    cut = frame[top : top + size[1], left : left + size[0]]
     Image.fromarray(np.ascontiguousarray(cut)).save(path, "PNG", optimize=True)

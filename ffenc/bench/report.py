@@ -105,7 +105,7 @@ def render(
         gaps=[_gap_row(gap) for gap in compared],
         reference=" ".join(f"{name}={value}" for name, value in reference.items()),
         equivalents=_equivalents(equivalents),
-        pictures=_pictures(rows, summaries, compared, reference, crops) if crops is not None else [],
+        crops=_crops(rows, summaries, compared, reference, crops) if crops is not None else [],
         refused=[one for one in summaries if one["reason"]],
         provenance=_provenance(rows, good),
         count=len(good),
@@ -197,7 +197,7 @@ def _equivalents(rows: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _pictures(
+def _crops(
     rows: Sequence[Row],
     summaries: Sequence[Summary],
     compared: Sequence[Gap],
@@ -214,17 +214,17 @@ def _pictures(
         anchors = [one for one in chosen if all(one.get(name) == value for name, value in reference.items())]
         if not anchors:
             continue
-        pictures = [("original", digest), (_caption(anchors[0]), anchors[0]["key"])]
+        shown_crops = [("original", digest), (_caption(anchors[0]), anchors[0]["key"])]
         for gap in compared:
             if gap.curve.source == source and gap.curve.g == reference["g"]:
                 near = min(gap.curve.points, key=lambda one: abs(one["ssim"] - anchors[0]["ssim"]))
-                pictures.append((_caption(near), near["key"]))
+                shown_crops.append((_caption(near), near["key"]))
         shown = [
             {"caption": caption, "data": base64.b64encode((crops / f"{name}.png").read_bytes()).decode("ascii")}
-            for caption, name in pictures
+            for caption, name in shown_crops
             if (crops / f"{name}.png").is_file()
         ]
-        found.append({"source": source, "pictures": shown})
+        found.append({"source": source, "crops": shown})
     return found
 
 

@@ -117,7 +117,7 @@ def whole_rate(value: str | float) -> int:
         raise ArgumentTypeError(str(err)) from err
 
 
-def picture_size(value: str | tuple[int, int]) -> tuple[int, int]:
+def frame_size(value: str | tuple[int, int]) -> tuple[int, int]:
     """Parse ``640x480`` as (width, height)."""
     if isinstance(value, tuple):
         return value

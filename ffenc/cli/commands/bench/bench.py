@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,12 @@ from jsonargparse import Namespace
 from pydantic import ValidationError
 from rich.table import Table
 
+from ffenc.bench.caveats import caveats
+from ffenc.bench.equivalence import equivalents_of
+from ffenc.bench.rows import Row, lerobot_csv, load_rows, summary
+from ffenc.bench.run import run_sweep
+from ffenc.bench.sources import SourceSpec
+from ffenc.bench.sweep import SweepSpec
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import (
     UsageError,
@@ -25,24 +30,24 @@ from ffenc.jobs.executors import executor_from
 
 def run(arguments: Namespace, screen: Screen) -> None:
     """Run the sweep, and write the reports."""
-    # Not at the top: they need the packages of the extra, which other commands do without.
-    rows_of = import_module("ffenc.bench.rows")
     if arguments.equal_quality is not None:
         _compare(arguments, screen)
         return
-    rows = rows_of.load_rows(arguments.results) if arguments.sources is None else _measure(arguments, screen)
+    rows = load_rows(arguments.results) if arguments.sources is None else _measure(arguments, screen)
     if arguments.csv is not None:
-        arguments.csv.write_text(rows_of.lerobot_csv(rows), encoding="utf-8")
+        arguments.csv.write_text(lerobot_csv(rows), encoding="utf-8")
     if arguments.report is not None:
+        from ffenc.bench.report import render  # needs Altair, as nothing else does
+
         equal = _equal_file(arguments.results)
-        page = import_module("ffenc.bench.report").render(
+        page = render(
             rows,
             crops=arguments.results.with_suffix(".crops"),
-            equivalents=rows_of.load_rows(equal) if equal.exists() else (),
+            equivalents=load_rows(equal) if equal.exists() else (),
         )
         arguments.report.write_text(page, encoding="utf-8")
-    summaries = [rows_of.summary(row) for row in rows]
-    for caveat in import_module("ffenc.bench.caveats").caveats(rows):
+    summaries = [summary(row) for row in rows]
+    for caveat in caveats(rows):
         screen.note(caveat)
     screen.result({"rows": summaries}, _table(summaries))
     reasons = Counter(f"{one['status']}: {one['reason']}" for one in summaries if one["reason"])
@@ -50,8 +55,8 @@ def run(arguments: Namespace, screen: Screen) -> None:
         screen.note(f"{trials} of the trials {reason}")
 
 
-def _measure(arguments: Namespace, screen: Screen) -> Any:
-    spec, run_sweep = _sweep(arguments), import_module("ffenc.bench.run").run_sweep
+def _measure(arguments: Namespace, screen: Screen) -> list[Row]:
+    spec = _sweep(arguments)
     with ExitStack() as stack:
         workers = None
         if arguments.executor is not None:
@@ -77,7 +82,7 @@ def _compare(arguments: Namespace, screen: Screen) -> None:
     if arguments.sources is None:
         raise UsageError("--equal_quality needs footage; name it with --sources")
     with screen.steps() as on_step:
-        rows = import_module("ffenc.bench.equivalence").equivalents_of(
+        rows = equivalents_of(
             _sweep(arguments),
             _equal_file(arguments.results),
             metric=arguments.equal_quality,
@@ -94,14 +99,13 @@ def _compare(arguments: Namespace, screen: Screen) -> None:
     screen.result({"rows": rows}, table)
 
 
-def _sweep(arguments: Namespace) -> Any:
+def _sweep(arguments: Namespace) -> SweepSpec:
     """Return the sweep that the flags describe; all trials share the fields of ``--camera_encoder.NAME``."""
     base = encoder_config(arguments).model_dump(exclude_unset=True)
     varied = arguments.get("vary")
     vary = {} if varied is None else {name: _values(value) for name, value in varied.as_dict().items()}
     threads = [arguments.encoder_threads] if arguments.encoder_threads else [None]
     settings = {name: value for name in ("frames", "size", "fps") if (value := arguments.get(name)) is not None}
-    sources = import_module("ffenc.bench.sources")
     fields: dict[str, Any] = {
         "base": base,
         "encoder_threads": vary.pop("encoder_threads", threads),
@@ -115,8 +119,8 @@ def _sweep(arguments: Namespace) -> Any:
     if arguments.measure is not None:
         fields["measure"] = arguments.measure
     try:
-        fields["sources"] = [sources.SourceSpec.of(value, **settings) for value in _values(arguments.sources)]
-        return import_module("ffenc.bench.sweep").SweepSpec.model_validate(fields)
+        fields["sources"] = [SourceSpec.of(value, **settings) for value in _values(arguments.sources)]
+        return SweepSpec.model_validate(fields)
     except ValidationError as err:
         first = err.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -147,10 +151,10 @@ def _table(summaries: list[dict[str, Any]]) -> Table:
     table = Table("source", "encoder", "settings")
     for title in _COLUMNS.values():
         table.add_column(title, justify="right")
-    for summary in summaries:
-        if summary["status"] in ("done", "partial"):
-            figures = [_figure(summary.get(name)) for name in _COLUMNS]
-            table.add_row(summary["source"], summary["encoder"], _settings(summary), *figures)
+    for one in summaries:
+        if one["status"] in ("done", "partial"):
+            figures = [_figure(one.get(name)) for name in _COLUMNS]
+            table.add_row(one["source"], one["encoder"], _settings(one), *figures)
     return table
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from jsonargparse import SUPPRESS, ArgumentParser
 
 from ffenc.cli.parsing.arguments import add_encoder_flags, command_parser
-from ffenc.cli.parsing.values import count, executor_name, frame_rate, names, picture_size, positive
+from ffenc.cli.parsing.values import count, executor_name, frame_rate, frame_size, names, positive
 from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.preset_lists import PRESET_LISTS
 
@@ -74,7 +74,7 @@ def recommend() -> ArgumentParser:
     parser.add_argument("--cameras", type=positive, default=1, metavar="N", help="number of cameras (default: 1)")
     parser.add_argument(
         "--size",
-        type=picture_size,
+        type=frame_size,
         default=(640, 480),
         metavar="WxH",
         help="frame size of each camera (default: 640x480)",

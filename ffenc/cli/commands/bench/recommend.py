@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from importlib import import_module
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 from jsonargparse import Namespace
 from rich.text import Text
 
+from ffenc.bench.recommend import confirm, recommend
 from ffenc.cli.output.results import pairs_table
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import binaries_of
@@ -17,10 +17,8 @@ from ffenc.cli.parsing.arguments import binaries_of
 
 def run(arguments: Namespace, screen: Screen) -> None:
     """Print the recommended settings."""
-    # Not at the top: it needs the packages of the extra, which other commands do without.
-    module = import_module("ffenc.bench.recommend")
     binaries = binaries_of(arguments)
-    advice = module.recommend(
+    advice = recommend(
         cameras=arguments.cameras,
         size=arguments.size,
         fps=arguments.fps,
@@ -41,7 +39,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
         pairs[f"not {one.fields['vcodec']} {one.fields.get('preset', '')}".strip()] = str(one.refused)
     if arguments.confirm is not None:
         screen.note(f"recording for {arguments.confirm} s")
-        seen = module.confirm(advice, seconds=arguments.confirm, source=arguments.input, binaries=binaries)
+        seen = confirm(advice, seconds=arguments.confirm, source=arguments.input, binaries=binaries)
         document["confirmed"] = seen
         pairs["recorded"] = (
             f"{seen.seconds} s: {seen.dropped} of {seen.steps} steps dropped, 99 % handed over within {seen.latest_ms} ms, "

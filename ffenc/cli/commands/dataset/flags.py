@@ -15,7 +15,7 @@ from ffenc.cli.parsing.arguments import (
     add_output_flag,
     command_parser,
 )
-from ffenc.cli.parsing.values import episode_numbers, executor_name, names, picture_size, positive, whole_rate
+from ffenc.cli.parsing.values import episode_numbers, executor_name, frame_size, names, positive, whole_rate
 from ffenc.config import DepthEncoderConfig
 from ffenc.dataset.verify.finding_codes import LEVELS
 
@@ -247,7 +247,7 @@ def add_settings(parser: ArgumentParser) -> None:
     """Add the flags for the settings of new videos."""
     parser.add_argument("--cameras", type=names, metavar="NAMES", help="only these features (default: all)")
     parser.add_argument(
-        "--resize", type=picture_size, metavar="WxH", help="scale all frames; depth uses the nearest pixel"
+        "--resize", type=frame_size, metavar="WxH", help="scale all frames; depth uses the nearest pixel"
     )
     parser.add_argument(
         "--fps", type=positive, metavar="N", help="lower frame rate that divides the current one; rows are dropped too"

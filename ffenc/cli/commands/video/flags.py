@@ -7,7 +7,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from ffenc.cli.parsing.arguments import add_encoder_flags, add_job_flags, add_order_flag, command_parser
-from ffenc.cli.parsing.values import frame_number, frame_rate, names, picture_size, positive
+from ffenc.cli.parsing.values import frame_number, frame_rate, frame_size, names, positive
 
 _ENCODE = """\
 Decode every frame of a clip into a numpy array and encode the arrays, as camera
@@ -113,7 +113,7 @@ def probe() -> ArgumentParser:
     """Make the parser of ``ffenc probe``."""
     parser = command_parser("probe [options]", _PROBE)
     parser.add_argument(
-        "--size", type=picture_size, default="640x480", metavar="WxH", help="frame size (default: %(default)s)"
+        "--size", type=frame_size, default="640x480", metavar="WxH", help="frame size (default: %(default)s)"
     )
     parser.add_argument(
         "--fps", type=frame_rate, default="30", metavar="RATE", help="30 or 30000/1001 (default: %(default)s)"
