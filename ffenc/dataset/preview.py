@@ -1,4 +1,4 @@
-"""Contact sheets of a dataset: one image per episode, a row for each camera, a column for each time."""
+"""Write contact sheets of a dataset: one image per episode, with a row per camera and a column per time."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _UNREADABLE = (DatasetError, InputError, ProbeError, ProcessError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """One image.
+    """The contact sheet of an episode.
 
     Attributes:
-        path: the file.
-        episode_index: whose pictures they are.
-        cameras: of the rows, from above.
-        times_s: of the columns, in seconds from the start of the episode.
+        path: the image file.
+        episode_index: the episode.
+        cameras: the cameras of the rows, from top to bottom.
+        times_s: the times of the columns, in seconds from the start of the episode.
     """
 
     path: Path
@@ -46,12 +46,12 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingRow:
-    """A camera of an episode that is on no sheet.
+    """A camera that is missing on the contact sheet of an episode.
 
     Attributes:
-        episode_index: whose pictures are missing.
-        camera: of the row.
-        path: the video.
+        episode_index: the episode.
+        camera: the camera.
+        path: its video.
         reason: why it cannot be shown.
     """
 
@@ -72,24 +72,24 @@ def preview_dataset(
     binaries: Binaries | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> tuple[Sheet, ...]:
-    """Write ``episode-000000.png`` and so on.
+    """Write a contact sheet of each episode: ``episode-000000.png`` and so on.
 
     Args:
         root: the dataset.
-        output: a directory; created if it does not exist.
-        episodes: which ones; None is all.
-        columns: pictures in a row, evenly from the first frame to the last; fewer if an episode is shorter.
-        width: of one picture, in pixels; its height follows from the first camera.
-        overwrite: replace images that exist.
+        output: directory for the images; created if it does not exist.
+        episodes: numbers of the episodes; None is all.
+        columns: frames per row, spread evenly over the episode; fewer if the episode is shorter.
+        width: width of a frame in pixels; its height follows from the first camera.
+        overwrite: replace existing images.
         binaries: the executables; found by `find_binaries` if None.
-        progress: is called with the number of images done and in all.
+        progress: called with (images done, total).
 
     Raises:
-        DatasetError: no dataset that can be read, no videos in it, or an episode that is not there.
-        PreviewError: videos are missing or damaged. It is raised at the end: the sheets have the rows of all other cameras,
-            and an episode of which nothing can be shown has no sheet.
+        DatasetError: the dataset cannot be read, has no videos, or does not have an episode.
+        PreviewError: videos are missing or damaged.  It is raised at the end: the sheets have the rows of all other cameras, and
+            an episode without any has no sheet.
         OutputExistsError: an image exists and ``overwrite`` is False.
-        OutputError: the file system refused.
+        OutputError: an image cannot be written.
     """
     root, output = Path(root), Path(output)
     tools = binaries or find_binaries()
@@ -97,9 +97,9 @@ def preview_dataset(
     rows = load_episodes(root, info, statistics=False)
     chosen = range(len(rows)) if episodes is None else episodes
     if missing := [number for number in chosen if not 0 <= number < len(rows)]:
-        raise DatasetError(f"{root} has the episodes 0 to {len(rows) - 1}, not {missing}", path=root)
+        raise DatasetError(f"{root} has the episodes 0 to {len(rows) - 1}, but not {missing}", path=root)
     if not info.videos:
-        raise DatasetError(f"{root} has no videos, so there is nothing to look at", path=root)
+        raise DatasetError(f"{root} has no videos to preview", path=root)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as err:
@@ -124,13 +124,13 @@ def _missing_text(root: Path, missing: Sequence[MissingRow]) -> str:
     listed = [f"{path.relative_to(root)}: {reason}" for path, reason in list(reasons.items())[:_NAMED]]
     more = [f"and {len(reasons) - _NAMED} more files"] if len(reasons) > _NAMED else []
     return (
-        f"{len(missing)} rows of {len({row.episode_index for row in missing})} episodes cannot be shown; everything else "
-        "is. See `ffenc verify`.\n" + "\n".join([*listed, *more])
+        f"{len(missing)} rows of {len({row.episode_index for row in missing})} episodes cannot be shown; all others were "
+        f"written. `ffenc verify {root}` lists all faults.\n" + "\n".join([*listed, *more])
     )
 
 
 class _Drawer:
-    """Draws sheets of one size; a video that many episodes are in is measured once."""
+    """Draw contact sheets of one dataset; a video shared by many episodes is measured once."""
 
     def __init__(self, layout: DatasetLayout, fps: int, columns: int, width: int, binaries: Binaries) -> None:
         self._layout = layout
@@ -140,10 +140,10 @@ class _Drawer:
         self._binaries = binaries
         self._measured = functools.lru_cache(maxsize=16)(self._measure)
         self.missing: list[MissingRow] = []
-        """What could not be drawn so far."""
+        """The rows that cannot be shown."""
 
     def draw(self, episode: EpisodeRow, image: Path, *, overwrite: bool) -> Sheet | None:
-        """Write one image of the cameras that can be shown; None if there are none."""
+        """Write the sheet of the cameras that can be shown, or return None if there are none."""
         offsets = np.linspace(0, episode.length - 1, min(self._columns, episode.length)).round().astype(int).tolist()
         with PendingFile(image, overwrite=overwrite) as pending:
             rows: dict[str, ClipFrames] = {}
@@ -155,7 +155,7 @@ class _Drawer:
             try:
                 if rows:
                     self._write(list(rows.values()), pending.path)
-            except _UNREADABLE:  # one by one, to find out which; a sheet of the others follows
+            except _UNREADABLE:  # draw each row separately to find the broken ones, then a sheet of the others
                 for camera in list(rows):
                     try:
                         self._write([rows[camera]], pending.path)
@@ -183,7 +183,7 @@ class _Drawer:
         listed = run_tool(argv, timeout_s=_TIMEOUT_S).stderr
         try:
             check_listed(listed, rows)
-        except OutputError as err:  # of the videos, not of the file system
+        except OutputError as err:  # the cause is a video, not the output
             raise InputError(str(err), path=rows[0].path) from err
 
     def _row(self, camera: str, span: VideoSpan, offsets: Sequence[int]) -> ClipFrames:
@@ -193,14 +193,13 @@ class _Drawer:
             raise clip
         if span.to_frame > clip.packets.count or span.from_frame < 0:
             raise DatasetError(
-                f"{path} has {clip.packets.count} frames, but an episode needs those from {span.from_frame} up to "
-                f"{span.to_frame}",
+                f"{path} has {clip.packets.count} frames, but an episode needs frames {span.from_frame} to {span.to_frame - 1}",
                 path=path,
             )
         return clip.select(ranges_of([span.from_frame + offset for offset in offsets]))
 
     def _measure(self, path: Path) -> MeasuredClip | FFencError:
-        """The clip, or why it cannot be measured: a broken file is not tried again for each of its episodes."""
+        """Return the clip, or the error that measuring it raised, so that a broken file is measured only once."""
         try:
             return measure_clip(path, binaries=self._binaries)
         except _UNREADABLE as err:

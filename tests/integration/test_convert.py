@@ -162,7 +162,7 @@ def tear_one_image(runs: Path, binaries: Binaries) -> None:
     [
         (break_count, 1, "5 in runs/run-10/laptop.mp4, 4 in runs/run-10/wrist"),
         (break_rows, 1, "7 in runs/run-2/wrist, 8 in runs/run-2/table.csv"),
-        (break_columns, 1, "has other columns than"),
+        (break_columns, 1, "has the columns"),
         (break_rate, 1, "has 25 frames per second"),
         (break_pairs, 2, "1 for camera laptop, 2 for camera wrist, 2 for --tables"),
         (break_size, 1, "all episodes of observation.images.wrist need one size"),

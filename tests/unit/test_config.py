@@ -1,4 +1,4 @@
-"""The config says what is wrong on every machine, and only that."""
+"""Configs refuse values that are wrong on every machine, and accept all others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.depth import DepthQuantizer
 
 
-def test_the_defaults_are_those_of_lerobot():
+def test_defaults_equal_those_of_lerobot():
     assert VideoEncoderConfig().model_dump(exclude={"device"}) == {
         "vcodec": "libsvtav1",
         "pix_fmt": "yuv420p",
@@ -77,7 +77,7 @@ def test_the_defaults_are_those_of_lerobot():
     ],
     ids=repr,
 )
-def test_what_is_wrong_everywhere_is_refused_at_construction(field, value):
+def test_value_that_is_wrong_on_every_machine_is_refused(field, value):
     with pytest.raises(ValidationError) as caught:
         VideoEncoderConfig(**{field: value})
     assert {error["loc"][0] for error in caught.value.errors()} == {field}
@@ -87,13 +87,13 @@ def test_what_is_wrong_everywhere_is_refused_at_construction(field, value):
     ("field", "hint"),
     [("bitrate", "expected vcodec, pix_fmt, g, crf, "), ("crff", "did you mean 'crf'?"), ("G", "expected vcodec")],
 )
-def test_unknown_field_is_answered_with_the_nearest_one(field, hint):
+def test_error_for_an_unknown_field_suggests_the_nearest(field, hint):
     with pytest.raises(ValidationError, match=f"VideoEncoderConfig has no field '{field}'; ") as caught:
         VideoEncoderConfig(**{field: 100})
     assert hint in str(caught.value)
 
 
-def test_numpy_numbers_are_numbers():
+def test_numpy_numbers_are_accepted():
     config = VideoEncoderConfig(g=np.int64(5), crf=np.float32(3), extra_options={"bf": np.uint8(2)})
     assert config == VideoEncoderConfig(g=5, crf=3.0, extra_options={"bf": 2})
     assert type(config.g) is int
@@ -125,23 +125,23 @@ def test_numpy_numbers_are_numbers():
     ],
     ids=repr,
 )
-def test_what_depends_on_the_machine_is_accepted_and_kept_as_it_is(field, value):
+def test_value_that_depends_on_the_machine_is_accepted(field, value):
     kept = getattr(VideoEncoderConfig(**{field: value}), field)
     assert kept == value
     assert type(kept) is type(value)
 
 
-def test_no_options_may_be_written_as_null():
+def test_null_means_no_options():
     assert VideoEncoderConfig(extra_options=None).extra_options == {}
 
 
-def test_a_config_cannot_be_changed():
+def test_config_is_immutable():
     config = VideoEncoderConfig()
     with pytest.raises(ValidationError, match="frozen"):
         config.crf = 20
 
 
-def test_a_config_does_not_share_its_options_with_the_caller():
+def test_config_copies_its_options():
     options = {"x264-params": {"aq-mode": 1}}
     config = VideoEncoderConfig(extra_options=options)
     options["x264-params"]["aq-mode"] = 2
@@ -163,18 +163,18 @@ EXAMPLE = VideoEncoderConfig(
     ],
     ids=["pickle", "deepcopy", "JSON"],
 )
-def test_a_config_survives_every_way_of_travelling(copied):
+def test_config_survives_copying_and_serialization(copied):
     assert copied == EXAMPLE
     assert hash(copied) == hash(EXAMPLE)
     # What was left at its default must not come back as a demand.
     assert [copied.was_given(field) for field in ("crf", "g", "pix_fmt")] == [True, False, False]
 
 
-def test_unlike_configs_are_unlike_keys():
+def test_different_configs_are_different_keys():
     assert len({EXAMPLE, EXAMPLE.model_copy(), VideoEncoderConfig(), VideoEncoderConfig(crf=31)}) == 3
 
 
-def test_a_field_that_equals_its_default_still_counts_as_given():
+def test_field_set_to_its_default_counts_as_given():
     assert VideoEncoderConfig(crf=30).was_given("crf")
     assert not VideoEncoderConfig().was_given("crf")
 
@@ -199,7 +199,7 @@ STORED = {
 }
 
 
-def test_a_stored_config_is_read_back():
+def test_stored_config_is_read_back():
     assert VideoEncoderConfig.from_video_info(STORED) == VideoEncoderConfig(
         vcodec="h264",
         pix_fmt="yuv444p",
@@ -216,19 +216,19 @@ def test_a_stored_config_is_read_back():
     ("codec", "vcodec"),
     [("av1", "libsvtav1"), ("h264", "h264"), ("hevc", "hevc"), ("vp9", "vp9"), ("ffv1", "ffv1"), (None, "libsvtav1")],
 )
-def test_a_stored_codec_means_what_lerobot_takes_it_for(codec, vcodec):
+def test_stored_codec_becomes_the_encoder_of_lerobot(codec, vcodec):
     assert VideoEncoderConfig.from_video_info({"video.codec": codec}).vcodec == vcodec
 
 
 @pytest.mark.parametrize("absent", [{}, {f"video.{name}": None for name in ("g", "crf", "preset", "pix_fmt")}])
-def test_what_is_not_stored_or_null_is_the_default_and_not_given(absent):
+def test_missing_or_null_value_becomes_the_default(absent):
     config = VideoEncoderConfig.from_video_info({**absent, "video.extra_options": {}})
     assert config == VideoEncoderConfig()
     assert not config.model_fields_set
 
 
 @pytest.mark.parametrize("wrong", [{"video.g": 0}, {"video.crf": "30"}, {"video.video_backend": "torchcodec"}])
-def test_a_stored_value_that_no_config_can_have_is_refused(wrong):
+def test_invalid_stored_value_is_refused(wrong):
     with pytest.raises(ValidationError):
         VideoEncoderConfig.from_video_info({**STORED, **wrong})
 
@@ -251,7 +251,7 @@ STORED_DEPTH = {
 }
 
 
-def test_depth_has_lerobots_defaults():
+def test_depth_defaults_equal_those_of_lerobot():
     config = DepthEncoderConfig()
     assert config.model_dump() == {
         **VideoEncoderConfig().model_dump(),
@@ -270,20 +270,20 @@ def test_depth_has_lerobots_defaults():
     assert len({config, DepthEncoderConfig(), DepthEncoderConfig(shift=3.0)}) == 2
 
 
-def test_millimetres_are_stored_as_they_are():
+def test_millimetres_are_stored_losslessly():
     config = DepthEncoderConfig.lossless16()
     assert (config.vcodec, config.pix_fmt, config.extra_options) == ("ffv1", "gray16le", {})
     assert not config.quantizes
 
 
-def test_a_stored_depth_config_is_read_back():
+def test_stored_depth_config_is_read_back():
     config = DepthEncoderConfig.from_video_info(STORED_DEPTH)
     assert config == DepthEncoderConfig(depth_min=0.2, depth_max=4.0, shift=0.5, use_log=False, video_backend="pyav")
     assert DepthEncoderConfig.from_video_info({}) == DepthEncoderConfig()
     assert not DepthEncoderConfig.from_video_info({"video.shift": None, "video.extra_options": {}}).model_fields_set
 
 
-def test_no_stored_options_are_no_options_of_another_codec():
+def test_missing_stored_options_are_empty_for_other_codecs():
     info = {"video.codec": "ffv1", "video.pix_fmt": "gray16le", "video.crf": None, "video.extra_options": {}}
     config = DepthEncoderConfig.from_video_info(info)
     assert config.extra_options == {}
@@ -306,6 +306,6 @@ def test_no_stored_options_are_no_options_of_another_codec():
     ],
     ids=repr,
 )
-def test_a_depth_scale_that_cannot_be_is_refused(wrong):
+def test_invalid_depth_scale_is_refused(wrong):
     with pytest.raises(ValidationError):
         DepthEncoderConfig(**wrong)

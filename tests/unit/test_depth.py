@@ -1,4 +1,4 @@
-"""Depth to codes and back: LeRobot's numbers, and what is refused.
+"""Depth codes equal those of LeRobot, and invalid input is refused.
 
 ``tests/data/depth/lerobot-0.6.1.npz`` holds what LeRobot 0.6.1 gave (numpy 2.2, x86-64): for five sets of parameters the
 code of every uint16 millimetre and of 2048 float32 metres, and the depth of every code.
@@ -45,7 +45,7 @@ def agree(codes: np.ndarray, recorded: np.ndarray, exact: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_every_millimetre_has_lerobots_code(scale):
+def test_code_of_every_millimetre_equals_lerobots(scale):
     millimetres = np.arange(65536, dtype=np.uint16)
     first = np.cumsum(RECORDED[f"{scale}_mm_to_next"], dtype=np.int64)
     recorded = np.searchsorted(first, millimetres, side="right") - 1
@@ -55,14 +55,14 @@ def test_every_millimetre_has_lerobots_code(scale):
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_metres_have_lerobots_codes(scale):
+def test_codes_of_metres_equal_lerobots(scale):
     metres = RECORDED["metres"].reshape(64, 32)
     codes = quantize_depth(metres, **parameters(scale))
     assert agree(codes, RECORDED[f"{scale}_codes"].reshape(64, 32), exact_code(metres, **parameters(scale)))
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_every_code_has_lerobots_depth(scale):
+def test_depth_of_every_code_equals_lerobots(scale):
     recorded_mm = np.cumsum(RECORDED[f"{scale}_mm_steps"], dtype=np.int64)
     mm = dequantize_depth(CODES, **parameters(scale), unit="mm")
     m = dequantize_depth(CODES, **parameters(scale), unit="m")
@@ -76,13 +76,13 @@ def test_every_code_has_lerobots_depth(scale):
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_codes_come_back_from_metres(scale):
+def test_codes_round_trip_through_metres(scale):
     quantizer = DepthQuantizer(**parameters(scale))
     assert np.array_equal(quantizer(quantizer.dequantize(CODES, "m")), CODES)
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_codes_come_back_from_millimetres_where_no_two_codes_share_one(scale):
+def test_codes_round_trip_through_distinct_millimetres(scale):
     quantizer = DepthQuantizer(**parameters(scale))
     mm = quantizer.dequantize(CODES)
     metres = quantizer.dequantize(CODES, "m").ravel().astype(float)
@@ -95,7 +95,7 @@ def test_codes_come_back_from_millimetres_where_no_two_codes_share_one(scale):
         assert np.array_equal(quantizer.dequantize(quantizer(mm)), mm)
 
 
-def test_invalid_and_far_depth_become_the_ends():
+def test_invalid_and_far_depth_is_clipped():
     signalling = np.array(0x7FA00000, np.uint32).view(np.float32)
     metres = np.array([[0, -0.0, -1, -np.inf, np.nan, signalling, 0.01, 10, 11, 3e38, np.inf]], np.float32)
     for use_log in (True, False):
@@ -105,14 +105,14 @@ def test_invalid_and_far_depth_become_the_ends():
     assert dequantize_depth(np.array([0, 4095], np.uint16)).tolist() == [10, 10_000]
 
 
-def test_a_depth_beyond_uint16_millimetres_is_read_in_metres():
+def test_depth_beyond_uint16_millimetres_is_exact_in_metres():
     codes = np.array([4095], np.uint16)
     assert dequantize_depth(codes, depth_max=100.0).tolist() == [65535]
     assert dequantize_depth(codes, depth_max=100.0, unit="m").tolist() == [100]
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
-def test_any_strides_one_channel_and_a_given_array(dtype):
+def test_strided_input_channel_axis_and_output_array(dtype):
     wide = (np.random.default_rng(0).uniform(0, 12, (6, 8)) * (1000 if dtype == np.uint16 else 1)).astype(dtype)
     before = wide.copy()
     codes = quantize_depth(wide)
@@ -125,7 +125,7 @@ def test_any_strides_one_channel_and_a_given_array(dtype):
     assert np.array_equal(wide, before)
 
 
-def test_what_is_returned_may_be_written_to():
+def test_result_is_writable():
     quantizer = DepthQuantizer()
     for make in (lambda: quantizer(np.array([[500]], np.uint16)), lambda: quantizer.dequantize(CODES[:1])):
         first = make().copy()
@@ -169,7 +169,7 @@ def test_invalid_code_array_is_refused(wrong):
         dequantize_depth(wrong)
 
 
-def test_another_unit_is_refused():
+def test_unknown_unit_is_refused():
     with pytest.raises(ValueError, match="expected 'mm' or 'm'"):
         dequantize_depth(CODES, unit="cm")
 

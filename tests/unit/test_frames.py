@@ -1,4 +1,4 @@
-"""One shape and dtype per video; nothing is guessed, nothing converted."""
+"""Frames must have the declared shape and dtype, and frame rates are exact."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ LAYOUT_TABLE = {
 }
 
 
-def test_every_layout_is_in_the_table_of_this_test():
+def test_table_lists_every_layout():
     assert set(LAYOUT_TABLE) == set(LAYOUTS)
 
 
 @pytest.mark.parametrize("layout", LAYOUT_TABLE)
-def test_a_layout_is_one_shape_one_dtype_and_one_raw_format(layout):
+def test_layout_defines_shape_dtype_and_pixel_format(layout):
     pix_fmt, shape, dtype, size_bytes = LAYOUT_TABLE[layout]
     form = FrameFormat(width=6, height=4, layout=layout)
     assert (form.pix_fmt, form.shape, form.dtype, form.frame_size_bytes) == (
@@ -42,7 +42,7 @@ def test_a_layout_is_one_shape_one_dtype_and_one_raw_format(layout):
     assert FrameFormat.of(frame, layout) == form
 
 
-def test_a_sample_that_is_no_12_bit_code_is_refused():
+def test_sample_above_12_bits_is_refused():
     form = FrameFormat(width=2, height=1, layout="gray12")
     assert form.largest_sample == 4095
     form.bytes_of(np.array([[0, 4095]], np.uint16))
@@ -51,7 +51,7 @@ def test_a_sample_that_is_no_12_bit_code_is_refused():
     assert "quantize_depth" in str(caught.value)
 
 
-def test_a_contiguous_frame_is_handed_on_without_a_copy():
+def test_contiguous_frame_is_not_copied():
     frame = np.zeros((4, 6, 3), np.uint8)
     data = FrameFormat(width=6, height=4).bytes_of(frame)
     frame[0, 0, 0] = 7
@@ -71,19 +71,19 @@ def test_a_contiguous_frame_is_handed_on_without_a_copy():
     ],
     ids=["every other column", "cropped", "upside down", "Fortran order", "channels reversed"],
 )
-def test_a_view_is_sent_as_what_it_shows(view):
+def test_bytes_of_a_view_are_its_visible_values(view):
     shown = view(np.arange(4 * 12 * 3, dtype=np.uint8).reshape(4, 12, 3))
     data = FrameFormat(width=6, height=4).bytes_of(shown)
     assert bytes(data) == bytes(shown.flatten())
 
 
-def test_a_read_only_frame_is_accepted():
+def test_read_only_frame_is_accepted():
     frame = np.zeros((4, 6, 3), np.uint8)
     frame.flags.writeable = False
     assert len(FrameFormat(width=6, height=4).bytes_of(frame)) == 72
 
 
-def test_sixteen_bits_go_out_in_little_endian_order():
+def test_16_bit_samples_are_little_endian():
     form = FrameFormat(width=2, height=1, layout="gray16")
     assert bytes(form.bytes_of(np.array([[1, 0x0203]], "<u2"))) == b"\x01\x00\x03\x02"
     with pytest.raises(FrameError):
@@ -110,7 +110,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_frame_that_is_not_the_declared_one_is_refused_with_a_way_out(name):
+def test_error_for_a_wrong_frame_suggests_a_fix(name):
     frame, advice = WRONG[name]
     with pytest.raises(FrameError) as caught:
         FrameFormat(width=6, height=4).bytes_of(frame)
@@ -121,7 +121,7 @@ def test_a_frame_that_is_not_the_declared_one_is_refused_with_a_way_out(name):
 
 
 @pytest.mark.parametrize("name", sorted(WRONG.keys() - {"height and width swapped"}))
-def test_a_first_frame_of_another_kind_does_not_decide_the_format(name):
+def test_first_frame_of_the_wrong_kind_is_refused(name):
     with pytest.raises(FrameError, match="expected"):
         FrameFormat.of(WRONG[name][0])
 
@@ -138,12 +138,12 @@ def test_a_first_frame_of_another_kind_does_not_decide_the_format(name):
         ({"width": 6, "height": 4, "layout": "rgb24"}, "rgb, bgr"),
     ],
 )
-def test_a_format_that_cannot_be_is_refused(values, said):
+def test_invalid_format_is_refused(values, said):
     with pytest.raises(ValueError, match=said):
         FrameFormat(**values)
 
 
-def test_an_unknown_layout_of_a_first_frame_is_refused():
+def test_unknown_layout_of_a_first_frame_is_refused():
     with pytest.raises(ValueError, match="rgb, bgr"):
         FrameFormat.of(np.zeros((4, 6, 3), np.uint8), "yuv")
 
@@ -170,7 +170,7 @@ def test_an_unknown_layout_of_a_first_frame_is_refused():
     ],
     ids=repr,
 )
-def test_a_frame_rate_is_exact(given, exact):
+def test_frame_rate_is_parsed_exactly(given, exact):
     rate = parse_frame_rate(given)
     assert rate == exact
     assert type(rate) is Fraction
@@ -185,7 +185,7 @@ def test_a_frame_rate_is_exact(given, exact):
     ],
     ids=repr,
 )  # fmt: skip
-def test_a_frame_rate_that_is_not_exact_or_not_possible_is_refused(given):
+def test_inexact_or_invalid_frame_rate_is_refused(given):
     with pytest.raises(ValueError, match="frame rate"):
         parse_frame_rate(given)
 
@@ -208,19 +208,19 @@ def test_a_frame_rate_that_is_not_exact_or_not_possible_is_refused(given):
         (14.99, "15000/1001"),
     ],
 )
-def test_an_inexact_decimal_is_refused_with_the_fraction_that_may_be_meant(given, suggested):
+def test_error_for_an_inexact_decimal_suggests_a_fraction(given, suggested):
     with pytest.raises(ValueError, match=f"use '{suggested}' if that is the intended rate"):
         parse_frame_rate(given)
     assert parse_frame_rate(suggested)
 
 
 @pytest.mark.parametrize("given", [30, 30.0, "30", np.float32(30), Fraction(30)], ids=repr)
-def test_the_rate_of_a_dataset_is_whole(given):
+def test_dataset_rate_is_a_whole_number(given):
     assert whole_frame_rate(given) == 30
     assert type(whole_frame_rate(given)) is int
 
 
-def test_a_fraction_cannot_be_the_rate_of_a_dataset():
+def test_fraction_is_refused_as_dataset_rate():
     with pytest.raises(ValueError, match="must be a whole number here, for example 30"):
         whole_frame_rate("30000/1001")
 
@@ -228,7 +228,7 @@ def test_a_fraction_cannot_be_the_rate_of_a_dataset():
 @pytest.mark.parametrize(
     ("given", "stored"), [(30, 30), (30.0, 30), ("30", "30"), ("30000/1001", "30000/1001"), (Fraction(25, 2), "25/2")]
 )
-def test_the_rate_in_a_document(given, stored):
+def test_frame_rate_in_a_document(given, stored):
     assert plain_frame_rate(given) == stored
 
 
@@ -249,7 +249,7 @@ LATER = {
 
 
 @pytest.mark.parametrize("name", LATER)
-def test_a_later_frame_that_differs_is_told_how(name):
+def test_error_for_a_later_frame_explains_the_difference(name):
     shape, dtype, message = LATER[name]
     with pytest.raises(FrameError) as caught:
         FrameFormat(width=6, height=4).bytes_of(np.zeros(shape, dtype), number=17)
@@ -257,6 +257,6 @@ def test_a_later_frame_that_differs_is_told_how(name):
     assert "layout='" not in str(caught.value)
 
 
-def test_a_first_frame_is_compared_with_the_declared_size():
+def test_first_frame_is_compared_with_the_declared_size():
     with pytest.raises(FrameError, match="Frame 0 is 4x6, the declared size is 6x4: it looks transposed"):
         FrameFormat(width=6, height=4).bytes_of(np.zeros((6, 4, 3), np.uint8), number=0)

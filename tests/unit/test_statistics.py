@@ -1,4 +1,4 @@
-"""Statistics are LeRobot's: its own files say so, and a sample is what its definition picks."""
+"""Statistics and samples equal those of LeRobot."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def assert_equal(seen, expected, *, atol=1e-12):
 
 
 @DATASETS
-def test_the_statistics_of_lerobots_episodes_come_out_of_their_rows(root):
+def test_statistics_of_rows_equal_those_of_lerobot(root):
     data = pq.read_table(root / "data/chunk-000/file-000.parquet")
     for row in episodes_of(root):
         table = data.slice(row["dataset_from_index"], row["length"])
@@ -60,7 +60,7 @@ def test_the_statistics_of_lerobots_episodes_come_out_of_their_rows(root):
 
 
 @DATASETS
-def test_lerobots_stats_json_is_the_aggregate_of_its_episodes(root):
+def test_stats_json_of_lerobot_is_the_aggregate_of_its_episodes(root):
     together = aggregate_statistics([stored(row) for row in episodes_of(root)])
     document = json.loads((root / "meta/stats.json").read_text())
     assert together.keys() == document.keys()
@@ -72,19 +72,19 @@ def test_lerobots_stats_json_is_the_aggregate_of_its_episodes(root):
             np.testing.assert_allclose(seen, wanted, rtol=1e-7, atol=1e-12, err_msg=f"{name} {key}")
 
 
-def test_of_one_row_the_quantiles_are_the_mean():
+def test_quantiles_of_one_row_are_its_mean():
     values = vector_statistics(np.array([[1.0, -3.0]], np.float32)).to_json()
     assert values.pop("std") == [0.0, 0.0]
     assert values.pop("count") == [1]
     assert set(map(tuple, values.values())) == {(1.0, -3.0)}
 
 
-def test_truth_values_count_as_numbers():
+def test_booleans_count_as_numbers():
     values = vector_statistics(np.array([True, False, False, False])).to_json()
     assert (values["min"], values["max"], values["mean"], values["count"]) == ([0.0], [1.0], [0.25], [4])
 
 
-def test_rows_of_a_matrix_are_samples_of_its_last_axis():
+def test_matrix_has_statistics_of_its_last_axis():
     rows = np.arange(24, dtype=np.int64).reshape(4, 3, 2)
     statistics = vector_statistics(rows)
     assert statistics.min.tolist() == [0.0, 1.0]
@@ -92,14 +92,14 @@ def test_rows_of_a_matrix_are_samples_of_its_last_axis():
     assert statistics.count.tolist() == [4]
 
 
-def test_large_numbers_keep_their_digits():
+def test_large_numbers_keep_their_precision():
     rows = np.array([1e8, 1e8 + 1], np.float64)
     assert vector_statistics(rows).std[0] == 0.5
     assert vector_statistics(np.full(1000, 0.1, np.float32)).std[0] < 1e-15
 
 
 @pytest.mark.parametrize("hole", [np.nan, np.inf, -np.inf])
-def test_a_value_that_is_not_finite_shows_and_leaves_its_neighbours_alone(hole):
+def test_nonfinite_value_affects_only_its_component(hole):
     rows = np.ones((3, 2), np.float32)
     rows[1, 0] = hole
     statistics = vector_statistics(rows)
@@ -109,12 +109,12 @@ def test_a_value_that_is_not_finite_shows_and_leaves_its_neighbours_alone(hole):
 
 
 @pytest.mark.parametrize("rows", [np.empty((0, 2)), np.array(["a"]), np.array([1j])], ids=["empty", "text", "complex"])
-def test_what_has_no_statistics_is_refused(rows):
+def test_rows_without_numbers_are_refused(rows):
     with pytest.raises(ValueError, match="at least one row of numbers"):
         vector_statistics(rows)
 
 
-def test_statistics_go_through_json_and_pickle():
+def test_statistics_survive_json_and_pickle():
     statistics = vector_statistics(np.arange(7.0))
     for copy in (FeatureStatistics.from_json(statistics.to_json()), pickle.loads(pickle.dumps(statistics))):
         assert copy.to_json() == statistics.to_json()
@@ -130,12 +130,12 @@ def test_statistics_go_through_json_and_pickle():
         ({"mean": {}}, "not lists of numbers"),
     ],
 )
-def test_statistics_that_are_none_are_refused(change, said):
+def test_invalid_statistics_are_refused(change, said):
     with pytest.raises(ValueError, match=said):
         FeatureStatistics.from_json(vector_statistics(np.arange(7.0)).to_json() | change)
 
 
-def test_datasets_without_quantiles_can_be_joined():
+def test_statistics_without_quantiles_can_be_aggregated():
     old = vector_statistics(np.arange(7.0)).to_json()
     del old["q50"]
     joined = aggregate_statistics([{"a": FeatureStatistics.from_json(old)}, {"a": vector_statistics(np.arange(3.0))}])
@@ -144,12 +144,12 @@ def test_datasets_without_quantiles_can_be_joined():
     assert joined["a"].q10 is not None
 
 
-def test_a_feature_of_two_shapes_cannot_be_joined():
+def test_feature_with_two_shapes_cannot_be_aggregated():
     with pytest.raises(ValueError, match="'a'"):
         aggregate_statistics([{"a": vector_statistics(np.ones((2, n)))} for n in (1, 2)])
 
 
-def test_features_are_those_of_any_part():
+def test_aggregate_has_the_features_of_all_parts():
     joined = aggregate_statistics([{"b": vector_statistics(np.arange(3))}, {"a": vector_statistics(np.arange(3))}])
     assert list(joined) == ["b", "a"]
     assert aggregate_statistics([]) == {}
@@ -161,7 +161,7 @@ EPISODES = st.lists(
 
 
 @given(EPISODES, st.integers(0, 4))
-def test_joining_in_steps_or_at_once_is_joining_all_rows(episodes, cut):
+def test_aggregation_in_steps_equals_aggregation_of_all_rows(episodes, cut):
     parts = [{"a": vector_statistics(rows)} for rows in episodes]
     at_once = aggregate_statistics(parts)["a"]
     in_steps = aggregate_statistics([aggregate_statistics(some) for some in (parts[:cut], parts[cut:])])["a"]
@@ -179,7 +179,7 @@ def test_joining_in_steps_or_at_once_is_joining_all_rows(episodes, cut):
     ("frames", "count"),
     [(1, 1), (99, 99), (100, 100), (400, 100), (500, 105), (1800, 276), (18000, 1554), (10**6, 10**4)],
 )
-def test_so_many_frames_are_sampled(frames, count):
+def test_number_of_sampled_frames_equals_lerobots(frames, count):
     assert sample_count(frames) == count
 
 
@@ -191,7 +191,7 @@ def sampled(frames):
 
 
 @pytest.mark.parametrize("length", [1, 2, 99, 250, 400])
-def test_up_to_400_frames_the_sample_is_lerobots(length):
+def test_sample_of_up_to_400_frames_equals_lerobots(length):
     rng = np.random.default_rng(length)
     frames = rng.integers(0, 256, (length, 5, 4, 3), dtype=np.uint8)
     positions = np.rint(np.linspace(0, length - 1, sample_count(length))).astype(int)
@@ -204,7 +204,7 @@ def test_up_to_400_frames_the_sample_is_lerobots(length):
 
 
 @pytest.mark.parametrize("length", [401, 801, 3000])
-def test_beyond_400_frames_the_nearest_kept_ones_are_taken(length):
+def test_longer_episode_uses_the_nearest_kept_frames(length):
     sampler = sampled(np.full((1, 1), value, np.uint16) for value in range(length))
     ideal = np.rint(np.linspace(0, length - 1, sample_count(length)))
     taken = sampler.statistics(scale=1.0)
@@ -220,7 +220,7 @@ def test_beyond_400_frames_the_nearest_kept_ones_are_taken(length):
     ("shape", "stride"),
     [((299, 299, 3), 1), ((300, 200, 3), 2), ((480, 640, 3), 4), ((40, 449, 3), 2), ((450, 9, 3), 3)],
 )
-def test_pixels_are_sampled_as_lerobot_does(shape, stride):
+def test_pixels_are_sampled_like_lerobots(shape, stride):
     frame = np.full(shape, 9, np.uint8)
     frame[::stride, ::stride] = 200
     statistics = sampled([frame]).statistics(scale=1)
@@ -236,7 +236,7 @@ def test_depth_keeps_its_unit():
     assert_equal(sampled(frames[..., np.newaxis]).statistics().to_json(), shaped, atol=1e-9)
 
 
-def test_depth_in_metres_has_exact_moments_and_close_quantiles():
+def test_float_depth_has_exact_moments_and_close_quantiles():
     rng = np.random.default_rng(2)
     frames = rng.uniform(0.3, 9, (30, 6, 7)).astype(np.float32)
     seen, expected = sampled(frames).statistics(), vector_statistics(frames.reshape(-1))
@@ -246,14 +246,14 @@ def test_depth_in_metres_has_exact_moments_and_close_quantiles():
         np.testing.assert_allclose(getattr(seen, name).ravel(), getattr(expected, name), rtol=2e-3, err_msg=name)
 
 
-def test_a_hole_that_is_not_a_number_shows():
+def test_nan_depth_gives_nan_statistics():
     frame = np.ones((4, 4), np.float32)
     frame[0, 0] = np.nan
     statistics = sampled([np.ones((4, 4), np.float32), frame]).statistics()
     assert np.isnan([statistics.min, statistics.mean, statistics.std, statistics.q50]).all()
 
 
-def test_nothing_of_a_frame_is_kept():
+def test_frame_array_is_not_kept():
     frame = np.full((4, 4), 7, np.uint16)
     sampler = sampled([frame])
     frame[:] = 9
@@ -272,18 +272,18 @@ def test_nothing_of_a_frame_is_kept():
     ],
     ids=["float colours", "16-bit colours", "a row", "empty"],
 )
-def test_what_is_no_frame_is_refused(frame):
+def test_invalid_frame_is_refused(frame):
     with pytest.raises(FrameError, match="expected a frame"):
         FrameSampler().add(frame)
 
 
-def test_a_frame_of_another_form_is_refused():
+def test_frame_of_another_shape_or_dtype_is_refused():
     sampler = sampled([np.zeros((4, 4, 3), np.uint8)])
     with pytest.raises(FrameError, match=r"\(4, 4, 3\) uint8"):
         sampler.add(np.zeros((4, 5, 3), np.uint8))
     assert sampler.frames == 1
 
 
-def test_no_frame_has_no_statistics():
+def test_sampler_without_frames_is_refused():
     with pytest.raises(ValueError, match="at least one frame"):
         FrameSampler().statistics()

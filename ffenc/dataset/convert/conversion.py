@@ -1,4 +1,4 @@
-"""Episodes from clips, folders of images and tables: everything is measured before anything is written."""
+"""Check the inputs of episodes (clips, folders of images, tables), and pass their frames to a recorder."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class FrameSeries(Protocol):
 
 
 class StepTaker(Protocol):
-    """What takes the episode: a `ffenc.dataset.recording.recorder.DatasetRecorder` with the policy ``block``."""
+    """A recorder: a `ffenc.dataset.recording.recorder.DatasetRecorder` with the policy ``block``."""
 
     def add_frame(self, frame: Mapping[str, Any], /) -> bool:
-        """Take one step."""
+        """Add one step and return True if it was accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeSource:
-    """One episode to be.
+    """The inputs of one episode.
 
     Attributes:
-        cameras: a series of frames for each camera, by the name of its feature.
-        table: its states and actions, if there are any.
+        cameras: the frames of each camera, by feature name.
+        table: its states and actions, or None.
     """
 
     cameras: Mapping[str, FrameSeries]
@@ -50,27 +50,27 @@ class EpisodeSource:
 
     @property
     def frames(self) -> int:
-        """Frames of its first camera; `check_episodes` makes sure that all have as many."""
+        """Number of frames, which `check_episodes` requires to be equal for all cameras."""
         return len(next(iter(self.cameras.values())))
 
     @property
     def label(self) -> str:
-        """Its first input, for messages."""
+        """Path of its first input, for messages."""
         return str(next(iter(self.cameras.values())).path)
 
 
 def check_episodes(episodes: Sequence[EpisodeSource], *, fps: Fraction) -> dict[str, dict[str, Any]]:
-    """Whether these make one dataset: within an episode as many frames everywhere, between episodes the same features.
+    """Check that the inputs of an episode have equal numbers of frames, and all episodes the same features.
 
     Args:
-        episodes: at least one.
+        episodes: at least one episode.
         fps: frame rate of the dataset.
 
     Returns:
-        The features, as `DatasetRecorder.create` takes them.
+        The features for `DatasetRecorder.create`.
 
     Raises:
-        InputError: they do not; nothing was written.
+        InputError: the inputs differ.
     """
     first = episodes[0]
     for episode in episodes:
@@ -78,14 +78,14 @@ def check_episodes(episodes: Sequence[EpisodeSource], *, fps: Fraction) -> dict[
         for name, series in episode.cameras.items():
             if series.fps != fps:
                 raise InputError(
-                    f"{series.path} has {series.fps} frames per second, and the dataset is to have {fps}; give --fps="
-                    f"{series.fps}, or make clips of that rate first",
+                    f"{series.path} has {series.fps} frames per second, but the dataset has {fps}; pass --fps={series.fps}, or "
+                    "convert the frame rate of the clips first",
                     path=series.path,
                 )
             if series.format != first.cameras[name].format:
                 raise InputError(
-                    f"{series.path} holds {series.format}, but {first.cameras[name].path} {first.cameras[name].format}; "
-                    f"all episodes of {name} need one size",
+                    f"{series.path} has frames of {series.format}, but {first.cameras[name].path} has "
+                    f"{first.cameras[name].format}; all episodes of {name} need the same format",
                     path=series.path,
                 )
         _check_table(episode, first)
@@ -100,10 +100,10 @@ def check_episodes(episodes: Sequence[EpisodeSource], *, fps: Fraction) -> dict[
 def add_steps(
     recorder: StepTaker, episode: EpisodeSource, *, task: str, on_step: Callable[[], None] = lambda: None
 ) -> None:
-    """Hand every step of an episode to the recorder, which has to take all of them.
+    """Add every step of an episode to the recorder.
 
     Raises:
-        FFencError: an input cannot be read to its end, or the recorder failed.
+        FFencError: an input cannot be read completely, or the recorder dropped a step or failed.
     """
     table = episode.table
     for step, frames in enumerate(zip(*episode.cameras.values(), strict=True)):
@@ -120,10 +120,10 @@ def _check_counts(episode: EpisodeSource) -> None:
     if episode.table is not None:
         counts[str(episode.table.path)] = episode.table.rows
     if len(set(counts.values())) > 1:
-        said = ", ".join(f"{count} in {path}" for path, count in counts.items())
+        listed = ", ".join(f"{count} in {path}" for path, count in counts.items())
         raise InputError(
-            f"the inputs of one episode do not have the same number of frames: {said}. Cut them to match, or check that "
-            "they are listed in the same order",
+            f"the inputs of one episode have different numbers of frames: {listed}; cut them to the same length, or check "
+            "that they are listed in the same order",
             path=Path(episode.label),
         )
 
@@ -133,10 +133,10 @@ def _check_table(episode: EpisodeSource, first: EpisodeSource) -> None:
         return
     if episode.table.components != first.table.components:
         raise InputError(
-            f"{episode.table.path} has other columns than {first.table.path}: {dict(episode.table.components)} and "
+            f"{episode.table.path} has the columns {dict(episode.table.components)}, but {first.table.path} has "
             f"{dict(first.table.components)}",
             path=episode.table.path,
         )
     shared = [name for name in episode.table.vectors if name in episode.cameras]
     if shared:
-        raise InputError(f"{episode.table.path}: {shared[0]!r} is a camera and a column", path=episode.table.path)
+        raise InputError(f"{episode.table.path}: {shared[0]!r} is both a camera and a column", path=episode.table.path)

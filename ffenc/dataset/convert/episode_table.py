@@ -1,4 +1,4 @@
-"""States and actions of an episode from a table: one row per frame, one column per component."""
+"""Read the states and actions of an episode from a CSV or parquet table with one row per frame."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class EpisodeTable:
 
     Attributes:
         path: the file.
-        rows: how many frames it describes.
-        vectors: for each feature a ``(rows, components)`` float32 array.
-        components: for each feature the names of its components.
+        rows: number of rows, one per frame.
+        vectors: a ``(rows, components)`` float32 array for each feature.
+        components: the names of the components of each feature.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class EpisodeTable:
     components: Mapping[str, tuple[str, ...]]
 
     def features(self) -> dict[str, dict[str, Any]]:
-        """The features as ``info.json`` describes them."""
+        """Return the features as in ``info.json``."""
         return {
             name: {"dtype": "float32", "shape": (len(parts),), "names": list(parts)}
             for name, parts in self.components.items()
@@ -44,22 +44,21 @@ class EpisodeTable:
 
 
 def read_episode_table(path: str | Path) -> EpisodeTable:
-    """Read a CSV or parquet file with a row for every frame, in order.
+    """Read a CSV or parquet file with one row per frame, in order.
 
-    A column ``FEATURE:COMPONENT`` is one component of a vector, e.g. ``observation.state:shoulder_pan.pos``; those of one
-    feature stand in the order of their columns.  A column without a colon is a feature by itself: a number, or in parquet
-    also a list of numbers, all of one length.  Every value has to be there.
+    A column ``FEATURE:COMPONENT`` is one component of a vector, e.g. ``observation.state:shoulder_pan.pos``; components are in
+    column order.  A column without a colon is a feature of its own: a number, or in parquet a list of numbers of fixed length.
 
     Raises:
-        InputError: no table, a column that holds no numbers, a value that is missing or not finite, or a name that the
-            recorder fills by itself.
+        InputError: it is not a table, a column is not numeric, a value is missing or not finite, or a column name is one that
+            the recorder fills.
     """
     path = Path(path)
     table = _table(path)
     if table.num_rows == 0 or not table.column_names:
-        raise InputError(f"{path} holds no rows", path=path)
+        raise InputError(f"{path} has no rows", path=path)
     if len(set(table.column_names)) < len(table.column_names):
-        raise InputError(f"{path} has two columns of one name: {', '.join(table.column_names)}", path=path)
+        raise InputError(f"{path} has two columns with the same name: {', '.join(table.column_names)}", path=path)
     columns: dict[str, list[npt.NDArray[np.float32]]] = {}
     components: dict[str, list[str]] = {}
     for column in table.column_names:
@@ -81,7 +80,7 @@ def read_episode_table(path: str | Path) -> EpisodeTable:
 
 def _table(path: Path) -> Any:
     if path.suffix.lower() not in TABLE_SUFFIXES:
-        raise InputError(f"{path} is not a table that is understood; use {' or '.join(TABLE_SUFFIXES)}", path=path)
+        raise InputError(f"unknown table format of {path}; expected {' or '.join(TABLE_SUFFIXES)}", path=path)
     try:
         check_regular(path)
         if path.suffix.lower() == ".csv":
@@ -89,7 +88,7 @@ def _table(path: Path) -> Any:
         else:
             with open_parquet(path, room_bytes=ROOM_FOR_OBJECTS) as file:
                 table = file.read()
-        table.column_names  # noqa: B018  names that are not UTF-8 are an error here and not later
+        table.column_names  # noqa: B018  raise here if names are not UTF-8
     except (pa.ArrowException, OSError, UnicodeDecodeError, DatasetError) as err:
         raise InputError(f"{path} cannot be read as a table: {err}", path=path) from err
     return table
@@ -97,32 +96,32 @@ def _table(path: Path) -> Any:
 
 def _check_name(path: Path, column: str, feature: str, component: str) -> None:
     if feature in DEFAULT_FEATURES or feature in ("task", "episode"):
-        raise InputError(f"{path}: {feature!r} is filled by the recorder; take the column out", path=path)
+        raise InputError(f"{path}: the recorder fills {feature!r}; remove the column", path=path)
     if not feature or not component:
         raise InputError(
-            f"{path}: {column!r} is not a name of a column; write FEATURE or FEATURE:COMPONENT, for example "
+            f"{path}: invalid column name {column!r}; expected FEATURE or FEATURE:COMPONENT, for example "
             "observation.state:gripper.pos",
             path=path,
         )
 
 
 def _numbers(path: Path, column: str, values: Any) -> npt.NDArray[np.float32]:
-    """A column as ``(rows, components)``."""
+    """Return a column as a ``(rows, components)`` array."""
     kind = values.type
     if values.null_count:
-        raise InputError(f"{path}: column {column!r} has {values.null_count} rows without a value", path=path)
+        raise InputError(f"{path}: column {column!r} has {values.null_count} missing values", path=path)
     is_list = pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind) or pa.types.is_large_list(kind)
     item = kind.value_type if is_list else kind
     if not (pa.types.is_integer(item) or pa.types.is_floating(item) or pa.types.is_boolean(item)):
-        raise InputError(f"{path}: column {column!r} holds {item}, and only numbers can be stored", path=path)
+        raise InputError(f"{path}: column {column!r} contains {item}; expected numbers", path=path)
     rows = [np.atleast_1d(np.asarray(value, np.float64)) for value in values.to_pylist()]
     lengths = {len(row) for row in rows}
     if len(lengths) > 1 or 0 in lengths:
         raise InputError(f"{path}: the lists of column {column!r} have different lengths", path=path)
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
+    with np.errstate(over="ignore"):  # too large values become infinite and are refused below
         stacked = np.stack(rows).astype(np.float32)
     if not np.isfinite(stacked).all():
-        raise InputError(f"{path}: column {column!r} holds a value that is no finite number in float32", path=path)
+        raise InputError(f"{path}: column {column!r} has a value that is not a finite number in float32", path=path)
     if pa.types.is_integer(item) and not np.array_equal(stacked, np.stack(rows)):
-        raise InputError(f"{path}: column {column!r} holds a whole number too large for float32", path=path)
+        raise InputError(f"{path}: column {column!r} has an integer that float32 cannot represent exactly", path=path)
     return stacked

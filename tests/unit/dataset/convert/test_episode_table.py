@@ -1,4 +1,4 @@
-"""Tables with a row per frame: which columns become which vectors, and what is refused."""
+"""Columns of a table become vectors, and invalid tables are refused."""
 
 from __future__ import annotations
 
@@ -56,21 +56,21 @@ def test_lists_of_parquet_are_vectors(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("", "cannot be read as a table"),
-        ("a:x,a:y\n", "holds no rows"),
-        ("a,b\n1,\n", "rows without a value"),
-        ("a\nfast\n", "only numbers"),
-        ("a\nnan\n", "rows without a value"),
-        ("a\n1e300\n", "no finite number"),
-        ("a\n16777217\n", "too large for float32"),
-        ("timestamp\n1\n", "filled by the recorder"),
-        ("task\n1\n", "filled by the recorder"),
-        (":x\n1\n", "not a name of a column"),
-        ("a:\n1\n", "not a name of a column"),
-        ("a,a\n1,2\n", "two columns of one name"),
+        ("a:x,a:y\n", "has no rows"),
+        ("a,b\n1,\n", "missing values"),
+        ("a\nfast\n", "expected numbers"),
+        ("a\nnan\n", "missing values"),
+        ("a\n1e300\n", "not a finite number"),
+        ("a\n16777217\n", "float32 cannot represent exactly"),
+        ("timestamp\n1\n", "the recorder fills"),
+        ("task\n1\n", "the recorder fills"),
+        (":x\n1\n", "invalid column name"),
+        ("a:\n1\n", "invalid column name"),
+        ("a,a\n1,2\n", "two columns with the same name"),
         ("a,a:x\n1,2\n", "one component"),
     ],
 )
-def test_what_is_refused(tmp_path: Path, text: str, says: str) -> None:
+def test_invalid_table_is_refused(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         read_episode_table(csv(tmp_path, text))
 

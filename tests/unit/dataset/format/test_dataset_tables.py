@@ -1,4 +1,4 @@
-"""What is written is what LeRobot writes, read back it is what was given, and a failure leaves what was there."""
+"""Tables equal those of LeRobot, round-trip, and are unchanged after a failed write."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def leftovers(root):
 
 
 @DATASETS
-def test_a_dataset_of_lerobot_is_saved_as_it_was(root, tmp_path):
+def test_lerobot_dataset_is_saved_unchanged(root, tmp_path):
     info = load_info(root)
     source, copy = DatasetLayout.of(root, info), DatasetLayout.of(tmp_path, info)
     save_info(tmp_path, info)
@@ -135,7 +135,7 @@ def plain(row):
     return replace(row, statistics={name: values.to_json() for name, values in row.statistics.items()})
 
 
-def test_every_kind_of_column_is_read_as_it_was_written(tmp_path):
+def test_every_column_type_round_trips(tmp_path):
     columns = columns_of(3)
     save_table(tmp_path / "deep/er/x.parquet", data_table(INFO, columns))
     table = load_table(tmp_path / "deep/er/x.parquet")
@@ -174,7 +174,7 @@ class HuggingFaceArray(pa.ExtensionType):
         return cls(*json.loads(said))
 
 
-def test_arrays_are_read_where_their_library_is_loaded_too(tmp_path):
+def test_array_columns_are_read_with_their_library_loaded(tmp_path):
     columns = columns_of(3)
     save_table(tmp_path / "x.parquet", data_table(INFO, columns))
     type_ = HuggingFaceArray([2, 3], "int16")
@@ -200,18 +200,18 @@ def test_arrays_are_read_where_their_library_is_loaded_too(tmp_path):
         ({"more": np.zeros(4)}, "columns"),
     ],
 )
-def test_a_column_that_is_not_the_feature_is_refused(change, said):
+def test_column_that_does_not_match_its_feature_is_refused(change, said):
     with pytest.raises(DatasetError, match=said):
         data_table(INFO, columns_of(0) | change)
 
 
-def test_a_language_column_cannot_be_written():
+def test_language_column_cannot_be_created():
     info = DatasetInfo.from_json({**INFO.to_json(), "features": {"words": {"dtype": "language", "shape": [1]}}})
     with pytest.raises(DatasetError, match="'language'"):
         data_schema(info)
 
 
-def test_tables_of_a_merge_are_brought_into_the_recorders_types():
+def test_merged_table_is_converted_to_the_recorder_types():
     table = data_table(INFO, columns_of(0)).replace_schema_metadata(None)
     lists = table["observation.state"].cast(pa.list_(pa.float32()))
     merged = table.drop_columns(["observation.state"]).append_column("observation.state", lists)
@@ -226,7 +226,7 @@ def test_tables_of_a_merge_are_brought_into_the_recorders_types():
         conform(halves, data_schema(INFO))
 
 
-def test_holes_and_wrong_lengths_are_seen_when_a_column_is_read():
+def test_missing_values_and_wrong_lengths_are_refused():
     table = pa.table({"a": [1.0, None], "b": [[1.0], [1.0, 2.0]]})
     features = DatasetInfo.create(
         30, {"a": {"dtype": "float64", "shape": [1]}, "b": {"dtype": "float64", "shape": [2]}}
@@ -244,7 +244,7 @@ def small_table(episode, length):
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=8), st.integers(1, 5), st.integers(1, 9))
-def test_episodes_come_whole_out_of_any_row_groups(tmp_path_factory, lengths, rows_per_group, rows_per_file):
+def test_episodes_are_complete_for_any_row_groups(tmp_path_factory, lengths, rows_per_group, rows_per_file):
     folder = tmp_path_factory.mktemp("series")
     whole = pa.concat_tables([small_table(episode, length) for episode, length in enumerate(lengths)])
     paths = []
@@ -258,7 +258,7 @@ def test_episodes_come_whole_out_of_any_row_groups(tmp_path_factory, lengths, ro
     assert {tuple(table.column_names) for table in narrow} == {("index", "episode_index")}
 
 
-def test_files_roll_over_before_the_limit_as_lerobots_do(tmp_path):
+def test_new_file_starts_where_lerobot_starts_one(tmp_path):
     layout = DatasetLayout(root=tmp_path)
     tables = [small_table(episode, 2000) for episode in range(12)]
     save_table(tmp_path / "one.parquet", tables[0])
@@ -277,14 +277,14 @@ def test_files_roll_over_before_the_limit_as_lerobots_do(tmp_path):
     assert leftovers(tmp_path) == []
 
 
-def test_a_table_beyond_the_limit_gets_a_file_of_its_own(tmp_path):
+def test_table_larger_than_the_limit_gets_its_own_file(tmp_path):
     info = SMALL.model_copy(update={"data_files_size_in_mb": 1e-6})
     with data_writer(tmp_path, info) as writer:
         assert [writer.write(small_table(episode, 5)).file for episode in range(3)] == [0, 1, 2]
     assert len(writer.files) == 3
 
 
-def test_very_many_tables_get_several_files(tmp_path, monkeypatch):
+def test_many_row_groups_are_split_over_files(tmp_path, monkeypatch):
     monkeypatch.setattr("ffenc.dataset.format.parquet_series.MOST_GROUPS", 4)
     tables = [small_table(episode, 5) for episode in range(10)]
     with data_writer(tmp_path, SMALL) as writer:
@@ -292,7 +292,7 @@ def test_very_many_tables_get_several_files(tmp_path, monkeypatch):
     assert list(iterate_row_groups(DatasetLayout(root=tmp_path).data_files())) == tables
 
 
-def test_a_failure_leaves_no_file_that_is_not_whole(tmp_path):
+def test_failure_leaves_no_incomplete_file(tmp_path):
     layout = DatasetLayout(root=tmp_path)
     with pytest.raises(DatasetError, match=r"does not match info\.json"), data_writer(tmp_path, SMALL) as writer:
         writer.write(small_table(0, 5))
@@ -301,14 +301,14 @@ def test_a_failure_leaves_no_file_that_is_not_whole(tmp_path):
     assert leftovers(tmp_path) == []
 
 
-def test_nothing_written_is_no_file(tmp_path):
+def test_writer_without_tables_creates_no_file(tmp_path):
     with data_writer(tmp_path, SMALL) as writer:
         pass
     assert writer.files == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_long_series_is_written_and_read_with_bounded_memory(tmp_path):
+def test_long_series_is_written_and_read_with_bounded_memory(tmp_path):
     layout = DatasetLayout(root=tmp_path)
     pool = pa.default_memory_pool()
     before, most = pool.bytes_allocated(), 0
@@ -322,7 +322,7 @@ def test_a_long_series_is_written_and_read_with_bounded_memory(tmp_path):
     assert most < 6 * size  # of 30
 
 
-def test_what_is_no_parquet_file_is_named(tmp_path):
+def test_error_names_a_file_that_is_not_parquet(tmp_path):
     torn = tmp_path / "torn.parquet"
     save_table(torn, small_table(0, 5))
     torn.write_bytes(torn.read_bytes()[:-8])
@@ -333,7 +333,7 @@ def test_what_is_no_parquet_file_is_named(tmp_path):
             assert caught.value.path == path
 
 
-def test_what_cannot_be_written_leaves_what_was_there(tmp_path, monkeypatch):
+def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "x.parquet"
     save_table(path, small_table(0, 5))
     before = path.read_bytes()
@@ -348,7 +348,7 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_episodes_are_read_as_they_were_written(tmp_path):
+def test_episodes_round_trip(tmp_path):
     layout = DatasetLayout(root=tmp_path)
     rows = [row_of(0), row_of(1, statistics={}), row_of(2, tasks=())]
     assert save_episodes(tmp_path, INFO, iter(rows), first=FileId(file=4), group=2) == [FileId(file=4)]
@@ -359,7 +359,7 @@ def test_episodes_are_read_as_they_were_written(tmp_path):
     assert pq.ParquetFile(layout.episodes_files()[0]).num_row_groups == 2
 
 
-def test_each_episode_says_which_file_it_is_in(tmp_path):
+def test_each_episode_has_the_number_of_its_file(tmp_path):
     layout = DatasetLayout(root=tmp_path)
     info = INFO.model_copy(update={"data_files_size_in_mb": 0.01})
     files = save_episodes(tmp_path, info, (row_of(episode) for episode in range(20)), group=3)
@@ -370,11 +370,11 @@ def test_each_episode_says_which_file_it_is_in(tmp_path):
 
 
 @given(st.integers(0, 10**7), st.sampled_from([1, 7, 24, 25, 30, 50, 60, 90, 1000]))
-def test_a_place_in_a_video_survives_as_a_time(frame, fps):
+def test_frame_number_round_trips_as_time(frame, fps):
     assert frame_at_time(time_of_frame(frame, fps), fps) == frame
 
 
-def test_a_time_that_lerobot_summed_up_is_a_frame_and_one_between_frames_is_none():
+def test_timestamp_with_float_drift_maps_to_its_frame():
     assert frame_at_time(sum([1 / 30] * 1000), 30) == 1000
     for time_s in (0.5 / 30, 1 / 30 + 2e-4):
         with pytest.raises(DatasetError, match="30 frames"):
@@ -392,7 +392,7 @@ def test_a_time_that_lerobot_summed_up_is_a_frame_and_one_between_frames_is_none
         ("videos/cam/from_timestamp", ..., "videos/cam/from_timestamp"),
     ],
 )
-def test_an_episode_that_cannot_be_right_is_refused(column, value, said):
+def test_episode_with_an_invalid_value_is_refused(column, value, said):
     table = episodes_table([row_of(0)], INFO)
     place = table.column_names.index(column)
     if value is ...:
@@ -403,24 +403,24 @@ def test_an_episode_that_cannot_be_right_is_refused(column, value, said):
         episode_rows(table, INFO)
 
 
-def test_an_episode_with_too_few_frames_in_its_video_can_be_read():
+def test_episode_with_missing_video_frames_can_be_read():
     short = row_of(0, videos={"cam": VideoSpan(file=FileId(), from_frame=0, to_frame=3)})
     (row,) = episode_rows(episodes_table([short], INFO), INFO)
     assert row.videos["cam"].to_frame == 3
 
 
-def test_an_episode_without_a_camera_is_not_written():
+def test_episode_without_a_camera_is_not_written():
     with pytest.raises(DatasetError, match="cam"):
         episodes_table([row_of(0, videos={})], INFO)
 
 
-def test_statistics_of_another_shape_are_not_written():
+def test_statistics_of_the_wrong_shape_are_not_written():
     wrong = {"cam": vector_statistics(np.arange(3.0))}
     with pytest.raises(DatasetError, match="shape"):
         episodes_table([row_of(0, statistics=wrong)], INFO)
 
 
-def test_columns_of_others_are_carried_on():
+def test_unknown_columns_are_kept():
     table = episodes_table([row_of(0)], INFO).append_column("success", pa.array([True]))
     table = table.append_column("stats/gone/mean", pa.array([None], pa.list_(pa.float64())))
     (row,) = episode_rows(table, INFO)
@@ -430,7 +430,7 @@ def test_columns_of_others_are_carried_on():
     assert written["success"].to_pylist() == [True, None]
 
 
-def test_an_episode_at_another_place_is_refused(tmp_path):
+def test_episodes_out_of_order_are_refused(tmp_path):
     save_episodes(tmp_path, INFO, [row_of(1), row_of(0)])
     with pytest.raises(DatasetError, match="row 0"):
         load_episodes(tmp_path, INFO)
@@ -442,7 +442,7 @@ def test_tasks_keep_their_numbers(tasks, tmp_path):
     assert load_tasks(tmp_path) == tasks
 
 
-def test_tasks_under_another_index_name_are_found(tmp_path):
+def test_tasks_with_another_index_name_are_read(tmp_path):
     layout = DatasetLayout(root=tmp_path)
     metadata = {"pandas": json.dumps({"index_columns": ["__index_level_0__"]})}
     table = pa.table({"task_index": [0, 1], "__index_level_0__": ["a", "b"]}).replace_schema_metadata(metadata)
@@ -461,7 +461,7 @@ def test_tasks_under_another_index_name_are_found(tmp_path):
     ],
     ids=["reversed", "twice", "numbers", "no texts", "no numbers"],
 )
-def test_tasks_that_lerobot_would_confuse_are_refused(columns, tmp_path):
+def test_tasks_that_lerobot_would_misread_are_refused(columns, tmp_path):
     layout = DatasetLayout(root=tmp_path)
     save_table(layout.tasks, pa.table(columns))
     with pytest.raises(DatasetError, match="task"):
@@ -470,7 +470,7 @@ def test_tasks_that_lerobot_would_confuse_are_refused(columns, tmp_path):
         save_tasks(tmp_path, ["a", "a"])
 
 
-def test_documents_that_are_none_are_named(tmp_path):
+def test_error_names_an_invalid_document(tmp_path):
     layout = DatasetLayout(root=tmp_path)
     with pytest.raises(DatasetError, match="not a LeRobot dataset"):
         load_info(tmp_path)
@@ -486,12 +486,12 @@ def test_documents_that_are_none_are_named(tmp_path):
             load(tmp_path)
 
 
-def test_a_statistic_that_is_no_number_survives(tmp_path):
+def test_nan_statistic_round_trips(tmp_path):
     save_stats(tmp_path, {"a": vector_statistics(np.array([1.0, np.nan]))})
     assert np.isnan(load_stats(tmp_path)["a"].mean[0])
 
 
-def test_a_document_that_cannot_be_written_leaves_what_was_there(tmp_path):
+def test_failed_write_leaves_the_old_document(tmp_path):
     save_info(tmp_path, INFO)
     before = DatasetLayout(root=tmp_path).info.read_bytes()
     with pytest.raises(OutputError, match="utf-8"):
@@ -500,7 +500,7 @@ def test_a_document_that_cannot_be_written_leaves_what_was_there(tmp_path):
     assert leftovers(tmp_path) == []
 
 
-def test_files_that_were_never_finished_are_found(tmp_path):
+def test_unfinished_files_are_found(tmp_path):
     save_info(tmp_path, INFO)
     data = DatasetLayout(root=tmp_path).data(FileId())
     data.parent.mkdir(parents=True)
@@ -511,7 +511,7 @@ def test_files_that_were_never_finished_are_found(tmp_path):
     assert unfinished_files(tmp_path) == []
 
 
-def test_without_pyarrow_the_extra_is_named():
+def test_error_without_pyarrow_names_the_extra():
     code = "import sys; sys.modules['pyarrow'] = None\nimport ffenc.dataset.format.schema, ffenc.dataset.format.layout\nimport ffenc.dataset.format.dataset_tables"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=LEROBOT.parents[2]

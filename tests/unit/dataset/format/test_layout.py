@@ -1,4 +1,4 @@
-"""Files are numbered and listed as LeRobot does it."""
+"""Files are numbered and listed as in LeRobot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ffenc.errors import DatasetError
 from tests.lerobot_data import DATASETS
 
 
-def test_numbers_roll_over():
+def test_file_number_continues_in_the_next_directory():
     ids = [FileId()]
     for _ in range(4):
         ids.append(ids[-1].successor(2))
@@ -20,7 +20,7 @@ def test_numbers_roll_over():
 
 
 @DATASETS
-def test_the_files_of_lerobots_datasets_are_found(root):
+def test_files_of_lerobot_datasets_are_found(root):
     info = load_info(root)
     layout = DatasetLayout.of(root, info)
     assert layout.data_files() == [layout.data(FileId())]
@@ -32,7 +32,7 @@ def test_the_files_of_lerobots_datasets_are_found(root):
     assert sorted(found) == sorted(path for path in root.rglob("*") if path.is_file())
 
 
-def test_a_series_is_listed_in_reading_order(tmp_path):
+def test_files_are_listed_in_reading_order(tmp_path):
     layout = DatasetLayout(root=tmp_path)
     ids = [FileId(chunk=1), FileId(file=10), FileId(file=2)]
     for one in ids:
@@ -46,12 +46,12 @@ def test_a_series_is_listed_in_reading_order(tmp_path):
     "name",
     ["file-000.parquet", "chunk-000/file-x.parquet", "chunk-0/.file-000.parquet.a.part", "chunk-0/file-000.parquet"],
 )
-def test_a_path_that_no_number_has_is_told(name, tmp_path):
+def test_path_that_does_not_match_the_template_has_no_number(name, tmp_path):
     layout = DatasetLayout(root=tmp_path)
     assert layout.data_number(tmp_path / "data" / name) is None
     assert layout.data_number(tmp_path / "data/chunk-000/file-1000.parquet") == FileId(file=1000)
 
 
-def test_without_a_template_there_is_no_video(tmp_path):
+def test_dataset_without_video_path_has_no_videos(tmp_path):
     with pytest.raises(DatasetError, match="video_path"):
         DatasetLayout(root=tmp_path, video_path=None).video("cam", FileId())

@@ -1,4 +1,4 @@
-"""What LeRobot 0.6.1 writes and reads, from its own files: without FFmpeg and without LeRobot."""
+"""Compatibility with files of LeRobot 0.6.1, tested without FFmpeg and without LeRobot."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ CONFIG = VideoEncoderConfig(vcodec="h264", preset="veryfast")
 # The layout of info blocks
 
 
-def test_a_block_is_that_of_lerobot():
+def test_info_block_equals_that_of_lerobot():
     block = in_layout(video_info(STREAM, CONFIG), chosen_layout([None], None))
     assert block == RECORDED["features"][CAMERA]["info"]
     assert list(block) == list(RECORDED["features"][CAMERA]["info"])
 
 
-def test_the_layout_of_the_seed_has_its_marker_only():
+def test_seed_layout_has_only_its_own_depth_marker():
     block = in_layout(video_info(STREAM, CONFIG), chosen_layout([], "seed"))
     assert set(block) == set(video_info(STREAM, CONFIG)) - {"is_depth_map"}
     assert block["video.is_depth_map"] is False
@@ -57,7 +57,7 @@ def test_the_layout_of_the_seed_has_its_marker_only():
 
 @pytest.mark.parametrize("config", [CONFIG, DepthEncoderConfig()], ids=["colour", "depth"])
 @pytest.mark.parametrize("markers", [{"is_depth_map"}, {"video.is_depth_map"}, {"is_depth_map", "video.is_depth_map"}])
-def test_a_dataset_keeps_the_layout_it_has(config, markers):
+def test_dataset_keeps_its_info_layout(config, markers):
     given = video_info(STREAM, config)
     block = in_layout(given, markers)
     assert layout_of([None, {"is_depth_map": True}, block]) == markers  # the second one was not measured
@@ -66,7 +66,7 @@ def test_a_dataset_keeps_the_layout_it_has(config, markers):
     assert in_layout(in_layout(block, {"video.is_depth_map"}), markers) == block
 
 
-def test_another_layout_than_that_of_the_dataset_is_refused():
+def test_layout_that_differs_from_the_dataset_is_refused():
     block = in_layout(video_info(STREAM, CONFIG), {"is_depth_map"})
     assert chosen_layout([block], "lerobot-0.6") == {"is_depth_map"}
     with pytest.raises(DatasetError, match=r"--dataset\.info_layout"):
@@ -90,7 +90,7 @@ def test_verify_agrees_with_lerobot(tmp_path, name):
         assert report.severities["error"], READS[name]
 
 
-def test_all_that_lerobot_reads_can_be_opened(tmp_path):
+def test_every_variant_that_lerobot_reads_can_be_opened(tmp_path):
     opened = 0
     for number, name in enumerate(VARIANTS):
         if READS[name] == "same" and name not in REFUSED and not name.startswith("episodes without"):
@@ -109,12 +109,12 @@ def test_all_that_lerobot_reads_can_be_opened(tmp_path):
     assert opened > 40
 
 
-def test_the_table_has_every_variant():
+def test_table_lists_every_variant():
     assert READS.keys() == VARIANTS.keys()
     assert all(READS[name] == "same" for name in REFUSED)
 
 
-def test_nothing_is_found_in_what_0_6_1_recorded(tmp_path):
+def test_dataset_of_lerobot_0_6_1_has_no_findings(tmp_path):
     assert verify_dataset(LEROBOT / "E").findings == ()
     root = copy_of("E", tmp_path)
     (root / "images" / CAMERA).mkdir(parents=True)  # LeRobot leaves it
@@ -125,7 +125,7 @@ def test_nothing_is_found_in_what_0_6_1_recorded(tmp_path):
 
 
 @pytest.mark.parametrize(("factor", "severity"), [(1.001, "note"), (30, "error")])
-def test_quantiles_of_no_definition_are_found(tmp_path, factor, severity):
+def test_quantiles_of_an_unknown_definition_are_found(tmp_path, factor, severity):
     root = copy_of("E", tmp_path)
     stats = load_stats(root)
     stats["action"].q50[:] += 0.05 * factor
@@ -142,7 +142,7 @@ def test_quantiles_of_no_definition_are_found(tmp_path, factor, severity):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("numbers", [(0, 0), (3, 12), (0, 1000)])
-def test_a_path_has_the_numbers_it_was_made_of(template, numbers):
+def test_file_numbers_are_read_back_from_a_path(template, numbers):
     path = expand_template(template, chunk=numbers[0], file=numbers[1])
     assert path.as_posix() == template.format(chunk_index=numbers[0], file_index=numbers[1])
     assert file_numbers(template, path) == numbers
@@ -157,13 +157,13 @@ def test_a_path_has_the_numbers_it_was_made_of(template, numbers):
         ("data/{chunk_index}/x/{file_index}.parquet", "data/\\*/\\*.parquet only"),
     ],
 )
-def test_paths_that_cannot_grow_are_refused_before_writing(tmp_path, template, said):
+def test_templates_without_room_for_files_are_refused_before_writing(tmp_path, template, said):
     with pytest.raises(DatasetError, match=said):
         DatasetLayout(root=tmp_path, data_path=template).check_growing()
     DatasetLayout(root=tmp_path, data_path="data/{chunk_index}/{file_index}.parquet").check_growing()
 
 
-def test_a_file_is_known_in_a_dataset_with_a_relative_path(tmp_path, monkeypatch):
+def test_file_number_is_known_for_a_relative_root(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     layout = DatasetLayout(root=Path("set"))
     for path in (Path("set/data/chunk-000/file-003.parquet"), tmp_path / "set/data/chunk-000/file-003.parquet"):
@@ -195,7 +195,7 @@ def test_a_file_is_known_in_a_dataset_with_a_relative_path(tmp_path, monkeypatch
         ((1, 64, 96), None, True, "channels last"),
     ],
 )
-def test_a_camera_that_cannot_be_recorded_is_refused_at_once(dtype, shape, names, depth, said):
+def test_camera_that_cannot_be_recorded_is_refused(dtype, shape, names, depth, said):
     feature = {"dtype": dtype, "shape": shape, "names": names} | ({"info": {"is_depth_map": True}} if depth else {})
     if said is None:
         assert CAMERA in DatasetInfo.create(30, {CAMERA: feature}).features
@@ -212,7 +212,7 @@ def changed(**keys):
     return DatasetInfo.from_json({**RECORDED, **keys})
 
 
-def test_keys_that_only_some_sources_have_are_united():
+def test_keys_of_some_sources_are_merged():
     infos = [changed(), changed(licence="MIT", total_videos=3), changed(tools=[{"a": 1}], total_videos=4)]
     assert compare_infos(infos) == {}
     document = merged_info(infos, [Path("a"), Path("b"), Path("c")]).to_json()
@@ -221,11 +221,11 @@ def test_keys_that_only_some_sources_have_are_united():
 
 
 @pytest.mark.parametrize("key", ["licence", "tools"])
-def test_keys_that_differ_are_refused_by_name(key):
+def test_differing_keys_are_refused_by_name(key):
     assert list(compare_infos([changed(**{key: ["x"]}), changed(**{key: ["y"]}), changed()])) == [key]
 
 
-def test_keys_of_features_are_united_or_refused():
+def test_keys_of_features_are_merged_or_refused():
     features = {**RECORDED["features"], "action": {**RECORDED["features"]["action"], "unit": "rad"}}
     infos = [changed(), changed(features=features)]
     assert compare_infos(infos) == {}
@@ -254,7 +254,7 @@ BT709 = ("tv", "bt709", "bt709", "bt709")
         ((None,) * 4, (None, "smpte170m", None, None), False),
     ],
 )  # fmt: skip
-def test_only_colour_without_tags_is_like_bt601_of_limited_range(one, other, alike):
+def test_only_missing_colour_tags_match_limited_bt601(one, other, alike):
     for pair in ((one, other), (other, one)):
         assert (mismatches(*(tagged(*tags) for tags in pair)) == []) is alike
 
@@ -262,7 +262,7 @@ def test_only_colour_without_tags_is_like_bt601_of_limited_range(one, other, ali
 # Columns and tables of others
 
 
-def test_language_has_the_type_that_its_file_has():
+def test_language_column_takes_the_type_of_its_file():
     kind = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
     features = {**RECORDED["features"], "language_events": {"dtype": "language", "shape": [1], "names": None}}
     info = changed(features=features)
@@ -273,7 +273,7 @@ def test_language_has_the_type_that_its_file_has():
     assert schema.metadata is None
 
 
-def test_a_table_with_further_columns_is_not_written_again(tmp_path):
+def test_task_table_with_additional_columns_is_not_rewritten(tmp_path):
     root = copy_of("E", tmp_path)
     append(TASKS, "extra", [1, 2])(root)
     assert len(load_tasks(root)) == 2
@@ -281,7 +281,7 @@ def test_a_table_with_further_columns_is_not_written_again(tmp_path):
         load_tasks(root, to_write=True)
 
 
-def test_subtasks_are_a_table_like_that_of_tasks(tmp_path):
+def test_subtasks_are_saved_and_loaded_like_tasks(tmp_path):
     assert load_subtasks(tmp_path) is None
     save_subtasks(tmp_path, ["reach", "grasp"])
     assert load_subtasks(tmp_path) == ["reach", "grasp"]

@@ -1,4 +1,4 @@
-"""info.json goes through as LeRobot wrote it; what it cannot be is refused before anything is made of it."""
+"""info.json round-trips byte for byte, and invalid documents are refused."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ CAMERA = {"dtype": "video", "shape": [96, 128, 3], "names": ["height", "width", 
 
 
 @DATASETS
-def test_a_document_of_lerobot_comes_out_byte_for_byte(root):
+def test_lerobot_document_round_trips_byte_for_byte(root):
     text = (root / "meta/info.json").read_text(encoding="utf-8")
     info = DatasetInfo.from_json(json.loads(text))
     assert json.dumps(info.to_json(), indent=4, ensure_ascii=False) == text
     assert pickle.loads(pickle.dumps(info)) == info
 
 
-def test_what_is_not_known_is_kept_at_every_level():
+def test_unknown_keys_are_kept_at_every_level():
     features = {**DOCUMENT["features"], "x": {**STATE, "unit": "rad", "info": {"mine": [1]}}}
     document = {**DOCUMENT, "features": features, "tools": [{"name": "t"}], "our_key": {"a": 1}}
     assert DatasetInfo.from_json(document).to_json() == document
 
 
-def test_the_kinds_of_features_are_told_apart():
+def test_kinds_of_features():
     info = DatasetInfo.from_json(DOCUMENT)
     assert list(info.videos) == [f"observation.images.{name}" for name in ("laptop", "phone", "laptop_depth")]
     assert [name for name, feature in info.features.items() if feature.is_depth] == ["observation.images.laptop_depth"]
@@ -55,13 +55,13 @@ def test_the_kinds_of_features_are_told_apart():
         ({"info": {"is_depth_map": False, "video.is_depth_map": False}, "video_info": None}, False),
     ],
 )
-def test_a_depth_camera_is_known_by_each_spelling(extra, depth):
+def test_each_spelling_of_the_depth_marker_is_read(extra, depth):
     feature = Feature.model_validate({**CAMERA, **extra})
     assert feature.is_depth is depth
     assert feature.to_json() == {**CAMERA, **extra}
 
 
-def test_a_new_dataset_is_what_lerobot_would_write():
+def test_new_document_equals_that_of_lerobot():
     info = DatasetInfo.create(30, {"observation.state": STATE, "cam": CAMERA}, robot_type="so100")
     document = info.to_json()
     assert list(document) == [key for key in DOCUMENT if key != "tools"]
@@ -76,7 +76,7 @@ def test_a_new_dataset_is_what_lerobot_would_write():
     assert "info" not in info.to_json()["features"]["cam"]
 
 
-def test_without_video_there_is_no_video_path():
+def test_dataset_without_video_features_has_no_video_path():
     info = DatasetInfo.create(30, {"a": {"dtype": "bool", "shape": (1,)}, "timestamp": DEFAULT_FEATURES["timestamp"]})
     assert info.video_path is None
     assert info.to_json()["features"]["a"]["names"] is None
@@ -96,7 +96,7 @@ def test_without_video_there_is_no_video_path():
         ("a", {"dtype": "int8", "shape": [1, 2, 3, 4, 5, 6]}, "6 axes"),
     ],
 )
-def test_a_feature_that_cannot_be_recorded_is_refused(name, feature, said):
+def test_feature_that_cannot_be_recorded_is_refused(name, feature, said):
     with pytest.raises(DatasetError, match=said):
         DatasetInfo.create(30, {name: feature})
 
@@ -109,7 +109,7 @@ def test_a_feature_that_cannot_be_recorded_is_refused(name, feature, said):
     ],
     ids=repr,
 )  # fmt: skip
-def test_a_document_with_a_wrong_value_names_it(change):
+def test_error_names_an_invalid_value_of_the_document(change):
     with pytest.raises(DatasetError, match=next(iter(change))) as caught:
         DatasetInfo.from_json({**DOCUMENT, **change}, path=Path("set/meta/info.json"))
     assert caught.value.path == Path("set/meta/info.json")
@@ -126,7 +126,7 @@ def test_a_document_with_a_wrong_value_names_it(change):
     ],
     ids=["v2.1", "v4.0", "none", "a list"],
 )
-def test_another_format_is_named(document, said):
+def test_error_names_another_format_version(document, said):
     with pytest.raises(DatasetError, match=said):
         DatasetInfo.from_json(document)
 
@@ -154,7 +154,7 @@ def test_another_format_is_named(document, said):
     ],
     ids=ascii,
 )
-def test_a_name_that_cannot_be_a_directory_is_refused(name):
+def test_name_that_cannot_be_a_directory_is_refused(name):
     for refuse in (
         lambda: check_feature_name(name),
         lambda: DatasetInfo.create(30, {name: STATE}),
@@ -167,7 +167,7 @@ def test_a_name_that_cannot_be_a_directory_is_refused(name):
 
 
 @given(st.text(min_size=1, max_size=20))
-def test_a_name_that_is_taken_is_one_part_of_a_path(name):
+def test_accepted_name_is_one_part_of_a_path(name):
     try:
         check_feature_name(name)
     except UnsafePathError:
@@ -176,7 +176,7 @@ def test_a_name_that_is_taken_is_one_part_of_a_path(name):
     assert path.parts == ("videos", name, "chunk-000", "file-000.mp4")
 
 
-def test_numbers_have_at_least_three_digits():
+def test_file_numbers_have_at_least_three_digits():
     assert expand_template(DATA_PATH, chunk=7, file=1000) == Path("data/chunk-007/file-1000.parquet")
 
 
@@ -188,24 +188,24 @@ def test_numbers_have_at_least_three_digits():
         "{{chunk_index:03d}}/{file_index:03d}", "{chunk_index:03d}/{file_index:03d}{", "{chunk_index:999999999d}/{file_index:03d}",
     ],
 )  # fmt: skip
-def test_a_template_with_other_fields_is_refused(template):
+def test_template_with_unknown_fields_is_refused(template):
     with pytest.raises(DatasetError, match="the path template"):
         DatasetInfo.from_json({**DOCUMENT, "data_path": template})
 
 
-def test_a_template_of_videos_names_the_camera():
+def test_video_template_needs_the_camera():
     with pytest.raises(DatasetError, match="would share a file"):
         DatasetInfo.from_json({**DOCUMENT, "video_path": "videos/{chunk_index}/{file_index}.mp4"})
 
 
 @pytest.mark.parametrize("prefix", ["/", "../", "a/../../", "a\0/"], ids=ascii)
-def test_a_template_that_leads_out_is_refused(prefix):
+def test_template_that_leaves_the_dataset_is_refused(prefix):
     for key, template in (("data_path", DATA_PATH), ("video_path", VIDEO_PATH)):
         with pytest.raises(UnsafePathError):
             DatasetInfo.from_json({**DOCUMENT, key: prefix + template})
 
 
-def test_a_field_without_a_value_is_refused():
+def test_template_field_without_a_value_is_refused():
     check_template(VIDEO_PATH, camera=True)
     with pytest.raises(DatasetError, match="no value"):
         expand_template(VIDEO_PATH, chunk=0, file=0)

@@ -1,4 +1,4 @@
-"""The ``info`` block of a depth camera, as LeRobot writes and reads it."""
+"""The ``info`` block of a depth camera equals that of LeRobot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STREAM = VideoStreamInfo(
 )  # fmt: skip
 
 
-def test_depth_is_described_as_lerobot_does():
+def test_depth_block_equals_that_of_lerobot():
     """The keys and values of a dataset that LeRobot 0.6.1 recorded, and both spellings of the depth marker."""
     assert list(video_info(STREAM, DepthEncoderConfig()).items()) == [
         ("video.height", 96),
@@ -45,14 +45,14 @@ def test_depth_is_described_as_lerobot_does():
     ]
 
 
-def test_millimetres_have_no_quantizer():
+def test_block_of_millimetres_has_no_quantizer_keys():
     info = video_info(STREAM, DepthEncoderConfig.lossless16())
     assert is_depth(info)
     assert not {"video.depth_min", "video.depth_max", "video.shift", "video.use_log"} & set(info)
 
 
 @pytest.mark.parametrize("key", ["is_depth_map", "video.is_depth_map"])
-def test_either_marker_makes_a_depth_config(key):
+def test_each_depth_marker_gives_a_depth_config(key):
     info = video_info(STREAM, DepthEncoderConfig(depth_max=5.0)) | {"is_depth_map": False, "video.is_depth_map": False}
     assert type(encoder_config_from_info(info)) is VideoEncoderConfig
     config = encoder_config_from_info({**info, key: True})

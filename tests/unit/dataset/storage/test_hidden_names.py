@@ -1,4 +1,4 @@
-"""Hidden siblings of a dataset fit into the longest name of the file system, and a damaged record of episodes is noticed."""
+"""Hidden siblings have valid names, and damaged lines of the episode record are reported."""
 
 from __future__ import annotations
 

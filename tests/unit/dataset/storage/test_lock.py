@@ -1,4 +1,4 @@
-"""One writer at a time is let into a dataset, however its path is spelled, and a lock ends with its process."""
+"""A dataset has one writer at a time, for any spelling of its path, and a lock ends with its process."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def held_by_another_process(root: Path) -> Iterator[int]:
         other.wait()
 
 
-def test_second_writer_is_told_who_the_first_is(tmp_path):
+def test_error_names_the_process_that_holds_the_lock(tmp_path):
     with DatasetLock(tmp_path) as first:
         for second in (DatasetLock(tmp_path), first):
             with pytest.raises(DatasetLockedError, match=f"pid {os.getpid()}") as caught:
@@ -52,14 +52,14 @@ def test_second_writer_is_told_who_the_first_is(tmp_path):
         pass
 
 
-def test_writer_that_says_nothing_still_keeps_others_out(tmp_path):
+def test_lock_with_an_empty_file_still_excludes_others(tmp_path):
     with DatasetLock(tmp_path):
         (tmp_path / LOCK).write_text("")
         with pytest.raises(DatasetLockedError, match="unknown process"):
             DatasetLock(tmp_path).acquire()
 
 
-def test_lock_is_released_by_another_thread_and_twice_and_leaves_nothing(tmp_path):
+def test_lock_can_be_released_twice_from_another_thread(tmp_path):
     lock = DatasetLock(tmp_path)
     lock.acquire()
     assert (tmp_path / LOCK).exists()
@@ -85,7 +85,7 @@ def test_lock_ends_with_its_process(tmp_path):
 
 
 @pytest.mark.parametrize("spelling", ["link", "up and down", "link to a link"])
-def test_every_spelling_means_the_same_lock(tmp_path, spelling):
+def test_all_spellings_of_a_path_share_the_lock(tmp_path, spelling):
     root = tmp_path / "set"
     root.mkdir()
     other = tmp_path / "other"
@@ -100,7 +100,7 @@ def test_every_spelling_means_the_same_lock(tmp_path, spelling):
         DatasetLock(other).acquire()
 
 
-def test_lock_of_a_copy_made_of_hard_links_is_of_its_own_afterwards(tmp_path):
+def test_hard_linked_copy_gets_its_own_lock(tmp_path):
     root, copy = tmp_path / "set", tmp_path / "copy"
     root.mkdir()
     with DatasetLock(root):
@@ -130,7 +130,7 @@ def test_forked_child_neither_holds_nor_releases_the_lock(tmp_path):
         os.waitpid(pid, 0)
 
 
-def test_dataset_that_was_moved_or_replaced_is_noticed(tmp_path):
+def test_moved_or_replaced_dataset_is_detected(tmp_path):
     root = tmp_path / "set"
     root.mkdir()
     with DatasetLock(root) as lock:
@@ -144,7 +144,7 @@ def test_dataset_that_was_moved_or_replaced_is_noticed(tmp_path):
             lock.check()
 
 
-def test_lost_lock_file_is_noticed(tmp_path):
+def test_lost_lock_file_is_detected(tmp_path):
     with DatasetLock(tmp_path) as lock:
         lock.check()
         (tmp_path / LOCK).unlink()
@@ -155,7 +155,7 @@ def test_lost_lock_file_is_noticed(tmp_path):
 @pytest.mark.parametrize(
     "what", ["meta is a file", "meta is a link", "own directory is a link", "lock is a link", "pipe"]
 )
-def test_place_that_cannot_be_locked_is_named(tmp_path, what):
+def test_error_names_a_path_that_cannot_be_locked(tmp_path, what):
     root, elsewhere = tmp_path / "set", tmp_path / "elsewhere"
     root.mkdir()
     elsewhere.mkdir()
@@ -184,7 +184,7 @@ def test_missing_dataset_is_not_created(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_verify_says_that_a_dataset_is_being_written(tmp_path):
+def test_verify_reports_a_locked_dataset(tmp_path):
     root = copy_of("B", tmp_path)
     with held_by_another_process(root):
         assert "dataset-in-use" in verify_dataset(root).counts

@@ -1,4 +1,4 @@
-"""The rules by which datasets go together, on documents alone."""
+"""The rules for merging documents of datasets."""
 
 from __future__ import annotations
 
