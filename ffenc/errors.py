@@ -52,43 +52,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-__all__ = [
-    "BinaryNotFoundError",
-    "CameraEndedError",
-    "CameraError",
-    "CameraFormatError",
-    "CameraStalledError",
-    "CameraUnavailableError",
-    "CapabilityError",
-    "ConcatError",
-    "DatasetError",
-    "DatasetLockedError",
-    "DatasetMovedError",
-    "DependencyError",
-    "EncoderOptionError",
-    "EncoderUnavailableError",
-    "EpisodeError",
-    "FFencError",
-    "FrameError",
-    "FrameSizeError",
-    "InputError",
-    "MergeError",
-    "NotOwnerError",
-    "OutputError",
-    "OutputExistsError",
-    "PixelFormatError",
-    "PreviewError",
-    "ProbeError",
-    "ProcessDiedError",
-    "ProcessError",
-    "ProcessStartError",
-    "ProcessTimeoutError",
-    "QueueFullError",
-    "RecordingError",
-    "ThreadStartError",
-    "UnsafePathError",
-]
-
 Disagreements: TypeAlias = Mapping[str, Sequence[object]]
 """For each property that differs, the value of every source, in the order of the sources."""
 

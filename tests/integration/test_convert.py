@@ -165,7 +165,7 @@ def tear_one_image(runs: Path, binaries: Binaries) -> None:
         (break_columns, 1, "has the columns"),
         (break_rate, 1, "has 25 frames per second"),
         (break_pairs, 2, "1 for camera laptop, 2 for camera wrist, 2 for --tables"),
-        (break_size, 1, "all episodes of observation.images.wrist need one size"),
+        (break_size, 1, "all episodes of observation.images.wrist need the same format"),
         (break_one_image, 1, "runs/run-10/wrist/f-0003.jpg differs from f-0000.jpg: its size is 64x64, not 128x96"),
         (tear_one_image, 1, "runs/run-10/wrist"),
     ],

@@ -210,6 +210,6 @@ def test_preview_by_command(tmp_path, binaries, capsys, monkeypatch):
     assert sorted(path.name for path in Path("D-preview").iterdir()) == ["episode-000000.png", "episode-000001.png"]
     with pytest.raises(OutputExistsError):
         preview_dataset(LEROBOT / "D", "D-preview", binaries=binaries)
-    with pytest.raises(DatasetError, match="0 to 1, not"):
+    with pytest.raises(DatasetError, match="0 to 1, but not"):
         preview_dataset(LEROBOT / "D", "D-preview", episodes=[2], binaries=binaries)
     assert main(["preview", str(LEROBOT / "D"), "--episodes=first"]) == 2

@@ -201,7 +201,7 @@ def test_annotations_move_with_their_episodes(tmp_path, binaries):
     reencode_dataset(one, camera_encoder=small, resize=(48, 32), output=tmp_path / "small", binaries=binaries)
     assert notes_of(tmp_path / "small") == before[0]
     assert successes_of(tmp_path / "small") == [True, False]
-    with pytest.raises(DatasetError, match="frame 5 of episode 0 has language_events"):
+    with pytest.raises(DatasetError, match="frame 5 of episode 0 has a value of language_events"):
         reencode_dataset(one, fps=15, output=tmp_path / "slow", binaries=binaries)
     assert not (tmp_path / "slow").exists()
     with pytest.raises(DatasetError, match="cannot be recorded"):

@@ -45,12 +45,6 @@ def span_statistics(
 ) -> Iterator[FeatureStatistics]:
     """Yield the statistics of episodes in one video.
 
-    Args:
-        path: the video.
-        feature: the camera.
-        spans: the episodes, in any order.
-        binaries: the executables.
-
     Raises:
         FFencError: the video cannot be decoded.
     """

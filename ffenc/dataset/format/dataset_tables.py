@@ -27,13 +27,9 @@ from ffenc.errors import DatasetError
 def data_writer(
     root: Path, info: DatasetInfo, *, first: FileId | None = None, like: DatasetLayout | None = None
 ) -> SeriesWriter:
-    """Return a writer of data files below ``root``; every table is one episode.
+    """Return a writer of data files, in which every table is one episode.
 
-    Args:
-        root: the dataset's directory.
-        info: its document.
-        first: number of the first file.
-        like: the source of the rows, whose language columns keep their types.
+    Language columns get the types that they have in the dataset ``like``, the source of the rows.
     """
     return SeriesWriter(
         DatasetLayout.of(root, info).data,
@@ -89,18 +85,9 @@ def save_episodes(
     group: int = 100,
     others: Mapping[str, pa.DataType] | None = None,
 ) -> list[FileId]:
-    """Write episodes files, and set `EpisodeRow.meta` of each row to its file.
+    """Write episodes files with ``group`` rows per row group, and set `EpisodeRow.meta` of each row to its file.
 
-    Args:
-        root: the dataset's directory.
-        info: its document.
-        rows: the episodes, in order; consumed lazily.
-        first: number of the first file.
-        group: rows per row group.
-        others: columns that LeRobot does not define.
-
-    Returns:
-        The written files.
+    The rows are consumed lazily.  ``others`` are columns that LeRobot does not define.
 
     Raises:
         OutputError: a file cannot be written.
@@ -122,10 +109,7 @@ def save_episodes(
 def iterate_episodes(root: Path, info: DatasetInfo, *, statistics: bool = True) -> Iterator[EpisodeRow]:
     """Yield the episodes in reading order; one row group is in memory at a time.
 
-    Args:
-        root: the dataset's directory.
-        info: its document.
-        statistics: read the statistics of each episode, which take most of the file.
+    Without ``statistics``, those of the episodes are not read, which take most of the file.
 
     Raises:
         DatasetError: a file cannot be read, or contains an invalid value.
@@ -172,11 +156,7 @@ def save_subtasks(root: Path, subtasks: Sequence[str]) -> None:
 
 
 def load_tasks(root: Path, *, to_write: bool = False) -> list[str]:
-    """Return the texts of ``meta/tasks.parquet`` by number.
-
-    Args:
-        root: the dataset's directory.
-        to_write: refuse additional columns, because the table will be rewritten without them.
+    """Return the texts of ``meta/tasks.parquet`` by number; ``to_write`` refuses columns that rewriting would lose.
 
     Raises:
         DatasetError: it is missing, does not contain texts, its rows are not in the order of their numbers, or it has columns

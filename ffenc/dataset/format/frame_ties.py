@@ -46,11 +46,7 @@ def _is_colour(frame: object) -> bool:
 
 
 class TieCheck:
-    """Compare the decoded frames of one camera in one episode with the stored images.
-
-    Args:
-        ties: the stored images by frame number.
-    """
+    """Compare the decoded frames of one camera in one episode with the stored images, by frame number."""
 
     def __init__(self, ties: Mapping[int, Any]) -> None:
         self._ties = {}

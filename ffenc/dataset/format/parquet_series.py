@@ -54,10 +54,6 @@ def load_table(path: Path) -> pa.Table:
 def iterate_row_groups(paths: Iterable[Path], *, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """Yield the row groups of several files; one is in memory at a time.
 
-    Args:
-        paths: the files, in reading order.
-        columns: names of columns to read; None reads all.
-
     Raises:
         DatasetError: a file is missing or not a parquet file.
     """
@@ -68,11 +64,7 @@ def iterate_row_groups(paths: Iterable[Path], *, columns: Sequence[str] | None =
 
 
 def iterate_episode_tables(paths: Iterable[Path], *, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """Yield the rows of one episode at a time, independent of row groups and files.
-
-    Args:
-        paths: data files, in reading order.
-        columns: names of columns to read besides ``episode_index``; None reads all.
+    """Yield the rows of one episode at a time, independent of row groups and files; ``episode_index`` is always read.
 
     Raises:
         DatasetError: a file is missing, not a parquet file, or has no valid ``episode_index``.
@@ -117,7 +109,7 @@ class SeriesWriter:
         schema: schema of every table.
         limit_mb: size limit of a file in MiB; a larger table gets its own file.
         chunks_size: files per directory.
-        first: number of the first file.
+        first: number of the first file; None starts at 0.
     """
 
     def __init__(
@@ -155,10 +147,7 @@ class SeriesWriter:
         return self._file
 
     def write(self, table: pa.Table) -> FileId:
-        """Write one row group.
-
-        Returns:
-            Its file.
+        """Write one row group and return its file.
 
         Raises:
             DatasetError: the table does not have the columns of the series.

@@ -78,13 +78,7 @@ def expand_template(template: str, *, chunk: int, file: int, video_key: str | No
 
 
 def file_numbers(template: str, path: PurePath, *, video_key: str | None = None) -> tuple[int, int] | None:
-    """Return the chunk and file number of a path, or None if the template does not produce this path.
-
-    Args:
-        template: from ``info.json``.
-        path: relative to the dataset.
-        video_key: the camera, for a video.
-    """
+    """Return the chunk and file number of a path, relative to the dataset, or None if it does not match the template."""
     names = {"chunk_index": "(?P<chunk_index>[0-9]+)", "file_index": "(?P<file_index>[0-9]+)"}
     pattern, place = "", 0
     for match in _FIELD.finditer(template):

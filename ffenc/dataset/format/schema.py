@@ -103,17 +103,10 @@ class Feature(BaseModel):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
-def _column(dtype: str) -> Feature:
-    return Feature(dtype=dtype, shape=(1,), names=None)
-
-
 DEFAULT_FEATURES: Mapping[str, Feature] = MappingProxyType(
     {
-        "timestamp": _column("float32"),
-        "frame_index": _column("int64"),
-        "episode_index": _column("int64"),
-        "index": _column("int64"),
-        "task_index": _column("int64"),
+        name: Feature(dtype="float32" if name == "timestamp" else "int64", shape=(1,), names=None)
+        for name in ("timestamp", "frame_index", "episode_index", "index", "task_index")
     }
 )
 """Features of every dataset, always last and in this order; the recorder fills them."""
@@ -165,17 +158,11 @@ class DatasetInfo(BaseModel):
             check_feature_name(name)
         return features
 
-    @field_validator("data_path")
+    @field_validator("data_path", "video_path")
     @classmethod
-    def _safe_data_path(cls, template: str) -> str:
-        check_template(template)
-        return template
-
-    @field_validator("video_path")
-    @classmethod
-    def _safe_video_path(cls, template: str | None) -> str | None:
+    def _safe_paths(cls, template: str | None, checked: ValidationInfo) -> str | None:
         if template is not None:
-            check_template(template, camera=True)
+            check_template(template, camera=checked.field_name == "video_path")
         return template
 
     @model_validator(mode="after")
@@ -235,11 +222,7 @@ class DatasetInfo(BaseModel):
 
     @classmethod
     def from_json(cls, document: object, *, path: Path | None = None) -> DatasetInfo:
-        """Check the content of ``meta/info.json``.
-
-        Args:
-            document: the parsed JSON.
-            path: its file, for messages.
+        """Check the content of ``meta/info.json``; ``path`` is its file, for messages.
 
         Raises:
             DatasetError: it has another format version, or a value is missing or invalid.

@@ -76,22 +76,13 @@ def video_info(
 
 
 def layout_of(blocks: Iterable[Mapping[str, Any] | None]) -> frozenset[str]:
-    """Return the depth markers of a dataset: the keys in its first measured ``info`` block.
-
-    Args:
-        blocks: the ``info`` blocks of the video features.
-    """
+    """Return the depth markers of a dataset: the keys in the first measured ``info`` block of its video features."""
     measured = next((block for block in blocks if block and "video.codec" in block), {})
     return frozenset(measured.keys() & set(DEPTH_MARKERS.values()))
 
 
 def in_layout(block: Mapping[str, Any], markers: Iterable[str]) -> dict[str, Any]:
-    """Return an ``info`` block with the given depth markers only.
-
-    Args:
-        block: the block of one camera.
-        markers: the result of `layout_of`; a depth camera always gets at least one marker.
-    """
+    """Return an ``info`` block with the given depth markers only; a depth camera always gets at least one."""
     wanted = set(markers) or ({DEPTH_MARKERS["lerobot-0.6"]} if is_depth(block) else set())
     known = {key: value for key, value in block.items() if key not in DEPTH_MARKERS.values() or key in wanted}
     return known | {key: is_depth(block) for key in sorted(wanted - known.keys())}

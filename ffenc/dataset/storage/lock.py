@@ -35,13 +35,10 @@ _ATTEMPTS, _PAUSE_S = 5, 0.02  # `current_holder` of another process holds the l
 
 
 class FileLock:
-    """An exclusive lock on a file that exists only while the lock is held.
+    """An exclusive lock on a file that exists only while the lock is held; its directory must exist.
 
     Releasing removes the file, so `acquire` checks that the locked file still has its name.  A copied directory never shares a
     lock with the original.  A forked child does not hold the lock.
-
-    Args:
-        path: the file; its directory must exist.
     """
 
     def __init__(self, path: Path) -> None:
@@ -131,12 +128,9 @@ if hasattr(os, "register_at_fork"):
 
 
 class DatasetLock:
-    """An exclusive lock of a dataset, for processes and threads.  Also a context manager.
+    """An exclusive lock of an existing dataset, for processes and threads.  Also a context manager.
 
     The lock file is inside the dataset, so that all spellings of its path share the lock.
-
-    Args:
-        root: the dataset's directory, which must exist.
     """
 
     def __init__(self, root: str | Path) -> None:

@@ -44,14 +44,10 @@ def why_not_replaceable(root: Path) -> str | None:
 
 
 def swap(root: Path, new: Path) -> None:
-    """Replace ``root`` by ``new`` and remove the old form; the caller holds the locks of both.
+    """Replace ``root`` by ``new`` (complete and synced) and remove the old form; the caller holds the locks of both.
 
     Linux and macOS exchange the two names atomically.  Some network file systems cannot; two renames replace the dataset
     there, and `restore_missing` completes them after a crash.
-
-    Args:
-        root: the dataset.
-        new: `sibling` with `NEW`, complete and synced.
 
     Raises:
         OutputError: a rename failed; ``root`` is unchanged.

@@ -243,8 +243,7 @@ class _Conversion:
 
 def _measured(results: list[EncodeResult], binaries: Binaries) -> Iterator[SourceVideo]:
     clips = iterate_clips([result.path for result in results], binaries=binaries)
-    for number, clip in enumerate(clips):
-        yield SourceVideo(source=0, file=FileId(file=number), stream=clip.stream, frames=clip.packets.count)
+    return (SourceVideo.of(clip, FileId(file=number)) for number, clip in enumerate(clips))
 
 
 def _with_videos(

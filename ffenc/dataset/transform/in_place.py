@@ -24,10 +24,7 @@ from ffenc.errors import FFencError, OutputError
 
 @contextmanager
 def locked_dataset(root: Path) -> Iterator[DatasetLock]:
-    """Lock a dataset, then complete or remove an in-place change that a killed process has left unfinished.
-
-    Args:
-        root: the dataset, as `resolve_root` returns it.
+    """Lock a dataset (resolved), then complete or remove an in-place change that a killed process has left unfinished.
 
     Raises:
         DatasetLockedError: another process holds the lock.

@@ -247,7 +247,7 @@ def _measured(key: str, sources: Sequence[DatasetSource], binaries: Binaries) ->
                 f"{path} has {clip.stream.fps} frames per second, but its dataset has {sources[number].info.fps}",
                 path=path,
             )
-        found.append(SourceVideo(source=number, file=file, stream=clip.stream, frames=clip.packets.count))
+        found.append(SourceVideo.of(clip, file, number))
     return found
 
 

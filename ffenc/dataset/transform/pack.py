@@ -111,11 +111,8 @@ def _join_videos(
     for found, some in groupby(clips, obstacle):
         if found is not None:
             logger.warning("a video keeps a file of its own: %s", found)
-        videos = [
-            SourceVideo(source=0, file=file, stream=clip.stream, frames=clip.packets.count)
-            for clip in some
-            if (file := old.video_number(key, clip.stream.path)) is not None
-        ]
+        numbered = ((clip, old.video_number(key, clip.stream.path)) for clip in some)
+        videos = [SourceVideo.of(clip, file) for clip, file in numbered if file is not None]
         groups += group_videos(videos, info, concatenate=found is None)
     placed = write_groups(key, groups, new.root, info, binaries=binaries, link=True)
     return {each.video.file: each for each in placed}

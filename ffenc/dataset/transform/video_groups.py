@@ -20,7 +20,7 @@ from ffenc.errors import ConcatError, OutputError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.concat import AGREEMENT
-from ffenc.video.clip import iterate_clips
+from ffenc.video.clip import MeasuredClip, iterate_clips
 from ffenc.video.concat import join_measured
 from ffenc.video.frame_comparison import check_frames
 from ffenc.video.run import ProgressCallback
@@ -44,6 +44,11 @@ class SourceVideo:
     stream: VideoStreamInfo
     frames: int
 
+    @classmethod
+    def of(cls, clip: MeasuredClip, file: FileId, source: int = 0) -> SourceVideo:
+        """Describe a measured file."""
+        return cls(source=source, file=file, stream=clip.stream, frames=clip.packets.count)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedVideo:
@@ -65,12 +70,7 @@ class PlacedVideo:
 
 
 class FrameCounter:
-    """Add up the progress of several files that are processed concurrently.
-
-    Args:
-        total: frames of all files.
-        progress: called with (frames done, ``total``).
-    """
+    """Add up the progress of several files that are processed concurrently, for a callback with the ``total``."""
 
     def __init__(self, total: int, progress: ProgressCallback | None) -> None:
         self._total, self._progress = total, progress
@@ -95,12 +95,7 @@ def group_videos(
     """Group the videos of a camera by output file.
 
     As in LeRobot, a video starts a new file if the sum of the sizes would reach the limit of ``info``.  It also starts a new
-    file if a stream copy cannot join it to the previous ones.
-
-    Args:
-        videos: the videos, in order.
-        info: document of the new dataset.
-        concatenate: False writes one file per source file.
+    file if a stream copy cannot join it to the previous ones, or if ``concatenate`` is False.
     """
     limit_bytes = info.video_files_size_in_mb * MIB if concatenate else 0
     groups: list[list[SourceVideo]] = []
@@ -141,19 +136,9 @@ def write_groups(
     link: bool = False,
     counter: FrameCounter | None = None,
 ) -> list[PlacedVideo]:
-    """Write all videos of one camera; a group that cannot be joined is split.
+    """Write all videos of one camera and return their places; a group that cannot be joined is split.
 
-    Args:
-        key: the camera.
-        groups: the result of `group_videos`.
-        root: directory of the new dataset.
-        info: document of the new dataset.
-        binaries: the executables.
-        link: hard-link a file that is not joined; only for a new form that replaces its source.
-        counter: counts the frames that are done.
-
-    Returns:
-        The place of every video: that of `place_groups` unless a group was split.
+    With ``link``, files that are not joined are hard-linked, which requires a new form that replaces its source.
 
     Raises:
         FFencError: a file cannot be written.
