@@ -13,7 +13,7 @@ from ffenc.cli.main import main
 pytest.importorskip("pyarrow")
 from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.dataset.storage.lock import DatasetLock, FileLock
-from ffenc.dataset.storage.new_directory import clear_abandoned, whole_dataset
+from ffenc.dataset.storage.new_directory import build_dataset, clear_abandoned
 from tests.dataset_operations import EPISODES, LENGTH, check_whole, frame_of, listing, make_dataset
 
 pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
@@ -82,7 +82,7 @@ def test_the_next_run_removes_leftovers(tmp_path: Path, crashed: Path, binaries:
     with DatasetRecorder.resume(home / "set", binaries=binaries) as recorder:
         (interrupted,) = recorder.interrupted
         recorder.recover(interrupted)
-    with whole_dataset(home / "other") as building:
+    with build_dataset(home / "other") as building:
         (building / "file").write_text("new")
     assert sorted(path.name for path in home.iterdir()) == ["other", "set"]
     (home / "set/data/chunk-000/.file-009.parquet.0123abcd.part").unlink()
@@ -90,7 +90,7 @@ def test_the_next_run_removes_leftovers(tmp_path: Path, crashed: Path, binaries:
 
 
 def test_what_a_live_process_builds_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with whole_dataset(tmp_path / "out") as building:
+    with build_dataset(tmp_path / "out") as building:
         (building / "file").write_text("new")
         unknown = tmp_path / ".out.0123abcd.part"
         unknown.mkdir()

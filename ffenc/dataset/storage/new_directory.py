@@ -52,7 +52,7 @@ def check_new(output: Path) -> None:
 
 
 @contextmanager
-def whole_dataset(output: Path) -> Iterator[Path]:
+def build_dataset(output: Path) -> Iterator[Path]:
     """Yield a hidden directory beside ``output`` to fill; after the block it is synced and renamed to ``output``.
 
     A lock file beside it shows the next run whether its process is alive.

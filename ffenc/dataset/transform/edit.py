@@ -17,7 +17,7 @@ from ffenc.dataset.format.layout import DatasetLayout, FileId
 from ffenc.dataset.format.parquet_series import iterate_episode_tables
 from ffenc.dataset.format.schema import Feature
 from ffenc.dataset.format.video_info import encoder_config_from_info
-from ffenc.dataset.storage.new_directory import check_new, whole_dataset
+from ffenc.dataset.storage.new_directory import build_dataset, check_new
 from ffenc.dataset.transform.companions import copy_companions
 from ffenc.dataset.transform.source import DatasetSource, reading
 from ffenc.dataset.transform.video_groups import FrameCounter
@@ -91,7 +91,7 @@ def delete_episodes(
         raise DatasetError(
             f"all {len(deleted)} episodes of {source} would be deleted; keep at least one", path=opened.root
         )
-    with whole_dataset(Path(output)) as building, reading([opened]):
+    with build_dataset(Path(output)) as building, reading([opened]):
         job = _Job.of(opened, {"": kept}, binaries, progress)
         return job.write("", kept, building, final=Path(output))
 
@@ -132,7 +132,7 @@ def split_dataset(
         check_path_part(name, "the name of a split, which becomes a directory")
     opened = DatasetSource.open(source, follow_links=follow_links)
     chosen = plan_splits(splits, opened)
-    with whole_dataset(output) as building, reading([opened]):
+    with build_dataset(output) as building, reading([opened]):
         job = _Job.of(opened, chosen, binaries, progress)
         made = {}
         for name, kept in chosen.items():

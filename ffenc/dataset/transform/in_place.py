@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ffenc.dataset.storage.lock import LOCK, DatasetLock
-from ffenc.dataset.storage.new_directory import remove_tree, sync_tree, whole_dataset
+from ffenc.dataset.storage.new_directory import build_dataset, remove_tree, sync_tree
 from ffenc.dataset.storage.swap_directory import (
     NEW,
     clear_siblings,
@@ -54,7 +54,7 @@ def new_form(root: Path, output: Path | None, *, lock: DatasetLock | None = None
         OutputError: a file cannot be written.  After any error ``root`` is unchanged and the new form is removed.
     """
     if output is not None:
-        with whole_dataset(output) as building:
+        with build_dataset(output) as building:
             yield building
         return
     with ExitStack() as stack:

@@ -17,7 +17,7 @@ from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.format.provenance import append_operation
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.format.video_info import encoder_config_from_info
-from ffenc.dataset.storage.new_directory import check_new, whole_dataset, work_beside
+from ffenc.dataset.storage.new_directory import build_dataset, check_new, work_beside
 from ffenc.dataset.transform.companions import copy_common_companions
 from ffenc.dataset.transform.compatibility import (
     colour_tags,
@@ -136,7 +136,7 @@ def merge_datasets(
     check_new(output)
     plan = plan_merge(sources, on_mismatch=on_mismatch, follow_links=follow_links, binaries=binaries)
     counter = FrameCounter(sum(v.frames for videos in plan.videos.values() for v in videos), progress)
-    with whole_dataset(output) as building, work_beside(building) as work, reading(plan.sources):
+    with build_dataset(output) as building, work_beside(building) as work, reading(plan.sources):
         groups = _groups(plan, work, concatenate_videos, binaries)
         expected = {key: place_groups(some, plan.info) for key, some in groups.items()}
         with ThreadPool(max_workers=_CAMERAS_AT_ONCE) as pool:

@@ -27,7 +27,7 @@ from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.convert.conversion import EpisodeSource, FrameSeries, add_steps, check_episodes
 from ffenc.dataset.convert.episode_table import EpisodeTable, read_episode_table
 from ffenc.dataset.recording.recorder import DatasetRecorder
-from ffenc.dataset.storage.new_directory import check_new, whole_dataset
+from ffenc.dataset.storage.new_directory import build_dataset, check_new
 from ffenc.errors import InputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.ffprobe import probe_video
@@ -69,7 +69,7 @@ def _write(
     total = sum(episode.frames for episode in episodes)
     # In one step: a part of the dataset is useless, because all of it can be made again.
     with (
-        whole_dataset(output) as building,
+        build_dataset(output) as building,
         screen.progress("converting", total=total) as progress,
         DatasetRecorder.create(
             building,

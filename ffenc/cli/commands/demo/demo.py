@@ -27,7 +27,7 @@ from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.preview import preview_dataset
 from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.dataset.storage.lock import DatasetLock
-from ffenc.dataset.storage.new_directory import whole_dataset
+from ffenc.dataset.storage.new_directory import build_dataset
 from ffenc.encoders.lerobot_names import DEFAULT_ENCODER
 from ffenc.encoders.table import AUTO
 from ffenc.errors import OutputError, OutputExistsError, PreviewError, ProcessError
@@ -161,7 +161,7 @@ def _record(
         for name, camera in footage.cameras.items()
     }
     with (
-        whole_dataset(root) as building,
+        build_dataset(root) as building,
         screen.progress("recording", total=footage.count) as progress,
         DatasetRecorder.create(
             building,

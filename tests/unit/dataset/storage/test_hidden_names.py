@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ffenc.dataset.format.provenance import load_provenance
-from ffenc.dataset.storage.new_directory import WORK, whole_dataset, work_beside
+from ffenc.dataset.storage.new_directory import WORK, build_dataset, work_beside
 from ffenc.dataset.storage.swap_directory import NEW, SIBLINGS, sibling
 
 
@@ -17,7 +17,7 @@ def test_siblings_fit(tmp_path: Path, name: str) -> None:
     for mark in SIBLINGS:
         sibling(root, mark).mkdir()
     assert sibling(root, NEW).name + WORK == sibling(root, NEW + WORK).name
-    with whole_dataset(root) as building, work_beside(building):
+    with build_dataset(root) as building, work_beside(building):
         (building / "a").write_text("a")
     assert (root / "a").read_text() == "a"
 
