@@ -17,7 +17,7 @@ from ffenc.statistics import FeatureStatistics, FrameSampler
 from ffenc.video.reader import VideoReader
 
 
-def layout_of(feature: Feature) -> str:
+def frame_layout(feature: Feature) -> str:
     """Return the layout to decode the videos of a camera to, a key of `ffenc.frames.LAYOUTS`."""
     if feature.is_depth:
         return "gray16" if (feature.info or {}).get("video.pix_fmt") == "gray16le" else "gray12"
@@ -29,7 +29,7 @@ def as_recorded(frame: npt.NDArray[Any], feature: Feature) -> npt.NDArray[Any]:
     if not feature.is_depth:
         return frame
     unit = (feature.info or {}).get("depth_unit", "mm")
-    if layout_of(feature) == "gray16":  # millimetres, not quantized
+    if frame_layout(feature) == "gray16":  # millimetres, not quantized
         return frame if unit == "mm" else frame.astype(np.float32) / 1000
     return dequantize_depth(frame, **depth_settings(feature), unit=unit)
 
@@ -48,7 +48,7 @@ def span_statistics(
     Raises:
         FFencError: the video cannot be decoded.
     """
-    reader = VideoReader(path, layout=layout_of(feature), binaries=binaries)
+    reader = VideoReader(path, layout=frame_layout(feature), binaries=binaries)
     for span in spans:
         sampler = FrameSampler()
         for frame in reader.read_range(span.from_frame, span.to_frame):

@@ -13,7 +13,7 @@ from typing import Any
 
 from ffenc.dataset.format.arrow import pa
 from ffenc.dataset.format.layout import FileId
-from ffenc.dataset.format.schema import DatasetInfo
+from ffenc.dataset.format.schema import LARGEST_COUNT, DatasetInfo
 from ffenc.errors import DatasetError
 from ffenc.statistics import STATISTICS, FeatureStatistics
 
@@ -21,8 +21,6 @@ _FILES = ("data", "meta/episodes")  # series of files that an episode names by c
 
 TOLERANCE_S = Fraction(1, 10_000)
 """Largest distance of a stored time from that of a frame; LeRobot refuses to decode beyond it."""
-
-_MOST = 1 << 53  # a float64 cannot represent every larger integer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +239,6 @@ def _file(values: Mapping[str, Any], series: str) -> FileId:
 
 def _whole(value: Any) -> int:
     """Return the number of an episode, a row or a file as int."""
-    if isinstance(value, bool) or int(value) != value or not 0 <= value <= _MOST:
-        raise ValueError(f"{value!r} is not an integer from 0 to {_MOST}")
+    if isinstance(value, bool) or int(value) != value or not 0 <= value <= LARGEST_COUNT:
+        raise ValueError(f"{value!r} is not an integer from 0 to {LARGEST_COUNT}")
     return int(value)

@@ -46,7 +46,7 @@ Size: TypeAlias = Annotated[StrictInt, Field(gt=0)] | Annotated[StrictFloat, Fie
 OLD_COUNTERS = frozenset({"total_videos", "total_chunks"})
 """Keys of format 2.1 that some converters leave behind; they are not updated, and LeRobot drops them on its next write."""
 
-_LARGEST_COUNT = 1 << 53  # a float64 cannot represent every larger integer
+LARGEST_COUNT = 1 << 53  # a float64 cannot represent every larger integer
 _MOST_AXES = 32  # limit of numpy 1; LeRobot stores at most 5
 _LONGEST_BITS = 200  # of a number in a message
 _FRAME_KEYS = ("task",)  # keys of a recorded frame that are not features
@@ -171,8 +171,8 @@ class DatasetInfo(BaseModel):
         if self.fps > MAX_FRAME_RATE:
             raise ValueError(f"fps is {_short(self.fps)}, expected at most {MAX_FRAME_RATE}")
         for name in ("total_episodes", "total_frames", "total_tasks", "chunks_size"):
-            if getattr(self, name) > _LARGEST_COUNT:
-                raise ValueError(f"{name} is {_short(getattr(self, name))}, expected at most {_LARGEST_COUNT}")
+            if getattr(self, name) > LARGEST_COUNT:
+                raise ValueError(f"{name} is {_short(getattr(self, name))}, expected at most {LARGEST_COUNT}")
         for name, feature in self.features.items():
             if len(feature.shape) > _MOST_AXES:
                 raise ValueError(f"{name!r} has {len(feature.shape)} axes, expected at most {_MOST_AXES}")

@@ -29,7 +29,7 @@ def video_info(
 ) -> dict[str, Any]:
     """Return an ``info`` block with the keys of all LeRobot versions, in their order.
 
-    Measured values take precedence over requested ones.  The block has both depth markers; `in_layout` selects one.
+    Measured values take precedence over requested ones.  The block has both depth markers; `with_depth_markers` selects one.
 
     Args:
         stream: measured from the first video file of the camera.
@@ -75,20 +75,20 @@ def video_info(
     return info
 
 
-def layout_of(blocks: Iterable[Mapping[str, Any] | None]) -> frozenset[str]:
+def depth_markers(blocks: Iterable[Mapping[str, Any] | None]) -> frozenset[str]:
     """Return the depth markers of a dataset: the keys in the first measured ``info`` block of its video features."""
     measured = next((block for block in blocks if block and "video.codec" in block), {})
     return frozenset(measured.keys() & set(DEPTH_MARKERS.values()))
 
 
-def in_layout(block: Mapping[str, Any], markers: Iterable[str]) -> dict[str, Any]:
+def with_depth_markers(block: Mapping[str, Any], markers: Iterable[str]) -> dict[str, Any]:
     """Return an ``info`` block with the given depth markers only; a depth camera always gets at least one."""
     wanted = set(markers) or ({DEPTH_MARKERS["lerobot-0.6"]} if is_depth(block) else set())
     known = {key: value for key, value in block.items() if key not in DEPTH_MARKERS.values() or key in wanted}
     return known | {key: is_depth(block) for key in sorted(wanted - known.keys())}
 
 
-def chosen_layout(blocks: Iterable[Mapping[str, Any] | None], wanted: InfoLayout | None) -> frozenset[str]:
+def markers_to_write(blocks: Iterable[Mapping[str, Any] | None], wanted: InfoLayout | None) -> frozenset[str]:
     """Return the depth markers to write: those of the dataset, or of the layout ``wanted``.
 
     Raises:
@@ -96,7 +96,7 @@ def chosen_layout(blocks: Iterable[Mapping[str, Any] | None], wanted: InfoLayout
     """
     if wanted is not None and wanted not in DEPTH_MARKERS:
         raise DatasetError(f"unknown info_layout {wanted!r}; expected {' or '.join(map(repr, DEPTH_MARKERS))}")
-    found = layout_of(blocks)
+    found = depth_markers(blocks)
     if found and wanted is not None and found != {DEPTH_MARKERS[wanted]}:
         raise DatasetError(
             f"info_layout={wanted!r} (--dataset.info_layout) writes {DEPTH_MARKERS[wanted]}, but the cameras of this dataset "

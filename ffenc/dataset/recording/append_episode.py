@@ -16,7 +16,7 @@ from ffenc.dataset.format.layout import DatasetLayout, FileId
 from ffenc.dataset.format.parquet_series import save_table
 from ffenc.dataset.format.provenance import append_provenance, episode_document
 from ffenc.dataset.format.schema import DatasetInfo
-from ffenc.dataset.format.video_info import InfoLayout, chosen_layout, in_layout, layout_of, video_info
+from ffenc.dataset.format.video_info import InfoLayout, depth_markers, markers_to_write, video_info, with_depth_markers
 from ffenc.dataset.recording.commit import commit, finish_commits
 from ffenc.dataset.recording.episode_directory import EpisodeDirectory
 from ffenc.dataset.recording.rows import EpisodeRows
@@ -91,7 +91,7 @@ class EpisodeAppender:
         self._identity = identity
         self._decided: tuple[EpisodeDirectory, DatasetInfo, list[str], dict[str, FeatureStatistics]] | None = None
         self._tasks = load_tasks(root, to_write=True) if self._layout.tasks.exists() else []
-        self._markers = chosen_layout([each.info for each in self.info.videos.values()], info_layout)
+        self._markers = markers_to_write([each.info for each in self.info.videos.values()], info_layout)
         self._stats = load_stats(root) or {}
         self._others = other_episode_columns(root, self.info)
         layout = self._layout
@@ -236,11 +236,13 @@ class EpisodeAppender:
             measured = {"depth_unit": _depth_unit(camera.dtype)} if feature.is_depth else {}
             if isinstance(camera.result, EncodeResult):
                 config = camera.result.encoder.config
-                measured |= in_layout(
+                measured |= with_depth_markers(
                     video_info(camera.result.stream, config, is_depth_map=feature.is_depth), self._markers
                 )
             if not measured.keys() & known.keys() & _MEASURED:
-                block = in_layout(known | measured, self._markers if feature.is_video else layout_of([known]))
+                block = with_depth_markers(
+                    known | measured, self._markers if feature.is_video else depth_markers([known])
+                )
                 info = info.with_feature_info(name, block) if measured else info
                 continue
             different = [key for key in sorted(_MEASURED) if known.get(key) != measured.get(key)]

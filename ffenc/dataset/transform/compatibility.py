@@ -11,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ffenc.dataset.format.schema import OLD_COUNTERS, DatasetInfo, Feature
-from ffenc.dataset.format.video_info import DEPTH_MARKERS, LEROBOT_BACKEND, in_layout, layout_of
-from ffenc.errors import MergeError
+from ffenc.dataset.format.video_info import DEPTH_MARKERS, LEROBOT_BACKEND, depth_markers, with_depth_markers
+from ffenc.errors import Disagreements, MergeError
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.concat import AGREEMENT
 
@@ -56,9 +56,6 @@ COLOUR_TAGS = ("colour range", "colour matrix", "colour primaries", "colour tran
 _BT601 = ("tv", "smpte170m", "smpte170m", "smpte170m")
 
 _SEPARATE = frozenset({"video.video_backend", *DEPTH_MARKERS.values(), *ENCODER_KEYS})
-
-Disagreements = dict[str, tuple[object, ...]]
-"""For each property that differs, the value of every source, in the order of the sources."""
 
 
 def compare_infos(infos: Sequence[DatasetInfo]) -> Disagreements:
@@ -172,9 +169,9 @@ def merged_info(infos: Sequence[DatasetInfo], roots: Sequence[Path], reencoded: 
                 block[key] = unknown
         if "video.video_backend" in block:
             block["video.video_backend"] = LEROBOT_BACKEND
-        markers = layout_of([block])
+        markers = depth_markers([block])
         merged = merged.with_feature_info(
-            name, in_layout({**block, **dict.fromkeys(markers, feature.is_depth)}, markers)
+            name, with_depth_markers({**block, **dict.fromkeys(markers, feature.is_depth)}, markers)
         )
     if lost:
         logger.warning(

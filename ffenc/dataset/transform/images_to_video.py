@@ -14,7 +14,7 @@ from ffenc.dataset.format.episode_columns import VideoSpan
 from ffenc.dataset.format.layout import FileId
 from ffenc.dataset.format.provenance import append_operation
 from ffenc.dataset.format.schema import VIDEO_PATH, DatasetInfo
-from ffenc.dataset.format.video_info import InfoLayout, chosen_layout, in_layout, video_info
+from ffenc.dataset.format.video_info import InfoLayout, markers_to_write, video_info, with_depth_markers
 from ffenc.dataset.storage.dataset_tree import resolve_root
 from ffenc.dataset.storage.new_directory import check_new, work_beside
 from ffenc.dataset.transform.in_place import copy_unchanged, new_form
@@ -99,7 +99,7 @@ def convert_images_to_video(
         source = DatasetSource.open(place, follow_links=follow_links)
         stack.enter_context(reading([source]))
         source.layout.check_growing()
-        markers = chosen_layout([each.info for each in source.info.videos.values()], info_layout)
+        markers = markers_to_write([each.info for each in source.info.videos.values()], info_layout)
         configs = _configs(source, camera_encoder, depth_encoder, cameras)
         counter = FrameCounter(source.info.total_frames * len(configs), progress)
         job = _Conversion(
@@ -257,7 +257,7 @@ def _with_videos(
         measured = video_info(
             result.stream, result.encoder.config, is_depth_map=isinstance(configs[key], DepthEncoderConfig)
         )
-        block = in_layout((features[key].info or {}) | measured, markers)
+        block = with_depth_markers((features[key].info or {}) | measured, markers)
         features[key] = features[key].model_copy(update={"dtype": "video", "info": block})
     return info.model_copy(update={"features": features, "video_path": info.video_path or VIDEO_PATH})
 

@@ -16,7 +16,7 @@ from ffenc.dataset.format.episode_columns import VideoSpan
 from ffenc.dataset.format.layout import DatasetLayout, FileId
 from ffenc.dataset.format.provenance import append_operation
 from ffenc.dataset.format.schema import DatasetInfo
-from ffenc.dataset.format.video_info import chosen_layout, in_layout, layout_of, video_info
+from ffenc.dataset.format.video_info import depth_markers, markers_to_write, video_info, with_depth_markers
 from ffenc.dataset.storage.dataset_tree import resolve_root
 from ffenc.dataset.storage.new_directory import check_new, work_beside
 from ffenc.dataset.storage.swap_directory import link_or_copy
@@ -232,8 +232,8 @@ def _with_measured(
     measured = video_info(stream, took_effect, is_depth_map=feature.is_depth)
     block = {name: value for name, value in (feature.info or {}).items() if not name.startswith("audio.")}
     shape = (stream.height, stream.width, *feature.shape[2:])
-    markers = layout_of([feature.info]) or chosen_layout([each.info for each in info.videos.values()], None)
-    changed = feature.model_copy(update={"shape": shape, "info": in_layout(block | measured, markers)})
+    markers = depth_markers([feature.info]) or markers_to_write([each.info for each in info.videos.values()], None)
+    changed = feature.model_copy(update={"shape": shape, "info": with_depth_markers(block | measured, markers)})
     return info.model_copy(update={"features": {**info.features, key: changed}})
 
 

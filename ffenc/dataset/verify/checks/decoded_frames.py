@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ffenc.dataset.format.camera_frames import as_recorded, depth_settings, layout_of
+from ffenc.dataset.format.camera_frames import as_recorded, depth_settings, frame_layout
 from ffenc.dataset.format.frame_ties import TieCheck, camera_ties
 from ffenc.dataset.format.provenance import load_provenance, provenance_path
 from ffenc.dataset.verify.checks.packets import Measurer, in_parallel, ranges_text, readable_frames
@@ -155,7 +155,7 @@ def _decode(
     waiting = [span for span in use.spans if span.is_right]
     number, sampler, check = 0, FrameSampler(), TieCheck({})
     try:
-        reader = VideoReader(use.path, layout=layout_of(feature), binaries=binaries)
+        reader = VideoReader(use.path, layout=frame_layout(feature), binaries=binaries)
         for frame in reader:
             while waiting and number >= (waiting[0].stop or 0):  # it overlaps the episode before
                 waiting.pop(0)

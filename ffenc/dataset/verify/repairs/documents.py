@@ -9,7 +9,7 @@ from typing import Any
 
 from ffenc.dataset.format.dataset_tables import save_tasks
 from ffenc.dataset.format.documents import save_info
-from ffenc.dataset.format.video_info import chosen_layout, in_layout, video_info
+from ffenc.dataset.format.video_info import markers_to_write, video_info, with_depth_markers
 from ffenc.dataset.recording.commit import finish_commits
 from ffenc.dataset.storage.atomic_file import unfinished_files, write_text_atomically
 from ffenc.dataset.verify.checks.frame_rows import FrameChecks
@@ -98,9 +98,9 @@ def repair_video_info(subject: Subject, changes: Changes, measure: Measurer) -> 
             changes.refuse(path, f"the info block of {camera!r}: its videos are missing or have different formats")
             continue
         try:
-            measured = in_layout(
+            measured = with_depth_markers(
                 video_info(measure.measure(video)[0], is_depth_map=feature.is_depth),
-                chosen_layout([each.info for each in info.videos.values()], None),
+                markers_to_write([each.info for each in info.videos.values()], None),
             )
         except FFencError as err:
             changes.refuse(path, f"the info block of {camera!r}: {str(err).splitlines()[0]}")

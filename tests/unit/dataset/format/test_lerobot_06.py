@@ -18,7 +18,7 @@ from ffenc.dataset.format.frame_columns import data_schema
 from ffenc.dataset.format.layout import DatasetLayout, FileId
 from ffenc.dataset.format.paths import expand_template, file_numbers
 from ffenc.dataset.format.schema import DatasetInfo
-from ffenc.dataset.format.video_info import chosen_layout, in_layout, is_depth, layout_of
+from ffenc.dataset.format.video_info import depth_markers, is_depth, markers_to_write, with_depth_markers
 from ffenc.dataset.transform.compatibility import compare_infos, merged_info, mismatches
 from ffenc.dataset.transform.source import DatasetSource
 from ffenc.dataset.verify.verify import verify_dataset
@@ -44,13 +44,13 @@ CONFIG = VideoEncoderConfig(vcodec="h264", preset="veryfast")
 
 
 def test_info_block_equals_that_of_lerobot():
-    block = in_layout(video_info(STREAM, CONFIG), chosen_layout([None], None))
+    block = with_depth_markers(video_info(STREAM, CONFIG), markers_to_write([None], None))
     assert block == RECORDED["features"][CAMERA]["info"]
     assert list(block) == list(RECORDED["features"][CAMERA]["info"])
 
 
 def test_seed_layout_has_only_its_own_depth_marker():
-    block = in_layout(video_info(STREAM, CONFIG), chosen_layout([], "seed"))
+    block = with_depth_markers(video_info(STREAM, CONFIG), markers_to_write([], "seed"))
     assert set(block) == set(video_info(STREAM, CONFIG)) - {"is_depth_map"}
     assert block["video.is_depth_map"] is False
 
@@ -59,20 +59,20 @@ def test_seed_layout_has_only_its_own_depth_marker():
 @pytest.mark.parametrize("markers", [{"is_depth_map"}, {"video.is_depth_map"}, {"is_depth_map", "video.is_depth_map"}])
 def test_dataset_keeps_its_info_layout(config, markers):
     given = video_info(STREAM, config)
-    block = in_layout(given, markers)
-    assert layout_of([None, {"is_depth_map": True}, block]) == markers  # the second one was not measured
-    assert chosen_layout([block], None) == markers
+    block = with_depth_markers(given, markers)
+    assert depth_markers([None, {"is_depth_map": True}, block]) == markers  # the second one was not measured
+    assert markers_to_write([block], None) == markers
     assert is_depth(block) is is_depth(given)
-    assert in_layout(in_layout(block, {"video.is_depth_map"}), markers) == block
+    assert with_depth_markers(with_depth_markers(block, {"video.is_depth_map"}), markers) == block
 
 
 def test_layout_that_differs_from_the_dataset_is_refused():
-    block = in_layout(video_info(STREAM, CONFIG), {"is_depth_map"})
-    assert chosen_layout([block], "lerobot-0.6") == {"is_depth_map"}
+    block = with_depth_markers(video_info(STREAM, CONFIG), {"is_depth_map"})
+    assert markers_to_write([block], "lerobot-0.6") == {"is_depth_map"}
     with pytest.raises(DatasetError, match=r"--dataset\.info_layout"):
-        chosen_layout([block], "seed")
+        markers_to_write([block], "seed")
     with pytest.raises(DatasetError, match="unknown info_layout 'old'"):
-        chosen_layout([], "old")
+        markers_to_write([], "old")
 
 
 # What LeRobot reads
