@@ -11,8 +11,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 
 def as_json(value: Any) -> Any:
@@ -26,7 +29,9 @@ def as_json(value: Any) -> Any:
     """
     if hasattr(value, "model_dump"):  # pydantic
         value = value.model_dump(mode="json")
-    elif hasattr(value, "tolist"):  # numpy
+    elif isinstance(value, np.ndarray | np.generic):
+        if value.dtype.kind in "biu" or (value.dtype.kind == "f" and np.isfinite(value).all()):
+            return value.tolist()  # fast: a row can have thousands of values
         value = value.tolist()
     elif is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in fields(value)}
@@ -49,8 +54,11 @@ def dump_json(value: Any, *, sort_keys: bool = False, indent: int | None = None)
     Raises:
         TypeError: JSON cannot hold the value; see `as_json`.
     """
-    separators = (",", ":" if indent is None else ": ")
-    return json.dumps(as_json(value), sort_keys=sort_keys, indent=indent, separators=separators).encode()
+    dump = partial(json.dumps, sort_keys=sort_keys, indent=indent, separators=(",", ":" if indent is None else ": "))
+    try:
+        return dump(value, default=as_json, allow_nan=False).encode()
+    except (TypeError, ValueError):  # a key that is not text, or a number that is not finite
+        return dump(as_json(value)).encode()
 
 
 def load_json(data: bytes | str) -> Any:
