@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 
 def as_json(value: Any) -> Any:
     """Return a value as the types that JSON has.
@@ -29,8 +27,8 @@ def as_json(value: Any) -> Any:
     """
     if hasattr(value, "model_dump"):  # pydantic
         value = value.model_dump(mode="json")
-    elif isinstance(value, np.ndarray | np.generic):
-        if value.dtype.kind in "biu" or (value.dtype.kind == "f" and np.isfinite(value).all()):
+    elif hasattr(value, "tolist"):  # numpy
+        if value.dtype.kind in "biu" or (value.dtype.kind == "f" and abs(value).max(initial=0) < math.inf):
             return value.tolist()  # fast: a row can have thousands of values
         value = value.tolist()
     elif is_dataclass(value) and not isinstance(value, type):
