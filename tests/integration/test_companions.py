@@ -61,5 +61,5 @@ def test_merge_takes_what_is_equal_and_names_the_rest(
     merge_datasets([first, second], tmp_path / "out", binaries=binaries)
     equal = {name: text for name, text in UNKNOWN.items() if name not in ("README.md", "meta/modality.json")}
     assert unknown_in(tmp_path / "out") == equal
-    (said,) = [each.getMessage() for each in caplog.records if "left out" in each.getMessage()]
+    (said,) = [each.getMessage() for each in caplog.records if "not copied" in each.getMessage()]
     assert said.endswith(": README.md, meta/modality.json")

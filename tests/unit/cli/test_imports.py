@@ -11,7 +11,7 @@ from ffenc.cli.command_tree import COMMANDS
 
 PARSING = {"jsonargparse", "yaml"}
 CONFIG = {"pydantic"}
-HEAVY = PARSING | CONFIG | {"numpy", "rich", "ffmpeg", "pyarrow", "orjson", "shtab", "distributed", "altair"}
+HEAVY = PARSING | CONFIG | {"numpy", "rich", "ffmpeg", "pyarrow", "shtab", "distributed", "altair"}
 
 
 def modules_after(*words: str) -> set[str]:
