@@ -189,8 +189,8 @@ class DatasetRecorder:
         restore_missing(root)
         load_info(root)
         lock = DatasetLock(root)
-        lock.acquire()
         try:
+            lock.acquire()
             clear_siblings(root)
             check_tree(root, follow_links=follow_links, written=True)
             finish_commits(root)
