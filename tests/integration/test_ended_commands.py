@@ -31,7 +31,7 @@ COMMANDS = {
     "images": ["images", "frames", "out.mp4", "--fps=30", H264],
     "concat": ["concat", "clip.mp4", "clip.mp4", "--output=out.mp4"],
     "salvage": ["salvage", "cut.mp4", "--output=out.mp4"],
-    "jobs-run": ["jobs-run", "jobs.jsonl"],
+    "jobs run": ["jobs", "run", "jobs.jsonl"],
     "bench": ["bench", "out.jsonl", "--sources=clip.mp4", "--vary={vcodec: [libx264], crf: [20, 30]}"],
     "verify": ["verify", "set", "--level=decode"],
     "repair": ["repair", "set"],
@@ -53,8 +53,6 @@ def material(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Pa
     run_tool([*ffmpeg, *h264, str(folder / "clip.mp4")], check=True)
     run_tool([*ffmpeg, *h264, "-g", "10", "-movflags", "frag_keyframe+empty_moov", str(folder / "cut.mp4")], check=True)
     os.truncate(folder / "cut.mp4", (folder / "cut.mp4").stat().st_size * 3 // 4)
-    plan = [sys.executable, "-m", "ffenc", "jobs-plan", "set", "--output=out", H264]
-    (folder / "jobs.jsonl").write_bytes(subprocess.run(plan, cwd=folder, check=True, capture_output=True).stdout)
     return folder
 
 
@@ -65,6 +63,9 @@ def test_ended_command(name: str, moment: str, material: Path, tmp_path: Path, b
     folder = tmp_path / "folder"
     copy_tree(material, folder)
     (tmp_path / "tmp").mkdir()
+    if name == "jobs run":
+        plan = [sys.executable, "-m", "ffenc", "jobs", "plan", "set", "--work=out", H264]
+        (folder / "jobs.jsonl").write_bytes(subprocess.run(plan, cwd=folder, check=True, stdout=subprocess.PIPE).stdout)
     before = _names(tmp_path)
     child = subprocess.Popen(
         [sys.executable, "-m", "ffenc", *COMMANDS[name]],
@@ -83,7 +84,7 @@ def test_ended_command(name: str, moment: str, material: Path, tmp_path: Path, b
     assert child.returncode in (128 + number, 0), said
     left = _names(tmp_path) - before
     assert not [path for path in left if UNFINISHED.search(path)], said
-    if child.returncode and name not in ("jobs-run", "bench"):  # they keep what is done
+    if child.returncode and name not in ("jobs run", "bench"):  # they keep what is done
         assert not left or (folder / "out" / "meta" / "info.json").exists(), said
     check_whole(folder / "set", binaries)
 
