@@ -18,7 +18,7 @@ from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 pytest.importorskip("pyarrow")
 from tests.dataset_operations import check_whole, copy_tree, make_dataset
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+pytestmark = [pytest.mark.integration, pytest.mark.one_build, pytest.mark.net]
 
 H264 = "--camera_encoder.vcodec=h264"
 COMMANDS = {
@@ -32,10 +32,10 @@ COMMANDS = {
     "concat": ["concat", "clip.mp4", "clip.mp4", "--output=out.mp4"],
     "salvage": ["salvage", "cut.mp4", "--output=out.mp4"],
     "jobs run": ["jobs", "run", "jobs.jsonl"],
-    "bench": ["bench", "out.jsonl", "--sources=clip.mp4", "--vary={vcodec: [libx264], crf: [20, 30]}"],
+    "bench": ["bench", "out.jsonl", "--sources=clip.mp4", "--vary.vcodec=h264", "--vary.crf=20,30"],
     "verify": ["verify", "set", "--level=decode"],
     "repair": ["repair", "set"],
-    "demo": ["demo", "out"],
+    "demo": ["demo", "--output=out"],
 }
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 MOMENTS_S = {"first change": 0.0, "later": 0.15}
