@@ -35,7 +35,7 @@ COMMANDS = {
     "bench": ["bench", "out.jsonl", "--sources=clip.mp4", "--vary.vcodec=h264", "--vary.crf=20,30"],
     "verify": ["verify", "set", "--level=decode"],
     "repair": ["repair", "set"],
-    "demo": ["demo", "--output=out"],
+    "demo": ["demo", "--output_dir=out"],
 }
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 MOMENTS_S = {"first change": 0.0, "later": 0.15}
