@@ -364,6 +364,13 @@ class RecordingError(FFencError):
     frames: int
     kept: Path | None = None
 
+    def follow(self, old: Path, new: Path) -> None:
+        """Replace a directory that was moved, in the message and in `kept`."""
+        self.message = self.message.replace(str(old), str(new))
+        self.args = (self.message,)
+        if self.kept is not None and self.kept.is_relative_to(old):
+            self.kept = new / self.kept.relative_to(old)
+
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class QueueFullError(FFencError):

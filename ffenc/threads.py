@@ -14,7 +14,7 @@ import select
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,13 +68,23 @@ def start_thread(thread: threading.Thread) -> None:
 class ThreadPool(ThreadPoolExecutor):
     """A pool that makes do with the threads that it gets, and reports a limit if it gets none.
 
+    If its block ends with an exception, what waits in it is cancelled, and what works in it ends at `stop_if_unwanted`.
+
     Raises:
         ThreadStartError: a library has replaced threads; or, from `submit`, the system refuses the first one.
     """
 
     def __init__(self, max_workers: int, *, thread_name_prefix: str = "") -> None:
         require_threads()
-        super().__init__(max_workers, thread_name_prefix=thread_name_prefix)
+        self._unwanted = False
+        super().__init__(max_workers, thread_name_prefix=thread_name_prefix, initializer=self._mark_thread)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._unwanted = kind is not None
+        self.shutdown(wait=True, cancel_futures=self._unwanted)
+
+    def _mark_thread(self) -> None:
+        _this_thread.is_unwanted = lambda: self._unwanted
 
     def _adjust_thread_count(self) -> None:
         try:
@@ -83,6 +93,20 @@ class ThreadPool(ThreadPoolExecutor):
         except ThreadStartError:
             if not self._threads:
                 raise
+
+
+_this_thread = threading.local()
+
+
+def stop_if_unwanted() -> None:
+    """End the work of a pool's thread whose results nobody waits for; call it now and then in long work.
+
+    Raises:
+        CancelledError: the block of the pool ended with an exception.
+    """
+    is_unwanted = getattr(_this_thread, "is_unwanted", None)
+    if is_unwanted is not None and is_unwanted():
+        raise CancelledError
 
 
 @contextmanager

@@ -37,8 +37,9 @@ def save_table(path: Path, table: pa.Table) -> None:
     Raises:
         OutputError: it cannot be written; ``path`` is unchanged.
     """
-    with write_atomically(path) as temporary, _writing(path):
-        pq.write_table(table, temporary, compression="snappy", use_dictionary=True, row_group_size=max(1, len(table)))
+    with write_atomically(path) as temporary, _writing(path), pa.OSFile(str(temporary), "wb") as sink:
+        # A sink of our own, because after an error pyarrow leaves the file open that it opened.
+        pq.write_table(table, sink, compression="snappy", use_dictionary=True, row_group_size=max(1, len(table)))
 
 
 def load_table(path: Path) -> pa.Table:

@@ -23,7 +23,7 @@ from ffenc.dataset.storage.lock import DatasetLock
 from ffenc.dataset.storage.new_directory import check_empty, new_dataset
 from ffenc.dataset.storage.swap_directory import clear_siblings, restore_missing, why_not_replaceable
 from ffenc.dataset.transform.pack import pack_dataset
-from ffenc.errors import DatasetError, is_disk_full
+from ffenc.errors import DatasetError, EpisodeError, RecordingError, is_disk_full
 from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.process.uninterrupted import make_uninterrupted
@@ -189,8 +189,8 @@ class DatasetRecorder:
         restore_missing(root)
         load_info(root)
         lock = DatasetLock(root)
-        lock.acquire()
         try:
+            lock.acquire()
             clear_siblings(root)
             check_tree(root, follow_links=follow_links, written=True)
             finish_commits(root)
@@ -346,7 +346,7 @@ class DatasetRecorder:
         if exc_type is None and not self.frames_open:
             self.finalize()
             return
-        self._abandon(exc if exc is not None and is_disk_full(exc) else "it was not saved")
+        self._abandon(exc)
         if exc_type is None:
             raise DatasetError(
                 f"an episode of {self.root} was neither saved nor cleared; its recording is kept (recover() or `ffenc salvage` "
@@ -403,8 +403,12 @@ class DatasetRecorder:
         self._complete_ending()
         self._queue.raise_unseen()
 
-    def _abandon(self, why: BaseException | str) -> None:
-        """Complete saved episodes, keep the open one aside, and release the dataset."""
+    def _abandon(self, error: BaseException | None) -> None:
+        """Complete saved episodes, keep the open one aside, and release the dataset.
+
+        Args:
+            error: what ended the recording.  If it names the directory of the episode, it gets the new path.
+        """
         if self._closed:
             return
         self._closed = True
@@ -416,7 +420,11 @@ class DatasetRecorder:
             self._queue.end()
             if episode is not None and len(episode):
                 episode.close()
-                logger.warning("%s", self._queue.kept(episode, why))
+                why = error if error is not None and is_disk_full(error) else "it was not saved"
+                kept = self._queue.kept(episode, why)
+                logger.warning("%s", kept)
+                if isinstance(error, RecordingError) and isinstance(kept, EpisodeError) and kept.kept is not None:
+                    error.follow(episode.directory.path, kept.kept)
             elif episode is not None:
                 episode.discard()
             self._queue.log_unseen()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ffenc.errors import OutputError
+from ffenc.undisturbed import undisturbed_context
 from ffenc.video.output import PendingFile, sync
 
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part(\.[^.]+)?")
@@ -33,7 +33,7 @@ def make_directory(path: Path) -> None:
         raise OutputError(f"cannot create the directory {path}: {err.strerror}", path=path) from err
 
 
-@contextmanager
+@undisturbed_context
 def write_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary file to write; after the block it is synced and replaces ``path``.
 

@@ -8,12 +8,12 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ffenc.dataset.storage.atomic_file import make_directory
 from ffenc.dataset.storage.lock import LOCK, DatasetLock, FileLock
 from ffenc.errors import FFencError, OutputError, OutputExistsError
+from ffenc.undisturbed import undisturbed_context
 from ffenc.video.names import sibling
 from ffenc.video.output import sync
 
@@ -51,7 +51,7 @@ def check_new(output: Path) -> None:
         raise OutputError(f"the directory of {output} does not exist; create it first", path=output)
 
 
-@contextmanager
+@undisturbed_context
 def build_dataset(output: Path) -> Iterator[Path]:
     """Yield a hidden directory beside ``output`` to fill; after the block it is synced and renamed to ``output``.
 
@@ -93,7 +93,7 @@ def check_empty(root: Path) -> None:
         raise OutputExistsError(root, "name a new directory, or remove this one first")
 
 
-@contextmanager
+@undisturbed_context
 def new_dataset(root: Path) -> Iterator[DatasetLock]:
     """Create and lock the directory of a dataset to record; the caller releases the lock.
 
@@ -138,7 +138,7 @@ def _mark_alive(lock: FileLock) -> None:
             lock.path.unlink()
 
 
-@contextmanager
+@undisturbed_context
 def work_beside(building: Path) -> Iterator[Path]:
     """Yield a directory for temporary files on the file system of an unfinished dataset, and remove it afterwards."""
     work = building.with_name(building.name + WORK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from ffenc.dataset.storage.lock import LOCK, DatasetLock
@@ -20,9 +20,10 @@ from ffenc.dataset.storage.swap_directory import (
     why_not_replaceable,
 )
 from ffenc.errors import FFencError, OutputError
+from ffenc.undisturbed import undisturbed_context
 
 
-@contextmanager
+@undisturbed_context
 def locked_dataset(root: Path) -> Iterator[DatasetLock]:
     """Lock a dataset (resolved), then complete or remove an in-place change that a killed process has left unfinished.
 
@@ -36,7 +37,7 @@ def locked_dataset(root: Path) -> Iterator[DatasetLock]:
         yield lock
 
 
-@contextmanager
+@undisturbed_context
 def new_form(root: Path, output: Path | None, *, lock: DatasetLock | None = None) -> Iterator[Path]:
     """Yield a hidden directory to fill; after the block it becomes ``output``, or replaces ``root``.
 

@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Callable
 
+from ffenc.threads import stop_if_unwanted
+
 SLICE_S = 0.05
 """Longest time that one check of a child blocks, and until an abort from another thread is noticed."""
 
@@ -54,7 +56,12 @@ class StallWatch:
         self._unmoved_s = 0.0
 
     def complaint(self) -> str | None:
-        """Return the reason to give up, or None, after a wait timed out."""
+        """Return the reason to give up, or None, after a wait timed out.
+
+        Raises:
+            CancelledError: see `stop_if_unwanted`.
+        """
+        stop_if_unwanted()
         now = time.monotonic()
         step_s = min(now - self._looked, _LONGEST_STEP_S)
         self._looked = now

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from ffenc.errors import ThreadStartError
-from ffenc.threads import limits_reported, require_threads
+from ffenc.threads import limits_reported, require_threads, stop_if_unwanted
 
 T = TypeVar("T")
 
@@ -26,9 +26,11 @@ def make_uninterrupted(make: Callable[[], T], undo: Callable[[T], None]) -> T:
 
     Raises:
         ThreadStartError: no thread could be started.
+        CancelledError: see `stop_if_unwanted`.
     """
     job = _Job(make, undo)
     require_threads()
+    stop_if_unwanted()
     try:
         with limits_reported("starting a child process"):
             _thread.start_new_thread(job.run, ())

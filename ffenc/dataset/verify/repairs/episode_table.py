@@ -221,7 +221,8 @@ class EpisodeRepair:
         try:
             with (
                 write_atomically(path) as temporary,
-                pq.ParquetWriter(temporary, schema, compression="snappy") as writer,
+                pa.OSFile(str(temporary), "wb") as sink,
+                pq.ParquetWriter(sink, schema, compression="snappy") as writer,
             ):
                 for table in tables:
                     writer.write_table(_fitted(table, schema), row_group_size=max(1, len(table)))

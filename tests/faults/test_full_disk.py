@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ffenc import Binaries, VideoEncoderConfig, VideoWriter
-from ffenc.errors import FFencError, is_disk_full
+from ffenc.errors import FFencError, RecordingError, is_disk_full
 
 pytest.importorskip("pyarrow")
 from ffenc.cli.main import main
@@ -85,7 +85,11 @@ def test_recording_keeps_what_fitted(
     with pytest.raises(FFencError) as caught:
         record()
     assert is_disk_full(caught.value)
-    (said,) = [each.getMessage() for each in caplog.records if "did not join" in each.getMessage()]
+    assert isinstance(caught.value, RecordingError)
+    assert caught.value.kept is not None
+    assert caught.value.kept.exists()
+    assert str(caught.value.kept) in str(caught.value)
+    (said,) = [each.getMessage() for each in caplog.records if "was not appended" in each.getMessage()]
     assert "make room on the disk, then run `ffenc salvage" in said
     assert verify_dataset(root, "packets", binaries=binaries).severities["error"] == 0
     before = {path: path.stat().st_size for path in root.rglob("*") if path.is_file()}
