@@ -1,1 +1,1 @@
-"""Commands for those who work on ffenc itself."""
+"""Commands for developing ffenc."""

@@ -1,4 +1,4 @@
-"""After every fault: no child, no descriptor, no thread, no stray process is left."""
+"""Check that every fault test leaves no child, descriptor, thread or stray process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OWNER_VARIABLE = "FAKE_OWNER"
 
 
 def open_descriptors() -> set[tuple[str, str]]:
-    """(number, what it is) of every open descriptor of this process."""
+    """Return (number, target) of every open descriptor of this process."""
     directory = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
     if sys.platform != "linux":
         return {(entry.name, "") for entry in directory.iterdir()}
@@ -27,7 +27,7 @@ def open_descriptors() -> set[tuple[str, str]]:
 
 
 def processes_of(owner: str) -> set[int]:
-    """PIDs of all processes that inherited our mark, our children or not; nothing outside Linux."""
+    """Return the PIDs of all processes that inherited our mark, children or not; empty outside Linux."""
     marked = set()
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -40,7 +40,7 @@ def processes_of(owner: str) -> set[int]:
 
 
 def children() -> set[int]:
-    """Processes that we started and nobody waited for, zombies included; outside Linux only whether there are any."""
+    """Return our unreaped processes, zombies included; outside Linux only whether there are any."""
     if sys.platform == "linux":
         found: set[int] = set()
         for task in Path("/proc/self/task").iterdir():
@@ -55,7 +55,7 @@ def children() -> set[int]:
 
 
 def running_threads() -> set[threading.Thread]:
-    """Threads that run, without what `threading` noted of foreign ones: it keeps those after they ended."""
+    """Return the running threads, without the entries for foreign threads, which `threading` keeps after their end."""
     return {thread for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread)}
 
 
@@ -81,7 +81,7 @@ def nothing_is_left(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
 
 @pytest.fixture
 def fake() -> Callable[..., list[str]]:
-    """The command line of a fake ffmpeg that does these steps."""
+    """Return the command line of a fake ffmpeg that runs these steps."""
 
     def command(*steps: str) -> list[str]:
         return [str(FAKE_FFMPEG), *steps]
@@ -91,7 +91,7 @@ def fake() -> Callable[..., list[str]]:
 
 @pytest.fixture
 def within() -> Callable[[float], AbstractContextManager[None]]:
-    """``with within(5):`` what is inside has to be over in 5 s: a hang is the fault, slowness is not."""
+    """Return a context manager that fails if its block takes more seconds: a hang is a fault, slowness is not."""
 
     @contextmanager
     def bounded(seconds: float) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Rows and pictures of a dataset carry the same numbers, whatever interrupts, kills or fills up its recording."""
+"""Rows and frames of a dataset keep the same numbers through interrupts, kills and full disks."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def step(number: int) -> dict[str, Any]:
 
 
 def check_aligned(root: Path, binaries: Binaries) -> list[int]:
-    """Check that every row matches its frames, and return the numbers of all rows."""
+    """Check that every row belongs to its frames; return the numbers of all rows."""
     view = LeRobotView(root)
     view.check()
     rows = [int(np.ravel(item.row["observation.state"])[0]) for item in view]
@@ -79,8 +79,8 @@ def salvage(root: Path, binaries: Binaries) -> None:
         recorder.finalize(pack=False)
 
 
-def test_interrupts_of_every_call_of_a_recording(tmp_path: Path, binaries: Binaries) -> None:
-    """Each episode is interrupted at other instructions: of its steps, of its saving, or of its clearing."""
+def test_interrupts_in_every_call_of_a_recording(tmp_path: Path, binaries: Binaries) -> None:
+    """Each episode is interrupted at other instructions of its steps, its saving or its clearing."""
     root = tmp_path / "set"
     places = random.Random(5)  # noqa: S311
     sure: list[int] = []
@@ -107,7 +107,7 @@ def test_interrupts_of_every_call_of_a_recording(tmp_path: Path, binaries: Binar
 
 
 @pytest.mark.parametrize("streaming", [True, False], ids=["streaming", "spooled"])
-def test_killed_at_any_moment(tmp_path: Path, binaries: Binaries, streaming: bool) -> None:
+def test_recording_killed_at_any_moment(tmp_path: Path, binaries: Binaries, streaming: bool) -> None:
     moments = random.Random(f"{streaming}")  # noqa: S311
     for attempt in range(2):
         root = tmp_path / str(attempt)
@@ -137,7 +137,7 @@ def test_killed_at_any_moment(tmp_path: Path, binaries: Binaries, streaming: boo
             assert rows == sorted(rows)
 
 
-def test_an_encoder_that_is_killed_in_the_middle(tmp_path: Path, binaries: Binaries) -> None:
+def test_encoder_killed_during_recording(tmp_path: Path, binaries: Binaries) -> None:
     root = tmp_path / "set"
     recorder = create(root, binaries)
     for number in range(40):

@@ -1,4 +1,4 @@
-"""A time step is taken completely or not at all wherever an interrupt hits: every camera, the row and the log agree."""
+"""A time step is recorded completely or not at all at any interrupt: all cameras, the row and the log agree."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.net
 
 
 class Recording:
-    """Three stub cameras and the log of a dataset, fed as `DatasetRecorder` does it."""
+    """Three stub cameras and the log of a dataset, fed as `DatasetRecorder` does."""
 
     def __init__(self, root: Path, *, policy: QueuePolicy = "block", maxsize: int = 30) -> None:
         self.targets = {name: StubTarget() for name in CAMERAS}
@@ -58,7 +58,7 @@ class Recording:
         return self.episode.feed({**dict.fromkeys(CAMERAS, picture(number)), **changed}, None)
 
     def check(self, *, at_least: list[int], at_most: list[int]) -> list[int]:
-        """Everything recorded the same steps; which ones."""
+        """Check that cameras, rows and log recorded the same steps; return these."""
         self.episode.finish().wait(LONG_S)
         self.table.close()
         rows = [int(row.values["observation.state"][0]) for row in self.table.rows.rows]

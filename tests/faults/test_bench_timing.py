@@ -1,4 +1,4 @@
-"""The benchmark's clock, held against encoders whose speed is known."""
+"""The benchmark measures the right speed for encoders of known speed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Fake = Callable[..., list[str]]
 
 
 class KnownEncoder:
-    """Takes a frame, does a step, takes the next."""
+    """Encoder that takes a frame, runs a step, and takes the next frame."""
 
     def __init__(self, command: list[str]) -> None:
         self.process = FFmpegProcess.start(command, stdin=True)
@@ -42,7 +42,7 @@ def timed(fake: Fake, *names: str, frames: int = FRAMES):
     return time_sinks(opens, lambda: [FRAME] * frames)
 
 
-def test_an_encoder_that_sleeps_has_the_speed_that_it_was_given(fake: Fake):
+def test_sleeping_encoder_has_expected_speed(fake: Fake):
     run = timed(fake, "sleep:0.05")
     assert FRAMES * 0.05 <= run.cost.wall_s < 2 * FRAMES * 0.05
     assert 10 < run.fps <= 20
@@ -57,7 +57,7 @@ def test_twice_the_frames_take_twice_as_long(fake: Fake):
     assert twice - once == pytest.approx(FRAMES * 0.05, rel=0.35)
 
 
-def test_cpu_time_is_that_of_the_child_and_doubles_with_the_work(fake: Fake):
+def test_cpu_time_of_child_doubles_with_work(fake: Fake):
     once, twice = (timed(fake, "busy:0.02", frames=frames) for frames in (FRAMES, 2 * FRAMES))
     used = [run.cameras[0].result.usage for run in (once, twice)]
     seconds = [usage.cpu_user_s + usage.cpu_system_s for usage in used]
@@ -66,24 +66,24 @@ def test_cpu_time_is_that_of_the_child_and_doubles_with_the_work(fake: Fake):
     assert once.cost.child_cpu_s == pytest.approx(seconds[0], abs=0.02)
 
 
-def test_with_several_cameras_the_slowest_one_counts(fake: Fake):
+def test_slowest_of_several_cameras_counts(fake: Fake):
     run = timed(fake, "sleep:0.01", "sleep:0.05", "sleep:0.01")
     assert 10 < run.fps <= 20
     assert run.cameras[0].feeding_s + run.cameras[0].finishing_s < run.cameras[1].feeding_s + run.cameras[1].finishing_s
 
 
-def test_feeding_ends_when_its_time_is_over(fake: Fake):
+def test_feeding_ends_at_time_limit(fake: Fake):
     run = time_sinks([lambda: KnownEncoder(fake("read-all"))], lambda: itertools.repeat(FRAME), seconds=0.3)
     assert 0.3 < run.cameras[0].feeding_s < 1.5
     assert run.cameras[0].frames > 1
 
 
-def test_what_takes_too_long_is_ended(fake: Fake, within):
+def test_slow_trial_is_ended(fake: Fake, within):
     with within(5), pytest.raises(TimeoutError, match=r"not done after 0\.3 s"):
         time_sinks([lambda: KnownEncoder(fake("read-all", "sleep:60"))], lambda: [FRAME], limit_s=0.3)
 
 
-def test_an_encoder_that_dies_is_an_error_and_the_others_end(fake: Fake):
+def test_dead_encoder_is_an_error_and_others_end(fake: Fake):
     opens = [lambda: KnownEncoder(fake("exit:3")), lambda: KnownEncoder(fake("read-all"))]
     with pytest.raises(ProcessDiedError, match="3"):
         time_sinks(opens, lambda: [FRAME] * 200)

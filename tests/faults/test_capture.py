@@ -1,4 +1,4 @@
-"""Cameras that do not exist, end, hang or change: a typed error each time, and nothing is left (see conftest)."""
+"""Cameras that are missing, end, hang or change raise typed errors and leave nothing (see conftest)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SAYS_ITS_STREAMS = (
 
 @pytest.fixture
 def faked(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A camera whose ffmpeg does these steps."""
+    """Return a camera whose ffmpeg runs these steps."""
 
     def camera(
         steps: str, *, fps: int | None = None, size: tuple[int, int] | None = None, **times: float
@@ -55,7 +55,7 @@ def read_until_it_fails(camera: CameraSource) -> CameraError:
     return caught.value
 
 
-def test_frames_come_whole_in_order_and_only_the_newest_is_kept(faked: Any) -> None:
+def test_frames_are_complete_ordered_and_only_newest_is_kept(faked: Any) -> None:
     steps = f"{SAYS_ITS_STREAMS} out:{FRAME_BYTES} sleep:0.5 out:{3 * FRAME_BYTES} hang"
     with faked(steps) as camera:
         assert camera.format.shape == (4, 8, 3)
@@ -72,7 +72,7 @@ def test_frames_come_whole_in_order_and_only_the_newest_is_kept(faked: Any) -> N
         assert camera.superseded == 2
 
 
-def test_a_camera_that_hangs(faked: Any) -> None:
+def test_hanging_camera(faked: Any) -> None:
     with faked(f"{SAYS_ITS_STREAMS} out:{FRAME_BYTES} hang", stall_timeout_s=0.5) as camera:
         error = read_until_it_fails(camera)
         assert isinstance(error, CameraStalledError)
@@ -82,7 +82,7 @@ def test_a_camera_that_hangs(faked: Any) -> None:
             camera.latest()
 
 
-def test_a_camera_that_is_slow_for_the_caller_alone(faked: Any) -> None:
+def test_camera_slower_than_requested_timeout(faked: Any) -> None:
     with faked(f"{SAYS_ITS_STREAMS} out:{FRAME_BYTES} hang") as camera:
         camera.read()
         with pytest.raises(CameraStalledError, match=r"within 0\.1 s"):
@@ -90,7 +90,7 @@ def test_a_camera_that_is_slow_for_the_caller_alone(faked: Any) -> None:
         assert camera.latest().number == 0  # it may still come to itself
 
 
-def test_a_camera_that_never_gives_a_frame(faked: Any, within: Any) -> None:
+def test_camera_without_a_frame(faked: Any, within: Any) -> None:
     with within(5), pytest.raises(CameraUnavailableError, match=r"within 0\.3 s"):
         faked(f"{SAYS_ITS_STREAMS} hang", first_frame_timeout_s=0.3).start()
 
@@ -105,7 +105,7 @@ def test_a_camera_that_never_gives_a_frame(faked: Any, within: Any) -> None:
         (r"'say:Changing video frame properties on the fly is not supported\n' sleep:0.3 out:9999 hang", CameraFormatError, "changed its size"),
     ],
 )  # fmt: skip
-def test_a_camera_that_breaks_off(faked: Any, ending: str, kind: type[CameraError], says: str) -> None:
+def test_camera_that_ends_within_a_frame(faked: Any, ending: str, kind: type[CameraError], says: str) -> None:
     with faked(f"{SAYS_ITS_STREAMS} out:{FRAME_BYTES} sleep:0.3 {ending}") as camera:
         error = read_until_it_fails(camera)
         assert isinstance(error, kind)
@@ -114,7 +114,7 @@ def test_a_camera_that_breaks_off(faked: Any, ending: str, kind: type[CameraErro
 
 
 @pytest.mark.parametrize("steps", ["'say:cannot open it\\n' exit:1", SAYS_ITS_STREAMS])
-def test_a_camera_that_ends_before_its_first_frame(faked: Any, steps: str) -> None:
+def test_camera_that_ends_before_first_frame(faked: Any, steps: str) -> None:
     with pytest.raises(CameraUnavailableError):
         faked(steps).start()
 
@@ -126,18 +126,18 @@ def test_a_camera_that_ends_before_its_first_frame(faked: Any, steps: str) -> No
         ({"fps": 25}, "asked for 25 frames per second, but it gives 30; leave out fps"),
     ],
 )
-def test_a_camera_that_gives_something_else(faked: Any, asked: dict[str, Any], says: str) -> None:
+def test_camera_with_unexpected_output(faked: Any, asked: dict[str, Any], says: str) -> None:
     with pytest.raises(CameraFormatError, match=says):
         faked(f"{SAYS_ITS_STREAMS} out:{9 * FRAME_BYTES} hang", **asked).start()
 
 
-def test_a_device_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_device(tmp_path: Path) -> None:
     nowhere = LiveSource(source=str(tmp_path / "video9"), format="v4l2")
     with pytest.raises(CameraUnavailableError, match=r"video9 does not exist"):
         CameraSource(nowhere, binaries=FAKE).start()
 
 
-def test_a_closed_camera_says_so_and_closing_twice_is_fine(faked: Any) -> None:
+def test_closed_camera_raises_and_can_be_closed_twice(faked: Any) -> None:
     camera = faked(f"{SAYS_ITS_STREAMS} out:{FRAME_BYTES} hang").start()
     camera.close()
     camera.close()
@@ -148,7 +148,7 @@ def test_a_closed_camera_says_so_and_closing_twice_is_fine(faked: Any) -> None:
 
 
 @pytest.mark.integration
-def test_the_real_ffmpeg_leaves_nothing_either(binaries: Binaries) -> None:
+def test_real_ffmpeg_leaves_nothing(binaries: Binaries) -> None:
     source = LiveSource(source="testsrc2", format="lavfi", width=64, height=48, fps=Fraction(30))
     with CameraSource(source, binaries=binaries) as camera:
         numbers = [camera.read(timeout_s=10).number for _ in range(5)]
@@ -156,7 +156,7 @@ def test_the_real_ffmpeg_leaves_nothing_either(binaries: Binaries) -> None:
 
 
 @pytest.mark.integration
-def test_the_real_ffmpeg_cannot_open_it(binaries: Binaries, tmp_path: Path) -> None:
+def test_real_ffmpeg_cannot_open_source(binaries: Binaries, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video")
     for source in (
         LiveSource(source=str(tmp_path / "text.mp4")),

@@ -1,4 +1,4 @@
-"""A dataset is complete wherever its writer dies: a fork dies at every change of the file system."""
+"""A dataset stays complete when its writer dies after any change of the file system."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _record(root, lengths, binaries):
 
 @pytest.fixture(scope="module")
 def episodes(tmp_path_factory, binaries):
-    """A dataset of two episodes, and a third one that is about to be appended."""
+    """Return a dataset of two episodes, and a third one that is about to be appended."""
     base = tmp_path_factory.mktemp("crashes")
     root = base / "set"
     caught = []
@@ -61,7 +61,7 @@ def episodes(tmp_path_factory, binaries):
     return base / "before", caught[0]
 
 
-def test_an_episode_is_appended_completely_or_not_at_all(episodes, tmp_path, binaries):
+def test_episode_is_appended_completely_or_not_at_all(episodes, tmp_path, binaries):
     before, (staging, rows, recording) = episodes
     seen, step, died = set(), 0, True
     while died:
@@ -92,7 +92,7 @@ def test_an_episode_is_appended_completely_or_not_at_all(episodes, tmp_path, bin
     assert step > 30  # the hook works
 
 
-def test_an_episode_that_was_interrupted_can_be_restored(episodes, tmp_path, binaries):
+def test_interrupted_episode_can_be_recovered(episodes, tmp_path, binaries):
     before, (_, _, recording) = episodes
     root = tmp_path / "set"
     shutil.copytree(before, root)
@@ -107,7 +107,7 @@ def test_an_episode_that_was_interrupted_can_be_restored(episodes, tmp_path, bin
 
 
 @pytest.mark.parametrize("can_exchange", [True, False])
-def test_packing_leaves_one_whole_dataset(tmp_path, binaries, monkeypatch, can_exchange):
+def test_packing_leaves_one_complete_dataset(tmp_path, binaries, monkeypatch, can_exchange):
     if not can_exchange:
         monkeypatch.setattr("ffenc.dataset.storage.swap_directory._exchange_call", lambda: None)
     whole = tmp_path / "whole"

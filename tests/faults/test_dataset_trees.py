@@ -1,4 +1,4 @@
-"""Every operation on every kind of directory tree succeeds or raises a typed error, and changes nothing else."""
+"""Every operation on every kind of directory tree gives the right result or a typed error, and changes nothing else."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Kind:
     """A kind of tree.
 
     Attributes:
-        change: makes one of a dataset and an empty directory elsewhere; gives the path by which it is named then.
+        change: makes the tree from a dataset and an empty directory elsewhere, and returns the path to name it by.
         works: operations succeed: ``"always"``, ``"followed"`` (views, and all others with ``follow_links``), ``"views"``
             (only those that just look), or ``"never"``.
-        adding: operations that add files succeed as well when links are followed.
+        adding: whether operations that add files succeed too if links are followed.
     """
 
     change: Callable[[Path, Path], Path]
@@ -155,7 +155,7 @@ LENIENT = {"info", "preview", "verify"}
 def _run(
     tmp_path: Path, recorded: Path, binaries: Binaries, name: str, kind: Kind, *, follow: bool
 ) -> FFencError | None:
-    """Run an operation in a directory of its own; check what it left."""
+    """Run an operation in its own directory and check the remaining files."""
     operation = OPERATIONS[name]
     home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
     home.mkdir()
@@ -200,7 +200,7 @@ def test_every_operation_on_every_kind_of_tree(tmp_path: Path, recorded: Path, b
 
 
 @pytest.mark.parametrize("name", FOLLOWING)
-def test_links_are_followed_when_that_is_said(tmp_path: Path, recorded: Path, binaries: Binaries, name: str) -> None:
+def test_links_are_followed_on_request(tmp_path: Path, recorded: Path, binaries: Binaries, name: str) -> None:
     for number, label in enumerate(FOLLOWED):
         place, kind = tmp_path / str(number), KINDS[label]
         place.mkdir()
@@ -213,9 +213,7 @@ def test_links_are_followed_when_that_is_said(tmp_path: Path, recorded: Path, bi
 
 
 @pytest.mark.parametrize("name", ["reencode in place", "pack", "images to video"])
-def test_a_linked_root_stays_a_link_however_often_it_is_changed(
-    tmp_path: Path, recorded: Path, binaries: Binaries, name: str
-) -> None:
+def test_linked_root_stays_a_link_after_changes(tmp_path: Path, recorded: Path, binaries: Binaries, name: str) -> None:
     real = copy_tree(recorded, tmp_path / "real")
     (tmp_path / "set").symlink_to("real")
     for each in (name, "resume", "pack" if name == "images to video" else name):
@@ -249,7 +247,7 @@ def _give_up_capabilities() -> None:
 
 
 @pytest.mark.parametrize("what", ["read-only dataset", "read-only place", "unreadable folder", "unreadable document"])
-def test_modes_are_obeyed(tmp_path: Path, recorded: Path, binaries: Binaries, what: str) -> None:
+def test_file_modes_are_respected(tmp_path: Path, recorded: Path, binaries: Binaries, what: str) -> None:
     for number, name in enumerate(GUARDED):
         operation = OPERATIONS[name]
         home = tmp_path / str(number)
@@ -299,7 +297,7 @@ def test_dataset_on_another_file_system(tmp_path: Path, recorded: Path, binaries
 
 
 class Mover:
-    """Moves a dataset away at the n-th file operation below a directory; an audit hook."""
+    """Audit hook that moves a dataset away at the n-th file operation below a directory."""
 
     def __init__(self) -> None:
         self.root, self.left = Path(), -1
@@ -319,7 +317,7 @@ sys.addaudithook(MOVER.hook)
 
 
 @pytest.mark.parametrize("name", [n for n in OPERATIONS if n not in ("resume", "info", "preview", "split")])
-def test_dataset_that_is_moved_away_meanwhile(tmp_path: Path, recorded: Path, binaries: Binaries, name: str) -> None:
+def test_dataset_moved_during_operation(tmp_path: Path, recorded: Path, binaries: Binaries, name: str) -> None:
     for number, at in enumerate((3, 40)):
         home = tmp_path / str(number)
         home.mkdir()

@@ -1,4 +1,4 @@
-"""A dry run changes nothing, anywhere, whatever a crash has left; and what a live process builds is never cleared away."""
+"""A dry run changes nothing after any crash, and files of a live process are never removed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 
 @pytest.fixture(scope="module")
 def crashed(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Path:
-    """A directory with a dataset beside which, and in which, all kinds of leftovers lie."""
+    """Return a directory with a dataset and all kinds of leftovers in it and beside it."""
     home = tmp_path_factory.mktemp("crashed")
     root = home / "set"
     make_dataset(root, binaries)
@@ -89,7 +89,7 @@ def test_the_next_run_removes_leftovers(tmp_path: Path, crashed: Path, binaries:
     check_whole(home / "set", binaries)
 
 
-def test_what_a_live_process_builds_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_files_of_live_process_are_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with build_dataset(tmp_path / "out") as building:
         (building / "file").write_text("new")
         unknown = tmp_path / ".out.0123abcd.part"
@@ -102,7 +102,7 @@ def test_what_a_live_process_builds_is_left_alone(tmp_path: Path, caplog: pytest
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_linked_leftover_is_removed_and_not_what_it_leads_to(tmp_path: Path, crashed: Path, binaries: Binaries) -> None:
+def test_linked_leftover_is_removed_without_its_target(tmp_path: Path, crashed: Path, binaries: Binaries) -> None:
     root, elsewhere = tmp_path / "set", tmp_path / "elsewhere"
     shutil.copytree(crashed / "set", root)
     elsewhere.mkdir()

@@ -1,6 +1,6 @@
-"""Encoders that do something else than they are told: every fault is refused with its reason, and no file is left.
+"""Faulty encoders are refused with a reason, and no file is left.
 
-The double in ``tests/fakes/hardware_ffmpeg`` maps a hardware encoder's name to a software encoder, with one fault.
+The test double in ``tests/fakes/hardware_ffmpeg`` maps a hardware encoder's name to a software encoder with one fault.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Double = Callable[..., Binaries]
 
 @pytest.fixture
 def double(binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
-    """Make an ffmpeg with these encoders; their device file exists."""
+    """Return a function that makes an ffmpeg with these encoders, whose device files exist."""
     node = tmp_path / "renderD128"
     node.touch()
     monkeypatch.setattr(selection, "device_nodes", lambda row: [str(node)])
@@ -121,7 +121,7 @@ def assert_matches(pattern: str, text: str) -> None:
     assert re.search(pattern, text), text
 
 
-def test_sound_hardware_encodes_and_says_how_it_was_chosen(double: Double, tmp_path: Path) -> None:
+def test_working_hardware_encodes_and_reports_its_selection(double: Double, tmp_path: Path) -> None:
     binaries = double(h264_nvenc={"fault": "green"}, hevc_nvenc={"fault": None})
     result = encode(binaries, tmp_path / "video.mp4", vcodec="auto")
     assert result.encoder.name == "hevc_nvenc"
@@ -141,7 +141,7 @@ def test_sessions_of_all_cameras_overlap_in_the_trial(double: Double, tmp_path: 
     assert "OpenEncodeSessionEx failed" in dict(three.refused)["h264_nvenc"]
 
 
-def test_a_trial_that_runs_out_of_time_is_not_a_no(double: Double, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timed_out_trial_counts_as_unknown(double: Double, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "TIME_LIMIT_S", 1.5)
     binaries = double(h264_nvenc={"fault": "slow"})
     chosen = select_encoder(VideoEncoderConfig(vcodec="auto"), frames=SIZE, fps=Fraction(30), binaries=binaries)
@@ -150,9 +150,7 @@ def test_a_trial_that_runs_out_of_time_is_not_a_no(double: Double, monkeypatch: 
     assert "too slow now" in candidate.reason
 
 
-def test_a_named_encoder_tries_every_device_file(
-    double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_named_encoder_tries_every_device_file(double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dead, alive = tmp_path / "renderD128", tmp_path / "renderD129"
     alive.touch()
     monkeypatch.setattr(selection, "device_nodes", lambda row: [str(dead), str(alive)])
@@ -161,20 +159,18 @@ def test_a_named_encoder_tries_every_device_file(
     assert f"vaapi=ffenc:{alive}" in result.argv
 
 
-def test_a_device_that_does_not_exist_is_refused(double: Double, tmp_path: Path) -> None:
+def test_missing_device_is_refused(double: Double, tmp_path: Path) -> None:
     with pytest.raises(EncoderUnavailableError, match="/dev/dri/renderD250 does not exist"):
         encode(double(h264_vaapi={}), tmp_path / "v.mp4", vcodec="h264_vaapi", device="/dev/dri/renderD250")
 
 
-def test_a_driver_that_says_it_ignores_g_is_believed(double: Double, tmp_path: Path) -> None:
+def test_driver_report_of_ignored_g_is_an_error(double: Double, tmp_path: Path) -> None:
     binaries = double(h264_v4l2m2m={"says": "[h264_v4l2m2m @ 0x1] Failed to set gop size: Invalid argument\n"})
     with pytest.raises(EncoderUnavailableError, match="Failed to set gop size"):
         encode(binaries, tmp_path / "video.mp4", vcodec="h264_v4l2m2m")
 
 
-def test_the_fall_back_to_software_is_one_line(
-    double: Double, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_fallback_to_software_is_one_log_line(double: Double, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     binaries = double(h264_nvenc={"fault": "late"})
     with caplog.at_level(logging.INFO, logger="ffenc"):
         result = encode(binaries, tmp_path / "video.mp4", vcodec="auto")
@@ -200,7 +196,7 @@ SOFTWARE_FAULTS = [
 
 @pytest.mark.parametrize("durable", [False, True], ids=["plain", "durable"])
 @pytest.mark.parametrize(("fault", "fields", "reason", "error"), SOFTWARE_FAULTS)
-def test_a_faulty_file_of_software_is_not_committed(
+def test_faulty_software_output_is_not_committed(
     fault: str, fields: dict[str, Any], reason: str, error: Any, durable: bool, double: Double, tmp_path: Path
 ) -> None:
     if durable and fault == "truncated":
@@ -219,6 +215,6 @@ def test_a_faulty_file_of_software_is_not_committed(
     assert durable or list(output.parent.iterdir()) == []
 
 
-def test_a_device_for_software_is_refused(binaries: Binaries, tmp_path: Path) -> None:
+def test_device_for_software_is_refused(binaries: Binaries, tmp_path: Path) -> None:
     with pytest.raises(EncoderOptionError, match="uses no device"):
         encode(binaries, tmp_path / "video.mp4", vcodec="libx264", device="0")

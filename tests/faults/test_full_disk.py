@@ -1,4 +1,4 @@
-"""A disk that is really full: a typed error, sources as they were, nothing half written, and recordings that can be salvaged."""
+"""A really full disk gives a typed error, unchanged sources, no half-written files and recoverable recordings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 
 SIZE_MIB = 8
 ROOMS_BYTES = (0, 20_000, 60_000)
-"""Room that is left for an operation on a dataset of about 100 kB."""
+"""Free bytes for an operation on a dataset of about 100 kB."""
 
 LARGE = VideoEncoderConfig(vcodec="h264", preset="ultrafast", crf=1)
 CAMERA = "observation.images.top"
@@ -38,7 +38,7 @@ NOISE = [np.random.default_rng(seed).integers(0, 255, (480, 640, 3), dtype=np.ui
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of a few MiB."""
+    """Return a file system of a few MiB."""
     place = tmp_path / "disk"
     place.mkdir()
     if sys.platform != "linux" or shutil.which("mount") is None:
@@ -52,13 +52,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def leave_room(disk: Path, size_bytes: int) -> Path:
-    """Fill the disk but for a number of bytes."""
+    """Fill the disk except for this number of bytes."""
     ballast = disk / "ballast"
     ballast.write_bytes(bytes(max(0, shutil.disk_usage(disk).free - size_bytes)))
     return ballast
 
 
-def test_video_leaves_nothing(small_disk: Path, binaries: Binaries) -> None:
+def test_full_disk_leaves_no_video(small_disk: Path, binaries: Binaries) -> None:
     with (
         pytest.raises(FFencError, match="No space left") as caught,
         VideoWriter(small_disk / "clip.mp4", fps=30, config=LARGE, binaries=binaries) as writer,
@@ -69,7 +69,7 @@ def test_video_leaves_nothing(small_disk: Path, binaries: Binaries) -> None:
     assert list(small_disk.iterdir()) == []
 
 
-def test_recording_keeps_what_fitted(
+def test_full_disk_keeps_recorded_steps(
     small_disk: Path, tmp_path: Path, binaries: Binaries, caplog: pytest.LogCaptureFixture, capsys: Any
 ) -> None:
     root = small_disk / "set"
@@ -104,7 +104,9 @@ def test_recording_keeps_what_fitted(
 
 
 @pytest.mark.parametrize("name", [name for name, each in OPERATIONS.items() if each.kind != "view"])
-def test_operation_changes_all_or_nothing(name: str, recorded: Path, small_disk: Path, binaries: Binaries) -> None:
+def test_operation_on_full_disk_changes_all_or_nothing(
+    name: str, recorded: Path, small_disk: Path, binaries: Binaries
+) -> None:
     whole = copy_tree(recorded, small_disk.with_name("whole") / "set")
     prepare(name, whole)
     before = signature(whole)

@@ -1,6 +1,6 @@
-"""Datasets, configurations and lists of jobs that somebody made to hurt: every command ends with an answer.
+"""Every command handles malicious datasets, configurations and job lists without a crash.
 
-All cases run in one process, whose memory is limited, through the same function as the command line.
+All cases run in one process with limited memory, through the function that the command line calls.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ CONTENT: dict[str, bytes] = {
     "a number beyond floats": b'{"fps": 1e999, "codebase_version": "v3.0", "features": {}}',
     "many empty lists": b"[" + b"[]," * 3_000_000 + b"[]]",
 }
-"""What any document may hold instead of what it should."""
+"""Wrong values for any document."""
 
 
 def special(path: Path, kind: str) -> None:
@@ -85,7 +85,7 @@ SPECIAL = ("pipe", "directory", "socket", "link to a device", "link to itself", 
 
 
 def in_info(*keys: str, value: Any) -> Damage:
-    """One value of info.json; a text that begins with ``raw:`` is written as it is, for what JSON does not have."""
+    """Return a change of one value of info.json; a text that begins with ``raw:`` is written unquoted."""
 
     def damage(root: Path) -> None:
         path = root / INFO
@@ -146,7 +146,7 @@ SHAPES = {
 
 
 def column(name: str, of: str, values: Any, type_: pa.DataType | None = None) -> Damage:
-    """A column of a table replaced; a function is given the number of rows."""
+    """Return a change of one table column; a function is called with the number of rows."""
 
     def damage(root: Path) -> None:
         table = pq.read_table(root / name)
@@ -189,7 +189,7 @@ MANY_ROWS = 80_000_000
 
 
 def write_many_rows(directory: Path) -> None:
-    """Small files whose rows are many, because a run of one value is stored once; written before memory is limited."""
+    """Write small files with many rows (a run of one value is stored once), before memory is limited."""
     for name, of in MANY.items():
         table = pa.table({of: pa.array(np.zeros(MANY_ROWS, np.int64))})
         pq.write_table(table, directory / f"many-{of}.parquet", row_group_size=MANY_ROWS)
@@ -223,7 +223,7 @@ def flipped(name: str, seed: int) -> Damage:
 
 
 def cases() -> Iterator[tuple[str, Damage]]:
-    """All of them; `FFENC_EVERY_CASE=1` runs them, else every thirteenth."""
+    """Return every thirteenth case, or all with `FFENC_EVERY_CASE=1`."""
     yield from cases_of_files()
     yield from cases_of_info()
     yield from cases_of_tables()
@@ -266,7 +266,7 @@ def tree(root: Path) -> list[tuple[str, int, int]]:
 
 
 def check(words: list[str], name: str, problems: list[str]) -> int | None:
-    """Run one command, and note if it does not end as it should."""
+    """Run one command and record an unexpected ending."""
 
     def late(*_: object) -> None:
         raise TimeoutError
@@ -291,7 +291,7 @@ def limit_memory() -> None:
 
 
 def try_datasets(directory: str, ffmpeg: str, step: str) -> None:
-    """Run commands on a sample of the damaged datasets; print what went wrong."""
+    """Run commands on a sample of the damaged datasets and print failures."""
     base, flag = Path(directory), f"--ffmpeg={ffmpeg}"
     good = copy_of("A", base)
     problems: list[str] = []
@@ -327,7 +327,7 @@ def try_datasets(directory: str, ffmpeg: str, step: str) -> None:
 
 @contextlib.contextmanager
 def silenced(said: Path) -> Iterator[None]:
-    """What commands print goes to a file."""
+    """Redirect the output of commands to a file."""
     kept = os.dup(1), os.dup(2)
     with said.open("wb") as file:
         os.dup2(file.fileno(), 1)
@@ -406,7 +406,7 @@ CSV: dict[str, bytes] = {
 
 
 def try_configurations(directory: str, ffmpeg: str) -> None:
-    """Give commands every hostile configuration, option, list of jobs and table; print what went wrong."""
+    """Run commands with every malicious configuration, option, job list and table, and print failures."""
     base, flag = Path(directory), f"--ffmpeg={ffmpeg}"
     os.chdir(base)
     shutil.copy(copy_of("A", base) / VIDEO, "in.mp4")
@@ -447,7 +447,7 @@ def try_configurations(directory: str, ffmpeg: str) -> None:
 
 
 def try_options(encode: list[str], problems: list[str]) -> None:
-    """Give the same contents as options, and the lists of jobs to a driver."""
+    """Pass the same contents as options, and the job lists to a driver."""
     for name, content in WORDS.items():
         text = content[:100_000].decode("utf-8", "replace").replace("\0", "")
         for option in ("camera_encoder.extra_options", "camera_encoder"):
@@ -464,13 +464,13 @@ def try_options(encode: list[str], problems: list[str]) -> None:
 HARMLESS = ("empty", "null", "a byte order mark", "a large file", "many rows", "truth", "a null")
 
 
-def test_every_command_has_an_answer_to_any_configuration(tmp_path: Path, binaries: Binaries) -> None:
+def test_every_command_handles_any_configuration(tmp_path: Path, binaries: Binaries) -> None:
     problems = json.loads(run_python(try_configurations, str(tmp_path), str(binaries.ffmpeg), timeout_s=280))
     assert not problems, "\n".join(problems)
 
 
 @pytest.mark.timeout(1800)
-def test_every_command_has_an_answer_to_any_dataset(tmp_path: Path, binaries: Binaries) -> None:
+def test_every_command_handles_any_dataset(tmp_path: Path, binaries: Binaries) -> None:
     step = "1" if os.environ.get("FFENC_EVERY_CASE") else "13"
     problems = json.loads(run_python(try_datasets, str(tmp_path), str(binaries.ffmpeg), step, timeout_s=1700))
     assert not problems, "\n".join(problems)

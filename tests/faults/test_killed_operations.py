@@ -1,4 +1,4 @@
-"""A killed operation leaves the old or the new dataset, and the next operation removes leftovers."""
+"""A killed operation leaves the old or the new dataset, and the next run removes the leftovers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = [
 
 
 def _steps(count: int, parts: int) -> list[int]:
-    """Return some changes at which to die, evenly from the first to the last."""
+    """Return some changes at which to die, evenly spaced from the first to the last."""
     return sorted({part * (count - 1) // (parts - 1) for part in range(parts)})
 
 
@@ -39,7 +39,7 @@ def _steps(count: int, parts: int) -> list[int]:
     ("name", "can_exchange"),
     [(name, True) for name, operation in OPERATIONS.items() if operation.kind == "in place"] + [("pack", False)],
 )
-def test_operation_in_place_that_is_killed(
+def test_killed_operation_in_place(
     tmp_path: Path, recorded: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch, name: str, can_exchange: bool
 ) -> None:
     if not can_exchange:
@@ -68,9 +68,7 @@ def test_operation_in_place_that_is_killed(
 
 
 @pytest.mark.parametrize("name", ["merge", "delete", "split", "reencode"])
-def test_operation_that_makes_a_dataset_and_is_killed(
-    tmp_path: Path, recorded: Path, binaries: Binaries, name: str
-) -> None:
+def test_killed_operation_with_new_dataset(tmp_path: Path, recorded: Path, binaries: Binaries, name: str) -> None:
     root = copy_tree(recorded, tmp_path / "first/set")
     count = count_changes(partial(OPERATIONS[name].run, root, root.with_name("out"), binaries, False))
     for step in _steps(count, 4):

@@ -1,4 +1,4 @@
-"""A child that does its work: every byte goes through, and slow is not taken for hung."""
+"""A working child receives every byte, and a slow one is not treated as hung."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FRAME = bytes(3_000_000)  # three times what fits into the pipe
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
 
-def test_every_byte_arrives_and_finish_tells_what_was_used(fake: Fake) -> None:
+def test_every_byte_arrives_and_finish_returns_usage(fake: Fake) -> None:
     frames = np.random.default_rng(1).integers(0, 256, (5, 480, 640, 3), dtype=np.uint8)
     with FFmpegProcess.start(fake("read-all"), stdin=True) as process:
         assert process.state == "running"
@@ -48,7 +48,7 @@ def test_every_byte_arrives_and_finish_tells_what_was_used(fake: Fake) -> None:
 
 
 @linux_only
-def test_memory_is_the_childs_own_and_not_ours(fake: Fake) -> None:
+def test_memory_is_that_of_the_child_only(fake: Fake) -> None:
     ballast = bytearray(300 << 20)
     ballast[::4096] = b"x" * len(ballast[::4096])
     with FFmpegProcess.start(fake("read-all"), stdin=True) as process:
@@ -60,7 +60,7 @@ def test_memory_is_the_childs_own_and_not_ours(fake: Fake) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 250, 5_000_000])
-def test_output_is_read_whole(fake: Fake, count: int) -> None:
+def test_output_is_read_completely(fake: Fake, count: int) -> None:
     with FFmpegProcess.start(fake(f"out:{count}"), stdout="data") as process:
         buffer = bytearray(count + 10)
         assert process.read_into(buffer) == count
@@ -82,7 +82,7 @@ def test_output_after_the_end_of_input_can_be_read(fake: Fake) -> None:
         assert process.read_exactly(1) == b""
 
 
-def test_writing_and_reading_may_go_on_in_two_threads(fake: Fake) -> None:
+def test_writing_and_reading_in_two_threads(fake: Fake) -> None:
     with FFmpegProcess.start(fake("out:5000000", "read-all"), stdin=True, stdout="data") as process:
         writer = threading.Thread(target=process.write, args=(FRAME,))
         writer.start()
@@ -102,7 +102,7 @@ def test_writing_and_reading_may_go_on_in_two_threads(fake: Fake) -> None:
         pytest.param(None, id="none"),
     ],
 )
-def test_what_is_not_contiguous_is_refused_before_a_byte_is_sent(fake: Fake, buffer: object) -> None:
+def test_noncontiguous_array_is_refused_before_sending(fake: Fake, buffer: object) -> None:
     with FFmpegProcess.start(fake("read-all"), stdin=True) as process:
         with pytest.raises(FrameError):
             process.write(buffer)  # type: ignore[arg-type]
@@ -113,7 +113,7 @@ def test_what_is_not_contiguous_is_refused_before_a_byte_is_sent(fake: Fake, buf
     assert "read 12 bytes" in process.finish().stderr_text
 
 
-def test_its_repr_and_state_say_how_it_is(fake: Fake) -> None:
+def test_repr_and_state_describe_the_process(fake: Fake) -> None:
     process = FFmpegProcess.start(fake("read-all", "exit:3"), stdin=True)
     assert repr(process) == f"<FFmpegProcess ffmpeg: running, PID {process.pid}>"
     with pytest.raises(ProcessDiedError):
@@ -130,7 +130,7 @@ if sys.platform == "linux":  # elsewhere nobody tells how much a child computes
     SLOW_BUT_WORKING["computes after it has read"] = ["read-all", "busy:3"]
 
 
-def test_slow_is_not_taken_for_hung(fake: Fake) -> None:
+def test_slow_child_is_not_killed_as_hung(fake: Fake) -> None:
     def run(steps: list[str]) -> str:
         argv = fake(*steps, "read-all")
         with FFmpegProcess.start(argv, stdin=True, stdout="progress", stall_timeout_s=SURVIVED_S) as process:
@@ -144,7 +144,7 @@ def test_slow_is_not_taken_for_hung(fake: Fake) -> None:
     }
 
 
-def test_every_report_of_progress_is_handed_on(fake: Fake) -> None:
+def test_every_progress_report_is_forwarded(fake: Fake) -> None:
     seen: list[Progress] = []
     process = FFmpegProcess.start(fake("progress:3"), stdout="progress", on_progress=seen.append)
     finished = process.finish()
@@ -164,7 +164,7 @@ def _raise_at_second(report: Progress) -> None:
 
 
 @pytest.mark.parametrize("way", ["write", "finish"])
-def test_what_a_callback_raises_is_not_lost(fake: Fake, within: Within, way: str) -> None:
+def test_callback_exception_is_raised(fake: Fake, within: Within, way: str) -> None:
     process = FFmpegProcess.start(fake("progress:600"), stdin=True, stdout="progress", on_progress=_raise_at_second)
     call = process.finish if way == "finish" else lambda: process.write(FRAME)
     with within(SOON_S), pytest.raises(CallbackError):
@@ -175,7 +175,7 @@ def test_what_a_callback_raises_is_not_lost(fake: Fake, within: Within, way: str
     process.abort()
 
 
-def test_a_callback_may_abort(fake: Fake, within: Within) -> None:
+def test_callback_may_abort(fake: Fake, within: Within) -> None:
     started: list[FFmpegProcess] = []
     ready = threading.Event()
 
@@ -189,7 +189,7 @@ def test_a_callback_may_abort(fake: Fake, within: Within) -> None:
         started[0].finish()
 
 
-def test_lines_that_matter_survive_a_flood(fake: Fake) -> None:
+def test_important_lines_survive_a_flood(fake: Fake) -> None:
     patterns = [re.compile("Error parsing option"), re.compile("Unknown option")]
     steps = ("say:Error parsing option a=b\\n", "flood:1000000", "say:Unknown option q")
     finished = FFmpegProcess.start(fake(*steps), stderr_errors=patterns).finish()
@@ -198,7 +198,7 @@ def test_lines_that_matter_survive_a_flood(fake: Fake) -> None:
     assert len(finished.stderr_text) <= 16 * 1024
 
 
-def test_a_status_line_rewrites_itself(fake: Fake) -> None:
+def test_status_line_replaces_previous_one(fake: Fake) -> None:
     steps = ("say:start\\n", *(f"say:frame={n}\\r" for n in range(50)), "say:\\nend\\n")
     assert FFmpegProcess.start(fake(*steps)).finish().stderr_text == "start\nframe=49\nend"
 
@@ -213,7 +213,7 @@ def test_a_status_line_rewrites_itself(fake: Fake) -> None:
         ("FAKE_OTHER", "kept"),
     ],
 )
-def test_the_environment_is_cleaned(monkeypatch: pytest.MonkeyPatch, fake: Fake, name: str, expected: str) -> None:
+def test_environment_is_cleaned(monkeypatch: pytest.MonkeyPatch, fake: Fake, name: str, expected: str) -> None:
     monkeypatch.setenv("FFREPORT", "file=somewhere.log")
     monkeypatch.setenv("AV_LOG_FORCE_COLOR", "1")
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")

@@ -1,4 +1,4 @@
-"""Whatever a child does instead of its work, it ends in time, in a typed error, and leaves nothing."""
+"""Every misbehaving child ends in time with a typed error and leaves nothing."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def write_ten_frames(process: FFmpegProcess) -> None:
         pytest.param(["close-stdin", "sleep:0.1", "exit:7"], 7, "exit status 7", id="closes-stdin-then-fails"),
     ],
 )
-def test_death_in_the_middle_of_writing(
-    fake: Fake, within: Within, steps: list[str], returncode: int, says: str
-) -> None:
+def test_child_dies_while_writing(fake: Fake, within: Within, steps: list[str], returncode: int, says: str) -> None:
     with within(SOON_S):
         process = FFmpegProcess.start(fake(*steps), stdin=True)
         with pytest.raises(ProcessDiedError) as caught:
@@ -65,7 +63,7 @@ def test_death_in_the_middle_of_writing(
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-def test_a_file_size_limit_is_named_although_stderr_is_empty(fake: Fake, tmp_path: Path) -> None:
+def test_file_size_limit_is_named_with_empty_stderr(fake: Fake, tmp_path: Path) -> None:
     process = FFmpegProcess.start(fake("limit-files:4096", f"fill:{tmp_path / 'out'}"), stdin=True)
     with pytest.raises(ProcessDiedError, match="SIGXFSZ") as caught:
         process.write(FRAME)
@@ -83,7 +81,7 @@ def test_a_file_size_limit_is_named_although_stderr_is_empty(fake: Fake, tmp_pat
         pytest.param(["close-stderr", "hang"], "took no more input", id="closes-stderr-and-hangs"),
     ],
 )
-def test_a_hung_child_is_killed_while_writing(fake: Fake, within: Within, steps: list[str], says: str) -> None:
+def test_hung_child_is_killed_while_writing(fake: Fake, within: Within, steps: list[str], says: str) -> None:
     with within(SOON_S):
         process = FFmpegProcess.start(fake(*steps), stdin=True, stall_timeout_s=STALL_S)
         with pytest.raises(ProcessTimeoutError, match=says) as caught:
@@ -95,7 +93,7 @@ def test_a_hung_child_is_killed_while_writing(fake: Fake, within: Within, steps:
 
 
 @linux_only
-def test_stopping_it_from_outside_counts_as_hung(fake: Fake, within: Within) -> None:
+def test_stopped_child_counts_as_hung(fake: Fake, within: Within) -> None:
     process = FFmpegProcess.start(fake("read-all"), stdin=True, stall_timeout_s=STALL_S)
     process.write(FRAME)
     os.kill(process.pid, signal.SIGSTOP)
@@ -111,7 +109,7 @@ def test_stopping_it_from_outside_counts_as_hung(fake: Fake, within: Within) -> 
         pytest.param(["exit:255"], 255, id="died-long-ago"),
     ],
 )
-def test_finish_wants_exit_status_0(fake: Fake, steps: list[str], returncode: int) -> None:
+def test_finish_requires_exit_status_0(fake: Fake, steps: list[str], returncode: int) -> None:
     process = FFmpegProcess.start(fake(*steps), stdin=True)
     with pytest.raises(ProcessDiedError) as caught:
         process.finish()
@@ -129,14 +127,14 @@ def test_finish_wants_exit_status_0(fake: Fake, steps: list[str], returncode: in
         pytest.param(["read-all", *["say:still here\\r", "sleep:0.1"] * 100], id="only-talks"),
     ],
 )
-def test_a_hung_child_is_killed_while_finishing(fake: Fake, within: Within, steps: list[str]) -> None:
+def test_hung_child_is_killed_while_finishing(fake: Fake, within: Within, steps: list[str]) -> None:
     process = FFmpegProcess.start(fake(*steps), stdin=True, stall_timeout_s=STALL_S)
     process.write(bytes(1000))
     with within(SOON_S), pytest.raises(ProcessTimeoutError, match="did not end: no progress"):
         process.finish()
 
 
-def test_a_block_that_raises_aborts_and_one_that_ends_finishes(fake: Fake, within: Within) -> None:
+def test_with_block_aborts_on_error_and_finishes_otherwise(fake: Fake, within: Within) -> None:
     with within(SOON_S), pytest.raises(KeyError), FFmpegProcess.start(fake("hang"), stdin=True) as process:
         raise KeyError
     assert process.returncode == -signal.SIGKILL
@@ -144,21 +142,21 @@ def test_a_block_that_raises_aborts_and_one_that_ends_finishes(fake: Fake, withi
         pass
 
 
-def test_the_hard_limit_holds_even_for_a_child_that_works(fake: Fake, within: Within) -> None:
+def test_hard_limit_applies_to_working_child(fake: Fake, within: Within) -> None:
     process = FFmpegProcess.start(fake("busy:30"), stall_timeout_s=LONG_S)
     with within(SOON_S), pytest.raises(ProcessTimeoutError, match=r"did not end: it exceeded its 0\.3 s"):
         process.finish(timeout_s=0.3)
 
 
 @pytest.mark.parametrize("steps", [["out:100", "hang"], ["out:5000000"]], ids=["hangs", "more-than-the-pipe"])
-def test_output_left_unread_is_an_error(fake: Fake, within: Within, steps: list[str]) -> None:
+def test_unread_output_is_an_error(fake: Fake, within: Within, steps: list[str]) -> None:
     process = FFmpegProcess.start(fake(*steps), stdout="data", stall_timeout_s=LONG_S)
     assert process.read_exactly(50) == bytes(range(50))
     with within(SOON_S), pytest.raises(ProcessError, match="more output than was read"):
         process.finish()
 
 
-def test_an_end_inside_a_block_waits_for_the_exit_status(fake: Fake) -> None:
+def test_end_within_a_frame_waits_for_exit_status(fake: Fake) -> None:
     process = FFmpegProcess.start(fake("out:100", "say:torn\\n", "exit:9"), stdout="data")
     with pytest.raises(ProcessDiedError, match="ended after 100 of 251 bytes") as caught:
         process.read_exactly(251)
@@ -166,7 +164,7 @@ def test_an_end_inside_a_block_waits_for_the_exit_status(fake: Fake) -> None:
     assert caught.value.stderr_tail == "torn"
 
 
-def test_a_clean_end_of_output_is_still_judged_by_finish(fake: Fake) -> None:
+def test_finish_checks_status_after_clean_end_of_output(fake: Fake) -> None:
     process = FFmpegProcess.start(fake("out:251", "exit:9"), stdout="data")
     assert process.read_exactly(251)
     assert process.read_exactly(251) == b""
@@ -174,7 +172,7 @@ def test_a_clean_end_of_output_is_still_judged_by_finish(fake: Fake) -> None:
         process.finish()
 
 
-def test_a_child_that_stops_giving_is_killed(fake: Fake, within: Within) -> None:
+def test_child_without_output_is_killed(fake: Fake, within: Within) -> None:
     process = FFmpegProcess.start(fake("out:251", "hang"), stdout="data", stall_timeout_s=STALL_S)
     assert process.read_exactly(251)
     with within(SOON_S), pytest.raises(ProcessTimeoutError, match="gave no more output"):

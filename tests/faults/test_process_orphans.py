@@ -1,4 +1,4 @@
-"""Children that are forgotten, forked around, or outlive their parent."""
+"""Children that are never closed, shared by a fork, or outlive their parent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SOON_S = 10.0
 FRAME = bytes(3_000_000)  # three times what fits into the pipe
 
 
-def test_a_forgotten_one_is_killed_and_named(fake: Fake, within: Within) -> None:
+def test_unclosed_process_is_killed_and_named(fake: Fake, within: Within) -> None:
     def forget() -> None:
         FFmpegProcess.start(fake("hang"), stdin=True, stdout="progress")
         gc.collect()  # needed on PyPy only
@@ -34,7 +34,7 @@ def test_a_forgotten_one_is_killed_and_named(fake: Fake, within: Within) -> None
         forget()
 
 
-def test_a_finished_one_is_forgotten_in_silence(fake: Fake) -> None:
+def test_finished_process_is_collected_without_warning(fake: Fake) -> None:
     process = FFmpegProcess.start(fake("exit:0"))
     process.finish()
     with warnings.catch_warnings():
@@ -44,7 +44,7 @@ def test_a_finished_one_is_forgotten_in_silence(fake: Fake) -> None:
 
 
 def fork(action: Callable[[], object]) -> int:
-    """Fork a process that does something and leaves without cleaning up after the test run."""
+    """Fork a process that runs a function and exits without the cleanup of the test run."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: a fork of a process with threads
         pid = os.fork()
@@ -57,7 +57,7 @@ def fork(action: Callable[[], object]) -> int:
     return pid
 
 
-def test_a_fork_does_not_keep_the_pipes_open(fake: Fake, within: Within) -> None:
+def test_fork_does_not_keep_pipes_open(fake: Fake, within: Within) -> None:
     process = FFmpegProcess.start(fake("read-all"), stdin=True, stall_timeout_s=5)
     process.write(FRAME)
     forked = fork(lambda: time.sleep(60))
@@ -69,7 +69,7 @@ def test_a_fork_does_not_keep_the_pipes_open(fake: Fake, within: Within) -> None
         os.waitpid(forked, 0)
 
 
-def test_a_fork_cannot_touch_the_child(fake: Fake) -> None:
+def test_fork_cannot_use_the_child(fake: Fake) -> None:
     process = FFmpegProcess.start(fake("read-all"), stdin=True, stdout="data")
 
     def misuse() -> None:
@@ -86,7 +86,7 @@ def test_a_fork_cannot_touch_the_child(fake: Fake) -> None:
 
 
 def run_script(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a Python program in a session of its own."""
+    """Run a Python program in its own session."""
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         capture_output=True,
@@ -116,7 +116,7 @@ except KeyboardInterrupt:
     assert run_script(code, *fake("read-all")).stdout.startswith("read 3000001 bytes")
 
 
-def test_a_killed_parent_lets_the_child_finish_by_itself(fake: Fake, tmp_path: Path) -> None:
+def test_child_finishes_after_parent_is_killed(fake: Fake, tmp_path: Path) -> None:
     code = """
 import os, signal, sys
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
@@ -133,7 +133,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("mode", ["discard", "progress", "data"])
-def test_the_interpreter_can_always_exit(fake: Fake, within: Within, mode: str) -> None:
+def test_interpreter_can_always_exit(fake: Fake, within: Within, mode: str) -> None:
     code = """
 import sys, threading
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
@@ -146,7 +146,7 @@ threading.Thread(target=process.write, args=(bytes(3_000_000),), daemon=True).st
     assert "was neither finished nor aborted" in result.stderr
 
 
-def test_starting_while_the_interpreter_exits_is_refused_or_works(fake: Fake, within: Within) -> None:
+def test_start_during_interpreter_exit_works_or_is_refused(fake: Fake, within: Within) -> None:
     code = """
 import atexit, sys
 from ffenc.errors import ProcessStartError
@@ -164,13 +164,13 @@ atexit.register(late)
     assert result.stdout in ("0\n", "refused\n")
 
 
-def test_a_process_left_behind_does_not_hold_us_up(fake: Fake, within: Within) -> None:
+def test_background_grandchild_does_not_block(fake: Fake, within: Within) -> None:
     with within(SOON_S):
         finished = FFmpegProcess.start(fake("leave-behind:60"), stdout="progress").finish()
     os.kill(int(finished.stderr_text.removeprefix("left behind ")), signal.SIGKILL)
 
 
-def test_an_abort_takes_along_what_the_child_started(fake: Fake, within: Within) -> None:
+def test_abort_kills_grandchildren(fake: Fake, within: Within) -> None:
     process = FFmpegProcess.start(fake("leave-behind:60", "out:1", "hang"), stdout="data")
     assert process.read_exactly(1)
     with within(SOON_S):

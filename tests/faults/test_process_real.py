@@ -1,4 +1,4 @@
-"""The same promises with the real FFmpeg under test."""
+"""The guarantees of child processes with the real FFmpeg under test."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def raw_input(ffmpeg: str, *output: str) -> list[str]:
     return [ffmpeg, "-hide_banner", "-v", "warning", "-y", *source.split(), *output]
 
 
-def test_every_frame_comes_out_as_it_went_in(ffmpeg: str, frames: Frames) -> None:
+def test_every_frame_is_unchanged(ffmpeg: str, frames: Frames) -> None:
     argv = raw_input(ffmpeg, "-c", "copy", "-f", "framecrc", "pipe:1")
     with FFmpegProcess.start(argv, stdin=True, stdout="data") as process:
         for frame in frames:
@@ -91,7 +91,7 @@ def test_progress_counts_the_frames(ffmpeg: str, tmp_path: Path, frames: Frames)
     assert finished.usage.cpu_user_s > 0
 
 
-def test_an_unknown_encoder_dies_with_its_reason(ffmpeg: str, tmp_path: Path, frames: Frames) -> None:
+def test_unknown_encoder_fails_with_reason(ffmpeg: str, tmp_path: Path, frames: Frames) -> None:
     process = FFmpegProcess.start(raw_input(ffmpeg, "-c:v", "nonsense", str(tmp_path / "x.mp4")), stdin=True)
     with pytest.raises(ProcessDiedError, match="Unknown encoder 'nonsense'") as caught:
         write_until_it_ends(process, frames)
@@ -99,13 +99,13 @@ def test_an_unknown_encoder_dies_with_its_reason(ffmpeg: str, tmp_path: Path, fr
 
 
 @linux_only
-def test_a_full_disk_is_named(ffmpeg: str, frames: Frames) -> None:
+def test_full_disk_is_named(ffmpeg: str, frames: Frames) -> None:
     process = FFmpegProcess.start(raw_input(ffmpeg, "-c", "copy", "-f", "rawvideo", "/dev/full"), stdin=True)
     with pytest.raises(ProcessDiedError, match="No space left on device"):
         write_until_it_ends(process, frames)
 
 
-def test_a_file_size_limit_kills_it_without_a_word(ffmpeg: str, tmp_path: Path, frames: Frames) -> None:
+def test_file_size_limit_kills_silently(ffmpeg: str, tmp_path: Path, frames: Frames) -> None:
     argv = raw_input(ffmpeg, "-c", "copy", "-f", "rawvideo", str(tmp_path / "out.raw"))
     limited = ["/bin/sh", "-c", 'ulimit -c 0; ulimit -f 100; exec "$0" "$@"', *argv]
     process = FFmpegProcess.start(limited, stdin=True)
@@ -115,7 +115,7 @@ def test_a_file_size_limit_kills_it_without_a_word(ffmpeg: str, tmp_path: Path, 
 
 @linux_only
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP], ids=lambda number: number.name)
-def test_a_signal_from_outside(ffmpeg: str, tmp_path: Path, frames: Frames, number: signal.Signals) -> None:
+def test_signal_from_another_process(ffmpeg: str, tmp_path: Path, frames: Frames, number: signal.Signals) -> None:
     argv = raw_input(ffmpeg, "-c:v", "ffv1", str(tmp_path / "out.mkv"))
     process = FFmpegProcess.start(argv, stdin=True, stall_timeout_s=0.5)
     process.write(frames)
@@ -127,7 +127,7 @@ def test_a_signal_from_outside(ffmpeg: str, tmp_path: Path, frames: Frames, numb
 
 
 @linux_only
-def test_a_long_flush_is_not_taken_for_hung(x264: str, tmp_path: Path, frames: Frames) -> None:
+def test_long_flush_is_not_killed_as_hung(x264: str, tmp_path: Path, frames: Frames) -> None:
     path = tmp_path / "slow.mp4"
     options = ["-c:v", "libx264", "-preset", "placebo", "-threads", "1", "-x264-params", "rc-lookahead=250"]
     argv = raw_input(x264, *options, "-pix_fmt", "yuv420p", "-f", "mp4", f"file:{path}")
@@ -136,7 +136,7 @@ def test_a_long_flush_is_not_taken_for_hung(x264: str, tmp_path: Path, frames: F
     assert path.stat().st_size > 0
 
 
-def test_an_option_that_was_ignored_can_be_seen(x264: str, tmp_path: Path, frames: Frames) -> None:
+def test_ignored_option_is_reported(x264: str, tmp_path: Path, frames: Frames) -> None:
     argv = raw_input(x264, "-c:v", "libx264", "-x264-params", "nonsense=1", "-f", "mp4", str(tmp_path / "x.mp4"))
     pattern = re.compile("Error parsing option|Unknown option")
     with FFmpegProcess.start(argv, stdin=True, stderr_errors=[pattern]) as process:
@@ -146,7 +146,7 @@ def test_an_option_that_was_ignored_can_be_seen(x264: str, tmp_path: Path, frame
     assert "nonsense" in matches[0]
 
 
-def test_an_abort_leaves_no_complete_file(x264: str, tmp_path: Path, frames: Frames) -> None:
+def test_abort_leaves_no_complete_file(x264: str, tmp_path: Path, frames: Frames) -> None:
     path = tmp_path / "out.mp4"
     argv = raw_input(x264, "-c:v", "libx264", "-pix_fmt", "yuv420p", "-f", "mp4", f"file:{path}")
     process = FFmpegProcess.start(argv, stdin=True)

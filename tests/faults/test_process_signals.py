@@ -1,4 +1,4 @@
-"""Aborts from other threads, interrupts and storms of signals."""
+"""Aborts from other threads, interrupts, and many signals at once."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 
 @pytest.mark.parametrize("call", ["write", "finish"])
-def test_an_interrupted_call_can_be_aborted(fake: Fake, within: Within, call: str) -> None:
+def test_interrupted_call_can_be_aborted(fake: Fake, within: Within, call: str) -> None:
     process = FFmpegProcess.start(fake("hang"), stdin=True, stall_timeout_s=LONG_S)
     with within(SOON_S):
         with alarm(_interrupt, 0.3), pytest.raises(KeyboardInterrupt):
@@ -79,7 +79,7 @@ def test_an_interrupted_call_can_be_aborted(fake: Fake, within: Within, call: st
     assert process.returncode == -signal.SIGKILL
 
 
-def test_an_interrupt_on_leaving_the_block_aborts(fake: Fake, within: Within) -> None:
+def test_interrupt_on_leaving_with_block_aborts(fake: Fake, within: Within) -> None:
     process = FFmpegProcess.start(fake("hang"), stall_timeout_s=LONG_S)
     with within(SOON_S), alarm(_interrupt, 0.3), pytest.raises(KeyboardInterrupt), process:
         pass
@@ -89,7 +89,7 @@ def test_an_interrupt_on_leaving_the_block_aborts(fake: Fake, within: Within) ->
 # Between the return of start() and the assignment it is a forgotten one, which is killed and said.
 @pytest.mark.filterwarnings("ignore:.*was neither finished nor aborted:ResourceWarning")
 @pytest.mark.parametrize("delay_s", [0.0001 * 1.3**step for step in range(20)])
-def test_an_interrupt_while_starting_leaves_nothing(fake: Fake, delay_s: float) -> None:
+def test_interrupt_while_starting_leaves_nothing(fake: Fake, delay_s: float) -> None:
     process = None
     try:
         with alarm(_interrupt, delay_s):
@@ -100,7 +100,7 @@ def test_an_interrupt_while_starting_leaves_nothing(fake: Fake, delay_s: float) 
             process.abort()
 
 
-def test_after_an_interrupted_write_nothing_may_follow_but_the_end(fake: Fake) -> None:
+def test_interrupted_write_allows_only_finish(fake: Fake) -> None:
     process = FFmpegProcess.start(fake("sleep:1", "read-all"), stdin=True, stall_timeout_s=LONG_S)
     with alarm(_interrupt, 0.3), pytest.raises(KeyboardInterrupt):
         process.write(FRAME)
@@ -110,7 +110,7 @@ def test_after_an_interrupted_write_nothing_may_follow_but_the_end(fake: Fake) -
     assert 0 < process.bytes_written < len(FRAME)
 
 
-def test_a_signal_handler_may_abort(fake: Fake, within: Within) -> None:
+def test_signal_handler_may_abort(fake: Fake, within: Within) -> None:
     process = FFmpegProcess.start(fake("hang"), stdin=True, stall_timeout_s=LONG_S)
     with (
         within(SOON_S),
@@ -120,7 +120,7 @@ def test_a_signal_handler_may_abort(fake: Fake, within: Within) -> None:
         process.write(FRAME)
 
 
-def test_a_storm_of_signals_makes_no_byte_wrong(fake: Fake) -> None:
+def test_many_signals_corrupt_no_byte(fake: Fake) -> None:
     data = np.random.default_rng(2).integers(0, 256, 30_000_000, dtype=np.uint8)
     with (
         FFmpegProcess.start(fake("read-all"), stdin=True) as process,
@@ -133,7 +133,7 @@ def test_a_storm_of_signals_makes_no_byte_wrong(fake: Fake) -> None:
     )
 
 
-def test_a_storm_of_signals_loses_no_output(fake: Fake) -> None:
+def test_many_signals_lose_no_output(fake: Fake) -> None:
     with (
         FFmpegProcess.start(fake("out:20000000"), stdout="data") as process,
         alarm(lambda *_: None, 0.0005, 0.0005),
@@ -142,7 +142,7 @@ def test_a_storm_of_signals_loses_no_output(fake: Fake) -> None:
     assert block == (bytes(range(251)) * (20_000_000 // 251 + 1))[:20_000_000]
 
 
-def test_an_ignored_sigchld_is_not_taken_for_success(fake: Fake) -> None:
+def test_ignored_sigchld_is_not_success(fake: Fake) -> None:
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         process = FFmpegProcess.start(fake("exit:0"))

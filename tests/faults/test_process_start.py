@@ -1,4 +1,4 @@
-"""What cannot be started, or not be used like that, is refused in words."""
+"""Failed starts and misuse of a process raise clear errors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _not_executable(directory: Path) -> str:
         pytest.param(lambda directory: f"{directory}/a\0b", "null", id="nul-in-name"),
     ],
 )
-def test_what_cannot_start_says_why(tmp_path: Path, make: Callable[[Path], str], says: str) -> None:
+def test_failed_start_gives_reason(tmp_path: Path, make: Callable[[Path], str], says: str) -> None:
     argv = [make(tmp_path), "-version"]
     for attempt in (lambda: FFmpegProcess.start(argv, stdin=True, stdout="data"), lambda: run_tool(argv)):
         with pytest.raises(ProcessStartError, match=says) as caught:
@@ -48,19 +48,19 @@ def test_what_cannot_start_says_why(tmp_path: Path, make: Callable[[Path], str],
         assert caught.value.returncode is None
 
 
-def test_an_empty_command_cannot_start() -> None:
+def test_empty_command_cannot_start() -> None:
     with pytest.raises(ProcessStartError, match="no command"):
         FFmpegProcess.start([])
 
 
-def test_windows_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, fake: Fake) -> None:
+def test_windows_is_refused_with_message(monkeypatch: pytest.MonkeyPatch, fake: Fake) -> None:
     monkeypatch.setattr(process_module.sys, "platform", "win32")
     with pytest.raises(ProcessStartError, match="WSL"):
         FFmpegProcess.start(fake("exit:0"))
     monkeypatch.undo()
 
 
-def test_no_thread_for_stderr_kills_the_child(monkeypatch: pytest.MonkeyPatch, fake: Fake) -> None:
+def test_missing_stderr_thread_kills_the_child(monkeypatch: pytest.MonkeyPatch, fake: Fake) -> None:
     def refuse(_self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -69,12 +69,12 @@ def test_no_thread_for_stderr_kills_the_child(monkeypatch: pytest.MonkeyPatch, f
         FFmpegProcess.start(fake("hang"), stdin=True, stdout="progress")
 
 
-def test_a_callback_without_reports_is_refused(fake: Fake) -> None:
+def test_callback_without_progress_reports_is_refused(fake: Fake) -> None:
     with pytest.raises(ProcessStartError, match="progress"):
         FFmpegProcess.start(fake("exit:0"), on_progress=print)
 
 
-def test_misuse_is_named(fake: Fake) -> None:
+def test_misuse_raises_error(fake: Fake) -> None:
     with FFmpegProcess.start(fake("exit:0")) as process:
         with pytest.raises(ProcessError, match="stdin=True"):
             process.write(b"x")

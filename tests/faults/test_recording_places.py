@@ -1,4 +1,4 @@
-"""A dataset that is moved away while it is recorded, and forked children that use what belongs to their parent."""
+"""A dataset that is moved while it is recorded, and forks that use objects of their parent."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ CHANGES = [move, delete, replace]
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_between_two_episodes(tmp_path: Path, binaries: Binaries, change: Callable[[Path], Path | None]) -> None:
+def test_dataset_moved_between_two_episodes(
+    tmp_path: Path, binaries: Binaries, change: Callable[[Path], Path | None]
+) -> None:
     root = tmp_path / "set"
     recorder = recorder_of(root, binaries)
     now = change(root)
@@ -77,7 +79,9 @@ def test_between_two_episodes(tmp_path: Path, binaries: Binaries, change: Callab
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_in_the_middle_of_an_episode(tmp_path: Path, binaries: Binaries, change: Callable[[Path], Path | None]) -> None:
+def test_dataset_moved_during_an_episode(
+    tmp_path: Path, binaries: Binaries, change: Callable[[Path], Path | None]
+) -> None:
     root = tmp_path / "set"
     recorder = recorder_of(root, binaries)
     for number in range(4, 64):
@@ -107,7 +111,7 @@ def test_in_the_middle_of_an_episode(tmp_path: Path, binaries: Binaries, change:
 
 
 def in_a_child(work: Callable[[], None], *, leave: str = "exit") -> None:
-    """Run it in a fork, which then ends as told; fails if it raised."""
+    """Run a function in a fork, which then ends as requested; fail if it raised."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -130,7 +134,7 @@ def refused(call: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize("leave", ["exit", "at once"])
-def test_a_child_cannot_use_a_recorder_and_does_no_harm(tmp_path: Path, binaries: Binaries, leave: str) -> None:
+def test_fork_cannot_use_recorder(tmp_path: Path, binaries: Binaries, leave: str) -> None:
     root = tmp_path / "set"
     recorder = recorder_of(root, binaries)
     for number in range(4, 7):
@@ -160,7 +164,7 @@ def test_a_child_cannot_use_a_recorder_and_does_no_harm(tmp_path: Path, binaries
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_a_child_cannot_use_a_writer_and_does_no_harm(tmp_path: Path, binaries: Binaries, durable: bool) -> None:
+def test_fork_cannot_use_writer(tmp_path: Path, binaries: Binaries, durable: bool) -> None:
     with VideoWriter(tmp_path / "v.mp4", fps=30, config=H264, durable=durable, binaries=binaries) as writer:
         writer.write(numbered_frame(0))
 
@@ -175,7 +179,7 @@ def test_a_child_cannot_use_a_writer_and_does_no_harm(tmp_path: Path, binaries: 
     assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
 
 
-def test_a_child_cannot_use_an_encoder_and_does_no_harm(tmp_path: Path, binaries: Binaries) -> None:
+def test_fork_cannot_use_encoder(tmp_path: Path, binaries: Binaries) -> None:
     with StreamingVideoEncoder(30, camera_encoder=H264, binaries=binaries) as encoder:
         encoder.start_episode(["a", "b"], tmp_path / "episode")
         step = {"a": numbered_frame(0), "b": numbered_frame(0)}
@@ -197,8 +201,8 @@ def test_a_child_cannot_use_an_encoder_and_does_no_harm(tmp_path: Path, binaries
         assert encoder.finish_episode().wait().frames == 2
 
 
-def test_a_child_that_lives_on_does_not_hold_a_recording(tmp_path: Path, binaries: Binaries) -> None:
-    """The parent is killed, its child is not: what the parent recorded can be recovered at once."""
+def test_surviving_fork_does_not_hold_recording(tmp_path: Path, binaries: Binaries) -> None:
+    """The parent is killed and its child is not: the recording of the parent can be recovered immediately."""
     root = tmp_path / "set"
     ready, go = os.pipe()
     parent = os.fork()

@@ -1,4 +1,4 @@
-"""Short tools: the same endings, and a limit of wall time."""
+"""Short tools end like processes, within a limit of wall time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Within = Callable[[float], AbstractContextManager[None]]
 SOON_S = 10.0
 
 
-def test_a_tool_gives_both_its_outputs_whole(fake: Fake) -> None:
+def test_tool_returns_complete_outputs(fake: Fake) -> None:
     output = run_tool(fake("say:one\\ntwo\\n", "out:3000000", "flood:1000000", "exit:0"))
     assert len(output.stdout) == 3_000_000
     assert output.returncode == 0
@@ -27,7 +27,7 @@ def test_a_tool_gives_both_its_outputs_whole(fake: Fake) -> None:
     assert len(output.stderr) > 1_000_000
 
 
-def test_a_tool_that_fails_raises_or_is_looked_at(fake: Fake) -> None:
+def test_failed_tool_raises_or_returns_status(fake: Fake) -> None:
     argv = fake("out:10", "flood:100000", "exit:4")
     with pytest.raises(ProcessDiedError, match="exit status 4") as caught:
         run_tool(argv)
@@ -42,17 +42,17 @@ def test_a_tool_that_fails_raises_or_is_looked_at(fake: Fake) -> None:
     [["hang"], ["busy:50"], ["flood:100000", "hang"], ["signal:SIGSTOP"], ["close-stderr", "hang"]],
     ids=lambda steps: steps[0],
 )
-def test_a_tool_has_to_end_in_time_whatever_it_does(fake: Fake, within: Within, steps: list[str]) -> None:
+def test_tool_is_limited_in_time(fake: Fake, within: Within, steps: list[str]) -> None:
     with within(SOON_S), pytest.raises(ProcessTimeoutError, match=r"it exceeded its 0\.4 s") as caught:
         run_tool(fake(*steps), timeout_s=0.4, check=False)
     assert caught.value.returncode == -signal.SIGKILL
 
 
-def test_a_tool_cannot_fill_our_memory(monkeypatch: pytest.MonkeyPatch, fake: Fake) -> None:
+def test_tool_output_is_limited_in_memory(monkeypatch: pytest.MonkeyPatch, fake: Fake) -> None:
     monkeypatch.setattr(process_module, "TOOL_STDOUT_BYTES", 1_000_000)
     with pytest.raises(ProcessError, match="more than 1000000 bytes"):
         run_tool(fake("out:20000000"))
 
 
-def test_a_tool_reads_nothing(fake: Fake) -> None:
+def test_tool_has_empty_stdin(fake: Fake) -> None:
     assert "read 0 bytes" in run_tool(fake("read-all")).stderr

@@ -1,4 +1,4 @@
-"""Encoders that die, hang or lie behind a recording: one typed error, what was recorded is kept, nothing else is left."""
+"""Encoders that die, hang or send false reports during a recording raise one typed error, and recorded frames are kept."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ AT_THE_END = {"dies at the end", "hangs at the end", "writes nothing"}
 
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Return a factory of streaming encoders that run the fake ffmpeg."""
+    """Return a function that makes encoders run by the fake ffmpeg."""
     capabilities = replace(recorded("9.0.2"), ffmpeg=FAKE_FFMPEG)
 
     monkeypatch.setattr("ffenc.video.planning.capabilities_for", lambda *_, **__: capabilities)
@@ -78,7 +78,7 @@ def check(error: BaseException, kind: type[FFencError], directory: Path) -> None
 
 @pytest.mark.parametrize("policy", ["block", "drop", "raise"])
 @pytest.mark.parametrize("fault", sorted(FAULTS.keys() - AT_THE_END))
-def test_a_fault_on_the_way_comes_out_of_a_feed_once(
+def test_fault_while_recording_is_raised_once_by_feed(
     make: Make, monkeypatch: pytest.MonkeyPatch, within: Within, tmp_path: Path, fault: str, policy: str
 ) -> None:
     steps, kind = FAULTS[fault]
@@ -95,7 +95,7 @@ def test_a_fault_on_the_way_comes_out_of_a_feed_once(
 
 @pytest.mark.parametrize("seen", ["handle", "start", "close"])
 @pytest.mark.parametrize("fault", sorted(AT_THE_END))
-def test_a_fault_at_the_end_comes_out_once(
+def test_fault_at_the_end_is_raised_once(
     make: Make, monkeypatch: pytest.MonkeyPatch, within: Within, tmp_path: Path, fault: str, seen: str
 ) -> None:
     steps, kind = FAULTS[fault]
@@ -117,9 +117,7 @@ def test_a_fault_at_the_end_comes_out_once(
         encoder.close()
 
 
-def test_the_last_words_of_an_encoder_are_in_the_error(
-    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_error_contains_end_of_encoder_log(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FAKE_STEPS", r"say:'no such device\n' exit:1")
     encoder = make()
     encoder.start_episode(["a"], tmp_path)
@@ -130,9 +128,7 @@ def test_the_last_words_of_an_encoder_are_in_the_error(
     assert "exit status 1" in str(error)
 
 
-def test_all_cameras_may_fail_at_once(
-    make: Make, monkeypatch: pytest.MonkeyPatch, within: Within, tmp_path: Path
-) -> None:
+def test_all_cameras_fail_together(make: Make, monkeypatch: pytest.MonkeyPatch, within: Within, tmp_path: Path) -> None:
     monkeypatch.setenv("FAKE_STEPS", "read-all exit:1")
     with within(SOON_S):
         encoder = make()
@@ -158,7 +154,7 @@ def test_cancel_does_not_wait_for_a_fault(
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_spool_survives_an_encoder_that_dies(
+def test_spool_survives_dead_encoder(
     make: Make, monkeypatch: pytest.MonkeyPatch, within: Within, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("FAKE_STEPS", "read:100000 exit:1")

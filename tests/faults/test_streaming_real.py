@@ -1,4 +1,4 @@
-"""The same with the real FFmpeg: whatever dies, what had been recorded is an exact prefix of what the camera saw."""
+"""With the real FFmpeg, a recording is an exact prefix of the camera's frames after any fault."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def wait_for(what: Callable[[], object]) -> None:
 
 
 def check_prefix(recording: Path, binaries: Binaries) -> int:
-    """Salvage it; the video shows 0, 1, 2, ... and that many of them."""
+    """Salvage a recording and check that it shows 0, 1, 2, ... up to this number of frames."""
     video = salvage_video(recording, recording.with_name("salvaged.mp4"), fps=30, binaries=binaries)
     numbers = numbers_of(VideoReader(video.path, binaries=binaries))
     assert numbers == [number % 256 for number in range(len(numbers))]
@@ -69,7 +69,7 @@ def feed_until_it_fails(encoder: StreamingVideoEncoder, start: int = 0) -> Recor
 
 
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGSTOP"])
-def test_an_encoder_that_dies_or_hangs(tmp_path: Path, binaries: Binaries, within: Within, how: str) -> None:
+def test_encoder_dies_or_hangs(tmp_path: Path, binaries: Binaries, within: Within, how: str) -> None:
     encoder = StreamingVideoEncoder(30, camera_encoder=H264, stall_timeout_s=0.5, queue_maxsize=5, binaries=binaries)
     encoder.start_episode(["a"], tmp_path)
     for number in range(60):
@@ -86,7 +86,7 @@ def test_an_encoder_that_dies_or_hangs(tmp_path: Path, binaries: Binaries, withi
     assert 0 < check_prefix(recording, binaries) <= error.frames
 
 
-def test_an_encoder_that_dies_after_the_last_frame(tmp_path: Path, binaries: Binaries) -> None:
+def test_encoder_dies_after_last_frame(tmp_path: Path, binaries: Binaries) -> None:
     with StreamingVideoEncoder(30, camera_encoder=H264, binaries=binaries) as encoder:
         encoder.start_episode(["a"], tmp_path)
         for number in range(40):
@@ -103,7 +103,7 @@ def test_an_encoder_that_dies_after_the_last_frame(tmp_path: Path, binaries: Bin
     assert 0 < check_prefix(caught.value.kept, binaries) <= 40
 
 
-def test_a_forgotten_one_completes_its_episode(tmp_path: Path, binaries: Binaries) -> None:
+def test_unclosed_encoder_completes_its_episode(tmp_path: Path, binaries: Binaries) -> None:
     def forget() -> None:
         encoder = StreamingVideoEncoder(30, camera_encoder=H264, binaries=binaries)
         encoder.start_episode(["a"], tmp_path)
@@ -139,7 +139,7 @@ DIE = "os.kill(os.getpid(), signal.SIGKILL)"
 
 
 def record_and(code: str, directory: Path) -> subprocess.CompletedProcess[str]:
-    """Record 100 frames in another Python, then do what ``code`` says."""
+    """Record 100 frames in another Python process, then run ``code``."""
     return subprocess.run(
         [sys.executable, "-c", RECORD + code, str(directory), str(ROOT)],
         capture_output=True,
@@ -151,25 +151,25 @@ def record_and(code: str, directory: Path) -> subprocess.CompletedProcess[str]:
 
 
 def wait_until_released(directory: Path) -> Path:
-    """An ffmpeg whose program was killed sees the end of its input and completes its file."""
+    """Wait for an ffmpeg whose program was killed: it reads the end of its input and completes its file."""
     wait_for(lambda: find_recordings(directory))
     (recording,) = find_recordings(directory)
     return recording
 
 
-def test_a_killed_program_costs_nothing_that_ffmpeg_had_taken(tmp_path: Path, binaries: Binaries) -> None:
+def test_killed_program_loses_no_frame_accepted_by_ffmpeg(tmp_path: Path, binaries: Binaries) -> None:
     assert record_and(DIE, tmp_path).returncode == -signal.SIGKILL
     recording = wait_until_released(tmp_path)
     assert not (tmp_path / "a.mp4").exists()
     assert check_prefix(recording, binaries) == 100
 
 
-def test_a_killed_program_and_a_killed_ffmpeg_leave_a_prefix(tmp_path: Path, binaries: Binaries) -> None:
+def test_killed_program_and_ffmpeg_leave_a_prefix(tmp_path: Path, binaries: Binaries) -> None:
     record_and("os.kill(pid, signal.SIGKILL);" + DIE, tmp_path)
     assert 0 < check_prefix(wait_until_released(tmp_path), binaries) <= 100
 
 
-def test_a_recording_is_held_while_an_orphan_still_writes(tmp_path: Path, binaries: Binaries) -> None:
+def test_recording_is_locked_while_orphan_writes(tmp_path: Path, binaries: Binaries) -> None:
     done = record_and("os.kill(pid, signal.SIGSTOP);" + DIE, tmp_path)
     orphan = int(done.stdout)
     try:
@@ -184,7 +184,7 @@ def test_a_recording_is_held_while_an_orphan_still_writes(tmp_path: Path, binari
 
 
 @pytest.mark.parametrize("code", ["", "handle = encoder.finish_episode()"], ids=["open", "finished"])
-def test_a_program_that_ends_without_closing_loses_nothing(tmp_path: Path, binaries: Binaries, code: str) -> None:
+def test_program_that_ends_without_closing_loses_nothing(tmp_path: Path, binaries: Binaries, code: str) -> None:
     done = record_and(code, tmp_path)
     assert done.returncode == 0, done.stderr
     if sys.version_info < (3, 12):
@@ -198,7 +198,7 @@ def test_a_program_that_ends_without_closing_loses_nothing(tmp_path: Path, binar
 
 @contextmanager
 def small_disk(size_bytes: int) -> Iterator[None]:
-    """No file of ours or of our children grows beyond this; ffmpeg is told so, as by a full disk."""
+    """Limit the size of all files of this process and its children, which simulates a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
@@ -210,13 +210,13 @@ def small_disk(size_bytes: int) -> Iterator[None]:
 
 
 def noisy_frame(number: int) -> np.ndarray:
-    """As `numbered_frame`, but it needs room."""
+    """Return a frame like `numbered_frame` that does not compress well."""
     noise = np.random.default_rng(number).integers(0, 24, (96, 128, 3), dtype=np.uint8)
     return numbered_frame(number % 256) + noise
 
 
 @pytest.mark.parametrize("kind", ["streaming", "writer"])
-def test_a_full_disk_keeps_what_there_is(tmp_path: Path, binaries: Binaries, kind: str) -> None:
+def test_full_disk_keeps_recorded_frames(tmp_path: Path, binaries: Binaries, kind: str) -> None:
     config = VideoEncoderConfig(vcodec="h264", g=2, crf=20)
     with small_disk(150_000):
         if kind == "streaming":
@@ -237,7 +237,7 @@ def test_a_full_disk_keeps_what_there_is(tmp_path: Path, binaries: Binaries, kin
     assert check_prefix(recording, binaries) > 5
 
 
-def test_a_disk_that_is_full_at_the_end_leaves_no_half_file(tmp_path: Path, binaries: Binaries) -> None:
+def test_disk_full_at_the_end_leaves_no_partial_file(tmp_path: Path, binaries: Binaries) -> None:
     writer = VideoWriter(tmp_path / "a.mp4", fps=30, config=H264, durable=True, binaries=binaries)
     for number in range(30):
         writer.write(noisy_frame(number))
@@ -254,7 +254,7 @@ def test_a_disk_that_is_full_at_the_end_leaves_no_half_file(tmp_path: Path, bina
     assert check_prefix(recording, binaries) == 30
 
 
-def test_a_disk_that_is_full_of_spool_keeps_the_spool(tmp_path: Path, binaries: Binaries) -> None:
+def test_disk_full_of_spool_keeps_the_spool(tmp_path: Path, binaries: Binaries) -> None:
     encoder = StreamingVideoEncoder(30, camera_encoder=H264, streaming_encoding=False, binaries=binaries)
     with small_disk(300_000):
         encoder.start_episode({"a": FrameFormat(width=128, height=96)}, tmp_path)

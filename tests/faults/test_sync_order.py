@@ -1,4 +1,4 @@
-"""Power loss: every rename is preceded by a sync of what it names, and followed by a sync of its directory."""
+"""Before every rename the target is synced, and afterwards its directory, so data survives power loss."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = [
 
 
 class SyncLog:
-    """Knows what was synced since it was changed, by the times of files, so that it sees what ffmpeg writes too."""
+    """Records what was synced since its last change, by file times, so that it covers files of ffmpeg too."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, below: Path) -> None:
         self.below = below
@@ -86,7 +86,7 @@ class SyncLog:
                 self.faults.append(f"{what}: {path} was not synced")
 
     def finish(self) -> None:
-        """Check what had to happen until the end."""
+        """Check what had to happen by the end."""
         for directory, target in self._unsynced_names.items():
             if directory.is_dir() and target.exists():
                 self.faults.append(f"the name of {target} in {directory} was not synced")

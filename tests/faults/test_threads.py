@@ -1,4 +1,4 @@
-"""The system refuses another thread, or a library has replaced threads: a typed error, and nothing half made is left."""
+"""A refused thread and replaced threads raise a typed error, and nothing half-written is left."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FEATURES: dict[str, Any] = {
 
 @contextmanager
 def at_most(count: int) -> Iterator[list[None]]:
-    """Let the system start this many threads and then no more; yields one entry for each attempt."""
+    """Let the system start this many threads; yield a list with one entry for each attempt."""
     attempts: list[None] = []
 
     def limited(start: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,7 +106,7 @@ WORK: dict[str, Callable[[Path, Binaries], object]] = {
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_work_that_gets_no_more_threads(name: str, recorded: Path, tmp_path: Path, binaries: Binaries) -> None:
+def test_work_without_further_threads(name: str, recorded: Path, tmp_path: Path, binaries: Binaries) -> None:
     def home_of(step: object) -> Path:
         home = tmp_path / str(step)
         prepare(name, copy_tree(recorded, home / "set"))
@@ -142,7 +142,7 @@ def test_work_that_gets_no_more_threads(name: str, recorded: Path, tmp_path: Pat
             assert verify_dataset(home / "set", "packets", binaries=binaries).severities["error"] == 0
 
 
-def test_pool_makes_do_with_the_threads_it_gets() -> None:
+def test_pool_works_with_fewer_threads() -> None:
     with at_most(1) as attempts, ThreadPool(4) as pool:
         both = threading.Event()
         first = pool.submit(both.wait, 10)
@@ -153,7 +153,7 @@ def test_pool_makes_do_with_the_threads_it_gets() -> None:
     assert len(attempts) > 1
 
 
-def test_error_names_the_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_thread_error_names_the_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     monkeypatch.setattr(resource, "getrlimit", lambda number: (77 if number == resource.RLIMIT_NPROC else -1, -1))
     monkeypatch.setattr("ffenc.threads._PIDS_MAX", tmp_path / "pids.max")
@@ -171,7 +171,7 @@ PATCHES = {
 
 
 def in_patched_process(directory: str) -> None:
-    """Record and encode; prints the errors, and what there is then."""
+    """Record and encode; print the errors and the resulting files."""
     home, binaries = Path(directory), find_binaries()
     for work in (write, record):
         try:
@@ -183,7 +183,7 @@ def in_patched_process(directory: str) -> None:
 
 @pytest.mark.parametrize("library", PATCHES)
 @pytest.mark.parametrize("left_out", [False, True], ids=["all", "all but threads"])
-def test_cooperative_threads(library: str, left_out: bool, tmp_path: Path, binaries: Binaries) -> None:
+def test_cooperative_threads_are_refused(library: str, left_out: bool, tmp_path: Path, binaries: Binaries) -> None:
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
     module, name, parts = PATCHES[library]

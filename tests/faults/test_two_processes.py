@@ -1,6 +1,6 @@
-"""Two processes on one dataset: the second one starts at a file operation of the first, and nothing is lost.
+"""Two processes change one dataset: the second starts at a file operation of the first, and nothing is lost.
 
-The result is that of the two operations in one of the orders, or of one operation if the other raised a typed error.
+The result is that of one of the two orders, or of one process alone if the other was refused with a typed error.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def repairable(tmp_path_factory: pytest.TempPathFactory, recorded: Path) -> Path
 
 
 def _after(name: str, before: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What an operation in place makes of a dataset, as `signature` has it."""
+    """Return the `signature` of a dataset after an operation in place."""
     episodes, files, crf, wrist, splits = before
     return {
         "reencode in place": (episodes, files, CRF, wrist, splits),
@@ -102,7 +102,7 @@ def test_two_operations_in_place(tmp_path: Path, repairable: Path, binaries: Bin
 
 @pytest.mark.parametrize("second", ["reencode in place", "pack", "resume"])
 @pytest.mark.parametrize("first", ["merge", "delete"])
-def test_dataset_that_is_changed_while_it_is_read(
+def test_dataset_changed_while_it_is_read(
     tmp_path: Path, repairable: Path, binaries: Binaries, first: str, second: str
 ) -> None:
     root = copy_tree(repairable, tmp_path / "set")

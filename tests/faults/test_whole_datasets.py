@@ -1,4 +1,4 @@
-"""Merge, delete, split and re-encode with the n-th file operation failing, for every n: no output, and the source as it was."""
+"""If any file operation of merge, delete, split or re-encode fails, there is no output and the source is unchanged."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CREATING = frozenset({"os.rename", "os.mkdir", "os.link", "os.symlink"})
 
 
 class DiskFull:
-    """Fails one operation that makes something of files below a directory: the n-th, counted over all threads."""
+    """Fails the n-th operation that changes files below a directory, counted over all threads."""
 
     def __init__(self) -> None:
         self.below = ""
@@ -40,7 +40,7 @@ class DiskFull:
         self._guard = threading.Lock()
 
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """An audit hook; Python has no way to take it back."""
+        """Install an audit hook; Python cannot remove it again."""
         if not self.below:
             return
         if event == "open":
@@ -84,7 +84,7 @@ def failing(directory: Path, at: int, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """LeRobot's dataset B with one camera."""
+    """Return LeRobot's dataset B with one camera."""
     root = copy_of("B", tmp_path, "source")
     document = json.loads((root / "meta/info.json").read_text())
     del document["features"][_PHONE]
@@ -105,7 +105,7 @@ OPERATIONS: dict[str, Callable[[Path, Path, Binaries], object]] = {
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of open files are read from /proc")
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_new_dataset_is_there_whole_or_not_at_all(
+def test_new_dataset_is_complete_or_missing(
     tmp_path: Path, source: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     before, output = tree_of(tmp_path), tmp_path / "out"
@@ -128,7 +128,7 @@ def test_a_new_dataset_is_there_whole_or_not_at_all(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of open files are read from /proc")
-def test_in_place_there_is_the_old_dataset_or_the_new_one(
+def test_work_in_place_leaves_old_or_new_dataset(
     tmp_path: Path, source: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, number = tree_of(tmp_path), 1

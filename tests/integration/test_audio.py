@@ -1,4 +1,4 @@
-"""Audio that is kept: a chirp stays where its flash is, in every container, codec and range."""
+"""Kept audio stays in sync, in every container, codec and range: a chirp marks each flash."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", CLIPS)
-def test_a_chirp_stays_at_its_flash(folder: Path, binaries: Binaries, name: str) -> None:
+def test_kept_audio_stays_in_sync(folder: Path, binaries: Binaries, name: str) -> None:
     clip = CLIPS[name]
     source = folder / f"{name}{clip.suffix}"
     write_clip(source, clip.sound, binaries=binaries, fps=clip.fps, start_s=clip.start_s, video=clip.video)
@@ -99,7 +99,7 @@ def test_a_chirp_stays_at_its_flash(folder: Path, binaries: Binaries, name: str)
 
 
 def _apart(clip: Clip, source: Path, binaries: Binaries) -> dict[int, float]:
-    """How much later than its flash each chirp of a source is heard, by flash: old muxers forget the delay of codecs."""
+    """Return the delay of each chirp of a source after its flash; old muxers lose the codec delay."""
     if clip.suffix == ".ts":
         _skip_without_ts(source, binaries)
     heard = hear(source, binaries=binaries)
@@ -134,8 +134,8 @@ def keep(source: Path, output: str, binaries: Binaries, start: int = 0, end: int
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "libmp3lame"), (".mkv", "aac"), (".avi", "pcm_s16le")])
-def test_a_cut_far_from_the_start(tmp_path: Path, binaries: Binaries, suffix: str, codec: str) -> None:
-    """Reading begins at a seek, and sound is found where it is."""
+def test_cut_far_from_the_start_stays_in_sync(tmp_path: Path, binaries: Binaries, suffix: str, codec: str) -> None:
+    """Reading begins at a seek."""
     source = tmp_path / f"long{suffix}"
     sound = Sound(codec=codec, rate=44100, end_s=35)
     write_clip(source, sound, binaries=binaries, frames=1200, flashes=(900,), video=MJPEG if suffix == ".avi" else X264)
@@ -148,14 +148,14 @@ def test_a_cut_far_from_the_start(tmp_path: Path, binaries: Binaries, suffix: st
     assert 0 <= len(silent.samples) - 20 * 44100 // 30 < 1024
 
 
-def test_a_cut_before_the_audio_starts(tmp_path: Path, binaries: Binaries) -> None:
+def test_cut_before_the_audio_starts(tmp_path: Path, binaries: Binaries) -> None:
     source = write_clip(tmp_path / "late.mp4", Sound(start_s=2.0, end_s=3.0), binaries=binaries)
     heard = hear(keep(source, "cut.mp4", binaries, 10, 20).path, binaries=binaries)
     assert not heard.samples.any()
     assert (heard.start_s, heard.frames) == (0, 10)
 
 
-def test_all_tracks_are_kept_and_other_streams_are_named(tmp_path: Path, binaries: Binaries) -> None:
+def test_all_tracks_are_kept_and_other_streams_listed(tmp_path: Path, binaries: Binaries) -> None:
     tracks = (Sound(), Sound(codec="libopus", start_s=0.3, channels=2, pitch=0.4), Sound(codec="flac", rate=22050))
     source = write_clip(tmp_path / "tracks.mkv", *tracks, binaries=binaries)
     words, chapters, full = tmp_path / "words.srt", tmp_path / "chapters.txt", tmp_path / "full.mkv"
@@ -190,7 +190,7 @@ def test_pcm_in_mov_keeps_its_samples(tmp_path: Path, binaries: Binaries) -> Non
     assert np.array_equal(after.samples, before.samples[48000 : 3 * 48000])
 
 
-def test_a_rate_that_aac_has_not_is_resampled_and_said(tmp_path: Path, binaries: Binaries) -> None:
+def test_unsupported_aac_rate_is_resampled_and_reported(tmp_path: Path, binaries: Binaries) -> None:
     source = write_clip(tmp_path / "pcm.avi", Sound(codec="pcm_s16le", rate=14000), binaries=binaries, video=MJPEG)
     result = keep(source, "out.mp4", binaries)
     assert result.other_streams == (
@@ -199,7 +199,7 @@ def test_a_rate_that_aac_has_not_is_resampled_and_said(tmp_path: Path, binaries:
     assert hear(result.path, binaries=binaries).chirps_s() == pytest.approx([f / 30 for f in FLASHES], abs=0.002)
 
 
-def test_more_channels_than_aac_has(tmp_path: Path, binaries: Binaries) -> None:
+def test_too_many_channels_for_aac(tmp_path: Path, binaries: Binaries) -> None:
     source = write_clip(tmp_path / "one.mov", Sound(codec="pcm_s16le"), binaries=binaries)
     many = tmp_path / "many.mov"
     wide = ["-af", "pan=hexadecagonal|" + "|".join(f"c{k}=c0" for k in range(16)), "-c:a", "pcm_s16le"]

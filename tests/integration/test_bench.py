@@ -1,4 +1,4 @@
-"""The benchmark on real encoders: what is measured is right, resumed, and refused with a reason.  No time is judged."""
+"""The benchmark measures, resumes and refuses correctly with real encoders.  No test judges time."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def spec_of(**fields) -> SweepSpec:
     return SweepSpec.model_validate({"sources": [source], "repeats": 2, "reads": 2, **fields})
 
 
-def test_a_lossless_video_is_identical_in_every_frame_also_at_a_rate_that_no_clock_holds(scene, binaries, tmp_path):
+def test_lossless_video_is_identical_in_every_frame_at_an_inexact_rate(scene, binaries, tmp_path):
     (camera,) = encode_trial(trial(scene, **LOSSLESS), tmp_path, binaries=binaries).cameras
     quality = measure_quality(camera.result, scene, binaries=binaries)
     assert (quality.identical_frames, quality.frames) == (24, 24)
@@ -59,7 +59,7 @@ def test_a_lossless_video_is_identical_in_every_frame_also_at_a_rate_that_no_clo
     assert (quality.xpsnr_db is None or "xpsnr" not in quality.missing) == (quality.xpsnr_db is None)
 
 
-def test_likeness_falls_with_crf_and_the_worst_frame_is_the_one_that_was_spoilt(scene, binaries, tmp_path):
+def test_similarity_falls_with_crf_and_worst_frame_is_found(scene, binaries, tmp_path):
     measured = []
     for crf in (15, 35):
         (camera,) = encode_trial(trial(scene, vcodec="libx264", crf=crf), tmp_path, binaries=binaries).cameras
@@ -77,11 +77,11 @@ def test_likeness_falls_with_crf_and_the_worst_frame_is_the_one_that_was_spoilt(
     assert quality.psnr_worst_db < 20
 
 
-def test_the_filters_of_this_build_are_found(binaries):
+def test_quality_filters_of_build_are_found(binaries):
     assert {"psnr", "ssim"} <= comparing_filters(binaries.ffmpeg)
 
 
-def test_reading_gives_the_frames_asked_for_and_knows_what_had_to_be_decoded(scene, binaries, tmp_path):
+def test_reading_returns_requested_frames_and_counts_decoded_ones(scene, binaries, tmp_path):
     results = {
         g: encode_trial(trial(scene, vcodec="libx264", g=g), tmp_path, binaries=binaries)
         .cameras[0]
@@ -96,7 +96,7 @@ def test_reading_gives_the_frames_asked_for_and_knows_what_had_to_be_decoded(sce
         assert (reads["1_frame"].decoded_per_wanted == 1) == (g == 1)
 
 
-def test_an_encoder_that_looks_ahead_gives_its_first_packet_later(scene, binaries):
+def test_lookahead_delays_first_packet(scene, binaries):
     # It looks ahead as far as the next keyframe; at this rate that is a second away.
     quick = first_packet_s(trial(scene, vcodec="libx264", extra_options={"tune": "zerolatency"}), binaries=binaries)
     late = first_packet_s(trial(scene, vcodec="libx264", g=30, extra_options={"rc-lookahead": 40}), binaries=binaries)
@@ -104,7 +104,7 @@ def test_an_encoder_that_looks_ahead_gives_its_first_packet_later(scene, binarie
     assert late > 0.9
 
 
-def test_a_sweep_is_resumed_where_it_stopped(binaries, tmp_path):
+def test_sweep_resumes_where_it_stopped(binaries, tmp_path):
     path = tmp_path / "r.jsonl"
     spec = spec_of(
         base={"vcodec": "libx264", "preset": "ultrafast"}, vary={"crf": [20, 40], "preset": ["ultrafast", "no"]}
@@ -140,7 +140,7 @@ def test_a_sweep_is_resumed_where_it_stopped(binaries, tmp_path):
     assert all(one["ffmpeg_6_frames_wrong"] == 0 for one in good)
 
 
-def test_more_to_know_of_a_trial_is_measured_and_the_rest_of_the_file_stays(binaries, tmp_path):
+def test_missing_measurements_are_added_and_other_rows_kept(binaries, tmp_path):
     path = tmp_path / "r.jsonl"
     base = {"vcodec": "libx264", "preset": "ultrafast"}
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
@@ -158,12 +158,12 @@ def test_more_to_know_of_a_trial_is_measured_and_the_rest_of_the_file_stays(bina
     ]  # fmt: skip
 
 
-def test_what_is_timed_is_not_run_beside_others(binaries, tmp_path):
+def test_timed_trials_do_not_run_in_parallel(binaries, tmp_path):
     with pytest.raises(InputError, match="would disturb"):
         run_sweep(spec_of(), tmp_path / "r.jsonl", binaries=binaries, jobs=2)
 
 
-def test_the_crf_that_is_as_good_as_an_encoders_own_is_its_own(binaries, tmp_path):
+def test_equivalent_crf_of_same_encoder_is_same_crf(binaries, tmp_path):
     same = {"vcodec": "libx264", "preset": "ultrafast"}
     spec = spec_of(vary={"vcodec": [same, same], "crf": [27]})
     (row,) = equivalents_of(spec, tmp_path / "e.jsonl", metric="ssim", binaries=binaries)
@@ -171,7 +171,7 @@ def test_the_crf_that_is_as_good_as_an_encoders_own_is_its_own(binaries, tmp_pat
     assert row["size_bytes"] == row["reference_bytes"]
 
 
-def test_sources_of_every_kind_give_their_frames(binaries, tmp_path):
+def test_every_kind_of_source_yields_its_frames(binaries, tmp_path):
     frames = list(numbered_frames(8))
     clip = encode_frames(
         frames, tmp_path / "clip.mp4", fps=25, config=VideoEncoderConfig(vcodec="libx264"), binaries=binaries
@@ -186,7 +186,7 @@ def test_sources_of_every_kind_give_their_frames(binaries, tmp_path):
         materialise(SourceSpec.of(str(clip), start=9), tmp_path, binaries=binaries)
 
 
-def test_episodes_of_a_dataset_are_a_source(binaries, tmp_path):
+def test_dataset_episodes_are_a_source(binaries, tmp_path):
     if not can_decode_av1(binaries):
         pytest.skip("this build cannot decode AV1")
     root = LEROBOT / "D"
@@ -200,7 +200,7 @@ def test_episodes_of_a_dataset_are_a_source(binaries, tmp_path):
         materialise(SourceSpec.of({"dataset": root, "camera": "nose"}), tmp_path, binaries=binaries)
 
 
-def test_millimetres_that_are_stored_as_they_are_have_no_error(binaries, tmp_path):
+def test_depth_stored_as_millimetres_has_no_error(binaries, tmp_path):
     depth = {"synthetic": "depth_ramp", "size": (64, 48), "frames": 4}
     spec = spec_of(
         sources=[depth],
@@ -213,13 +213,13 @@ def test_millimetres_that_are_stored_as_they_are_have_no_error(binaries, tmp_pat
     assert 0 < coded["depth_error"]["max_mm"] <= 3
 
 
-def test_a_build_is_told_by_all_that_it_says_of_itself(binaries):
+def test_build_is_identified_by_its_version_output(binaries):
     build = ffmpeg_build(binaries)
     assert build == ffmpeg_build(binaries)
     assert build.version
 
 
-def test_advice_is_a_config_that_keeps_up_and_can_be_pasted(binaries, monkeypatch, capsys):
+def test_recommendation_keeps_up_and_is_valid_python(binaries, monkeypatch, capsys):
     monkeypatch.setattr(advising, "TRIAL_S", 0.5)
     monkeypatch.setattr(advising, "MARGIN", 0.01)
     assert main(["recommend", "--size=96x64", "--fps=5", "--json", "--confirm=1"]) == 0
@@ -233,7 +233,7 @@ def test_advice_is_a_config_that_keeps_up_and_can_be_pasted(binaries, monkeypatc
     assert found["confirmed"]["steps"] == 5
 
 
-def test_nothing_that_keeps_up_is_exit_status_1_with_every_reason(binaries, monkeypatch, capsys):
+def test_no_config_keeping_up_exits_1_with_every_reason(binaries, monkeypatch, capsys):
     monkeypatch.setattr(advising, "TRIAL_S", 0.1)
     monkeypatch.setattr(advising, "MARGIN", 1e9)
     assert main(["recommend", "--size=96x64", "--use=live"]) == 1
@@ -243,12 +243,12 @@ def test_nothing_that_keeps_up_is_exit_status_1_with_every_reason(binaries, monk
     assert "Use fewer cameras" in said
 
 
-def test_no_more_time_is_taken_than_was_given(binaries):
+def test_recommendation_respects_its_time_limit(binaries):
     with pytest.raises(CapabilityError, match="the time limit was reached"):
         advising.recommend(size=(96, 64), binaries=binaries, budget_s=0)
 
 
-def test_the_command_writes_rows_a_table_and_the_old_csv(binaries, tmp_path: Path, capsys):
+def test_command_writes_rows_table_and_lerobot_csv(binaries, tmp_path: Path, capsys):
     results, table = tmp_path / "r.jsonl", tmp_path / "r.csv"
     common = ["bench", str(results), "--json", f"--csv={table}"]
     flags = [

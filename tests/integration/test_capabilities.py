@@ -1,4 +1,4 @@
-"""What a real FFmpeg lists, all of it, and that it means what we read."""
+"""ffenc parses every listing of a real FFmpeg completely and correctly."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def ffmpeg() -> str:
 
 @pytest.fixture(scope="module")
 def found(ffmpeg: str) -> Capabilities:
-    """Everything that can be asked, with every video encoder of the build."""
+    """Return the capabilities of the build, with every video encoder."""
     names = list(probe_capabilities(ffmpeg, use_cache=False).encoders)
     return probe_capabilities(ffmpeg, encoders=names, library_versions=VERSION_PATTERNS, use_cache=False)
 
@@ -59,21 +59,21 @@ def encode(ffmpeg: str, encoder: str, *options: str) -> ToolOutput:
     return run_tool(argv, check=False)
 
 
-def test_version_is_the_one_it_prints(ffmpeg, found):
+def test_version_equals_printed_version(ffmpeg, found):
     first, *_ = lines_of(ffmpeg, "-version")
     assert first.startswith(f"ffmpeg version {found.version.text} ")
     assert found.version.release is not None
     assert found.version.release >= (4, 0)
 
 
-def test_every_video_encoder_and_every_pixel_format_is_there(ffmpeg, found):
+def test_every_video_encoder_and_pixel_format_is_listed(ffmpeg, found):
     rows = [line.split() for line in lines_of(ffmpeg, "-encoders") if line.startswith(" V") and " = " not in line]
     assert list(found.encoders) == [row[1] for row in rows]
     rows = [line.split() for line in lines_of(ffmpeg, "-pix_fmts") if line[:1] in set("I.") and " = " not in line]
     assert list(found.pixel_formats) == [row[1] for row in rows]
 
 
-def test_every_option_line_of_every_video_encoder_is_read(ffmpeg, found):
+def test_every_option_line_of_every_video_encoder_is_parsed(ffmpeg, found):
     assert list(found.helps) == list(found.encoders)
     read = 0
     for name, encoder_help in found.helps.items():
@@ -84,13 +84,13 @@ def test_every_option_line_of_every_video_encoder_is_read(ffmpeg, found):
     assert read > 50
 
 
-def test_every_pixel_format_of_every_encoder_is_a_known_one(found):
+def test_every_pixel_format_of_every_encoder_is_known(found):
     for name, encoder_help in found.helps.items():
         unknown = set(encoder_help.pixel_formats or ()) - set(found.pixel_formats)
         assert not unknown, name
 
 
-def test_range_is_where_ffmpeg_draws_the_line(ffmpeg, found):
+def test_listed_range_equals_range_that_ffmpeg_accepts(ffmpeg, found):
     context = found.help("ffv1").options["context"]
     assert context.maximum is not None
     assert encode(ffmpeg, "ffv1", "-context", f"{context.maximum:g}").returncode == 0
@@ -99,8 +99,8 @@ def test_range_is_where_ffmpeg_draws_the_line(ffmpeg, found):
     assert "out of range" in beyond.stderr
 
 
-def test_choices_are_words_that_ffmpeg_takes(ffmpeg, found):
-    """And a word that is no choice is refused."""
+def test_ffmpeg_accepts_listed_choices_and_refuses_others(ffmpeg, found):
+    """A word that is not a listed choice is refused."""
     choices = found.help("ffv1").options["coder"].choices
     assert len(choices) >= 3
     for choice in choices:
@@ -114,11 +114,11 @@ def test_audio_encoder_has_no_video_option(ffmpeg):
     assert aac.options == {}
 
 
-def test_codec_name_and_unknown_name_are_no_encoders(ffmpeg):
+def test_codec_name_and_unknown_name_are_not_encoders(ffmpeg):
     assert not probe_capabilities(ffmpeg, encoders=["h264", "av1", "doesnotexist"], use_cache=False).helps
 
 
-def test_library_versions_are_learned_from_one_frame(ffmpeg, found):
+def test_library_versions_are_read_from_one_encoded_frame(ffmpeg, found):
     expected = {name for name in VERSION_PATTERNS if name in found.encoders}
     assert set(found.library_versions) == expected
     for name, version in found.library_versions.items():
@@ -127,7 +127,7 @@ def test_library_versions_are_learned_from_one_frame(ffmpeg, found):
         assert len(version) in (2, 3)
 
 
-def test_cached_answers_are_the_same(ffmpeg, found, tmp_path, monkeypatch):
+def test_cached_capabilities_are_equal(ffmpeg, found, tmp_path, monkeypatch):
     monkeypatch.setenv("FFENC_CACHE_DIR", str(tmp_path))
     names = list(found.encoders)
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Live sources through the real FFmpeg: the pictures that come, their size, their order."""
+"""Live sources through the real FFmpeg: their frames, sizes and order."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def clip(tmp_path: Path, binaries: Binaries) -> Path:
-    """20 numbered frames, 128x96, with B-frames."""
+    """Return 20 numbered frames, 128x96, with B-frames."""
     config = VideoEncoderConfig(vcodec="h264", g=8, extra_options={"bf": 2})
     return encode_frames(numbered_frames(20), tmp_path / "clip.mp4", fps=30, config=config, binaries=binaries).path
 
 
-def test_a_clip_is_played_frame_by_frame_and_ends(clip: Path, binaries: Binaries) -> None:
+def test_clip_is_played_frame_by_frame_and_ends(clip: Path, binaries: Binaries) -> None:
     seen: dict[int, int] = {}
     pictures = {}
     with CameraSource(LiveSource(source=str(clip), fps=Fraction(30)), binaries=binaries) as camera:
@@ -40,7 +40,7 @@ def test_a_clip_is_played_frame_by_frame_and_ends(clip: Path, binaries: Binaries
         assert np.array_equal(frame, pictures[number])
 
 
-def test_a_looped_clip_begins_again(clip: Path, binaries: Binaries) -> None:
+def test_looped_clip_restarts(clip: Path, binaries: Binaries) -> None:
     with CameraSource(LiveSource(source=str(clip), loop=True), binaries=binaries) as camera:
         captured = camera.read(timeout_s=10)
         while captured.number < 25:
@@ -48,7 +48,7 @@ def test_a_looped_clip_begins_again(clip: Path, binaries: Binaries) -> None:
         assert number_of(captured.frame) == captured.number - 20
 
 
-def test_another_size_is_refused_and_converted_if_one_says_so(clip: Path, binaries: Binaries) -> None:
+def test_other_size_is_refused_or_converted_on_request(clip: Path, binaries: Binaries) -> None:
     with pytest.raises(CameraFormatError, match="asked for 64x48, but it gives 128x96") as caught:
         CameraSource(LiveSource(source=str(clip), width=64, height=48), binaries=binaries).start()
     assert (caught.value.asked, caught.value.came) == ("64x48", "128x96")
@@ -61,7 +61,7 @@ def test_another_size_is_refused_and_converted_if_one_says_so(clip: Path, binari
         assert number_of(captured.frame) == captured.number
 
 
-def test_depth_comes_with_all_its_bits(binaries: Binaries) -> None:
+def test_depth_keeps_all_bits(binaries: Binaries) -> None:
     deep = LiveSource(source="color=gray:size=64x48,format=gray16le,geq=lum=1234", format="lavfi", depth=True)
     with CameraSource(deep, binaries=binaries) as camera:
         frame = camera.latest().frame

@@ -1,4 +1,4 @@
-"""The real commands in processes of their own: what they write, print and return, and what they leave behind."""
+"""The real commands in their own processes: written files, output, exit status and leftovers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run(*words: str | Path, cwd: Path, environment: dict[str, str] | None = None
 
 
 def run_json(*words: str | Path, cwd: Path) -> Any:
-    """Run a command that has to work, and read its one JSON document."""
+    """Run a command that has to succeed, and parse its JSON document."""
     done = run(*words, "--json", cwd=cwd)
     assert (done.returncode, done.stderr) == (0, "")
     return json.loads(done.stdout)
@@ -69,7 +69,7 @@ def numbers_in(video: Path, binaries: Binaries) -> list[int]:
 
 @pytest.fixture
 def clip(tmp_path: Path, binaries: Binaries) -> Path:
-    """40 numbered frames, 128x96, with B-frames and long GOPs; the only file of its folder."""
+    """Return 40 numbered frames, 128x96, with B-frames and long GOPs, as the only file of a folder."""
     config = VideoEncoderConfig(vcodec="h264", g=12, extra_options={"bf": 2})
     path = tmp_path / "clip.mp4"
     return encode_frames(numbered_frames(COUNT), path, fps="30000/1001", config=config, binaries=binaries).path
@@ -86,7 +86,7 @@ def clip_with_audio(clip: Path, binaries: Binaries) -> Path:
 
 @pytest.fixture
 def slow_clip(tmp_path: Path, binaries: Binaries) -> Path:
-    """Noise, which takes an encoder seconds."""
+    """Return a clip of noise, which takes seconds to encode."""
     noise = np.random.default_rng(1).integers(0, 255, (60, 360, 640, 3), np.uint8)
     config = VideoEncoderConfig(vcodec="mpeg4", crf=10)
     return encode_frames(noise, tmp_path / "slow.mp4", fps=30, config=config, binaries=binaries).path
@@ -96,7 +96,7 @@ SLOWLY = (AS_H264, "--camera_encoder.preset=placebo", "--camera_encoder.crf=1", 
 
 
 @pytest.mark.smoke
-def test_reencode_a_range_with_the_settings_of_the_documentation(clip: Path, binaries: Binaries) -> None:
+def test_reencode_range_with_documented_settings(clip: Path, binaries: Binaries) -> None:
     settings = [AS_H264, "--camera_encoder.preset=fast", "--start=7", "--end=31"]
     options = """--camera_encoder.extra_options={"tune": "film", "profile:v": "high", "bf": 2}"""
     done = run("reencode", clip, "out.mp4", *settings, options, "--json", cwd=clip.parent)
@@ -114,7 +114,7 @@ def test_reencode_a_range_with_the_settings_of_the_documentation(clip: Path, bin
     assert names_in(clip.parent) == {"clip.mp4", "out.mp4"}
 
 
-def test_settings_from_a_file_and_from_flags_behind_it(clip: Path, binaries: Binaries) -> None:
+def test_settings_from_file_and_from_flags_after_it(clip: Path, binaries: Binaries) -> None:
     (clip.parent / "settings.yaml").write_text(
         "camera_encoder:\n  vcodec: h264\n  g: 5\n  crf: null\n  extra_options: {deblock: 1:1}\nend: 10\n"
     )
@@ -127,8 +127,8 @@ def test_settings_from_a_file_and_from_flags_behind_it(clip: Path, binaries: Bin
     assert probe_packets(clip.parent / "out.mp4", binaries=binaries).keyframes == (0, 5, 10)
 
 
-def test_a_default_that_was_typed_is_refused_where_it_cannot_take_effect(clip: Path) -> None:
-    """An encoder without crf ignores the default, but not what somebody asked for."""
+def test_explicit_default_without_effect_is_refused(clip: Path) -> None:
+    """An encoder without crf ignores the default, but refuses an explicit value."""
     lossless = "--camera_encoder.vcodec=ffv1"
     assert run("reencode", clip, "a.mov", lossless, cwd=clip.parent).returncode == 0
     refused = run("reencode", clip, "b.mov", lossless, "--camera_encoder.crf=30", cwd=clip.parent)
@@ -149,7 +149,7 @@ def test_encode_carries_every_frame_through_numpy(clip: Path, binaries: Binaries
 
 
 @pytest.mark.parametrize("command", ["encode", "reencode"])
-def test_audio_is_dropped_only_where_one_says_so(command: str, clip_with_audio: Path, binaries: Binaries) -> None:
+def test_audio_is_dropped_only_on_request(command: str, clip_with_audio: Path, binaries: Binaries) -> None:
     folder = clip_with_audio.parent
     before = names_in(folder)
     refused = run(command, clip_with_audio, "out.mp4", AS_H264, cwd=folder)
@@ -214,7 +214,7 @@ def test_info(clip: Path) -> None:
         assert text in shown.stdout
 
 
-def test_info_counts_what_is_there_and_not_what_the_header_claims(clip: Path) -> None:
+def test_info_counts_packets_instead_of_trusting_header(clip: Path) -> None:
     data = clip.read_bytes()
     torn = clip.with_name("torn.mp4")
     torn.write_bytes(data[: len(data) * 3 // 4])
@@ -255,7 +255,7 @@ def test_demo(tmp_path: Path, binaries: Binaries) -> None:
     assert anew["info"]["total_frames"] == 6
 
 
-def test_demo_of_a_clip(clip: Path, binaries: Binaries) -> None:
+def test_demo_with_clip(clip: Path, binaries: Binaries) -> None:
     done = run("demo", f"--input={clip}", "--output_dir=demo", AS_H264, cwd=clip.parent)
     assert done.returncode == 0, done.stderr
     assert "PSNR" in done.stdout
@@ -263,9 +263,7 @@ def test_demo_of_a_clip(clip: Path, binaries: Binaries) -> None:
     assert numbers_in(video, binaries) == list(range(COUNT))
 
 
-def test_demo_lets_auto_choose_where_the_default_encoder_is_missing(
-    tmp_path: Path, encoders_here: tuple[str, ...]
-) -> None:
+def test_demo_uses_auto_if_default_encoder_is_missing(tmp_path: Path, encoders_here: tuple[str, ...]) -> None:
     if DEFAULT_ENCODER in encoders_here:
         pytest.skip(f"this FFmpeg has {DEFAULT_ENCODER}")
     done = run("demo", "--frames=4", cwd=tmp_path)
@@ -274,13 +272,13 @@ def test_demo_lets_auto_choose_where_the_default_encoder_is_missing(
     assert (tmp_path / "demo" / "dataset" / "meta" / "info.json").exists()
 
 
-def test_a_demo_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+def test_failed_demo_leaves_no_folder(tmp_path: Path) -> None:
     done = run("demo", "--camera_encoder.vcodec=no_such_encoder", cwd=tmp_path)
     assert done.returncode == 1
     assert names_in(tmp_path) == set()
 
 
-def test_a_demo_replaces_nothing_but_a_dataset(tmp_path: Path) -> None:
+def test_demo_replaces_only_a_dataset(tmp_path: Path) -> None:
     (tmp_path / "demo" / "dataset").mkdir(parents=True)
     (tmp_path / "demo" / "dataset" / "diary.txt").write_text("mine")
     done = run("demo", "--overwrite", AS_H264, cwd=tmp_path)
@@ -289,7 +287,7 @@ def test_a_demo_replaces_nothing_but_a_dataset(tmp_path: Path) -> None:
     assert (tmp_path / "demo" / "dataset" / "diary.txt").read_text() == "mine"
 
 
-def test_probe_tells_what_works_apart_from_what_is_listed(
+def test_probe_distinguishes_working_from_listed(
     tmp_path: Path, binaries: Binaries, encoders_here: tuple[str, ...]
 ) -> None:
     document = run_json("probe", "--size=128x96", cwd=tmp_path)
@@ -307,7 +305,7 @@ def test_probe_tells_what_works_apart_from_what_is_listed(
     assert names_in(tmp_path) == set()
 
 
-def test_an_encode_finds_what_probe_said(clip: Path, encoders_here: tuple[str, ...]) -> None:
+def test_probe_predicts_whether_encode_works(clip: Path, encoders_here: tuple[str, ...]) -> None:
     fast = [name for name in encoders_here if not name.startswith(("librav1e", "libaom"))]
     document = run_json("probe", f"--encoders={','.join(fast)}", "--size=128x96", "--fps=30000/1001", cwd=clip.parent)
     assert any(row["works"] for row in document["encoders"])
@@ -317,7 +315,7 @@ def test_an_encode_finds_what_probe_said(clip: Path, encoders_here: tuple[str, .
         assert done.returncode == (0 if row["works"] else 1), f"{row}\n{done.stderr}"
 
 
-def test_probe_shows_a_table_and_its_old_name_works(tmp_path: Path) -> None:
+def test_probe_prints_table_and_old_name_works(tmp_path: Path) -> None:
     words = ("--encoders=mpeg4,h264_nvenc", "--size=256x128", "--fps=30000/1001", "--cameras=2")
     done = run("doctor", *words, cwd=tmp_path, environment={"COLUMNS": "80"})
     assert done.returncode == 0, done.stderr
@@ -328,13 +326,13 @@ def test_probe_shows_a_table_and_its_old_name_works(tmp_path: Path) -> None:
     assert mpeg4[:4] == ["mpeg4", "software", "yes", "yes"]
 
 
-def test_probe_without_ffprobe_says_so(tmp_path: Path) -> None:
+def test_probe_reports_missing_ffprobe(tmp_path: Path) -> None:
     done = run("probe", "--encoders=mpeg4", "--ffprobe=none", "--size=64x64", cwd=tmp_path)
     assert done.returncode == 0
     assert "none (ffmpeg is used instead)" in done.stdout
 
 
-def test_a_dry_run_of_reencode_prints_the_very_command(clip: Path, binaries: Binaries) -> None:
+def test_dry_run_of_reencode_prints_exact_command(clip: Path, binaries: Binaries) -> None:
     words = ("reencode", clip, "out.mp4", AS_H264, "--start=5", "--end=25")
     dry = run(*words, "--dry-run", cwd=clip.parent)
     assert dry.returncode == 0
@@ -350,7 +348,7 @@ def test_a_dry_run_of_reencode_prints_the_very_command(clip: Path, binaries: Bin
     assert np.array_equal(decoded, np.stack(list(VideoReader(by_hand, binaries=binaries))))
 
 
-def test_a_dry_run_of_encode_prints_the_very_command(clip: Path, binaries: Binaries) -> None:
+def test_dry_run_of_encode_prints_exact_command(clip: Path, binaries: Binaries) -> None:
     plan = run_json("encode", clip, "out.mp4", AS_H264, "--dry_run", cwd=clip.parent)
     assert names_in(clip.parent) == {"clip.mp4"}
     raw = b"".join(frame.tobytes() for frame in VideoReader(clip, binaries=binaries))
@@ -358,7 +356,7 @@ def test_a_dry_run_of_encode_prints_the_very_command(clip: Path, binaries: Binar
     assert numbers_in(clip.parent / "out.mp4", binaries) == list(range(COUNT))
 
 
-def test_a_dry_run_of_concat_prints_the_command_and_its_list(tmp_path: Path, binaries: Binaries) -> None:
+def test_dry_run_of_concat_prints_command_and_list(tmp_path: Path, binaries: Binaries) -> None:
     for name, start in (("it's a.mp4", 0), ("b.mp4", 100)):
         encode_frames(numbered_frames(5, start=start), tmp_path / name, fps=30, config=H264, binaries=binaries)
     plan = run_json("concat", "it's a.mp4", "b.mp4", "-o", "all.mp4", "--dry-run", cwd=tmp_path)
@@ -419,7 +417,7 @@ FAILURES: dict[str, tuple[list[str], int, str]] = {
     [*((case, []) for case in FAILURES), ("missing input", ["--json"]), ("invalid config", ["--json"])],
     ids=lambda value: value if isinstance(value, str) else "".join(value),
 )
-def test_a_failure_is_one_block_a_status_and_nothing_else(case: str, more: list[str], clip: Path) -> None:
+def test_failure_prints_one_block_and_sets_status(case: str, more: list[str], clip: Path) -> None:
     words, status, says = FAILURES[case]
     (clip.parent / "text.mp4").write_text("no video\n")
     before = {path.name: path.read_bytes() for path in clip.parent.iterdir()}
@@ -432,7 +430,7 @@ def test_a_failure_is_one_block_a_status_and_nothing_else(case: str, more: list[
     assert {path.name: path.read_bytes() for path in clip.parent.iterdir()} == before
 
 
-def test_a_shadowed_dependency_is_told_like_any_other_error(tmp_path: Path) -> None:
+def test_shadowed_dependency_is_reported_as_error(tmp_path: Path) -> None:
     (tmp_path / "ffmpeg").mkdir()
     (tmp_path / "ffmpeg" / "__init__.py").touch()
     done = run("info", "x.mp4", cwd=tmp_path)  # "python -m" searches the working directory first
@@ -442,7 +440,7 @@ def test_a_shadowed_dependency_is_told_like_any_other_error(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other file systems refuse such names")
-def test_any_name_of_a_file_can_be_given_and_printed(clip: Path, binaries: Binaries) -> None:
+def test_any_file_name_is_accepted_and_printed(clip: Path, binaries: Binaries) -> None:
     name = os.fsdecode(b"a [bold]\x1b[31m \xc3\xa9\n%d'.mp4")
     done = run("reencode", clip, name, AS_H264, "--end=3", cwd=clip.parent, environment={"LC_ALL": "C"})
     assert done.returncode == 0, done.stderr
@@ -453,7 +451,7 @@ def test_any_name_of_a_file_can_be_given_and_printed(clip: Path, binaries: Binar
     assert document["stream"]["path"] == str(clip.parent / os.fsdecode(b"\xff.mp4"))
 
 
-def test_nobody_reads_standard_output(clip: Path) -> None:
+def test_unread_standard_output(clip: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     for words in (("info", clip), ("info", clip, "--json"), ("reencode", clip, "o.mp4", AS_H264, "--dry-run")):
@@ -472,7 +470,7 @@ def test_nobody_reads_standard_output(clip: Path) -> None:
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
     ids=["int", "term", "hup"],
 )
-def test_nothing_is_left_behind_when_it_is_told_to_stop(
+def test_signals_leave_no_files_or_processes(
     command: str, number: signal.Signals, status: int, slow_clip: Path
 ) -> None:
     folder = slow_clip.parent
@@ -502,7 +500,7 @@ def wait_for_part_file(folder: Path, process: subprocess.Popen[str]) -> None:
 
 
 def commands_that_name(folder: Path) -> list[str]:
-    """Running processes with the folder in their command line, where the system shows them as files."""
+    """Return running processes with the folder in their command line, if the system lists them as files."""
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -515,7 +513,7 @@ def commands_that_name(folder: Path) -> list[str]:
 
 
 def in_a_terminal(words: Iterable[str | Path], cwd: Path) -> tuple[int, str, str]:
-    """Run with standard error on a terminal: (status, standard output, what the terminal got)."""
+    """Run with standard error on a terminal; return status, standard output and terminal output."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
     process = subprocess.Popen(
@@ -534,7 +532,7 @@ def in_a_terminal(words: Iterable[str | Path], cwd: Path) -> tuple[int, str, str
     return process.returncode, out, seen.decode(errors="replace")
 
 
-def test_somebody_who_watches_sees_a_progress_bar(slow_clip: Path) -> None:
+def test_progress_bar_on_a_terminal(slow_clip: Path) -> None:
     status, out, seen = in_a_terminal(("encode", slow_clip, "out.mp4", AS_H264), slow_clip.parent)
     assert status == 0
     assert "wrote out.mp4" in out
@@ -548,7 +546,7 @@ def test_json_has_no_progress_bar_even_on_a_terminal(slow_clip: Path) -> None:
     assert json.loads(out)["frames"] == 60
 
 
-def test_an_error_on_a_terminal_is_framed_and_a_command_in_it_stays_whole(clip: Path) -> None:
+def test_error_on_terminal_is_framed_and_keeps_command_on_one_line(clip: Path) -> None:
     words = ["encode", clip, "out.mp4", "--camera_encoder.extra_options={tune:", "film,", "bf:", "2}"]
     status, out, seen = in_a_terminal(words, clip.parent)
     assert (status, out) == (2, "")
@@ -564,7 +562,7 @@ def test_verbose_logs_every_command(clip: Path) -> None:
     assert any(line.startswith("debug: ffenc.") and "-c:v libx264" in line for line in done.stderr.splitlines())
 
 
-def test_a_warning_of_the_library_is_one_line(clip: Path) -> None:
+def test_library_warning_is_one_line(clip: Path) -> None:
     done = run("reencode", clip, "out.mp4", "--camera_encoder.vcodec=auto", "--end=4", cwd=clip.parent)
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()

@@ -1,4 +1,4 @@
-"""Colours come back without a shift: through a decoder that reads the tags, and through one that ignores them."""
+"""Colours decode without a shift, in decoders that read the tags and in decoders that ignore them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BT709 = (0.2126, 0.0722)
 
 
 def picture(width: int, height: int) -> npt.NDArray[np.uint8]:
-    """Patches of saturated and mixed colours, wide enough that shared chroma does not matter inside of them."""
+    """Return a frame with patches of saturated and mixed colours, wide enough that shared chroma does not matter inside."""
     values = np.array([0, 96, 160, 255], np.uint8)
     colours = np.stack(np.meshgrid(values, values, values, indexing="ij"), axis=-1).reshape(8, 8, 3)
     frame: npt.NDArray[np.uint8] = colours.repeat(height // 8, 0).repeat(width // 8, 1)
@@ -31,7 +31,7 @@ def picture(width: int, height: int) -> npt.NDArray[np.uint8]:
 
 
 def patches(frame: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
-    """Mean colour in the middle of every patch, ``(64, 3)``."""
+    """Return the mean colour in the middle of every patch, ``(64, 3)``."""
     height, width = frame.shape[0] // 8, frame.shape[1] // 8
     middles = [
         frame[
@@ -45,14 +45,14 @@ def patches(frame: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
 
 
 def shift(decoded: npt.NDArray[np.generic], original: npt.NDArray[np.uint8]) -> float:
-    """The largest difference of a patch's mean colour, in levels of 255."""
+    """Return the largest difference of mean colour of a patch, in levels of 255."""
     return float(np.abs(patches(decoded) - patches(original)).max())
 
 
 def decode_without_tags(
     path: Path, binaries: Binaries, width: int, height: int, weights: tuple[float, float]
 ) -> npt.NDArray[np.float64]:
-    """Take the samples as they are and convert them with fixed weights, limited range, as a naive player does."""
+    """Convert the samples with fixed weights and limited range, as a simple player does."""
     command = [str(binaries.ffmpeg), "-v", "error", "-i", str(path), "-frames:v", "1"]
     raw = run_tool([*command, "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1"]).stdout
     samples = np.frombuffer(raw, np.uint8).astype(float)
@@ -70,7 +70,9 @@ def psnr(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic]) -> flo
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_colours_come_back_both_ways(tmp_path: Path, binaries: Binaries, width: int, height: int) -> None:
+def test_colours_decode_correctly_with_and_without_tags(
+    tmp_path: Path, binaries: Binaries, width: int, height: int
+) -> None:
     frame = picture(width, height)
     config = VideoEncoderConfig(vcodec="h264", crf=4, preset="ultrafast")
     result = encode_frames([frame] * 3, tmp_path / "a.mp4", fps=30, config=config, binaries=binaries)
@@ -86,7 +88,7 @@ def test_colours_come_back_both_ways(tmp_path: Path, binaries: Binaries, width: 
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_natural_pictures_are_close_in_rgb(tmp_path: Path, binaries: Binaries, width: int, height: int) -> None:
+def test_natural_frames_are_close_in_rgb(tmp_path: Path, binaries: Binaries, width: int, height: int) -> None:
     y, x = np.mgrid[0:height, 0:width]
     smooth = np.stack([x / width, y / height, (x + y) / (width + height)], axis=-1)
     frame = (smooth * 200 + 20).round().astype(np.uint8)
@@ -96,15 +98,15 @@ def test_natural_pictures_are_close_in_rgb(tmp_path: Path, binaries: Binaries, w
     assert psnr(decode_without_tags(result.path, binaries, width, height, BT601), frame) > 42
 
 
-def test_another_matrix_would_be_noticed(tmp_path: Path, binaries: Binaries) -> None:
+def test_detects_another_matrix(tmp_path: Path, binaries: Binaries) -> None:
     frame = picture(640, 480)
     config = VideoEncoderConfig(vcodec="h264", crf=4, preset="ultrafast")
     result = encode_frames([frame] * 3, tmp_path / "a.mp4", fps=30, config=config, binaries=binaries)
     assert shift(decode_without_tags(result.path, binaries, 640, 480, BT709), frame) > 15
 
 
-def test_an_untrue_tag_would_be_noticed(tmp_path: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Were the conversion BT.709 under a BT.601 tag, the first test would fail."""
+def test_detects_a_wrong_tag(tmp_path: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A BT.709 conversion under a BT.601 tag would fail the first test."""
     monkeypatch.setattr(encode_plan, "MATRIX", "bt709")
     frame = picture(640, 480)
     config = VideoEncoderConfig(vcodec="h264", crf=4, preset="ultrafast")
@@ -123,7 +125,7 @@ ENCODERS = {
 
 
 @pytest.mark.parametrize(("name", "settings"), ENCODERS.items(), ids=[f"{n}-{len(s)}" for n, s in ENCODERS.items()])
-def test_every_encoder_agrees(
+def test_all_encoders_agree(
     tmp_path: Path, binaries: Binaries, encoders_here: tuple[str, ...], name: str, settings: dict[str, object]
 ) -> None:
     if name not in encoders_here:
@@ -144,7 +146,7 @@ def can_decode_av1(binaries: Binaries) -> bool:
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "gray"])
-def test_grey_levels_stay(tmp_path: Path, binaries: Binaries, pix_fmt: str) -> None:
+def test_grey_levels_are_preserved(tmp_path: Path, binaries: Binaries, pix_fmt: str) -> None:
     ramp = np.tile(np.linspace(0, 255, 128).round().astype(np.uint8), (96, 1))
     config = VideoEncoderConfig(vcodec="h264", crf=4, pix_fmt=pix_fmt)
     result = encode_frames([ramp] * 3, tmp_path / "a.mp4", fps=30, config=config, layout="gray", binaries=binaries)

@@ -1,4 +1,4 @@
-"""Files that ffenc does not know come along when a dataset is written again."""
+"""Files that ffenc does not know are copied when a dataset is rewritten."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def unknown_in(root: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ROOTS)
-def test_files_come_along(name: str, recorded: Path, tmp_path: Path, binaries: Binaries) -> None:
+def test_unknown_files_are_copied(name: str, recorded: Path, tmp_path: Path, binaries: Binaries) -> None:
     root = add(copy_tree(recorded, tmp_path / "set"), UNKNOWN)
     if name in ("delete", "split", "merge"):
         add(root, LEFT_OUT)
@@ -52,7 +52,7 @@ def test_files_come_along(name: str, recorded: Path, tmp_path: Path, binaries: B
         check_whole(tmp_path / made, binaries)
 
 
-def test_merge_takes_what_is_equal_and_names_the_rest(
+def test_merge_copies_equal_files_and_names_others(
     recorded: Path, tmp_path: Path, binaries: Binaries, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = add(copy_tree(recorded, tmp_path / "first"), UNKNOWN)

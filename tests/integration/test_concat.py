@@ -1,4 +1,4 @@
-"""concat_videos: the encoded bits of every clip, one after the other, without drift; unlike clips are refused before."""
+"""`concat_videos` copies the encoded bits of all clips without drift and refuses mismatched clips first."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def make_clip(tmp_path: Path, binaries: Binaries) -> MakeClip:
 
 @pytest.mark.parametrize("fps", ["30", "30000/1001", "24000/1001", "50"])
 @pytest.mark.parametrize("b_frames", [0, 2])
-def test_no_drift(tmp_path: Path, binaries: Binaries, make_clip: MakeClip, fps: str, b_frames: int) -> None:
+def test_joined_clips_have_no_drift(
+    tmp_path: Path, binaries: Binaries, make_clip: MakeClip, fps: str, b_frames: int
+) -> None:
     lengths = [7, 10, 13] * 3
     starts = [sum(lengths[:number]) for number in range(len(lengths))]
     clips = [
@@ -60,7 +62,7 @@ def test_no_drift(tmp_path: Path, binaries: Binaries, make_clip: MakeClip, fps: 
     assert sum(parts) <= packets.size_bytes <= sum(parts) + 200 * len(clips)
 
 
-def test_one_clip_and_hostile_names(tmp_path: Path, binaries: Binaries, make_clip: MakeClip) -> None:
+def test_single_clip_and_special_file_names(tmp_path: Path, binaries: Binaries, make_clip: MakeClip) -> None:
     names = ["it's.mp4", "new\nline.mp4", "#1:x.mp4", " lead.mp4", "-n %03d.mp4"]
     clips = [make_clip(name, 5, start=5 * number) for number, name in enumerate(names)]
     assert concat_videos(clips[:1], tmp_path / "one.mp4", binaries=binaries).frames == 5
@@ -79,7 +81,7 @@ def test_one_clip_and_hostile_names(tmp_path: Path, binaries: Binaries, make_cli
         pytest.param({"g": 12, "extra_options": {"bf": 0}}, "B-frames", id="b-frames"),
     ],
 )
-def test_unlike_clips_are_refused_before_a_byte_is_written(
+def test_mismatched_clips_are_refused_before_writing(
     tmp_path: Path, binaries: Binaries, make_clip: MakeClip, odd: dict[str, object], property_name: str
 ) -> None:
     clips = [make_clip("a.mp4", 6, g=12), make_clip("b.mp4", 6, g=12), make_clip("odd.mp4", 6, **{"g": 12, **odd})]
@@ -113,7 +115,7 @@ def test_existing_output_is_kept(tmp_path: Path, binaries: Binaries, make_clip: 
 @pytest.mark.parametrize(
     "join", [concat_videos, lambda clips, output, **how: cut_video(clips[0], output, [(1, 4)], **how)]
 )
-def test_a_codec_that_the_container_cannot_hold_is_named(
+def test_codec_unsupported_by_container_is_named(
     tmp_path: Path, binaries: Binaries, join: Callable[..., object]
 ) -> None:
     clip = tmp_path / "a.mov"

@@ -1,4 +1,4 @@
-"""``ffenc convert``: every frame of every clip, image and table, or nothing at all."""
+"""``ffenc convert`` writes every frame of every clip, image and table, or nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LAPTOP, WRIST = "observation.images.laptop", "observation.images.wrist"
 
 @dataclass(frozen=True)
 class Done:
-    """What a command printed."""
+    """The output of a command."""
 
     stdout: str
     stderr: str
@@ -39,7 +39,7 @@ Convert = Callable[..., Done]
 
 @pytest.fixture
 def convert(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Convert:
-    """Run the command in a folder, in this process: starting another takes longer than the work."""
+    """Run the command in a folder, in this process, because starting another takes longer than the work."""
 
     def run(folder: Path, *words: str, status: int = 0) -> Done:
         monkeypatch.chdir(folder)
@@ -64,7 +64,7 @@ def save_clip(path: Path, count: int, binaries: Binaries, *, start: int, fps: in
 
 @pytest.fixture
 def runs(tmp_path: Path, binaries: Binaries) -> Path:
-    """Two runs of 7 and 5 frames: a clip, a folder of images and a table each; run-10 comes after run-2."""
+    """Return two runs of 7 and 5 frames, each a clip, a folder of images and a table; run-10 comes after run-2."""
     for name, count, start in (("run-2", 7, 0), ("run-10", 5, 50)):
         folder = tmp_path / "runs" / name
         save_images(folder / "wrist", count, start=start + 100)
@@ -104,13 +104,13 @@ def test_two_cameras_and_tables(convert: Convert, runs: Path, binaries: Binaries
 
 
 @pytest.mark.smoke
-def test_clips_behind_the_flags_are_one_camera(convert: Convert, runs: Path, binaries: Binaries) -> None:
+def test_clips_after_flags_are_one_camera(convert: Convert, runs: Path, binaries: Binaries) -> None:
     convert(runs, "--camera=top", "--fps", "30", "runs/run-10/laptop.mp4", "runs/run-2/laptop.mp4")
     root = runs / "out"
     assert numbers_of_camera(root, "observation.images.top", binaries) == [*range(50, 55), *range(7)]
 
 
-def test_a_dry_run_writes_nothing(convert: Convert, runs: Path) -> None:
+def test_dry_run_writes_nothing(convert: Convert, runs: Path) -> None:
     done = convert(runs, CAMERAS, "--dry-run")
     assert "nothing was written" in done.stderr
     assert "runs/run-10/wrist" in done.stdout
@@ -171,7 +171,7 @@ def tear_one_image(runs: Path, binaries: Binaries) -> None:
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
-def test_what_does_not_fit_together_is_refused_and_leaves_nothing(
+def test_mismatched_inputs_are_refused_and_leave_nothing(
     convert: Convert, harm: Any, status: int, says: str, runs: Path, binaries: Binaries
 ) -> None:
     harm(runs, binaries)
@@ -194,19 +194,19 @@ def test_what_does_not_fit_together_is_refused_and_leaves_nothing(
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_mistakes(convert: Convert, words: list[str], status: int, says: str, runs: Path) -> None:
+def test_wrong_usage_is_reported(convert: Convert, words: list[str], status: int, says: str, runs: Path) -> None:
     assert says in convert(runs, *words, status=status).stderr
     assert {path.name for path in runs.iterdir()} == {"runs"}
 
 
-def test_what_is_there_is_never_replaced(convert: Convert, runs: Path) -> None:
+def test_existing_output_is_never_replaced(convert: Convert, runs: Path) -> None:
     (runs / "out").mkdir()
     (runs / "out" / "diary.txt").write_text("mine")
     assert "exists already" in convert(runs, CAMERAS, status=1).stderr
     assert [path.name for path in (runs / "out").iterdir()] == ["diary.txt"]
 
 
-def test_images_come_as_arrays(runs: Path, binaries: Binaries) -> None:
+def test_images_are_read_as_arrays(runs: Path, binaries: Binaries) -> None:
     reader = ImageReader(runs / "runs" / "run-2" / "wrist", fps=30, binaries=binaries)
     assert (len(reader), reader.format.shape) == (7, (96, 128, 3))
     frames = list(reader)

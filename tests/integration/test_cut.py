@@ -1,4 +1,4 @@
-"""cut_video: kept frames keep their bits and stand at k/fps; only what no keyframe begins is encoded."""
+"""`cut_video` keeps the encoded bits of kept frames at k/fps and encodes only frames before the first keyframe."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def make(directory: Path, binaries: Binaries, settings: dict, *, count: int = 36
 
 
 def open_gops(source: Path, binaries: Binaries) -> Path:
-    """The same frames with keyframes that others before them need, as x265 makes them by itself."""
+    """Return the same frames with open GOPs, which x265 makes by default."""
     output = source.with_name("open.mp4")
     settings = ["-c:v", "libx265", "-g", "6", "-bf", "2", "-x265-params", "log-level=none:open-gop=1"]
     command = [str(binaries.ffmpeg), "-v", "error", "-i", str(source), *settings, "-tag:v", "hvc1", str(output)]
@@ -59,9 +59,7 @@ def open_gops(source: Path, binaries: Binaries) -> Path:
 
 @pytest.mark.parametrize("fps", ["30", "30000/1001"])
 @pytest.mark.parametrize("kind", ["h264", "h264-b-frames", "hevc", "av1"])
-def test_frames_that_begin_at_key_frames_keep_their_bits(
-    tmp_path: Path, binaries: Binaries, kind: str, fps: str
-) -> None:
+def test_cut_at_keyframe_keeps_encoded_bits(tmp_path: Path, binaries: Binaries, kind: str, fps: str) -> None:
     source = make(tmp_path, binaries, SETTINGS[kind], fps=fps)
     if kind == "av1":
         needs_av1_decoder(binaries)
@@ -79,7 +77,7 @@ def test_frames_that_begin_at_key_frames_keep_their_bits(
 
 
 @pytest.mark.parametrize("kind", ["h264", "h264-b-frames"])
-def test_only_what_no_key_frame_begins_is_encoded(tmp_path: Path, binaries: Binaries, kind: str) -> None:
+def test_only_frames_before_first_keyframe_are_encoded(tmp_path: Path, binaries: Binaries, kind: str) -> None:
     source = make(tmp_path, binaries, SETTINGS[kind])
     config = VideoEncoderConfig.model_validate({**SETTINGS[kind], "crf": 20})
     key = next(k for k in probe_packets(source, binaries=binaries).cut_points if k > 12)
@@ -94,7 +92,7 @@ def test_only_what_no_key_frame_begins_is_encoded(tmp_path: Path, binaries: Bina
     assert frame_hashes(result.path, binaries=binaries)[5:] == hashes[key:]
 
 
-def test_of_open_gops_nothing_is_lost(tmp_path: Path, binaries: Binaries) -> None:
+def test_open_gops_lose_no_frame(tmp_path: Path, binaries: Binaries) -> None:
     if "libx265" not in probe_capabilities(binaries.ffmpeg).encoders:
         pytest.skip("no libx265")
     source = open_gops(make(tmp_path, binaries, SETTINGS["hevc"]), binaries)
@@ -108,7 +106,7 @@ def test_of_open_gops_nothing_is_lost(tmp_path: Path, binaries: Binaries) -> Non
         assert result.reencoded
 
 
-def test_a_join_that_decodes_wrong_is_given_up_with_a_warning(
+def test_wrongly_decoding_join_is_reencoded_with_warning(
     tmp_path: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = make(tmp_path, binaries, SETTINGS["h264"])
@@ -121,7 +119,7 @@ def test_a_join_that_decodes_wrong_is_given_up_with_a_warning(
     assert numbers_of(VideoReader(result.path, binaries=binaries)) == [*range(6, 18), *range(24, 30)]
 
 
-def test_a_copy_needs_no_decoder(
+def test_copy_needs_no_decoder(
     tmp_path: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = make(tmp_path, binaries, SETTINGS["h264"])
@@ -140,7 +138,7 @@ def test_a_copy_needs_no_decoder(
 
 
 @pytest.mark.parametrize("ranges", [[], [(0, 0)], [(0, 37)], [(6, 12), (0, 6)], [(0, 12), (6, 18)], [(-1, 6)]])
-def test_ranges_that_are_none_are_refused(tmp_path: Path, binaries: Binaries, ranges: list) -> None:
+def test_invalid_ranges_are_refused(tmp_path: Path, binaries: Binaries, ranges: list) -> None:
     source = make(tmp_path, binaries, SETTINGS["h264"])
     with pytest.raises(InputError):
         cut_video(source, tmp_path / "cut.mp4", ranges, binaries=binaries)

@@ -1,6 +1,6 @@
-"""No encoder damages frames: what is decoded is compared with what was sent, in every pixel format, at both ends of crf.
+"""No encoder damages frames: decoded frames equal sent ones, in every pixel format, at both ends of crf.
 
-``FFENC_EVERY_CRF=1`` tries every pixel format at every crf of `CRFS`; without it a sample of them runs.
+A sample of the combinations runs; ``FFENC_EVERY_CRF=1`` tests every pixel format at every crf of `CRFS`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FAST: dict[str, int | str] = {
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> functools._lru_cache_wrapper[Path]:
-    """Moving pictures, every other one negated, as raw frames of a size and pixel format."""
+    """Return moving raw frames of a size and pixel format, every second one negated."""
     folder = tmp_path_factory.mktemp("scene")
 
     @functools.cache
@@ -57,7 +57,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> funct
 
 
 def samples(data: bytes, pix_fmt: str) -> npt.NDArray[np.float64]:
-    """Frames x samples, from 0 to 255."""
+    """Return the samples of each frame, from 0 to 255."""
     bits = bit_depth(pix_fmt)
     whole = 65535 if pix_fmt.startswith(("p0", "p2", "p4")) else 2**bits - 1
     words = np.frombuffer(data, np.uint8 if bits == 8 else np.dtype("<u2"))
@@ -67,7 +67,7 @@ def samples(data: bytes, pix_fmt: str) -> npt.NDArray[np.float64]:
 def worst_error(
     raw: Path, output: Path, config: VideoEncoderConfig, capabilities: Capabilities, *, size: str
 ) -> float | None:
-    """Mean error of the worst frame; None if the stream cannot be decoded to as many frames."""
+    """Return the mean error of the worst frame; None if the stream does not decode to as many frames."""
     width, height = map(int, size.split("x"))
     spec = ENCODERS[config.vcodec]
     encoder = resolve_encoder(config, capabilities, width=width, height=height, muxer=spec.muxers[0])
@@ -109,7 +109,7 @@ def crfs_of(row: EncoderSpec, *, every: bool) -> list[tuple[float | None, float]
 
 
 @ROWS
-def test_what_is_decoded_is_what_was_sent(
+def test_decoded_frames_match_sent_frames(
     row: EncoderSpec,
     tmp_path: Path,
     binaries: Binaries,
@@ -152,7 +152,7 @@ def svt(capabilities: Capabilities, binaries: Binaries) -> EncoderSpec:
 
 @pytest.mark.parametrize("g", [2, 30])
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"])
-def test_the_default_preset_damages_nothing_at_any_crf(
+def test_default_preset_damages_no_frame_at_any_crf(
     tmp_path: Path,
     binaries: Binaries,
     capabilities_here: Capabilities,
@@ -170,14 +170,14 @@ def test_the_default_preset_damages_nothing_at_any_crf(
     assert all(error is not None and error < 2 for error in errors.values()), errors
 
 
-def test_the_damage_in_the_row_is_there_and_refused(
+def test_damage_listed_in_row_occurs_and_is_refused(
     tmp_path: Path,
     binaries: Binaries,
     capabilities_here: Capabilities,
     scene: functools._lru_cache_wrapper[Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A row that says more than is so would take fast presets away for nothing."""
+    """A row that lists too much damage would refuse fast presets needlessly."""
     row = svt(capabilities_here, binaries)
     damage = next(damage for damage in row.damage if damage.bits == 10)
     fastest = damage.fastest_preset.at(capabilities_here.library_versions.get(row.name))

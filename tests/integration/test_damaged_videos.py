@@ -1,4 +1,4 @@
-"""Videos that are damaged in their headers: `verify` finds them without decoding everything, and `preview` shows the others."""
+"""`verify` finds damaged headers without decoding everything, and `preview` shows the other videos."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CODECS = {
 def videos(
     tmp_path_factory: pytest.TempPathFactory, binaries: Binaries, encoders_here: tuple[str, ...]
 ) -> Callable[[str], Path]:
-    """A video as long as those of the dataset, by codec."""
+    """Return a video as long as those of the dataset, by codec."""
     directory = tmp_path_factory.mktemp("videos")
 
     def video(codec: str) -> Path:
@@ -58,7 +58,7 @@ def dataset_with(directory: Path, video: Path) -> Path:
 
 
 def at(content: bytearray, kind: bytes, offset: int, new: bytes) -> None:
-    """Write bytes so far behind the type of the last box of a type."""
+    """Return a change that writes bytes at this offset behind the type of the last box of a type."""
     start = content.rindex(kind) + offset
     content[start : start + len(new)] = new
 
@@ -119,7 +119,7 @@ def decoded(video: Path, binaries: Binaries) -> int:
 
 
 @pytest.mark.parametrize(("codec", "change"), DAMAGE)
-def test_video_that_ffmpeg_cannot_read_whole_is_found(tmp_path, binaries, videos, codec, change):
+def test_video_that_ffmpeg_cannot_read_completely_is_found(tmp_path, binaries, videos, codec, change):
     whole = videos(codec)
     if not decoded(whole, binaries):
         pytest.skip(f"this build cannot decode {codec}")
@@ -134,7 +134,7 @@ def test_video_that_ffmpeg_cannot_read_whole_is_found(tmp_path, binaries, videos
     assert {finding.path for finding in found} <= {Path(VIDEO)}
 
 
-def test_damage_behind_the_first_frame_of_an_unusual_file_is_found(tmp_path, binaries, videos):
+def test_damage_after_first_frame_of_unusual_file_is_found(tmp_path, binaries, videos):
     """A file with sound has no plain tables, so all of its frames are decoded."""
     root = dataset_with(tmp_path, videos("h264"))
     sound = tmp_path / "sound.mp4"
@@ -189,9 +189,7 @@ def test_preview_shows_the_other_cameras(tmp_path, binaries, videos, damage):
     assert sorted(path.name for path in (tmp_path / "sheets").iterdir()) == names
 
 
-def test_preview_by_command_writes_no_sheet_of_an_episode_without_pictures(
-    tmp_path, binaries, videos, capsys, monkeypatch
-):
+def test_preview_command_skips_episode_without_readable_camera(tmp_path, binaries, videos, capsys, monkeypatch):
     needs_png_encoder(binaries)
     monkeypatch.chdir(tmp_path)
     root = dataset_with(tmp_path, videos("h264"))

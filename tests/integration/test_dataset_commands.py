@@ -1,4 +1,4 @@
-"""``ffenc verify``, ``repair``, ``info`` and ``preview`` of datasets, and repairs for which videos are measured."""
+"""``ffenc verify``, ``repair``, ``info`` and ``preview`` of datasets, and repairs that measure videos."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def shown_json(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[
     return status, json.loads(text)
 
 
-def test_verify_tells_by_its_status_and_names_each_fault(tmp_path, binaries, capsys):
+def test_verify_sets_status_and_names_each_fault(tmp_path, binaries, capsys):
     needs_av1_decoder(binaries)
     root = copy_of("A", tmp_path)
     status, text = shown(capsys, "verify", root, "--level=decode")
@@ -57,21 +57,21 @@ def test_verify_tells_by_its_status_and_names_each_fault(tmp_path, binaries, cap
     assert report["findings"][0]["path"] == "meta/info.json"
 
 
-def test_a_note_is_no_fault(tmp_path, capsys):
+def test_note_does_not_fail_verify(tmp_path, capsys):
     root = copy_of("A", tmp_path)
     info(total_videos=6)(root)
     status, report = shown_json(capsys, "verify", root, "--level=metadata")
     assert (status, report["severities"]) == (0, {"error": 0, "warning": 0, "note": 1})
 
 
-def test_verify_lists_its_codes_and_explains_its_words(capsys):
+def test_verify_lists_codes_and_explains_severities(capsys):
     status, listed = shown_json(capsys, "verify", "--codes")
     assert (status, [code["name"] for code in listed["codes"]]) == (0, list(CODES))
     assert main(["verify"]) == 2
     assert main(["verify", "x", "--level=deep"]) == 2
 
 
-def test_repair_says_what_it_does_and_what_is_left(tmp_path, binaries, capsys):
+def test_repair_reports_changes_and_remaining_faults(tmp_path, binaries, capsys):
     root = copy_of("A", tmp_path)
     info(total_frames=59)(root)
     write("images/x/frame.png", b"x")(root)
@@ -95,7 +95,7 @@ def test_repair_says_what_it_does_and_what_is_left(tmp_path, binaries, capsys):
         *("episodes without statistics of a camera", "episodes without any statistics"),
     ],
 )
-def test_what_only_videos_tell_is_repaired_too(tmp_path, binaries, fault):
+def test_values_measured_from_videos_are_repaired(tmp_path, binaries, fault):
     needs_av1_decoder(binaries)
     root = copy_of("A", tmp_path)
     METADATA[fault][0](root)
@@ -105,7 +105,7 @@ def test_what_only_videos_tell_is_repaired_too(tmp_path, binaries, fault):
     assert verify_dataset(root, "decode", binaries=binaries).findings == ()
 
 
-def test_a_block_that_was_lost_is_measured_again(tmp_path, binaries):
+def test_missing_info_block_is_measured_again(tmp_path, binaries):
     root = copy_of("A", tmp_path)
     METADATA["no info block"][0](root)
     repair_dataset(root, binaries=binaries)
@@ -115,7 +115,7 @@ def test_a_block_that_was_lost_is_measured_again(tmp_path, binaries):
     assert set(old) - set(new) >= {"video.crf", "video.g"}
 
 
-def test_lost_statistics_of_depth_are_near_those_recorded(tmp_path, binaries):
+def test_recomputed_depth_statistics_are_close_to_recorded(tmp_path, binaries):
     needs_av1_decoder(binaries)
     root = copy_of("D", tmp_path)
     METADATA["episodes without any statistics"][0](root)
@@ -128,7 +128,7 @@ def test_lost_statistics_of_depth_are_near_those_recorded(tmp_path, binaries):
         np.testing.assert_allclose(depth.q50, recorded.q50, rtol=0.01)
 
 
-def test_what_ffenc_records_is_found_good(tmp_path, binaries):
+def test_recorded_dataset_has_no_findings(tmp_path, binaries):
     needs_png_encoder(binaries)
     root = tmp_path / "recorded"
     camera = {"dtype": "video", "shape": (96, 128, 3), "names": ["height", "width", "channels"]}
@@ -160,7 +160,7 @@ def test_what_ffenc_records_is_found_good(tmp_path, binaries):
     assert verify_dataset(root, "decode", binaries=binaries).findings == ()
 
 
-def test_info_tells_what_is_in_a_dataset(capsys):
+def test_info_describes_dataset(capsys):
     status, text = shown(capsys, "info", LEROBOT / "D")
     assert status == 0
     for said in (
@@ -177,7 +177,7 @@ def test_info_tells_what_is_in_a_dataset(capsys):
     assert document["files"]["data"]["files"] == 1
 
 
-def test_a_sheet_shows_the_right_frames_of_every_camera(tmp_path, binaries):
+def test_sheet_shows_right_frames_of_every_camera(tmp_path, binaries):
     needs_av1_decoder(binaries)
     needs_png_encoder(binaries)
     (sheet,) = preview_dataset(
@@ -200,7 +200,7 @@ def test_a_sheet_shows_the_right_frames_of_every_camera(tmp_path, binaries):
             assert min(off) == off[column]
 
 
-def test_preview_by_command(tmp_path, binaries, capsys, monkeypatch):
+def test_preview_command(tmp_path, binaries, capsys, monkeypatch):
     needs_av1_decoder(binaries)
     needs_png_encoder(binaries)
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""A recorded dataset: whole after every episode, as LeRobot reads it."""
+"""A recorded dataset is complete after every episode, as LeRobot reads it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def recorder(root, binaries):
 
 
 @pytest.mark.smoke
-def test_the_dataset_is_whole_after_every_episode(recorder, root, binaries):
+def test_dataset_is_complete_after_every_episode(recorder, root, binaries):
     number = 0
     for episode in range(3):
         for _ in range(4 + episode):
@@ -75,7 +75,7 @@ def test_the_dataset_is_whole_after_every_episode(recorder, root, binaries):
         assert (recorder.num_episodes, recorder.num_frames) == (episode + 1, number)
 
 
-def test_packing_changes_files_and_not_what_they_hold(root, binaries):
+def test_packing_changes_files_but_not_content(root, binaries):
     record(root, [5, 3, 6], binaries=binaries)
     before = LeRobotView(root)
     unpacked = [item.row for item in before], before.episodes
@@ -96,7 +96,7 @@ def test_packing_changes_files_and_not_what_they_hold(root, binaries):
     assert not [path for path in root.parent.iterdir() if path != root]
 
 
-def test_a_size_limit_begins_the_next_file(root, binaries):
+def test_size_limit_starts_next_file(root, binaries):
     record(root, [6, 6, 6], binaries=binaries, video_files_size_in_mb=0.005, pack=True)
     layout = DatasetLayout(root=root)
     sizes = [path.stat().st_size for path in layout.video_files(CAMERAS[0])]
@@ -104,14 +104,14 @@ def test_a_size_limit_begins_the_next_file(root, binaries):
     check_numbered(root, 18, binaries=binaries)
 
 
-def test_videos_that_cannot_be_joined_stay_apart(root, binaries):
+def test_videos_that_cannot_be_joined_stay_separate(root, binaries):
     # One frame has no B-frame, so its stream is not that of the others.
     record(root, [12, 1, 9], binaries=binaries, pack=True, camera_encoder=VideoEncoderConfig(vcodec="h264", g=6))
     check_numbered(root, 22, binaries=binaries)
     assert len(DatasetLayout(root=root).data_files()) == 1
 
 
-def test_a_video_that_no_exact_join_can_hold_stays_alone(root, tmp_path, binaries, caplog):
+def test_video_without_exact_join_stays_separate(root, tmp_path, binaries, caplog):
     record(root, [6, 6, 6, 6], binaries=binaries)
     layout, silent = DatasetLayout(root=root), tmp_path / "silent.mp4"
     video = layout.video_files(CAMERAS[0])[1]
@@ -131,7 +131,7 @@ def test_a_video_that_no_exact_join_can_hold_stays_alone(root, tmp_path, binarie
     assert layout.video_files(CAMERAS[0])[1].read_bytes() == with_audio
 
 
-def test_resume_goes_on_behind_the_packed_files(root, binaries):
+def test_resume_appends_after_packed_files(root, binaries):
     record(root, [4, 4], binaries=binaries, pack=True)
     with DatasetRecorder.resume(root, binaries=binaries) as recorder:
         for number in range(8, 13):
@@ -142,7 +142,7 @@ def test_resume_goes_on_behind_the_packed_files(root, binaries):
     assert len(DatasetLayout(root=root).video_files(CAMERAS[0])) == 1
 
 
-def test_the_info_block_says_what_was_measured_and_what_was_asked_for(root, binaries):
+def test_info_block_has_measured_and_requested_values(root, binaries):
     record(root, [3], binaries=binaries)
     info = json.loads((root / "meta/info.json").read_text())["features"][CAMERAS[0]]["info"]
     assert list(info) == [
@@ -155,7 +155,7 @@ def test_the_info_block_says_what_was_measured_and_what_was_asked_for(root, bina
     assert (info["video.g"], info["video.crf"], info["video.preset"]) == (2, 30, "ultrafast")
 
 
-def test_statistics_are_those_of_the_frames(root, binaries):
+def test_statistics_match_frames(root, binaries):
     record(root, [5, 7], binaries=binaries)
     stats = load_stats(root)
     assert stats is not None
@@ -170,7 +170,7 @@ def test_statistics_are_those_of_the_frames(root, binaries):
     assert stats["episode_index"].max.tolist() == [1]
 
 
-def test_provenance_names_the_command_of_every_camera(root, binaries):
+def test_episode_record_has_command_of_every_camera(root, binaries):
     record(root, [3, 3], binaries=binaries)
     known = load_provenance(root)
     assert sorted(known) == [0, 1]
@@ -180,7 +180,7 @@ def test_provenance_names_the_command_of_every_camera(root, binaries):
     assert known[0]["drops"] == []
 
 
-def test_images_are_stored_where_there_is_no_video(root, binaries, png_works):
+def test_images_are_stored_without_video(root, binaries, png_works):
     record(root, [3, 2], binaries=binaries, use_videos=False)
     info = load_info(root)
     assert info.video_path is None
@@ -197,7 +197,7 @@ def test_images_are_stored_where_there_is_no_video(root, binaries, png_works):
     assert all((picture == frame_of(number)[CAMERAS[0]]).all() for number, picture in enumerate(seen))
 
 
-def test_frames_can_be_spooled_and_encoded_after_the_episode(root, binaries):
+def test_spooled_frames_are_encoded_after_episode(root, binaries):
     record(root, [4, 5], binaries=binaries, streaming_encoding=False)
     check_numbered(root, 9, binaries=binaries)
 
@@ -217,7 +217,7 @@ def test_frames_can_be_spooled_and_encoded_after_the_episode(root, binaries):
         ({CAMERAS[1]: np.zeros((96, 128, 3), np.float32)}, CAMERAS[1]),
     ],
 )
-def test_a_wrong_frame_is_refused_and_nothing_of_it_is_taken(recorder, root, binaries, change, says):
+def test_wrong_frame_is_refused_completely(recorder, root, binaries, change, says):
     recorder.add_frame(frame_of(0))
     wrong = {**frame_of(1), **change}
     for name in [name for name, value in change.items() if value is None]:
@@ -230,13 +230,13 @@ def test_a_wrong_frame_is_refused_and_nothing_of_it_is_taken(recorder, root, bin
 
 
 @pytest.mark.parametrize("name", ["../outside", "a/b", "", ".hidden", "new\nline"])
-def test_a_feature_that_would_leave_the_root_is_refused(tmp_path, binaries, name):
+def test_feature_name_outside_root_is_refused(tmp_path, binaries, name):
     with pytest.raises(UnsafePathError):
         DatasetRecorder.create(tmp_path / "set", "me/set", FPS, {name: CAMERA}, binaries=binaries)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_this_ffmpeg_cannot_do_leaves_nothing(tmp_path, binaries):
+def test_unsupported_settings_leave_nothing(tmp_path, binaries):
     config = VideoEncoderConfig(vcodec="h264", extra_options={"bff": 3})
     with pytest.raises(ValueError, match="bff"):
         recorder = DatasetRecorder.create(
@@ -246,7 +246,7 @@ def test_what_this_ffmpeg_cannot_do_leaves_nothing(tmp_path, binaries):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_directory_is_refused(root, binaries):
+def test_existing_directory_is_refused(root, binaries):
     root.mkdir()
     (root / "mine").write_text("precious")
     with pytest.raises(OutputExistsError):
@@ -254,12 +254,12 @@ def test_an_existing_directory_is_refused(root, binaries):
     assert (root / "mine").read_text() == "precious"
 
 
-def test_a_second_writer_is_told_who_is_first(recorder, root, binaries):
+def test_second_writer_error_names_first_writer(recorder, root, binaries):
     with pytest.raises(DatasetLockedError, match="pid"):
         DatasetRecorder.resume(root, binaries=binaries)
 
 
-def test_other_settings_are_refused_unless_they_are_wanted(root, binaries):
+def test_changed_settings_are_refused_unless_requested(root, binaries):
     record(root, [3], binaries=binaries)
     other = VideoEncoderConfig(vcodec="h264", crf=20)
     with pytest.raises(DatasetError, match="crf was 30, now 20"):
@@ -272,7 +272,7 @@ def test_other_settings_are_refused_unless_they_are_wanted(root, binaries):
     assert [load_provenance(root)[n]["cameras"][CAMERAS[0]]["config"]["crf"] for n in (0, 1)] == [30, 20]
 
 
-def test_an_episode_that_was_not_saved_is_kept_and_can_be_recovered(root, binaries):
+def test_unsaved_episode_is_kept_and_recoverable(root, binaries):
     with (
         pytest.raises(RuntimeError, match="robot"),
         DatasetRecorder.create(root, "me/set", FPS, FEATURES, camera_encoder=H264, binaries=binaries) as recorder,
@@ -293,7 +293,7 @@ def test_an_episode_that_was_not_saved_is_kept_and_can_be_recovered(root, binari
     assert not list((root / "meta/ffenc").glob("*/*"))
 
 
-def test_episode_that_cannot_be_appended_is_kept_aside_and_reported_once(root, binaries, monkeypatch):
+def test_episode_that_cannot_be_appended_is_kept_and_reported_once(root, binaries, monkeypatch):
     recorder = DatasetRecorder.create(root, "me/set", FPS, FEATURES, camera_encoder=H264, binaries=binaries)
     recorder.add_frame(frame_of(0))
     steps = recorder._open_episode._steps
@@ -326,12 +326,12 @@ def test_finalize_refuses_unsaved_frames(recorder):
         recorder.finalize()
 
 
-def test_saving_nothing_is_an_error(recorder):
+def test_saving_empty_episode_is_an_error(recorder):
     with pytest.raises(DatasetError, match="no frame to save"):
         recorder.save_episode()
 
 
-def test_a_dropped_step_has_no_row_and_no_frame(root, binaries, monkeypatch):
+def test_dropped_step_has_neither_row_nor_frame(root, binaries, monkeypatch):
     recorder = DatasetRecorder.create(
         root,
         "me/set",
@@ -355,7 +355,7 @@ def test_a_dropped_step_has_no_row_and_no_frame(root, binaries, monkeypatch):
     assert [drop["step"] for drop in drops] == [number for number in range(120) if number not in kept]
 
 
-def test_a_dataset_without_cameras_is_a_dataset(root, binaries):
+def test_dataset_without_cameras(root, binaries):
     features = {
         "observation.state": FEATURES["observation.state"],
         "note": {"dtype": "string", "shape": (1,), "names": None},
@@ -407,7 +407,7 @@ def test_depth_is_recorded_in_its_unit(root, binaries, capabilities_here, unit):
 
 @pytest.fixture
 def png_works(binaries):
-    """Decode numbered PNG files, or skip where this FFmpeg has no PNG."""
+    """Decode numbered PNG files, or skip if this FFmpeg has no PNG."""
     if "png" not in probe_capabilities(binaries.ffmpeg).encoders:
         pytest.skip("this FFmpeg writes no PNG")
 

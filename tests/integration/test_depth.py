@@ -1,4 +1,4 @@
-"""Depth through a real FFmpeg: no bit changes on the way, and where it would there is an error."""
+"""Depth is bit-exact through a real FFmpeg, or there is an error."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MADE_BY_LEROBOT = Path(__file__).parents[1] / "data/depth/lerobot-0.6.1.mp4"
 
 
 def codes(count: int = 6, height: int = 64, width: int = 64) -> npt.NDArray[np.uint16]:
-    """Every code once, then noise, which has no lossless short cut."""
+    """Return every code once, then noise, which cannot be compressed."""
     noise = np.random.default_rng(width).integers(0, 4096, (count, height, width), np.uint16)
     noise[0] = np.arange(height * width).reshape(height, width) % 4096
     return noise
@@ -57,7 +57,7 @@ def decoded(path: Path, binaries: Binaries, layout: str = "gray12") -> npt.NDArr
 
 @pytest.mark.parametrize(("config", "encoder", "suffix"), SETTINGS)
 @pytest.mark.parametrize("g", [2, 6])
-def test_codes_come_back_bit_by_bit(
+def test_codes_are_bit_exact(
     tmp_path: Path,
     binaries: Binaries,
     capabilities_here: Capabilities,
@@ -78,7 +78,7 @@ def test_codes_come_back_bit_by_bit(
         assert np.array_equal(VideoReader(path, layout="gray12", binaries=binaries).frames([5, 1]), frames[[5, 1]])
 
 
-def test_millimetres_come_back_bit_by_bit(tmp_path: Path, binaries: Binaries) -> None:
+def test_millimetres_are_bit_exact(tmp_path: Path, binaries: Binaries) -> None:
     config = DepthEncoderConfig.lossless16()
     depth = np.random.default_rng(4).integers(0, 65536, (6, 64, 64), np.uint16)
     depth[0].flat = np.arange(64 * 64) * 16 + 15
@@ -94,7 +94,7 @@ def test_millimetres_come_back_bit_by_bit(tmp_path: Path, binaries: Binaries) ->
         read_depth(result.path, binaries=binaries)
 
 
-def test_depth_is_read_back_in_either_unit(tmp_path: Path, binaries: Binaries) -> None:
+def test_depth_is_read_in_both_units(tmp_path: Path, binaries: Binaries) -> None:
     config = FFV1.model_copy(update={"depth_max": 5.0, "shift": 1.0})
     millimetres = np.random.default_rng(5).integers(500, 5000, (2, 64, 64), np.uint16)
     frames = [config.quantizer(frame) for frame in millimetres]
@@ -108,8 +108,8 @@ def test_depth_is_read_back_in_either_unit(tmp_path: Path, binaries: Binaries) -
         read_depth(result.path, config, unit="cm", binaries=binaries)  # type: ignore[arg-type]
 
 
-def test_a_file_of_lerobot_is_read(binaries: Binaries) -> None:
-    """Tagged as limited range, which no decoder may act on."""
+def test_depth_file_of_lerobot_is_read(binaries: Binaries) -> None:
+    """It is tagged as limited range, which a decoder must not apply."""
     y, x = np.mgrid[:64, :64]
     written = np.stack([quantize_depth((200 * k + 150 * x + 2 * y).astype(np.uint16)) for k in range(4)])
     assert np.array_equal(decoded(MADE_BY_LEROBOT, binaries), written)
@@ -119,7 +119,7 @@ def test_a_file_of_lerobot_is_read(binaries: Binaries) -> None:
 
 
 @pytest.mark.parametrize(("config", "encoder", "suffix"), [SETTINGS[0], SETTINGS[3]])
-def test_a_cut_of_a_depth_video_keeps_its_codes(
+def test_cut_of_depth_video_keeps_codes(
     tmp_path: Path,
     binaries: Binaries,
     capabilities_here: Capabilities,
@@ -134,7 +134,7 @@ def test_a_cut_of_a_depth_video_keeps_its_codes(
     assert np.array_equal(decoded(cut, binaries), decoded(MADE_BY_LEROBOT, binaries)[1:3])
 
 
-def test_a_build_without_twelve_bits_says_what_it_has(
+def test_build_without_12_bits_lists_alternatives(
     tmp_path: Path, binaries: Binaries, capabilities_here: Capabilities
 ) -> None:
     without = [name for name in ("libx265", "libx264", "libsvtav1") if name in capabilities_here.helps]
@@ -149,10 +149,10 @@ def test_a_build_without_twelve_bits_says_what_it_has(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_hevc_of_64_columns_decodes_to_what_was_encoded(
+def test_hevc_64_pixels_wide_decodes_exactly(
     tmp_path: Path, binaries: Binaries, capabilities_here: Capabilities
 ) -> None:
-    """x265 damages pictures of one column of coding units; its own checksums in the stream tell."""
+    """x265 damages frames of one column of coding units, as the checksums in the stream show."""
     if "libx265" not in capabilities_here.encoders:
         pytest.skip("no libx265 in this build")
     frames = np.random.default_rng(6).integers(0, 256, (8, 96, 64, 3), np.uint8)

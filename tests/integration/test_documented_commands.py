@@ -1,7 +1,7 @@
-"""The commands and examples of README and docs, run from top to bottom in one directory for each page.
+"""The commands and examples of README and docs run from top to bottom, in one directory per page.
 
-A comment in front of a block says what a reader does not see: ``<!-- not run by the tests: REASON -->``, or
-``<!-- setup: PYTHON -->`` with code that makes what the block takes for granted.
+A comment before a block controls it: ``<!-- not run by the tests: REASON -->`` skips it, and ``<!-- setup: PYTHON -->``
+runs code first, which creates the files that the block needs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BLOCK = re.compile(
 
 
 def blocks(page: Path) -> Iterator[tuple[str, str, str]]:
-    """Language, hidden setup and code of every block that is run."""
+    """Yield language, hidden setup and code of every block that is run."""
     for match in BLOCK.finditer(page.read_text(encoding="utf-8")):
         if match["kind"] != "not run by the tests":
             yield match["language"], match["note"] or "", match["code"]
@@ -36,7 +36,7 @@ def blocks(page: Path) -> Iterator[tuple[str, str, str]]:
 
 @pytest.fixture
 def environment(tmp_path: Path, binaries: Binaries) -> dict[str, str]:
-    """Only ``ffenc`` and ``python`` are added to the commands of the system; there is no ffmpeg on PATH."""
+    """Return an environment with ``ffenc`` and ``python`` added to the system's commands, and no ffmpeg on PATH."""
     commands = tmp_path / "bin"
     commands.mkdir()
     (commands / "python").symlink_to(sys.executable)
@@ -53,7 +53,7 @@ def environment(tmp_path: Path, binaries: Binaries) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_page_holds_from_top_to_bottom(page: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+def test_page_runs_from_top_to_bottom(page: Path, tmp_path: Path, environment: dict[str, str]) -> None:
     folder = tmp_path / "here"
     folder.mkdir()
     for language, setup, code in blocks(page):
@@ -67,7 +67,7 @@ def test_page_holds_from_top_to_bottom(page: Path, tmp_path: Path, environment: 
         assert "Traceback" not in done.stderr
 
 
-def test_links_between_pages_lead_somewhere() -> None:
+def test_links_between_pages_resolve() -> None:
     missing = [
         (page.name, link)
         for page in (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md")

@@ -1,4 +1,4 @@
-"""delete_episodes and split_dataset: what is kept keeps its bits and its meaning; numbers, tasks and statistics are right."""
+"""`delete_episodes` and `split_dataset` keep encoded bits and meaning, and renumber episodes, tasks and statistics."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NUMBERS = {"index", "episode_index", "task_index"}
 
 
 def check_kept(root: Path, source: Path, kept: list[int], binaries: Binaries, *, bits: bool = True) -> None:
-    """Everything that must hold of a dataset with these episodes of another one."""
+    """Check everything that must hold for a dataset with these episodes of another one."""
     info, rows, tasks = load_info(root), rows_of(root), load_tasks(root)
     old_tasks = load_tasks(source)
     old = [row for number in kept for row in rows_of(source) if row["episode_index"] == number]
@@ -72,7 +72,7 @@ def check_kept(root: Path, source: Path, kept: list[int], binaries: Binaries, *,
 @pytest.mark.parametrize(
     ("source", "left_out"), [(A, [1]), (A, [0]), (A, [2, 0]), (B, [0]), (D, [0]), (D, [1])], ids=str
 )
-def test_what_is_kept_keeps_its_bits(tmp_path: Path, binaries: Binaries, source: Path, left_out: list[int]) -> None:
+def test_kept_episodes_keep_encoded_bits(tmp_path: Path, binaries: Binaries, source: Path, left_out: list[int]) -> None:
     seen: list[tuple[int, int | None]] = []
     result = delete_episodes(
         source, left_out, tmp_path / "out", binaries=binaries, progress=lambda *at: seen.append(at)
@@ -83,7 +83,7 @@ def test_what_is_kept_keeps_its_bits(tmp_path: Path, binaries: Binaries, source:
     assert seen[-1][0] == seen[-1][1] == result.frames * len(load_info(source).videos)
 
 
-def test_files_without_survivors_are_skipped_without_a_gap(tmp_path: Path, binaries: Binaries) -> None:
+def test_emptied_files_leave_no_gap_in_numbers(tmp_path: Path, binaries: Binaries) -> None:
     several = merge_datasets([A, B, A], tmp_path / "several", concatenate_videos=False, binaries=binaries).root
     change_info(several, chunks_size=2, data_files_size_in_mb=7)
     result = delete_episodes(several, [0, 1, 2, 3], tmp_path / "out", binaries=binaries)
@@ -95,7 +95,7 @@ def test_files_without_survivors_are_skipped_without_a_gap(tmp_path: Path, binar
         assert (directory / files[1]).read_bytes() == untouched.read_bytes()
 
 
-def test_an_episode_that_begins_between_key_frames_is_mended(
+def test_episode_starting_between_keyframes_is_partly_encoded(
     tmp_path: Path, binaries: Binaries, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = {"vcodec": "h264", "g": 12, "extra_options": {"bf": 0, "sc_threshold": 0}}
@@ -114,7 +114,7 @@ def test_an_episode_that_begins_between_key_frames_is_mended(
     assert "re-encoded" in caplog.text
 
 
-def test_depth_between_key_frames_is_still_exact(tmp_path: Path, binaries: Binaries) -> None:
+def test_depth_cut_between_keyframes_is_exact(tmp_path: Path, binaries: Binaries) -> None:
     depth = "observation.images.laptop_depth"
     joined = copy_of("D", tmp_path)
     source = encoded_with(
@@ -128,7 +128,9 @@ def test_depth_between_key_frames_is_still_exact(tmp_path: Path, binaries: Binar
 
 
 @pytest.mark.parametrize("left_out", [[], [0, 1, 2], [3], [-1], [True], [0, 7]], ids=str)
-def test_nothing_all_and_the_unknown_are_refused(tmp_path: Path, binaries: Binaries, left_out: list[int]) -> None:
+def test_empty_complete_and_unknown_selections_are_refused(
+    tmp_path: Path, binaries: Binaries, left_out: list[int]
+) -> None:
     with pytest.raises(DatasetError):
         delete_episodes(A, left_out, tmp_path / "out", binaries=binaries)
     (tmp_path / "there").mkdir()
@@ -158,7 +160,7 @@ def test_every_split_is_a_dataset(
     assert tree_of(A) == before
 
 
-def test_shares_are_exact_and_the_last_takes_the_rest(tmp_path: Path, binaries: Binaries) -> None:
+def test_split_shares_are_exact_and_last_takes_rest(tmp_path: Path, binaries: Binaries) -> None:
     source = DatasetSource.open(merge_datasets([A, B] * 2, tmp_path / "ten", binaries=binaries).root)
     assert plan_splits({"a": 0.7, "b": 0.2, "c": 0.1}, source) == {
         "a": [0, 1, 2, 3, 4, 5, 6],
@@ -182,7 +184,7 @@ def test_shares_are_exact_and_the_last_takes_the_rest(tmp_path: Path, binaries: 
     ],
     ids=str,
 )
-def test_splits_that_are_none_are_refused(tmp_path: Path, binaries: Binaries, splits: dict[str, float]) -> None:
+def test_invalid_splits_are_refused(tmp_path: Path, binaries: Binaries, splits: dict[str, float]) -> None:
     with pytest.raises(DatasetError):
         split_dataset(A, splits, tmp_path / "out", binaries=binaries)
     with pytest.raises(UnsafePathError):

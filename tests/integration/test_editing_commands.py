@@ -1,4 +1,4 @@
-"""The commands that make datasets of datasets: what they print, and their exit status."""
+"""Output and exit status of the commands that make datasets from datasets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FAST = ("--camera_encoder.vcodec=h264", "--camera_encoder.preset=ultrafast")
 
 @pytest.fixture
 def ffenc(binaries: Binaries, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command with the FFmpeg under test: (exit status, its JSON or text, what it said besides)."""
+    """Run a command with the FFmpeg under test; return exit status, JSON or text, and other output."""
 
     def call(*words: object, as_json: bool = True) -> tuple[int, Any, str]:
         command, *rest = map(str, words)
@@ -70,7 +70,7 @@ def test_delete_and_split(tmp_path: Path, ffenc: Any) -> None:
     assert ffenc("delete-episodes", A, "--episodes=9", f"--output={tmp_path / 'no'}")[0] == 1
 
 
-def test_reencode_here_or_as_jobs_elsewhere(tmp_path: Path, ffenc: Any) -> None:
+def test_reencode_directly_or_as_jobs(tmp_path: Path, ffenc: Any) -> None:
     source = copy_of("A", tmp_path)
     before = tree_of(source)
     status, plan, _ = ffenc("reencode-dataset", source, *FAST, "--resize=64x48", "--dry_run")

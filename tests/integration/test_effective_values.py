@@ -1,7 +1,7 @@
-"""What is recorded of an option is what x264 and x265 report in the stream, on the build under test.
+"""The recorded value of an option equals the report of x264 and x265 in the stream, on the build under test.
 
-Every case is asked of the public writer.  It is refused before a frame is sent, or the report in the file has the value in
-the metadata, and a value that is not the one asked for was said in one line.
+The public writer refuses each case before a frame is sent, or the report in the file equals the metadata.  A value that
+differs from the requested one is logged in one line.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ CASES: dict[str, list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]] = 
 @pytest.mark.parametrize(
     ("name", "fields", "given", "changed"), [(name, *case) for name, cases in CASES.items() for case in cases], ids=str
 )
-def test_the_record_is_what_the_encoder_reports(
+def test_recorded_values_equal_encoder_report(
     tmp_path: Path,
     binaries: Binaries,
     capabilities_here: Capabilities,
@@ -89,10 +89,10 @@ def test_the_record_is_what_the_encoder_reports(
     assert result.encoder.requests
 
 
-def test_a_gap_in_the_table_is_closed_by_the_report(
+def test_encoder_report_corrects_missing_limits(
     tmp_path: Path, binaries: Binaries, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the limits of the row, the finished file corrects the record; it is not lost."""
+    """Without the limits of the row, the report in the file corrects the recorded value."""
     monkeypatch.setattr("ffenc.plan.effective._left", lambda *_: None)
     config = VideoEncoderConfig(vcodec="libx264", g=10, extra_options={"bf": 16, "me_range": 32, "refs": 4})
     result = encode_frames(moving_scene(3), tmp_path / "a.mp4", fps=30, config=config, binaries=binaries)
@@ -119,7 +119,7 @@ def test_lossless_is_lossless_and_records_no_crf(
     options: dict[str, Any],
     fields: dict[str, Any],
 ) -> None:
-    """A grey that no conversion changes comes back bit by bit."""
+    """A grey level that conversion keeps is bit-exact."""
     if name not in capabilities_here.encoders:
         pytest.skip(f"this build has no {name}")
     if ":" not in next(iter(options)) and next(iter(options)) not in capabilities_here.help(name).options:
@@ -158,7 +158,7 @@ def test_ffv1_keeps_alpha(tmp_path: Path, binaries: Binaries) -> None:
 @pytest.mark.parametrize(
     ("options", "level"), [({"level": "1"}, "level limit"), ({"level": "1", "refs": 3}, "level limit")], ids=str
 )
-def test_a_level_that_the_stream_does_not_keep_to_ends_a_recording_at_once(
+def test_exceeded_level_ends_recording_immediately(
     tmp_path: Path, binaries: Binaries, options: dict[str, Any], level: str
 ) -> None:
     config = VideoEncoderConfig(vcodec="libx264", extra_options=options)

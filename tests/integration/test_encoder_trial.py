@@ -1,4 +1,4 @@
-"""The trial with encoders that are right: nothing is refused by mistake, at either end of any scale."""
+"""The trial accepts every working encoder, at both ends of every scale."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def config_of(row: EncoderSpec, **fields: Any) -> VideoEncoderConfig:
 @pytest.mark.parametrize("side", [(64, 64), (160, 128)], ids=["64x64", "160x128"])
 @pytest.mark.parametrize("coarse", [False, True], ids=["default crf", "coarsest crf"])
 @pytest.mark.parametrize("row", LOSSY, ids=lambda row: row.name)
-def test_the_lowest_quality_that_can_be_asked_for_passes(
+def test_lowest_quality_passes_trial(
     row: EncoderSpec,
     coarse: bool,
     side: tuple[int, int],
@@ -90,9 +90,7 @@ def test_the_lowest_quality_that_can_be_asked_for_passes(
         (None, (640, 480), 10),
     ],
 )
-def test_a_trial_of_hardware_reaches_the_third_key_frame_unless_that_is_too_far(
-    g: int | None, size: tuple[int, int], count: int
-) -> None:
+def test_hardware_trial_reaches_third_keyframe_within_limit(g: int | None, size: tuple[int, int], count: int) -> None:
     form = FrameFormat(width=size[0], height=size[1])
     plan = plan_encode(
         VideoEncoderConfig(vcodec="h264_nvenc", g=g),
@@ -104,7 +102,7 @@ def test_a_trial_of_hardware_reaches_the_third_key_frame_unless_that_is_too_far(
 
 
 @pytest.mark.parametrize("layout", ["rgb", "bgr", "rgba", "gray"])
-def test_frames_of_every_layout_pass(layout: str, binaries: Binaries) -> None:
+def test_every_layout_passes_trial(layout: str, binaries: Binaries) -> None:
     proof = try_encoder(
         VideoEncoderConfig(vcodec="libx264", preset="veryfast"),
         capabilities=capabilities_for("libx264", binaries),

@@ -1,4 +1,4 @@
-"""Every file name that the file system takes works as input and as output of every command."""
+"""Every file name that the file system accepts works as input and output of every command."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NAMES = {
 
 @pytest.fixture
 def ffenc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """Run a command in an empty folder, and return what it prints as JSON."""
+    """Run a command in an empty folder, and return its JSON output."""
     monkeypatch.chdir(tmp_path)
 
     def run(command: str, *words: str) -> Any:
@@ -56,7 +56,7 @@ def ffenc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("name", ["newline", "lone-bytes", "quotes", "percent"])
-def test_cut_copies_in_a_folder_of_any_name(name: str, tmp_path: Path, binaries: Binaries) -> None:
+def test_cut_copies_in_folder_with_any_name(name: str, tmp_path: Path, binaries: Binaries) -> None:
     folder = tmp_path / NAMES[name]
     folder.mkdir()
     config = VideoEncoderConfig(vcodec="h264", preset="ultrafast", g=2)

@@ -1,7 +1,8 @@
-"""Frame k is frame k: files of every kind go through every function that returns or writes frames.
+"""Files of every kind give the right frame numbers in every function that returns or writes frames.
 
 The outcome is exactly the right numbers or an `FFencError`, never another frame.  ``FFENC_FRAME_MATRIX=full`` takes every
-input instead of a sample, ``wide`` too, but each through a part of the functions; ``FFENC_FRAME_MATRIX_REPORT=FILE`` writes what came of each.
+input instead of a sample.  ``wide`` takes every input through some functions.  ``FFENC_FRAME_MATRIX_REPORT=FILE`` writes the
+outcomes to a file.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ SUPPORTED = (
     *("h264-b mkv subtitle-first 30", "h264-b mp4 cover-first 30", "h264-b mkv plain 30000:1001"),
     *("h264-b ts audio-first 30", "hevc-open ts plain 30", "h264-open ts plain 30", "mpeg2-b ts plain 30"),
 )
-"""Inputs that must be read, and not merely refused."""
+"""Inputs that must be read: a refusal fails the test."""
 
 SAMPLE = (
     *SUPPORTED,
@@ -93,7 +94,7 @@ def maker(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Maker
 
 
 class Checker:
-    """Takes one input through every function."""
+    """Sends one input through every function."""
 
     def __init__(
         self, path: Path, truth: list[int] | None, directory: Path, maker: Maker, binaries: Binaries, *, turn: int
@@ -103,7 +104,7 @@ class Checker:
         self.outcomes: dict[str, str] = {}
 
     def run(self) -> dict[str, str]:
-        """What came of each function: ``right``, ``refused ...`` or ``WRONG ...``."""
+        """Return the outcome of each function: ``right``, ``refused ...`` or ``WRONG ...``."""
         always = {
             "read all": self.read_all,
             "frames": self.frames,
@@ -140,7 +141,7 @@ class Checker:
         return VideoReader(self.path, binaries=self.binaries)
 
     def shown(self, numbers: list[int]) -> list[int]:
-        """What frames of these numbers show."""
+        """Return the numbers shown by the frames with these numbers."""
         return [self.truth[number] if self.truth and number < len(self.truth) else number for number in numbers]
 
     def differ(self, seen: list[int], numbers: list[int]) -> Iterator[str]:
@@ -192,7 +193,7 @@ class Checker:
         yield from self.differ(self.seen(output), numbers)
 
     def seen(self, output: Path) -> list[int]:
-        """What a written file shows; a copy of what this FFmpeg cannot decode is not looked at."""
+        """Return the numbers shown by a written file; a copy that this FFmpeg cannot decode is not checked."""
         seen = self.maker.truth(output)
         if seen is None and self.maker.truth(self.path) is None:
             raise FFencError("copied, but this FFmpeg decodes neither the input nor the output")
@@ -279,7 +280,7 @@ def _chosen(container: str) -> list[MatrixInput]:
 
 @pytest.mark.timeout(300 if MATRIX == "sample" else 14400)
 @pytest.mark.parametrize("container", CONTAINERS)
-def test_every_function_gives_the_frames_asked_for_or_refuses(
+def test_every_function_returns_requested_frames_or_refuses(
     container: str, maker: Maker, binaries: Binaries, tmp_path: Path
 ) -> None:
     made = right = 0
@@ -321,12 +322,12 @@ def _report(binaries: Binaries, wanted: MatrixInput, outcomes: dict[str, str]) -
             file.write(json.dumps({"ffmpeg": str(binaries.ffmpeg), "input": wanted.name, **outcomes}) + "\n")
 
 
-def test_a_frame_that_shows_no_number_is_not_taken_for_one() -> None:
+def test_frame_without_number_is_not_decoded_as_number() -> None:
     assert read(np.full((64, 128, 3), 128, np.uint8)) == -1
 
 
 @pytest.mark.one_build
-def test_a_list_longer_than_a_command_is_read_by_several(maker: Maker, binaries: Binaries, tmp_path: Path) -> None:
+def test_long_list_of_frames_uses_several_commands(maker: Maker, binaries: Binaries, tmp_path: Path) -> None:
     frames = (draw(number % 256)[::4, ::4] for number in range(2 * MOST_RUNS + 40))
     path = tmp_path / "long.mp4"
     encode_frames(frames, path, fps=30, config=CONFIG, binaries=binaries)

@@ -1,4 +1,4 @@
-"""The orientation in an image's header is applied, in every format, by every way in, on every FFmpeg."""
+"""The orientation in an image's header is applied, in every format and function, on every FFmpeg."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def decoders(binaries: Binaries) -> str:
 
 
 def check_upright(frames: Frames, files: list[Path], *, off: float) -> None:
-    """Frame k is image k as another decoder shows it."""
+    """Check that frame k is image k as another decoder shows it."""
     seen = list(frames)
     assert len(seen) == len(files)
     for frame, path in zip(seen, files, strict=True):
@@ -77,13 +77,13 @@ def jpeg(picture: npt.NDArray[Any], **how: Any) -> bytes:
 
 
 def thumbnail(picture: npt.NDArray[Any], **how: Any) -> bytes:
-    """A JPEG file with another, small one in its EXIF data."""
+    """Return a JPEG file with a thumbnail in its EXIF data."""
     data = exif_images.exif(6) + jpeg(np.ascontiguousarray(picture[::4, ::4]))
     return exif_images.with_segment(jpeg(picture, **how), 0xE1, b"Exif\0\0" + data)
 
 
 def several(picture: npt.NDArray[Any]) -> bytes:
-    """A multi-picture file (MPF): further images behind the first."""
+    """Return a multi-picture file (MPF), with further images behind the first."""
     file = io.BytesIO()
     image, small = Image.fromarray(picture), Image.fromarray(np.ascontiguousarray(picture[::2, ::2]))
     image.save(file, "MPO", save_all=True, append_images=[small])
@@ -129,9 +129,7 @@ def test_mixed_orientations_are_refused(tmp_path: Path, binaries: Binaries) -> N
 
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize("mode", ["L", "I;16", "P", "LA", "RGBA"])
-def test_samples_survive_the_turn(
-    tmp_path: Path, binaries: Binaries, decoders: str, mode: str, orientation: int
-) -> None:
+def test_rotation_keeps_samples(tmp_path: Path, binaries: Binaries, decoders: str, mode: str, orientation: int) -> None:
     if " png " not in decoders:
         pytest.skip("this FFmpeg has no PNG decoder")
     picture = Image.fromarray(exif_images.asymmetric(0))

@@ -1,4 +1,4 @@
-"""Series of images as real folders hold them: any names, and one image that differs from the others."""
+"""Series of images as in real folders: any names, and one image that differs from the others."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ WAYS = [pytest.param(encoded, id="encode_images"), pytest.param(read, id="ImageR
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterable[Path]:
-    """A folder for temporary files, which is empty at the end."""
+    """Return a folder for temporary files, and check that it is empty at the end."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -85,7 +85,7 @@ def saved(kind: str, mode: str = "RGB", **how: Any) -> bytes:
 
 
 def damaged(data: bytes) -> bytes:
-    """Other bytes in the middle of the pixels; the header and the end are whole."""
+    """Return the file with changed bytes in the middle of the pixels; header and end are intact."""
     middle = len(data) // 2
     return data[:middle] + bytes(255 - byte for byte in data[middle : middle + 40]) + data[middle + 40 :]
 
@@ -116,7 +116,7 @@ def smaller() -> bytes:
     ],
 )
 @pytest.mark.parametrize("where", [0, 3, 5])
-def test_one_that_differs_is_named(
+def test_mismatched_image_is_named(
     tmp_path: Path, binaries: Binaries, way: Way, suffix: str, odd: Callable[[], bytes], says: str, where: int
 ) -> None:
     directory = tmp_path / "in"
@@ -138,7 +138,7 @@ def test_one_that_differs_is_named(
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("where", [0, 4])
 @pytest.mark.parametrize("linked", [False, True])
-def test_one_with_damaged_pixels_is_named(
+def test_image_with_damaged_pixels_is_named(
     tmp_path: Path, binaries: Binaries, way: Way, where: int, linked: bool
 ) -> None:
     if " png " not in run_tool([str(binaries.ffmpeg), "-hide_banner", "-decoders"]).stdout.decode():

@@ -1,4 +1,4 @@
-"""encode_images: all of a numbered series, or an error that says which picture is wrong, and no file."""
+"""`encode_images` encodes a complete numbered series, or names the wrong image and writes no file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ H264 = VideoEncoderConfig(vcodec="h264")
 
 @pytest.fixture
 def suffix(binaries: Binaries) -> str:
-    """A lossless kind of picture that this build can decode; some builds leave PNG out."""
+    """Return the suffix of a lossless image format that this build can decode; some builds lack PNG."""
     decoders = run_tool([str(binaries.ffmpeg), "-hide_banner", "-decoders"]).stdout.decode()
     return next(kind for kind in ("png", "tiff", "jpg") if f" {'mjpeg' if kind == 'jpg' else kind} " in decoders)
 
@@ -49,7 +49,7 @@ def test_series_becomes_a_video(tmp_path: Path, binaries: Binaries, suffix: str,
     assert numbers_of(VideoReader(result.path, binaries=binaries)) == numbers
 
 
-def test_jpeg_and_other_files_beside_them(tmp_path: Path, binaries: Binaries) -> None:
+def test_jpeg_series_beside_other_files(tmp_path: Path, binaries: Binaries) -> None:
     write_series(tmp_path / "in", list(range(5)), "jpg")
     (tmp_path / "in" / "notes.txt").write_text("not a picture 7")
     result = encode_images(tmp_path / "in", tmp_path / "a.mp4", fps="30000/1001", config=H264, binaries=binaries)
@@ -57,7 +57,7 @@ def test_jpeg_and_other_files_beside_them(tmp_path: Path, binaries: Binaries) ->
 
 
 @pytest.mark.parametrize("where", [0, 3, 6])
-def test_torn_picture(tmp_path: Path, binaries: Binaries, suffix: str, where: int) -> None:
+def test_truncated_image(tmp_path: Path, binaries: Binaries, suffix: str, where: int) -> None:
     paths = write_series(tmp_path / "in", list(range(7)), suffix)
     paths[where].write_bytes(paths[where].read_bytes()[:200])
     with pytest.raises(InputError):
@@ -65,7 +65,7 @@ def test_torn_picture(tmp_path: Path, binaries: Binaries, suffix: str, where: in
     assert [entry.name for entry in tmp_path.iterdir()] == ["in"]
 
 
-def test_picture_of_another_size(tmp_path: Path, binaries: Binaries, suffix: str) -> None:
+def test_image_of_another_size(tmp_path: Path, binaries: Binaries, suffix: str) -> None:
     paths = write_series(tmp_path / "in", list(range(7)), suffix)
     Image.fromarray(numbered_frame(3, width=64, height=48)).save(paths[3])
     with pytest.raises(InputError, match="128x96"):

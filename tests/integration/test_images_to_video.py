@@ -1,4 +1,4 @@
-"""convert_images_to_video: the images of every row become the frames of that row; depth keeps its codes."""
+"""`convert_images_to_video` makes the images of every row the frames of that row; depth keeps its codes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def depth_of(number: int) -> np.ndarray:
 
 @pytest.fixture
 def images(tmp_path: Path, binaries: Binaries) -> Path:
-    """A dataset of images, recorded by ffenc: frame k of all shows the number k."""
+    """Return a dataset of images recorded by ffenc; frame k of all cameras shows the number k."""
     if not {"png", "tiff"} <= probe_capabilities(binaries.ffmpeg).encoders.keys():
         pytest.skip("this build writes no images")
     root = tmp_path / "images"
@@ -62,9 +62,7 @@ def images(tmp_path: Path, binaries: Binaries) -> Path:
 
 
 @pytest.mark.parametrize("in_place", [False, True])
-def test_images_become_the_frames_of_their_rows(
-    images: Path, tmp_path: Path, binaries: Binaries, in_place: bool
-) -> None:
+def test_images_become_frames_of_their_rows(images: Path, tmp_path: Path, binaries: Binaries, in_place: bool) -> None:
     if not lossless_depth(tmp_path, binaries):
         pytest.skip("this build has no x265 with 12 bits")
     before, rows, stats = tree_of(images), rows_of(images), load_stats(images)
@@ -100,7 +98,7 @@ def lossless_depth(directory: Path, binaries: Binaries) -> bool:
     return True
 
 
-def test_what_cannot_be_converted_is_refused(images: Path, tmp_path: Path, binaries: Binaries) -> None:
+def test_unconvertible_datasets_are_refused(images: Path, tmp_path: Path, binaries: Binaries) -> None:
     before = tree_of(tmp_path)
     for wrong in ({"cameras": ["action"]}, {"camera_encoder": {RGB: DepthEncoderConfig()}, "cameras": [RGB]}):
         with pytest.raises(DatasetError):

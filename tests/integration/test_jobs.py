@@ -1,4 +1,4 @@
-"""Jobs with a real FFmpeg: right pictures, on threads, processes and a Dask cluster, with workers that are killed."""
+"""Jobs with a real FFmpeg give the right frames on threads, processes and Dask, also with killed workers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def pictures(path: str | Path, binaries: Binaries) -> list[int]:
 
 @pytest.fixture
 def clips(tmp_path: Path, binaries: Binaries) -> list[Path]:
-    """Clips of which each has other pictures: clip k begins with the number 10 k."""
+    """Return clips with different frames; clip k begins with the number 10 k."""
     paths = [tmp_path / f"clip-{number}.mp4" for number in range(6)]
     for number, path in enumerate(paths):
         encode_frames(numbered_frames(FRAMES, start=10 * number), path, fps=30, config=H264, binaries=binaries)
@@ -52,7 +52,7 @@ def reencodes(clips: Sequence[Path]) -> list[JobSpec]:
 
 
 def check_outputs(specs: Sequence[JobSpec], binaries: Binaries) -> None:
-    """Every output has its own pictures, and beside the outputs there is nothing but their records."""
+    """Check that every output has its own frames, and that only their records are beside the outputs."""
     for number, spec in enumerate(specs):
         assert pictures(spec.output, binaries) == list(range(10 * number, 10 * number + FRAMES))
     names = {Path(spec.output).name for spec in specs}
@@ -66,7 +66,7 @@ def statuses(results: Sequence[JobResult]) -> list[str]:
 
 @pytest.mark.smoke
 @pytest.mark.one_build  # not every build reads PNG
-def test_each_kind_does_what_its_function_does(clips: list[Path], tmp_path: Path, binaries: Binaries) -> None:
+def test_each_kind_equals_its_function(clips: list[Path], tmp_path: Path, binaries: Binaries) -> None:
     (tmp_path / "images").mkdir()
     for number, frame in enumerate(numbered_frames(4, start=100)):
         Image.fromarray(frame).save(tmp_path / "images" / f"{number:03d}.png")
@@ -92,7 +92,7 @@ def test_each_kind_does_what_its_function_does(clips: list[Path], tmp_path: Path
     assert statuses(run_jobs(specs, binaries=binaries)) == ["skipped"] * 3
 
 
-def test_a_torn_input_fails_alone(clips: list[Path], binaries: Binaries) -> None:
+def test_truncated_input_fails_only_its_job(clips: list[Path], binaries: Binaries) -> None:
     clips[1].write_bytes(clips[1].read_bytes()[:-200])
     specs = reencodes(clips[:3])
     results = run_jobs(specs, binaries=binaries)
@@ -102,7 +102,7 @@ def test_a_torn_input_fails_alone(clips: list[Path], binaries: Binaries) -> None
 
 
 def killing_ffmpeg(folder: Path, binaries: Binaries) -> Path:
-    """An ffmpeg that, once, kills the worker that started it, in the middle of the job of clip 3."""
+    """Return an ffmpeg that once kills the worker that started it, during the job of clip 3."""
     script = folder / "ffmpeg"
     script.write_text(
         "#!/bin/sh\n"
@@ -116,7 +116,7 @@ def killing_ffmpeg(folder: Path, binaries: Binaries) -> Path:
 
 
 @pytest.mark.one_build
-def test_a_killed_worker_process_costs_an_attempt(
+def test_killed_worker_process_costs_one_attempt(
     clips: list[Path], tmp_path: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FFENC_FFMPEG", str(killing_ffmpeg(tmp_path, binaries)))
@@ -149,7 +149,7 @@ def write_jobs(specs: Sequence[JobSpec]) -> Path:
 
 
 @pytest.mark.one_build
-def test_shards_of_a_file_are_run_by_themselves(clips: list[Path], binaries: Binaries) -> None:
+def test_shards_of_a_file_run_separately(clips: list[Path], binaries: Binaries) -> None:
     specs = reencodes(clips)
     jobs = write_jobs(specs)
     first = run_json("run", jobs, "--shard=1/2")
@@ -162,7 +162,7 @@ def test_shards_of_a_file_are_run_by_themselves(clips: list[Path], binaries: Bin
 
 
 @pytest.mark.one_build
-def test_a_failed_job_is_the_exit_status(clips: list[Path]) -> None:
+def test_failed_job_sets_exit_status(clips: list[Path]) -> None:
     clips[1].write_bytes(b"no video")
     jobs = write_jobs(reencodes(clips[:2]))
     summary = run_json("run", jobs, status=1)
@@ -178,7 +178,7 @@ def test_a_failed_job_is_the_exit_status(clips: list[Path]) -> None:
     ("executor", "number", "status"),
     [("threads:2", signal.SIGINT, 130), ("processes:2", signal.SIGINT, 130), ("threads:2", signal.SIGTERM, 143)],
 )
-def test_what_an_interrupt_leaves_is_done_by_the_next_run(
+def test_next_run_completes_interrupted_jobs(
     clips: list[Path], tmp_path: Path, binaries: Binaries, executor: str, number: int, status: int
 ) -> None:
     slow = tmp_path / "slow"
@@ -235,7 +235,7 @@ def child_process(module: str, *words: str, environment: dict[str, str]) -> Iter
 
 @contextmanager
 def dask_cluster(folder: Path, environment: dict[str, str]) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """The address of a scheduler, and its two workers of one thread each."""
+    """Return the address of a scheduler, and its two workers of one thread each."""
     pytest.importorskip("distributed")
     contact = folder / "scheduler.json"
     words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(contact)]
@@ -253,7 +253,7 @@ def dask_cluster(folder: Path, environment: dict[str, str]) -> Iterator[tuple[st
 
 @pytest.mark.one_build
 @pytest.mark.parametrize(("allowed_failures", "attempts"), [(3, 1), (0, 2)], ids=["dask repeats it", "we repeat it"])
-def test_a_dask_worker_is_killed_in_the_middle_of_its_job(
+def test_dask_worker_killed_during_job(
     clips: list[Path], tmp_path: Path, binaries: Binaries, allowed_failures: int, attempts: int
 ) -> None:
     specs = reencodes(clips)
@@ -274,7 +274,7 @@ def test_a_dask_worker_is_killed_in_the_middle_of_its_job(
 
 
 @pytest.mark.one_build
-def test_a_cluster_on_this_machine(clips: list[Path], binaries: Binaries) -> None:
+def test_local_dask_cluster(clips: list[Path], binaries: Binaries) -> None:
     pytest.importorskip("distributed")
     specs = reencodes(clips[:3])
     summary = run_json("run", write_jobs(specs), "--executor=dask:2")

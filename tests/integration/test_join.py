@@ -1,4 +1,4 @@
-"""Parts of one recording: joined bit by bit where every picture survives that, else re-encoded."""
+"""Parts of one recording are joined by stream copy if every frame survives, and re-encoded otherwise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def encode(path: Path, binaries: Binaries, start: int, **settings: object) -> Pa
     return encode_frames(numbered_frames(6, start=start), path, fps=30, config=config, binaries=binaries).path
 
 
-def test_parts_alike_stay_as_they_are(tmp_path: Path, binaries: Binaries) -> None:
+def test_equal_parts_are_copied(tmp_path: Path, binaries: Binaries) -> None:
     parts = [encode(tmp_path / f"{number}.mp4", binaries, 6 * number) for number in range(3)]
     output = tmp_path / "a.mp4"
     assert join_parts(parts, output, config=H264, binaries=binaries) is True
@@ -33,7 +33,7 @@ def test_parts_alike_stay_as_they_are(tmp_path: Path, binaries: Binaries) -> Non
     ]
 
 
-def test_parts_of_two_encoders_show_every_picture(tmp_path: Path, binaries: Binaries) -> None:
+def test_parts_of_two_encoders_keep_every_frame(tmp_path: Path, binaries: Binaries) -> None:
     parts = [
         encode(tmp_path / "0.mp4", binaries, 0, g=2),
         encode(tmp_path / "1.mp4", binaries, 6, g=3, extra_options={"bf": 0, "coder": "vlc"}),
@@ -47,14 +47,14 @@ def test_parts_of_two_encoders_show_every_picture(tmp_path: Path, binaries: Bina
         ]
 
 
-def test_parts_of_two_codecs_are_encoded_anew(tmp_path: Path, binaries: Binaries) -> None:
+def test_parts_of_two_codecs_are_reencoded(tmp_path: Path, binaries: Binaries) -> None:
     parts = [encode(tmp_path / "0.mp4", binaries, 0), encode(tmp_path / "1.mp4", binaries, 6, vcodec="mpeg4", crf=2)]
     assert join_parts(parts, tmp_path / "a.mp4", config=H264, binaries=binaries) is False
     assert numbers_of(VideoReader(tmp_path / "a.mp4", binaries=binaries)) == list(range(12))
 
 
 @pytest.mark.parametrize("layout", ["gray12", "gray16"])
-def test_depth_that_is_encoded_anew_keeps_every_bit(
+def test_reencoded_depth_keeps_every_bit(
     tmp_path: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch, layout: str
 ) -> None:
     quantized = DepthEncoderConfig(vcodec="ffv1", extra_options={})
@@ -75,7 +75,7 @@ def test_depth_that_is_encoded_anew_keeps_every_bit(
     assert np.array_equal(np.stack(list(read)), frames)
 
 
-def test_parts_that_cannot_be_read_leave_no_output(tmp_path: Path, binaries: Binaries) -> None:
+def test_unreadable_parts_leave_no_output(tmp_path: Path, binaries: Binaries) -> None:
     good = encode(tmp_path / "0.mp4", binaries, 0)
     (tmp_path / "1.mp4").write_bytes(good.read_bytes()[:300])
     with pytest.raises(FFencError):

@@ -1,6 +1,6 @@
-"""Datasets that go to and come from LeRobot 0.6.1: recorded, merged and edited beside its own.
+"""Datasets exchanged with LeRobot 0.6.1 can be recorded, merged and edited in both.
 
-With ``FFENC_LEROBOT_PYTHON``, a Python that has LeRobot 0.6.1, LeRobot itself merges and reads them too.
+If ``FFENC_LEROBOT_PYTHON`` names a Python with LeRobot 0.6.1, LeRobot itself merges and reads them too.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ RECORDED = json.loads((THEIRS / "meta/info.json").read_text())
 
 
 def features(dtype="video"):
-    """What LeRobot was told to record in `THEIRS`."""
+    """Return the features that LeRobot recorded in `THEIRS`."""
     given = {name: dict(RECORDED["features"][name]) for name in ("action", "ok", "note", CAMERA)}
     del given[CAMERA]["info"]
     return {**given, CAMERA: {**given[CAMERA], "dtype": dtype}}
@@ -92,20 +92,20 @@ def images(tmp_path_factory, binaries):
 # The layout of info.json
 
 
-def test_the_features_are_those_that_lerobot_records(ours):
+def test_features_equal_those_of_lerobot(ours):
     seen = json.loads((ours / "meta/info.json").read_text())
     assert seen["features"] == RECORDED["features"]
     assert list(seen["features"][CAMERA]["info"]) == list(RECORDED["features"][CAMERA]["info"])
     assert seen.keys() == RECORDED.keys()
 
 
-def test_images_become_video_in_either_layout(tmp_path, images, binaries):
+def test_images_become_video_in_both_info_layouts(tmp_path, images, binaries):
     converted = tmp_path / "converted"
     convert_images_to_video(images, camera_encoder=CONFIG, output=converted, info_layout="seed", binaries=binaries)
     assert markers_of(converted) == {"video.is_depth_map"}
 
 
-def test_a_dataset_keeps_its_layout(tmp_path, ours, binaries):
+def test_dataset_keeps_its_info_layout(tmp_path, ours, binaries):
     seed = recorded(tmp_path / "seed", binaries, info_layout="seed")
     assert (markers_of(ours), markers_of(seed)) == ({"is_depth_map"}, {"video.is_depth_map"})
     with DatasetRecorder.resume(seed, binaries=binaries) as recorder:
@@ -149,7 +149,7 @@ def test_untagged_videos_are_copied_beside_bt601(tmp_path, ours, binaries, ours_
 
 
 def annotated(root, names=("reach", "grasp"), *, start=0):
-    """Give a copy of LeRobot's dataset what annotation tools add, in the types that they write."""
+    """Add to a copy of LeRobot's dataset what annotation tools write, with their types."""
     row = pa.struct([("role", pa.string()), ("content", pa.string()), ("tool_calls", pa.list_(pa.string()))])
     table = pq.read_table(root / DATA)
     events = [
@@ -169,7 +169,7 @@ def annotated(root, names=("reach", "grasp"), *, start=0):
 
 
 def notes_of(root):
-    """Of every frame what its annotations say."""
+    """Return the annotations of every frame."""
     subtasks = load_subtasks(root)
     return [(row["note"], row["language_events"], subtasks[row["subtask_index"]]) for row in rows_of(root)]
 
@@ -225,7 +225,7 @@ def test_images_with_annotations_become_video(tmp_path, images, binaries):
     assert load_subtasks(root) == ["reach"]
 
 
-def test_subtasks_that_cannot_be_united_are_refused(tmp_path, binaries):
+def test_incompatible_subtasks_are_refused(tmp_path, binaries):
     one, other = (annotated(copy_of("E", tmp_path, name), names) for name, names in
                   (("one", ("reach", "grasp")), ("other", ("grasp", "reach"))))  # fmt: skip
     (other / "meta/subtasks.parquet").unlink()
@@ -237,7 +237,7 @@ def test_subtasks_that_cannot_be_united_are_refused(tmp_path, binaries):
     assert not (tmp_path / "merged").exists()
 
 
-def test_paths_of_others_become_lerobots(tmp_path, ours, binaries):
+def test_merged_dataset_has_lerobot_paths(tmp_path, ours, binaries):
     root = copy_of("E", tmp_path)
     VARIANTS["data_path of others"](root)
     VARIANTS["video_path flat"](root)
@@ -270,7 +270,7 @@ def judged(*arguments):
 @pytest.mark.one_build
 @needs_lerobot
 @pytest.mark.parametrize("ours_first", [True, False])
-def test_lerobot_merges_a_recording_with_its_own(tmp_path, ours, ours_first):
+def test_lerobot_merges_ffenc_recording_with_its_own(tmp_path, ours, ours_first):
     said = judged("merge", tmp_path / "merged", *[ours, THEIRS][:: 1 if ours_first else -1])
     assert (said.get("frames"), said.get("episodes")) == (33, 4), said
     assert verify_dataset(tmp_path / "merged").ok
@@ -278,7 +278,7 @@ def test_lerobot_merges_a_recording_with_its_own(tmp_path, ours, ours_first):
 
 @pytest.mark.one_build
 @needs_lerobot
-def test_lerobot_reads_what_was_merged(tmp_path, ours, binaries):
+def test_lerobot_reads_merged_dataset(tmp_path, ours, binaries):
     merge_datasets([THEIRS, ours], tmp_path / "merged", binaries=binaries)
     said = judged(tmp_path / "merged", THEIRS)
     merged, theirs = said[str(tmp_path / "merged")], said[str(THEIRS)]

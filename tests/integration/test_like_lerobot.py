@@ -1,4 +1,4 @@
-"""What LeRobot recorded, recorded again from its own frames: the same documents, tables and statistics, field by field."""
+"""A LeRobot dataset recorded again from its frames has the same documents, tables and statistics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 
 
 def recorded_again(name, root, binaries):
-    """A dataset made of the rows and the decoded frames of one of LeRobot's."""
+    """Return a dataset made from the rows and decoded frames of one of LeRobot's."""
     theirs = LEROBOT / name
     info = load_info(theirs)
     layout = DatasetLayout.of(theirs, info)
@@ -76,7 +76,7 @@ def pair(request, tmp_path, binaries):
         pytest.skip(f"this FFmpeg cannot read or write these codecs: {str(err).splitlines()[0]}")
 
 
-def test_documents_tables_and_statistics_are_lerobots(pair):
+def test_documents_tables_and_statistics_equal_lerobots(pair):
     theirs, ours = pair
     expected, seen = (json.loads((root / "meta/info.json").read_text()) for root in pair)
     assert list(seen) == list(expected)

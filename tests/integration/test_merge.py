@@ -1,4 +1,4 @@
-"""merge_datasets: the tables of LeRobot's merge, the pictures of the sources, and nothing at all where they do not agree."""
+"""`merge_datasets` gives LeRobot's tables and the frames of the sources, or writes nothing on a mismatch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LAPTOP = "observation.images.laptop"
 
 
 def check_merged(root: Path, sources: list[Path], binaries: Binaries) -> None:
-    """Everything that must hold of any merged dataset."""
+    """Check everything that must hold for any merged dataset."""
     info, parts = load_info(root), [load_info(source) for source in sources]
     rows, episodes, tasks = rows_of(root), load_episodes(root, info), load_tasks(root)
     old_rows = [(row, load_tasks(source)[row["task_index"]]) for source in sources for row in rows_of(source)]
@@ -70,7 +70,7 @@ def check_merged(root: Path, sources: list[Path], binaries: Binaries) -> None:
 
 
 @pytest.mark.parametrize("sources", [[A, B], [B, A], [A, A], [D, D], [A]], ids=["AB", "BA", "AA", "DD", "A"])
-def test_tables_and_pictures_are_those_of_the_sources(tmp_path: Path, binaries: Binaries, sources: list[Path]) -> None:
+def test_merged_tables_and_frames_equal_sources(tmp_path: Path, binaries: Binaries, sources: list[Path]) -> None:
     seen: list[tuple[int, int | None]] = []
     result = merge_datasets(sources, tmp_path / "out", binaries=binaries, progress=lambda *at: seen.append(at))
     check_merged(result.root, sources, binaries)
@@ -85,7 +85,7 @@ def test_tables_and_pictures_are_those_of_the_sources(tmp_path: Path, binaries: 
         assert packets.first_off_grid(probe_video(path, binaries=binaries).fps) is None
 
 
-def test_settings_that_differ_become_null_with_one_warning(
+def test_differing_settings_become_null_with_one_warning(
     tmp_path: Path, binaries: Binaries, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = merge_datasets([A, B], tmp_path / "out", binaries=binaries).root
@@ -100,7 +100,7 @@ def test_settings_that_differ_become_null_with_one_warning(
     assert merged["features"] == first["features"]
 
 
-def test_associative(tmp_path: Path, binaries: Binaries) -> None:
+def test_merge_is_associative(tmp_path: Path, binaries: Binaries) -> None:
     left = merge_datasets([A, B], tmp_path / "AB", binaries=binaries).root
     right = merge_datasets([B, A], tmp_path / "BA", binaries=binaries).root
     first = merge_datasets([left, A], tmp_path / "first", binaries=binaries).root
@@ -110,7 +110,7 @@ def test_associative(tmp_path: Path, binaries: Binaries) -> None:
     assert rows_of(first) == rows_of(second)
 
 
-def test_limits_and_tools_are_those_of_the_first(tmp_path: Path, binaries: Binaries) -> None:
+def test_limits_and_tools_come_from_first_source(tmp_path: Path, binaries: Binaries) -> None:
     first = copy_of("A", tmp_path)
     tools = [{"type": "function", "function": {"name": "grasp"}}]
     change_info(first, chunks_size=2, video_files_size_in_mb=0.03, data_files_size_in_mb=0.005, tools=tools)
@@ -123,7 +123,7 @@ def test_limits_and_tools_are_those_of_the_first(tmp_path: Path, binaries: Binar
     assert len(list(root.glob("data/*/*"))) > 1
 
 
-def test_files_can_be_kept_apart(tmp_path: Path, binaries: Binaries) -> None:
+def test_files_can_stay_separate(tmp_path: Path, binaries: Binaries) -> None:
     root = merge_datasets(
         [A, B], tmp_path / "out", concatenate_videos=False, concatenate_data=False, binaries=binaries
     ).root
@@ -135,9 +135,7 @@ def test_files_can_be_kept_apart(tmp_path: Path, binaries: Binaries) -> None:
     ]
 
 
-def test_another_codec_is_refused_before_anything_is_written_or_encoded_alike(
-    tmp_path: Path, binaries: Binaries
-) -> None:
+def test_other_codec_is_refused_before_writing_or_reencoded(tmp_path: Path, binaries: Binaries) -> None:
     odd = encoded_with(copy_of("A", tmp_path), {"vcodec": "h264"}, binaries)
     before = tree_of(tmp_path)
     with pytest.raises(MergeError) as caught:
@@ -152,7 +150,7 @@ def test_another_codec_is_refused_before_anything_is_written_or_encoded_alike(
     assert tree_of(tmp_path).keys() == before.keys()
 
 
-def test_only_unlike_videos_are_encoded_anew(tmp_path: Path, binaries: Binaries) -> None:
+def test_only_mismatched_videos_are_reencoded(tmp_path: Path, binaries: Binaries) -> None:
     first = encoded_with(copy_of("A", tmp_path, "first"), {"vcodec": "h264", "crf": 20}, binaries)
     alike = encoded_with(copy_of("B", tmp_path, "alike"), {"vcodec": "h264", "crf": 33}, binaries)
     odd = encoded_with(copy_of("B", tmp_path, "odd"), {"vcodec": "mpeg4", "crf": None}, binaries)
@@ -168,7 +166,7 @@ def test_only_unlike_videos_are_encoded_anew(tmp_path: Path, binaries: Binaries)
     assert result.frames == 60 + 40 + 40
 
 
-def test_headers_that_differ_are_proved_by_decoding_or_kept_apart(
+def test_differing_headers_are_verified_by_decoding_or_kept_separate(
     tmp_path: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     sources = [
@@ -200,7 +198,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_datasets_that_differ_are_refused(tmp_path: Path, binaries: Binaries, name: str) -> None:
+def test_mismatched_datasets_are_refused(tmp_path: Path, binaries: Binaries, name: str) -> None:
     odd = copy_of("A", tmp_path)
     change_info(odd, **CHANGES[name])
     with pytest.raises(MergeError) as caught:
@@ -222,7 +220,7 @@ def test_other_features_and_shapes_are_refused(tmp_path: Path, binaries: Binarie
     assert list(caught.value.disagreements) == ["action: names"]
 
 
-def test_the_older_spelling_of_depth_is_the_same(tmp_path: Path, binaries: Binaries) -> None:
+def test_older_depth_marker_is_accepted(tmp_path: Path, binaries: Binaries) -> None:
     older = copy_of("A", tmp_path)
     features = json.loads((older / "meta/info.json").read_text())["features"]
     for feature in features.values():
@@ -238,7 +236,7 @@ def test_the_older_spelling_of_depth_is_the_same(tmp_path: Path, binaries: Binar
         assert other not in info
 
 
-def test_a_source_that_is_not_whole_is_refused(tmp_path: Path, binaries: Binaries) -> None:
+def test_incomplete_source_is_refused(tmp_path: Path, binaries: Binaries) -> None:
     torn = copy_of("B", tmp_path)
     video = next(torn.glob(f"videos/{LAPTOP}/*/*"))
     video.write_bytes(next(A.glob(f"videos/{LAPTOP}/*/*")).read_bytes()[:9000])
@@ -259,7 +257,7 @@ def test_a_source_that_is_not_whole_is_refused(tmp_path: Path, binaries: Binarie
     assert sorted(path.name for path in tmp_path.iterdir()) == ["A", "B", "there"]
 
 
-def test_a_config_that_info_json_does_not_tell_is_no_obstacle_to_a_copy(tmp_path: Path, binaries: Binaries) -> None:
+def test_missing_encoder_config_does_not_prevent_copy(tmp_path: Path, binaries: Binaries) -> None:
     sources = [copy_of("A", tmp_path, name) for name in ("1", "2")]
     for source in sources:
         features = json.loads((source / "meta/info.json").read_text())["features"]

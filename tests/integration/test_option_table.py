@@ -1,4 +1,4 @@
-"""The saved tables are true: a sample of them is measured again on the build under test."""
+"""A sample of the saved tables is measured again on the build under test."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sample(build: MeasuredBuild, encoder: str) -> Iterator[tuple[str, str, str, str]]:
-    """(option, value, context, outcome) of some options, spread over the alphabet."""
+    """Return (option, value, context, outcome) of some options, spread over the alphabet."""
     table = build.encoders[encoder].options
     names = sorted(table)
     for option in names[1 :: max(1, len(names) // OPTIONS_OF_EACH_ENCODER)][:OPTIONS_OF_EACH_ENCODER]:
@@ -48,7 +48,7 @@ def sample(build: MeasuredBuild, encoder: str) -> Iterator[tuple[str, str, str, 
 
 
 @pytest.mark.parametrize("name", [row.name for row in SOFTWARE])
-def test_a_sample_of_the_table_is_still_true(
+def test_sample_of_table_is_reproducible(
     capabilities_here: Capabilities, measured: MeasuredBuild, clips: Path, name: str
 ) -> None:
     (row,) = (row for row in SOFTWARE if row.name == name)

@@ -1,6 +1,6 @@
-"""Whatever is asked for shows in the file, on the build under test; what an encoder ignores is an error.
+"""Every requested setting changes the file on the build under test; an ignored setting is an error.
 
-What x264 and x265 do is read from the settings they write into their streams, what the others do from the bits.
+The settings of x264 and x265 are read from their streams; other encoders are compared by the encoded bits.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Encode = Callable[..., Path]
 
 @pytest.fixture
 def encode(tmp_path: Path, capabilities_here: Capabilities) -> Encode:
-    """Run the plan of a config, with its complaints taken for errors, and nothing else; one process instead of three."""
+    """Run only the plan of a config, with complaints as errors; one process instead of three."""
 
     def run(frames: list[np.ndarray], *, encoder_threads: int | None = None, **settings: Any) -> Path:
         config = VideoEncoderConfig.model_validate(settings)
@@ -72,25 +72,25 @@ def run_plan(plan: EncodePlan, frames: list[np.ndarray]) -> None:
 
 
 def settings_of(path: Path) -> frozenset[str]:
-    """What x264 or x265 says in the stream about how it was made."""
+    """Return the settings that x264 or x265 writes into the stream."""
     written = re.search(rb"options: ([ -~]+)", path.read_bytes())
     assert written is not None
     return frozenset(written[1].decode().split())
 
 
 def bits_of(path: Path) -> str:
-    """A checksum of the file; nothing in it says how it was made, except with x264 and x265."""
+    """Return a checksum of the file; only x264 and x265 write their settings into it."""
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def trace_of(path: Path, row: EncoderSpec) -> object:
-    """What differs if the encoder was set differently."""
+    """Return a value that changes with the settings of the encoder."""
     return settings_of(path) if row.name in ("libx264", "libx265") else bits_of(path)
 
 
 @ROWS
 @pytest.mark.parametrize(("g", "count"), [(1, 4), (2, 7), (30, 32)])
-def test_there_is_a_key_frame_every_g_frames(
+def test_keyframe_every_g_frames(
     encode: Encode, binaries: Binaries, capabilities_here: Capabilities, row: EncoderSpec, g: int, count: int
 ) -> None:
     settings: dict[str, Any] = {"vcodec": row.name, "g": g, "preset": FAST.get(row.name)}
@@ -108,10 +108,10 @@ def test_there_is_a_key_frame_every_g_frames(
 
 
 @pytest.mark.parametrize("name", ["libx264", "libx265"])
-def test_reading_may_start_at_every_key_frame(
+def test_decoding_can_start_at_every_keyframe(
     tmp_path: Path, binaries: Binaries, encoders_here: object, name: str
 ) -> None:
-    """An open GOP would lose the pictures that are shown before a keyframe and stored after it."""
+    """An open GOP would lose the frames displayed before a keyframe and stored after it."""
     if name not in encoders_here:  # type: ignore[operator]
         pytest.skip(f"this build has no {name}")
     frames = moving_scene(24, width=96, height=64)
@@ -132,9 +132,7 @@ def can_decode(binaries: Binaries, codec: str) -> bool:
 
 
 @ROWS
-def test_a_lower_crf_is_a_larger_file_and_a_better_picture(
-    encode: Encode, binaries: Binaries, row: EncoderSpec
-) -> None:
+def test_lower_crf_gives_larger_file_and_better_quality(encode: Encode, binaries: Binaries, row: EncoderSpec) -> None:
     if row.quality is None:
         pytest.skip(f"{row.name} has no crf")
     frames = moving_scene(5)
@@ -151,7 +149,7 @@ def test_a_lower_crf_is_a_larger_file_and_a_better_picture(
     assert errors == sorted(errors)
 
 
-def test_a_fraction_of_crf_counts(encode: Encode, capabilities_here: Capabilities) -> None:
+def test_fractional_crf_takes_effect(encode: Encode, capabilities_here: Capabilities) -> None:
     frames = moving_scene(5)
     assert settings_of(encode(frames, vcodec="libx264", crf=30.5)) >= {"crf=30.5"}
     library = capabilities_here.library_versions.get("libsvtav1")
@@ -166,7 +164,7 @@ READ_AS = {"gray": {"gray", "yuvj420p"}, "yuvj420p": {"yuvj420p", "yuv420p"}}
 
 
 @ROWS
-def test_the_stream_has_the_pixel_format_asked_for(
+def test_stream_has_requested_pixel_format(
     encode: Encode, binaries: Binaries, capabilities_here: Capabilities, row: EncoderSpec
 ) -> None:
     if row.name not in capabilities_here.encoders:
@@ -183,7 +181,7 @@ def test_the_stream_has_the_pixel_format_asked_for(
 
 
 @ROWS
-def test_a_preset_changes_the_stream(encode: Encode, row: EncoderSpec) -> None:
+def test_preset_changes_stream(encode: Encode, row: EncoderSpec) -> None:
     if row.preset is None:
         pytest.skip(f"{row.name} has no preset")
     slower = {"libx264": "faster", "libx265": "faster", "libsvtav1": 8, "libaom-av1": 3, "librav1e": 8, "libvpx-vp9": 2}
@@ -195,14 +193,14 @@ def test_a_preset_changes_the_stream(encode: Encode, row: EncoderSpec) -> None:
 
 
 @pytest.mark.parametrize("name", ["libx264", "libx265"])
-def test_fast_decode_turns_expensive_tools_off(encode: Encode, name: str) -> None:
+def test_fast_decode_disables_expensive_tools(encode: Encode, name: str) -> None:
     frames = moving_scene(4)
     off = settings_of(encode(frames, vcodec=name, fast_decode=1))
     assert off & {"cabac=0", "no-sao"}
     assert not settings_of(encode(frames, vcodec=name)) & {"cabac=0", "no-sao"}
 
 
-def test_fast_decode_changes_av1_where_it_is_not_refused(encode: Encode, capabilities_here: Capabilities) -> None:
+def test_fast_decode_changes_av1_unless_refused(encode: Encode, capabilities_here: Capabilities) -> None:
     row = ENCODERS["libsvtav1"]
     assert row.fast_decode is not None
     frames = moving_scene(12, width=704, height=480)
@@ -259,7 +257,7 @@ UNTESTED = {"libx264": {"rc_init_occupancy"}, "libsvtav1": {"bufsize"}, "librav1
 
 
 @ROWS
-def test_every_generic_option_of_a_row_does_something(
+def test_every_generic_option_of_a_row_takes_effect(
     encode: Encode, capabilities_here: Capabilities, row: EncoderSpec
 ) -> None:
     cases = GENERIC[row.name]
@@ -289,7 +287,7 @@ def test_every_generic_option_of_a_row_does_something(
 
 
 @pytest.mark.parametrize(("name", "flag"), [(row.name, f"+{flag}") for row in SOFTWARE for flag in sorted(row.flags)])
-def test_every_flag_of_a_row_does_something(encode: Encode, name: str, flag: str) -> None:
+def test_every_flag_of_a_row_takes_effect(encode: Encode, name: str, flag: str) -> None:
     row = ENCODERS[name]
     frames = moving_scene(12)
     plain, flagged = (
@@ -298,7 +296,7 @@ def test_every_flag_of_a_row_does_something(encode: Encode, name: str, flag: str
     assert plain != flagged
 
 
-def test_b_frames_are_reordered_or_not(tmp_path: Path, binaries: Binaries) -> None:
+def test_b_frames_are_reordered_as_requested(tmp_path: Path, binaries: Binaries) -> None:
     frames = moving_scene(12)
     for bf, expected in ((0, 0), (2, 1)):
         config = VideoEncoderConfig(
@@ -317,7 +315,7 @@ def test_b_frames_are_reordered_or_not(tmp_path: Path, binaries: Binaries) -> No
     ],
     ids=["baseline", "main", "LeRobot's own example"],
 )
-def test_the_stream_has_the_profile_asked_for(
+def test_stream_has_requested_profile(
     tmp_path: Path, binaries: Binaries, options: dict[str, Any], profile: str
 ) -> None:
     config = VideoEncoderConfig(vcodec="libx264", extra_options=options)
@@ -347,7 +345,7 @@ def test_parameters_reach_x264_in_both_forms(encode: Encode, params: Any) -> Non
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )
-def test_parameters_change_the_bits(
+def test_parameters_change_stream(
     encode: Encode, capabilities_here: Capabilities, name: str, params: dict[str, Any]
 ) -> None:
     frames = moving_scene(8)
@@ -361,7 +359,7 @@ def test_parameters_change_the_bits(
 
 
 @ROWS
-def test_a_number_of_threads_is_taken(encode: Encode, row: EncoderSpec) -> None:
+def test_number_of_threads_takes_effect(encode: Encode, row: EncoderSpec) -> None:
     pix_fmt = {"pix_fmt": "yuvj420p"} if row.intra_only else {}
     encode(moving_scene(3), encoder_threads=2, vcodec=row.name, preset=FAST.get(row.name), **pix_fmt)
 
@@ -406,15 +404,15 @@ DICTIONARIES = [(row, name) for row in SOFTWARE for name in row.parameters]
 
 
 def positive(keys: frozenset[str]) -> Iterator[str]:
-    """Keys without the ``no-`` forms of others, which would undo them."""
+    """Return the keys without ``no-`` forms, which would undo others."""
     return (key for key in sorted(keys) if not (key.startswith("no-") and key[3:] in keys))
 
 
 @pytest.mark.parametrize(("row", "name"), DICTIONARIES, ids=[name for _, name in DICTIONARIES])
-def test_every_key_is_taken_by_this_build_or_an_error(
+def test_every_key_is_accepted_or_an_error(
     encode: Encode, capabilities_here: Capabilities, row: EncoderSpec, name: str
 ) -> None:
-    """All keys at once; those that this library does not know are taken away, after each has been an error of ours."""
+    """Keys unknown to this library are removed after each has raised an error."""
     settings = {"vcodec": row.name, "preset": MEDIUM[row.name], "g": 10}
     listing = capabilities_here.helps.get(row.name)
     if listing is None or name not in listing.options:
@@ -446,10 +444,10 @@ def test_every_key_is_taken_by_this_build_or_an_error(
 
 
 @pytest.mark.parametrize(("row", "name"), DICTIONARIES, ids=[name for _, name in DICTIONARIES])
-def test_a_key_that_no_library_knows_would_not_pass_unnoticed(
+def test_unknown_key_is_detected(
     encode: Encode, capabilities_here: Capabilities, monkeypatch: pytest.MonkeyPatch, row: EncoderSpec, name: str
 ) -> None:
-    """Were a wrong key in the list, the encoder's complaint would still be an error."""
+    """A wrong key in the list makes the encoder complain, which is an error."""
     listing = capabilities_here.helps.get(row.name)
     if listing is None or name not in listing.options:
         pytest.skip(f"this build has no {name}")
@@ -469,10 +467,10 @@ def test_a_key_that_no_library_knows_would_not_pass_unnoticed(
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )
-def test_what_an_encoder_says_it_ignored_is_an_error(
+def test_option_that_encoder_reports_as_ignored_is_an_error(
     encode: Encode, monkeypatch: pytest.MonkeyPatch, name: str, options: dict[str, Any]
 ) -> None:
-    """The library's own words count even where the plan had no objection."""
+    """The library's messages count even if the plan had no objection."""
     monkeypatch.setattr(fold.OptionBuilder, "_check_needs", lambda *_: None)
     monkeypatch.setattr(table, "ENCODERS", {**ENCODERS, name: replace(ENCODERS[name], refused={}, limits=())})
     monkeypatch.setattr(plan_options, "check_measured", lambda *_, **__: None)

@@ -1,7 +1,7 @@
-"""A media file measured by real builds: through ffprobe, and through ffmpeg alone, with the same answers.
+"""Real builds measure media files equally through ffprobe and through ffmpeg alone.
 
 The clips in ``data/media`` were made with FFmpeg 9.0.2 from ``testsrc2`` and ``sine``, because not every build can make
-them: a display matrix (``-display_rotation 90``), a cover picture, a variable rate, 12-bit gray HEVC, AV1 with SVT-AV1,
+them: a display matrix (``-display_rotation 90``), a cover image, a variable rate, 12-bit gray HEVC, AV1 with SVT-AV1,
 a stream-copied trim (``-ss 0.15 -c copy``), a late start (``-itsoffset 1``).  The others are made by the build under
 test.
 """
@@ -30,7 +30,7 @@ MEDIA = Path(__file__).parents[1] / "data" / "media"
 
 @dataclass(frozen=True)
 class Recipe:
-    """A clip for the build under test to make, where it has the encoder."""
+    """A clip that the build under test makes if it has the encoder."""
 
     name: str
     encoder: str
@@ -72,7 +72,7 @@ STORED = sorted(path.name for path in MEDIA.glob("*.*") if path.name not in {"so
 
 @pytest.fixture(scope="module")
 def alone() -> Binaries:
-    """The ffmpeg under test without any ffprobe."""
+    """Return the ffmpeg under test without ffprobe."""
     try:
         return find_binaries(ffprobe="none")
     except BinaryNotFoundError as err:
@@ -83,7 +83,7 @@ def alone() -> Binaries:
 
 @pytest.fixture(scope="module")
 def both(alone: Binaries) -> Binaries:
-    """The same ffmpeg and the ffprobe under test."""
+    """Return the ffmpeg and the ffprobe under test."""
     found = find_binaries()
     if found.ffprobe is None:
         chosen = os.environ.get("FFENC_FFPROBE") == "none"
@@ -95,14 +95,14 @@ def both(alone: Binaries) -> Binaries:
 
 @pytest.fixture(params=["ffprobe", "ffmpeg alone"])
 def tools(request: pytest.FixtureRequest) -> Binaries:
-    """Each of the two ways of measuring."""
+    """Return each of the two ways to probe."""
     found: Binaries = request.getfixturevalue("both" if request.param == "ffprobe" else "alone")
     return found
 
 
 @pytest.fixture(scope="module")
 def clips(alone: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with every clip of `RECIPES` that this build can make."""
+    """Return a directory with every clip of `RECIPES` that this build can make."""
     folder = tmp_path_factory.mktemp("clips")
     for recipe in RECIPES:
         listing = run_tool([alone.ffmpeg, "-hide_banner", "-h", f"encoder={recipe.encoder}"]).stdout.decode()
@@ -131,7 +131,7 @@ def clip(clips: Path, name: str) -> Path:
 
 
 def assert_same(through_ffprobe: VideoStreamInfo, through_ffmpeg: VideoStreamInfo) -> None:
-    """In every field; but a hash may differ in text, and the banner knows a bit rate to whole kbit/s only."""
+    """Compare every field; a hash may differ in text, and the banner rounds bit rates to kbit/s."""
     of_ffprobe = {field.name: getattr(through_ffprobe, field.name) for field in fields(VideoStreamInfo)}
     of_ffmpeg = {field.name: getattr(through_ffmpeg, field.name) for field in fields(VideoStreamInfo)}
     hashes = (of_ffprobe.pop("extradata_hash"), of_ffmpeg.pop("extradata_hash"))
@@ -144,7 +144,7 @@ def assert_same(through_ffprobe: VideoStreamInfo, through_ffmpeg: VideoStreamInf
 
 
 @pytest.mark.parametrize("name", [recipe.name for recipe in RECIPES])
-def test_both_ways_agree_on_a_clip_of_this_build(name: str, clips: Path, both: Binaries, alone: Binaries) -> None:
+def test_ffprobe_and_ffmpeg_agree_on_encoded_clip(name: str, clips: Path, both: Binaries, alone: Binaries) -> None:
     path = clip(clips, name)
     info, packets = probe_video_and_packets(path, binaries=both)
     info_alone, packets_alone = probe_video_and_packets(path, binaries=alone)
@@ -155,7 +155,7 @@ def test_both_ways_agree_on_a_clip_of_this_build(name: str, clips: Path, both: B
 
 
 @pytest.mark.parametrize("name", STORED)
-def test_both_ways_agree_on_a_stored_clip(name: str, both: Binaries, alone: Binaries) -> None:
+def test_ffprobe_and_ffmpeg_agree_on_stored_clip(name: str, both: Binaries, alone: Binaries) -> None:
     info, packets = probe_video_and_packets(MEDIA / name, binaries=both)
     info_alone, packets_alone = probe_video_and_packets(MEDIA / name, binaries=alone)
     assert_same(info, info_alone)
@@ -163,7 +163,7 @@ def test_both_ways_agree_on_a_stored_clip(name: str, both: Binaries, alone: Bina
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
-def test_what_was_made_is_what_is_measured(recipe: Recipe, clips: Path, tools: Binaries) -> None:
+def test_measured_properties_equal_recipe(recipe: Recipe, clips: Path, tools: Binaries) -> None:
     path = clip(clips, recipe.name)
     info, packets = probe_video_and_packets(path, binaries=tools)
     assert (info.width, info.height, info.fps) == (128, 96, Fraction(recipe.rate))
@@ -185,7 +185,7 @@ def test_what_was_made_is_what_is_measured(recipe: Recipe, clips: Path, tools: B
     assert info.has_audio is ("audio" in recipe.name)
 
 
-def test_properties_of_made_clips(clips: Path, tools: Binaries) -> None:
+def test_properties_of_encoded_clips(clips: Path, tools: Binaries) -> None:
     plain, packets = probe_video_and_packets(clip(clips, "h264.mp4"), binaries=tools)
     reordered = probe_video(clip(clips, "h264-b.mp4"), binaries=tools)
     with_sound = probe_video(clip(clips, "h264-audio.mp4"), binaries=tools)
@@ -203,7 +203,7 @@ def test_key_frames_are_found(clips: Path, tools: Binaries) -> None:
     assert probe_packets(clip(clips, "h264-gop.mp4"), binaries=tools).keyframes == (0, 2, 4, 6, 8, 10)
 
 
-def test_what_is_special_in_the_stored_clips(tools: Binaries) -> None:
+def test_special_properties_of_stored_clips(tools: Binaries) -> None:
     def measured(name: str) -> VideoStreamInfo:
         return probe_video(MEDIA / name, binaries=tools)
 
@@ -219,8 +219,8 @@ def test_what_is_special_in_the_stored_clips(tools: Binaries) -> None:
 
 
 @pytest.mark.parametrize("name", ["trimmed.mp4", "rotated.mp4", "vfr.mp4", "late.mp4"])
-def test_as_many_frames_are_counted_as_decoding_yields(name: str, tools: Binaries) -> None:
-    """Above all of a stream-copied trim, in which the packets before the cut are there but never shown."""
+def test_counted_frames_equal_decoded_frames(name: str, tools: Binaries) -> None:
+    """In a stream-copied trim, packets before the cut exist but are never shown."""
     decode = ("-v", "error", "-nostdin", "-copyts", "-i", str(MEDIA / name), "-map", "0:V:0", "-f", "framecrc", "-")
     decoded = [
         line.split(",")
@@ -237,7 +237,7 @@ def test_as_many_frames_are_counted_as_decoding_yields(name: str, tools: Binarie
 
 @pytest.fixture(scope="module")
 def raw(alone: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten frames of 6144 bytes each after the index: so what a cut leaves is known."""
+    """Return ten frames of 6144 bytes each after the index, so that a truncation has a known result."""
     path = tmp_path_factory.mktemp("raw") / "raw.mov"
     arguments = ("-s", "64x32", "-pix_fmt", "rgb24", "-movflags", "+faststart")
     make(alone.ffmpeg, Recipe("raw.mov", "rawvideo", arguments, frames=10), path)
@@ -245,9 +245,7 @@ def raw(alone: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("missing_bytes", [1, 6143, 6144, 6145, 3 * 6144, 3 * 6144 + 1])
-def test_a_truncated_file_has_the_frames_that_are_whole(
-    missing_bytes: int, raw: Path, tmp_path: Path, tools: Binaries
-) -> None:
+def test_truncated_file_has_its_complete_frames(missing_bytes: int, raw: Path, tmp_path: Path, tools: Binaries) -> None:
     cut = tmp_path / "cut.mov"
     cut.write_bytes(raw.read_bytes()[:-missing_bytes])
     info, packets = probe_video_and_packets(cut, binaries=tools)
@@ -259,7 +257,7 @@ def test_a_truncated_file_has_the_frames_that_are_whole(
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.9])
-def test_a_truncated_compressed_file_is_measured_alike(
+def test_truncated_compressed_file_is_measured_equally(
     kept: float, clips: Path, tmp_path: Path, both: Binaries
 ) -> None:
     whole = clip(clips, "h264-faststart.mp4").read_bytes()
@@ -273,7 +271,7 @@ def test_a_truncated_compressed_file_is_measured_alike(
     assert "partial file" in through_ffmpeg.errors
 
 
-def test_what_is_no_media_is_refused_with_the_reason(clips: Path, tmp_path: Path, tools: Binaries) -> None:
+def test_non_media_file_is_refused_with_reason(clips: Path, tmp_path: Path, tools: Binaries) -> None:
     whole = clip(clips, "h264.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "head.mp4").write_bytes(clip(clips, "h264-faststart.mp4").read_bytes()[:20])
@@ -297,15 +295,17 @@ def test_what_is_no_media_is_refused_with_the_reason(clips: Path, tmp_path: Path
             assert caught.value.path == path
 
 
-def test_a_file_cut_off_before_its_first_frame_is_refused(clips: Path, tmp_path: Path, tools: Binaries) -> None:
-    """Without a frame the pixel format of H.264 cannot be told."""
+def test_file_truncated_before_first_frame_is_refused(clips: Path, tmp_path: Path, tools: Binaries) -> None:
+    """Without a frame, the pixel format of H.264 is unknown."""
     whole = clip(clips, "h264-faststart.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: whole.index(b"mdat") + 30])
     with pytest.raises(ProbeError, match=r"pixel format.* of its h264 .*are unknown"):
         probe_video(tmp_path / "cut.mp4", binaries=tools)
 
 
-def test_frames_without_times_can_be_described_but_not_placed(alone: Binaries, tmp_path: Path, tools: Binaries) -> None:
+def test_frames_without_timestamps_have_info_but_no_packet_index(
+    alone: Binaries, tmp_path: Path, tools: Binaries
+) -> None:
     path = tmp_path / "x.avi"
     make(alone.ffmpeg, Recipe("x.avi", "mpeg4", ("-bf", "2")), path)
     assert probe_video(path, binaries=tools).fps == 30
@@ -323,7 +323,7 @@ PLAYLISTS = {
 
 @pytest.mark.parametrize("extension", ["mp4", "m3u8", "ffconcat", "mkv"])
 @pytest.mark.parametrize("kind", sorted(PLAYLISTS))
-def test_a_playlist_in_disguise_reads_no_other_file(kind: str, extension: str, tmp_path: Path, tools: Binaries) -> None:
+def test_disguised_playlist_reads_no_other_file(kind: str, extension: str, tmp_path: Path, tools: Binaries) -> None:
     shutil.copy(MEDIA / "audio.mp4", tmp_path / "secret.mp4")
     playlist = tmp_path / f"innocent.{extension}"
     playlist.write_text(PLAYLISTS[kind])
@@ -331,8 +331,8 @@ def test_a_playlist_in_disguise_reads_no_other_file(kind: str, extension: str, t
         probe_video(playlist, binaries=tools)
 
 
-def test_without_our_arguments_the_disguise_would_work(alone: Binaries, tmp_path: Path) -> None:
-    """Or the test above would prove nothing."""
+def test_disguised_playlist_works_without_ffenc_arguments(alone: Binaries, tmp_path: Path) -> None:
+    """Otherwise the previous test would prove nothing."""
     shutil.copy(MEDIA / "audio.mp4", tmp_path / "secret.mp4")
     (tmp_path / "innocent.mp4").write_text(PLAYLISTS["ffconcat"])
     unguarded = run_tool([alone.ffmpeg, "-protocol_whitelist", "file", "-i", tmp_path / "innocent.mp4"], check=False)
@@ -362,7 +362,9 @@ HOSTILE_NAMES = [
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES, ids=ascii)
-def test_any_name_is_only_a_name(name: str, tmp_path: Path, tools: Binaries, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_special_names_are_file_names(
+    name: str, tmp_path: Path, tools: Binaries, monkeypatch: pytest.MonkeyPatch
+) -> None:
     try:
         shutil.copy(MEDIA / "audio.mp4", tmp_path / name)
     except OSError as err:
@@ -383,7 +385,7 @@ def script(path: Path, *lines: str) -> Path:
 
 
 @pytest.mark.parametrize("probe", [probe_video, probe_packets, probe_video_and_packets])
-def test_a_question_costs_one_process(probe: object, tmp_path: Path, tools: Binaries) -> None:
+def test_each_probe_costs_one_process(probe: object, tmp_path: Path, tools: Binaries) -> None:
     log = tmp_path / "log"
     counted = Binaries(
         ffmpeg=script(tmp_path / "ffmpeg", f"echo ffmpeg >> '{log}'", f"exec '{tools.ffmpeg}' \"$@\""),
@@ -407,7 +409,7 @@ def test_a_question_costs_one_process(probe: object, tmp_path: Path, tools: Bina
     ],
     ids=["crash", "nonsense", "nothing"],
 )  # fmt: skip
-def test_a_broken_tool_is_told_from_a_broken_file(lines: list[str], why: str, way: str, tmp_path: Path) -> None:
+def test_broken_tool_is_distinguished_from_broken_file(lines: list[str], why: str, way: str, tmp_path: Path) -> None:
     broken = script(tmp_path / way, *lines)
     tools = Binaries(
         ffmpeg=broken, ffprobe=broken if way == "ffprobe" else None, ffmpeg_origin="test", ffprobe_origin="test"
@@ -417,7 +419,7 @@ def test_a_broken_tool_is_told_from_a_broken_file(lines: list[str], why: str, wa
     assert caught.value.path == MEDIA / "audio.mp4"
 
 
-def test_an_exit_status_without_words_is_kept_as_an_error(tmp_path: Path, tools: Binaries) -> None:
+def test_exit_status_without_message_is_an_error(tmp_path: Path, tools: Binaries) -> None:
     failing = replace(
         tools,
         ffmpeg=script(tmp_path / "ffmpeg", f"'{tools.ffmpeg}' \"$@\"", "exit 7"),
@@ -430,8 +432,8 @@ def test_an_exit_status_without_words_is_kept_as_an_error(tmp_path: Path, tools:
     )
 
 
-def test_no_link_is_left_behind(tmp_path: Path, alone: Binaries, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name with control characters is given to ffmpeg by way of a temporary link."""
+def test_temporary_link_is_removed(tmp_path: Path, alone: Binaries, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with control characters is passed to ffmpeg through a temporary link."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     shutil.copy(MEDIA / "audio.mp4", tmp_path / "a\nb.mp4")
@@ -441,12 +443,12 @@ def test_no_link_is_left_behind(tmp_path: Path, alone: Binaries, monkeypatch: py
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_the_default_is_what_find_binaries_finds(both: Binaries) -> None:
+def test_default_is_result_of_find_binaries(both: Binaries) -> None:
     assert probe_video(MEDIA / "audio.mp4") == probe_video(MEDIA / "audio.mp4", binaries=find_binaries())
 
 
-def test_packets_are_a_value(both: Binaries) -> None:
-    """Measured twice, equal; and usable as a key."""
+def test_packet_index_is_comparable_and_hashable(both: Binaries) -> None:
+    """Two measurements are equal and usable as a key."""
     first, second = (probe_packets(MEDIA / "vfr.mp4", binaries=both) for _ in range(2))
     assert isinstance(first, PacketIndex)
     assert len({first, second}) == 1

@@ -1,4 +1,4 @@
-"""VideoReader: the frame that is asked for, by number or by time, in any order, from one process."""
+"""`VideoReader` returns the requested frame, by number or by time, in any order, from one process."""
 
 from __future__ import annotations
 
@@ -57,19 +57,19 @@ def test_frames_by_time_round_to_the_nearest(reader: VideoReader) -> None:
 
 
 @pytest.mark.parametrize("time_s", [0.01, -0.01, 3.5])
-def test_time_without_a_frame(reader: VideoReader, time_s: float) -> None:
+def test_time_without_frame(reader: VideoReader, time_s: float) -> None:
     with pytest.raises(InputError, match=r"no frame within 0\.0001 s"):
         reader.frames_at([0.0, time_s])
 
 
-def test_same_pictures_in_order_and_by_number(reader: VideoReader) -> None:
+def test_same_frames_in_order_and_by_number(reader: VideoReader) -> None:
     in_order = list(reader)
     chosen = reader.frames([40, 77])
     assert np.array_equal(chosen, np.stack([in_order[40], in_order[77]]))
     assert numbers_of(in_order) == list(range(COUNT))
 
 
-def test_range_and_leaving_early(reader: VideoReader) -> None:
+def test_range_and_early_exit(reader: VideoReader) -> None:
     assert numbers_of(reader.read_range(31, 47)) == list(range(31, 47))
     for frame in reader:
         assert number_of(frame) == 0
@@ -77,7 +77,7 @@ def test_range_and_leaving_early(reader: VideoReader) -> None:
 
 
 @pytest.mark.parametrize("numbers", [[-1], [0, COUNT]])
-def test_numbers_outside(reader: VideoReader, numbers: list[int]) -> None:
+def test_numbers_out_of_range(reader: VideoReader, numbers: list[int]) -> None:
     with pytest.raises(InputError, match="not all within"):
         reader.frames(numbers)
 

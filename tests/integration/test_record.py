@@ -1,4 +1,4 @@
-"""``ffenc record`` with real cameras of test pictures and clips: whole datasets, also when it is interrupted."""
+"""``ffenc record`` with test patterns and clips writes complete datasets, also when interrupted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TEST_PICTURE = "{type: ffmpeg, source: testsrc2, format: lavfi, width: 64, heigh
 
 @pytest.fixture
 def clip(tmp_path: Path, binaries: Binaries) -> Path:
-    """50 numbered frames, 128x96, at 25 per second; the only file of its folder."""
+    """Return 50 numbered frames, 128x96, at 25 per second, as the only file of a folder."""
     config = VideoEncoderConfig(vcodec="h264", preset="ultrafast")
     return encode_frames(numbered_frames(50), tmp_path / "clip.mp4", fps=25, config=config, binaries=binaries).path
 
@@ -58,7 +58,7 @@ def record(clip: Path, *more: str, status: int = 0) -> subprocess.CompletedProce
 
 
 def check_dataset(root: Path, lengths: list[int], binaries: Binaries, *, size: tuple[int, int] = (64, 64)) -> Any:
-    """The tables and the videos agree: as many frames everywhere, at k/fps, and the clip's pictures in their order."""
+    """Check that tables and videos have equal numbers of frames, at k/fps, with the clip's frames in order."""
     info = json.loads((root / "meta" / "info.json").read_text())
     assert (info["total_episodes"], info["total_frames"]) == (len(lengths), sum(lengths))
     (episodes,) = [pq.read_table(path) for path in (root / "meta" / "episodes").rglob("*.parquet")]
@@ -81,7 +81,7 @@ def shown_by(root: Path, binaries: Binaries) -> list[int]:
 
 
 @pytest.mark.smoke
-def test_two_episodes_of_two_cameras_and_two_more(clip: Path, binaries: Binaries) -> None:
+def test_two_episodes_then_two_more_by_resume(clip: Path, binaries: Binaries) -> None:
     flags = ["--dataset.num_episodes=2", "--dataset.episode_time_s=1", "--display_data=true", "--json"]
     done = record(clip, *flags)
     report = json.loads(done.stdout)
@@ -108,7 +108,7 @@ def test_two_episodes_of_two_cameras_and_two_more(clip: Path, binaries: Binaries
     assert {path.name for path in clip.parent.iterdir()} == names
 
 
-def test_what_people_see(clip: Path) -> None:
+def test_terminal_output(clip: Path) -> None:
     done = record(clip, "--dataset.num_episodes=1", "--dataset.episode_time_s=0.5")
     for text in (
         "1 episode saved",
@@ -123,7 +123,7 @@ def test_what_people_see(clip: Path) -> None:
 
 
 def wait_for_rows(clip: Path, process: subprocess.Popen[Any]) -> None:
-    """Until the first tick of an episode is on disk."""
+    """Wait until the first tick of an episode is on disk."""
     recording = clip.parent / "dataset" / "meta" / "ffenc" / "recording"
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size for path in recording.glob("*/rows.jsonl")):
@@ -135,7 +135,7 @@ def wait_for_rows(clip: Path, process: subprocess.Popen[Any]) -> None:
 def interrupted(
     clip: Path, presses: list[float], *more: str, number: signal.Signals = signal.SIGINT
 ) -> tuple[int, str, str]:
-    """Press Ctrl-C (or send another signal) after these many seconds of the first episode, each counted from the one before."""
+    """Send Ctrl-C or another signal after these seconds of the first episode, each counted from the previous one."""
     command = words(clip, "--dataset.num_episodes=3", "--dataset.episode_time_s=30", *more)
     process = subprocess.Popen(
         command, cwd=clip.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -152,7 +152,7 @@ def interrupted(
     return process.returncode, out, err
 
 
-def test_ctrl_c_in_the_middle_saves_the_episode(clip: Path, binaries: Binaries) -> None:
+def test_ctrl_c_saves_the_episode(clip: Path, binaries: Binaries) -> None:
     status, out, err = interrupted(clip, [0.7], "--json")
     assert status == 0, err
     report = json.loads(out)
@@ -163,7 +163,7 @@ def test_ctrl_c_in_the_middle_saves_the_episode(clip: Path, binaries: Binaries) 
 
 
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_request_to_end_saves_the_episode(
+def test_sigterm_and_sighup_save_the_episode(
     clip: Path, binaries: Binaries, number: signal.Signals, expected: int
 ) -> None:
     status, out, err = interrupted(clip, [0.7], "--json", number=number)
@@ -175,7 +175,7 @@ def test_a_request_to_end_saves_the_episode(
     assert left == []
 
 
-def test_a_second_ctrl_c_discards_it(clip: Path) -> None:
+def test_second_ctrl_c_discards_the_episode(clip: Path) -> None:
     status, out, err = interrupted(clip, [0.5, 0.3])
     assert status == 130
     assert "discards" in err
@@ -184,7 +184,7 @@ def test_a_second_ctrl_c_discards_it(clip: Path) -> None:
     assert {path.name for path in clip.parent.iterdir()} == {"clip.mp4"}
 
 
-def test_a_camera_that_ends_ends_the_recording_with_what_is_whole(clip: Path, binaries: Binaries) -> None:
+def test_ended_camera_ends_recording_with_complete_steps(clip: Path, binaries: Binaries) -> None:
     once = f"--cameras={{laptop: {TEST_PICTURE}, wrist: {{type: ffmpeg, source: {clip}}}}}"
     done = record(clip, once, "--dataset.num_episodes=2", "--dataset.episode_time_s=20", "--json", status=1)
     assert "camera wrist ended after 50 frames; a file is played once" in done.stderr
@@ -211,7 +211,7 @@ def test_a_camera_that_ends_ends_the_recording_with_what_is_whole(clip: Path, bi
         (["--resume=true"], "dataset"),
     ],
 )
-def test_a_failure_leaves_nothing(
+def test_failure_leaves_nothing(
     clip: Path, flags: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(clip.parent)
@@ -220,7 +220,7 @@ def test_a_failure_leaves_nothing(
     assert {path.name for path in clip.parent.iterdir()} == {"clip.mp4"}
 
 
-def test_an_encoder_that_cannot_start_leaves_no_dataset(
+def test_encoder_that_cannot_start_leaves_no_dataset(
     clip: Path, deep_x265: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(clip.parent)
@@ -245,7 +245,7 @@ def test_depth_is_recorded_in_millimetres(
     assert stats["min"] == stats["max"] == [[[1234.0]]]
 
 
-def test_what_a_killed_recorder_left_is_salvaged(
+def test_killed_recording_is_salvaged(
     clip: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = words(clip, "--dataset.num_episodes=1", "--dataset.episode_time_s=60")

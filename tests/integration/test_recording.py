@@ -1,4 +1,4 @@
-"""Durable recordings: the same promises as any video, a prefix wherever writing ends, and never half a file."""
+"""Durable recordings have the guarantees of other videos, and are an exact prefix wherever writing ends."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def left_behind(directory: Path) -> list[str]:
 
 
 def record(path: Path, binaries: Binaries, name: str, count: int, *, fps: str = "30") -> Path:
-    """A recording whose ffmpeg came to its end while its program did not."""
+    """Make a recording whose ffmpeg completed while its program did not."""
     writer = VideoWriter(path, fps=fps, config=config(name), size=(128, 96), durable=True, binaries=binaries)
     writer.start()
     for frame in numbered_frames(count):
@@ -52,7 +52,7 @@ def record(path: Path, binaries: Binaries, name: str, count: int, *, fps: str = 
 
 
 def check_prefix(path: Path, binaries: Binaries, *, fps: str = "30") -> int:
-    """Frame k shows number k at exactly k/fps; how many there are."""
+    """Check that frame k shows number k at exactly k/fps; return the number of frames."""
     packets = probe_packets(path, binaries=binaries)
     assert [packets.pts_s(k) for k in range(packets.count)] == [k / Fraction(fps) for k in range(packets.count)]
     assert numbers_of(VideoReader(path, binaries=binaries)) == list(range(packets.count))
@@ -63,7 +63,7 @@ def check_prefix(path: Path, binaries: Binaries, *, fps: str = "30") -> int:
     ("name", "suffix"),
     [("g2", ".mp4"), ("g30", ".mov"), ("b-frames", ".mp4"), ("b-frames", ".mov"), ("hevc", ".mp4"), ("hevc", ".mov")],
 )
-def test_a_durable_video_is_like_any_other(tmp_path: Path, binaries: Binaries, name: str, suffix: str) -> None:
+def test_durable_video_equals_normal_video(tmp_path: Path, binaries: Binaries, name: str, suffix: str) -> None:
     fps = "30000/1001"
     path = tmp_path / f"a{suffix}"
     with VideoWriter(path, fps=fps, config=config(name), durable=True, binaries=binaries) as writer:
@@ -85,7 +85,7 @@ def test_a_durable_video_is_like_any_other(tmp_path: Path, binaries: Binaries, n
     assert probe_packets(path, binaries=binaries) == probe_packets(plain.path, binaries=binaries)
 
 
-def test_hevc_has_the_tag_that_players_know(tmp_path: Path, binaries: Binaries) -> None:
+def test_hevc_has_tag_hvc1(tmp_path: Path, binaries: Binaries) -> None:
     with VideoWriter(tmp_path / "a.mp4", fps=30, config=config("hevc"), durable=True, binaries=binaries) as writer:
         for frame in numbered_frames(3):
             writer.write(frame)
@@ -93,7 +93,7 @@ def test_hevc_has_the_tag_that_players_know(tmp_path: Path, binaries: Binaries) 
 
 
 def box_ends(data: bytes) -> list[int]:
-    """The byte behind every top-level box."""
+    """Return the offset after every top-level box."""
     ends, position = [0], 0
     while position + 8 <= len(data):
         (size,) = struct.unpack_from(">I", data, position)
@@ -104,7 +104,7 @@ def box_ends(data: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("name", ["g2", "b-frames"])
-def test_wherever_a_recording_ends_its_prefix_is_exact(tmp_path: Path, binaries: Binaries, name: str) -> None:
+def test_truncated_recording_is_exact_prefix(tmp_path: Path, binaries: Binaries, name: str) -> None:
     recording = record(tmp_path / "a.mp4", binaries, name, 5)
     data = recording.read_bytes()
     somewhere = np.random.default_rng(4).integers(0, len(data), 3)
@@ -134,7 +134,7 @@ def test_wherever_a_recording_ends_its_prefix_is_exact(tmp_path: Path, binaries:
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("g2", ".mp4"), ("b-frames", ".mov")])
-def test_the_rate_is_in_the_recording(tmp_path: Path, binaries: Binaries, name: str, suffix: str) -> None:
+def test_rate_is_stored_in_recording(tmp_path: Path, binaries: Binaries, name: str, suffix: str) -> None:
     for count in (1, 7):
         recording = record(tmp_path / f"a{suffix}", binaries, name, count, fps="24000/1001")
         result = salvage_video(recording, binaries=binaries)
@@ -146,7 +146,7 @@ def test_the_rate_is_in_the_recording(tmp_path: Path, binaries: Binaries, name: 
         recording.unlink()
 
 
-def test_another_rate_is_refused(tmp_path: Path, binaries: Binaries) -> None:
+def test_other_rate_is_refused(tmp_path: Path, binaries: Binaries) -> None:
     recording = record(tmp_path / "a.mp4", binaries, "g2", 3)
     for fps in (25, 60):  # half of the second grid is filled
         with pytest.raises(OutputError, match=f"has 30 frames per second, not {fps}"):
@@ -155,7 +155,7 @@ def test_another_rate_is_refused(tmp_path: Path, binaries: Binaries) -> None:
 
 
 @pytest.mark.parametrize("name", ["g2", "b-frames"])
-def test_no_more_frames_than_asked(tmp_path: Path, binaries: Binaries, name: str) -> None:
+def test_salvage_respects_frame_limit(tmp_path: Path, binaries: Binaries, name: str) -> None:
     recording = record(tmp_path / "a.mp4", binaries, name, 9)
     plain = tmp_path / "plain.mp4"
     copy_recording(recording, plain, fps=Fraction(30), binaries=binaries)
@@ -169,7 +169,7 @@ def test_no_more_frames_than_asked(tmp_path: Path, binaries: Binaries, name: str
     assert [entry.name for entry in tmp_path.iterdir() if entry.is_dir()] == []
 
 
-def test_shortening_touches_no_bit(tmp_path: Path, binaries: Binaries) -> None:
+def test_shortening_keeps_encoded_bits(tmp_path: Path, binaries: Binaries) -> None:
     path = encode_frames(numbered_frames(8), tmp_path / "a.mp4", fps=30, config=config("g2"), binaries=binaries).path
     assert shorten_video(path, tmp_path / "b.mp4", frames=5, binaries=binaries) == 5
     assert pictures(tmp_path / "b.mp4", binaries) == pictures(path, binaries)[:5]
@@ -179,7 +179,7 @@ def pictures(path: Path, binaries: Binaries) -> list[bytes]:
     return [frame.tobytes() for frame in VideoReader(path, binaries=binaries)]
 
 
-def test_a_fragment_of_many_frames_cannot_be_cut(tmp_path: Path, binaries: Binaries) -> None:
+def test_fragment_of_many_frames_cannot_be_cut(tmp_path: Path, binaries: Binaries) -> None:
     path = encode_frames(numbered_frames(8), tmp_path / "a.mp4", fps=30, config=config("g30"), binaries=binaries).path
     foreign = tmp_path / "foreign.mp4"
     run_tool(
@@ -193,14 +193,14 @@ def test_a_fragment_of_many_frames_cannot_be_cut(tmp_path: Path, binaries: Binar
 
 
 @pytest.mark.parametrize("most", [0, -1])
-def test_no_frames_at_all_cannot_be_asked_for(tmp_path: Path, binaries: Binaries, most: int) -> None:
+def test_zero_frames_are_refused(tmp_path: Path, binaries: Binaries, most: int) -> None:
     recording = record(tmp_path / "a.mp4", binaries, "g2", 2)
     with pytest.raises(ValueError, match="most_frames must be at least 1"):
         salvage_video(recording, most_frames=most, binaries=binaries)
     assert left_behind(tmp_path) == [recording.name]
 
 
-def test_what_is_no_recording_is_said(tmp_path: Path, binaries: Binaries) -> None:
+def test_non_recording_is_refused(tmp_path: Path, binaries: Binaries) -> None:
     path = encode_frames(numbered_frames(2), tmp_path / "a.mp4", fps=30, config=config("g2"), binaries=binaries).path
     before = path.read_bytes()
     with pytest.raises(InputError, match="is not a fragmented MP4"):
@@ -218,7 +218,7 @@ def test_what_is_no_recording_is_said(tmp_path: Path, binaries: Binaries) -> Non
     assert left_behind(tmp_path) == ["a.mp4", "b.mp4"]
 
 
-def test_an_existing_file_is_kept_unless_asked(tmp_path: Path, binaries: Binaries) -> None:
+def test_existing_file_is_kept_by_default(tmp_path: Path, binaries: Binaries) -> None:
     recording = record(tmp_path / "a.mp4", binaries, "g2", 3)
     (tmp_path / "a.mp4").write_bytes(b"precious")
     with pytest.raises(OutputExistsError):
@@ -228,7 +228,7 @@ def test_an_existing_file_is_kept_unless_asked(tmp_path: Path, binaries: Binarie
     assert check_prefix(tmp_path / "a.mp4", binaries) == 3
 
 
-def test_nothing_is_written_where_the_recording_is(tmp_path: Path, binaries: Binaries) -> None:
+def test_recording_path_is_refused_as_output(tmp_path: Path, binaries: Binaries) -> None:
     recording = record(tmp_path / "a.mp4", binaries, "g2", 3)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -240,7 +240,7 @@ def test_nothing_is_written_where_the_recording_is(tmp_path: Path, binaries: Bin
     assert left_behind(elsewhere) == ["b.mp4"]
 
 
-def test_one_that_is_being_recorded_is_left_alone(tmp_path: Path, binaries: Binaries) -> None:
+def test_active_recording_is_left_alone(tmp_path: Path, binaries: Binaries) -> None:
     with VideoWriter(tmp_path / "a.mp4", fps=30, config=config("g2"), durable=True, binaries=binaries) as writer:
         writer.write(numbered_frame(0))
         assert writer.recording is not None
@@ -252,7 +252,7 @@ def test_one_that_is_being_recorded_is_left_alone(tmp_path: Path, binaries: Bina
 
 
 @pytest.mark.parametrize("how", ["killed", "raised"])
-def test_after_an_error_the_recording_is_kept(
+def test_recording_is_kept_after_an_error(
     tmp_path: Path, binaries: Binaries, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
     def fail() -> None:
@@ -274,14 +274,14 @@ def test_after_an_error_the_recording_is_kept(
     recording.unlink()
 
 
-def test_an_abort_leaves_nothing(tmp_path: Path, binaries: Binaries) -> None:
+def test_abort_leaves_nothing(tmp_path: Path, binaries: Binaries) -> None:
     writer = VideoWriter(tmp_path / "a.mp4", fps=30, config=config("g2"), durable=True, binaries=binaries)
     writer.write(numbered_frame(0))
     writer.abort()
     assert left_behind(tmp_path) == []
 
 
-def test_a_forgotten_one_leaves_its_recording(tmp_path: Path, binaries: Binaries) -> None:
+def test_unclosed_writer_leaves_its_recording(tmp_path: Path, binaries: Binaries) -> None:
     def forget() -> None:
         VideoWriter(tmp_path / "a.mp4", fps=30, config=config("g2"), durable=True, binaries=binaries).write(
             numbered_frame(0)
@@ -293,7 +293,7 @@ def test_a_forgotten_one_leaves_its_recording(tmp_path: Path, binaries: Binaries
     assert len(find_recordings(tmp_path)) == 1
 
 
-def test_a_file_that_appears_meanwhile_is_kept_and_so_is_the_recording(tmp_path: Path, binaries: Binaries) -> None:
+def test_file_created_meanwhile_and_recording_are_kept(tmp_path: Path, binaries: Binaries) -> None:
     writer = VideoWriter(tmp_path / "a.mp4", fps=30, config=config("g2"), durable=True, binaries=binaries)
     for frame in numbered_frames(4):
         writer.write(frame)
@@ -307,10 +307,10 @@ def test_a_file_that_appears_meanwhile_is_kept_and_so_is_the_recording(tmp_path:
 
 @pytest.mark.parametrize("vcodec", ["libvpx-vp9", "libaom-av1", "libsvtav1", "mjpeg", "mpeg4", "ffv1"])
 @pytest.mark.parametrize(("count", "fps"), [(1, "30000/1001"), (16, "25")])
-def test_the_last_frame_is_as_long_as_the_others(
+def test_last_frame_has_full_duration(
     tmp_path: Path, binaries: Binaries, encoders_here: tuple[str, ...], vcodec: str, count: int, fps: str
 ) -> None:
-    """FFmpeg 4.2 forgets it; whoever reads the file then finds another frame rate, or one frame less."""
+    """FFmpeg 4.2 omits it, and readers then find another frame rate or one frame less."""
     if vcodec not in encoders_here:
         pytest.skip(f"this ffmpeg has no {vcodec}")
     more = {"mjpeg": {"pix_fmt": "yuvj420p"}, "ffv1": {"crf": None, "g": 1}, "libaom-av1": {"preset": 8}}

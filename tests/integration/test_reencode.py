@@ -1,4 +1,4 @@
-"""reencode_video: exactly frames [start, end), from 0 on, whatever the GOP structure of the input."""
+"""`reencode_video` writes exactly frames [start, end), from time 0, for any GOP structure of the input."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def clip(request: pytest.FixtureRequest, tmp_path: Path, binaries: Binaries) -> 
 
 @pytest.fixture
 def clip_with_audio(tmp_path: Path, binaries: Binaries) -> Path:
-    """Two seconds of numbered frames with a tone."""
+    """Return two seconds of numbered frames with a tone."""
     silent = encode_frames(numbered_frames(50), tmp_path / "v.mp4", fps=25, config=H264, binaries=binaries).path
     path = tmp_path / "with-audio.mp4"
     tone = ["-f", "s16le", "-ar", "48000", "-ac", "1", "-i", "/dev/zero"]
@@ -108,7 +108,7 @@ def test_audio_kept(
     assert numbers_of(VideoReader(result.path, binaries=binaries)) == list(range(start or 0, end or 50))
 
 
-def test_audio_that_is_not_there(tmp_path: Path, binaries: Binaries, clip: Path) -> None:
+def test_audio_option_without_audio(tmp_path: Path, binaries: Binaries, clip: Path) -> None:
     with pytest.raises(InputError, match="no audio to keep"):
         reencode_video(clip, tmp_path / "out.mp4", config=H264, audio="keep", binaries=binaries)
 
@@ -136,7 +136,7 @@ def test_variable_rate_is_refused(tmp_path: Path, binaries: Binaries, clip: Path
         reencode_video(variable, tmp_path / "out.mp4", config=H264, binaries=binaries)
 
 
-def test_matroska_in_exact_out(tmp_path: Path, binaries: Binaries, clip: Path) -> None:
+def test_matroska_input_gives_exact_output(tmp_path: Path, binaries: Binaries, clip: Path) -> None:
     rounded = tmp_path / "rounded.mkv"
     run_tool([str(binaries.ffmpeg), "-v", "error", "-i", str(clip), "-c", "copy", str(rounded)])
     result = reencode_video(rounded, tmp_path / "out.mp4", config=H264, start=3, end=20, binaries=binaries)
@@ -148,14 +148,14 @@ def probe_version(binaries: Binaries) -> str:
     return run_tool([str(binaries.ffmpeg), "-version"]).stdout.decode().splitlines()[0]
 
 
-def test_key_frames_where_they_are_asked_for(tmp_path: Path, binaries: Binaries, clip: Path) -> None:
+def test_keyframes_at_requested_frames(tmp_path: Path, binaries: Binaries, clip: Path) -> None:
     config = VideoEncoderConfig(vcodec="h264", g=12, extra_options={"bf": 3})
     made = reencode_video(clip, tmp_path / "out.mp4", config=config, start=2, key_frames=[17, 0, 9], binaries=binaries)
     assert numbers_of(VideoReader(made.path, binaries=binaries)) == list(range(2, COUNT))
     assert {0, 9, 17} <= set(probe_packets(made.path, binaries=binaries).cut_points)
 
 
-def test_key_frames_of_an_encoder_that_does_not_listen(
+def test_encoder_that_ignores_keyframe_requests(
     tmp_path: Path, binaries: Binaries, clip: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = VideoEncoderConfig(vcodec="ffv1", g=5)
@@ -166,7 +166,7 @@ def test_key_frames_of_an_encoder_that_does_not_listen(
     assert "(first: 13)" in warning
 
 
-def test_key_frames_that_are_not_there(tmp_path: Path, binaries: Binaries, clip: Path) -> None:
+def test_keyframes_out_of_range(tmp_path: Path, binaries: Binaries, clip: Path) -> None:
     with pytest.raises(InputError, match=r"key_frames \[10\] are not all within the 10 frames"):
         reencode_video(clip, tmp_path / "out.mp4", config=H264, start=5, end=15, key_frames=[10], binaries=binaries)
     assert not (tmp_path / "out.mp4").exists()

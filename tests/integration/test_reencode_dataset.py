@@ -1,4 +1,4 @@
-"""reencode_dataset: new videos of the same frames, metadata that was measured, all of it or nothing."""
+"""`reencode_dataset` writes videos of the same frames with measured metadata, or nothing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ H264 = VideoEncoderConfig(vcodec="h264", crf=10, g=4)
 
 
 def likeness(root: Path, source: Path, binaries: Binaries, *, every: int = 1) -> float:
-    """The largest mean difference of a picture, over all episodes of the laptop's camera."""
+    """Return the largest mean difference of a frame, over all episodes of the laptop's camera."""
     worst = 0.0
     info, old = load_info(root), load_info(source)
     for row, before in zip(load_episodes(root, info), load_episodes(source, old), strict=True):
@@ -85,13 +85,13 @@ def test_new_videos_of_the_same_frames(tmp_path: Path, binaries: Binaries, in_pl
     assert operation["cameras"][LAPTOP]["vcodec"] == "h264"
 
 
-def test_pictures_stay_what_they_were(tmp_path: Path, binaries: Binaries) -> None:
+def test_frames_stay_similar(tmp_path: Path, binaries: Binaries) -> None:
     root = reencode_dataset(A, camera_encoder=H264, output=tmp_path / "out", binaries=binaries).root
     assert likeness(root, A, binaries) < 3
 
 
 @pytest.mark.parametrize("fps", [None, 5])
-def test_episodes_begin_at_key_frames(tmp_path: Path, binaries: Binaries, fps: int | None) -> None:
+def test_episodes_begin_at_keyframes(tmp_path: Path, binaries: Binaries, fps: int | None) -> None:
     config = VideoEncoderConfig(vcodec="h264", g=50)
     root = reencode_dataset(A, camera_encoder=config, output=tmp_path / "out", fps=fps, binaries=binaries).root
     assert verify_dataset(root, "packets", binaries=binaries).findings == ()
@@ -117,7 +117,7 @@ def test_depth_is_exact_or_refused(tmp_path: Path, binaries: Binaries) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["exact", "lossy"]
 
 
-def test_another_size(tmp_path: Path, binaries: Binaries) -> None:
+def test_resize(tmp_path: Path, binaries: Binaries) -> None:
     root = reencode_dataset(A, camera_encoder=H264, resize=(64, 64), output=tmp_path / "out", binaries=binaries).root
     info = load_info(root)
     for path in root.glob("videos/*/*/*"):
@@ -129,7 +129,7 @@ def test_another_size(tmp_path: Path, binaries: Binaries) -> None:
     assert verify_dataset(root, "decode", binaries=binaries).ok
 
 
-def test_another_size_of_one_camera_has_its_own_statistics(tmp_path: Path, binaries: Binaries) -> None:
+def test_resize_of_one_camera_updates_its_statistics(tmp_path: Path, binaries: Binaries) -> None:
     root = reencode_dataset(
         A, camera_encoder=H264, resize=(64, 64), cameras=[LAPTOP], output=tmp_path / "out", binaries=binaries
     ).root
@@ -147,7 +147,7 @@ def test_another_size_of_one_camera_has_its_own_statistics(tmp_path: Path, binar
 
 
 @pytest.mark.parametrize("changes", ["resize", "fps"])
-def test_frames_that_no_episode_has_do_not_move_the_others(tmp_path: Path, binaries: Binaries, changes: str) -> None:
+def test_frames_between_episodes_do_not_shift_others(tmp_path: Path, binaries: Binaries, changes: str) -> None:
     source, info = copy_of("A", tmp_path), load_info(A)
     layout = DatasetLayout.of(source, info)
     video = layout.video(LAPTOP, FileId())
@@ -165,7 +165,7 @@ def test_frames_that_no_episode_has_do_not_move_the_others(tmp_path: Path, binar
 
 
 @pytest.mark.parametrize("in_place", [False, True])
-def test_a_slower_rate_leaves_out_rows_and_frames_alike(tmp_path: Path, binaries: Binaries, in_place: bool) -> None:
+def test_slower_rate_drops_same_rows_and_frames(tmp_path: Path, binaries: Binaries, in_place: bool) -> None:
     source = copy_of("A", tmp_path)
     output = None if in_place else tmp_path / "out"
     result = reencode_dataset(source, camera_encoder=H264, fps=10, output=output, binaries=binaries)
@@ -190,7 +190,7 @@ def test_a_slower_rate_leaves_out_rows_and_frames_alike(tmp_path: Path, binaries
         assert (block or {})["video.fps"] == 10
 
 
-def test_a_run_that_was_stopped_goes_on(tmp_path: Path, binaries: Binaries) -> None:
+def test_stopped_run_continues(tmp_path: Path, binaries: Binaries) -> None:
     source, work = copy_of("A", tmp_path), tmp_path / "work"
     bad = next(source.glob(f"videos/{PHONE}/*/*"))
     whole = bad.read_bytes()
@@ -210,7 +210,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path, binaries: Binaries) -> N
     assert sorted(seen) == ["done", "skipped"]
 
 
-def test_what_cannot_be_done_is_refused(tmp_path: Path, binaries: Binaries) -> None:
+def test_impossible_settings_are_refused(tmp_path: Path, binaries: Binaries) -> None:
     source = copy_of("A", tmp_path)
     before = tree_of(tmp_path)
     for wrong in (
@@ -232,7 +232,7 @@ def test_what_cannot_be_done_is_refused(tmp_path: Path, binaries: Binaries) -> N
         reencode_dataset(source, camera_encoder=H264, binaries=binaries)
 
 
-def test_a_failure_in_place_leaves_the_dataset_as_it_was(tmp_path: Path, binaries: Binaries) -> None:
+def test_failure_in_place_leaves_dataset_unchanged(tmp_path: Path, binaries: Binaries) -> None:
     source = copy_of("A", tmp_path)
     bad = next(source.glob(f"videos/{PHONE}/*/*"))
     bad.write_bytes(bad.read_bytes()[:9000])

@@ -1,4 +1,4 @@
-"""Fragmented MP4 files with audio, cut off anywhere: an exact prefix with its sound in place, or a reason."""
+"""Fragmented MP4 files with audio, truncated anywhere, give an exact prefix with aligned audio, or a reason."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def record(path: Path, name: str, binaries: Binaries) -> Path:
 
 @pytest.mark.parametrize("name", RECORDINGS)
 @pytest.mark.parametrize("where", ["in-moof", "in-mdat", "nowhere"])
-def test_prefix_with_its_sound(tmp_path: Path, binaries: Binaries, name: str, where: str) -> None:
+def test_prefix_with_aligned_audio(tmp_path: Path, binaries: Binaries, name: str, where: str) -> None:
     source = record(tmp_path / "whole.mp4", name, binaries)
     ends = FragmentIndex(source).update().ends
     data = source.read_bytes()
@@ -62,7 +62,7 @@ def test_prefix_with_its_sound(tmp_path: Path, binaries: Binaries, name: str, wh
 
 
 def decoded(path: Path, binaries: Binaries) -> list[str]:
-    """Checksums of the frames of a file."""
+    """Return checksums of the frames of a file."""
     command = [str(binaries.ffmpeg), "-v", "error", "-i", str(path), "-map", "0:v", "-f", "framemd5", "-"]
     lines = run_tool(command).stdout.decode().splitlines()
     return [line.rpartition(",")[2] for line in lines if not line.startswith("#")]
@@ -77,7 +77,7 @@ def test_audio_needs_a_choice(tmp_path: Path, binaries: Binaries) -> None:
     assert result.other_streams == ("audio track 1 (aac, 48000 Hz, mono): dropped",)
 
 
-def test_frames_off_the_grid_are_described_and_the_command_works(
+def test_off_grid_frames_are_described_with_working_command(
     tmp_path: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = tmp_path / "f.mp4"
@@ -93,7 +93,7 @@ def test_frames_off_the_grid_are_described_and_the_command_works(
     assert (packets.count, packets.first_off_grid(Fraction(30))) == (COUNT, None)
 
 
-def test_what_is_not_fragmented(tmp_path: Path, binaries: Binaries) -> None:
+def test_unfragmented_file_is_refused(tmp_path: Path, binaries: Binaries) -> None:
     plain = write_clip(tmp_path / "plain.mp4", Sound(), binaries=binaries)
     torn = tmp_path / "torn.mp4"
     torn.write_bytes(plain.read_bytes()[:-500])

@@ -1,4 +1,4 @@
-"""The tables of a plain MP4, read without a process, say what FFmpeg says of them, or nothing at all."""
+"""The tables of a plain MP4, read without a process, equal FFmpeg's output, or are refused."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def encode(
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("fps", ["30", "24000/1001"])
-def test_same_as_ffmpeg_says(tmp_path: Path, binaries: Binaries, settings: dict[str, object], fps: str) -> None:
+def test_tables_equal_ffmpeg_output(tmp_path: Path, binaries: Binaries, settings: dict[str, object], fps: str) -> None:
     path = encode(tmp_path / "a.mp4", binaries, fps=fps, **settings)
     index = read_mp4_index(path)
     assert index is not None
     assert index.packets == probe_packets(path, binaries=binaries)
 
 
-def test_like_streams_are_alike_whatever_they_show(tmp_path: Path, binaries: Binaries) -> None:
+def test_streams_of_equal_settings_compare_equal(tmp_path: Path, binaries: Binaries) -> None:
     first = read_mp4_index(encode(tmp_path / "a.mp4", binaries, 30))
     second = read_mp4_index(encode(tmp_path / "b.mp4", binaries, 11, start=40))
     assert first is not None
@@ -60,7 +60,9 @@ def test_like_streams_are_alike_whatever_they_show(tmp_path: Path, binaries: Bin
     ],
     ids=str,
 )
-def test_unlike_streams_are_told_apart(tmp_path: Path, binaries: Binaries, other: dict[str, object]) -> None:
+def test_streams_of_other_settings_compare_unequal(
+    tmp_path: Path, binaries: Binaries, other: dict[str, object]
+) -> None:
     first = read_mp4_index(encode(tmp_path / "a.mp4", binaries, g=12, extra_options={"bf": 0}))
     second = read_mp4_index(encode(tmp_path / "b.mp4", binaries, **{"g": 12, **other}))
     assert first is not None
@@ -69,7 +71,7 @@ def test_unlike_streams_are_told_apart(tmp_path: Path, binaries: Binaries, other
 
 
 @pytest.mark.parametrize("keep", [0, 7, 60, 0.3, 0.7, -1])
-def test_torn_file_has_no_answer(tmp_path: Path, binaries: Binaries, keep: float) -> None:
+def test_truncated_file_returns_none(tmp_path: Path, binaries: Binaries, keep: float) -> None:
     path = encode(tmp_path / "a.mp4", binaries)
     content = path.read_bytes()
     path.write_bytes(content[: keep if isinstance(keep, int) else int(keep * len(content))])
@@ -83,7 +85,7 @@ def test_torn_file_has_no_answer(tmp_path: Path, binaries: Binaries, keep: float
         pytest.param(["-ss", "0.5"], id="edit-list-hides-frames"),
     ],
 )
-def test_unusual_file_has_no_answer_or_the_same(tmp_path: Path, binaries: Binaries, arguments: list[str]) -> None:
+def test_unusual_file_returns_none_or_equal_result(tmp_path: Path, binaries: Binaries, arguments: list[str]) -> None:
     path = encode(tmp_path / "a.mp4", binaries, 40, g=12)
     unusual = tmp_path / "unusual.mp4"
     before, after = (arguments, []) if arguments[0] == "-ss" else ([], arguments)
@@ -92,5 +94,5 @@ def test_unusual_file_has_no_answer_or_the_same(tmp_path: Path, binaries: Binari
     assert index is None or index.packets == probe_packets(unusual, binaries=binaries)
 
 
-def test_missing_file_has_no_answer(tmp_path: Path) -> None:
+def test_missing_file_returns_none(tmp_path: Path) -> None:
     assert read_mp4_index(tmp_path / "nowhere.mp4") is None

@@ -1,4 +1,4 @@
-"""auto: the truth about this machine, whatever FFmpeg lists."""
+"""`auto` selects an encoder that works on this machine, whatever FFmpeg lists."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_without_hardware_software_is_chosen_with_every_reason(binaries: Binarie
 
 
 def test_listed_is_not_available(binaries: Binaries) -> None:
-    """Trials of hardware that is listed but not there end with the driver's own words, not with a wrong file."""
+    """Trials of listed hardware that is missing end with the driver's message, not with a wrong file."""
     listed = probe_capabilities(binaries.ffmpeg).encoders
     # Without their device files they are not even tried by `auto`; here they are run all the same.
     rows = tuple(row for row in auto_candidates("linux") if row.name in listed and not device_nodes(row))
@@ -56,7 +56,9 @@ def test_listed_is_not_available(binaries: Binaries) -> None:
     assert [candidate.works for candidate in candidates] == [False] * len(rows)
 
 
-def test_preference_is_kept_and_said_once(binaries: Binaries, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+def test_preferred_encoder_is_kept_and_reported_once(
+    binaries: Binaries, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     frames = FrameFormat(width=320, height=240)  # a size of its own: answers are remembered per size
     config = VideoEncoderConfig(vcodec="auto")
     with caplog.at_level(logging.INFO):
@@ -66,7 +68,7 @@ def test_preference_is_kept_and_said_once(binaries: Binaries, caplog: pytest.Log
     assert sum("encoding with" in message or "auto chose" in message for message in caplog.messages) == 1
 
 
-def test_settings_that_only_software_takes_are_a_reason(binaries: Binaries) -> None:
+def test_settings_for_software_only_exclude_hardware(binaries: Binaries) -> None:
     config = VideoEncoderConfig(vcodec="auto", pix_fmt="yuv444p", crf=20)
     selection = select_encoder(config, frames=VGA, fps=Fraction(30), binaries=binaries)
     assert selection.encoder == "libx264"
@@ -74,7 +76,7 @@ def test_settings_that_only_software_takes_are_a_reason(binaries: Binaries) -> N
         assert "yuv444p" in dict(selection.refused)["libsvtav1"]
 
 
-def test_nothing_works_gives_every_reason(binaries: Binaries) -> None:
+def test_no_working_encoder_gives_every_reason(binaries: Binaries) -> None:
     config = VideoEncoderConfig(vcodec="auto", extra_options={"no_such_option": 1})
     with pytest.raises(EncoderUnavailableError, match="no_such_option") as caught:
         select_encoder(config, frames=VGA, fps=Fraction(30), binaries=binaries)
@@ -99,7 +101,7 @@ def test_auto_encodes(tmp_path: Path, binaries: Binaries) -> None:
 
 @pytest.mark.skipif(HAS_DEVICES, reason="this machine may have a hardware encoder")
 @pytest.mark.parametrize("name", ["h264_nvenc", "h264_vaapi", "hevc_qsv", "h264_v4l2m2m"])
-def test_named_hardware_that_is_not_there(tmp_path: Path, binaries: Binaries, name: str) -> None:
+def test_named_hardware_that_is_missing(tmp_path: Path, binaries: Binaries, name: str) -> None:
     config = VideoEncoderConfig(vcodec=name)
     with pytest.raises(EncoderUnavailableError, match=name):
         encode_frames(numbered_frames(3, width=160), tmp_path / "a.mp4", fps=30, config=config, binaries=binaries)

@@ -1,4 +1,4 @@
-"""Commands whose standard streams are closed, full or abandoned: the work is done, and the exit status says so."""
+"""Commands with closed, full or unread standard streams do their work and report it by exit status."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def folder(tmp_path: Path, binaries: Binaries) -> Path:
 
 
 def run_in_shell(redirection: str, words: tuple[str, ...], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command with a redirection of the shell, and without the variable that makes Python write at once."""
+    """Run a command with a shell redirection, and with buffered output."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     script = f'exec "$0" -m ffenc "$@" {redirection}'
     return subprocess.run(
@@ -49,7 +49,7 @@ def run_in_shell(redirection: str, words: tuple[str, ...], folder: Path) -> subp
     [(REENCODE, 0), (INFO, 0), (HELP, 0), (VERSION, 0), (UNKNOWN, 1)],
     ids=["reencode", "info", "help", "version", "missing-file"],
 )
-def test_closed_stream_does_not_change_the_exit_status(
+def test_closed_stream_does_not_change_exit_status(
     redirection: str, words: tuple[str, ...], status: int, folder: Path, binaries: Binaries
 ) -> None:
     done = run_in_shell(redirection, words, folder)

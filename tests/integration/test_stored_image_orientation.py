@@ -1,4 +1,4 @@
-"""The orientation of images in folders for ``convert`` and in the rows of a dataset is applied."""
+"""The orientation of images is applied in folders for ``convert`` and in the rows of a dataset."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def check(frames: list[npt.NDArray[Any]], images: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("orientation", [3, 6, 7])
-def test_folders(tmp_path: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch, orientation: int) -> None:
+def test_oriented_images_in_folders(
+    tmp_path: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch, orientation: int
+) -> None:
     monkeypatch.chdir(tmp_path)
     images = [stored(number, orientation) for number in range(COUNT)]
     Path("in").mkdir()
@@ -61,7 +63,7 @@ def test_folders(tmp_path: Path, binaries: Binaries, monkeypatch: pytest.MonkeyP
 
 
 def dataset_of(root: Path, images: list[bytes], shape: tuple[int, ...], binaries: Binaries) -> Path:
-    """A dataset that holds these images in its rows."""
+    """Return a dataset with these images in its rows."""
     if "png" not in probe_capabilities(binaries.ffmpeg).encoders:
         pytest.skip("this build writes no images")
     features = {CAMERA: {"dtype": "image", "shape": shape, "names": ["height", "width", "channels"]}}
@@ -82,7 +84,7 @@ def dataset_of(root: Path, images: list[bytes], shape: tuple[int, ...], binaries
 H264 = VideoEncoderConfig(vcodec="h264", preset="ultrafast", crf=4)
 
 
-def test_rows_of_a_dataset(tmp_path: Path, binaries: Binaries) -> None:
+def test_oriented_images_in_dataset_rows(tmp_path: Path, binaries: Binaries) -> None:
     images = [stored(number, 6) for number in range(COUNT)]
     root = dataset_of(tmp_path / "a", images, (64, 48, 3), binaries)
     convert_images_to_video(root, camera_encoder=H264, output=tmp_path / "out", binaries=binaries)
@@ -99,7 +101,7 @@ def test_rows_of_a_dataset(tmp_path: Path, binaries: Binaries) -> None:
         ([stored(0, 1), stored(1, 1, width=32)], (48, 64, 3), r"frame-000001\.jpg differs .* size is 32x48"),
     ],
 )
-def test_rows_that_differ(
+def test_rows_with_different_orientations(
     tmp_path: Path, binaries: Binaries, images: list[bytes], shape: tuple[int, ...], says: str
 ) -> None:
     root = dataset_of(tmp_path / "a", images, shape, binaries)

@@ -1,4 +1,4 @@
-"""The check after every encode refuses nothing that is right: every software encoder, every g, cuts in the scene."""
+"""The check after every encode accepts every correct file: every software encoder, every g, scene cuts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROWS = pytest.mark.parametrize("row", SOFTWARE, ids=lambda row: row.name)
 
 
 def scenes(count: int) -> list[npt.NDArray[np.uint8]]:
-    """A cut every 7 frames, where many encoders add a keyframe."""
+    """Return frames with a scene cut every 7 frames, where many encoders add a keyframe."""
     return [
         frame
         for start in range(0, count, 7)
@@ -46,7 +46,7 @@ def config_of(row: EncoderSpec, g: int | None) -> VideoEncoderConfig:
 
 
 @ROWS
-def test_key_frames_come_at_least_every_g_frames(
+def test_keyframes_occur_at_least_every_g_frames(
     row: EncoderSpec, binaries: Binaries, encoders_here: tuple[str, ...], tmp_path: Path
 ) -> None:
     if row.name not in encoders_here:
@@ -67,7 +67,7 @@ def test_key_frames_come_at_least_every_g_frames(
 
 
 @ROWS
-def test_forced_key_frames_are_there_or_a_warning_says_so(
+def test_forced_keyframes_exist_or_are_warned_about(
     row: EncoderSpec,
     binaries: Binaries,
     encoders_here: tuple[str, ...],
@@ -108,7 +108,7 @@ def test_forced_key_frames_are_there_or_a_warning_says_so(
         ("mjpeg", "yuvj444p", "mp4"),
     ],
 )
-def test_a_pixel_format_that_is_stored_under_another_name_is_no_loss(
+def test_equivalent_stored_pixel_format_is_accepted(
     vcodec: str, pix_fmt: str, suffix: str, binaries: Binaries, encoders_here: tuple[str, ...], tmp_path: Path
 ) -> None:
     if vcodec not in encoders_here:
@@ -123,7 +123,7 @@ def test_a_pixel_format_that_is_stored_under_another_name_is_no_loss(
     # What ultrafast makes has the baseline profile whatever is asked for, so main and high are refused beside it.
     [("baseline", "ultrafast"), ("baseline", "veryfast"), ("main", "veryfast"), ("high", "veryfast")],
 )
-def test_an_h264_profile_is_an_upper_limit(
+def test_h264_profile_is_an_upper_limit(
     profile: str, preset: str, binaries: Binaries, encoders_here: tuple[str, ...], tmp_path: Path
 ) -> None:
     if "libx264" not in encoders_here:

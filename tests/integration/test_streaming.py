@@ -1,4 +1,4 @@
-"""StreamingVideoEncoder with the real FFmpeg: what the cameras saw, frame by frame, whatever happens on the way."""
+"""`StreamingVideoEncoder` with the real FFmpeg keeps every frame of every camera, also after faults."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def camera_of(encoder: StreamingVideoEncoder, name: str) -> CameraEncoder:
 
 
 def pid_of(encoder: StreamingVideoEncoder, name: str) -> int:
-    """The ffmpeg of a camera, once it runs."""
+    """Return the PID of a camera's ffmpeg, once it runs."""
     target: Any = camera_of(encoder, name).target
     deadline = time.monotonic() + LONG_S
     while target._writer._process is None and time.monotonic() < deadline:
@@ -105,7 +105,7 @@ def test_every_camera_has_every_frame_at_its_time(tmp_path: Path, binaries: Bina
         assert camera.result.encoder.name == "libx264"
 
 
-def test_streamed_and_spooled_are_the_same_video(tmp_path: Path, binaries: Binaries) -> None:
+def test_streamed_and_spooled_videos_are_equal(tmp_path: Path, binaries: Binaries) -> None:
     hashes = []
     for streaming in (True, False):
         with StreamingVideoEncoder(
@@ -131,7 +131,7 @@ def depth_frame(number: int, dtype: str) -> np.ndarray:
 
 @pytest.mark.parametrize("streaming", [True, False], ids=["streamed", "spooled"])
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
-def test_depth_comes_back_within_its_codes(tmp_path: Path, binaries: Binaries, dtype: str, streaming: bool) -> None:
+def test_depth_decodes_to_its_codes(tmp_path: Path, binaries: Binaries, dtype: str, streaming: bool) -> None:
     frames = [depth_frame(number, dtype) for number in range(4)]
     with StreamingVideoEncoder(
         30, camera_encoder=H264, depth_encoder=CODES, streaming_encoding=streaming, binaries=binaries
@@ -171,13 +171,13 @@ def test_millimetres_keep_every_bit(tmp_path: Path, binaries: Binaries) -> None:
 
 @pytest.fixture
 def with_images(binaries: Binaries) -> Binaries:
-    """The executables, if they can write images of every kind."""
+    """Return the executables if they can write images of every kind."""
     if not {"png", "tiff"} <= probe_capabilities(binaries.ffmpeg).encoders.keys():
         pytest.skip("this ffmpeg cannot write images")
     return binaries
 
 
-def test_images_that_this_ffmpeg_cannot_write_are_refused_at_once(tmp_path: Path, binaries: Binaries) -> None:
+def test_unsupported_image_format_is_refused_immediately(tmp_path: Path, binaries: Binaries) -> None:
     if "png" in probe_capabilities(binaries.ffmpeg).encoders:
         pytest.skip("this ffmpeg writes PNG")
     encoder = StreamingVideoEncoder(30, binaries=binaries)
@@ -212,7 +212,7 @@ def test_images_keep_every_bit(tmp_path: Path, with_images: Binaries) -> None:
 
 
 @pytest.mark.parametrize("leave", ["close", "cancel"])
-def test_images_that_were_there_before_stay(tmp_path: Path, with_images: Binaries, leave: str) -> None:
+def test_existing_images_are_kept(tmp_path: Path, with_images: Binaries, leave: str) -> None:
     binaries = with_images
     (tmp_path / "cam").mkdir()
     (tmp_path / "cam" / "frame-000000.png").write_bytes(b"precious")
@@ -230,7 +230,7 @@ def test_images_that_were_there_before_stay(tmp_path: Path, with_images: Binarie
     assert files(tmp_path) == ["cam/frame-000000.png"]
 
 
-def test_a_video_that_was_there_before_stays(tmp_path: Path, binaries: Binaries) -> None:
+def test_existing_video_is_kept(tmp_path: Path, binaries: Binaries) -> None:
     (tmp_path / "b.mp4").write_bytes(b"precious")
     form = FrameFormat(width=128, height=96)
     with StreamingVideoEncoder(30, camera_encoder=H264, binaries=binaries) as encoder:
@@ -241,7 +241,7 @@ def test_a_video_that_was_there_before_stays(tmp_path: Path, binaries: Binaries)
     assert (tmp_path / "b.mp4").read_bytes() == b"precious"
 
 
-def test_what_this_ffmpeg_cannot_do_is_found_before_the_first_frame(tmp_path: Path, binaries: Binaries) -> None:
+def test_unsupported_settings_are_refused_before_first_frame(tmp_path: Path, binaries: Binaries) -> None:
     wrong = VideoEncoderConfig(vcodec="h264", extra_options={"bogus": 1})
     with StreamingVideoEncoder(30, camera_encoder={"a": H264, "b": wrong}, binaries=binaries) as encoder:
         form = FrameFormat(width=64, height=48)
@@ -258,7 +258,7 @@ def test_what_this_ffmpeg_cannot_do_is_found_before_the_first_frame(tmp_path: Pa
 def kill_in_the_middle(
     encoder: StreamingVideoEncoder, directory: Path, *, count: int, at: int, encoded: int
 ) -> dict[str, Any]:
-    """Record numbered frames of one camera and kill its ffmpeg on the way, when some of them are in its file."""
+    """Record numbered frames of one camera, and kill its ffmpeg when some of them are in its file."""
     encoder.start_episode(["a"], directory)
     for number in range(count):
         if number == at:
@@ -269,7 +269,7 @@ def kill_in_the_middle(
 
 
 @pytest.mark.parametrize(("at", "encoded"), [(0, 0), (150, 4)])
-def test_a_fallback_goes_on_without_losing_a_frame(
+def test_fallback_loses_no_frame(
     tmp_path: Path, binaries: Binaries, caplog: pytest.LogCaptureFixture, at: int, encoded: int
 ) -> None:
     with StreamingVideoEncoder(30, camera_encoder=H264, fallback=H264, encoder_threads=1, binaries=binaries) as encoder:
@@ -297,7 +297,7 @@ def test_a_fallback_goes_on_without_losing_a_frame(
         assert kept == frame_hashes(plain, binaries=binaries)[: fallback.frame]
 
 
-def test_a_fallback_to_another_codec_encodes_what_there_is_anew(tmp_path: Path, binaries: Binaries) -> None:
+def test_fallback_to_another_codec_reencodes_earlier_frames(tmp_path: Path, binaries: Binaries) -> None:
     other = VideoEncoderConfig(vcodec="mpeg4", crf=2)
     with StreamingVideoEncoder(30, camera_encoder=H264, fallback=other, binaries=binaries) as encoder:
         camera = kill_in_the_middle(encoder, tmp_path, count=160, at=150, encoded=4)["a"]
@@ -308,8 +308,8 @@ def test_a_fallback_to_another_codec_encodes_what_there_is_anew(tmp_path: Path, 
     assert camera.result.stream.codec == "mpeg4"
 
 
-def test_a_fallback_ends_an_encoder_that_still_runs(tmp_path: Path, binaries: Binaries) -> None:
-    """It takes frames and gives none back: its file is looked at only when nobody writes it any more."""
+def test_fallback_stops_hung_encoder(tmp_path: Path, binaries: Binaries) -> None:
+    """The encoder takes frames and returns none: its file is read only after it has stopped."""
     encoder = StreamingVideoEncoder(30, camera_encoder=H264, fallback=H264, binaries=binaries)
     encoder.start_episode({"a": FrameFormat(width=128, height=96)}, tmp_path)
     job = camera_of(encoder, "a").target.job  # type: ignore[attr-defined]
@@ -327,7 +327,7 @@ def test_a_fallback_ends_an_encoder_that_still_runs(tmp_path: Path, binaries: Bi
     assert files(tmp_path) == ["b.mp4"]
 
 
-def test_a_fallback_that_cannot_work_is_found_before_it_is_needed(tmp_path: Path, binaries: Binaries) -> None:
+def test_invalid_fallback_is_refused_in_advance(tmp_path: Path, binaries: Binaries) -> None:
     wrong = VideoEncoderConfig(vcodec="ffv1", g=1)  # not into the .mp4 of the camera
     encoder = StreamingVideoEncoder(30, camera_encoder=H264, fallback=wrong, binaries=binaries)
     with pytest.raises(CapabilityError, match="ffv1"):
@@ -335,7 +335,7 @@ def test_a_fallback_that_cannot_work_is_found_before_it_is_needed(tmp_path: Path
     assert files(tmp_path) == []
 
 
-def test_status_tells_how_far_every_camera_is(tmp_path: Path, with_images: Binaries) -> None:
+def test_status_reports_progress_of_every_camera(tmp_path: Path, with_images: Binaries) -> None:
     binaries = with_images
     seen = []
     with StreamingVideoEncoder(
@@ -397,7 +397,7 @@ def test_two_episodes_overlap(tmp_path: Path, binaries: Binaries) -> None:
     assert files(tmp_path) == [f"{episode}/{name}.mp4" for episode in range(3) for name in "ab"]
 
 
-def test_a_spool_that_cannot_be_encoded_is_kept(tmp_path: Path, binaries: Binaries) -> None:
+def test_spool_that_cannot_be_encoded_is_kept(tmp_path: Path, binaries: Binaries) -> None:
     encoder = StreamingVideoEncoder(30, camera_encoder=H264, streaming_encoding=False, binaries=binaries)
     encoder.start_episode(["a"], tmp_path)
     for frame in numbered_frames(5):
@@ -415,7 +415,7 @@ def test_a_spool_that_cannot_be_encoded_is_kept(tmp_path: Path, binaries: Binari
 
 
 def priorities_of(pid: int) -> list[tuple[int, int]]:
-    """(scheduling policy, nice value) of every thread of a process."""
+    """Return (scheduling policy, nice value) of every thread of a process."""
     found = []
     for thread in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(ProcessLookupError):  # it has just ended
@@ -424,7 +424,7 @@ def priorities_of(pid: int) -> list[tuple[int, int]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and scheduling policies")
-def test_an_encoder_has_less_priority_than_we_and_no_real_time_thread(
+def test_encoder_has_lower_priority_and_no_realtime_thread(
     tmp_path: Path, binaries: Binaries, encoders_here: tuple[str, ...]
 ) -> None:
     # As root SVT-AV1 would take SCHED_FIFO 99.
@@ -446,7 +446,7 @@ def test_an_encoder_has_less_priority_than_we_and_no_real_time_thread(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="priority is handed on by threads only there")
-def test_the_copy_at_the_end_has_less_priority_too(tmp_path: Path, binaries: Binaries) -> None:
+def test_final_copy_has_lower_priority(tmp_path: Path, binaries: Binaries) -> None:
     log, wrapper, out = tmp_path / "log", tmp_path / "ffmpeg", tmp_path / "out"
     wrapper.write_text(f'#!/bin/sh\necho "$(nice) $*" >> {log}\nexec {binaries.ffmpeg} "$@"\n')
     wrapper.chmod(0o755)

@@ -1,4 +1,4 @@
-"""A file that is not a clip is refused with what it is, and the command in the message makes a clip of it."""
+"""The error for a file that is not a clip names its kind, and its command makes a clip."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FRAMES = 12
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Path:
-    """A clip whose frames show their numbers, with B-frames."""
+    """Return a clip whose frames show their numbers, with B-frames."""
     path = tmp_path_factory.mktemp("clip") / "a.mp4"
     config = VideoEncoderConfig(vcodec="h264", g=12, crf=10, extra_options={"bf": 2})
     encode_frames(map(numbered_frame, range(FRAMES)), path, fps=30, config=config, binaries=binaries)
@@ -47,7 +47,7 @@ def made(binaries: Binaries, clip: Path, path: Path, *how: str) -> Path:
         pytest.param("it's 1; #.mp4", ("-c", "copy", "-f", "h264"), "a raw video stream", id="h264-named-mp4"),
     ],
 )
-def test_command_in_the_message_makes_a_clip(
+def test_command_in_message_makes_a_clip(
     tmp_path: Path, binaries: Binaries, clip: Path, name: str, how: tuple[str, ...], says: str
 ) -> None:
     path = made(binaries, clip, tmp_path / name, *how)
@@ -61,7 +61,7 @@ def test_command_in_the_message_makes_a_clip(
     assert numbers_of(VideoReader(Path(arguments[-1]), binaries=binaries)) == list(range(FRAMES))
 
 
-def test_cut_off_file_keeps_its_whole_frames(tmp_path: Path, binaries: Binaries, clip: Path) -> None:
+def test_truncated_file_keeps_complete_frames(tmp_path: Path, binaries: Binaries, clip: Path) -> None:
     whole = made(binaries, clip, tmp_path / "whole.mkv", "-c:v", "mpeg4", "-q:v", "2", "-g", "1")
     path = tmp_path / "cut.mkv"
     path.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
@@ -90,9 +90,7 @@ def test_cut_off_file_keeps_its_whole_frames(tmp_path: Path, binaries: Binaries,
         ("a.mp4", b"", "is empty"),
     ],
 )
-def test_what_holds_no_frames_is_named(
-    tmp_path: Path, binaries: Binaries, name: str, content: bytes, says: str
-) -> None:
+def test_file_without_frames_is_named(tmp_path: Path, binaries: Binaries, name: str, content: bytes, says: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(FFencError, match=says):
         VideoReader(tmp_path / name, binaries=binaries)

@@ -1,4 +1,4 @@
-"""Faults that only the packets or the pictures of a video show."""
+"""Faults that only the packets or the frames of a video show."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Damage = Callable[[Path, Binaries], object]
 
 
 @DATASETS
-def test_nothing_is_found_in_what_lerobot_recorded(root, binaries):
+def test_lerobot_recording_has_no_findings(root, binaries):
     needs_av1_decoder(binaries)
     report = verify_dataset(root, "decode", binaries=binaries)
     assert report.findings == ()
@@ -36,7 +36,7 @@ def plain(damage: Callable[[Path], object]) -> Damage:
 
 
 def remuxed(before: Sequence[str] = (), after: Sequence[str] = ()) -> Damage:
-    """The stream copied with other options of ffmpeg."""
+    """Return the video copied with other options of ffmpeg."""
 
     def damage(root: Path, binaries: Binaries) -> None:
         other = root.parent / "other.mp4"
@@ -48,7 +48,7 @@ def remuxed(before: Sequence[str] = (), after: Sequence[str] = ()) -> Damage:
 
 
 def encoded(*, half: bool = False, **config: object) -> Damage:
-    """The pictures re-encoded, in H.264 instead of AV1."""
+    """Return the frames re-encoded in H.264 instead of AV1."""
 
     def damage(root: Path, binaries: Binaries) -> None:
         needs_av1_decoder(binaries)
@@ -94,7 +94,7 @@ PACKETS: dict[str, tuple[Damage, set[str]]] = {
 
 
 @pytest.mark.parametrize(("damage", "codes"), PACKETS.values(), ids=PACKETS)
-def test_packets_show(tmp_path, binaries, damage, codes):
+def test_packet_faults_are_found(tmp_path, binaries, damage, codes):
     root = copy_of("A", tmp_path)
     damage(root, binaries)
     report = verify_dataset(root, "packets", binaries=binaries)
@@ -102,7 +102,7 @@ def test_packets_show(tmp_path, binaries, damage, codes):
     assert all(finding.camera in (LAPTOP, PHONE) for finding in report.findings)
 
 
-def test_the_frame_where_a_video_was_torn_is_named(tmp_path, binaries):
+def test_truncated_video_names_the_frame(tmp_path, binaries):
     root = copy_of("A", tmp_path)
     cut(VIDEO, 0.7)(root)
     _, packets = Measurer(binaries).measure(root / VIDEO)
@@ -111,7 +111,7 @@ def test_the_frame_where_a_video_was_torn_is_named(tmp_path, binaries):
     assert 30 < packets.count < 50
 
 
-def test_exchanged_cameras_are_known_by_their_pictures_alone(tmp_path, binaries):
+def test_exchanged_cameras_are_found_by_frame_statistics(tmp_path, binaries):
     needs_av1_decoder(binaries)
     root = copy_of("A", tmp_path)
     exchange(VIDEO, OTHER_VIDEO)(root)
@@ -124,7 +124,7 @@ def test_exchanged_cameras_are_known_by_their_pictures_alone(tmp_path, binaries)
         assert f"{other} in episode {finding.episode}" in finding.message
 
 
-def test_one_episode_with_the_pictures_of_another_camera_is_named(tmp_path, binaries):
+def test_episode_with_frames_of_another_camera_is_named(tmp_path, binaries):
     needs_av1_decoder(binaries)
     root = copy_of("A", tmp_path)
     own, other = (list(VideoReader(root / name, binaries=binaries)) for name in (VIDEO, OTHER_VIDEO))
@@ -137,7 +137,7 @@ def test_one_episode_with_the_pictures_of_another_camera_is_named(tmp_path, bina
 
 
 def sample(path: Path, number: int) -> tuple[int, int]:
-    """Where a frame of a plain MP4 without reordering is, and its size."""
+    """Return the offset and size of a frame in a plain MP4 without reordering."""
     with path.open("rb") as file:
         moov = movie_box(file)
     (track,) = [contents for kind, contents in boxes(moov) if kind == b"trak"]
@@ -149,7 +149,7 @@ def sample(path: Path, number: int) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("content", [b"\0", b"\xff"], ids=["zeros", "ones"])
-def test_an_unreadable_frame_is_named(tmp_path, binaries, content):
+def test_unreadable_frame_is_named(tmp_path, binaries, content):
     needs_av1_decoder(binaries)
     root = copy_of("A", tmp_path)
     start, size = sample(root / VIDEO, 31)
@@ -162,7 +162,7 @@ def test_an_unreadable_frame_is_named(tmp_path, binaries, content):
     assert (finding.episode, finding.camera, finding.frame) == (1, LAPTOP, 31 - 20)
 
 
-def test_a_video_of_which_nothing_can_be_decoded_is_one_finding(tmp_path, binaries):
+def test_undecodable_video_is_one_finding(tmp_path, binaries):
     root = copy_of("A", tmp_path)
     video = bytearray((root / VIDEO).read_bytes())
     start, end = sample(root / VIDEO, 0)[0], sum(sample(root / VIDEO, 59))
@@ -175,7 +175,7 @@ def test_a_video_of_which_nothing_can_be_decoded_is_one_finding(tmp_path, binari
         assert "none of its 60 frames" in finding.message
 
 
-def test_many_files_that_were_written_alike_start_ffmpeg_once(tmp_path, binaries, monkeypatch):
+def test_files_of_equal_settings_start_ffmpeg_once(tmp_path, binaries, monkeypatch):
     root, asked = copy_of("A", tmp_path), []
 
     def ask(path: Path, *, binaries: Binaries) -> VideoStreamInfo:

@@ -1,4 +1,4 @@
-"""VideoWriter and encode_frames: as many frames come out as went in, in order, at exactly k/fps, or there is no file."""
+"""`VideoWriter` and `encode_frames` write every frame in order at exactly k/fps, or no file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_frame_at_its_time(tmp_path: Path, binaries: Binaries, fps: str) -
     assert left_behind(tmp_path) == ["a.mp4"]
 
 
-def test_result_says_what_was_measured(tmp_path: Path, binaries: Binaries) -> None:
+def test_result_has_measured_values(tmp_path: Path, binaries: Binaries) -> None:
     result = encode_frames(numbered_frames(6), tmp_path / "a.mp4", fps=30, config=H264, binaries=binaries)
 
     assert result.size_bytes == result.path.stat().st_size
@@ -77,7 +77,7 @@ def test_no_frame_after_a_start_is_an_error_too(tmp_path: Path, binaries: Binari
         pytest.param(np.zeros((96, 126, 3), np.uint8), id="narrower"),
     ],
 )
-def test_wrong_frame_is_refused_and_the_writer_goes_on(tmp_path: Path, binaries: Binaries, wrong: np.ndarray) -> None:
+def test_wrong_frame_is_refused_and_writer_continues(tmp_path: Path, binaries: Binaries, wrong: np.ndarray) -> None:
     with VideoWriter(tmp_path / "a.mp4", fps=30, config=H264, binaries=binaries) as writer:
         writer.write(numbered_frame(1))
         with pytest.raises(FrameError) as caught:
@@ -97,7 +97,7 @@ def test_exception_in_the_block_leaves_nothing(tmp_path: Path, binaries: Binarie
         writer.write(numbered_frame(1))
 
 
-def test_existing_file_is_kept_unless_asked(tmp_path: Path, binaries: Binaries) -> None:
+def test_existing_file_is_kept_by_default(tmp_path: Path, binaries: Binaries) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"precious")
     with pytest.raises(OutputExistsError, match="overwrite"):
@@ -107,7 +107,7 @@ def test_existing_file_is_kept_unless_asked(tmp_path: Path, binaries: Binaries) 
     assert numbers_of(VideoReader(path, binaries=binaries)) == [0, 1, 2]
 
 
-def test_file_that_appears_meanwhile_is_kept(tmp_path: Path, binaries: Binaries) -> None:
+def test_file_created_meanwhile_is_kept(tmp_path: Path, binaries: Binaries) -> None:
     path = tmp_path / "a.mp4"
     writer = VideoWriter(path, fps=30, config=H264, binaries=binaries)
     writer.write(numbered_frame(0))
@@ -118,7 +118,7 @@ def test_file_that_appears_meanwhile_is_kept(tmp_path: Path, binaries: Binaries)
     assert left_behind(tmp_path) == ["a.mp4"]
 
 
-def test_two_writers_of_one_name_do_not_mix(tmp_path: Path, binaries: Binaries) -> None:
+def test_two_writers_of_one_name_do_not_interfere(tmp_path: Path, binaries: Binaries) -> None:
     path = tmp_path / "a.mp4"
     first, second = (VideoWriter(path, fps=30, config=H264, binaries=binaries) for _ in range(2))
     first.write(numbered_frame(1))
@@ -155,7 +155,7 @@ def test_abort_from_another_thread(tmp_path: Path, binaries: Binaries) -> None:
     assert left_behind(tmp_path) == []
 
 
-def test_forgotten_writer_leaves_nothing(tmp_path: Path, binaries: Binaries) -> None:
+def test_unclosed_writer_leaves_nothing(tmp_path: Path, binaries: Binaries) -> None:
     def forget() -> None:
         VideoWriter(tmp_path / "a.mp4", fps=30, config=H264, binaries=binaries).write(numbered_frame(0))
         gc.collect()
@@ -165,7 +165,7 @@ def test_forgotten_writer_leaves_nothing(tmp_path: Path, binaries: Binaries) -> 
     assert left_behind(tmp_path) == []
 
 
-def test_closing_twice_returns_the_same(tmp_path: Path, binaries: Binaries) -> None:
+def test_closing_twice_returns_same_result(tmp_path: Path, binaries: Binaries) -> None:
     writer = VideoWriter(tmp_path / "a.mp4", fps=30, config=H264, binaries=binaries)
     writer.write(numbered_frame(0))
     assert writer.close() is writer.close() is writer.result
@@ -180,7 +180,7 @@ def test_views_and_read_only_arrays_are_frames(tmp_path: Path, binaries: Binarie
 
 
 @pytest.mark.parametrize("layout", ["rgb", "bgr", "rgba", "bgra", "gray"])
-def test_layouts_mean_what_they_say(tmp_path: Path, binaries: Binaries, layout: str) -> None:
+def test_layouts_are_interpreted_correctly(tmp_path: Path, binaries: Binaries, layout: str) -> None:
     red = np.zeros((64, 64, 3), np.uint8)
     red[...] = (200, 40, 90)
     alpha = np.full((64, 64, 1), 255, np.uint8)
@@ -211,7 +211,7 @@ def test_layouts_can_be_read(tmp_path: Path, binaries: Binaries) -> None:
 @pytest.mark.parametrize(
     "name", ["-dash.mp4", "100%d.mp4", "a b'c\"d.mp4", "naïve:日本.mp4", "new\nline.mp4", "#;[0:v].mp4"]
 )
-def test_hostile_names(tmp_path: Path, binaries: Binaries, name: str) -> None:
+def test_special_file_names(tmp_path: Path, binaries: Binaries, name: str) -> None:
     result = encode_frames(numbered_frames(3), tmp_path / name, fps=30, config=H264, binaries=binaries)
     assert left_behind(tmp_path) == [name]
     assert numbers_of(VideoReader(result.path, binaries=binaries)) == [0, 1, 2]

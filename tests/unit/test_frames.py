@@ -144,5 +144,31 @@ def test_unknown_layout_of_a_first_frame_is_refused():
         FrameFormat.of(np.zeros((4, 6, 3), np.uint8), "yuv")
 
 
-<<<<<<< HEAD
-=======
+LATER = {
+    "transposed": ((6, 4, 3), "u1", "Frame 17 is 4x6, the earlier ones are 6x4: it looks transposed"),
+    "larger": ((8, 12, 3), "u1", "Frame 17 is 12x8, the earlier ones are 6x4; all frames of a video have one size"),
+    "square": ((4, 4, 3), "u1", "Frame 17 is 4x4, the earlier ones are 6x4; all frames of a video have one size"),
+    "channels first": ((3, 4, 6), "u1", "Frame 17 looks like channels first: frame.transpose(1, 2, 0)"),
+    "channels first, larger": ((3, 8, 12), "u1", "looks like channels first (12x8; the earlier ones are 6x4)"),
+    "grey": ((4, 6), "u1", "Frame 17 has no channel axis, the earlier ones have 3 channels"),
+    "alpha": ((4, 6, 4), "u1", "Frame 17 has 4 channels, the earlier ones have 3 channels"),
+    "batch": ((1, 4, 6, 3), "u1", "batch axis: frame[0]"),
+    "two of a batch": ((2, 4, 6, 3), "u1", "Frame 17 has 4 axes"),
+    "floats": ((4, 6, 3), "f4", "Scale floats first"),
+    "truth values": ((4, 6, 3), "?", "Scale booleans first"),
+    "sixteen bits": ((4, 6, 3), "u2", "Convert it to uint8 first"),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_error_for_a_later_frame_explains_the_difference(name):
+    shape, dtype, message = LATER[name]
+    with pytest.raises(FrameError) as caught:
+        FrameFormat(width=6, height=4).bytes_of(np.zeros(shape, dtype), number=17)
+    assert message in str(caught.value)
+    assert "layout='" not in str(caught.value)
+
+
+def test_first_frame_is_compared_with_the_declared_size():
+    with pytest.raises(FrameError, match="Frame 0 is 4x6, the declared size is 6x4: it looks transposed"):
+        FrameFormat(width=6, height=4).bytes_of(np.zeros((6, 4, 3), np.uint8), number=0)

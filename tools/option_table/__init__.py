@@ -1,1 +1,1 @@
-"""Measure what every option of every software encoder does in one FFmpeg, and write the table that plans rely on."""
+"""Measure the effect of every software encoder option on one FFmpeg build, and write the tables that plans use."""

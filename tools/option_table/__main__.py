@@ -1,4 +1,4 @@
-"""``python -m tools.option_table``: measure what is missing of one FFmpeg, save it, and write the page of all builds."""
+"""``python -m tools.option_table``: measure what is missing for one FFmpeg build, save it, and write the page of all builds."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ SAVE_EVERY_S = 5.0
 
 
 def main() -> None:
-    """Measure, save, write the page."""
+    """Measure a build, save its tables and write the page."""
     parser = argparse.ArgumentParser(prog="python -m tools.option_table", description=__doc__)
-    parser.add_argument("--ffmpeg", type=Path, help="executable to measure; default: the one that ffenc would use")
-    parser.add_argument("--all", action="store_true", help="measure again what was measured with the same contexts")
-    parser.add_argument("--encoder", action="append", help="only this encoder; may be given several times")
-    parser.add_argument("--option", action="append", help="only this option; may be given several times")
-    parser.add_argument("--jobs", type=int, default=2, help="encodes at once (default 2)")
+    parser.add_argument("--ffmpeg", type=Path, help="executable to measure (default: the one that ffenc finds)")
+    parser.add_argument("--all", action="store_true", help="repeat measurements made with the same contexts")
+    parser.add_argument("--encoder", action="append", help="measure only this encoder; repeatable")
+    parser.add_argument("--option", action="append", help="measure only this option; repeatable")
+    parser.add_argument("--jobs", type=int, default=2, help="number of parallel encodes (default: 2)")
     parser.add_argument(
         "--page-only", action="store_true", help="write the page from the saved tables; measure nothing"
     )
@@ -68,7 +68,7 @@ def _measure_build(args: argparse.Namespace) -> None:
             if row.name in capabilities.helps and (not args.encoder or row.name in args.encoder):
                 measurement = Measurement(row, capabilities, Path(folder))
                 for encoder in _measure_encoder(measurement, build.encoders.get(row.name), args):
-                    # Read again: another run may be measuring other encoders of this build.
+                    # Another run may have saved other encoders of this build.
                     build = load_build(path) if path.exists() else build
                     save_build(replace(build, encoders={**build.encoders, row.name: encoder}), path)
 
@@ -76,7 +76,7 @@ def _measure_build(args: argparse.Namespace) -> None:
 def _measure_encoder(
     measurement: Measurement, before: MeasuredEncoder | None, args: argparse.Namespace
 ) -> Iterator[MeasuredEncoder]:
-    """Yield the encoder's table each time some more of it is known."""
+    """Yield the encoder's table each time it has new results."""
     name = measurement.spec.name
     wanted = options_to_try(measurement.spec, measurement.capabilities.help(name))
     setup = setup_digest(name)
@@ -90,7 +90,7 @@ def _measure_encoder(
     if args.option:
         missing = [option for option in args.option if option in wanted]
     if not missing:
-        _say(f"{name}: {len(known)} options, nothing new")
+        _say(f"{name}: {len(known)} options, none missing")
         return
     with ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(measurement.plain, measurement.contexts))
@@ -111,7 +111,7 @@ def _measure_encoder(
 
 
 def build_name(capabilities: Capabilities) -> str:
-    """Return what a build is called in the tables: the number in its version, else that of its libavcodec."""
+    """Return the name of a build in the tables: its version number, or else that of its libavcodec."""
     number = capabilities.version.text.removeprefix("n").split("-")[0].split("+")[0]
     if number[:1].isdigit():
         return number
@@ -119,7 +119,7 @@ def build_name(capabilities: Capabilities) -> str:
 
 
 def setup_digest(encoder: str) -> str:
-    """Changes whenever the contexts of an encoder change."""
+    """Return a digest that changes whenever the contexts of an encoder change."""
     clips = [(name, clip.width, clip.height, clip.count) for name, clip in CLIPS.items()]
     return hashlib.sha1(repr((CONTEXTS[encoder], clips)).encode(), usedforsecurity=False).hexdigest()[:8]
 

@@ -1,4 +1,4 @@
-"""Short raw clips, the same in every run, each with what some options need to act."""
+"""Short deterministic raw clips, each with the content that some options need to act."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Clip:
     Attributes:
         width, height: in pixels.
         count: number of frames.
-        draw: returns the frames.
+        draw: function that yields the frames.
     """
 
     width: int
@@ -28,14 +28,14 @@ class Clip:
     draw: Callable[[Clip], Iterator[Frame]]
 
     def save(self, path: Path) -> None:
-        """Write the frames one after the other."""
+        """Write all frames to a raw file."""
         with path.open("wb") as file:
             for frame in self.draw(self):
                 file.write(frame.tobytes())
 
 
 def _camera(clip: Clip) -> Iterator[Frame]:
-    """Texture that moves over a gradient, a still corner, noise, a fade, and a cut in the middle."""
+    """Draw a texture that moves over a gradient, with a still corner, noise, fades, and a scene cut in the middle."""
     rng = np.random.default_rng(1)
     y, x = np.mgrid[0 : clip.height, 0 : clip.width]
     base = np.stack([x * 180 / clip.width + 30, y * 180 / clip.height + 30, (x + y) * 0.4 + 60], axis=-1)
@@ -51,7 +51,7 @@ def _camera(clip: Clip) -> Iterator[Frame]:
 
 
 def _screen(clip: Clip) -> Iterator[Frame]:
-    """Sharp glyphs of few colours on a flat ground that scroll, as on a screen."""
+    """Draw scrolling sharp glyphs in two colours on a flat background, as on a screen."""
     rng = np.random.default_rng(2)
     glyphs = rng.integers(0, 2, (clip.height // 2, clip.width // 2, 1)).repeat(2, 0).repeat(2, 1)
     glyphs[:, : clip.width // 4] = 0
@@ -69,4 +69,4 @@ CLIPS = {
     "hd": Clip(width=1280, height=720, count=2, draw=_camera),
     "tall": Clip(width=128, height=544, count=3, draw=_camera),
 }
-"""By the name that contexts use."""
+"""Clips by the name that contexts use."""

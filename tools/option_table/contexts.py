@@ -1,4 +1,4 @@
-"""The settings beside which an option is tried.  An option counts as ignored only if it changes nothing in any of them."""
+"""The settings with which an option is tested.  An option is ignored only if it changes nothing in any of them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """One way to encode without the option.
+    """Settings of an encode without the option.
 
     Attributes:
-        clip: name of a clip.
+        clip: name in `CLIPS`.
         config: fields of `VideoEncoderConfig`.
         options: FFmpeg options, or ``option:key`` for a key of a dictionary option.
         threads: ``encoder_threads``.
@@ -26,7 +26,7 @@ class Context:
 
 _RATE: dict[str, Any] = {"crf": None}
 _VBV = {"maxrate": "60k", "bufsize": "40k"}
-# Deterministic whatever the number of threads; ``row-mt``, which goes with a number, is an option to be tried.
+# Output is the same for any number of threads.  A number would set ``row-mt``, which is an option to test.
 _ANY_THREADS: dict[str, Any] = {"threads": None}
 
 
@@ -35,7 +35,7 @@ def _beside(**options: Any) -> Context:
 
 
 def _usual(fast: int | str | None, slow: int | str | None, **more: Any) -> dict[str, Context]:
-    """Contexts that make sense for every encoder; the first is the one that the others vary."""
+    """Return the contexts for every encoder; the others are variations of the first."""
     preset = {} if fast is None else {"preset": fast}
     contexts = {
         "base": Context(config={"g": 10, **preset}, **more),
@@ -56,7 +56,7 @@ def _usual(fast: int | str | None, slow: int | str | None, **more: Any) -> dict[
 
 
 def _with(base: Context, clip: str | None = None, config: Mapping[str, Any] | None = None, **options: Any) -> Context:
-    """``base`` with further options; underscores stand for hyphens, two of them for the colon before a key."""
+    """Return ``base`` with further options; an underscore means a hyphen, two mean the colon before a key."""
     named = {name.replace("__", ":").replace("_", "-"): str(value) for name, value in options.items()}
     return Context(
         clip=clip or base.clip,
@@ -154,7 +154,7 @@ def _vp9() -> dict[str, Context]:
         "real time rate": _with(real_time, clip="long", config={"crf": None, "g": 60}, b="60k", lag_in_frames=0),
         "constant rate": _with(long, config={"crf": None}, b="60k", minrate="60k", maxrate="60k"),
         "best": _with(base, deadline="best"),
-        # libvpx has no tile rows with several threads.
+        # With several threads, libvpx has no tile rows.
         "large 1 thread": Context(clip="large", config=base.config, threads=1),
         "error resilient": _with(base, error_resilient="default"),
     }
@@ -207,4 +207,4 @@ CONTEXTS: Mapping[str, Mapping[str, Context]] = {
     ),
     "mjpeg": _mpegvideo({}, g=1, pix_fmt="yuvj420p"),
 }
-"""By encoder, then by a name for people; the first is ``base``."""
+"""Contexts by encoder and readable name; the first is ``base``."""

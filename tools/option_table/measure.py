@@ -1,4 +1,4 @@
-"""Encode with and without an option and compare."""
+"""Encode a clip with and without an option, and compare the streams."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from tools.option_table.contexts import CONTEXTS, Context
 from tools.option_table.reports import svt_settings, x26x_settings
 
 TIMEOUT_S = 60.0
-# Options that are tried at once where none of them did anything in the first context.
+# Number of options tested together, if none of them acted in the first context.
 MOST_AT_ONCE = 8
 
-# Where options are tried that the encoder's row says are never read, to see whether that is right.
+# Contexts for options that the encoder's row lists as never read, to confirm it.
 _FEW_CONTEXTS = frozenset({"base", "slow", "rate", "rate+vbv", "no mbtree", "no cutree"})
 
-# x265 reports the first as a switch and the others as fractions.
+# x265 reports the first as a switch, and the others as fractions.
 _REPORTED_OTHERWISE = frozenset({"chromaloc", "rskip-edge-threshold", "scenecut-bias"})
 
-# Options of which nothing can be said from a stream that stays the same.
+# An unchanged stream proves nothing for these options.
 _UNCLEAR = frozenset(
     {
         # They change speed, not the stream.
@@ -44,19 +44,19 @@ _UNCLEAR = frozenset(
         "x265-params:lookahead-threads",
         "x265-params:pme",
         "x265-params:pmode",
-        # Taken to act on longer clips than are tried here.
+        # Assumed to act on longer clips only.
         "rav1e-params:rdo_lookahead_frames",
         "svtav1-params:sframe-mode",
-        # For real time at a constant bit rate, from 320x180 on.
+        # Act in real time at a constant bit rate, from 320x180 on.
         "noise-sensitivity",
         "aom-params:noise-sensitivity",
-        # For pixels that are floating point numbers.
+        # Act on float pixels.
         "remap_mode",
         "remap_optimizer",
     }
 )
 
-# How x264 and x265 report an option that they may cut, where the name is another one.
+# Reported names of options that x264 and x265 may reduce, if they differ from the name of the option.
 _REPORTED_AS: Mapping[str, Mapping[str, str]] = {
     "libx264": {
         "bf": "bframes", "refs": "ref", "me_range": "me_range", "qmin": "qpmin", "qmax": "qpmax", "qdiff": "qpstep",
@@ -84,12 +84,12 @@ _REPORTED_AS: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """What one encode gave.
+    """The result of one encode.
 
     Attributes:
-        error: why there is no stream, else ``""``: ``refused``, ``crashes`` or ``hangs``.
+        error: ``refused``, ``crashes`` or ``hangs`` if there is no stream, else ``""``.
         digest: checksum of the stream, headers included.
-        settings: what the encoder reported.
+        settings: as reported by the encoder.
     """
 
     error: str = ""
@@ -99,7 +99,7 @@ class Encoded:
 
 @dataclass(slots=True)
 class Measurement:
-    """One encoder of one FFmpeg; usable from several threads."""
+    """Measurements of one encoder on one FFmpeg build; thread-safe."""
 
     spec: EncoderSpec
     capabilities: Capabilities
@@ -113,11 +113,11 @@ class Measurement:
 
     @property
     def contexts(self) -> Mapping[str, Context]:
-        """The contexts of this encoder, tried in this order."""
+        """The contexts of this encoder, in the order of testing."""
         return CONTEXTS[self.spec.name]
 
     def plain(self, name: str) -> Encoded | None:
-        """Encode without the option; None if this context does not exist here or is not the same every time."""
+        """Encode without the option; None if this build lacks the context or its output varies."""
         with self._locks[name]:
             if name not in self._plain:
                 first = self._encode(self.contexts[name], {})
@@ -129,15 +129,15 @@ class Measurement:
 
     @property
     def _repetitions(self) -> int:
-        """How often a stream has to come out the same: x265 does not do so every time in every build."""
+        """Number of encodes that must give the same stream; x265 output varies in some builds."""
         return 3 if self.spec.name == "libx265" else 1
 
     def usable_contexts(self) -> list[str]:
-        """Return names of the contexts in which options can be tried here."""
+        """Return the names of the contexts that this build can encode."""
         return [name for name in self.contexts if self.plain(name) is not None]
 
     def contexts_for(self, option: str) -> list[str]:
-        """Return names of the contexts in which an option is tried until it acts."""
+        """Return the names of the contexts in which an option is tested until it acts."""
         usable = self.usable_contexts()
         if option in self.spec.refused:
             return usable[:1]
@@ -145,16 +145,18 @@ class Measurement:
         return usable if read or option == "flags" else [name for name in usable if name in _FEW_CONTEXTS]
 
     def outcomes(self, wanted: Mapping[str, tuple[str, ...]], pool: Executor) -> Iterator[tuple[str, dict[str, str]]]:
-        """Try every value of every option in the base context, then those that did nothing there in the others.
+        """Test every value of every option in the base context, then the options without effect in the other contexts.
 
-        In the other contexts several options are tried at once: as long as the stream stays the same, none of them acts.
+        Other contexts test several options together: if the stream stays the same, none of them acts.
 
         Yields:
-            Each option as soon as it is known, with what each value does: ``acts`` or ``acts (context)``; ``-> used`` if
-            the encoder reports another value than the one given, ``=> used`` if that one is also the default; ``same`` if
-            the stream is the same without the option: the value is the default, or the option is ignored; ``unclear`` if
-            only the encoder's report differs, or the option is one of `_UNCLEAR`; ``refused``, ``crashes``,
-            ``hangs``.
+            Each option as soon as it is measured, with the outcome of each value:
+
+            - ``acts`` or ``acts (context)``
+            - ``-> used``: the encoder reports another value; ``=> used``: the reported value is also the default
+            - ``same``: the stream is the same without the option, so the value is the default or the option is ignored
+            - ``unclear``: only the encoder's report differs, or the option is in `_UNCLEAR`
+            - ``refused``, ``crashes`` or ``hangs``
         """
         first, *others = self.usable_contexts()
         silent: dict[str, dict[str, str]] = {}
@@ -166,7 +168,7 @@ class Measurement:
                 silent[trials[trial]] = trial.result()
         for context in others:
             concerned = [option for option in sorted(silent) if context in self.contexts_for(option)]
-            # A value that is refused would stop the others too.
+            # A refused value would stop the others too.
             together = [option for option in concerned if "same" in silent[option].values()]
             groups = [together[start : start + MOST_AT_ONCE] for start in range(0, len(together), MOST_AT_ONCE)]
             quiet = pool.map(lambda group, name=context: self._is_quiet({o: silent[o] for o in group}, name), groups)
@@ -185,7 +187,7 @@ class Measurement:
         return {**before, **{v: self._better(before.get(v), self.compare(option, v, context)) for v in values}}
 
     def _is_quiet(self, group: Mapping[str, Mapping[str, str]], context: str) -> bool:
-        """True if all options of a group together change nothing, whatever their values."""
+        """Return whether all options of a group together change nothing, for all their values."""
         values = {option: [v for v, outcome in tried.items() if outcome == "same"] for option, tried in group.items()}
         plain = self.plain(context)
         rounds = max(len(tried) for tried in values.values())
@@ -196,13 +198,13 @@ class Measurement:
         )
 
     def _better(self, old: str | None, new: str) -> str:
-        """Of two contexts the one in which more happened; a value refused in the first stays refused unless it acts."""
+        """Return the more informative of two outcomes; a value refused first stays refused unless it acts."""
         if old is None or acts({"": new}):
             return new
         return new if old == "same" and new.startswith(("unclear", "=>")) else old
 
     def compare(self, option: str, value: str, context: str) -> str:
-        """Try one value in one context; see `outcomes`."""
+        """Test one value in one context; see `outcomes` for the result."""
         plain, encoded = self.plain(context), self._encode(self.contexts[context], {option: value})
         assert plain is not None
         if encoded is None:
@@ -217,7 +219,7 @@ class Measurement:
         return "unclear" if encoded.settings != plain.settings or option in _UNCLEAR else "same"
 
     def _is_stable(self, option: str, value: str, context: str, encoded: Encoded) -> bool:
-        """False if a difference does not come again: x265 is not the same every time in every build."""
+        """Return whether a difference is reproducible; x265 output varies in some builds."""
         plain = self.plain(context)
         if self._repetitions == 1 or plain is None or encoded.settings != plain.settings:
             return True
@@ -227,7 +229,7 @@ class Measurement:
         return all(self._encode(self.contexts[context], extra) == encoded for _ in range(times))
 
     def _cut(self, option: str, value: str, context: str, encoded: Encoded) -> str | None:
-        """Return the value that the encoder reports instead of the one given, in each context where it differs."""
+        """Return the value that the encoder reports instead of the given one, for each context; None if they are equal."""
         reported = self._reported(option, encoded)
         if reported is None or _equal(reported, value):
             return None
@@ -298,7 +300,7 @@ class Measurement:
 
 
 def cut_text(value: str, seen: Mapping[str, str]) -> str:
-    """``9 (g=2: 1; long/slow: as given)``: what is reported instead of a value in most contexts, and where it differs."""
+    """Return the value reported in most contexts, then the others: ``9 (g=2: 1, long/slow: as given)``."""
     contexts: dict[str, list[str]] = {}
     for name, text in seen.items():
         contexts.setdefault("as given" if _equal(text, value) else text, []).append(name)
@@ -308,7 +310,7 @@ def cut_text(value: str, seen: Mapping[str, str]) -> str:
 
 
 def merged_options(encoder: ResolvedEncoder, extra: Mapping[str, str]) -> dict[str, str]:
-    """Return the options of a plan and further ones, of which those named ``option:key`` join their dictionary."""
+    """Return the options of a plan with further ones; ``option:key`` is merged into its dictionary option."""
     options = dict(encoder.options)
     for name, value in extra.items():
         option, inside, key = name.partition(":")
@@ -325,6 +327,6 @@ def _number(text: str) -> float | None:
 
 
 def _equal(reported: str, asked: str) -> bool:
-    """True if a report of two or so decimals is the value asked for, or that value is not a number."""
+    """Return whether a report with two decimals equals the requested value, or either is not a number."""
     one, other = _number(reported), _number(asked)
     return one is None or other is None or abs(one - other) < 0.006

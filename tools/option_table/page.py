@@ -1,4 +1,4 @@
-"""The tables of all measured builds as a page."""
+"""Write the tables of all measured builds as a page."""
 
 from __future__ import annotations
 
@@ -20,30 +20,33 @@ _INTRODUCTION = """\
 
 <!-- Written by `make option-table`; edit tools/option_table/page.py instead. -->
 
-FFmpeg accepts many options that an encoder then ignores. So the options of the software encoders were tried on real
-builds: a short clip was encoded with and without it, and the streams and the settings that the encoder reports were
-compared. ffenc refuses an option that is ignored on the FFmpeg in use. If that FFmpeg was not measured, the measured
-builds on both sides of it must agree; otherwise the option is accepted.
+FFmpeg accepts many options that an encoder then ignores. To find them, a short clip was encoded with and without each option of
+the software encoders, on several FFmpeg builds. The streams were compared, and so were the settings that the encoders report.
+
+ffenc refuses an option that the FFmpeg in use ignores. For an FFmpeg version that was not measured, it uses the nearest
+measured builds before and after it. If these disagree, ffenc accepts the option.
 
 `make option-table FFMPEG=/path/to/ffmpeg` measures another build, or what changed since the last run.
 
 | mark | meaning |
 |---|---|
 | yes | some value changes the stream |
-| **no** | no value that was tried changes the stream, in any context below the table; ffenc refuses it |
-| error | the encoder refuses every value that was tried |
+| **no** | no tested value changes the stream, in any context listed below the table; ffenc refuses it |
+| error | the encoder refuses every tested value |
 | ? | the encoder reports the setting, but the stream was the same in every context |
 | (empty) | this build does not have the option |
 
-The last column says what else was seen: the context an option needs, and values that the encoder replaces. `16 → 9 (g=2:
-1)` means that 16 was given and the encoder reported 9, and 1 in the context g=2. `option:key` is a key of a dictionary
-option; what holds for a key holds for `no-key`. Left out are options that carry a field of the config (`crf`, `preset`,
-`g`, threads) and free text. An option that acts may still be refused because it does harm here, such as leaving out frames.
+The last column lists the context that an option needs, and values that the encoder replaces. `16 → 9 (g=2: 1)` means that the
+encoder reported 9 instead of 16, and 1 in the context g=2. `option:key` is a key of a dictionary option. The result for a key
+also applies to `no-key`.
+
+The tables omit free text and options that a config field sets (`crf`, `preset`, `g`, threads). ffenc may still refuse an option
+that acts, because it causes damage here, for example by dropping frames.
 """
 
 
 def page() -> str:
-    """Return the whole page, from the saved tables."""
+    """Return the page, from the saved tables."""
     builds = measured_builds()
     parts = [_INTRODUCTION, "".join(_build_lines(builds))]
     parts += [_section(row, builds) for row in SOFTWARE if any(row.name in build.encoders for build in builds)]
@@ -73,7 +76,7 @@ def _section(row: EncoderSpec, builds: Sequence[MeasuredBuild]) -> str:
                 f"| `{name}` | {cells} | {_remarks([table.options.get(name, {}) for table in tables.values()])} |"
             )
     if unread:
-        lines.append(f"\nFFmpeg's generic options that it ignores on every build: {_code(unread)}.")
+        lines.append(f"\nGeneric FFmpeg options that this encoder ignores on every build: {_code(unread)}.")
     lines.append(f"\nContexts: {'; '.join(_contexts(row.name, tables.values()))}.\n")
     return "\n".join(lines)
 
@@ -83,7 +86,7 @@ def _mark(table: MeasuredEncoder, option: str) -> str:
 
 
 def _remarks(columns: Sequence[Mapping[str, str]]) -> str:
-    """Context needed and values replaced, each once."""
+    """Return the contexts needed and the values replaced, each once."""
     needed = {
         match[1]
         for tried in columns
@@ -102,7 +105,7 @@ def _remarks(columns: Sequence[Mapping[str, str]]) -> str:
     if replaced:
         remarks.append("; ".join(replaced))
     if crashing:
-        remarks.append(f"crashes a build: {', '.join(crashing)}")
+        remarks.append(f"crashes in some build: {', '.join(crashing)}")
     return ". ".join(remarks)
 
 

@@ -1,4 +1,4 @@
-"""The values that are tried of an option."""
+"""The values to test for each option."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ffenc.encoders.generic import GENERIC_OPTIONS
 from ffenc.encoders.spec import EncoderSpec, ParameterString
 from ffenc.ffmpeg.listing import EncoderHelp, EncoderOption
 
-# Options of type string, and numbers whose listed range is that of a C integer.
+# String options, and numbers whose listed range is that of a C integer.
 _OPTION_VALUES: Mapping[str, tuple[str, ...]] = {
     "tune": ("film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", "zerolatency"),
     "profile": (
@@ -96,7 +96,7 @@ _GENERIC_VALUES: Mapping[str, tuple[str, ...]] = {
     "compression_level": ("0", "1", "5", "9"),
     "flags": ("+mv4", "+qpel", "+loop", "-loop", "+gray", "+ildct", "+ilme", "+aic", "+cgop", "+low_delay"),
 }
-# Keys that do not take small numbers.
+# Keys that need other values than small numbers.
 _KEY_VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "x264-params": {
         "direct": ("none", "spatial", "temporal", "auto"), "deblock": ("0,0", "-2,1", "3,3"),
@@ -156,10 +156,9 @@ _SMALL = ("0", "1", "2")
 
 
 def options_to_try(spec: EncoderSpec, listing: EncoderHelp) -> dict[str, tuple[str, ...]]:
-    """Name every option of an encoder, ``option:key`` for keys of dictionary options, with the values to try.
+    """Return the values to test by option of an encoder; keys of dictionary options are named ``option:key``.
 
-    Left out: what a field of the config carries, free text that could name a file, and ``no-KEY``, which stands and falls
-    with ``KEY``.
+    Skips options that a config field sets, free text that could name a file, and ``no-KEY``, which behaves like ``KEY``.
     """
     fields = _carried_by_fields(spec)
     found = {}
@@ -203,7 +202,7 @@ def _numbers(option: EncoderOption) -> tuple[str, ...]:
         return ("0", "1", "2", "5", "30")
     middle = (low + high) / 2
     numbers = {low, low + 1, low + 2, int(middle), high} if option.type != "float" else {low, middle, high}
-    # To encoders -1 stands for "not set".
+    # Encoders take -1 for "not set".
     return tuple(f"{number:g}" for number in sorted(numbers) if low <= number <= high and number != -1)
 
 
