@@ -28,9 +28,13 @@ _REPORT_S = 60.0
 
 def decoder_pids() -> list[int]:
     """Processes that this one has started, in use or not."""
-    children = Path(f"/proc/{os.getpid()}/task")
-    pids = (int(pid) for task in children.iterdir() for pid in (task / "children").read_text().split())
-    return list(pids)
+    pids: list[int] = []
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            pids += map(int, (task / "children").read_text().split())
+        except FileNotFoundError:  # the thread has ended
+            continue
+    return pids
 
 
 def kill_at_random(every_s: float, done: threading.Event, counts: dict[str, int]) -> None:

@@ -75,6 +75,7 @@ class Torchcodec:
         self._resize = resize
 
     def __call__(self, path: Path, numbers: Sequence[int]) -> object:
+        """Read frames."""
         decoder = self._decoders.get(path)
         if decoder is None:
             decoder = self._decoders[path] = self._open(str(path), seek_mode="approximate")
@@ -96,6 +97,7 @@ class PyAV:
         self._files: dict[Path, Any] = {}
 
     def __call__(self, path: Path, numbers: Sequence[int]) -> object:
+        """Read frames."""
         if path not in self._files:
             self._files[path] = self._av.open(str(path))
             self._files[path].streams.video[0].thread_count = 1

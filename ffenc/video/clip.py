@@ -145,7 +145,7 @@ def measure_with_table(path: Path, *, binaries: Binaries) -> tuple[MeasuredClip,
     kind = (binaries, index.stream_key, index.has_square_pixels)
     known = _measured_kinds.get(kind)
     if known is not None and _first_uneven(index.packets, known.fps) is None:
-        return _like(known, path, index), index.table
+        return _same_as(known, path, index), index.table
     clip = measure_clip(path, binaries=binaries)
     if clip.packets != index.packets:
         return clip, None

@@ -44,7 +44,7 @@ class VideoReader:
 
     Every frame is checked by its timestamp.  Single frames of plain MP4 files (H.264, HEVC, AV1 or VP9) come from a decoder
     process that is kept for the next request and shared by all readers of files with the same stream parameters.  Other
-    files, and whole files in order, are read by a process for each call; `method` says which.  MPEG-TS and other files
+    files, and frames that are iterated over, are read by a process for each call; `method` says which.  MPEG-TS and other files
     without an index are decoded from the start for every call; remux them into MP4 to read single frames quickly.
 
     Threads may share a reader.  It can be pickled, and used in forked and spawned processes, which start their own decoders.
@@ -181,7 +181,9 @@ class VideoReader:
         return self.read_range(0, len(self))
 
     def read_range(self, start: int, end: int) -> Iterator[npt.NDArray[Any]]:
-        """Frames ``[start, end)`` in order, each a new array.
+        """Frames ``[start, end)`` in order, each a new array, from a process of its own that decodes on several cores.
+
+        A few frames come sooner from a slice, ``reader[start:end]``.
 
         Raises:
             InputError: not within the file.
@@ -190,8 +192,6 @@ class VideoReader:
             raise InputError(
                 f"frames [{start}, {end}) are not within {self.path}, which has [0, {len(self)})", path=self.path
             )
-        if self.method == "decoder" and end - start <= _SHORT_RANGE:
-            return iter(self.frames(range(start, end)))
         return self._finished(self._decode([self._clip.select([(start, end - start)])]))
 
     def frames_at(
@@ -394,9 +394,6 @@ class VideoReader:
     def __repr__(self) -> str:
         return f"<VideoReader {self.path}: {len(self)} frames of {self.format} at {self.fps}/s>"
 
-
-_SHORT_RANGE = 32
-"""Frames that are read at once by a decoder that is kept; for more, a process of its own decodes on several cores."""
 
 _FRAMES_PER_SEEK = 12
 """Frames that are decoded on rather than sought for: about the cost of opening the file once more."""
