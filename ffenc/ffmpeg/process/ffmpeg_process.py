@@ -269,12 +269,12 @@ class FFmpegProcess:
             ProcessTimeoutError: no progress over calls that together took ``stall_timeout_s``; it was killed.
             ProcessError: as `write` and `read_into`.
         """
-        return self._life.exchange(out, into, wait_s)
+        return self._managed.exchange(out, into, wait_s)
 
     @property
     def is_asleep(self) -> bool | None:
         """Whether all of its threads are waiting for something at this moment; None where there is no /proc."""
-        return self._life.child.is_asleep
+        return self._managed.child.is_asleep
 
     def finish(self, timeout_s: float | None = None) -> Finished:
         """Close its standard input, wait for its end, and require exit status 0.
