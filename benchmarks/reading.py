@@ -1,6 +1,6 @@
 """Read frames at random through ffenc, torchcodec and PyAV, request by request in turn.
 
-Usage: python benchmarks/reading.py FOOTAGE [--requests 200] [--json FILE]
+Usage: python benchmarks/reading.py FOOTAGE [--part clips|files|all] [--requests 200] [--json FILE]
 
 Makes clips of 640x480 from the footage with the FFmpeg that ffenc finds: AV1 and H.264, a keyframe every 2 or 30 frames.
 Prints medians and 95th percentiles in milliseconds, and the ratio of the medians to a peer of the same run.  Peers that are not
@@ -179,6 +179,14 @@ def show(what: str, times: dict[str, list[float]], rows: list[dict[str, Any]]) -
     sys.stdout.flush()
 
 
+def measure_clip(clip: Path, requests: int, rows: list[dict[str, Any]]) -> None:
+    """Requests of one frame, of neighbours and of a batch."""
+    readers = peers()
+    show(f"{clip.stem}: one random frame", in_turn(readers, draw([clip], "one", requests)), rows)
+    show(f"{clip.stem}: six neighbouring frames", in_turn(readers, draw([clip], "six", requests // 4)), rows)
+    show(f"{clip.stem}: 32 random frames", in_turn(readers, draw([clip], "32", requests // 20)), rows)
+
+
 def measure_many_files(clip: Path, directory: Path, requests: int, rows: list[dict[str, Any]]) -> None:
     """One frame of one of 1,000 files, and what our reader keeps afterwards."""
     paths = [directory / f"{number:04}.mp4" for number in range(FILES)]
@@ -213,6 +221,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("footage", type=Path)
     parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--part", choices=("clips", "files", "all"), default="all")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
@@ -221,15 +230,11 @@ def main() -> None:
         import_module("torch").set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        for codec in CODECS:
+        for codec in CODECS if arguments.part != "files" else ():
             for gop in GOPS:
-                clip = make_clip(arguments.footage, codec, gop, directory)
-                count = arguments.requests
-                readers = peers()
-                show(f"{clip.stem}: one random frame", in_turn(readers, draw([clip], "one", count)), rows)
-                show(f"{clip.stem}: six neighbouring frames", in_turn(readers, draw([clip], "six", count // 4)), rows)
-                show(f"{clip.stem}: 32 random frames", in_turn(readers, draw([clip], "32", count // 20)), rows)
-        measure_many_files(directory / "av1-g2.mp4", directory, arguments.requests, rows)
+                measure_clip(make_clip(arguments.footage, codec, gop, directory), arguments.requests, rows)
+        if arguments.part != "clips":
+            measure_many_files(make_clip(arguments.footage, "av1", 2, directory), directory, arguments.requests, rows)
     sys.stdout.write(f"load at the end: {os.getloadavg()}\n")
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2))
