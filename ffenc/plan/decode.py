@@ -55,7 +55,7 @@ def plan_decoder(
     Args:
         ffmpeg: the executable.
         display_size: (width, height) of every frame, any rotation applied.
-        frames: size of the frames that it writes, and the layout that decides how they are scaled.
+        frames: size and layout of the frames that it writes.
         pix_fmt: what it writes, by FFmpeg's name.
         timescale: ticks per second of both streams.
     """
@@ -100,8 +100,7 @@ def _scaled(frames: FrameFormat, display_size: tuple[int, int]) -> Filter:
     """
     if display_size == (frames.width, frames.height):
         return "scale", {"flags": FULL_CHROMA}
-    flags = "neighbor" if frames.layout in _NEVER_MIXED else FULL_CHROMA
-    return "scale", {"w": str(frames.width), "h": str(frames.height), "flags": flags}
+    return "scale", {"w": str(frames.width), "h": str(frames.height), "flags": FULL_CHROMA}
 
 
 PLANES = "gbrp"
@@ -110,9 +109,6 @@ PLANES = "gbrp"
 _THROUGH_PLANES = ("rgb", "bgr")
 """Layouts that a decoder makes of planes: of every YUV format this gives the same colours bit for bit, and since FFmpeg 5 it
 takes a third of the time (measured on 4.2 to 9.0)."""
-
-_NEVER_MIXED = ("gray12", "gray16")
-"""Layouts of depth: between two depths there may be no surface."""
 
 
 def plan_decode_images(ffmpeg: Path, series: ImageSequence, frames: FrameFormat) -> DecodePlan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ DEPTH_UNITS: dict[str, DepthUnit] = {"depth_mm": "mm", "depth_m": "m"}
 READER_LAYOUTS = (*LAYOUTS, PLANAR, *DEPTH_UNITS)
 """Every layout that a reader can hand out."""
 
+_DEPTH_SAMPLES = ("gray12", "gray16")
 _PLACES = (1, 2, 0)  # of the planes, in RGB
 _MM_PER_M = np.float32(1000)
 
@@ -38,12 +39,15 @@ class FrameOutput:
         planar: it writes red, green and blue as planes.
         unit: unit of depth, or None for the raw samples.
         quantizer: turns codes into depth; None if the samples are millimetres.
+        nearest: (height, width) that depth is reduced to by taking the nearest samples, because an average of two depths may
+            be where there is nothing; None keeps the size.
     """
 
     raw: FrameFormat
     planar: bool = False
     unit: DepthUnit | None = None
     quantizer: DepthQuantizer | None = None
+    nearest: tuple[int, int] | None = None
 
     @property
     def pix_fmt(self) -> str:
@@ -53,7 +57,12 @@ class FrameOutput:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one frame."""
-        return (3, self.raw.height, self.raw.width) if self.planar else self.raw.shape
+        return (3, *self.size) if self.planar else (*self.size, *self.raw.shape[2:])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of a frame that is handed out."""
+        return self.nearest or (self.raw.height, self.raw.width)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -63,7 +72,7 @@ class FrameOutput:
     @property
     def is_raw(self) -> bool:
         """Whether frames are handed out byte for byte as ffmpeg writes them, planes apart."""
-        return self.unit is None
+        return self.unit is None and self.nearest is None
 
     def empty(self) -> npt.NDArray[Any]:
         """Return an array for one frame as ffmpeg writes it."""
@@ -95,6 +104,12 @@ class FrameOutput:
             frame: see `empty`.
             out: see `shape` and `dtype`.
         """
+        if self.nearest is not None:
+            rows, columns = (
+                (2 * np.arange(wanted) + 1) * given // (2 * wanted)
+                for given, wanted in zip(frame.shape, self.nearest, strict=True)
+            )
+            frame = frame[np.ix_(rows, columns)]
         if self.quantizer is not None and self.unit is not None:
             out[...] = self.quantizer.dequantize(frame, self.unit)
         elif self.unit == "m":
@@ -104,13 +119,19 @@ class FrameOutput:
 
 
 def frame_output(
-    layout: str, size: tuple[int, int], *, stream: VideoStreamInfo, depth: DepthEncoderConfig | None
+    layout: str,
+    size: tuple[int, int] | None,
+    *,
+    display_size: tuple[int, int],
+    stream: VideoStreamInfo,
+    depth: DepthEncoderConfig | None,
 ) -> FrameOutput:
     """Return what a reader hands out.
 
     Args:
         layout: one of `READER_LAYOUTS`.
-        size: (height, width).
+        size: (height, width), or None for that of the file.
+        display_size: (width, height) of the file, any rotation applied.
         stream: of the file.
         depth: how depth is stored, for a layout of depth; LeRobot's defaults if None.
 
@@ -119,16 +140,20 @@ def frame_output(
         InputError: a layout of depth for a file whose pixel format is not that of ``depth``: to convert it would change every
             depth.
     """
-    height, width = size
+    height, width = size or display_size[::-1]
+    whole = FrameFormat(width=display_size[0], height=display_size[1])
+    scaled = FrameFormat(width=width, height=height)
+    nearest = size if size is not None and (height, width) != (whole.height, whole.width) else None
     if layout not in DEPTH_UNITS:
         if layout not in READER_LAYOUTS:
             raise ValueError(f"layout {layout!r} is not known; use one of {', '.join(READER_LAYOUTS)}")
         if depth is not None:
             raise ValueError(f"depth= has no effect with layout {layout!r}; use {' or '.join(DEPTH_UNITS)}")
-        planar = layout == PLANAR
-        return FrameOutput(
-            raw=FrameFormat(width=width, height=height, layout="rgb" if planar else layout), planar=planar
-        )
+        if layout == PLANAR:
+            return FrameOutput(raw=scaled, planar=True)
+        if layout in _DEPTH_SAMPLES:
+            return FrameOutput(raw=replace(whole, layout=layout), nearest=nearest)
+        return FrameOutput(raw=replace(scaled, layout=layout))
     depth = depth or DepthEncoderConfig()
     if stream.pix_fmt != depth.pix_fmt:
         raise InputError(
@@ -137,7 +162,8 @@ def frame_output(
             path=stream.path,
         )
     return FrameOutput(
-        raw=FrameFormat(width=width, height=height, layout=depth.layout),
+        raw=replace(whole, layout=depth.layout),
+        nearest=nearest,
         unit=DEPTH_UNITS[layout],
         quantizer=depth.quantizer if depth.quantizes else None,
     )

@@ -112,7 +112,7 @@ class VideoReader:
         self.stream: VideoStreamInfo = clip.stream
         self.fps: Fraction = self.stream.fps
         self._output: FrameOutput = frame_output(
-            layout, size or clip.display_size[::-1], stream=self.stream, depth=depth
+            layout, size, display_size=clip.display_size, stream=self.stream, depth=depth
         )
         self.format: FrameFormat = self._output.raw
         self.keyframes = clip.packets.keyframes
@@ -123,12 +123,12 @@ class VideoReader:
     @property
     def width(self) -> int:
         """Pixels per row of a frame that is handed out."""
-        return self.format.width
+        return self._output.size[1]
 
     @property
     def height(self) -> int:
         """Rows of a frame that is handed out."""
-        return self.format.height
+        return self._output.size[0]
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ffenc import Binaries, VideoReader, find_binaries
+from ffenc import Binaries, DepthEncoderConfig, VideoReader, find_binaries, read_depth
+from ffenc.depth import DepthUnit
 from ffenc.errors import FrameError, InputError, OutputError, ProcessDiedError, ProcessTimeoutError
 from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
 from ffenc.video import decoder_pool
@@ -186,6 +187,38 @@ def test_layouts_and_sizes(maker: Maker, layout: str, size: tuple[int, int] | No
         assert np.array_equal(frames.transpose(0, 2, 3, 1), rgb)
     if layout == "bgr":
         assert np.array_equal(frames[..., ::-1], rgb)
+
+
+LEROBOT_DEPTH = Path(__file__).parents[1] / "data/depth/lerobot-0.6.1.mp4"
+
+
+@pytest.mark.parametrize("unit", ["mm", "m"])
+def test_depth_in_a_unit(unit: DepthUnit) -> None:
+    reader = VideoReader(LEROBOT_DEPTH, layout=f"depth_{unit}")
+    wanted = np.stack(list(read_depth(LEROBOT_DEPTH, unit=unit)))
+    numbers = [len(reader) - 1, 0, 1]
+    depth = reader.frames(numbers)
+    assert reader.method == "decoder"
+    assert depth.dtype == reader.dtype == (np.uint16 if unit == "mm" else np.float32)
+    assert np.array_equal(depth, wanted[numbers])
+    assert np.array_equal(
+        VideoReader(LEROBOT_DEPTH, layout="gray12").frames(numbers), in_order(LEROBOT_DEPTH, layout="gray12")[numbers]
+    )
+
+
+def test_scaled_depth_is_depth_that_was_there() -> None:
+    height, width = VideoReader(LEROBOT_DEPTH).shape[:2]
+    whole = VideoReader(LEROBOT_DEPTH, layout="depth_mm")[0]
+    small = VideoReader(LEROBOT_DEPTH, layout="depth_mm", size=(height // 3, width // 3))[0]
+    assert set(small.ravel()) <= set(whole.ravel())
+
+
+def test_depth_of_a_colour_video(maker: Maker) -> None:
+    path = make(maker, "h264")
+    with pytest.raises(InputError, match="holds yuv420p where the config says gray12le"):
+        VideoReader(path, layout="depth_mm")
+    with pytest.raises(ValueError, match="depth= has no effect with layout 'rgb'; use depth_mm or depth_m"):
+        VideoReader(path, depth=DepthEncoderConfig())
 
 
 def test_unknown_layout(maker: Maker) -> None:
