@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ffenc.config import DepthEncoderConfig
 from ffenc.dataset.format.arrow import pa
-from ffenc.dataset.format.camera_frames import depth_settings, layout_of
+from ffenc.dataset.format.camera_frames import depth_settings, frame_layout
 from ffenc.dataset.format.dataset_tables import load_episodes, load_tasks
 from ffenc.dataset.format.documents import load_info, load_stats
 from ffenc.dataset.format.episode_columns import EpisodeRow
@@ -269,7 +269,7 @@ class DatasetReader:
             depth, layout = None, str(self._layout)
             if feature.is_depth:
                 layout = f"depth_{self._depth_unit}"
-                pix_fmt = layout_of(feature) + "le"
+                pix_fmt = frame_layout(feature) + "le"
                 settings = depth_settings(feature) if pix_fmt == "gray12le" else {}
                 depth = DepthEncoderConfig(pix_fmt=pix_fmt, **settings)
             reader = VideoReader(path, layout=layout, size=self._size, depth=depth, binaries=self._binaries)
