@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
     from ffenc.dataset.format.video_info import video_info
     from ffenc.dataset.preview import preview_dataset
+    from ffenc.dataset.reader import DatasetReader
     from ffenc.dataset.recording.append_episode import EpisodeSummary
     from ffenc.dataset.recording.recorder import DatasetRecorder
     from ffenc.dataset.transform.edit import delete_episodes, split_dataset
@@ -103,6 +104,7 @@ __all__ = [
     "DatasetError",
     "DatasetLockedError",
     "DatasetMovedError",
+    "DatasetReader",
     "DatasetRecorder",
     "DependencyError",
     "DepthEncoderConfig",
@@ -192,6 +194,7 @@ _MODULES = {
     "DatasetError": "errors",
     "DatasetLockedError": "errors",
     "DatasetMovedError": "errors",
+    "DatasetReader": "dataset.reader",
     "DatasetRecorder": "dataset.recording.recorder",
     "DependencyError": "errors",
     "DepthEncoderConfig": "config",

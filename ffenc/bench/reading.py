@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from ffenc.errors import OutputError
 from ffenc.ffmpeg.binaries import Binaries
+from ffenc.video.decoder_pool import DECODERS
 from ffenc.video.reader import VideoReader
 
 Frames = npt.NDArray[np.uint8]
@@ -158,6 +159,7 @@ def measure_reading(
         found[name][RANDOM_FILES] = _timed(
             functools.partial(_open_and_read, opens, reference), wanted, reference, small
         )
+    DECODERS.close()  # nothing but the encoder runs while it is timed
     return found
 
 

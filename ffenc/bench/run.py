@@ -269,7 +269,7 @@ def _first_time(step: Step, result: EncodeResult) -> Row:
         return row | {"depth_error": error.to_json()}
     known = step.likeness.get(digest + footage.digest, {})
     row["quality"] = known.get("quality") or measure_quality(result, footage, binaries=step.binaries).to_json()
-    middle = VideoReader(result.path, binaries=step.binaries).frames([footage.count // 2])[0]
+    middle = VideoReader(result.path, method="process", binaries=step.binaries).frames([footage.count // 2])[0]
     save_crop(middle, CROP, step.crops / f"{step.key}.png")
     return row
 

@@ -7,7 +7,7 @@ This is the only place where "frame k" becomes a seek.  Frames are never found b
 - A frame is taken only if its timestamp is that of the next frame wanted.  A seek that lands too late, or a decoder that
   drops or adds a frame, results in fewer frames than planned, never in other ones.  The caller compares the count.
 - If a stream changes its size or pixel format, FFmpeg rebuilds the graph.  The new graph waits for the first frame, which
-  has passed, and `_size_guard` cannot be built for another size.
+  has passed, and `size_guard` cannot be built for another size.
 
 Measured with FFmpeg 4.2.2, 5.1, 7.0.2, 8.1.2 and 9.0.2.
 """
@@ -131,19 +131,13 @@ class ClipFrames:
             url=file_url(self.path),
             options=tuple(options),
             stream=VIDEO,
-            filters=(*self._end(), self._size_guard(), self._selection(), *filters),
+            filters=(*self._end(), size_guard(self.size), self._selection(), *filters),
         )
 
     def _end(self) -> tuple[Filter, ...]:
         """End the input after the last frame."""
         end = self.clock.first_pts + (self.last + Fraction(1, 2)) * self.clock.ticks_per_frame
         return (("trim", {"end_pts": str(math.ceil(end))}),)
-
-    def _size_guard(self) -> Filter:
-        """Return a filter that does nothing to frames of the expected size and fails for another size."""
-        width, height = self.size
-        only = f"if(eq(iw,{width})*eq(ih,{height}),{width},0)"
-        return "crop", {"w": only, "h": str(height), "x": "0", "y": "0", "exact": "1"}
 
     def _selection(self) -> Filter:
         """Take a frame if its timestamp is that of the next frame wanted, and stop after the last."""
@@ -164,6 +158,13 @@ class ClipFrames:
         seen = f"(pts-({self.clock.first_pts}))*{step.denominator}/{step.numerator}"
         wanted = f"selected_n*{self.every}+{_sum(jumps)}"
         return "select", {"expr": f"lt(selected_n,{taken})*lte(abs({seen}-({wanted})),0.26)"}
+
+
+def size_guard(size: tuple[int, int]) -> Filter:
+    """Return a filter that does nothing to frames of the expected (width, height) and fails for another size."""
+    width, height = size
+    only = f"if(eq(iw,{width})*eq(ih,{height}),{width},0)"
+    return "crop", {"w": only, "h": str(height), "x": "0", "y": "0", "exact": "1"}
 
 
 def ranges_of(numbers: Sequence[int]) -> tuple[tuple[int, int], ...]:

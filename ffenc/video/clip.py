@@ -11,7 +11,7 @@ from pathlib import Path
 from ffenc.errors import ConcatError, InputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.ffprobe import probe_video, probe_video_and_packets
-from ffenc.ffmpeg.mp4.sample_tables import Mp4Index, read_mp4_index
+from ffenc.ffmpeg.mp4.sample_tables import Mp4Index, SampleTable, read_mp4_index
 from ffenc.ffmpeg.other_media import rescue_advice
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.plan.clip_frames import ClipFrames, FrameClock
@@ -128,6 +128,36 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
             path=Path(path),
         )
     return MeasuredClip(stream=stream, packets=packets)
+
+
+def measure_with_table(path: Path, *, binaries: Binaries) -> tuple[MeasuredClip, SampleTable | None]:
+    """Measure a clip, without a process if FFmpeg has measured one whose stream cannot be told apart from it.
+
+    Returns:
+        The clip, and its sample table; None if it has none that is read as FFmpeg reads it.
+
+    Raises:
+        ProbeError, InputError: see `measure_clip`.
+    """
+    index = read_mp4_index(path)
+    if index is None:
+        return measure_clip(path, binaries=binaries), None
+    kind = (binaries, index.stream_key, index.has_square_pixels)
+    known = _measured_kinds.get(kind)
+    if known is not None and _first_uneven(index.packets, known.fps) is None:
+        return _same_as(known, path, index), index.table
+    clip = measure_clip(path, binaries=binaries)
+    if clip.packets != index.packets:
+        return clip, None
+    while len(_measured_kinds) >= _KINDS_KNOWN:
+        _measured_kinds.pop(next(iter(_measured_kinds), kind), None)
+    _measured_kinds[kind] = clip.stream
+    return clip, index.table
+
+
+_KINDS_KNOWN = 64
+_measured_kinds: dict[tuple[object, ...], VideoStreamInfo] = {}
+"""A measured stream for each kind of file: FFmpeg, and what `Mp4Index` says without looking at the frames."""
 
 
 def _first_uneven(packets: PacketIndex, fps: Fraction) -> int | None:

@@ -83,4 +83,4 @@ def check_frames(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]]
 
 def _reader(clip: MeasuredClip, binaries: Binaries) -> VideoReader:
     layout = "gray16" if clip.stream.channels == 1 else "rgb"
-    return VideoReader(clip.stream.path, layout=layout, clip=clip, binaries=binaries)
+    return VideoReader(clip.stream.path, layout=layout, method="process", clip=clip, binaries=binaries)

@@ -3,51 +3,68 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from ffenc.errors import InputError, OutputError, ProcessError
+from ffenc.config import DepthEncoderConfig
+from ffenc.errors import FrameError, InputError, OutputError, ProcessDiedError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.ffmpeg.mp4.sample_tables import SampleTable, read_mp4_index
 from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S, FFmpegProcess
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
-from ffenc.frames import FrameFormat
+from ffenc.frames import FrameFormat, describe_array
 from ffenc.plan.clip_frames import MOST_RUNS, ClipFrames, ranges_of
 from ffenc.plan.decode import DecodePlan, plan_decode
-from ffenc.video.clip import MeasuredClip, measure_clip
+from ffenc.video.clip import MeasuredClip, measure_with_table
+from ffenc.video.decoder import DecoderKey, can_decode
+from ffenc.video.decoder_pool import DECODERS, SAMPLE_TABLES, FileVersion
+from ffenc.video.frame_output import FrameOutput, frame_output
 from ffenc.video.undecodable import MADE_UP, why_undecodable
 
 logger = logging.getLogger(__name__)
+
+Method = Literal["decoder", "process"]
+"""``"decoder"``: a process that is kept for the next request.  ``"process"``: one that is started for each request."""
 
 LEROBOT_TOLERANCE_S = 1e-4
 """How far a frame may be from the time asked for; LeRobot's own default."""
 
 
 class VideoReader:
-    """Read frames of a constant-rate clip, in order or at given times.
+    """Read frames of a constant-rate clip, in order or at random.
 
-    Every frame is checked by its timestamp.  MPEG-TS and other files without an index are decoded from the start for every
-    call; remux them into MP4 to read single frames quickly.
+    Every frame is checked by its timestamp.  Single frames of plain MP4 files (H.264, HEVC, AV1 or VP9) come from a decoder
+    process that is kept for the next request and shared by all readers of files with the same stream parameters.  Other
+    files, and frames that are iterated over, are read by a process for each call; `method` says which.  MPEG-TS and other files
+    without an index are decoded from the start for every call; remux them into MP4 to read single frames quickly.
+
+    Threads may share a reader.  It can be pickled, and used in forked and spawned processes, which start their own decoders.
 
     Example::
 
         reader = VideoReader("laptop.mp4")
-        for frame in reader:  # (480, 640, 3) uint8
+        frame = reader[-1]  # (480, 640, 3) uint8
+        frames = reader[10:20:2]  # (5, 480, 640, 3)
+        frames = reader.frames_at([0.0, 1.5, 2.0])  # (3, 480, 640, 3)
+        for frame in reader:
             ...
-        frames = reader.frames_at([0.0, 1.5, 2.0])  # (3, 480, 640, 3) uint8, one ffmpeg process
 
     Attributes:
         path: the file.
         fps: exact frame rate.
         stream: what its header says.
-        format: shape and dtype of every frame.
+        format: raw frames as ffmpeg writes them; `shape` and `dtype` say what is handed out.
         keyframes: numbers of the keyframes.
+        method: how single frames are read; becomes ``"process"`` if a decoder cannot give a frame.
     """
 
     def __init__(
@@ -55,6 +72,9 @@ class VideoReader:
         path: str | Path,
         *,
         layout: str = "rgb",
+        size: tuple[int, int] | None = None,
+        depth: DepthEncoderConfig | None = None,
+        method: Method = "decoder",
         clip: MeasuredClip | None = None,
         binaries: Binaries | None = None,
         stall_timeout_s: float = STALL_TIMEOUT_S,
@@ -63,24 +83,88 @@ class VideoReader:
 
         Args:
             path: a video file.
-            layout: what the arrays shall hold, a key of `ffenc.frames.LAYOUTS`.
+            layout: what the arrays hold: a key of `ffenc.frames.LAYOUTS` such as ``"rgb"``, ``"bgr"``, ``"gray"`` or
+                ``"gray12"`` (depth codes); ``"rgb_chw"`` for planes in ``(3, H, W)`` arrays; ``"depth_mm"`` for uint16
+                millimetres or ``"depth_m"`` for float32 metres.
+            size: (height, width) to scale frames to, with bicubic filtering; depth takes the nearest sample.  None
+                keeps the size of the file.
+            depth: how depth is stored, for the two layouts of depth; LeRobot's defaults if None.
+            method: ``"process"`` never uses a decoder that is kept.
             clip: what `measure_clip` said of it; None measures it.
             binaries: the executables; found by `find_binaries` if None.
             stall_timeout_s: longest time without a frame before the decoder is killed.
 
         Raises:
             ProbeError: not a video.
-            InputError: damaged, empty, or of variable frame rate.
+            InputError: damaged, empty, of variable frame rate, or not depth that is stored as ``depth`` says.
+            ValueError: unknown layout, or a size below 1 pixel.
         """
         self._binaries = binaries or find_binaries()
         self._stall_timeout_s = stall_timeout_s
-        self._clip: MeasuredClip = clip or measure_clip(path, binaries=self._binaries)
         self.path = Path(path)
-        self.stream: VideoStreamInfo = self._clip.stream
+        self._version = FileVersion.of(self.path) if self.path.exists() else None
+        table: SampleTable | None = None
+        if clip is None:
+            clip, table = measure_with_table(self.path, binaries=self._binaries)
+        elif method == "decoder" and (index := read_mp4_index(self.path)) and index.packets == clip.packets:
+            table = index.table
+        self._clip = clip
+        self.stream: VideoStreamInfo = clip.stream
         self.fps: Fraction = self.stream.fps
-        width, height = self._clip.display_size
-        self.format = FrameFormat(width=width, height=height, layout=layout)
-        self.keyframes = self._clip.packets.keyframes
+        self._output: FrameOutput = frame_output(
+            layout, size, display_size=clip.display_size, stream=self.stream, depth=depth
+        )
+        self.format: FrameFormat = self._output.raw
+        self.keyframes = clip.packets.keyframes
+        self.method: Method = "decoder" if method == "decoder" and table and can_decode(table) else "process"
+        self._display = table.display if table else b""
+        self._entry = table.entry if table else b""
+
+    @property
+    def width(self) -> int:
+        """Pixels per row of a frame that is handed out."""
+        return self._output.size[1]
+
+    @property
+    def height(self) -> int:
+        """Rows of a frame that is handed out."""
+        return self._output.size[0]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a frame that is handed out."""
+        return self._output.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of its elements."""
+        return self._output.dtype
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Do nothing: a reader keeps nothing open; decoder processes belong to all readers."""
+
+    @overload
+    def __getitem__(self, item: int) -> npt.NDArray[Any]: ...
+    @overload
+    def __getitem__(self, item: slice) -> npt.NDArray[Any]: ...
+    def __getitem__(self, item: int | slice) -> npt.NDArray[Any]:
+        """One frame, counted from the end if negative; or the frames of a slice, with an axis for them in front.
+
+        Raises:
+            IndexError: no such frame.
+        """
+        if isinstance(item, slice):
+            return self.frames(range(len(self))[item])
+        number = operator.index(item)
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"{self.path} has no frame {number}; it has {len(self)}")
+        frame: npt.NDArray[Any] = self.frames([number % len(self)])[0]
+        return frame
 
     def __len__(self) -> int:
         """Frames in the file, counted and not taken from its header."""
@@ -97,7 +181,9 @@ class VideoReader:
         return self.read_range(0, len(self))
 
     def read_range(self, start: int, end: int) -> Iterator[npt.NDArray[Any]]:
-        """Frames ``[start, end)`` in order, each a new array.
+        """Frames ``[start, end)`` in order, each a new array, from a process of its own that decodes on several cores.
+
+        A few frames come sooner from a slice, ``reader[start:end]``.
 
         Raises:
             InputError: not within the file.
@@ -106,47 +192,115 @@ class VideoReader:
             raise InputError(
                 f"frames [{start}, {end}) are not within {self.path}, which has [0, {len(self)})", path=self.path
             )
-        return self._decode([self._clip.select([(start, end - start)])])
+        return self._finished(self._decode([self._clip.select([(start, end - start)])]))
 
     def frames_at(
-        self, timestamps_s: Sequence[float | Fraction], *, tolerance_s: float = LEROBOT_TOLERANCE_S
+        self,
+        timestamps_s: Sequence[float | Fraction],
+        *,
+        tolerance_s: float = LEROBOT_TOLERANCE_S,
+        out: npt.NDArray[Any] | None = None,
     ) -> npt.NDArray[Any]:
-        """Frames at many times, in the order asked for, from one ffmpeg process.
+        """Frames at many times, in the order asked for.
 
         Args:
             timestamps_s: seconds from the first frame; the same time may be asked for more than once.
             tolerance_s: how far the nearest frame may be from the time asked for.
+            out: see `frames`.
 
         Returns:
-            ``(len(timestamps_s), height, width, ...)`` array of the layout's dtype.
+            ``(len(timestamps_s), *shape)`` array.
 
         Raises:
             InputError: a time with no frame within the tolerance.
         """
-        return self.frames([self._frame_near(time_s, tolerance_s) for time_s in timestamps_s])
+        return self.frames([self._frame_near(time_s, tolerance_s) for time_s in timestamps_s], out=out)
 
-    def frames(self, numbers: Sequence[int]) -> npt.NDArray[Any]:
-        """Return frames by number, in the order asked for, from one ffmpeg process for every 32 places in the file.
+    def frames(self, numbers: Sequence[int], *, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+        """Return frames by number, in the order asked for.
 
         Args:
             numbers: from 0 to ``len(reader) - 1``; the same one may be asked for more than once.
+            out: C-contiguous array to write into, of the shape and dtype that are returned; None makes a new one.
 
         Returns:
-            ``(len(numbers), height, width, ...)`` array of the layout's dtype.
+            ``(len(numbers), *shape)`` array; ``out`` if it was given.
 
         Raises:
-            InputError: a number outside of the file.
+            InputError: a number outside of the file, a frame that cannot be decoded, or the file was changed.
+            FrameError: ``out`` has another shape or dtype.
+            ProcessDiedError: two decoder processes in a row were killed or crashed; names file and frame.
+            ProcessTimeoutError: a decoder hung and was killed; names file and frame.
         """
         wanted = sorted(set(numbers))
         if wanted and not 0 <= wanted[0] <= wanted[-1] < len(self):
             raise InputError(f"frames {wanted[0]} to {wanted[-1]} are not all within [0, {len(self)})", path=self.path)
-        place = {number: index for index, number in enumerate(wanted)}
-        decoded = np.empty((len(wanted), *self.format.shape), self.format.dtype)
-        if wanted:
-            parts = self._parts(wanted)
-            for index, frame in enumerate(chain.from_iterable(self._decode(some) for some in parts)):
-                decoded[index] = frame
-        return decoded[[place[number] for number in numbers]]
+        result = self._result(len(numbers), out)
+        first = {number: index for index, number in reversed(list(enumerate(numbers)))}
+        if wanted and not (self.method == "decoder" and self._read_kept(wanted, first, result)):
+            frames = chain.from_iterable(self._decode(some) for some in self._parts(wanted))
+            for number, frame in zip(wanted, self._finished(frames), strict=True):
+                result[first[number]] = frame
+        for index, number in enumerate(numbers):
+            if first[number] != index:
+                result[index] = result[first[number]]
+        return result
+
+    def _result(self, count: int, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+        shape = (count, *self.shape)
+        if out is None:
+            return np.empty(shape, self.dtype)
+        is_right = isinstance(out, np.ndarray) and out.shape == shape and out.dtype == self.dtype
+        if not is_right or not out.flags.c_contiguous or not out.flags.writeable:
+            expected = f"a writable C-contiguous {shape} {self.dtype.name} array"
+            seen = describe_array(out)
+            raise FrameError(f"out: expected {expected}, got {seen}", expected=expected, seen=seen)
+        return out
+
+    def _read_kept(self, wanted: Sequence[int], first: Mapping[int, int], result: npt.NDArray[Any]) -> bool:
+        """Read frames through a decoder that is kept; return False if it cannot give them.
+
+        Args:
+            wanted: ascending, without repeats.
+            first: place of each of them in ``result``.
+            result: where they go.
+        """
+        try:
+            version, table = SAMPLE_TABLES.get(self.stream.path)
+        except OSError as err:
+            raise InputError(f"{self.path} cannot be read any more: {err.strerror}", path=self.path) from err
+        if version != self._version:
+            raise InputError(f"{self.path} was changed after it was opened; open it again", path=self.path)
+        if table is None:
+            return False
+        output = self._output
+        raw = {} if output.is_raw else {number: output.empty() for number in wanted}
+        key = DecoderKey(
+            ffmpeg=self._binaries.ffmpeg,
+            entry=self._entry,
+            display=self._display,
+            display_size=self._clip.display_size,
+            output=output,
+            stall_timeout_s=self._stall_timeout_s,
+        )
+        try:
+            DECODERS.read(
+                key, self.stream.path, table, wanted, lambda n: output.views(raw[n] if raw else result[first[n]])
+            )
+        except OSError as err:
+            raise InputError(f"{self.path} cannot be read: {err}", path=self.path) from err
+        except (OutputError, ProcessDiedError) as err:
+            if isinstance(err, ProcessDiedError) and (err.returncode or 0) < 0:
+                raise
+            logger.warning("from now on %s is read by a process for each request: %s", self.path, err)
+            self.method = "process"
+            return False
+        for number, frame in raw.items():
+            output.finish(frame, result[first[number]])
+        return True
+
+    def _finished(self, frames: Iterator[npt.NDArray[Any]]) -> Iterator[npt.NDArray[Any]]:
+        return map(self._output.from_interleaved, frames)
 
     def _frame_near(self, time_s: float | Fraction, tolerance_s: float) -> int:
         first = self._clip.packets.pts_s(0)

@@ -242,7 +242,12 @@ def _check_file(plan: EncodePlan, sent: Sequence[Frame], binaries: Binaries) -> 
     try:
         clip = MeasuredClip(stream=stream, packets=packets)
         reader = VideoReader(
-            plan.output, layout=form.layout, clip=clip, binaries=binaries, stall_timeout_s=TRIAL_STALL_TIMEOUT_S
+            plan.output,
+            layout=form.layout,
+            method="process",
+            clip=clip,
+            binaries=binaries,
+            stall_timeout_s=TRIAL_STALL_TIMEOUT_S,
         )
         decoded = reader.frames(numbers)
     except ProcessDiedError as err:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -35,6 +35,39 @@ _MOST_SAMPLES = 2_000_000  # 18 hours at 30 frames per second, in 300 MB; FFmpeg
 _MOST_TOP_LEVEL_BOXES = 100
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SampleTable:
+    """Where each coded frame of a file lies, and which frame it is; about 12 bytes for each.
+
+    Samples are numbered in the order of the file, frames in the order in which they are shown.
+
+    Attributes:
+        entry: contents of the ``stsd`` box, without what says nothing about how to decode it.
+        display: display matrix, width and height, the last 44 bytes of the ``tkhd`` box.
+        codec: type of the sample entry, such as ``b"avc1"``.
+        offsets: sample ``s`` is in bytes ``[offsets[s], offsets[s + 1])`` of the file.
+        frames: frame number of each sample.
+        samples: sample number of each frame; the same array as ``frames`` if nothing is reordered.
+        cut_points: frames at which the file falls into two parts, see `PacketIndex`.
+        keyframes: frames at which decoding can start.
+        delay: most frames that are stored before a frame and shown after it.
+    """
+
+    entry: bytes
+    display: bytes
+    codec: bytes
+    offsets: _Ints
+    frames: npt.NDArray[np.int32]
+    samples: npt.NDArray[np.int32]
+    cut_points: npt.NDArray[np.int32]
+    keyframes: npt.NDArray[np.int32]
+    delay: int
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.frames)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mp4Index:
     """The index of one video track.
@@ -45,12 +78,14 @@ class Mp4Index:
         packets: every frame, its time and whether it is a keyframe; all of them are within the file.
         delay: frames between decoding and presentation of the first one.
         has_square_pixels: the file declares square pixels, as FFmpeg adds when it joins files; not part of ``stream_key``.
+        table: where the frames lie in the file.
     """
 
     stream_key: tuple[object, ...]
     packets: PacketIndex
     delay: int
     has_square_pixels: bool
+    table: SampleTable = field(compare=False, repr=False)
 
 
 def read_mp4_index(path: Path) -> Mp4Index | None:
@@ -114,8 +149,39 @@ def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return per 
     )
     # The last 44 bytes of a track header are its matrix, width and height.
     stream_key = (entry, bytes(display[-44:]), timescale, int(steps[0]), shift)
-    is_square = _SQUARE in _entry_boxes(tables[b"stsd"])
-    return Mp4Index(stream_key=stream_key, packets=packets, delay=delay, has_square_pixels=is_square)
+    return Mp4Index(
+        stream_key=stream_key,
+        packets=packets,
+        delay=delay,
+        has_square_pixels=_SQUARE in _entry_boxes(tables[b"stsd"]),
+        table=_sample_table(tables[b"stsd"], bytes(display[-44:]), packets, order, _media(file)[0] + _ends(sizes)),
+    )
+
+
+def _sample_table(stsd: memoryview, display: bytes, packets: PacketIndex, order: _Ints, offsets: _Ints) -> SampleTable:
+    samples = frames = order.astype(np.int32)
+    if packets.is_reordered:
+        frames = np.empty_like(samples)
+        frames[samples] = np.arange(len(samples), dtype=np.int32)
+    kind, entry = next(boxes(stsd[8:]))
+    inner = [box for box in _entry_boxes(stsd) if box[:4] not in _ENTRY_INCIDENTAL]
+    contents = bytes(entry[:_ENTRY_FIXED_BYTES]) + b"".join(struct.pack(">I", 4 + len(box)) + box for box in inner)
+    return SampleTable(
+        entry=bytes(stsd[:8]) + struct.pack(">I", 8 + len(contents)) + kind + contents,
+        display=display,
+        codec=kind,
+        offsets=offsets,
+        frames=frames,
+        samples=samples,
+        cut_points=np.array(packets.cut_points, np.int32),
+        keyframes=np.array(packets.keyframes, np.int32),
+        delay=max(0, int((np.arange(len(frames)) - frames).max())),
+    )
+
+
+def _ends(sizes: _Ints) -> _Ints:
+    """Return 0 and the sum of the sizes up to each."""
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 def _cut_points(times: _Ints, is_key: npt.NDArray[np.bool_]) -> tuple[int, ...]:

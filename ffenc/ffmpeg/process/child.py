@@ -125,9 +125,18 @@ class Child:
             stat = Path(f"/proc/{self.pid}/stat").read_bytes()
         except OSError:
             return None
-        # Fields 14 and 15 of proc(5), counted from after the name, which may contain anything.
-        fields = stat[stat.rindex(b")") + 2 :].split()
+        # Fields 14 and 15 of proc(5).
+        fields = _fields(stat)
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def is_asleep(self) -> bool | None:
+        """Whether all of its threads are waiting for something; None where there is no /proc, or it has ended."""
+        try:
+            states = [_state(task) for task in Path(f"/proc/{self.pid}/task").iterdir()]
+        except OSError:
+            return None
+        return all(state == b"S" for state in states)
 
     def sample_memory(self) -> None:
         """Note its peak resident size so far from /proc, where it is lost once the child has ended."""
@@ -151,3 +160,12 @@ class Child:
         self.returncode = os.waitstatus_to_exitcode(status)
         self.usage = Usage(cpu_user_s=resources.ru_utime, cpu_system_s=resources.ru_stime, max_rss_bytes=peak)
         self._ended = True
+
+
+def _fields(stat: bytes) -> list[bytes]:
+    """The fields of a ``stat`` file of proc(5) from the third on, the state; the name before it may contain anything."""
+    return stat[stat.rindex(b")") + 2 :].split()
+
+
+def _state(task: Path) -> bytes:
+    return _fields((task / "stat").read_bytes())[0]

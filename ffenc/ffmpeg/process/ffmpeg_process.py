@@ -253,6 +253,29 @@ class FFmpegProcess:
             f"the output of {self._managed.name} ended after {count} of {n_bytes} bytes"
         )
 
+    def exchange(self, out: memoryview, into: memoryview, *, wait_s: float) -> tuple[int, int]:
+        """Write and read whatever is possible now, so that neither side waits for the other.
+
+        Args:
+            out: bytes for its standard input, possibly none.
+            into: where bytes of its standard output go; not empty.
+            wait_s: longest wait for something to move, in seconds.
+
+        Returns:
+            (bytes written, bytes read); both are 0 if nothing moved in that time.
+
+        Raises:
+            ProcessDiedError: it ended.
+            ProcessTimeoutError: no progress over calls that together took ``stall_timeout_s``; it was killed.
+            ProcessError: as `write` and `read_into`.
+        """
+        return self._managed.exchange(out, into, wait_s)
+
+    @property
+    def is_asleep(self) -> bool | None:
+        """Whether all of its threads are waiting for something at this moment; None where there is no /proc."""
+        return self._managed.child.is_asleep
+
     def finish(self, timeout_s: float | None = None) -> Finished:
         """Close its standard input, wait for its end, and require exit status 0.
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from ffenc.errors import ProcessDiedError, ProcessError, ProcessTimeoutError, ThreadStartError
 from ffenc.ffmpeg.process.child import Child
-from ffenc.ffmpeg.process.pipes import Drain, PipeEnd
+from ffenc.ffmpeg.process.pipes import Drain, PipeEnd, wait_for_either
 from ffenc.ffmpeg.process.progress import Progress, ProgressReader
 from ffenc.ffmpeg.process.stall import SLICE_S, StallWatch
 from ffenc.ffmpeg.process.stderr import StderrTail
@@ -82,6 +82,7 @@ class ManagedChild:
         self._wall_s = wall_s
         self._started = time.monotonic()
         self._sending = False
+        self._exchange_watch: StallWatch | None = None
         self._failure: tuple[type[ProcessError], str] | None = None
 
     def start_threads(self) -> None:
@@ -135,6 +136,37 @@ class ManagedChild:
         if rest and self._has_failed:
             raise self.fail(ProcessDiedError, f"{self.name} failed")
         return wanted - len(rest)
+
+    def exchange(self, out: memoryview, into: memoryview, wait_s: float) -> tuple[int, int]:
+        """Move some bytes in either direction; errors as ``FFmpegProcess.exchange``."""
+        stdin = self._require(self._stdin, "write to", "stdin=True")
+        stdout = self._require(self._stdout, "read from", "stdout='data'")
+        moved = self._move(stdin, stdout, out, into)
+        if moved == (0, 0):
+            wait_for_either(stdin if out else None, stdout, wait_s)
+            moved = self._move(stdin, stdout, out, into)
+        if moved != (0, 0):
+            self._exchange_watch = None
+        elif self._exchange_watch is None:
+            self._exchange_watch = self._watch()
+        elif why := self._exchange_watch.complaint():
+            raise self.fail(ProcessTimeoutError, f"{self.name} neither took input nor gave output: {why}; killed it")
+        return moved
+
+    def _move(self, stdin: PipeEnd, stdout: PipeEnd, out: memoryview, into: memoryview) -> tuple[int, int]:
+        try:
+            sent = (stdin.write_some(out, 0) or 0) if out else 0
+        except BrokenPipeError as err:
+            raise self._ended_early() from err
+        try:
+            received = stdout.read_some(into, 0)
+        except BrokenPipeError as err:
+            raise self.fail(ProcessDiedError, f"{self.name} was closed while it was read") from err
+        if received == 0:
+            raise self.fail_after_exit(f"the output of {self.name} ended")
+        self.bytes_written += sent
+        self.bytes_read += received or 0
+        return sent, received or 0
 
     def receive_all(self, limit_bytes: int) -> bytes:
         """Read standard output to end of file; more than ``limit_bytes`` is an error."""

@@ -84,6 +84,13 @@ class PipeEnd:
         """
         return self._transfer(self._file.readinto, view, wait_s)  # type: ignore[attr-defined]  # it is a FileIO
 
+    def fileno(self) -> int:
+        """Descriptor, -1 once it was closed."""
+        try:
+            return self._file.fileno()
+        except ValueError:
+            return -1
+
     def close(self) -> None:
         """Close; a second call does nothing."""
         with self._lock:
@@ -104,6 +111,18 @@ class PipeEnd:
                 return some(view)
             except ValueError as err:
                 raise BrokenPipeError("a signal handler closed this end of the pipe meanwhile") from err
+
+
+def wait_for_either(writable: PipeEnd | None, readable: PipeEnd, wait_s: float) -> None:
+    """Wait up to ``wait_s`` seconds until one pipe has room or the other has bytes; an end that is closed counts as ready."""
+    poll = select.poll()
+    for end, events in ((writable, select.POLLOUT), (readable, select.POLLIN)):
+        if end is not None:
+            descriptor = end.fileno()
+            if descriptor < 0:
+                return
+            poll.register(descriptor, events)
+    poll.poll(wait_s * 1000)
 
 
 def flat_view(buffer: Bytes) -> memoryview:

@@ -200,7 +200,7 @@ def _samples(root: Path, footage: _Footage, binaries: Binaries) -> Iterator[dict
             span = episodes[episode].videos[camera]
             video = layout.video(camera, span.file)
             time_s = time_of_frame(span.from_frame + step, footage.fps)
-            (frame,) = VideoReader(video, binaries=binaries).frames_at([time_s])
+            (frame,) = VideoReader(video, method="process", binaries=binaries).frames_at([time_s])
             seen = number_in(frame) if isinstance(source, SyntheticCamera) else None
             if seen not in (None, number):
                 raise OutputError(f"frame {number} in {video} shows frame {seen}", path=video)

@@ -1,0 +1,88 @@
+"""Read from a coded frame whether decoding can start at it, whatever was decoded before.
+
+Containers mark more frames as keyframes than that: in an open GOP, frames behind a keyframe refer to frames before it.  A
+decoder that had decoded another file until then would silently take the frames of that file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+
+_H264_SLICES, _H264_IDR = range(1, 6), 5
+_HEVC_SLICES, _HEVC_RANDOM_ACCESS = range(32), range(16, 22)
+_AV1_SEQUENCE, _AV1_FRAMES = 1, (3, 6)
+
+
+def _h264_starts(frame: bytes) -> bool:
+    return next((kind == _H264_IDR for kind in _nal_types(frame, 0, 0x1F) if kind in _H264_SLICES), False)
+
+
+def _hevc_starts(frame: bytes) -> bool:
+    return next((kind in _HEVC_RANDOM_ACCESS for kind in _nal_types(frame, 1, 0x3F) if kind in _HEVC_SLICES), False)
+
+
+def _nal_types(frame: bytes, shift: int, mask: int) -> Iterator[int]:
+    """Types of the units of a frame, each of which has its length in front, in 4 bytes."""
+    at = 0
+    while at + 4 < len(frame):
+        yield frame[at + 4] >> shift & mask
+        at += 4 + int.from_bytes(frame[at : at + 4], "big")
+
+
+def _av1_starts(frame: bytes) -> bool:
+    """Whether the first frame is a shown key frame behind a sequence header."""
+    has_sequence = False
+    at = 0
+    while at + 2 < len(frame):
+        header = frame[at]
+        kind = header >> 3 & 0xF
+        at += 2 if header & 4 else 1  # an extension byte
+        size = len(frame) - at
+        if header & 2:
+            size, at = _leb128(frame, at)
+        if kind == _AV1_SEQUENCE:
+            has_sequence = True
+        elif kind in _AV1_FRAMES:
+            # show_existing_frame 0, frame_type 0 (key frame), show_frame 1
+            return has_sequence and frame[at] >> 4 == 0b0001
+        at += size
+    return False
+
+
+def _leb128(data: bytes, at: int) -> tuple[int, int]:
+    """Return (value, place behind it) of a number in groups of 7 bits, the lowest first."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, at
+
+
+def _vp9_starts(frame: bytes) -> bool:
+    """Whether the first frame is a key frame: frame_marker 2, any profile, show_existing_frame 0, frame_type 0."""
+    if not frame or frame[0] >> 6 != 0b10:
+        return False
+    is_profile_3 = frame[0] >> 4 & 0b11 == 0b11  # one more bit follows
+    return frame[0] >> (1 if is_profile_3 else 2) & 0b11 == 0
+
+
+STARTS: Mapping[bytes, Callable[[bytes], bool]] = MappingProxyType(
+    {b"avc1": _h264_starts, b"hvc1": _hevc_starts, b"hev1": _hevc_starts, b"av01": _av1_starts, b"vp09": _vp9_starts}
+)
+"""For the type of a sample entry: whether decoding can start at a coded frame, given its bytes.
+
+H.264 has to begin with an IDR picture.  HEVC may begin with any random access picture behind an end of sequence."""
+
+
+def has_long_lengths(entry: bytes) -> bool:
+    """Return whether the units of H.264 or HEVC have their lengths in 4 bytes, given the sample entry; True without any."""
+    for name, place in ((b"avcC", 4), (b"hvcC", 21)):
+        at = entry.find(name)
+        if at >= 0:
+            at += len(name) + place
+            return at < len(entry) and entry[at] & 3 == 3
+    return True

@@ -1,0 +1,225 @@
+"""DatasetReader: every row's numbers, task and frames, in time windows and batches, as LeRobot reads them where it is installed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ffenc import Binaries, DatasetReader, VideoEncoderConfig, VideoReader
+from ffenc.errors import DatasetError, InputError
+from ffenc.video.decoder_pool import DECODERS
+from tests.datasets import change_info, copy_of, rows_of
+from tests.lerobot_data import LEROBOT, needs_av1_decoder
+
+pytest.importorskip("pyarrow")
+
+from ffenc import DatasetRecorder
+from ffenc.dataset.format.dataset_tables import load_episodes
+
+pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+
+FPS = 30
+LENGTHS = (5, 7, 4)
+CAMERA = "observation.images.top"
+
+
+def frame_of(episode: int, step: int) -> Any:
+    frame = np.zeros((64, 96, 3), np.uint8)
+    frame[:, : 8 * (step + 1)] = (60 * episode + 40, 200, 90)
+    return frame
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["video", "images"])
+def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Path:
+    root = tmp_path_factory.mktemp("recorded") / "d"
+    kind = "video" if request.param else "image"
+    features = {
+        CAMERA: {"dtype": kind, "shape": (64, 96, 3), "names": ["height", "width", "channels"]},
+        "action": {"dtype": "float32", "shape": (2,), "names": None},
+        "score": {"dtype": "int64", "shape": (1,), "names": None},
+        "note": {"dtype": "string", "shape": (1,), "names": None},
+    }
+    config = VideoEncoderConfig(vcodec="libx264", crf=8)
+    with DatasetRecorder.create(root, "a/b", FPS, features, camera_encoder=config, binaries=binaries) as recorder:
+        for episode, length in enumerate(LENGTHS):
+            for step in range(length):
+                recorder.add_frame(
+                    {
+                        CAMERA: frame_of(episode, step),
+                        "action": np.array([episode, step], np.float32),
+                        "score": np.array([10 * episode + step]),
+                        "note": f"{episode}/{step}",
+                        "task": f"task {episode % 2}",
+                    }
+                )
+            recorder.save_episode()
+    return root
+
+
+def step_of(frame: Any) -> int:
+    """The step that a frame of ``frame_of`` shows."""
+    return int((frame[1, 32] > 100).sum()) // 8 - 1
+
+
+def test_items_are_the_rows(recorded: Path) -> None:
+    reader = DatasetReader(recorded)
+    assert (len(reader), reader.fps, reader.cameras) == (sum(LENGTHS), FPS, (CAMERA,))
+    places = [(episode, step) for episode, length in enumerate(LENGTHS) for step in range(length)]
+    for item, (episode, step) in zip(reader, places, strict=True):
+        assert item[CAMERA].shape == (3, 64, 96)
+        assert item[CAMERA].dtype == np.uint8
+        assert step_of(item[CAMERA]) == step
+        assert item["action"].tolist() == [episode, step]
+        assert (item["score"].shape, int(item["score"])) == ((), 10 * episode + step)
+        assert (item["note"], item["task"]) == (f"{episode}/{step}", f"task {episode % 2}")
+        assert (int(item["episode_index"]), int(item["frame_index"])) == (episode, step)
+    assert int(reader[-1]["index"]) == sum(LENGTHS) - 1
+    with pytest.raises(IndexError, match=r"no item 16; it has 16"):
+        _ = reader[16]
+
+
+def test_windows_end_at_the_episode(recorded: Path) -> None:
+    deltas = {CAMERA: [-2 / FPS, 0.0, 3 / FPS], "action": [0.0, 1 / FPS]}
+    reader = DatasetReader(recorded, delta_timestamps=deltas)
+    for index in (0, 4, 5, 6, 11, 12, 15):
+        item = reader[index]
+        episode, step = int(item["episode_index"]), int(item["frame_index"])
+        last = LENGTHS[episode] - 1
+        assert [step_of(frame) for frame in item[CAMERA]] == [max(0, step - 2), step, min(last, step + 3)]
+        assert item[f"{CAMERA}_is_pad"].tolist() == [step - 2 < 0, False, step + 3 > last]
+        assert item["action"][:, 1].tolist() == [step, min(last, step + 1)]
+        assert item["action_is_pad"].tolist() == [False, step + 1 > last]
+
+
+def test_batches_and_chosen_episodes(recorded: Path) -> None:
+    reader = DatasetReader(recorded, episodes=[2, 0], layout="rgb")
+    assert len(reader) == LENGTHS[2] + LENGTHS[0]
+    batch = reader.batch([1, 4, 1, 8])
+    assert batch[CAMERA].shape == (4, 64, 96, 3)
+    assert batch["action"].tolist() == [[2, 1], [0, 0], [2, 1], [0, 4]]
+    assert batch["task"] == ["task 0"] * 4
+    for place, index in enumerate([1, 4, 1, 8]):
+        assert np.array_equal(batch[CAMERA][place], reader[index][CAMERA])
+    assert CAMERA not in DatasetReader(recorded, cameras=[])[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"cameras": ["front"]}, DatasetError, "no camera 'front'; it has observation.images.top"),
+        ({"episodes": [0, 9]}, DatasetError, "no episode 9; it has 0, 1, 2"),
+        ({"episodes": []}, DatasetError, "name at least one"),
+        ({"delta_timestamps": {"acton": [0]}}, DatasetError, "'acton', which is not read; known: .*action"),
+        (
+            {"delta_timestamps": {"action": [0.01]}},
+            ValueError,
+            r"0\.01, which is not a multiple of 1/30 s; the nearest",
+        ),
+        ({"delta_timestamps": {"action": []}}, ValueError, "is empty"),
+        ({"layout": "chw"}, ValueError, "use rgb_chw or rgb"),
+        ({"depth_unit": "cm"}, ValueError, "use 'mm' or 'm'"),
+    ],
+)
+def test_refused(recorded: Path, options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        DatasetReader(recorded, **options)
+
+
+def test_size(recorded: Path) -> None:
+    if DatasetReader(recorded).info.features[CAMERA].is_video:
+        assert DatasetReader(recorded, size=(32, 48))[3][CAMERA].shape == (3, 32, 48)
+    else:
+        with pytest.raises(ValueError, match="is stored as images"):
+            DatasetReader(recorded, size=(32, 48))
+
+
+def _item(reader: DatasetReader, results: Any) -> None:
+    results.put(reader[6])
+    DECODERS.close()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_workers(recorded: Path, method: str) -> None:
+    reader: DatasetReader = pickle.loads(pickle.dumps(DatasetReader(recorded)))
+    wanted = reader[6]
+    context = multiprocessing.get_context(method)
+    results = context.Queue()
+    worker = context.Process(target=_item, args=(reader, results))
+    worker.start()
+    item = results.get(timeout=60)
+    worker.join()
+    assert item.keys() == wanted.keys()
+    assert np.array_equal(item[CAMERA], wanted[CAMERA])
+    DECODERS.close()
+
+
+def test_torch_is_not_imported(recorded: Path) -> None:
+    assert DatasetReader(recorded)[0] is not None
+    assert "torch" not in sys.modules
+
+
+def test_depth_of_lerobot(binaries: Binaries) -> None:
+    """The depth that LeRobot recorded, in both units, beside frames of the same row."""
+    needs_av1_decoder(binaries)
+    key = "observation.images.laptop_depth"
+    millimetres, metres = (DatasetReader(LEROBOT / "D", depth_unit=unit)[5][key] for unit in ("mm", "m"))
+    assert (millimetres.shape, millimetres.dtype) == ((1, 96, 128), np.uint16)
+    assert (metres.shape, metres.dtype) == ((1, 96, 128), np.float32)
+    assert np.abs(metres * 1000 - millimetres).max() <= 0.51
+
+
+@pytest.mark.parametrize("name", ["A", "B"])
+def test_frames_of_lerobots_datasets(name: str, binaries: Binaries) -> None:
+    needs_av1_decoder(binaries)
+    reader = DatasetReader(LEROBOT / name, layout="rgb")
+    rows = rows_of(LEROBOT / name)
+    episodes = load_episodes(LEROBOT / name, reader.info)
+    for index in (0, len(reader) // 2, len(reader) - 1):
+        item, row = reader[index], rows[index]
+        assert item["action"].tolist() == row["action"]
+        for key, span in episodes[row["episode_index"]].videos.items():
+            path = LEROBOT / name / f"videos/{key}/chunk-{span.file.chunk:03}/file-{span.file.file:03}.mp4"
+            number = span.from_frame + row["frame_index"]
+            assert np.array_equal(item[key], list(VideoReader(path, method="process"))[number])
+
+
+def test_time_without_a_frame(tmp_path: Path, binaries: Binaries) -> None:
+    needs_av1_decoder(binaries)
+    root = copy_of("A", tmp_path)
+    change_info(root, fps=29)
+    with pytest.raises((DatasetError, InputError)):
+        _ = DatasetReader(root)[7]
+
+
+@pytest.mark.parametrize("name", ["A", "D"])
+def test_same_as_lerobot(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    dataset_class = pytest.importorskip("lerobot.datasets.lerobot_dataset").LeRobotDataset
+    keys = ["observation.images.laptop", "action"]
+    deltas: dict[str, list[float]] = {key: [-1 / 30, 0.0] for key in keys}
+    theirs = dataset_class("test/test", root=LEROBOT / name, delta_timestamps=deltas)
+    ours = DatasetReader(LEROBOT / name, delta_timestamps=deltas)
+    assert len(theirs) == len(ours)
+    for index in range(0, len(ours), 5):
+        item, expected = ours[index], theirs[index]
+        assert item.keys() == expected.keys()
+        for key, value in expected.items():
+            if not isinstance(value, torch.Tensor):
+                assert item[key] == value
+                continue
+            array = value.numpy()
+            assert item[key].shape == array.shape, key
+            if key in ours.cameras and ours.info.features[key].is_depth:
+                # torch and numpy round some logarithms differently.
+                assert np.abs(item[key] - array).max() <= 1, key
+            elif key in ours.cameras:
+                assert np.abs(item[key] / 255 - array).mean() < 0.02, key
+            else:
+                assert np.array_equal(item[key], array.astype(item[key].dtype)), key
