@@ -29,24 +29,32 @@ class CommandRow:
     Attributes:
         summary: one line for the list of commands.
         module: name of its module in ``ffenc.cli.commands``, whose function ``command`` makes it.
+        is_foreign: its arguments are another program's; the module has a function ``run_words`` instead.
     """
 
     summary: str
     module: str
+    is_foreign: bool = False
 
     def load(self) -> Command:
         """Import the module, and what the command needs."""
         command: Command = import_module(f"ffenc.cli.commands.{self.module}").command()
         return command
 
+    def run_words(self, words: Sequence[str], screen: Screen) -> int:
+        """Run a command whose arguments are another program's."""
+        status: int = import_module(f"ffenc.cli.commands.{self.module}").run_words(words, screen)
+        return status
 
-def _row(module: str, summary: str) -> CommandRow:
-    return CommandRow(module=module, summary=summary)
+
+def _row(module: str, summary: str, *, is_foreign: bool = False) -> CommandRow:
+    return CommandRow(module=module, summary=summary, is_foreign=is_foreign)
 
 
 COMMANDS: Mapping[str, CommandRow] = {
     "probe": _row("video.probe", "which encoders work on this machine, and why the others do not"),
     "record": _row("record.record", "record a dataset from live cameras"),
+    "lerobot": _row("lerobot.lerobot", "run a command of LeRobot, with ffenc as its encoder", is_foreign=True),
     "convert": _row("dataset.convert", "make a dataset from clips or images"),
     "salvage": _row("record.salvage", "recover what a crash left of a recording"),
     "encode": _row("video.encode", "encode a clip's frames, through numpy, into a new file"),
@@ -151,6 +159,8 @@ def dispatch(words: Sequence[str]) -> int:
     """
     words = _one_word(words)
     name = ALIASES.get(words[0], words[0]) if words else ""
+    if name in COMMANDS and COMMANDS[name].is_foreign:
+        return COMMANDS[name].run_words(words[1:], Screen.of(as_json=False))
     top, commands = command_tree(*([name] if name in COMMANDS else []))
     if not words:
         top.print_help(sys.stderr)

@@ -70,16 +70,23 @@ def quoted_command(words: Sequence[str]) -> str | None:
     return " ".join(["ffenc", *map(shlex.quote, before), text, *map(shlex.quote, behind)])
 
 
-def quoted_words(words: Sequence[str]) -> list[str] | None:
-    """The words as they would be with quotes; None if no dictionary was mangled, or it cannot be put together."""
-    mended = _mended(words)
+def quoted_words(words: Sequence[str], flags: Collection[str] = _DICT_FLAGS) -> list[str] | None:
+    """The words as they would be with quotes; None if no dictionary was mangled, or it cannot be put together.
+
+    Args:
+        words: of the command line.
+        flags: those whose value is a dictionary.
+    """
+    mended = _mended(words, flags)
     if mended is None or not mended[1]:
         return None
     flag, options, before, behind = mended
     return [*before, f"{flag}={json.dumps(options)}", *behind]
 
 
-def _mended(words: Sequence[str]) -> tuple[str, dict[str, Any], list[str], list[str]] | None:
+def _mended(
+    words: Sequence[str], flags: Collection[str] = _DICT_FLAGS
+) -> tuple[str, dict[str, Any], list[str], list[str]] | None:
     """The flag of a mangled dictionary, what it holds, and the words before and behind; None if none was mangled.
 
     Of ``extra_options={"tune": "film", "bf": 2}`` without quotes a shell makes the words ``extra_options={tune:``,
@@ -94,7 +101,7 @@ def _mended(words: Sequence[str]) -> tuple[str, dict[str, Any], list[str], list[
     while rest:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
-        if name not in _DICT_FLAGS:
+        if name not in flags:
             kept.append(word)
             continue
         if not equals and rest:
