@@ -53,7 +53,7 @@ def provide_pyav() -> None:
         module = _install_stand_in()
     if is_stand_in(module):
         # LeRobot asks the metadata of the package, which a module does not have.
-        import_module("lerobot.utils.import_utils")._require_package_cache["av"] = True
+        import_module("lerobot.utils.import_utils")._require_package_cache["av"] = True  # noqa: SLF001
 
 
 def _unusable(*_: Any, **__: Any) -> NoReturn:

@@ -47,7 +47,7 @@ def encode_video_frames(
     video_encoder: Any = None,
     encoder_threads: int | None = None,
     *,
-    log_level: int | None = None,  # noqa: ARG001  LeRobot's, for libav
+    log_level: int | None = None,
     overwrite: bool = False,
 ) -> None:
     """Encode the images ``frame-000000.png`` (``.tiff`` for depth) of a folder, in the order of their numbers.
@@ -112,7 +112,7 @@ def reencode_video(
     output_video_path: Path | str,
     video_encoder: Any = None,
     encoder_threads: int | None = None,
-    log_level: int | None = None,  # noqa: ARG001  LeRobot's, for libav
+    log_level: int | None = None,
     overwrite: bool = False,
     start_time_s: float | None = None,
     end_time_s: float | None = None,

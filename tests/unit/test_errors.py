@@ -31,8 +31,8 @@ from ffenc.errors import (
     InputError,
     LeRobotError,
     MergeError,
-    NoVideoError,
     NotOwnerError,
+    NoVideoError,
     OutputError,
     OutputExistsError,
     PixelFormatError,
@@ -54,7 +54,6 @@ EXAMPLES = [
     FFencError("plain"),
     BinaryNotFoundError("ffmpeg", [("PATH", "nothing"), ("package", "not installed")], remedy="install it"),
     DependencyError("shadowed"),
-    LeRobotError("unknown version"),
     CapabilityError("cannot"),
     EncoderUnavailableError("no", requested="auto", refused=[("h264_nvenc", "no GPU")], alternatives=["libx264"]),
     PixelFormatError("no", pix_fmt="gray", accepted=["yuv420p", "nv12"]),
@@ -76,7 +75,6 @@ EXAMPLES = [
     OutputError("short", path="out.mp4", frames_expected=3, packets_counted=2),
     OutputExistsError("out.mp4"),
     ProbeError("no video", path="text.txt"),
-    NoVideoError("only audio", path="sound.m4a"),
     MergeError("unlike", path="set", disagreements={"fps": [30, 25]}),
     RecordingError("a camera failed", camera="laptop", frames=7, kept=Path(".laptop.recording.mp4")),
     QueueFullError("full", cameras=["laptop"], depth=30),
@@ -87,6 +85,8 @@ EXAMPLES = [
     NotOwnerError("not yours", owner_pid=7),
     ThreadStartError("limit"),
     EpisodeError("short", episode_index=3, path="set", kept="set/meta/ffenc/episode-000003"),
+    LeRobotError("unknown version"),
+    NoVideoError("only audio", path="sound.m4a"),
 ]
 TREE = {error.__name__: error for error in vars(errors).values() if isinstance(error, type)}
 CLASSES = {name: cls for name, cls in TREE.items() if issubclass(cls, FFencError)}

@@ -171,3 +171,25 @@ class SimulatedLeader(Teleoperator):
 
     def disconnect(self) -> None:
         self._connected = False
+
+
+def forbid_pyav_writing() -> None:
+    """Let PyAV read only."""
+    try:
+        import av
+    except ImportError:
+        return
+    if getattr(av.open, "reads_only", False):
+        return
+    own = av.open
+
+    def open_to_read(file: Any, mode: str | None = None, *arguments: Any, **options: Any) -> Any:
+        if mode not in (None, "r"):
+            raise AssertionError(f"PyAV was to write {file}")
+        return own(file, mode, *arguments, **options)
+
+    open_to_read.reads_only = True
+    av.open = open_to_read
+
+
+forbid_pyav_writing()
