@@ -12,12 +12,12 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-import ffenc
 from ffenc.errors import LeRobotError
 from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.lerobot.bindings import BINDINGS, VERSIONS, Binding, signature_text
 from ffenc.lerobot.pyav_stand_in import is_stand_in, provide_pyav
+from ffenc.version import __version__
 
 _lock = threading.RLock()
 _bound: list[_Bound] = []
@@ -98,7 +98,7 @@ def status() -> Status:
     return Status(
         installed=bool(_bound),
         lerobot=installed_version(),
-        ffenc=ffenc.__version__,
+        ffenc=__version__,
         ffmpeg=ffmpeg,
         bound=tuple(each.binding.name for each in _bound),
         has_pyav=not is_stand_in(sys.modules.get("av")),

@@ -27,7 +27,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     metadata.parent.mkdir()
     metadata.write_text(f"Metadata-Version: 2.1\nName: {PLUGIN}\nVersion: 1\n")
     with pytest.MonkeyPatch.context() as patch:
-        path = [str(folder), str(HERE.parent.parent), os.environ.get("PYTHONPATH", "")]
+        path = [str(folder), str(HERE), str(HERE.parent.parent), os.environ.get("PYTHONPATH", "")]
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, path)))
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("HF_LEROBOT_HOME", str(tmp_path_factory.mktemp("home")))

@@ -16,7 +16,9 @@ def numbers_of(root: Path) -> list[list[int]]:
     episodes: dict[int, list[int]] = {}
     for path in sorted(root.glob("data/*/*.parquet")):
         table = pq.read_table(path, columns=["episode_index", "observation.state"])
-        for episode, state in zip(table["episode_index"].to_pylist(), table["observation.state"].to_pylist(), strict=True):
+        for episode, state in zip(
+            table["episode_index"].to_pylist(), table["observation.state"].to_pylist(), strict=True
+        ):
             episodes.setdefault(episode, []).append(round(state[0]))
     return [episodes[episode] for episode in sorted(episodes)]
 

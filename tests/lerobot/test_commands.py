@@ -151,7 +151,8 @@ def test_reencode_in_place(copied: Path, workers: int) -> None:
     numbers = numbers_of(copied)
     edit(
         copied, "reencode_videos", "--operation.camera_encoder.vcodec=libsvtav1", "--operation.camera_encoder.g=4",
-        f"--operation.num_workers={workers}", "--operation.overwrite=true",
+        f"--operation.num_workers={workers}", "--operation.overwrite=true", f"--new_root={copied}",
+        "--new_repo_id=me/cubes",
     )  # fmt: skip
     check_dataset(copied, numbers, backends=("pyav",))
     infos = info_of(copied)
@@ -183,9 +184,7 @@ def test_a_command_that_lerobot_does_not_have(installed: None, capsys: pytest.Ca
     assert "LeRobot 0.6.1 has no command 'recrod'; it has" in capsys.readouterr().err
 
 
-def test_a_setting_that_would_not_take_effect_is_refused_before_anything_is_made(
-    tmp_path: Path, plugins: Path
-) -> None:
+def test_a_setting_that_would_not_take_effect_is_refused_before_anything_is_made(tmp_path: Path, plugins: Path) -> None:
     root = tmp_path / "dataset"
     words = record_words(root, "--dataset.rgb_encoder.vcodec=h264", "--dataset.rgb_encoder.extra_options={tun: film}")
     ran = subprocess.run(
