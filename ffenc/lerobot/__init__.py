@@ -14,6 +14,6 @@ Example::
 
 from __future__ import annotations
 
-from ffenc.lerobot.install import Status, install, status, uninstall
+from ffenc.lerobot.installation import Status, install, status, uninstall
 
 __all__ = ["Status", "install", "status", "uninstall"]

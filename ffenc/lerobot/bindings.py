@@ -137,7 +137,7 @@ def signature_text(value: Callable[..., Any]) -> str:
     for parameter in inspect.signature(value).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY and "*" not in words:
             words.append("*")
-        prefix = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        prefix = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "")
         has_default = parameter.default is not parameter.empty
         words.append(f"{prefix}{parameter.name}{'=' if has_default else ''}")
     return ", ".join(words)

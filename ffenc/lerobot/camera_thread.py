@@ -10,7 +10,7 @@ from typing import Any
 from ffenc.lerobot.settings import ffenc_config
 from ffenc.lerobot.streaming import depth_frame, plain_statistics, rgb_frame
 from ffenc.statistics import FrameSampler
-from ffenc.video.writer import VideoWriter
+from ffenc.video.writer import DEPTH_LAYOUT, VideoWriter
 
 _LOOK_AROUND_S = 0.5
 
@@ -56,15 +56,14 @@ class CameraEncoderThread(threading.Thread):
             self.video_path,
             fps=self.fps,
             config=config,
-            layout=getattr(config, "layout", "rgb"),
+            layout=DEPTH_LAYOUT if self.is_depth else "rgb",
             overwrite=True,
             encoder_threads=self.encoder_threads,
         )
         try:
             while (frame := self._next()) is not None:
                 image = (depth_frame if self.is_depth else rgb_frame)(frame, str(self.video_path))
-                quantizer = getattr(config, "quantizer", None)
-                writer.write(image if quantizer is None else quantizer.quantize(image))
+                writer.write(image)
                 sampler.add(image)
             if not sampler.frames:
                 return None

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from ffenc.errors import FFencError, LeRobotError
-from ffenc.lerobot.install import Status, install, installed_version
+from ffenc.lerobot.installation import Status, install, installed_version
 from ffenc.lerobot.settings import ffenc_config
 from ffenc.video.encoder_options import resolved_encoder
 

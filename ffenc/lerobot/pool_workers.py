@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ffenc.lerobot.install import install, original
+from ffenc.lerobot.installation import install, original
 
 
 def encode_video_worker(

@@ -23,7 +23,7 @@ _REASON = (
 class _Unavailable:
     """A class of PyAV: it can be named and asked for with isinstance, but not used."""
 
-    def __new__(cls, *_: Any, **__: Any) -> NoReturn:  # type: ignore[misc]
+    def __new__(cls, *_: Any, **__: Any) -> NoReturn:
         raise DependencyError(_REASON)
 
 

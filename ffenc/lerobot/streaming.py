@@ -17,8 +17,8 @@ import numpy.typing as npt
 from ffenc.errors import FFencError, FrameError
 from ffenc.lerobot.settings import ffenc_config
 from ffenc.statistics import FeatureStatistics
-from ffenc.streaming.encoder import StreamingVideoEncoder as Encoder
 from ffenc.streaming.drop_log import EpisodeRecording
+from ffenc.streaming.encoder import StreamingVideoEncoder as Encoder
 
 logger = logging.getLogger(__name__)
 
@@ -217,7 +217,8 @@ def rgb_frame(image: npt.NDArray[Any], key: str) -> npt.NDArray[np.uint8]:
     low, high = float(image.min(initial=0)), float(image.max(initial=0))
     if not (low >= 0 and high <= 1):
         raise _frame_error(key, image, "floats from 0 to 1", f" with values from {low:g} to {high:g}")
-    return np.rint(image * _LEVELS).astype(np.uint8)
+    levels: npt.NDArray[np.uint8] = np.rint(image * _LEVELS).astype(np.uint8)
+    return levels
 
 
 def depth_frame(image: npt.NDArray[Any], key: str) -> npt.NDArray[Any]:
@@ -232,10 +233,10 @@ def depth_frame(image: npt.NDArray[Any], key: str) -> npt.NDArray[Any]:
     if not isinstance(plane, np.ndarray) or plane.ndim != 2 or plane.dtype.kind not in "uif":
         raise _frame_error(key, image, "one plane of depth: integer millimetres or float metres")
     if plane.dtype.kind == "f":
-        return plane.astype(np.float32, copy=False)
+        return np.asarray(plane, np.float32)
     if plane.dtype != np.uint16 and plane.size and not 0 <= plane.min() <= plane.max() <= np.iinfo(np.uint16).max:
         raise _frame_error(key, image, "millimetres from 0 to 65535")
-    return plane.astype(np.uint16, copy=False)
+    return np.asarray(plane, np.uint16)
 
 
 def _channels_last(image: npt.NDArray[Any], key: str) -> npt.NDArray[Any]:
@@ -246,7 +247,8 @@ def _channels_last(image: npt.NDArray[Any], key: str) -> npt.NDArray[Any]:
         return image
     if image.shape[2] in (1, 3):
         raise _frame_error(key, image, "(H, W, C) or (C, H, W), which cannot be told apart at this size")
-    return image.transpose(1, 2, 0)
+    turned: npt.NDArray[Any] = image.transpose(1, 2, 0)
+    return turned
 
 
 def _frame_error(key: str, image: object, expected: str, detail: str = "") -> FrameError:

@@ -27,10 +27,11 @@ from ffenc.video.clip import measure_clip, measure_clips
 from ffenc.video.concat import concat_videos
 from ffenc.video.cut import cut_video
 from ffenc.video.encode import encode_frames
+from ffenc.video.frame_comparison import check_pictures
 from ffenc.video.join import IN_BAND
 from ffenc.video.output import PendingFile
-from ffenc.video.frame_comparison import check_pictures
 from ffenc.video.reencode import reencode_video as reencode
+from ffenc.video.writer import DEPTH_LAYOUT
 
 logger = logging.getLogger(__name__)
 
@@ -64,11 +65,11 @@ def encode_video_frames(
     images = _images(Path(imgs_dir), ".tiff" if is_depth else ".png")
     video_path.parent.mkdir(parents=True, exist_ok=True)
     encode_frames(
-        _frames(images, config),
+        _frames(images, is_depth=is_depth),
         video_path,
         fps=fps,
         config=config,
-        layout=config.layout if isinstance(config, DepthEncoderConfig) else "rgb",
+        layout=DEPTH_LAYOUT if is_depth else "rgb",
         overwrite=overwrite,
         encoder_threads=encoder_threads,
     )
@@ -85,16 +86,12 @@ def _images(directory: Path, suffix: str) -> list[Path]:
     return found
 
 
-def _frames(images: Sequence[Path], config: VideoEncoderConfig) -> Iterator[npt.NDArray[Any]]:
+def _frames(images: Sequence[Path], *, is_depth: bool) -> Iterator[npt.NDArray[Any]]:
     from PIL import Image  # noqa: PLC0415  a dependency of LeRobot, not of ffenc
 
     for path in images:
         with Image.open(path) as image:
-            if isinstance(config, DepthEncoderConfig):
-                depth = depth_frame(np.array(image), path.name)
-                yield config.quantizer.quantize(depth) if config.quantizes else depth
-            else:
-                yield np.asarray(image.convert("RGB"))
+            yield depth_frame(np.array(image), path.name) if is_depth else np.asarray(image.convert("RGB"))
 
 
 def write_video(video_path: str | Path, stacked_frames: Sequence[npt.NDArray[Any]], fps: int) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from jsonargparse import ArgumentParser
 
+from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import Command, command_parser
 from ffenc.cli.parsing.usage_errors import quoted_words
-from ffenc.cli.output.screen import Screen
 from ffenc.lerobot import command_line
 
 _WRONG_USAGE = 2
