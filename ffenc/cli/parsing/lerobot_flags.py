@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _NO_ROBOT = (
-    "ffenc records cameras and drives no robot; leave this flag out. To record states and actions as well, call "
-    "DatasetRecorder.add_frame from your own control loop"
+    "ffenc record records cameras and drives no robot. Where LeRobot is installed, `ffenc lerobot record` takes "
+    "the same flags and drives it; otherwise leave this flag out, or call DatasetRecorder.add_frame from your own control loop"
 )
 _NO_UPLOAD = "ffenc uploads nothing; leave this flag out, and upload the finished folder with `hf upload`"
 _NO_IMAGES = "no frame is written as an image before it is encoded, so there is nothing to set; leave this flag out"

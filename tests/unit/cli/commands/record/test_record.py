@@ -89,7 +89,7 @@ def test_what_is_lerobots_and_not_ours_is_refused_in_a_sentence(capsys: pytest.C
     ]
     assert main([*SEED, *theirs]) == 2
     err = capsys.readouterr().err
-    assert "--robot.type, --robot.port, --teleop.id: ffenc records cameras and drives no robot" in err
+    assert "--robot.type, --robot.port, --teleop.id: ffenc record records cameras and drives no robot" in err
     assert "--dataset.push_to_hub: ffenc uploads nothing" in err
     assert "did you mean" not in err
 
