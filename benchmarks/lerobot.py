@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +47,15 @@ def record(root: Path, *, cameras: int, seconds: float, size: tuple[int, int]) -
         began = time.perf_counter()
         starts.append(began)
         view = scene[:, step % width : step % width + width]
-        row = {name: view for name in names}
+        row = dict.fromkeys(names, view)
         dataset.add_frame({**row, "action": np.full(6, step, np.float32), "task": "bench"})
         time.sleep(max(0.0, 1 / FPS - (time.perf_counter() - began)))
     began = time.perf_counter()
     dataset.save_episode()
     saved_s = time.perf_counter() - began
-    rows = dataset.meta.total_frames
     dataset.finalize()
-    periods = [after - before for before, after in zip(starts, starts[1:], strict=False)]
+    rows = dataset.meta.total_frames
+    periods = [after - before for before, after in pairwise(starts)]
     return {
         "period p99 ms": 1000 * statistics.quantiles(periods, n=100)[-1],
         "missed ticks": sum(period > 1.5 / FPS for period in periods),
@@ -125,7 +126,8 @@ def child(job: dict[str, Any]) -> None:
     if job["side"] == "ffenc":
         import ffenc.lerobot  # noqa: PLC0415
 
-        ffenc.lerobot.install()
+        # As ``ffenc lerobot record`` does.
+        ffenc.lerobot.install(save_in_background=job["work"] == "record")
     if job["work"] == "make":
         make(Path(job["source"]), episodes=job["episodes"], seconds=5)
         measured: dict[str, float] = {}
@@ -177,7 +179,11 @@ def main() -> None:
         return
     for cameras in filter(None, given.cameras.split(",")):
         job = {"work": "record", "cameras": int(cameras), "seconds": given.seconds}
-        show(f"record {cameras} cameras, {given.seconds:g} s", {side: {**job, "side": side} for side in SIDES}, given.rounds)
+        show(
+            f"record {cameras} cameras, {given.seconds:g} s",
+            {side: {**job, "side": side} for side in SIDES},
+            given.rounds,
+        )
     if given.episodes:
         with tempfile.TemporaryDirectory() as folder:
             sources = {side: str(Path(folder) / side) for side in SIDES}

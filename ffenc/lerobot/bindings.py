@@ -18,7 +18,7 @@ class Binding:
 
     Attributes:
         module: LeRobot's module.
-        attribute: a function or class in it, or ``Class.method``.
+        attribute: a function or class in it, or a method, classmethod or property: ``Class.method``.
         signature: its parameters as `signature_text` writes them; another signature is refused.
         replacement: ``module:name`` in `ffenc.lerobot`.
         wraps: the replacement is a function that takes LeRobot's own and returns what replaces it.
@@ -118,6 +118,23 @@ BINDINGS: tuple[Binding, ...] = (
         "video_key, episode_index, root, fps, video_encoder=, encoder_threads=",
         "pool_workers:encode_video_worker",
     ),
+    _bind(
+        "datasets.dataset_writer",
+        "DatasetWriter.__init__",
+        "self, meta, root, rgb_encoder, depth_encoder, encoder_threads, batch_encoding_size, streaming_encoder=, "
+        "initial_frames=",
+        "dataset_writer:construct",
+        wraps=True,
+    ),
+    _bind(
+        "datasets.dataset_writer",
+        "DatasetWriter._create_episode_buffer",
+        "self, episode_index=",
+        "dataset_writer:create_episode_buffer",
+        wraps=True,
+    ),
+    _bind("datasets.dataset_writer", "DatasetWriter.finalize", "self", "dataset_writer:finalize", wraps=True),
+    _bind("datasets.lerobot_dataset", "LeRobotDataset.num_episodes", "self", "dataset_writer:num_episodes", wraps=True),
     _bind("datasets.dataset_writer", "DatasetWriter.add_frame", "self, frame", "dataset_writer:add_frame", wraps=True),
     _bind(
         "datasets.dataset_writer",

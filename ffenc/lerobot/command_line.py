@@ -20,6 +20,9 @@ _PREFIX = "lerobot-"
 _RGB_NAMES = ("rgb_encoder", "camera_encoder")
 """What versions of LeRobot call the settings of RGB cameras; the first is that of all versions that ffenc runs."""
 
+_SAVING_IN_BACKGROUND = ("record",)
+"""Commands that do nothing with a saved episode until they finalize the dataset."""
+
 _DEPTH_NAME = "depth_encoder"
 
 _ENCODER_FLAG = re.compile(rf"--(?:[\w]+\.)*(?:{'|'.join(_RGB_NAMES)})(?=[.=]|$)")
@@ -73,7 +76,7 @@ def run(name: str, words: Sequence[str]) -> int:
             f"LeRobot {installed_version()} has no command {name!r}; it has {', '.join(sorted(commands))}"
         )
     words = translated(words)
-    state = install()
+    state = install(save_in_background=name in _SAVING_IN_BACKGROUND)
     sys.stderr.write(f"{introduction(state, words)}\n")
     sys.argv = [f"{_PREFIX}{name}", *words]
     status = commands[name].load()()

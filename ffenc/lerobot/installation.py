@@ -6,7 +6,7 @@ import importlib.metadata
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -16,6 +16,7 @@ from ffenc.errors import LeRobotError
 from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.lerobot.bindings import BINDINGS, VERSIONS, Binding, signature_text
+from ffenc.lerobot.dataset_writer import Saver
 from ffenc.lerobot.pyav_stand_in import is_stand_in, provide_pyav
 from ffenc.version import __version__
 
@@ -59,14 +60,19 @@ class _Bound:
     replacement: Any
 
 
-def install() -> Status:
-    """Replace LeRobot's video functions by ffenc's, in every module that has them; a second call does nothing.
+def install(*, save_in_background: bool = False) -> Status:
+    """Replace LeRobot's video functions by ffenc's, in every module that has them; a second call replaces nothing more.
+
+    Args:
+        save_in_background: let ``save_episode`` of a streaming recorder return at once.  Its episode is saved while the next
+            one is recorded; an error comes out of the next ``save_episode``, or of ``finalize``.
 
     Raises:
         LeRobotError: LeRobot is not installed, or is not a version whose functions are known; nothing was replaced then.
         BinaryNotFoundError: there is no ffmpeg.
     """
     with _lock:
+        Saver.enabled = save_in_background
         if not _bound:
             version = _checked_version()
             find_binaries()
@@ -85,6 +91,7 @@ def install() -> Status:
 def uninstall() -> None:
     """Give LeRobot its own functions back; does nothing if they were not replaced."""
     with _lock:
+        Saver.enabled = False
         while _bound:
             each = _bound.pop()
             _set(each.binding, each.replacement, each.original)
@@ -148,7 +155,11 @@ def _prepare(binding: Binding, version: str) -> _Bound:
         raise LeRobotError(
             f"LeRobot {version} has no {binding.name} ({err}), so ffenc does not bind itself to it"
         ) from err
-    function: Callable[..., Any] = found.__func__ if isinstance(found, classmethod) else found
+    function: Any = found
+    if isinstance(found, classmethod):
+        function = found.__func__
+    elif isinstance(found, property):
+        function = found.fget
     seen = signature_text(function)
     if seen != binding.signature:
         raise LeRobotError(
@@ -158,8 +169,8 @@ def _prepare(binding: Binding, version: str) -> _Bound:
     replacement = binding.load()
     if binding.wraps:
         replacement = replacement(function)
-    if isinstance(found, classmethod):
-        replacement = classmethod(replacement)
+    if isinstance(found, classmethod | property):
+        replacement = type(found)(replacement)
     return _Bound(binding, found, replacement)
 
 

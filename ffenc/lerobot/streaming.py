@@ -6,8 +6,9 @@ import dataclasses
 import logging
 import shutil
 import tempfile
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ffenc.errors import FFencError, FrameError
+from ffenc.frames import FrameFormat
 from ffenc.lerobot.settings import ffenc_config
 from ffenc.statistics import FeatureStatistics
+from ffenc.streaming.camera import DepthFormat
 from ffenc.streaming.drop_log import EpisodeRecording
 from ffenc.streaming.encoder import StreamingVideoEncoder as Encoder
+from ffenc.streaming.pending_result import PendingResult
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +38,34 @@ class StreamingError(FFencError, RuntimeError):
     """An episode cannot be encoded; a RuntimeError, as LeRobot's own encoder raises."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Finishing:
+    """An episode that is being completed.
+
+    Attributes:
+        directory: where its files are until then.
+        names: name of the camera in ffenc, by LeRobot's key.
+        depth: keys of depth cameras.
+        pending: gives the recording.
+    """
+
+    directory: Path
+    names: Mapping[str, str]
+    depth: frozenset[str]
+    pending: PendingResult[EpisodeRecording]
+
+    def results(self, recording: EpisodeRecording) -> dict[str, Result]:
+        """Move every video into a folder of its own, which LeRobot removes with it."""
+        results: dict[str, Result] = {}
+        for key, name in self.names.items():
+            camera = recording.cameras[name]
+            own = Path(tempfile.mkdtemp(dir=self.directory.parent))
+            path = camera.path.replace(own / f"{name}_streaming{camera.path.suffix}")
+            results[key] = (path, plain_statistics(camera.statistics, is_depth=key in self.depth))
+        self.directory.rmdir()
+        return results
+
+
 class StreamingVideoEncoder:
     """Encode the cameras of LeRobot's recorder while it runs; replaces LeRobot's class of this name.
 
@@ -44,7 +76,6 @@ class StreamingVideoEncoder:
         fps: frames per second.
         queue_maxsize: frames per camera that may wait.
         encoder_threads: threads of each encoder; None leaves it to the encoder.
-        recording: the episode that was finished last; None before.
     """
 
     def __init__(
@@ -58,7 +89,6 @@ class StreamingVideoEncoder:
         self.fps = fps
         self.queue_maxsize = queue_maxsize
         self.encoder_threads = encoder_threads
-        self.recording: EpisodeRecording | None = None
         self._encoder = Encoder(
             fps,
             camera_encoder=ffenc_config(rgb_encoder),
@@ -72,6 +102,11 @@ class StreamingVideoEncoder:
         self._depth: frozenset[str] = frozenset()
         self._directory: Path | None = None
         self._dropped_frames: Counter[str] = Counter()
+        self._in_thread = threading.local()
+
+    def prepare(self, cameras: Mapping[str, FrameFormat | DepthFormat]) -> None:
+        """Check the settings of cameras before the first episode; see ffenc's encoder."""
+        self._encoder.prepare({key.replace("/", "_"): form for key, form in cameras.items()})
 
     @property
     def is_active(self) -> bool:
@@ -145,6 +180,43 @@ class StreamingVideoEncoder:
         if self.is_active:
             self._encoder.discard_step()
 
+    def begin_finish(self) -> Finishing:
+        """End the episode; its videos are completed in the background, and another episode can begin.
+
+        Raises:
+            RuntimeError: no episode is open.
+        """
+        if not self.is_active or self._directory is None:
+            raise RuntimeError("No active episode to finish.")
+        self._count_drops()
+        begun = Finishing(
+            directory=self._directory,
+            names=dict(self._names),
+            depth=self._depth,
+            pending=self._encoder.finish_episode(),
+        )
+        self._directory = None
+        return begun
+
+    def complete(self, begun: Finishing) -> EpisodeRecording:
+        """Wait for the videos of an episode; `finish_episode` of the same thread returns them then.
+
+        Raises:
+            RuntimeError: an encoder failed; what was recorded is kept, as the message says.
+        """
+        try:
+            recording = begun.pending.wait()
+        except FFencError as err:
+            raise StreamingError(str(err)) from err
+        if recording.ledger.drops:
+            logger.warning(
+                "%d of %d time steps were dropped, their rows with them",
+                len(recording.ledger.drops),
+                recording.ledger.steps,
+            )
+        self._in_thread.results = begun.results(recording)
+        return recording
+
     def finish_episode(self) -> dict[str, Result]:
         """Complete the videos of the episode.
 
@@ -155,28 +227,10 @@ class StreamingVideoEncoder:
         Raises:
             RuntimeError: no episode is open, or an encoder failed; what was recorded is kept then, as the message says.
         """
-        if not self.is_active or self._directory is None:
-            raise RuntimeError("No active episode to finish.")
-        self._count_drops()
-        directory, self._directory = self._directory, None
-        try:
-            recording = self._encoder.finish_episode().wait()
-        except FFencError as err:
-            raise StreamingError(str(err)) from err
-        self.recording = recording
-        if recording.ledger.drops:
-            logger.warning(
-                "%d of %d time steps were dropped, their rows with them",
-                len(recording.ledger.drops),
-                recording.ledger.steps,
-            )
-        results: dict[str, Result] = {}
-        for key, name in self._names.items():
-            camera = recording.cameras[name]
-            own = Path(tempfile.mkdtemp(dir=directory.parent))
-            path = camera.path.replace(own / f"{name}_streaming{camera.path.suffix}")
-            results[key] = (path, plain_statistics(camera.statistics, is_depth=key in self._depth))
-        directory.rmdir()
+        if getattr(self._in_thread, "results", None) is None:
+            self.complete(self.begin_finish())
+        results: dict[str, Result] = self._in_thread.results
+        self._in_thread.results = None
         return results
 
     def cancel_episode(self) -> None:

@@ -144,6 +144,20 @@ class StreamingVideoEncoder:
         atexit.register(self._forgotten)
         self._reports = None if on_status is None else StatusReports(self.status, on_status, status_interval_s)
 
+    def prepare(self, cameras: Mapping[str, FrameFormat | DepthFormat]) -> None:
+        """Check the settings of cameras and allocate their queues before an episode, so that its first frame costs little.
+
+        Args:
+            cameras: the format of each video camera; a `DepthFormat` for depth.
+
+        Raises:
+            CapabilityError: this FFmpeg cannot do it.
+        """
+        depth = [name for name, form in cameras.items() if isinstance(form, DepthFormat)]
+        opener = CameraOpener(self._plan, Path(), tuple(cameras), depth=depth)
+        for name, form in cameras.items():
+            opener.prepare(name, form)
+
     def start_episode(
         self,
         cameras: Sequence[str] | Mapping[str, FrameFormat | DepthFormat | None],

@@ -6,6 +6,8 @@ import concurrent.futures
 import json
 import multiprocessing
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +157,74 @@ def test_lerobots_camera_thread(tmp_path: Path) -> None:
     assert statistics["max"].shape == (3,)
     assert 190 < statistics["max"][0] <= 200
     assert get_video_duration_in_s(path) == 9 / 30
+
+
+@pytest.fixture
+def background() -> Iterator[None]:
+    import ffenc.lerobot
+
+    ffenc.lerobot.install(save_in_background=True)
+    yield
+    ffenc.lerobot.install(save_in_background=False)
+
+
+@pytest.mark.usefixtures("background")
+def test_episodes_are_saved_behind_the_next_one(tmp_path: Path) -> None:
+    dataset = new_dataset(tmp_path / "d")
+    for episode in range(4):
+        assert dataset.num_episodes == episode
+        for number in range(20):
+            dataset.add_frame(frame(100 * episode + number))
+        if episode == 2:
+            dataset.clear_episode_buffer()
+            for number in range(5):
+                dataset.add_frame(frame(900 + number))
+        began = time.perf_counter()
+        dataset.save_episode()
+        assert time.perf_counter() - began < 0.1
+    dataset.finalize()
+    assert dataset.meta.total_episodes == 4
+    numbers = [list(range(20)), list(range(100, 120)), list(range(900, 905)), list(range(300, 320))]
+    check_dataset(tmp_path / "d", numbers, backends=(None,))
+    lines = (tmp_path / "d" / "meta" / "ffenc" / "episodes.jsonl").read_text().splitlines()
+    assert [json.loads(line)["episode_index"] for line in lines] == [0, 1, 2, 3]
+
+
+@pytest.mark.usefixtures("background")
+def test_an_episode_that_cannot_be_saved_is_an_error_of_the_next_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The episodes before it are there; the videos of those behind it are kept."""
+    from lerobot.datasets import dataset_writer
+
+    from ffenc.errors import LeRobotError
+    from ffenc.lerobot.dataset_writer import saver_of
+
+    dataset = new_dataset(tmp_path / "d")
+    for episode in range(3):
+        if episode == 1:
+
+            def fails(*_: Any) -> None:
+                raise OSError("the disk is full")
+
+            saver_of(dataset.writer).raise_failed(wait=True)
+            monkeypatch.setattr(dataset_writer, "get_video_duration_in_s", fails)
+        for number in range(10):
+            dataset.add_frame(frame(100 * episode + number))
+        try:
+            dataset.save_episode()
+        except OSError:
+            assert episode == 2
+            dataset.save_episode()
+    with pytest.raises((OSError, LeRobotError), match="the disk is full"):
+        dataset.finalize()
+    check_dataset(tmp_path / "d", [list(range(10))], backends=())
+    assert dataset.meta.total_episodes == 1
+
+
+def test_a_size_that_cannot_be_encoded_leaves_no_dataset(tmp_path: Path) -> None:
+    from ffenc.errors import FrameSizeError
+
+    with pytest.raises(FrameSizeError):
+        new_dataset(tmp_path / "d", 95, 127)
+    assert not (tmp_path / "d").exists()
