@@ -6,7 +6,7 @@ import functools
 import logging
 import shutil
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,6 +18,7 @@ from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.frames import FrameFormat
 from ffenc.lerobot.streaming import Finishing, StreamingVideoEncoder
 from ffenc.streaming.camera import DepthFormat
+from ffenc.threads import ThreadPool
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class Saver:
         self.next_index = 0
         self._jobs: list[Future[None]] = []
         self._failed: BaseException | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="save episode")
+        self._thread = ThreadPool(1, thread_name_prefix="save episode")
 
     def save(self, index: int, directory: Path, job: Callable[[], None]) -> None:
         """Run a job after those before it, unless one of them failed."""
@@ -173,6 +174,12 @@ def _save(
     own: _Own, writer: Any, encoder: StreamingVideoEncoder, begun: Finishing, data: dict[str, Any] | None
 ) -> None:
     recording = encoder.complete(begun)
+    rows = (writer.episode_buffer if data is None else data)["size"]
+    if rows != recording.frames:
+        raise LeRobotError(
+            f"the episode has {rows} rows but {recording.frames} frames in each video, because add_frame was interrupted; it is "
+            f"not saved. Its videos are in {begun.directory.parent}"
+        )
     index = writer._meta.total_episodes  # noqa: SLF001  LeRobot's
     own(writer, episode_data=data)
     ffmpeg = probe_capabilities(find_binaries().ffmpeg).version.text

@@ -139,7 +139,8 @@ def reencode_video(
             end = min(end, _first_frame(end_time_s, clip.stream.fps))
         if start >= end:
             raise InputError(
-                f"{input_video_path} has no frame from {start_time_s} s to before {end_time_s} s", path=input_video_path
+                f"{input_video_path} has no frame from {start_time_s} s to before {end_time_s} s",
+                path=Path(input_video_path),
             )
     reencode(
         input_video_path,
@@ -240,10 +241,10 @@ def keep_episodes(
     try:
         stream = probe_video(input_path)
     except NoVideoError as err:
-        raise InputError(f"No video streams found in {input_path}: {err}", path=input_path) from err
+        raise InputError(f"No video streams found in {input_path}: {err}", path=Path(input_path)) from err
     if stream.fps != Fraction(fps).limit_denominator(1001):
         raise InputError(
-            f"{input_path} has {stream.fps} frames per second where the dataset has {fps:g}", path=input_path
+            f"{input_path} has {stream.fps} frames per second where the dataset has {fps:g}", path=Path(input_path)
         )
     Path(output_path).parent.mkdir(parents=True, exist_ok=True)
     cut_video(input_path, output_path, sorted(episodes_to_keep), config=ffenc_config(video_encoder), overwrite=True)

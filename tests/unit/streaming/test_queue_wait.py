@@ -10,7 +10,7 @@ import pytest
 from ffenc.errors import FrameError, QueueFullError
 from ffenc.streaming.encoder import StreamingVideoEncoder
 from ffenc.streaming.episode import Episode
-from tests.stub_cameras import StubTarget, picture, stub_episode
+from tests.stub_cameras import StubTarget, is_idle, picture, stub_episode
 
 LONG_S = 20.0
 
@@ -27,10 +27,10 @@ def filled(policy: str, wait_s: float) -> tuple[Episode, StubTarget, threading.E
     assert episode.feed(step(0), None)
     assert slow.entered.wait(LONG_S)
     while not episode.cameras["b"].queue.is_full:
-        while not episode.cameras["a"].queue.is_idle:
+        while not is_idle(episode.cameras["a"].queue):
             time.sleep(0.001)
         assert episode.feed(step(episode.recorded), None)
-    while not episode.cameras["a"].queue.is_idle:
+    while not is_idle(episode.cameras["a"].queue):
         time.sleep(0.001)
     return episode, slow, gate, episode.recorded
 
@@ -83,7 +83,7 @@ def test_asking_first_drops_the_step_before_any_frame_of_it_is_fed() -> None:
     episode, slow, gate, before = filled("drop", 0.0)
     assert episode.drop_if_full(3.5) is True
     gate.set()
-    while not episode.cameras["b"].queue.is_idle:
+    while not is_idle(episode.cameras["b"].queue):
         time.sleep(0.001)
     assert episode.drop_if_full(None) is False
     assert episode.feed_one("a", picture(before), None)
