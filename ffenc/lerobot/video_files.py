@@ -37,6 +37,12 @@ logger = logging.getLogger(__name__)
 
 _IMAGE = re.compile(r"frame-(\d{6})")
 
+_DEFAULT_COLOURS = {"colour range": ("tv",), "colour matrix": ("smpte170m", "bt470bg")}
+"""What decoders assume of a video that LeRobot encoded, which has no tags; ffenc writes them."""
+
+_DEPTH_COLOURS = {"colour range": ("tv", "pc"), "colour matrix": ("smpte170m", "bt470bg", "gbr")}
+"""Tags of depth, whose codes are read as they are."""
+
 _COMPARED = ("height", "width", "fps", "codec", "pix_fmt")
 """What LeRobot compares before it joins videos of different origin; ffenc compares more, always."""
 
@@ -190,9 +196,13 @@ def concatenate_video_files(
     try:
         concat_videos(input_video_paths, output, overwrite=True)
     except ConcatError as err:
-        if not err.disagreements or not err.disagreements.keys() <= IN_BAND:
+        is_depth = probe_video(input_video_paths[0]).channels == 1
+        known = _DEPTH_COLOURS if is_depth else _DEFAULT_COLOURS
+        if not err.disagreements or not all(
+            name in IN_BAND or set(values) <= {None, *known.get(name, ())} for name, values in err.disagreements.items()
+        ):
             raise
-        _join_in_band(input_video_paths, output, err)
+        _join_checked(input_video_paths, output, err)
 
 
 def _check_alike(paths: Sequence[Path | str]) -> None:
@@ -208,12 +218,15 @@ def _check_alike(paths: Sequence[Path | str]) -> None:
             )
 
 
-def _join_in_band(paths: Sequence[Path | str], output: Path, refused: ConcatError) -> None:
-    """Join videos whose headers differ, and keep the file only if decoding it shows their frames."""
+def _join_checked(paths: Sequence[Path | str], output: Path, refused: ConcatError) -> None:
+    """Join videos that differ in headers which the stream repeats, or in a tag that states the default.
+
+    The file is kept only if decoding it shows their frames.
+    """
     binaries = find_binaries()
     clips = measure_clips(paths, binaries=binaries)
     with PendingFile(output, overwrite=True) as pending:
-        concat_videos(paths, pending.path, overwrite=True, may_differ=IN_BAND, binaries=binaries)
+        concat_videos(paths, pending.path, overwrite=True, may_differ=refused.disagreements, binaries=binaries)
         (made,) = measure_clips([pending.path], binaries=binaries)
         try:
             check_pictures(made, [(clip, (0, clip.packets.count)) for clip in clips], binaries=binaries)

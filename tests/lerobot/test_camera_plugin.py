@@ -27,12 +27,15 @@ frames = [camera.read(), camera.async_read(), camera.read_latest()]
 print([(frame.shape, frame.dtype.name) for frame in frames])
 camera.disconnect()
 assert not camera.is_connected
+if len(sys.argv) > 3:
+    lerobot_camera_ffenc.FFmpegCameraConfig(source="x", install_ffenc=True)
+    print("installed by a config", ffenc.lerobot.status().installed)
 """
 
 
-def run(settings: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(INTEGRATION), settings],
+        [sys.executable, "-c", SCRIPT, str(INTEGRATION), *words],
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
@@ -42,17 +45,19 @@ def run(settings: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("settings", "variables", "installed"),
+    ("words", "variables", "installed"),
     [
-        ("{}", {}, False),
-        ("{}", {"FFENC_LEROBOT": "1"}, True),
-        ('{"install_ffenc": true}', {}, True),
+        (("{}", "then install"), {}, False),
+        (("{}",), {"FFENC_LEROBOT": "1"}, True),
     ],
 )
-def test_cameras_and_the_switch(plugins: Path, settings: str, variables: dict[str, str], installed: bool) -> None:
-    ran = run(settings, **variables)
+def test_cameras_and_the_switch(
+    plugins: Path, words: tuple[str, ...], variables: dict[str, str], installed: bool
+) -> None:
+    ran = run(*words, **variables)
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert f"installed {installed}" in ran.stdout
+    assert ("installed by a config True" in ran.stdout) is (len(words) > 1)
     assert "[((48, 64, 3), 'uint8'), ((48, 64, 3), 'uint8'), ((48, 64, 3), 'uint8')]" in ran.stdout
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -184,17 +183,11 @@ def test_a_command_that_lerobot_does_not_have(installed: None, capsys: pytest.Ca
     assert "LeRobot 0.6.1 has no command 'recrod'; it has" in capsys.readouterr().err
 
 
-def test_a_setting_that_would_not_take_effect_is_refused_before_anything_is_made(tmp_path: Path, plugins: Path) -> None:
+def test_a_setting_that_would_not_take_effect_is_refused_before_anything_is_made(
+    tmp_path: Path, installed: None
+) -> None:
     root = tmp_path / "dataset"
     words = record_words(root, "--dataset.rgb_encoder.vcodec=h264", "--dataset.rgb_encoder.extra_options={tun: film}")
-    ran = subprocess.run(
-        [sys.executable, "-m", "ffenc", "lerobot", *words],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-        env=dict(os.environ),
-    )
-    assert ran.returncode != 0
-    assert "has no option 'tun'; did you mean 'tune'?" in ran.stderr
+    with pytest.raises(Exception, match="has no option 'tun'; did you mean 'tune'"):
+        lerobot(*words)
     assert not root.exists()

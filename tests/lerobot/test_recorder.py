@@ -66,7 +66,8 @@ def test_a_dropped_frame_takes_its_row_along(tmp_path: Path, monkeypatch: pytest
     assert document["steps"] == fed
 
 
-def test_the_wait_of_lerobot_keeps_frames_of_a_short_stall(tmp_path: Path) -> None:
+def test_a_wait_keeps_the_frames_of_a_stall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ffenc.lerobot.streaming.WAIT_S", 60.0)
     dataset = new_dataset(tmp_path / "d", encoder_queue_maxsize=1)
     for number in range(60):
         dataset.add_frame(frame(number))
