@@ -52,7 +52,7 @@ def test_what_this_ffmpeg_has(binaries: Binaries) -> None:
 
 def test_depth_in_metres_is_a_layout(tmp_path: Path, binaries: Binaries) -> None:
     config = DepthEncoderConfig()
-    metres = np.linspace(0.1, 9, 64 * 48, dtype=np.float32).reshape(48, 64)
+    metres = np.linspace(0.1, 9, 96 * 64, dtype=np.float32).reshape(64, 96)
     path = tmp_path / "depth.mp4"
     with VideoWriter(path, fps=30, config=config, layout="depth", binaries=binaries) as writer:
         for _ in range(3):
