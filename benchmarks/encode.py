@@ -10,6 +10,7 @@ SECTIONS = {
     "images": "files.images",
     "concat": "files.concat",
     "import": "startup.imports",
+    "command": "startup.command_line",
     "probe": "startup.probe",
     "memory": "startup.memory",
 }

@@ -1,4 +1,4 @@
-"""What ffenc costs before and beside its work: import, first probe, memory."""
+"""Costs before and beside the work: imports, the command line, the first probe, memory."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from settings import Settings
 from ffenc import Binaries, VideoEncoderConfig, VideoWriter, probe_capabilities
 
 IMPORT_TARGET = 1.2
+COMMAND_TARGETS_S = {"--version": 0.15, "--help": 0.35, "encode --help": 0.35}
+"""CPU time of the program until it has printed this."""
 PROBE_TARGET_MS = 5.0
 
 _BASE = "import numpy, pydantic"
@@ -30,7 +32,7 @@ _IMPORTS = {
 
 
 def imports(report: Report, settings: Settings) -> None:
-    """Whole processes that only import."""
+    """Measure processes that only import."""
     works = {name: partial(run_silently, [sys.executable, "-c", code]) for name, code in _IMPORTS.items()}
     costs = interleaved(works, settings.repeats * 2)
     rows = [
@@ -52,8 +54,19 @@ def imports(report: Report, settings: Settings) -> None:
         report.ratio("import CPU", label, *cpu, at_most=IMPORT_TARGET)
 
 
+def command_line(report: Report, settings: Settings) -> None:
+    """Measure the program until it has printed its version or help."""
+    works = {
+        words: partial(run_silently, [sys.executable, "-m", "ffenc", *words.split()]) for words in COMMAND_TARGETS_S
+    }
+    costs = interleaved(works, settings.repeats * 2)
+    for words, runs in costs.items():
+        cpu_s = [run.child_cpu_s for run in runs]
+        report.figure("command line", f"ffenc {words}, CPU", cpu_s, unit="s", at_most=COMMAND_TARGETS_S[words])
+
+
 def probe(report: Report, settings: Settings) -> None:
-    """The answers of FFmpeg, from the disk cache and without it; and the time to the first frame."""
+    """Measure the capability probe, with and without the disk cache, and the time to the first frame."""
     os.environ["FFENC_CACHE_DIR"] = str(settings.scratch / "cache")
     try:
         first = in_fresh_process(_start_up, settings.binaries, settings.scratch)
@@ -73,7 +86,7 @@ def probe(report: Report, settings: Settings) -> None:
 
 
 def _start_up(binaries: Binaries, scratch: Path) -> tuple[Cost, Cost, Cost]:
-    """A first probe, a second one, and a writer up to its first frame; what they need is imported before."""
+    """Measure a first probe, a second one, and a writer up to its first frame; imports are done before."""
     writer = VideoWriter(scratch / "first.mp4", fps=30, config=VideoEncoderConfig(), binaries=binaries)
     frame = np.zeros((480, 640, 3), np.uint8)
     costs = (
@@ -90,7 +103,7 @@ def _probe(binaries: Binaries) -> None:
 
 
 def memory(report: Report, settings: Settings) -> None:
-    """Resident memory of the parent while 10,000 frames pass through."""
+    """Measure the resident memory of this process while 10,000 frames pass through it."""
     marks = (100, 1000, 2000) if settings.quick else (1000, 5000, 10000)
     sizes = in_fresh_process(_write_many, marks, settings.binaries, settings.scratch / "long.mp4")
     rows = [[str(mark), f"{size / 1e6:.2f}"] for mark, size in zip((*marks, "closed"), sizes, strict=True)]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
-import numpy as np
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -20,12 +20,14 @@ from pydantic import (
     model_validator,
 )
 
-from ffenc.depth import DEPTH_MAX_M, DEPTH_MIN_M, SHIFT_M, DepthQuantizer
-from ffenc.encoders.table import DEFAULT_ENCODER, encoder_for_stored_codec
-from ffenc.frames import plain_frame_rate
+from ffenc.depth_range import DEPTH_MAX_M, DEPTH_MIN_M, SHIFT_M
+from ffenc.encoders.lerobot_names import DEFAULT_ENCODER, encoder_for_stored_codec
+from ffenc.frame_rate import plain_frame_rate
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from ffenc.depth import DepthQuantizer
 
 OptionValue: TypeAlias = StrictBool | StrictInt | StrictFloat | StrictStr
 """The value of an FFmpeg option in Python, JSON or YAML."""
@@ -71,26 +73,34 @@ class VideoEncoderConfig(BaseModel):
         pydantic.ValidationError: a value is invalid on every machine.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    vcodec: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = DEFAULT_ENCODER
-    """Encoder name, codec name (h264, hevc, av1, vp9) or auto."""
-    pix_fmt: Annotated[StrictStr, Field(pattern=r"^[a-z0-9_]+$")] = "yuv420p"
-    """Pixel format of the stream."""
-    g: Annotated[StrictInt, Field(ge=1)] | None = 2
-    """GOP size, a keyframe every g frames; null leaves it to the encoder."""
-    crf: Annotated[StrictInt, Field(ge=0)] | Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)] | None = 30
-    """Quality, lower is better; null leaves it to the encoder."""
-    preset: StrictInt | Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]+$")] | None = None
-    """The encoder's own speed preset."""
-    fast_decode: Annotated[StrictInt, Field(ge=0, le=2)] = 0
-    """0 to 2: make decoding cheaper."""
-    video_backend: Literal["ffmpeg", "pyav"] = "ffmpeg"
-    """Both values encode with ffmpeg; LeRobot stores pyav."""
-    extra_options: Options = Field(default_factory=dict)
-    """Other encoder options."""
-    device: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9/_.:-]+$")] | None = None
-    """GPU of a hardware encoder: /dev/dri/renderD129 (VAAPI, QSV) or a number (NVENC, Vulkan)."""
+    vcodec: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
+        default=DEFAULT_ENCODER, description="Encoder name, codec name (h264, hevc, av1, vp9) or auto."
+    )
+    pix_fmt: Annotated[StrictStr, Field(pattern=r"^[a-z0-9_]+$")] = Field(
+        default="yuv420p", description="Pixel format of the stream."
+    )
+    g: Annotated[StrictInt, Field(ge=1)] | None = Field(
+        default=2, description="GOP size, a keyframe every g frames; null leaves it to the encoder."
+    )
+    crf: Annotated[StrictInt, Field(ge=0)] | Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        default=30, description="Quality, lower is better; null leaves it to the encoder."
+    )
+    preset: StrictInt | Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]+$")] | None = Field(
+        default=None, description="The encoder's own speed preset."
+    )
+    fast_decode: Annotated[StrictInt, Field(ge=0, le=2)] = Field(
+        default=0, description="0 to 2: make decoding cheaper."
+    )
+    video_backend: Literal["ffmpeg", "pyav"] = Field(
+        default="ffmpeg", description="Both values encode with ffmpeg; LeRobot stores pyav."
+    )
+    extra_options: Options = Field(default_factory=dict, description="Other encoder options.")
+    device: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9/_.:-]+$")] | None = Field(
+        default=None,
+        description="GPU of a hardware encoder: /dev/dri/renderD129 (VAAPI, QSV) or a number (NVENC, Vulkan).",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -173,7 +183,8 @@ class VideoEncoderConfig(BaseModel):
 
 def _plain(value: Any) -> Any:
     """Convert numpy scalars to Python numbers, also in dictionaries."""
-    if isinstance(value, np.generic):
+    numpy = sys.modules.get("numpy")  # a numpy scalar exists only if numpy is loaded already
+    if numpy is not None and isinstance(value, numpy.generic):
         return value.item()
     if isinstance(value, Mapping):
         return {name: _plain(part) for name, part in value.items()}
@@ -199,20 +210,19 @@ class DepthEncoderConfig(VideoEncoderConfig):
         use_log: logarithmic steps, finer near the camera; False uses equal steps.
     """
 
-    vcodec: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = "hevc"
-    """Encoder name, or codec name (hevc, av1)."""
-    pix_fmt: Annotated[StrictStr, Field(pattern=r"^[a-z0-9_]+$")] = "gray12le"
-    """Pixel format of the stream: gray12le for codes, gray16le for millimetres."""
-    extra_options: Options = Field(default_factory=lambda: dict(_LOSSLESS_HEVC))
-    """Other encoder options; they replace the default."""
-    depth_min: _Metres = DEPTH_MIN_M
-    """Depth of code 0, in metres."""
-    depth_max: _Metres = DEPTH_MAX_M
-    """Depth of code 4095, in metres."""
-    shift: _Metres = SHIFT_M
-    """Added to a depth before the logarithm, in metres."""
-    use_log: StrictBool = True
-    """Logarithmic steps; false uses equal steps."""
+    vcodec: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
+        default="hevc", description="Encoder name, or codec name (hevc, av1)."
+    )
+    pix_fmt: Annotated[StrictStr, Field(pattern=r"^[a-z0-9_]+$")] = Field(
+        default="gray12le", description="Pixel format of the stream: gray12le for codes, gray16le for millimetres."
+    )
+    extra_options: Options = Field(
+        default_factory=lambda: dict(_LOSSLESS_HEVC), description="Other encoder options; they replace the default."
+    )
+    depth_min: _Metres = Field(default=DEPTH_MIN_M, description="Depth of code 0, in metres.")
+    depth_max: _Metres = Field(default=DEPTH_MAX_M, description="Depth of code 4095, in metres.")
+    shift: _Metres = Field(default=SHIFT_M, description="Added to a depth before the logarithm, in metres.")
+    use_log: StrictBool = Field(default=True, description="Logarithmic steps; false uses equal steps.")
 
     @model_validator(mode="after")
     def _scale_exists(self) -> Self:
@@ -232,6 +242,8 @@ class DepthEncoderConfig(VideoEncoderConfig):
     @property
     def quantizer(self) -> DepthQuantizer:
         """The quantizer with these parameters."""
+        from ffenc.depth import DepthQuantizer  # noqa: PLC0415  it needs numpy, which most configs do without
+
         return DepthQuantizer(
             depth_min=self.depth_min, depth_max=self.depth_max, shift=self.shift, use_log=self.use_log
         )

@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ffenc.depth_range import DEPTH_MAX_M, DEPTH_MIN_M, SHIFT_M
 from ffenc.errors import FrameError
 
 DepthUnit: TypeAlias = Literal["mm", "m"]
@@ -29,13 +30,6 @@ Codes: TypeAlias = npt.NDArray[np.uint16]
 """12-bit codes, 0 to `LARGEST_CODE`."""
 
 LARGEST_CODE = 4095
-
-DEPTH_MIN_M = 0.01
-"""LeRobot's default depth of code 0, in metres."""
-DEPTH_MAX_M = 10.0
-"""LeRobot's default depth of code 4095, in metres."""
-SHIFT_M = 3.5
-"""LeRobot's default offset that is added to a depth before the logarithm, in metres."""
 
 _MM_PER_M = 1000.0
 _LARGEST_MM = 65535

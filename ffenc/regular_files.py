@@ -1,4 +1,4 @@
-"""Read untrusted files: refuse pipes and devices, and limit the memory that a document takes."""
+"""Read untrusted files: refuse pipes, devices and open files, and limit the memory that a document takes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,30 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from ffenc.errors import InputError
+
 DOCUMENT_BYTES = 64 << 20
 """Largest document that is read into memory."""
 
 _MOST_VALUES = 1_000_000  # of a JSON document; a list or dictionary with one value takes up to 400 bytes of memory
 
 _MOST_LEVELS = 100  # deeper documents can be read but not written
+
+
+def file_path(value: str | os.PathLike[str]) -> Path:
+    """Return the path of a file or a directory.
+
+    Raises:
+        InputError: it is not a path, but an open file, for example.
+    """
+    try:
+        return Path(value)
+    except TypeError as err:
+        raise InputError(
+            f"expected the path of a file, got {type(value).__name__}; ffmpeg opens files by name, so save the content to a "
+            "file first",
+            path=Path(type(value).__name__),
+        ) from err
 
 
 def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:

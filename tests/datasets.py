@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ffenc import Binaries, VideoEncoderConfig, probe_video, video_info
-from ffenc.video.join import picture_hashes
+from ffenc.video.join import frame_hashes
 from ffenc.video.reencode import reencode_video
 from tests.lerobot_data import LEROBOT
 
@@ -65,7 +65,7 @@ def pictures_of(root: Path, binaries: Binaries) -> list[dict[str, list[str]]]:
         for key, span in row.videos.items():
             path = layout.video(key, span.file)
             if path not in hashes:
-                hashes[path] = picture_hashes(path, binaries=binaries)
+                hashes[path] = frame_hashes(path, binaries=binaries)
             pictures[key] = hashes[path][span.from_frame : span.to_frame]
             assert len(pictures[key]) == row.length
         episodes.append(pictures)

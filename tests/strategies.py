@@ -13,7 +13,8 @@ from ffenc.encoders.generic import GENERIC_OPTIONS
 from ffenc.encoders.table import ENCODERS
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
-from ffenc.frames import LAYOUTS, MAX_FRAME_RATE, FrameFormat
+from ffenc.frame_rate import MAX_FRAME_RATE
+from ffenc.frames import LAYOUTS, FrameFormat
 from ffenc.plan.frame_checks import accepted_pixel_formats
 
 RATES = st.fractions(min_value=Fraction(1, 1000), max_value=MAX_FRAME_RATE, max_denominator=10_000)

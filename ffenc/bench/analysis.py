@@ -1,4 +1,4 @@
-"""What the rows of a sweep say: which settings nothing beats, and how encoders compare at equal quality."""
+"""Analyse the rows of a sweep: the Pareto front, and how encoders compare at equal quality."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError("BD-rates need bjontegaard: pip install 'ffenc-video[bench]'") from err
 
 Summary: TypeAlias = Row
-"""What `ffenc.bench.rows.summary` makes of a row."""
+"""A row in the form that `ffenc.bench.rows.summary` returns."""
 
 OBJECTIVES: Mapping[str, int] = {"kbit_per_s": -1, "ssim": 1, "ffmpeg_6_frames_p50_ms": -1, "realtime": 1}
-"""What the Pareto front is about: less or more of it is better."""
+"""Objectives of the Pareto front: -1 if less is better, 1 if more is better."""
 
 FEWEST_POINTS = 4
-"""Points of a curve that a BD-rate needs; with fewer, what lies between them is a guess."""
+"""Points of a curve that a BD-rate needs; with fewer, the values between them are a guess."""
 
-_COVERED = 0.5  # of the reference's range of likeness
+_COVERED = 0.5  # share of the reference's quality range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +36,9 @@ class Curve:
     """Trials that differ in crf only.
 
     Attributes:
-        source, encoder, preset, g: what they share.
-        settings: all that they share, as one text.
-        points: their summaries, in the order of crf.
+        source, encoder, preset, g: settings that the trials share.
+        settings: all shared settings, as text.
+        points: summaries of the trials, sorted by crf.
     """
 
     source: str
@@ -56,7 +56,7 @@ class Curve:
 
 
 def curves(summaries: Iterable[Summary]) -> list[Curve]:
-    """Gather the trials that worked by all their settings but crf."""
+    """Group successful trials by all settings except crf."""
     groups: dict[str, list[Summary]] = {}
     shared = (
         "source",
@@ -83,11 +83,11 @@ def curves(summaries: Iterable[Summary]) -> list[Curve]:
 
 
 def pareto_front(summaries: Iterable[Summary], objectives: Mapping[str, int] = OBJECTIVES) -> list[Summary]:
-    """The trials that no other trial of the same source beats or equals in everything.
+    """Return the trials that no other trial of the same source dominates.
 
     Args:
-        summaries: of trials; one that lacks a figure takes no part.
-        objectives: figure -> 1 if more of it is better, -1 if less is.
+        summaries: summaries of trials; those that lack an objective are ignored.
+        objectives: see `OBJECTIVES`.
     """
     known = [one for one in summaries if all(one.get(name) is not None for name in objectives)]
     values = np.array([[sign * one[name] for name, sign in objectives.items()] for one in known])
@@ -105,14 +105,14 @@ class Gap:
     """How one curve compares with a reference of the same source.
 
     Attributes:
-        curve, reference: what is compared.
-        bd_rate_percent: Bjøntegaard delta rate: bits that it needs more (or less, below 0) for the same likeness, over the
-            range that both cover.  None if that cannot be said.
-        reason: why not.
-        at_equal: figure -> its ratio to the reference's at the likeness that the reference has at ``crf``; empty where the
+        curve, reference: the compared curves.
+        bd_rate_percent: Bjøntegaard delta rate: additional bits for the same quality, in percent, over the range that both
+            curves cover (negative: fewer bits).  None if it cannot be computed.
+        reason: why there is no BD-rate.
+        at_equal: ratio of each figure to the reference's, at the quality that the reference has at ``crf``; empty if the
             curve does not reach it.
-        crf: of the reference.
-        equal_crf: where on the curve that is, between two measured points.
+        crf: crf of the reference.
+        equal_crf: crf of equal quality on the curve, interpolated between two measured points.
     """
 
     curve: Curve
@@ -125,17 +125,17 @@ class Gap:
 
 
 COMPARED = ("kbit_per_s", "cpu_ms_per_frame", "ffmpeg_1_frame_p50_ms", "ffmpeg_6_frames_p50_ms", "pyav_6_frames_p50_ms")
-"""Figures whose ratios a `Gap` has."""
+"""Figures that a `Gap` compares."""
 
 
 def gaps(summaries: Sequence[Summary], reference: Mapping[str, Any], *, metric: str = "ssim") -> list[Gap]:
-    """Compare every curve with the reference's of the same source.
+    """Compare every curve with the reference curve of the same source.
 
     Args:
-        summaries: of a sweep.
-        reference: figures that name one curve for each source, and ``crf`` of one of its points, such as
+        summaries: summaries of a sweep.
+        reference: settings of one curve per source, and ``crf`` of one of its points, such as
             ``{"encoder": ..., "g": 2, "crf": 30}``.
-        metric: the likeness that is equal: ``ssim``, ``vmaf``, ``psnr_db`` or ``xpsnr_db``.
+        metric: the quality metric to equalize: ``ssim``, ``vmaf``, ``psnr_db`` or ``xpsnr_db``.
     """
     crf = float(reference["crf"])
     named = {name: value for name, value in reference.items() if name != "crf"}
@@ -150,7 +150,7 @@ def gaps(summaries: Sequence[Summary], reference: Mapping[str, Any], *, metric: 
                 continue
             percent, reason = bd_rate(base, curve, metric)
             level = anchor.get(metric)
-            point = {} if level is None else at_likeness(curve, metric, float(level))
+            point = {} if level is None else at_quality(curve, metric, float(level))
             ratios = {name: point[name] / anchor[name] for name in COMPARED if point.get(name) and anchor.get(name)}
             found.append(
                 Gap(
@@ -167,25 +167,25 @@ def gaps(summaries: Sequence[Summary], reference: Mapping[str, Any], *, metric: 
 
 
 def bd_rate(reference: Curve, curve: Curve, metric: str = "ssim") -> tuple[float | None, str | None]:
-    """The Bjøntegaard delta rate in percent, or None and why it cannot be said."""
+    """Return the Bjøntegaard delta rate in percent, or None and the reason why there is none."""
     lines = [_rising(one, metric) for one in (reference, curve)]
     if any(len(line) < FEWEST_POINTS for line in lines):
-        return None, f"it takes {FEWEST_POINTS} points of rising {metric} on both"
-    (rates, likeness), (other_rates, other_likeness) = (zip(*line, strict=True) for line in lines)
-    low, high = max(likeness[0], other_likeness[0]), min(likeness[-1], other_likeness[-1])
+        return None, f"both curves need {FEWEST_POINTS} points of rising {metric}"
+    (rates, quality), (other_rates, other_quality) = (zip(*line, strict=True) for line in lines)
+    low, high = max(quality[0], other_quality[0]), min(quality[-1], other_quality[-1])
     if low >= high:
-        return None, f"their ranges of {metric} do not overlap"
-    if high - low < _COVERED * (likeness[-1] - likeness[0]):
-        return None, f"it covers less than half of the reference's range of {metric}"
+        return None, f"the ranges of {metric} do not overlap"
+    if high - low < _COVERED * (quality[-1] - quality[0]):
+        return None, f"the curve covers less than half of the reference's range of {metric}"
     with warnings.catch_warnings():
-        # It warns where two ranges differ, of which a long tail at one end is no reason to say nothing.
+        # It warns if the two ranges differ, but a long tail at one end does not invalidate the result.
         warnings.simplefilter("ignore")
         percent = float(
             bjontegaard.bd_rate(
                 rates,
-                likeness,
+                quality,
                 other_rates,
-                other_likeness,
+                other_quality,
                 method="akima",
                 require_matching_points=False,
                 min_overlap=0,
@@ -194,10 +194,10 @@ def bd_rate(reference: Curve, curve: Curve, metric: str = "ssim") -> tuple[float
     return round(percent, 2), None
 
 
-def at_likeness(curve: Curve, metric: str, level: float) -> dict[str, float]:
-    """What a curve's figures are where its likeness is ``level``; empty if it does not reach that.
+def at_quality(curve: Curve, metric: str, level: float) -> dict[str, float]:
+    """Return a curve's figures at the quality ``level``; empty if the curve does not reach it.
 
-    Between two measured points sizes and times change by a factor, so their logarithms are interpolated.
+    Sizes and times change by factors between two measured points, so their logarithms are interpolated.
     """
     line = sorted((p for p in curve.points if p.get(metric) is not None), key=lambda point: float(point[metric]))
     for below, above in pairwise(line):
@@ -213,10 +213,10 @@ def at_likeness(curve: Curve, metric: str, level: float) -> dict[str, float]:
 
 
 def _rising(curve: Curve, metric: str) -> list[tuple[float, float]]:
-    """(rate, likeness) pairs in which both rise; a point at which they do not says nothing about a curve."""
+    """Return the (rate, quality) points at which both rise; other points are not part of a valid curve."""
     line: list[tuple[float, float]] = []
     for point in reversed(curve.points):
-        rate, likeness = point.get("kbit_per_s"), point.get(metric)
-        if rate is not None and likeness is not None and (not line or (rate > line[-1][0] and likeness > line[-1][1])):
-            line.append((float(rate), float(likeness)))
+        rate, quality = point.get("kbit_per_s"), point.get(metric)
+        if rate is not None and quality is not None and (not line or (rate > line[-1][0] and quality > line[-1][1])):
+            line.append((float(rate), float(quality)))
     return line

@@ -1,4 +1,4 @@
-"""What a reader of a sweep must know before its figures: what is missing, and what disturbed the measurement."""
+"""Find the caveats of a sweep: missing trials and disturbed measurements."""
 
 from __future__ import annotations
 

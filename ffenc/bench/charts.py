@@ -1,4 +1,4 @@
-"""The charts of a report, as Vega-Lite specifications: drawn as SVG in the page's own colours, light or dark."""
+"""Make the charts of a report as Vega-Lite specifications, in the page's colours, light or dark."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ffenc.errors import DependencyError
 try:
     import altair as alt
 except ImportError as err:  # pragma: no cover - depends on what is installed
-    raise DependencyError("the report draws with Altair: pip install 'ffenc-video[bench]'") from err
+    raise DependencyError("the report needs Altair: pip install 'ffenc-video[bench]'") from err
 
 PALETTE = ("#3b82f6", "#e8590c", "#2f9e44", "#be4bdb", "#d69e00", "#0ca5a5", "#e64980", "#868e96")
-"""Readable on white and on black."""
+"""Colours that are readable on white and on black."""
 
 _TEXT = {"labelColor": "currentColor", "titleColor": "currentColor", "labelFontSize": 12, "titleFontSize": 12}
 _CONFIG: dict[str, Any] = {
     "background": "transparent",
-    # Not "inherit": Vega measures texts with it before they are drawn.
+    # Not "inherit": Vega measures texts with this font before drawing them.
     "font": 'system-ui, "DejaVu Sans", sans-serif',
     "axis": {
         **_TEXT,
@@ -57,7 +57,7 @@ _TIPS: Sequence[tuple[str, str, str]] = (
 
 
 def config_text(summary: Summary) -> str:
-    """The settings of a trial in one line."""
+    """Return the settings of a trial in one line."""
     named = ("preset", "g", "crf", "pix_fmt", "encoder_threads")
     parts = [f"{name}={summary[name]}" for name in named if summary.get(name) is not None]
     parts += [f"{name}={value}" for name, value in (summary.get("extra_options") or {}).items()]
@@ -65,21 +65,21 @@ def config_text(summary: Summary) -> str:
 
 
 def family(summary: Summary) -> str:
-    """Encoder and preset: what has one colour."""
+    """Return encoder and preset, which share a colour."""
     preset = summary.get("preset")
     return str(summary["encoder"]) if preset is None else f"{summary['encoder']} {preset}"
 
 
-def likeness_chart(
+def quality_chart(
     summaries: Iterable[Summary], front: Sequence[str], *, metric: str, title: str, families: Sequence[str]
 ) -> dict[str, Any]:
-    """Rate against likeness: a line for each encoder and g, a ring round what is on the Pareto front.
+    """Chart rate against quality: a line per encoder and g, a ring around points on the Pareto front.
 
     Args:
-        summaries: of one source.
-        front: keys of trials on the front.
-        metric: the figure.
-        title: of its axis.
+        summaries: trials of one source.
+        front: keys of the trials on the front.
+        metric: the quality metric.
+        title: title of its axis.
         families: every `family` of the page, in the order of their colours.
     """
     points = [one | {"front": one["key"] in front} for one in _points(summaries, "kbit_per_s", metric)]
@@ -102,7 +102,7 @@ def likeness_chart(
 def reading_chart(
     summaries: Iterable[Summary], *, reader: str, pattern: str, families: Sequence[str]
 ) -> dict[str, Any]:
-    """Time of one request against g."""
+    """Chart the time of a read request against g."""
     name = f"{reader}_{pattern}"
     points = _points(summaries, f"{name}_p50_ms", joined_by="g")
     base = _chart(points).encode(
@@ -122,7 +122,7 @@ def reading_chart(
 
 
 def realtime_chart(summaries: Iterable[Summary], *, families: Sequence[str]) -> dict[str, Any]:
-    """How many times faster than the cameras, against their number."""
+    """Chart the encoding speed, in multiples of real time, against the number of cameras."""
     points = _points(summaries, "realtime", joined_by="cameras")
     base = _chart(points).encode(
         x=alt.X("cameras:O", title="cameras at once", axis=alt.Axis(labelAngle=0)),
@@ -138,7 +138,7 @@ def realtime_chart(summaries: Iterable[Summary], *, families: Sequence[str]) -> 
 
 
 def cost_chart(summaries: Iterable[Summary], *, metric: str, title: str, families: Sequence[str]) -> dict[str, Any]:
-    """Likeness against CPU time."""
+    """Chart quality against CPU time."""
     points = _points(summaries, "cpu_ms_per_frame", metric)
     base = _chart(points).encode(
         x=alt.X("cpu_ms_per_frame:Q", title="CPU ms a frame (logarithmic)", scale=alt.Scale(type="log", nice=False)),
@@ -152,12 +152,12 @@ def cost_chart(summaries: Iterable[Summary], *, metric: str, title: str, familie
 
 
 def _points(summaries: Iterable[Summary], *needed: str, joined_by: str = "crf") -> list[dict[str, Any]]:
-    """What a chart is drawn from: the trials that have its figures, as plain values.
+    """Return the data of a chart: the trials that have its figures.
 
     Args:
-        summaries: of trials.
+        summaries: summaries of trials.
         needed: figures that the chart shows.
-        joined_by: the setting in which the points of one line differ.
+        joined_by: the setting in which the points of a line differ.
     """
     points = []
     for one in summaries:
@@ -173,7 +173,7 @@ def _points(summaries: Iterable[Summary], *needed: str, joined_by: str = "crf") 
 
 
 def _beside(names: Iterable[str]) -> Iterator[str]:
-    """The figures that say how sure these are."""
+    """Yield the names of the figures that show the spread of these figures."""
     for name in names:
         yield from (f"{name}_min", f"{name}_max")
         if name.endswith("_p50_ms"):
@@ -190,7 +190,7 @@ def _chart(points: Sequence[Mapping[str, Any]]) -> alt.Chart:
 
 
 def _colour(families: Sequence[str]) -> alt.Color:
-    """One colour for an encoder in all charts of a page."""
+    """Give an encoder the same colour in all charts of a page."""
     colours = [PALETTE[place % len(PALETTE)] for place in range(len(families))]
     return alt.Color("family:N", title="encoder and preset", scale=alt.Scale(domain=list(families), range=colours))
 

@@ -1,4 +1,4 @@
-"""Frames of a LeRobot dataset, as a source."""
+"""Read the frames of a LeRobot dataset, as a source of a benchmark."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from ffenc.video.reader import VideoReader
 def episode_frames(
     root: Path, *, camera: str | None, episodes: Sequence[int] | None, binaries: Binaries
 ) -> tuple[Fraction, Iterator[npt.NDArray[Any]]]:
-    """The frame rate of a dataset, and the frames of one camera, episode after episode.
+    """Return the frame rate of a dataset, and the frames of one camera in the order of episodes.
 
     Args:
         root: the dataset's directory.
-        camera: a video feature; None: the first one that is not depth.
-        episodes: numbers; None: all.
+        camera: a video feature; None means the first one without depth.
+        episodes: episode numbers; None means all.
         binaries: the executables.
 
     Raises:

@@ -1,4 +1,7 @@
-"""The crf of one encoder that gives the likeness another one has at its own: searched on parts, checked on the whole clip."""
+"""Find the crf at which an encoder reaches the quality of another encoder.
+
+The search uses parts of a clip. The result is checked on the complete clip.
+"""
 
 from __future__ import annotations
 
@@ -25,19 +28,19 @@ from ffenc.ffmpeg.binaries import Binaries
 Metric = Literal["ssim", "vmaf"]
 
 PARTS, PART_FRAMES = 3, 20
-"""How much of a clip is searched: this many parts of so many frames."""
+"""Number of parts of a clip that are used for the search, and frames of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Where two encoders meet.
+    """The crf of equal quality.
 
     Attributes:
-        crf: the highest whole crf whose likeness on the whole clip is at least the reference's.
-        exact_crf: where the likeness would be equal, between this crf and the next.
-        likeness: of the whole clip at ``crf``.
-        size_bytes: of the whole clip at ``crf``.
-        encodes: how many it took.
+        crf: the highest integer crf with at least the quality of the reference, on the complete clip.
+        exact_crf: interpolated crf of equal quality, between this crf and the next.
+        likeness: quality of the complete clip at ``crf``.
+        size_bytes: size of the complete clip at ``crf``.
+        encodes: number of encodes of the search.
     """
 
     crf: int
@@ -56,10 +59,10 @@ def equivalents_of(
     scratch: Path | None = None,
     on_step: Callable[[int, int, str], None] | None = None,
 ) -> list[Row]:
-    """For every source of a sweep: what the crf values of its first ``vcodec`` are worth in each of the others.
+    """For every source of a sweep, find the crf of each further ``vcodec`` that equals the crf values of the first.
 
-    Everything else has the first of its values.  The arguments are those of `ffenc.bench.run.run_sweep`; see
-    `find_equivalents` for what comes out.
+    All other settings have the first of their values.  The arguments are those of `ffenc.bench.run.run_sweep`, the result is
+    that of `find_equivalents`.
 
     Raises:
         InputError: the sweep has no second ``vcodec``, or no ``crf``.
@@ -68,7 +71,7 @@ def equivalents_of(
     encoders = [merged_fields(spec.base, {**first, "vcodec": value}) for value in spec.vary.get("vcodec", [])]
     crfs = spec.vary.get("crf") or [spec.base.get("crf")]
     if len(encoders) < 2 or None in crfs:
-        raise InputError("equal quality needs a vcodec to compare with, others, and values of crf", path=results)
+        raise InputError("equal quality needs at least two values of vcodec, and values of crf", path=results)
     with TemporaryDirectory(prefix="ffenc-bench-", dir=scratch) as directory:
         return find_equivalents(
             [materialise(source, Path(directory), binaries=binaries) for source in spec.sources],
@@ -95,15 +98,15 @@ def find_equivalents(
     scratch: Path,
     on_step: Callable[[int, int, str], None] | None = None,
 ) -> list[Row]:
-    """For every footage, every reference and every encoder, the crf of equal likeness.
+    """For every footage, reference and encoder, find the crf of equal quality.
 
     Args:
-        footages: what is encoded.
+        footages: the footage to encode.
         references: configs, with ``crf``.
         encoders: configs without ``crf``.
-        results: file of JSON lines; created, or continued.
-        metric: what is to be equal.
-        build: of the FFmpeg.
+        results: file of JSON lines; created or continued.
+        metric: the quality metric.
+        build: the FFmpeg build.
         binaries: the executables.
         scratch: directory for parts and videos.
         on_step: called before every search, and at the end.
@@ -138,24 +141,24 @@ def _search(
 ) -> Row:
     try:
         with TemporaryDirectory(prefix="equal-", dir=scratch) as directory:
-            likeness = _Likeness(fields, metric, binaries, Path(directory))
-            goal = _Likeness(reference, metric, binaries, Path(directory))
+            candidate = _QualityByCrf(fields, metric, binaries, Path(directory))
+            goal = _QualityByCrf(reference, metric, binaries, Path(directory))
             parts = list(_parts(footage, Path(directory)))
             crf = reference["crf"]
             target = goal.of([footage], crf)
             found = _closest(
-                likeness, footage, parts, target=target, part_target=goal.of(parts, crf), binaries=binaries
+                candidate, footage, parts, target=target, part_target=goal.of(parts, crf), binaries=binaries
             )
     except FFencError as err:
         return {"status": "refused" if isinstance(err, CapabilityError) else "failed", "reason": str(err)}
     row: Row = {"status": "done", "target": target, "reference_bytes": goal.size_bytes(footage, crf)}
     if found is None:
-        return row | {"status": "failed", "reason": f"no crf of it reaches {metric} {target}"}
+        return row | {"status": "failed", "reason": f"no crf reaches {metric} {target}"}
     return row | {name: getattr(found, name) for name in Found.__slots__}
 
 
-class _Likeness:
-    """What an encoder's crf gives, each encoded once."""
+class _QualityByCrf:
+    """Quality and size of an encoder by crf; each crf is encoded once."""
 
     def __init__(self, fields: Mapping[str, Any], metric: Metric, binaries: Binaries, directory: Path) -> None:
         self.fields = fields
@@ -169,7 +172,7 @@ class _Likeness:
         return len(self._known)
 
     def of(self, footages: Sequence[Footage], crf: float) -> float:
-        """The mean over some footages."""
+        """Return the mean quality of some footage."""
         return float(np.mean([self._one(footage, crf)[0] for footage in footages]))
 
     def size_bytes(self, footage: Footage, crf: float) -> int:
@@ -190,7 +193,7 @@ class _Likeness:
 
 
 def _closest(
-    likeness: _Likeness,
+    candidate: _QualityByCrf,
     footage: Footage,
     parts: Sequence[Footage],
     *,
@@ -198,38 +201,38 @@ def _closest(
     part_target: float,
     binaries: Binaries,
 ) -> Found | None:
-    """Halve the range of crf on the parts, then walk to the right place on the whole clip."""
-    spec = find_encoder(plan_trial(likeness.trial(footage, None), binaries=binaries).encoder.name)
+    """Bisect the range of crf on the parts, then adjust the crf on the complete clip."""
+    spec = find_encoder(plan_trial(candidate.trial(footage, None), binaries=binaries).encoder.name)
     if spec is None or spec.quality is None:
-        raise CapabilityError("it has no crf that ffenc knows")
+        raise CapabilityError("ffenc knows no crf option of this encoder")
     lowest, highest = (int(end) for end in spec.quality.crf)
     low, high = max(lowest, int(spec.quality.unset_below), 1), highest
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if likeness.of(parts, middle) >= part_target else (low, middle)
+        low, high = (middle, high) if candidate.of(parts, middle) >= part_target else (low, middle)
     crf = low
-    while crf < highest and likeness.of([footage], crf + 1) >= target:
+    while crf < highest and candidate.of([footage], crf + 1) >= target:
         crf += 1
-    while likeness.of([footage], crf) < target:
+    while candidate.of([footage], crf) < target:
         if crf <= lowest:
             return None
         crf -= 1
-    here = likeness.of([footage], crf)
+    here = candidate.of([footage], crf)
     exact = float(crf)
     if crf < highest:
-        there = likeness.of([footage], crf + 1)
+        there = candidate.of([footage], crf + 1)
         exact += (here - target) / (here - there)
     return Found(
         crf=crf,
         exact_crf=round(exact, 2),
         likeness=here,
-        size_bytes=likeness.size_bytes(footage, crf),
-        encodes=likeness.encodes,
+        size_bytes=candidate.size_bytes(footage, crf),
+        encodes=candidate.encodes,
     )
 
 
 def _parts(footage: Footage, directory: Path) -> Iterator[Footage]:
-    """A few stretches of a clip, each a footage of its own: joined, they would have cuts that the clip has not."""
+    """Yield parts of a clip, each as its own footage: concatenated, they would have cuts that the clip lacks."""
     if footage.count <= PARTS * PART_FRAMES:
         yield footage
         return

@@ -1,4 +1,4 @@
-"""What was measured on: the processor, the system, the versions of all that takes part."""
+"""Describe the machine and the versions of the software that a benchmark uses."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """One FFmpeg, so that rows of another one are not taken for its own.
+    """Identifies an FFmpeg build.
 
     Attributes:
-        version: as it prints it.
-        digest: of all that ``-version`` prints: the version, how it was configured, and every library.
+        version: version text.
+        digest: hash of the output of ``-version``: version, configuration and libraries.
     """
 
     version: str
@@ -29,18 +29,18 @@ class Build:
 
 
 def ffmpeg_build(binaries: Binaries) -> Build:
-    """Ask an FFmpeg who it is."""
-    said = run_tool([binaries.ffmpeg, "-version"]).stdout
-    text = said.decode(errors="replace")
+    """Identify the build of an ffmpeg executable."""
+    output = run_tool([binaries.ffmpeg, "-version"]).stdout
+    text = output.decode(errors="replace")
     version_text = parse_version(text, origin=binaries.ffmpeg).text
-    return Build(version=version_text, digest=hashlib.sha256(said).hexdigest()[:12])
+    return Build(version=version_text, digest=hashlib.sha256(output).hexdigest()[:12])
 
 
 def describe_machine(packages: Iterable[str] = ("ffenc", "numpy")) -> dict[str, str]:
-    """Processor, memory, system, and the versions of some Python packages.
+    """Return processor, memory, system, and the versions of Python packages.
 
     Args:
-        packages: names of distributions; one that is missing is said to be so.
+        packages: names of distributions; a missing one is reported as "not installed".
     """
     found = {
         "processor": f"{os.cpu_count()} x {_processor()}",
@@ -52,7 +52,7 @@ def describe_machine(packages: Iterable[str] = ("ffenc", "numpy")) -> dict[str, 
 
 
 def installed_version(package: str) -> str | None:
-    """The version of a Python package; None if it is not installed."""
+    """Return the version of a Python package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -60,7 +60,7 @@ def installed_version(package: str) -> str | None:
 
 
 def memory_directory(size_bytes: int, fallback: Path) -> Path:
-    """A directory whose files are kept in memory, if it has room; else ``fallback``, and the page cache has to do."""
+    """Return a directory in memory if it has room, else ``fallback``."""
     shared = Path("/dev/shm")  # noqa: S108  # nothing is shared through it; the file names are our own directory's
     if not shared.is_dir():
         return fallback
@@ -81,5 +81,5 @@ def _memory() -> str:
     try:
         size_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
-        return "not known"
+        return "unknown"
     return f"{size_bytes / 2**30:.1f} GiB"

@@ -1,8 +1,8 @@
-"""Encode what a trial says, and measure what recording feels.
+"""Encode a trial and measure its cost.
 
-Nothing of ours is in the way of what is measured: one thread per camera writes its frames as fast as its encoder takes
-them, without a lock or a queue.  The children never get real-time priority (`ffenc.ffmpeg.process.priority`), which SVT-AV1 takes
-as root and by which it would starve everything else, the clock that measures it included.
+One thread per camera writes frames as fast as the encoder takes them, without a lock or a queue, so that only the encoding
+is measured.  The children never get real-time priority (`ffenc.ffmpeg.process.priority`), which SVT-AV1
+takes as root and which would starve everything else.
 """
 
 from __future__ import annotations
@@ -21,16 +21,14 @@ import numpy.typing as npt
 from ffenc.bench.sweep import Trial
 from ffenc.bench.timing import Cost, cost_of
 from ffenc.config import DepthEncoderConfig
-from ffenc.encoders.table import find_encoder
 from ffenc.errors import OutputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.frames import FrameFormat
-from ffenc.plan.encode import EncodePlan, RawFrames, plan_encode
-from ffenc.plan.resolve import name_encoder
+from ffenc.plan.encode import EncodePlan, RawFrames
 from ffenc.threads import start_thread
+from ffenc.video.planning import plan_for
 from ffenc.video.run import EncodeResult
-from ffenc.video.selection import prepare
 from ffenc.video.writer import VideoWriter
 
 R_co = TypeVar("R_co", covariant=True)
@@ -38,27 +36,27 @@ Frames = Iterable[npt.NDArray[Any]]
 
 
 class Sink(Protocol[R_co]):
-    """What frames are written to: a `VideoWriter`, or in tests something whose speed is known."""
+    """Takes frames: a `VideoWriter`, or in tests a sink of known speed."""
 
     def write(self, frame: npt.NDArray[Any], /) -> None:
-        """Take one frame."""
+        """Take a frame."""
 
     def close(self) -> R_co:
-        """Take no more; returns when all is done."""
+        """End the input, and return the result when all work is done."""
 
     def abort(self) -> None:
-        """Give up."""
+        """Stop without a result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fed(Generic[R_co]):
-    """How one camera fared.
+    """Timing of one camera.
 
     Attributes:
-        frames: written.
-        feeding_s: from opening the sink until it had taken the last frame.
-        finishing_s: from there until it was closed, its file read back and named.
-        result: what closing it gave.
+        frames: number of frames written.
+        feeding_s: time from opening the sink until it has taken the last frame.
+        finishing_s: time from then until it is closed and its file is read back and named.
+        result: return value of ``close``.
     """
 
     frames: int
@@ -69,11 +67,11 @@ class Fed(Generic[R_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed(Generic[R_co]):
-    """All cameras of one run.
+    """Timing of a run of all cameras.
 
     Attributes:
-        cost: of everything, from before the first sink was opened until the last was closed.
-        cameras: each one.
+        cost: cost from before the first sink opens until the last is closed.
+        cameras: timing of each camera.
     """
 
     cost: Cost
@@ -81,7 +79,7 @@ class Timed(Generic[R_co]):
 
     @property
     def fps(self) -> float:
-        """Frames a second that every camera can count on: those of the slowest one."""
+        """Frames per second of the slowest camera."""
         return min(fed.frames / (fed.feeding_s + fed.finishing_s) for fed in self.cameras)
 
 
@@ -92,17 +90,17 @@ def time_sinks(
     seconds: float | None = None,
     limit_s: float | None = None,
 ) -> Timed[R_co]:
-    """Feed every sink in a thread of its own, all at once, as fast as they take it.
+    """Feed all sinks at the same time, each in its own thread, as fast as they take frames.
 
     Args:
-        opens: opens a sink, one for each camera; that is measured too, as it is when an episode starts.
-        frames: the frames, again for each camera.
-        seconds: stop feeding after this time; None: after the last frame.
-        limit_s: abort what is not done by then.
+        opens: for each camera, a function that opens its sink. Opening is part of the measured time.
+        frames: returns the frames of a camera.
+        seconds: stop feeding after this time; None means after the last frame.
+        limit_s: time limit of the run.
 
     Raises:
-        FFencError: whatever a sink raised.
-        TimeoutError: it took longer than ``limit_s``.
+        FFencError: a sink failed.
+        TimeoutError: the run took longer than ``limit_s``.
     """
     cameras = [_Camera(opens=one, frames=frames, seconds=seconds) for one in opens]
 
@@ -125,7 +123,7 @@ def time_sinks(
 
 
 class _Camera(threading.Thread, Generic[R_co]):
-    """Feeds one sink, and notes when."""
+    """Feeds one sink and measures the times."""
 
     def __init__(self, *, opens: Callable[[], Sink[R_co]], frames: Callable[[], Frames], seconds: float | None) -> None:
         super().__init__(daemon=True)
@@ -139,7 +137,7 @@ class _Camera(threading.Thread, Generic[R_co]):
     def run(self) -> None:
         try:
             self.fed = self._feed()
-        except BaseException as err:  # it is raised in the thread that asked
+        except BaseException as err:  # raised again in the calling thread
             self.error = err
             if self._sink is not None:
                 self._sink.abort()
@@ -171,22 +169,22 @@ def encode_trial(
     seconds: float | None = None,
     limit_s: float | None = None,
 ) -> Timed[EncodeResult]:
-    """Encode the footage of a trial, once for every camera, into ``directory``.
+    """Encode the footage of a trial, once per camera, into ``directory``.
 
     Args:
-        trial: what to encode, and how.
-        directory: gets ``camera-0.mp4`` and so on; other files of these names are replaced.
+        trial: footage and settings.
+        directory: gets ``camera-0.mp4`` and so on; existing files are replaced.
         binaries: the executables.
-        seconds: as for `time_sinks`; the frames are played over and over then.
-        limit_s: as for `time_sinks`.
+        seconds: see `time_sinks`; the footage is repeated.
+        limit_s: see `time_sinks`.
 
     Raises:
-        CapabilityError: this FFmpeg cannot do it.
-        FFencError: it failed.
-        TimeoutError: it took longer than ``limit_s``.
+        CapabilityError: this FFmpeg cannot encode it.
+        FFencError: the encode failed.
+        TimeoutError: the encode took longer than ``limit_s``.
     """
     plan = plan_trial(trial, binaries=binaries)
-    pictures, form = frames_to_feed(trial)
+    frames_fed, form = frames_to_feed(trial)
 
     def opener(number: int) -> Callable[[], VideoWriter]:
         def opened() -> VideoWriter:
@@ -207,21 +205,21 @@ def encode_trial(
         return opened
 
     def frames() -> Frames:
-        yield from pictures
+        yield from frames_fed
         while seconds is not None:
-            yield from pictures
+            yield from frames_fed
 
     return time_sinks([opener(number) for number in range(trial.cameras)], frames, seconds=seconds, limit_s=limit_s)
 
 
 def first_packet_s(trial: Trial, *, binaries: Binaries) -> float:
-    """Seconds from the first frame, while frames come at the source's rate, until the encoder gives its first packet.
+    """Return the seconds from the first frame until the encoder's first packet, with frames at the source's rate.
 
-    The start of ffmpeg is in it, as it is when an episode starts.  The bare stream goes to a pipe here: a file's muxer
-    would hold packets back.  Encoders look ahead, so for most of them this is a number of frames rather than a time.
+    This includes the start of ffmpeg.  The raw stream is written to a pipe, because the muxer of a file would delay packets.
+    For most encoders the delay is a number of frames (lookahead) rather than a time.
     """
     plan = plan_trial(trial, binaries=binaries)
-    pictures, form = frames_to_feed(trial)
+    frames_fed, form = frames_to_feed(trial)
     arrived: list[float] = []
     started = time.perf_counter()
     process = FFmpegProcess.start(_to_pipe(plan), stdin=True, stdout="data")
@@ -233,13 +231,13 @@ def first_packet_s(trial: Trial, *, binaries: Binaries) -> float:
     watcher = threading.Thread(target=watch, daemon=True)
     try:
         start_thread(watcher)
-        for number, picture in enumerate(itertools.cycle(pictures)):
+        for number, frame in enumerate(itertools.cycle(frames_fed)):
             due_s = started + float(number / trial.footage.fps) - time.perf_counter()
             if due_s > 0:
                 watcher.join(timeout=due_s)
             if arrived or number > _LONGEST_LOOKAHEAD:
                 break
-            process.write(form.bytes_of(picture))
+            process.write(form.bytes_of(frame))
         if not arrived:
             process.end_input()
             watcher.join()
@@ -247,16 +245,16 @@ def first_packet_s(trial: Trial, *, binaries: Binaries) -> float:
         process.abort()
         watcher.join()
     if not arrived:
-        raise OutputError(f"{plan.encoder.name} gave no packet for {_LONGEST_LOOKAHEAD} frames", path=plan.output)
+        raise OutputError(f"{plan.encoder.name} returned no packet for {_LONGEST_LOOKAHEAD} frames", path=plan.output)
     return arrived[0] - started
 
 
 _LONGEST_LOOKAHEAD = 300
-"""Frames; the longest seen is that of SVT-AV1 with slow presets, about 120."""
+"""Frames. The longest lookahead that was measured is about 120, for SVT-AV1 with slow presets."""
 
 
 def _to_pipe(plan: EncodePlan) -> list[str]:
-    """The same command with the bare stream on standard output, packet after packet as they come."""
+    """Change a command to write the raw stream to standard output and flush every packet."""
     options, skip = [], 0
     for option, value in itertools.zip_longest(plan.argv[:-1], plan.argv[1:-1]):
         if skip:
@@ -272,40 +270,29 @@ def _to_pipe(plan: EncodePlan) -> list[str]:
 
 
 def plan_trial(trial: Trial, *, binaries: Binaries) -> EncodePlan:
-    """The command of one camera of a trial, into the container that its encoder prefers.
+    """Plan the command of one camera of a trial, for the container that its encoder prefers.
 
     Raises:
-        CapabilityError: this FFmpeg cannot do it.
+        CapabilityError: this FFmpeg cannot encode it.
     """
-    form = feed_format(trial)
-    prepared = prepare(
+    return plan_for(
         trial.config,
+        RawFrames(frames=feed_format(trial), fps=trial.footage.fps),
+        None,
         binaries=binaries,
-        frames=form,
-        fps=trial.footage.fps,
         encoder_threads=trial.encoder_threads,
         cameras=trial.cameras,
-    )
-    spec = find_encoder(name_encoder(prepared.config.vcodec, prepared.capabilities))
-    muxer = spec.muxers[0] if spec is not None else "mp4"
-    return plan_encode(
-        prepared.config,
-        RawFrames(frames=form, fps=trial.footage.fps),
-        f"trial.{muxer}",
-        prepared.capabilities,
-        encoder_threads=trial.encoder_threads,
-        device_node=prepared.device_node,
     )
 
 
 def feed_format(trial: Trial) -> FrameFormat:
-    """What the encoder of a trial is fed with: the footage's own frames, or codes of its depths."""
+    """Return the format that the encoder of a trial gets: that of the footage, or depth codes."""
     form, config = trial.footage.format, trial.config
     return replace(form, layout=config.layout) if isinstance(config, DepthEncoderConfig) else form
 
 
 def frames_to_feed(trial: Trial) -> tuple[npt.NDArray[Any], FrameFormat]:
-    """All frames as they are fed, and their form; depths are made codes beforehand."""
+    """Return all frames as the encoder gets them, and their format; depth is quantized in advance."""
     frames, form, config = trial.footage.frames, feed_format(trial), trial.config
     if isinstance(config, DepthEncoderConfig) and config.quantizes:
         return np.stack([config.quantizer.quantize(frame) for frame in frames]), form

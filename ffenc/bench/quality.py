@@ -1,4 +1,4 @@
-"""How near a video is to what it was made from, in its own colour space, by FFmpeg's own filters."""
+"""Measure the quality of a video against its source with FFmpeg's filters, in the colour space of the video."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ _VMAF_FORMATS = re.compile(r"yuv4(20|22|44)p(10le)?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """Likeness of a whole video to its originals.
+    """Quality of a video compared with its source.
 
-    None stands for what this FFmpeg cannot measure, and for an infinite PSNR (``identical_frames`` tells them apart).
+    None means that this FFmpeg cannot measure a value, or that a PSNR is infinite (see ``identical_frames``).
 
     Attributes:
-        psnr_db: of the mean squared error over all frames and planes.
-        psnr_planes_db: the same of every plane, in the order of the pixel format.
-        psnr_worst_db: of the worst frame.
+        psnr_db: PSNR of the mean squared error over all frames and planes.
+        psnr_planes_db: PSNR of each plane, in the order of the pixel format.
+        psnr_worst_db: PSNR of the worst frame.
         psnr_p5_db: 5 % of the frames are worse.
         identical_frames: frames without any error.
         ssim: mean over frames, all planes; 1 is identical.
         ssim_p5: 5 % of the frames are worse.
         vmaf: mean over frames, 0 to 100.
         vmaf_p5: 5 % of the frames are worse.
-        xpsnr_db: of luma, from the mean over frames of its weighted error.
-        frames: that were compared.
-        missing: what could not be measured, and why.
+        xpsnr_db: XPSNR of luma, from the mean weighted error over frames.
+        frames: number of compared frames.
+        missing: metrics that could not be measured, with the reason.
     """
 
     psnr_db: float | None
@@ -66,7 +66,7 @@ class Quality:
     missing: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
-        """For a row."""
+        """Return the values for a row."""
         return asdict(self)
 
 
@@ -79,29 +79,29 @@ class DepthError:
     max_mm: float
 
     def to_json(self) -> dict[str, Any]:
-        """For a row."""
+        """Return the values for a row."""
         return asdict(self)
 
 
 def measure_quality(result: EncodeResult, footage: Footage, *, binaries: Binaries) -> Quality:
-    """Compare a file with the footage it was made from, frame by frame.
+    """Compare a file with its source footage, frame by frame.
 
     Raises:
-        OutputError: the comparison saw another number of frames.
+        OutputError: the number of compared frames is wrong.
         ProcessError: ffmpeg failed.
     """
     listed = comparing_filters(binaries.ffmpeg)
     pix_fmt = result.stream.pix_fmt
     missing = {name: "this FFmpeg was built without it" for name in ("libvmaf", "xpsnr") if name not in listed}
     if "libvmaf" in listed and not _VMAF_FORMATS.fullmatch(pix_fmt):
-        missing["libvmaf"] = f"it does not take {pix_fmt}"
+        missing["libvmaf"] = f"it does not support {pix_fmt}"
     wanted = [name for name in ("psnr", "ssim", "libvmaf", "xpsnr") if name in listed and name not in missing]
     try:
         found = _compare(result, footage, wanted, binaries)
     except ProcessError as err:
         if "libvmaf" not in wanted:
             raise
-        # Older builds look for its model in a file that is not there.
+        # Older builds look for the model of libvmaf in a missing file.
         missing["libvmaf"] = err.stderr_tail.strip().splitlines()[-1] if err.stderr_tail.strip() else str(err)
         found = _compare(result, footage, [name for name in wanted if name != "libvmaf"], binaries)
     return _summary(found, missing, frames=footage.count, path=result.path)
@@ -110,7 +110,7 @@ def measure_quality(result: EncodeResult, footage: Footage, *, binaries: Binarie
 def measure_depth_error(
     result: EncodeResult, footage: Footage, config: DepthEncoderConfig, *, binaries: Binaries
 ) -> DepthError:
-    """Decode a depth video, make millimetres of it, and compare them with the sensor's."""
+    """Decode a depth video to millimetres and compare them with the source."""
     reader = VideoReader(result.path, layout=config.layout, binaries=binaries)
     errors = []
     for decoded, original in zip(reader, footage.frames, strict=True):
@@ -122,7 +122,7 @@ def measure_depth_error(
 
 @functools.lru_cache(maxsize=8)
 def comparing_filters(ffmpeg: Path) -> frozenset[str]:
-    """Which of the filters that compare this FFmpeg has."""
+    """Return the comparison filters that this FFmpeg has."""
     listing = run_tool([ffmpeg, "-hide_banner", "-filters"]).stdout.decode(errors="replace")
     return frozenset(_FILTER_ROW.findall(listing)) & {"psnr", "ssim", "libvmaf", "xpsnr"}
 
@@ -130,10 +130,10 @@ def comparing_filters(ffmpeg: Path) -> frozenset[str]:
 def _compare(
     result: EncodeResult, footage: Footage, wanted: Sequence[str], binaries: Binaries
 ) -> dict[str, dict[str, npt.NDArray[np.float64]]]:
-    """For every filter, its values by name, one for each frame."""
+    """Return the values of each filter by name, one per frame."""
     with tempfile.TemporaryDirectory(prefix="ffenc-quality-") as directory:
         logs = {name: Path(directory) / f"{name}.log" for name in wanted}
-        meters = [
+        comparisons = [
             ComparisonFilter(filter=_filter(name, log), original_first=name == "xpsnr") for name, log in logs.items()
         ]
         argv = plan_comparison(
@@ -144,7 +144,7 @@ def _compare(
             pix_fmt=result.stream.pix_fmt,
             frames=footage.format,
             fps=footage.fps,
-            meters=meters,
+            comparisons=comparisons,
         )
         run_tool(argv, timeout_s=_TIMEOUT_S)
         return {name: _columns(name, log.read_text(encoding="utf-8")) for name, log in logs.items()}
@@ -195,7 +195,7 @@ def _summary(
 
 
 def _mean_db(values: npt.NDArray[np.float64]) -> float | None:
-    """The PSNR of the mean squared error, which is not the mean of PSNRs."""
+    """Return the PSNR of the mean squared error, which differs from the mean of PSNRs."""
     error = float(np.mean(10 ** (-values / 10)))
     return None if error == 0 else round(-10 * math.log10(error), 3)
 

@@ -1,9 +1,9 @@
-"""Reading frames as training does: few of them, anywhere, from a file that is open already or is not.
+"""Measure random reads as training does them, from a file that is open or has to be opened.
 
-The patterns and their names are those of LeRobot's video benchmark (``benchmarks/video`` in its history): the frame drawn
-is the last of the pattern, and the others are before it.  Two things are done otherwise.  Frames are asked for by numbers
-that were rounded, where LeRobot truncated ``time * fps`` and so looked at a neighbour now and then; and what comes back is
-compared with the same file read from start to end, so that a reader that gives another frame is found.
+The patterns and their names are those of LeRobot's video benchmark (``benchmarks/video`` in its history): the drawn frame is
+the last of the pattern, and the others precede it.  There are two differences.  Frame numbers are rounded; LeRobot truncated
+``time * fps`` and sometimes read a neighbour.  Every returned frame is compared with the same file read sequentially, which
+detects readers that return a wrong frame.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ffenc.errors import OutputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.video.reader import VideoReader
 
-Pictures = npt.NDArray[np.uint8]
+Frames = npt.NDArray[np.uint8]
 """``(count, height, width, 3)`` RGB."""
 
 PATTERNS: Mapping[str, tuple[int, ...]] = {
@@ -34,32 +34,32 @@ PATTERNS: Mapping[str, tuple[int, ...]] = {
     "2_frames_4_space": (-5, 0),
     "6_frames": (-5, -4, -3, -2, -1, 0),
 }
-"""LeRobot's access patterns: offsets in frames from the frame that was drawn."""
+"""LeRobot's access patterns: offsets in frames from the drawn frame."""
 
 RANDOM_FILES = "random_files"
-"""The pattern of one frame from a file that has to be opened first, as when a dataset has more files than are kept open."""
+"""The pattern of one frame from a file that must be opened first, as in datasets with more files than are kept open."""
 
-_STEP = 4  # pixels between those that are compared
-_NOISE = 0.5  # levels: two decoders convert colours a little differently
+_STEP = 4  # compare every n-th pixel
+_NOISE = 0.5  # levels; decoders convert colours slightly differently
 _SEED = 1337
 
 
 class Opened(Protocol):
-    """A video file that frames are taken from."""
+    """An open video file."""
 
-    def frames(self, numbers: Sequence[int], /) -> Pictures:
-        """Frames by number, in the order asked for."""
+    def frames(self, numbers: Sequence[int], /) -> Frames:
+        """Return frames by number, in the given order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
-    """What reading one pattern through one reader took.
+    """Cost of reading one pattern with one reader.
 
     Attributes:
-        times_ms: of every request, all its frames together.
-        frames_per_request: frames of one.
-        decoded_per_wanted: frames that have to be decoded, from the keyframe on, for each that is wanted.
-        wrong: frames that were not the one asked for.
+        times_ms: time of each request, for all its frames.
+        frames_per_request: frames of a request.
+        decoded_per_wanted: frames that must be decoded, from the keyframe on, per requested frame.
+        wrong: number of wrong frames.
     """
 
     times_ms: tuple[float, ...]
@@ -68,7 +68,7 @@ class Reads:
     wrong: int
 
     def to_json(self) -> dict[str, Any]:
-        """For a row."""
+        """Return the values for a row."""
         return {
             "times_ms": [round(time_ms, 3) for time_ms in self.times_ms],
             "frames_per_request": self.frames_per_request,
@@ -78,14 +78,14 @@ class Reads:
 
 
 class _PyAV:
-    """PyAV: seek to the keyframe, decode until the last frame wanted."""
+    """Reads with PyAV: seek to the keyframe, decode up to the last requested frame."""
 
     def __init__(self, path: Path, fps: Fraction) -> None:
         self._container = import_module("av").open(str(path))
         self._stream = self._container.streams.video[0]
         self._fps = fps
 
-    def frames(self, numbers: Sequence[int], /) -> Pictures:
+    def frames(self, numbers: Sequence[int], /) -> Frames:
         wanted = set(numbers)
         base = self._stream.time_base
         self._container.seek(int(min(numbers) / (self._fps * base)), stream=self._stream)
@@ -100,19 +100,19 @@ class _PyAV:
 
 
 class _TorchCodec:
-    """torchcodec, as LeRobot opens it: without scanning the file first."""
+    """Reads with torchcodec, opened as LeRobot does: without scanning the file first."""
 
     def __init__(self, path: Path, fps: Fraction) -> None:
         decoders = import_module("torchcodec.decoders")
         self._decoder = decoders.VideoDecoder(str(path), seek_mode="approximate", dimension_order="NHWC")
 
-    def frames(self, numbers: Sequence[int], /) -> Pictures:
-        pictures: Pictures = self._decoder.get_frames_at(list(numbers)).data.numpy()
-        return pictures
+    def frames(self, numbers: Sequence[int], /) -> Frames:
+        frames: Frames = self._decoder.get_frames_at(list(numbers)).data.numpy()
+        return frames
 
 
 def readers(binaries: Binaries) -> dict[str, Callable[[Path, Fraction], Opened]]:
-    """The readers that can be used here, by name: ffmpeg's pipe always, and what is installed beside it."""
+    """Return the available readers by name: ffmpeg, and PyAV and torchcodec if they are installed."""
     always: dict[str, Callable[[Path, Fraction], Opened]] = {
         "ffmpeg": lambda path, _: VideoReader(path, binaries=binaries)
     }
@@ -128,17 +128,17 @@ def measure_reading(
     round_number: int = 0,
     windows: Mapping[str, Sequence[float]] | None = None,
 ) -> dict[str, dict[str, Reads]]:
-    """Read a file by every pattern, through every reader.
+    """Read a file with every pattern and every reader.
 
     Args:
         path: the video.
         binaries: the executables.
-        requests: of each pattern; the frames that they are for are the same for all readers and settings.
-        round_number: draws other frames in every round.
-        windows: further patterns: name -> seconds from the frame that was drawn, as LeRobot's ``delta_timestamps``.
+        requests: number of requests per pattern. All readers and settings get the same frames.
+        round_number: selects the frames of this round.
+        windows: further patterns: seconds from the drawn frame by name, as LeRobot's ``delta_timestamps``.
 
     Returns:
-        By reader and pattern; patterns that are longer than the file are left out.
+        The reads by reader and pattern, without patterns that are longer than the file.
     """
     reference = VideoReader(path, binaries=binaries)
     small = np.stack([frame[::_STEP, ::_STEP] for frame in reference]).astype(np.int16)
@@ -155,11 +155,13 @@ def measure_reading(
             if wanted:
                 found[name][pattern] = _timed(opened.frames, wanted, reference, small)
         wanted = list(_requests(len(reference), (0,), requests, round_number))
-        found[name][RANDOM_FILES] = _timed(functools.partial(_read_anew, opens, reference), wanted, reference, small)
+        found[name][RANDOM_FILES] = _timed(
+            functools.partial(_open_and_read, opens, reference), wanted, reference, small
+        )
     return found
 
 
-def _read_anew(opens: Callable[[Path, Fraction], Opened], reference: VideoReader, numbers: Sequence[int]) -> Pictures:
+def _open_and_read(opens: Callable[[Path, Fraction], Opened], reference: VideoReader, numbers: Sequence[int]) -> Frames:
     return opens(reference.path, reference.fps).frames(numbers)
 
 
@@ -173,7 +175,7 @@ def _requests(count: int, offsets: Sequence[int], requests: int, round_number: i
 
 
 def _timed(
-    read: Callable[[Sequence[int]], Pictures],
+    read: Callable[[Sequence[int]], Frames],
     requests: Sequence[Sequence[int]],
     reference: VideoReader,
     small: npt.NDArray[np.int16],
@@ -181,11 +183,11 @@ def _timed(
     times_ms, decoded, wrong = [], 0, 0
     for numbers in requests:
         clock = time.perf_counter()
-        pictures = read(numbers)
+        frames = read(numbers)
         times_ms.append(1000 * (time.perf_counter() - clock))
-        if len(pictures) != len(numbers):
-            raise OutputError(f"{len(pictures)} frames came where {len(numbers)} were asked for", path=reference.path)
-        wrong += sum(not _is_frame(picture, number, small) for picture, number in zip(pictures, numbers, strict=True))
+        if len(frames) != len(numbers):
+            raise OutputError(f"the reader returned {len(frames)} of {len(numbers)} frames", path=reference.path)
+        wrong += sum(not _is_frame(frame, number, small) for frame, number in zip(frames, numbers, strict=True))
         decoded += _frames_decoded(numbers, reference.keyframes)
     wanted = sum(len(numbers) for numbers in requests)
     return Reads(
@@ -196,16 +198,16 @@ def _timed(
     )
 
 
-def _is_frame(picture: Pictures, number: int, small: npt.NDArray[np.int16]) -> bool:
-    """Whether a picture is this frame rather than one of its neighbours."""
-    seen = picture[::_STEP, ::_STEP].astype(np.int16)
+def _is_frame(frame: Frames, number: int, small: npt.NDArray[np.int16]) -> bool:
+    """Return whether a frame is the requested one rather than one of its neighbours."""
+    seen = frame[::_STEP, ::_STEP].astype(np.int16)
     neighbours = [other for other in (number - 1, number + 1) if 0 <= other < len(small)]
     own, *others = (float(np.abs(seen - small[other]).mean()) for other in (number, *neighbours))
     return own <= min(others, default=own) + _NOISE
 
 
 def _frames_decoded(numbers: Sequence[int], keyframes: Sequence[int]) -> int:
-    """Frames from the keyframe before each one wanted up to it, each counted once."""
+    """Return the number of frames to decode for these frames, each from its keyframe on, counted once."""
     needed: set[int] = set()
     for number in numbers:
         key = max((frame for frame in keyframes if frame <= number), default=0)

@@ -1,4 +1,4 @@
-"""Which settings to use on this machine, as it is loaded now: the first of a ladder whose trial keeps up."""
+"""Recommend settings for this machine under its current load: the first of a preset list whose trial keeps up."""
 
 from __future__ import annotations
 
@@ -22,35 +22,36 @@ from ffenc.encoders.preset_lists import PRESET_LISTS, Candidate, Use
 from ffenc.encoders.table import auto_candidates
 from ffenc.errors import CapabilityError, FFencError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
+from ffenc.frame_rate import FrameRate, parse_frame_rate
+from ffenc.frames import FrameFormat
 from ffenc.streaming.encoder import StreamingVideoEncoder
 from ffenc.video.run import EncodeResult
 from ffenc.video.selection import examine_encoders
 
 BUDGET_S = 60.0
-"""Seconds that an answer may take."""
+"""Time limit of a recommendation."""
 
 TRIAL_S = 4.0
-"""Seconds of feeding in one trial."""
+"""Seconds of feeding in a trial."""
 
 MARGIN = 1.25
-"""How many times faster than the cameras a trial has to be: what else a robot does takes its share."""
+"""Required speed of a trial in multiples of real time; a robot needs the rest for other work."""
 
 _FRAMES = 60
-_SLOWEST = 3.0  # a trial that takes this many times as long as its feeding has lost
+_SLOWEST = 3.0  # a trial fails if it takes this many times longer than its feeding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """One config that was tried.
+    """A config and the result of its trial.
 
     Attributes:
-        fields: of the config.
-        why: what speaks for it.
-        realtime: times faster than the cameras, of the slowest camera; None if that was not measured.
-        cpus: processors that all cameras together would keep busy; None likewise.
-        gb_per_hour: of all cameras together, of footage such as was tried; None likewise.
-        refused: why it is not recommended; None if it is.
+        fields: fields of the config.
+        why: advantage of the config.
+        realtime: speed of the slowest camera in multiples of real time; None if not measured.
+        cpus: processors that all cameras together use; None if not measured.
+        gb_per_hour: size of all cameras together, for similar footage; None if not measured.
+        refused: why it is not recommended; None for the recommended config.
     """
 
     fields: dict[str, Any]
@@ -62,21 +63,21 @@ class Tried:
 
     @property
     def config(self) -> VideoEncoderConfig:
-        """To record with."""
+        """The config to record with."""
         return VideoEncoderConfig.model_validate(self.fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """What to use.
+    """A recommendation.
 
     Attributes:
         chosen: the config that keeps up.
-        tried: all that were tried, in order; the last one is ``chosen``.
-        cameras, size, fps: that it was asked for.
-        source: what was encoded.
-        load: load average when the trials began.
-        took_s: seconds for all of it.
+        tried: all tried configs, in order; the last one is ``chosen``.
+        cameras, size, fps: the requested cameras.
+        source: name of the footage.
+        load: load average at the start of the trials.
+        took_s: duration of all trials.
     """
 
     chosen: Tried
@@ -100,20 +101,20 @@ def recommend(
     budget_s: float = BUDGET_S,
     on_trial: Callable[[str], None] | None = None,
 ) -> Advice:
-    """Try what may be used, the best first, until something keeps up.
+    """Try the configs of a preset list, the best first, until one keeps up.
 
     Args:
-        cameras: that record at once.
-        size: (width, height) of each.
-        fps: of each.
-        use: what the videos are for.
-        source: a clip to try on; None: a synthetic scene with sensor noise, which is harder than most.
+        cameras: number of cameras.
+        size: (width, height) of each camera.
+        fps: frame rate of each camera.
+        use: purpose of the videos.
+        source: a clip to try on; None uses a synthetic scene with sensor noise, which is harder than most.
         binaries: the executables.
-        budget_s: most seconds for all trials.
-        on_trial: told what is tried next.
+        budget_s: time limit of all trials.
+        on_trial: called with the settings of the next trial.
 
     Raises:
-        CapabilityError: nothing keeps up; it says what was tried, and what to change.
+        CapabilityError: nothing keeps up; the message lists the trials and what to change.
         FFencError: the clip cannot be read.
     """
     started, load = time.monotonic(), load_average()
@@ -122,15 +123,21 @@ def recommend(
     tried: list[Tried] = []
     with tempfile.TemporaryDirectory(prefix="ffenc-recommend-") as directory:
         footage = materialise(spec, Path(directory), binaries=binaries)
-        for rung in _expanded(PRESET_LISTS[use], footage, cameras, binaries):
+        for candidate in _expanded(PRESET_LISTS[use], footage, cameras, binaries):
             left_s = budget_s - (time.monotonic() - started)
-            trial = Trial(fields=rung.fields, encoder_threads=None, cameras=cameras, footage=footage)
+            trial = Trial(fields=candidate.fields, encoder_threads=None, cameras=cameras, footage=footage)
             if left_s < TRIAL_S / 2:
-                tried.append(Tried(fields=dict(rung.fields), why=rung.why, refused="not tried: no time was left"))
+                tried.append(
+                    Tried(
+                        fields=dict(candidate.fields),
+                        why=candidate.why,
+                        refused="not tried: the time limit was reached",
+                    )
+                )
                 continue
             if on_trial is not None:
-                on_trial(plain_fields(rung.fields))
-            one = _try(trial, rung, Path(directory), binaries, min(TRIAL_S, left_s / _SLOWEST))
+                on_trial(plain_fields(candidate.fields))
+            one = _try(trial, candidate, Path(directory), binaries, min(TRIAL_S, left_s / _SLOWEST))
             tried.append(one)
             if one.refused is None:
                 return Advice(
@@ -146,31 +153,33 @@ def recommend(
     raise CapabilityError(_nothing(tried, cameras, size, str(footage.fps), load))
 
 
-def _expanded(ladder: tuple[Candidate, ...], footage: Footage, cameras: int, binaries: Binaries) -> Iterator[Candidate]:
-    """The rungs, those for hardware once for each encoder of it that works here."""
+def _expanded(
+    candidates: tuple[Candidate, ...], footage: Footage, cameras: int, binaries: Binaries
+) -> Iterator[Candidate]:
+    """Yield the candidates; those for hardware once for each hardware encoder that works here."""
     form = FrameFormat(width=footage.format.width, height=footage.format.height)
-    for rung in ladder:
-        if not rung.is_hardware:
-            yield rung
+    for candidate in candidates:
+        if not candidate.is_hardware:
+            yield candidate
             continue
         rows = auto_candidates(sys.platform)
-        config = VideoEncoderConfig.model_validate(rung.fields)
-        for candidate in examine_encoders(
+        config = VideoEncoderConfig.model_validate(candidate.fields)
+        for examined in examine_encoders(
             config, frames=form, fps=footage.fps, binaries=binaries, cameras=cameras, encoders=rows
         ):
-            if candidate.works:
-                yield Candidate(fields={"vcodec": candidate.encoder, **rung.fields}, why=rung.why)
+            if examined.works:
+                yield Candidate(fields={"vcodec": examined.encoder, **candidate.fields}, why=candidate.why)
 
 
-def _try(trial: Trial, rung: Candidate, directory: Path, binaries: Binaries, seconds: float) -> Tried:
-    fields, why = dict(rung.fields), rung.why
+def _try(trial: Trial, candidate: Candidate, directory: Path, binaries: Binaries, seconds: float) -> Tried:
+    fields, why = dict(candidate.fields), candidate.why
     try:
         timed = encode_trial(trial, directory, binaries=binaries, seconds=seconds, limit_s=seconds * _SLOWEST)
     except ProcessError as err:
         return Tried(fields=fields, why=why, refused=str(err).splitlines()[0])
     except TimeoutError:
-        said = f"less than {1 / _SLOWEST:.2f} times real time: it was stopped after {seconds * _SLOWEST:.0f} s"
-        return Tried(fields=fields, why=why, refused=said)
+        refused = f"less than {1 / _SLOWEST:.2f} times real time: it was stopped after {seconds * _SLOWEST:.0f} s"
+        return Tried(fields=fields, why=why, refused=refused)
     except FFencError as err:
         return Tried(fields=fields, why=why, refused=str(err).splitlines()[0])
     return _judged(timed, trial, fields, why)
@@ -184,7 +193,7 @@ def _judged(timed: Timed[EncodeResult], trial: Trial, fields: dict[str, Any], wh
     realtime = timed.fps / fps
     refused = None
     if realtime < MARGIN:
-        refused = f"{realtime:.2f} times real time, where {MARGIN} are needed"
+        refused = f"{realtime:.2f} times real time; {MARGIN} is needed"
     return Tried(
         fields=fields,
         why=why,
@@ -197,26 +206,28 @@ def _judged(timed: Timed[EncodeResult], trial: Trial, fields: dict[str, Any], wh
 
 def _nothing(tried: list[Tried], cameras: int, size: tuple[int, int], fps: str, load: float | None) -> str:
     lines = [f"  {plain_fields(one.fields)}: {one.refused}" for one in tried]
-    busy = "" if load is None or load < 0.5 else f" The load average was {load:.1f}: end what else runs, and ask again."
+    busy = (
+        "" if load is None or load < 0.5 else f" The load average was {load:.1f}: stop other programs, and try again."
+    )
     remedy = (
-        "Use fewer cameras, smaller pictures or a lower rate, a machine with more processors or a hardware encoder, or record "
+        "Use fewer cameras, smaller frames or a lower rate, a machine with more processors or a hardware encoder, or record "
         f"with streaming_encoding=false, which encodes after the episode.{busy}"
     )
     asked = f"{cameras} cameras of {size[0]}x{size[1]} at {fps} frames a second"
-    return "\n".join([f"nothing keeps up with {asked} here:", *lines, remedy])
+    return "\n".join([f"nothing keeps up with {asked} on this machine:", *lines, remedy])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """A recording with the advised settings, at the cameras' own rate.
+    """Result of a recording with the recommended settings, at the rate of the cameras.
 
     Attributes:
-        seconds: it lasted.
-        steps: of all cameras.
-        dropped: of them.
-        latest_ms: p99 of how late a step was handed over: what a control loop would feel.
-        finish_s: from the last frame until every file was checked.
-        gb_per_hour: that it really wrote.
+        seconds: duration.
+        steps: number of time steps.
+        dropped: number of dropped steps.
+        latest_ms: 99th percentile of the delay of a step in a control loop.
+        finish_s: time from the last frame until every file was checked.
+        gb_per_hour: measured size.
     """
 
     seconds: float
@@ -228,12 +239,12 @@ class Confirmation:
 
 
 def confirm(advice: Advice, *, seconds: float, source: Path | None, binaries: Binaries) -> Confirmation:
-    """Record with the advised settings for a while, as a robot would, and count what was dropped.
+    """Record with the recommended settings at the rate of the cameras, and count dropped steps.
 
     Args:
-        advice: what was recommended.
-        seconds: how long to record.
-        source: the clip that the advice was asked for with.
+        advice: the recommendation.
+        seconds: duration of the recording.
+        source: the clip of the recommendation.
         binaries: the executables.
 
     Raises:

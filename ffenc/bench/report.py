@@ -1,4 +1,4 @@
-"""The report of a sweep: one HTML page that needs nothing else, no network either."""
+"""Make the report of a sweep: a self-contained HTML page that needs no network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ffenc.bench import charts
 from ffenc.bench.analysis import Gap, Summary, gaps, pareto_front
 from ffenc.bench.caveats import caveats
 from ffenc.bench.rows import Row, summary
-from ffenc.encoders.table import DEFAULT_ENCODER
+from ffenc.encoders.lerobot_names import DEFAULT_ENCODER
 from ffenc.errors import DependencyError, InputError
 
 try:
@@ -23,10 +23,10 @@ except ImportError as err:  # pragma: no cover - depends on what is installed
     raise DependencyError("the report needs jinja2 and vl-convert-python: pip install 'ffenc-video[bench]'") from err
 
 REFERENCE: Mapping[str, Any] = {"encoder": DEFAULT_ENCODER, "preset": 12, "g": 2, "crf": 30}
-"""LeRobot's defaults, against which everything is held."""
+"""LeRobot's defaults, the reference of all comparisons."""
 
 METRICS: Mapping[str, str] = {"ssim": "SSIM, higher is better", "vmaf": "VMAF, higher is better"}
-"""The likenesses that are drawn, and the titles of their axes."""
+"""Quality metrics of the charts, and the titles of their axes."""
 
 _COLUMNS: Sequence[tuple[str, str]] = (
     ("source", "source"),
@@ -71,19 +71,19 @@ def render(
     """Make the page.
 
     Args:
-        rows: of a sweep.
-        crops: directory of pictures that the sweep kept.
+        rows: rows of a sweep.
+        crops: directory of image crops that the sweep wrote.
         equivalents: rows of `ffenc.bench.equivalence`.
-        reference: what others are compared with, as for `ffenc.bench.analysis.gaps`.
-        title: of the page.
+        reference: the reference of comparisons, see `ffenc.bench.analysis.gaps`.
+        title: title of the page.
 
     Raises:
-        InputError: not one row has a result.
+        InputError: no row has a result.
     """
     summaries = [summary(row) for row in rows]
     good = [one for one in summaries if one["status"] in ("done", "partial")]
     if not good:
-        raise InputError("no trial of the sweep worked, so there is nothing to report on", path=Path("report"))
+        raise InputError("no trial of the sweep succeeded, so there is nothing to report", path=Path("report"))
     front = [one["key"] for one in pareto_front(good)]
     fewest = min(one["cameras"] for one in good)
     compared = gaps([one for one in good if one["cameras"] == fewest], reference)
@@ -97,7 +97,7 @@ def render(
         title=title,
         caveats=caveats(rows),
         sections=sections,
-        # A "</script>" in a name would end the script.
+        # A "</script>" in a name would end the script element.
         specifications=json.dumps(specifications, separators=(",", ":")).replace("</", "<\\/"),
         library=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script"),
         columns=[label for name, label in _COLUMNS if _is_known(good, name)],
@@ -118,13 +118,13 @@ def _sections(good: Sequence[Summary], front: Sequence[str], reference: Mapping[
     for source in dict.fromkeys(one["source"] for one in good):
         here = [one for one in good if one["source"] == source]
         single = [one for one in here if one["cameras"] == fewest]
-        # Where one figure is drawn over another setting than crf, crf stands still.
+        # Charts over another setting than crf show one crf only.
         crf = reference["crf"] if any(one["crf"] == reference["crf"] for one in here) else here[0]["crf"]
         g = reference["g"] if any(one["g"] == reference["g"] for one in here) else here[0]["g"]
         drawn = []
         for metric, axis in METRICS.items():
             if _is_known(single, metric):
-                chart = charts.likeness_chart(single, front, metric=metric, title=axis, families=families)
+                chart = charts.quality_chart(single, front, metric=metric, title=axis, families=families)
                 drawn.append(_chart(f"Size against {metric.upper()}; a ring: on the Pareto front", chart))
                 if _is_known(single, "cpu_ms_per_frame") and metric == next(iter(METRICS)):
                     cost = charts.cost_chart(single, metric=metric, title=axis, families=families)
@@ -179,7 +179,7 @@ _GAP_COLUMNS = ("kbit_per_s", "cpu_ms_per_frame", "ffmpeg_6_frames_p50_ms", "pya
 
 
 def _equivalents(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """One line for each encoder, source and reference."""
+    """Return a table row for each encoder, source and reference."""
     return [
         {
             "source": row["source"]["name"],
@@ -204,7 +204,7 @@ def _pictures(
     reference: Mapping[str, Any],
     crops: Path,
 ) -> list[dict[str, Any]]:
-    """For every source: the original, the reference, and of every encoder what is nearest to it in likeness."""
+    """Return crops for each source: the original, the reference, and for each encoder the trial of nearest quality."""
     found = []
     digests = {row["source"]["name"]: row["source"]["digest"] for row in rows}
     for source, digest in digests.items():

@@ -1,6 +1,6 @@
-"""The results of a sweep: a file of JSON lines, one row for each trial, that a stopped sweep goes on from.
+"""Store the results of a sweep in a file of JSON lines, one row per trial, so that a stopped sweep can continue.
 
-A row is written again when a further round of it was measured; the last line of a key counts.
+A row is written again after each round; the last line of a key is valid.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ffenc.video.output import PendingFile
 logger = logging.getLogger(__name__)
 
 Row: TypeAlias = dict[str, Any]
-"""Everything about one trial; see ``docs/bench.md`` for its keys."""
+"""The data of one trial; see ``docs/bench.md`` for its keys."""
 
 LEROBOT_COLUMNS = (
     "repo_id", "resolution", "num_pixels", "vcodec", "pix_fmt", "g", "crf", "timestamps_mode", "backend",
@@ -38,7 +38,7 @@ class ResultsFile:
 
     Attributes:
         path: the file, ``.jsonl``.
-        rows: all of them by key, as they are in the file.
+        rows: all rows by key.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,16 +46,16 @@ class ResultsFile:
         self.rows: dict[str, Row] = {row["key"]: row for row in _read(path)} if path.exists() else {}
 
     def put(self, row: Row) -> None:
-        """Append a row; it counts instead of what was known under its key."""
+        """Append a row, which replaces the previous row of its key."""
         line = dump_json(row) + b"\n"
         with self.path.open("a+b") as file:
             if file.tell() and not _ends_a_line(file):
-                line = b"\n" + line  # what a kill left behind stays a line of its own
+                line = b"\n" + line  # keep the unfinished line of a killed process separate
             file.write(line)
         self.rows[row["key"]] = row
 
     def compact(self) -> None:
-        """Leave one line for each key."""
+        """Rewrite the file with one line per key."""
         with PendingFile(self.path, overwrite=True) as pending:
             pending.path.write_bytes(b"".join(dump_json(row) + b"\n" for row in self.rows.values()))
             pending.commit()
@@ -67,10 +67,10 @@ def _ends_a_line(file: io.BufferedRandom) -> bool:
 
 
 def load_rows(path: Path) -> list[Row]:
-    """The rows of a results file.
+    """Read the rows of a results file.
 
     Raises:
-        InputError: there is no such file, or it is something else.
+        InputError: the file is missing, or is not a results file.
     """
     if not path.is_file():
         raise InputError(f"there is no results file {path}; ffenc bench writes one", path=path)
@@ -84,7 +84,7 @@ def _read(path: Path) -> Iterable[Row]:
             row = load_json(line)
         except ValueError as err:
             if line.startswith(b'{"key":') or not line:
-                logger.warning("line %d of %s was cut off; what it was about is measured again", number, path)
+                logger.warning("line %d of %s was cut off; its trial is measured again", number, path)
                 continue
             raise InputError(f"line {number} of {path} is not a row of a sweep: {err}", path=path) from err
         if not isinstance(row, dict) or "key" not in row:
@@ -93,9 +93,9 @@ def _read(path: Path) -> Iterable[Row]:
 
 
 def summary(row: Row) -> Row:
-    """The figures of a row by flat names: medians of what was repeated, with ``_min`` and ``_max`` beside them.
+    """Return the figures of a row by flat names: medians of repeated measurements, with ``_min`` and ``_max``.
 
-    None stands for what was not measured.
+    None means not measured.
     """
     config, source = row.get("config") or row["fields"], row["source"]
     quality, depth = row.get("quality") or {}, row.get("depth_error") or {}
@@ -130,7 +130,7 @@ def summary(row: Row) -> Row:
 
 
 def plain_fields(fields: Mapping[str, Any]) -> str:
-    """Fields of a config in one line, the encoder first."""
+    """Return the fields of a config in one line, the encoder first."""
     others = (f"{name}={value}" for name, value in fields.items() if name not in ("vcodec", "extra_options"))
     extra = (f"{name}={value}" for name, value in (fields.get("extra_options") or {}).items())
     return " ".join([str(fields.get("vcodec", "")), *others, *extra]).strip()
@@ -154,10 +154,10 @@ def _spread(name: str, values: Sequence[float]) -> Row:
 
 
 def lerobot_csv(rows: Iterable[Row]) -> str:
-    """The rows as LeRobot's old benchmark wrote them: one line for each access pattern and reader.
+    """Return the rows as CSV with the columns of LeRobot's former benchmark: a line per access pattern and reader.
 
-    The columns are `LEROBOT_COLUMNS`; what they hold is ours: likeness is that of the whole clip in the colour space of
-    the stream, where LeRobot compared sampled frames as RGB, and images are PNG at level 1.
+    The values of `LEROBOT_COLUMNS` are measured differently: quality is that of the complete clip in the colour space of the
+    stream (LeRobot compared sampled frames as RGB), and images are PNG at level 1.
     """
     file = io.StringIO()
     writer = csv.DictWriter(file, LEROBOT_COLUMNS, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Run a sweep: every trial in every round, each result on disk before the next begins."""
+"""Run a sweep: every trial in every round, storing each result before the next step."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ from ffenc.video.run import EncodeResult
 logger = logging.getLogger(__name__)
 
 StepCallback = Callable[[int, int, str], None]
-"""Called with (steps done, steps in all, what runs now)."""
+"""Called with (steps done, number of steps, label of the current step)."""
 
 CROP = (192, 144)
-"""(width, height) of the pictures that the report shows side by side."""
+"""(width, height) of the crops that the report shows side by side."""
 
 _PACKAGES = ("ffenc", "numpy", "av", "torchcodec")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One trial in one round.  It can be pickled, so that another process or machine may do it.
+    """One trial in one round.  It can be pickled, so that another process or machine can do it.
 
     Attributes:
-        trial: what to encode.
-        key: of its row.
-        round_number: from 0; likeness and size are measured in the first one only.
-        row: what is known from earlier rounds.
-        likeness: by SHA-256 of a file and source: what was measured of it before.
-        spec: of the sweep.
+        trial: footage and settings.
+        key: key of its row.
+        round_number: from 0; quality and size are measured in the first round only.
+        row: results of earlier rounds.
+        likeness: quality that was measured earlier, by SHA-256 of file and source.
+        spec: the sweep.
         binaries: the executables.
-        scratch: where to write.
-        crops: directory for pictures.
+        scratch: directory for temporary files.
+        crops: directory for crops.
     """
 
     trial: Trial
@@ -82,24 +82,24 @@ def run_sweep(
     """Measure every trial that the results file does not have yet.
 
     Args:
-        spec: what to try.
-        results: file of JSON lines; created, or continued.
+        spec: the sweep.
+        results: file of JSON lines; created or continued.
         binaries: the executables; found if None.
-        scratch: directory for frames and videos; the system's temporary one if None.
-        jobs: trials at once, which nothing that is timed allows.
-        executor: does the trials instead of threads, under the same condition; it has to see the same files.
-        retry_failed: try again what failed before.
-        patience_s: most seconds to wait before a timed step for the rest of the machine to be nearly idle.
+        scratch: directory for frames and videos; the system's temporary directory if None.
+        jobs: trials at the same time; more than 1 only if nothing is timed.
+        executor: runs the trials instead of threads, only if nothing is timed; it must see the same files.
+        retry_failed: repeat failed trials.
+        patience_s: longest wait for an idle machine before a timed step.
         on_step: called before every step, and once at the end.
 
     Returns:
         The rows of this sweep, in its order.
 
     Raises:
-        InputError: a source that cannot be read, or several jobs where something is timed.
+        InputError: a source cannot be read, or several jobs are requested although something is timed.
     """
     if (jobs > 1 or executor is not None) and set(spec.measure) - {"quality"}:
-        raise InputError("several jobs at once would spoil each other's times: measure quality only", path=results)
+        raise InputError("parallel jobs would disturb timed measurements; measure quality only", path=results)
     binaries = binaries or find_binaries()
     build = ffmpeg_build(binaries)
     store = ResultsFile(results)
@@ -113,9 +113,9 @@ def run_sweep(
         for trial, key in zip(planned, keys, strict=True):
             blank = {"key": key, "status": "planned", "rounds": 0, **heads[trial.footage.digest], **_settings(trial)}
             if key not in store.rows:
-                store.put(blank)  # so that the file shows what is missing if the sweep is stopped
+                store.put(blank)  # so that the file of a stopped sweep shows what is missing
             elif not _still_counts(store.rows[key], spec, retry_failed=retry_failed):
-                store.rows[key] = blank  # in the file, an older result is better than none
+                store.rows[key] = blank  # the older result stays in the file until there is a new one
         _warm_up(planned, store, keys, binaries, Path(directory))
 
         def step(trial: Trial, key: str, number: int) -> Step:
@@ -177,7 +177,7 @@ def _run_steps(
 
 
 def _still_counts(row: Row, spec: SweepSpec, *, retry_failed: bool) -> bool:
-    """Whether a row of an earlier sweep has all that this one wants to know."""
+    """Return whether a row of an earlier sweep has everything that this sweep measures."""
     if row["status"] == "planned":
         return False
     if row["status"] in ("refused", "failed"):
@@ -191,7 +191,7 @@ def _still_counts(row: Row, spec: SweepSpec, *, retry_failed: bool) -> bool:
 def _warm_up(
     planned: Sequence[Trial], store: ResultsFile, keys: Iterable[str], binaries: Binaries, directory: Path
 ) -> None:
-    """Run every encoder once, so that the first one measured does not pay for reading executables and listings."""
+    """Run every encoder once, so that loading executables and listings is not measured."""
     seen = set()
     for trial, key in zip(planned, keys, strict=True):
         vcodec = trial.fields.get("vcodec")
@@ -202,11 +202,11 @@ def _warm_up(
         try:
             encode_trial(few, directory, binaries=binaries)
         except FFencError as err:
-            logger.debug("warming up failed, as its row will say: %s", err)
+            logger.debug("the warm-up failed; the row of the trial will show the reason: %s", err)
 
 
 def measure_step(step: Step) -> Row:
-    """Do one step; what goes wrong becomes part of the row."""
+    """Do one step; an error becomes part of the row."""
     row = dict(step.row)
     try:
         with tempfile.TemporaryDirectory(prefix="step-", dir=step.scratch) as directory:
@@ -217,7 +217,7 @@ def measure_step(step: Step) -> Row:
             if "timing" in step.spec.measure:
                 row["timing"] = [*row.get("timing", []), _sample(step.trial, timed)]
             if "latency" in step.spec.measure and step.round_number == 0:
-                # Nearly all of it is a number of frames, which no load changes; it would take too long in every round.
+                # Mostly a number of frames, independent of the load; measuring it in every round would take too long.
                 row["first_packet_s"] = round(first_packet_s(step.trial, binaries=step.binaries), 4)
             if "reading" in step.spec.measure and not step.trial.footage.is_depth:
                 row["reading"] = _with_reading(row.get("reading") or {}, step, result.path)
@@ -229,7 +229,7 @@ def measure_step(step: Step) -> Row:
 
 
 def _head(footage: Footage, build: Build, crops: Path) -> Row:
-    """What all rows of one source share."""
+    """Return the fields that all rows of a source share."""
     png = png_cost(footage)
     if not footage.is_depth:
         save_crop(footage.frames[footage.count // 2], CROP, crops / f"{footage.digest}.png")
@@ -247,7 +247,7 @@ def _settings(trial: Trial) -> Row:
 
 
 def _first_time(step: Step, result: EncodeResult) -> Row:
-    """What is measured once for each file: its size and its likeness."""
+    """Measure size and quality, once per file."""
     footage, config = step.trial.footage, step.trial.config
     digest = hashlib.sha256(result.path.read_bytes()).hexdigest()
     pixels = footage.count * footage.format.width * footage.format.height
@@ -275,7 +275,7 @@ def _first_time(step: Step, result: EncodeResult) -> Row:
 
 
 def _sample(trial: Trial, timed: Timed[EncodeResult]) -> Row:
-    """One timed run; times of several cameras are those of the slowest, CPU seconds those of all."""
+    """Return the figures of a timed run: times of the slowest camera, CPU seconds of all cameras."""
     usages = [fed.result.usage for fed in timed.cameras]
     frames = sum(fed.frames for fed in timed.cameras)
     user_s, system_s = sum(u.cpu_user_s for u in usages), sum(u.cpu_system_s for u in usages)
@@ -294,14 +294,14 @@ def _sample(trial: Trial, timed: Timed[EncodeResult]) -> Row:
         "own_cpu_s": round(timed.cost.own_cpu_s, 4),
         "max_rss_bytes": max(memory, default=None),
         "energy_j": timed.cost.energy_j,
-        # Processors that the rest of the machine kept busy meanwhile.
+        # Processors that other programs used during the run.
         "others_cpu": None if others is None else round(others / timed.cost.wall_s, 3),
         "load": timed.cost.load,
     }
 
 
 def _with_reading(known: Row, step: Step, path: Path) -> Row:
-    """The times of this round behind those of the rounds before."""
+    """Append the times of this round to those of earlier rounds."""
     measured = measure_reading(
         path,
         binaries=step.binaries,

@@ -1,8 +1,7 @@
-"""Where the frames of a benchmark come from, and the one form in which all of it is measured.
+"""Read the sources of a benchmark into files of raw frames.
 
-Whatever a source is, its frames are written once into a file of raw pictures.  Encoders are fed from there through the same
-pipe as a camera's frames: reading and decoding a clip would otherwise be measured with them.  And quality is measured
-against it, with the file as an input of ffmpeg.
+Encoders get the frames of such a file through the same pipe as camera frames, so that decoding a clip is not measured.
+Quality is measured against the same file.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
@@ -27,7 +25,8 @@ from ffenc.bench.synthetic import SYNTHETIC
 from ffenc.config import FrameRateValue
 from ffenc.errors import InputError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.frames import FrameFormat, parse_frame_rate
+from ffenc.frame_rate import parse_frame_rate
+from ffenc.frames import FrameFormat
 from ffenc.video.image_reader import ImageReader
 from ffenc.video.image_series import ImageOrder
 from ffenc.video.reader import VideoReader
@@ -41,21 +40,22 @@ _DEFAULT_FPS = Fraction(30)
 
 
 class SourceSpec(BaseModel):
-    """One source, as a person names it; exactly one of the first four is given.
+    """Description of a source; exactly one of the first four fields is given.
 
     Attributes:
         clip: a video file.
-        images: a directory of images; ``order`` is theirs.
-        dataset: the directory of a LeRobot dataset; ``camera`` and ``episodes`` choose from it.
+        images: a directory of images, sorted by ``order``.
+        dataset: the directory of a LeRobot dataset; ``camera`` and ``episodes`` select from it.
         synthetic: a key of `SYNTHETIC`.
-        camera: feature of the dataset; None: its first video.
-        episodes: numbers of episodes; None: all, in order.
-        size: (width, height) to scale to; None: as they are, 640x480 for synthetic ones.
-        fps: frame rate at which they are taken to come; None: the source's own, 30 for images and synthetic ones.
-        order: of images: ``"number"`` or ``"name"``.
-        start: frames to leave out at the beginning.
-        frames: how many; a shorter source is played to and fro.  None: all of it, 90 of a synthetic one.
-        name: in the report; None: from the file.
+        camera: feature of the dataset; None means its first video.
+        episodes: episode numbers; None means all, in order.
+        size: (width, height) to scale to; None keeps the size, or 640x480 for synthetic sources.
+        fps: frame rate; None means that of the source, or 30 for images and synthetic sources.
+        order: order of images: ``"number"`` or ``"name"``.
+        start: number of frames to skip at the beginning.
+        frames: number of frames; a shorter source is played forwards and backwards.  None means all, or 90 for synthetic
+            sources.
+        name: name in the report; None derives it from the file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,20 +90,20 @@ class SourceSpec(BaseModel):
         if (self.frames is not None and self.frames < 1) or self.start < 0:
             raise ValueError("frames must be at least 1 and start at least 0")
         if self.size is not None and min(self.size) < 1:
-            raise ValueError(f"no picture has the size {self.size}")
+            raise ValueError(f"size must be at least 1x1, not {self.size}")
         return self
 
     @classmethod
     def of(cls, value: str | Mapping[str, Any], **settings: Any) -> SourceSpec:
-        """From a mapping, or from a text: a synthetic source's name, a clip, a dataset, or a directory of images.
+        """Make a spec from a mapping, or from the name of a synthetic source, clip, dataset or directory of images.
 
         Args:
-            value: as it was given.
-            settings: fields for it where ``value`` says nothing.
+            value: mapping or name.
+            settings: defaults of further fields.
 
         Raises:
-            InputError: a text that names nothing.
-            pydantic.ValidationError: a field that cannot be right.
+            InputError: the name does not exist.
+            pydantic.ValidationError: a field is invalid.
         """
         if not isinstance(value, str):
             return cls.model_validate({**settings, **value})
@@ -111,7 +111,7 @@ class SourceSpec(BaseModel):
         kind = "synthetic" if value in SYNTHETIC else "clip"
         if kind != "synthetic" and not path.exists():
             raise InputError(
-                f"there is no {value}; name a clip, a directory of images, a dataset, or one of {', '.join(SYNTHETIC)}",
+                f"{value} does not exist; name a clip, a directory of images, a dataset, or one of {', '.join(SYNTHETIC)}",
                 path=path,
             )
         if path.is_dir() and kind != "synthetic":
@@ -120,27 +120,27 @@ class SourceSpec(BaseModel):
 
     @property
     def path(self) -> Path | None:
-        """The file or directory; None for what is made up."""
+        """The file or directory; None for synthetic sources."""
         return self.clip or self.images or self.dataset
 
     @property
     def label(self) -> str:
-        """What it is called in rows and charts."""
+        """Name in rows and charts."""
         plain = self.synthetic or (self.path.resolve().name if self.path else "")
         return self.name or (f"{plain}/{self.camera}" if self.camera else plain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footage:
-    """Frames of one source, ready to be encoded and to be compared with.  It can be pickled.
+    """Raw frames of a source.  It can be pickled.
 
     Attributes:
-        name: of the source.
-        path: the file of raw pictures.
-        format: of each.
-        count: frames in it.
-        fps: at which they come.
-        digest: of the pictures, their form and their rate.
+        name: name of the source.
+        path: the file of raw frames.
+        format: format of a frame.
+        count: number of frames.
+        fps: frame rate.
+        digest: hash of the frames, their format and their rate.
     """
 
     name: str
@@ -152,21 +152,21 @@ class Footage:
 
     @property
     def frames(self) -> Frame:
-        """``(count, height, width, ...)``, mapped from the file and not to be written to."""
+        """``(count, height, width, ...)``, mapped read-only from the file."""
         return np.asarray(np.memmap(self.path, self.format.dtype, mode="r", shape=(self.count, *self.format.shape)))
 
     @property
     def is_depth(self) -> bool:
-        """Whether its values are millimetres."""
+        """Whether the frames are depth in millimetres."""
         return self.format.layout == "gray16"
 
     @property
     def raw_bytes(self) -> int:
-        """Size of all pictures, uncompressed."""
+        """Uncompressed size of all frames."""
         return self.count * self.format.frame_size_bytes
 
     def describe(self) -> dict[str, Any]:
-        """What a row says about it."""
+        """Return the fields for a row."""
         return {
             "name": self.name,
             "width": self.format.width,
@@ -181,11 +181,11 @@ class Footage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PngCost:
-    """What the same frames would take as PNG files, which is the way without video.
+    """Cost of storing the frames as PNG files instead of video.
 
     Attributes:
-        size_bytes: of all frames, from the mean of a few, compressed as LeRobot compresses them (level 1).
-        load_ms: median time to read one of them.
+        size_bytes: size of all frames, estimated from a few, at LeRobot's compression level 1.
+        load_ms: median time to read a file.
     """
 
     size_bytes: int
@@ -193,7 +193,7 @@ class PngCost:
 
 
 def png_cost(footage: Footage) -> PngCost:
-    """Store a few frames as PNG and read them again, in memory."""
+    """Compress a few frames as PNG and read them back, in memory."""
     numbers = np.unique(np.linspace(0, footage.count - 1, _PNG_SAMPLES).astype(int))
     sizes, times = [], []
     frames = footage.frames
@@ -207,11 +207,11 @@ def png_cost(footage: Footage) -> PngCost:
 
 
 def materialise(spec: SourceSpec, directory: Path, *, binaries: Binaries) -> Footage:
-    """Write the frames of a source into a raw file in ``directory``, once.
+    """Write the frames of a source into a raw file in ``directory``.
 
     Raises:
-        InputError: it has no such frames.
-        FFencError: it cannot be read.
+        InputError: the source has no such frames.
+        FFencError: the source cannot be read.
     """
     layout, fps, frames = _open(spec, binaries)
     frames = itertools.islice(frames, spec.start, None if spec.frames is None else spec.start + spec.frames)
@@ -230,13 +230,13 @@ def materialise(spec: SourceSpec, directory: Path, *, binaries: Binaries) -> Foo
             digest.update(form.bytes_of(frame))
             count += 1
     if spec.frames is not None and count < spec.frames:
-        _play_to_and_fro(path, form, count, spec.frames)
+        _extend_back_and_forth(path, form, count, spec.frames)
         digest.update(str(spec.frames).encode())
         count = spec.frames
     return Footage(name=spec.label, path=path, format=form, count=count, fps=fps, digest=digest.hexdigest()[:16])
 
 
-def _play_to_and_fro(path: Path, form: FrameFormat, count: int, wanted: int) -> None:
+def _extend_back_and_forth(path: Path, form: FrameFormat, count: int, wanted: int) -> None:
     known = np.memmap(path, form.dtype, mode="r", shape=(count, *form.shape))
     there_and_back = [*range(count), *range(count - 2, 0, -1)]
     with path.open("ab") as file:
@@ -245,7 +245,7 @@ def _play_to_and_fro(path: Path, form: FrameFormat, count: int, wanted: int) -> 
 
 
 def _open(spec: SourceSpec, binaries: Binaries) -> tuple[str, Fraction, Iterator[Frame]]:
-    """Layout, frame rate, and the frames in order."""
+    """Return layout, frame rate, and the frames in order."""
     asked = None if spec.fps is None else parse_frame_rate(spec.fps)
     if spec.synthetic is not None:
         layout, make = SYNTHETIC[spec.synthetic]
@@ -258,7 +258,7 @@ def _open(spec: SourceSpec, binaries: Binaries) -> tuple[str, Fraction, Iterator
         images = ImageReader(spec.images, fps=asked or _DEFAULT_FPS, order=spec.order, binaries=binaries)
         return "rgb", images.fps, iter(images)
     assert spec.dataset is not None
-    # Not at the top: everything else does without pyarrow.
-    episodes = import_module("ffenc.bench.episodes")
-    fps, frames = episodes.episode_frames(spec.dataset, camera=spec.camera, episodes=spec.episodes, binaries=binaries)
+    from ffenc.bench.episodes import episode_frames  # noqa: PLC0415  only this kind of source needs pyarrow
+
+    fps, frames = episode_frames(spec.dataset, camera=spec.camera, episodes=spec.episodes, binaries=binaries)
     return "rgb", asked or fps, frames

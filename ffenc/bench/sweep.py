@@ -1,4 +1,4 @@
-"""What is tried: values for any field of the encoder config, threads and cameras, over sources."""
+"""Describe a sweep: values for fields of the encoder config, threads and cameras, over sources."""
 
 from __future__ import annotations
 
@@ -19,28 +19,27 @@ from ffenc.errors import EncoderOptionError
 Measure = Literal["timing", "quality", "reading", "latency"]
 
 MEASURES: tuple[Measure, ...] = ("timing", "quality", "reading", "latency")
-"""What can be measured beside the size: time and CPU of encoding, likeness, training's reads, first-packet latency."""
+"""Measurements besides size: time and CPU of encoding, quality, random reads, first-packet latency."""
 
 ROW_FORMAT = 1
-"""Raised when a row means something else than before, so that older ones are measured again."""
+"""Increased when the meaning of a row changes, so that older rows are measured again."""
 
 
 class SweepSpec(BaseModel):
-    """A whole sweep, from flags or a YAML file.
+    """A sweep, from flags or a YAML file.
 
     Attributes:
-        sources: what is encoded.
-        base: fields of `VideoEncoderConfig` that are the same in all.
-        vary: field -> values.  A value that is a mapping sets several fields together, such as an encoder and the preset
-            that goes with it.
-        mode: ``grid`` takes every combination; ``one_at_a_time`` the first value of every field, and from there each
-            other value by itself.
+        sources: footage to encode.
+        base: fields of `VideoEncoderConfig` that all trials share.
+        vary: values by field.  A value that is a mapping sets several fields together, such as an encoder and its preset.
+        mode: ``grid`` tries every combination; ``one_at_a_time`` tries the first value of every field, and then each other
+            value with the first values of the other fields.
         encoder_threads: numbers of threads to try; None leaves it to the encoder.
-        cameras: how many at once.
-        measure: some of `MEASURES`.
-        repeats: rounds of what is timed.
-        reads: timed requests of every access pattern in each round.
-        windows: further access patterns: name -> seconds before and after the frame that was drawn.
+        cameras: numbers of cameras to try.
+        measure: any of `MEASURES`.
+        repeats: rounds of timed measurements.
+        reads: timed requests per access pattern and round.
+        windows: further access patterns: seconds from the drawn frame, by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,7 +60,7 @@ class SweepSpec(BaseModel):
     def _known_fields(cls, given: dict[str, Any]) -> dict[str, Any]:
         known = DepthEncoderConfig.model_fields
         if unknown := sorted(set(given) - set(known)):
-            raise ValueError(f"{', '.join(unknown)}: no field of an encoder config; those are {', '.join(known)}")
+            raise ValueError(f"{', '.join(unknown)}: not a field of an encoder config; expected {', '.join(known)}")
         return given
 
     @model_validator(mode="after")
@@ -69,19 +68,19 @@ class SweepSpec(BaseModel):
         if empty := [name for name, values in self.vary.items() if not values]:
             raise ValueError(f"{', '.join(empty)} has no value to try")
         if not self.encoder_threads or not self.cameras or min(self.cameras) < 1:
-            raise ValueError("encoder_threads and cameras need values, and there is at least one camera")
+            raise ValueError("encoder_threads and cameras need at least one value, and cameras must be at least 1")
         return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One combination, for one source.  It can be pickled.
+    """One combination of settings for one source.  It can be pickled.
 
     Attributes:
-        fields: of the config, as they were given.
+        fields: given fields of the config.
         encoder_threads: None leaves it to the encoder.
-        cameras: encoders that run at once.
-        footage: what they encode.
+        cameras: number of simultaneous encoders.
+        footage: footage to encode.
     """
 
     fields: Mapping[str, Any]
@@ -91,10 +90,10 @@ class Trial:
 
     @property
     def config(self) -> VideoEncoderConfig:
-        """The config of a camera, or of a depth camera.
+        """The config of a camera or depth camera.
 
         Raises:
-            EncoderOptionError: a value that no machine can take.
+            EncoderOptionError: a value is invalid on every machine.
         """
         kind = DepthEncoderConfig if self.footage.is_depth else VideoEncoderConfig
         try:
@@ -111,7 +110,7 @@ class Trial:
 
     @property
     def label(self) -> str:
-        """One line for a progress bar."""
+        """One line for the progress bar."""
         settings = " ".join(f"{name}={value}" for name, value in self.fields.items() if name != "vcodec")
         more = f" cameras={self.cameras}" if self.cameras > 1 else ""
         more += f" threads={self.encoder_threads}" if self.encoder_threads else ""
@@ -119,7 +118,7 @@ class Trial:
         return f"{self.footage.name}: {vcodec} {settings}{more}"
 
     def key(self, build: Build) -> str:
-        """Identifies the row of this trial on this FFmpeg."""
+        """Return the key of the row of this trial with this FFmpeg."""
         document = {
             "format": ROW_FORMAT,
             "fields": self.fields,
@@ -132,7 +131,7 @@ class Trial:
 
 
 def trials(spec: SweepSpec, footages: Sequence[Footage]) -> list[Trial]:
-    """Every trial of a sweep, each once, in an order in which neighbours differ in their source."""
+    """Return every trial of a sweep once, ordered so that neighbours differ in their source."""
     axes: dict[str, Sequence[Any]] = {
         **spec.vary,
         "encoder_threads": spec.encoder_threads,
@@ -159,9 +158,9 @@ def _combinations(axes: Mapping[str, Sequence[Any]], mode: str) -> Iterator[dict
 
 
 def merged_fields(base: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a trial.
+    """Return the fields of a trial.
 
-    A value that is a mapping sets its fields, except for ``extra_options``, which is a mapping itself.
+    A value that is a mapping sets several fields, except for ``extra_options``, which is a mapping itself.
     """
     fields = dict(base)
     for name, value in chosen.items():

@@ -1,4 +1,4 @@
-"""Footage that needs no file: the same frames in every run and on every machine."""
+"""Synthetic footage: the same frames in every run and on every machine."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ import numpy.typing as npt
 
 from ffenc.bench.images import scaled
 
-Pictures = npt.NDArray[np.uint8]
-"""``(height, width, 3)`` RGB, or several of them on a first axis."""
+Frames = npt.NDArray[np.uint8]
+"""``(height, width, 3)`` RGB, or several frames on a first axis."""
 
 _SEED = 7
 
 
-def moving_texture(count: int, width: int, height: int) -> Iterator[Pictures]:
-    """A textured table under a swaying camera, three textured things that move over it, and sensor noise.
+def moving_texture(count: int, width: int, height: int) -> Iterator[Frames]:
+    """Yield a textured table under a swaying camera, three moving textured objects, and sensor noise.
 
-    The noise matters most: without it an encoder has nothing to do for most blocks.
+    The noise matters most: without it most blocks cost an encoder noobj.
     """
     random = np.random.default_rng(_SEED)
     margin = 64
     table = _texture(random, height + 2 * margin, width + 2 * margin)
-    things = [_texture(random, max(1, height // part), max(1, width // part)) for part in (4, 5, 7)]
+    objects = [_texture(random, max(1, height // part), max(1, width // part)) for part in (4, 5, 7)]
     noise = [random.normal(0, 2.5, (height, width, 3)).astype(np.int16) for _ in range(4)]
     for number in range(count):
         top, left = (int(margin + margin * 0.9 * np.sin(number / 23 + phase)) for phase in (0.0, 1.3))
-        picture = table[top : top + height, left : left + width].astype(np.int16)
-        for which, thing in enumerate(things):
-            _put(picture, thing, number, which)
-        picture += np.roll(noise[number % 4], tuple(random.integers(0, height, 2)), axis=(0, 1))
-        picture += int(2 * np.sin(number / 9))  # the flicker of a lamp
-        yield picture.clip(0, 255).astype(np.uint8)
+        frame = table[top : top + height, left : left + width].astype(np.int16)
+        for which, obj in enumerate(objects):
+            _put(frame, obj, number, which)
+        frame += np.roll(noise[number % 4], tuple(random.integers(0, height, 2)), axis=(0, 1))
+        frame += int(2 * np.sin(number / 9))  # flicker of a lamp
+        yield frame.clip(0, 255).astype(np.uint8)
 
 
-def sensor_noise(count: int, width: int, height: int) -> Iterator[Pictures]:
-    """A grey wall in weak light under a camera that does not move: nothing but new noise in every frame."""
+def sensor_noise(count: int, width: int, height: int) -> Iterator[Frames]:
+    """Yield a grey wall in weak light under a static camera: only the noise changes."""
     random = np.random.default_rng(_SEED)
     wall = np.linspace(40, 90, width, dtype=np.float32)[None, :, None]
     for _ in range(count):
         yield (wall + random.normal(0, 6, (height, width, 3)).astype(np.float32)).clip(0, 255).astype(np.uint8)
 
 
-def pattern(count: int, width: int, height: int) -> Iterator[Pictures]:
-    """Colour bars over a ramp with a bright square that moves: sharp edges, strong colours, no noise."""
+def pattern(count: int, width: int, height: int) -> Iterator[Frames]:
+    """Yield colour bars over a ramp with a moving bright square: sharp edges, strong colours, no noise."""
     colours = np.array(
         [(235, 235, 235), (235, 235, 16), (16, 235, 235), (16, 235, 16), (235, 16, 235), (235, 16, 16), (16, 16, 235)],
         np.uint8,
@@ -56,15 +56,15 @@ def pattern(count: int, width: int, height: int) -> Iterator[Pictures]:
     still[: height * 2 // 3], still[height * 2 // 3 :] = bars, ramp
     side = max(1, height // 6)
     for number in range(count):
-        picture = still.copy()
+        frame = still.copy()
         x = number * 5 % max(1, width - side)
         y = int((height - side) * (0.5 + 0.5 * np.sin(number / 15)))
-        picture[y : y + side, x : x + side] = 255 - picture[y : y + side, x : x + side]
-        yield picture
+        frame[y : y + side, x : x + side] = 255 - frame[y : y + side, x : x + side]
+        yield frame
 
 
 def depth_ramp(count: int, width: int, height: int) -> Iterator[npt.NDArray[np.uint16]]:
-    """A floor that goes from 0.3 m to 6 m, a box that comes nearer, and noise that grows with the distance; millimetres."""
+    """Yield depth in millimetres: a floor from 0.3 m to 6 m, a moving box, and noise that grows with distance."""
     random = np.random.default_rng(_SEED)
     floor = np.linspace(6000, 300, height)[:, None].repeat(width, axis=1)
     for number in range(count):
@@ -81,23 +81,23 @@ SYNTHETIC: Mapping[str, tuple[str, Callable[[int, int, int], Iterator[npt.NDArra
     "sensor_noise": ("rgb", sensor_noise),
     "depth_ramp": ("gray16", depth_ramp),
 }
-"""Sources by name: their layout, and what makes (count, width, height) of them."""
+"""Sources by name: their layout, and a function of (count, width, height)."""
 
 
-def _put(picture: npt.NDArray[np.int16], thing: Pictures, number: int, which: int) -> None:
-    height, width = thing.shape[:2]
-    room_y, room_x = picture.shape[0] - height, picture.shape[1] - width
+def _put(frame: npt.NDArray[np.int16], obj: Frames, number: int, which: int) -> None:
+    height, width = obj.shape[:2]
+    room_y, room_x = frame.shape[0] - height, frame.shape[1] - width
     y = int(room_y * (0.5 + 0.5 * np.sin(number / (11 + 7 * which) + which)))
     x = int(room_x * (0.5 + 0.5 * np.cos(number / (17 + 5 * which))))
-    picture[y : y + height, x : x + width] = thing
+    frame[y : y + height, x : x + width] = obj
 
 
-def _texture(random: np.random.Generator, height: int, width: int) -> Pictures:
-    """Random detail at every scale, weaker the finer it is."""
+def _texture(random: np.random.Generator, height: int, width: int) -> Frames:
+    """Return random detail at several scales, weaker at finer scales."""
     total = np.zeros((height, width, 3), np.float32)
     for cells, strength in ((4, 1.0), (12, 0.6), (40, 0.3), (130, 0.12), (400, 0.05)):
         coarse = random.integers(0, 256, (cells * height // width + 1, cells, 3), np.uint8)
         total += strength * scaled(coarse, (width, height)).astype(np.float32)
     low, high = total.min(), total.max()
-    scaled_up: Pictures = ((total - low) * (235 / (high - low)) + 10).astype(np.uint8)
+    scaled_up: Frames = ((total - low) * (235 / (high - low)) + 10).astype(np.uint8)
     return scaled_up

@@ -1,6 +1,6 @@
-"""What one piece of work costs, and repeats that are fair to all that is compared.
+"""Measure the cost of work, and interleave repeats so that comparisons are fair.
 
-The comparison with our peers in ``benchmarks/`` measures with this too.
+The peer comparison in ``benchmarks/`` uses this module too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 QUIET_CPUS = 0.25
-"""Processors that may be busy with something else while a machine counts as quiet."""
+"""Processors that other programs may use on an idle machine."""
 
 _STAT = Path("/proc/stat")
 _RAPL = Path("/sys/class/powercap")
@@ -25,16 +25,16 @@ _RAPL = Path("/sys/class/powercap")
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one run took.
+    """Cost of a run.
 
     Attributes:
-        wall_s: seconds by the clock.
+        wall_s: elapsed seconds.
         own_cpu_s: CPU seconds of this process, all threads, user and system.
-        child_cpu_s: CPU seconds of the children that were waited for meanwhile.
-        others_cpu_s: CPU seconds that the rest of the machine used meanwhile; None where ``/proc/stat`` is missing.
-        energy_j: what the processor packages used, of everything that ran; None where RAPL cannot be read.
-        load: the load average of the last minute at the start; None where there is none.
-        note: whatever else the run measured.
+        child_cpu_s: CPU seconds of the children that ended during the run.
+        others_cpu_s: CPU seconds of other programs during the run; None without ``/proc/stat``.
+        energy_j: energy of the processor packages, for everything that ran; None if RAPL cannot be read.
+        load: load average of the last minute at the start, if known.
+        note: further measurements of the run.
     """
 
     wall_s: float
@@ -47,12 +47,12 @@ class Cost:
 
     @property
     def cpu_s(self) -> float:
-        """CPU seconds of parent and children together."""
+        """CPU seconds of this process and its children."""
         return self.own_cpu_s + self.child_cpu_s
 
 
 def cost_of(work: Callable[[], Mapping[str, float] | None]) -> Cost:
-    """Run something once and measure it, with the garbage of others collected before."""
+    """Run a function once and measure it, after a garbage collection."""
     gc.collect()
     load = load_average()
     machine, energy = machine_cpu_s(), _energy_uj()
@@ -64,7 +64,7 @@ def cost_of(work: Callable[[], Mapping[str, float] | None]) -> Cost:
     machine_after = machine_cpu_s()
     others_cpu_s = None
     if machine is not None and machine_after is not None:
-        # The kernel counts in whole ticks, so a busy child may seem to have used more than there was.
+        # The kernel counts in ticks, so a busy child may seem to have used more than the machine did.
         others_cpu_s = max(0.0, machine_after - machine - own_cpu_s - child_cpu_s)
     return Cost(
         wall_s=wall_s,
@@ -80,7 +80,7 @@ def cost_of(work: Callable[[], Mapping[str, float] | None]) -> Cost:
 def interleaved(
     works: Mapping[str, Callable[[], Mapping[str, float] | None]], repeats: int, *, warm_up: bool = True
 ) -> dict[str, list[Cost]]:
-    """Run all in turn, in the order of `round_order`, so that a slow minute of the machine hits all alike."""
+    """Run all functions in turn, in the order of `round_order`, so that a slow period affects all of them equally."""
     costs: dict[str, list[Cost]] = {name: [] for name in works}
     if warm_up:
         for work in works.values():
@@ -92,12 +92,12 @@ def interleaved(
 
 
 def round_order(items: Sequence[T], number: int) -> Sequence[T]:
-    """The order of one round of repeats: reversed in every other one."""
+    """Return the order of a round: reversed in every other round."""
     return items if number % 2 == 0 else items[::-1]
 
 
 def load_average() -> float | None:
-    """The load average of the last minute."""
+    """Return the load average of the last minute."""
     try:
         return os.getloadavg()[0]
     except OSError:
@@ -105,7 +105,7 @@ def load_average() -> float | None:
 
 
 def machine_cpu_s() -> float | None:
-    """CPU seconds that the whole machine has used since it started; None where ``/proc/stat`` is missing."""
+    """Return the CPU seconds of the machine since it started; None without ``/proc/stat``."""
     try:
         fields = _STAT.read_text(encoding="ascii").split(maxsplit=9)[1:9]
     except OSError:
@@ -118,10 +118,10 @@ def wait_for_quiet(patience_s: float) -> bool:
     """Wait until the rest of the machine is nearly idle.
 
     Args:
-        patience_s: most seconds to wait.
+        patience_s: longest wait.
 
     Returns:
-        Whether it is; also True where ``/proc/stat`` is missing, so that it cannot be told.
+        Whether the machine is idle; also True without ``/proc/stat``.
     """
     ends = time.monotonic() + patience_s
     while True:
@@ -143,10 +143,10 @@ def _cpu_s(who: int) -> float:
 
 
 def _energy_uj() -> dict[str, tuple[int, int]]:
-    """For each processor package, (microjoules so far, where the counter starts again)."""
+    """Return (microjoules so far, maximum of the counter) of each processor package."""
     found = {}
     for package in _RAPL.glob("intel-rapl:*"):
-        # One colon is a package, two are a part of it.
+        # One colon is a package, two colons are a part of it.
         if package.name.count(":") == 1:
             try:
                 now, wrap = ((package / name).read_text() for name in ("energy_uj", "max_energy_range_uj"))

@@ -1,7 +1,7 @@
-"""Start the program and turn its outcome into an exit status.
+"""Run the program and return its exit status.
 
-Exit status: 0 success; 1 the work failed; 2 the command line or a setting in it is wrong; 130 interrupted; 141 the result
-could not be written to standard output; 128 + n ended by signal n.
+0 success; 1 the work failed; 2 the command line is wrong; 130 interrupted; 141 the result could not be written to standard
+output; 128 + n ended by signal n.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
-from ffenc.cli.output.screen import Screen, StandardOutputError, prepare_standard_streams
+from ffenc.cli.output.standard_streams import StandardOutputError, prepare_standard_streams
 from ffenc.cli.signals import signals_as_exceptions
 from ffenc.errors import FFencError
 
@@ -22,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: the words behind ``ffenc``; None takes those of this process.
+        argv: the words after ``ffenc``; None means those of this process.
 
     Returns:
         The exit status.
@@ -49,35 +48,38 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _discard_standard_output(err: Exception) -> None:
-    """Report what prevents writing, unless the reader left, and keep the interpreter from flushing again."""
+    """Report why writing failed, unless the reader closed the pipe, and keep the interpreter from flushing again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not isinstance(err, BrokenPipeError):
         reason = err.strerror if isinstance(err, OSError) else err
         sys.stderr.write(f"the result could not be written to standard output: {reason}\n")
 
 
-def _said(err: FFencError | OSError) -> str:
-    """The message of an error, without the number that an operating system gives it."""
+def _run(words: list[str]) -> int:
+    try:
+        # Not at the top: the import fails with an FFencError if a dependency is missing or shadowed.
+        from ffenc.cli.dispatch import dispatch
+
+        return dispatch(words)
+    except (BrokenPipeError, StandardOutputError):
+        raise
+    except (FFencError, OSError) as err:
+        return _fail(words, _message(err))
+    except RuntimeError as err:
+        if "can't start new thread" not in str(err):
+            raise
+        return _fail(words, "the system refuses another thread; raise this user's limit of processes (ulimit -u)")
+
+
+def _message(err: FFencError | OSError) -> str:
+    """Return the message of an error, without the operating system's error number."""
     if isinstance(err, FFencError) or not err.strerror:
         return str(err)
     return err.strerror if err.filename is None else f"{err.filename}: {err.strerror}"
 
 
-def _run(words: list[str]) -> int:
-    try:
-        # Not at the top: an import too can fail with an error for people, if a dependency is missing or shadowed.
-        tree = import_module("ffenc.cli.command_tree")
-        status: int = tree.dispatch(words)
-    except (BrokenPipeError, StandardOutputError):
-        raise
-    except (FFencError, OSError) as err:
-        screen = Screen.of(as_json=False)
-        screen.failure(" ".join(["ffenc", *words[:1], "failed"]), _said(err))
-        return FAILED
-    except RuntimeError as err:
-        if "can't start new thread" not in str(err):
-            raise
-        remedy = "the system refuses another thread; raise the limit of processes of this user (ulimit -u)"
-        Screen.of(as_json=False).failure(" ".join(["ffenc", *words[:1], "failed"]), remedy)
-        return FAILED
-    return status
+def _fail(words: list[str], message: str) -> int:
+    from ffenc.cli.output.screen import Screen
+
+    Screen.of(as_json=False).failure(" ".join(["ffenc", *words[:1], "failed"]), message)
+    return FAILED

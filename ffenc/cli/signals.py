@@ -1,4 +1,4 @@
-"""A request to end becomes an exception, so that whatever is half done is removed on the way out."""
+"""Turn signals into exceptions, so that unfinished files are removed before the program ends."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _AGAIN_AFTER_S = 0.01
 
 @contextmanager
 def signals_as_exceptions() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise `SystemExit` (128 + number), as Ctrl-C raises `KeyboardInterrupt`.
+    """Let SIGTERM and SIGHUP raise `SystemExit` (128 + number), as Ctrl-C raises `KeyboardInterrupt`.
 
-    Without it they end Python at once, and with it the chance to end ffmpeg and to remove its file.  A signal that the
-    caller ignores (nohup) stays ignored.
+    By default they end Python at once, without ending ffmpeg and removing its file.  Signals that the parent process ignores
+    (nohup) stay ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    previous = {number: signal.signal(number, _end) for number in heeded}
+    handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, _end) for number in handled}
     hook = sys.unraisablehook
     sys.unraisablehook = partial(_raise_again, otherwise=hook)
     try:
@@ -49,8 +49,8 @@ def _end(number: int, _frame: FrameType | None) -> None:
 def _raise_again(unraisable: UnraisableHookArgs, *, otherwise: Callable[[UnraisableHookArgs], object]) -> None:
     """Repeat a signal whose exception Python dropped.
 
-    Whatever is raised in a finaliser or in the callback of a weak reference is only printed.  A signal can arrive just
-    there (seen in ``_weakrefset``, when a thread ends), and then the work would go on as if nothing had been said.
+    Python only prints exceptions in finalizers and in callbacks of weak references.  If a signal arrives there (seen in
+    ``_weakrefset``, when a thread ends), the program would ignore it.
     """
     error = unraisable.exc_value
     if isinstance(error, KeyboardInterrupt):
@@ -60,7 +60,7 @@ def _raise_again(unraisable: UnraisableHookArgs, *, otherwise: Callable[[Unraisa
     else:
         otherwise(unraisable)
         return
-    # From another thread and a little later, for it would be dropped again in here; without threading's locks, which
+    # From another thread and a little later, because here it would be dropped again; without threading's locks, which
     # the interrupted code may hold.
     _thread.start_new_thread(_repeat, (number,))
 
@@ -69,4 +69,4 @@ def _repeat(number: signal.Signals) -> None:
     time.sleep(_AGAIN_AFTER_S)
     main_thread = threading.main_thread().ident
     assert main_thread is not None
-    signal.pthread_kill(main_thread, number)  # which also wakes it, if it waits for something
+    signal.pthread_kill(main_thread, number)  # which also interrupts a wait

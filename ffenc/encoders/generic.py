@@ -1,9 +1,9 @@
-"""FFmpeg's generic encoder options that may be given, with the types and ranges that make sense.
+"""The accepted generic encoder options of FFmpeg, with useful types and ranges.
 
-FFmpeg prints them only in its full help (25 to 400 ms), they hardly changed from 4.2 to 9.0, and many of their printed
-ranges are those of a C integer: ``bf=99`` is accepted there and cut to 16 by the encoder.  So they are rows too.
-Which encoder reads which of them (and of the names of ``flags``) stands in the encoder's row.  Options that change
-which frames are encoded (``r``, ``t``, ``vf``, ...) are not encoder options and never accepted.
+FFmpeg prints them only in its full help, which takes 25 to 400 ms, and they hardly changed from 4.2 to 9.0.  Many printed
+ranges are those of a C integer: ``bf=99`` is accepted, and the encoder clamps it to 16.  An encoder's row lists which of
+them (and of the names of ``flags``) it reads.  Options that change which frames are encoded (``r``, ``t``, ``vf``, ...) are
+not encoder options and are never accepted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class GenericOption:
     """One option of FFmpeg's ``AVCodecContext`` class.
 
     Attributes:
-        kind: ``rate`` is a whole number of bits that may carry k, M or G.
+        kind: ``rate`` is an integer number of bits, with an optional k, M or G.
         low, high: range of a number.
         choices: names accepted instead of a number.
     """

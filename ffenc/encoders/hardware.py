@@ -1,8 +1,8 @@
 """Rows of the hardware encoders, and of the devices they run on.
 
-Built from FFmpeg's help texts (4.1 to 9.0) and sources (4.3.7, 5.1.9, 7.1.5, 8.1.2, 9.0.2).  None of these encoders has
-been run by us on its hardware: every `HardwareDevice` says so in ``never_run``, and ``ffenc probe`` and docs/ffmpeg.md repeat it.
-Whether one works is decided by a trial on the machine at hand, never by this table.
+Written from FFmpeg's help texts (4.1 to 9.0) and sources (4.3.7, 5.1.9, 7.1.5, 8.1.2, 9.0.2).  ffenc's authors have not run
+any of these encoders on its hardware: see ``HardwareDevice.never_run``, ``ffenc probe`` and docs/ffmpeg.md.  A trial on the
+machine decides whether one works, never this table.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _RENDER_NODE = r"/dev/dri/renderD\d+"
 NVENC = HardwareDevice(
     name="nvenc",
     platforms=("linux", "win32"),
-    # Jetson has another encoder, see V4L2M2M; WSL hands the GPU through /dev/dxg.
+    # Jetson has another encoder, see V4L2M2M; WSL passes the GPU through /dev/dxg.
     nodes=("/dev/nvidia[0-9]*", "/dev/nvidiactl", "/dev/dxg"),
     device_pattern=r"\d+",
     device_option="gpu",
@@ -42,7 +42,7 @@ QSV = HardwareDevice(
     name="qsv",
     platforms=("linux", "win32"),
     nodes=_RENDER_NODES,
-    # Without a child device FFmpeg up to 5.1 looks for the i915 driver only, and any version takes the first GPU.
+    # Without a child device FFmpeg up to 5.1 only looks for the i915 driver, and every version takes the first GPU.
     init=(("init_hw_device", "qsv=ffenc,child_device={device}"),),
     device_pattern=_RENDER_NODE,
     formats=_NV12_P010,
@@ -86,18 +86,18 @@ DEVICES = (VIDEOTOOLBOX, NVENC, VAAPI, QSV, AMF, VULKAN, V4L2M2M)
 V4L2 comes last: it has no constant quality, and some drivers ignore ``g``.
 """
 
-# Short GOPs and B-frames do not go together: with g=2 NVENC's GOP is shorter than its P-frame interval, and VA-API's
-# default of two B-frames makes random access slower.  extra_options may say otherwise.
+# B-frames conflict with short GOPs: with g=2 NVENC's GOP is shorter than its P-frame interval, and VA-API's default of two
+# B-frames slows random access.  extra_options can override this.
 _NO_B_FRAMES = {"bf": "0"}
 _RATE = frozenset({"b", "maxrate", "bufsize", "bf"})
-# A constant quantiser leaves nothing for a rate control to do.
+# A constant quantiser disables rate control.
 _RATE_ONLY = ("b", "maxrate", "bufsize", "qp", "cq", "q", "global_quality")
 _HVC1 = {"mp4": "hvc1", "mov": "hvc1"}
-# Only NVENC, on new hardware, lists a format of 10 bits for H.264 and means it.
+# Only NVENC, on new hardware, really supports the 10-bit format that it lists for H.264.
 _EIGHT_BITS = ("yuv420p", "nv12")
-# Smallest side that some generation of some family is reported to take.  Whether this one does, a trial tells.
+# Smallest side that any generation of a family is reported to take; the trial decides.
 _SMALLEST = ByVersion((((0,), 32),))
-# Chosen for good quality, not measured on hardware; an intra frame is taken to need three times the bits of another.
+# Chosen for good quality, not measured on hardware; an intra frame is assumed to need three times the bits of another.
 _BIT_RATE = BitRate(bits_per_pixel=0.15, short_gop=2)
 
 
@@ -131,14 +131,14 @@ def _row(
         minimum_width=minimum_width,
         complaints=complaints,
         pixel_formats=pixel_formats or (_EIGHT_BITS if codec == "h264" and device is not NVENC else ()),
-        reorders="bf" in gop.companions,  # the others have no B-frames unless told so
+        reorders="bf" in gop.companions,  # the others have no B-frames by default
         device=device,
     )
 
 
 def _nvenc(codec: str, highest: int, *, minimum_width: int) -> EncoderSpec:
-    # cq is the scale nearest to x264's crf (LeRobot's constqp with the same number is far from it); 0 means
-    # automatic, and without b=0 a default of 2 Mbit/s caps it.
+    # cq is the scale closest to x264's crf (LeRobot's constqp with the same number is far from it).  0 means automatic,
+    # and without b=0 a default of 2 Mbit/s limits it.
     quality = Quality(
         options=("cq",),
         crf=(0, highest),
@@ -146,7 +146,7 @@ def _nvenc(codec: str, highest: int, *, minimum_width: int) -> EncoderSpec:
         unset_below=0.01,
         companions={"rc": "vbr", "b": "0"},
     )
-    # NVENC refuses a GOP length that is not above the number of B-frames + 1; the wrapper takes 0 for "intra only".
+    # NVENC refuses a GOP that is not longer than the number of B-frames + 1; 0 means "intra only" to the wrapper.
     gop = Gop(companions=_NO_B_FRAMES, exact=True, one="0", forced={"forced-idr": "1"})
     return _row(
         codec,
@@ -161,7 +161,7 @@ def _nvenc(codec: str, highest: int, *, minimum_width: int) -> EncoderSpec:
 
 def _constant_quantiser(options: tuple[str, ...], *, codec: str, mode: dict[str, str]) -> Quality:
     if codec in ("av1", "vp9"):
-        # These count the quantiser index, 0 to 255, where crf counts to 63.
+        # Their scale is the quantiser index, 0 to 255; crf ends at 63.
         return Quality(
             options=options,
             crf=(0, 63),
@@ -176,13 +176,13 @@ def _constant_quantiser(options: tuple[str, ...], *, codec: str, mode: dict[str,
     )
 
 
-# FFmpeg's default factor of -0.8 counts as 0.8 in these wrappers: keyframes get less quantiser than asked for, and at
-# g=2 half of all frames are larger.
+# These wrappers use FFmpeg's default factor of -0.8 as 0.8: keyframes get a lower quantiser than requested, and at g=2 half
+# of all frames are larger.
 _EVEN_QUANTISER = {"av1": {"i_qfactor": "1"}}
 
 
 def _vaapi(codec: str) -> EncoderSpec:
-    # av1_vaapi and vp9_vaapi have no qp option; there the generic one carries it.
+    # av1_vaapi and vp9_vaapi have no qp option and use the generic one.
     option = "global_quality" if codec in ("av1", "vp9") else "qp"
     mode = {"rc_mode": "CQP", **_EVEN_QUANTISER.get(codec, {})}
     return _row(
@@ -227,13 +227,13 @@ def _amf(codec: str, options: tuple[str, ...]) -> EncoderSpec:
 
 
 def _videotoolbox(codec: str) -> EncoderSpec:
-    # LeRobot's formula, q = 100 - 2 crf, at least 1; FFmpeg's scale runs the other way, 100 is best.  FFmpeg 4 ignores it.
+    # LeRobot's formula, q = 100 - 2 crf, at least 1; on FFmpeg's scale 100 is best.  FFmpeg 4 ignores it.
     quality = Quality(options=("q",), crf=(0, 51), values=(100, -2), floor=1, excludes=_RATE_ONLY, since_libavcodec=59)
     return _row(codec, VIDEOTOOLBOX, quality, gop=Gop(exact=True), bit_rate=_BIT_RATE)
 
 
 def _v4l2m2m(codec: str) -> EncoderSpec:
-    # It has a bit rate and nothing else; its listing prints no pixel formats, the driver decides.
+    # It has only a bit rate.  Its listing prints no pixel formats, because the driver decides.
     return _row(
         codec,
         V4L2M2M,

@@ -1,6 +1,6 @@
-"""Measured effects of every option of the software encoders, by FFmpeg build.
+"""Look up the measured effect of every option of the software encoders, by FFmpeg build.
 
-The tables are data in ``measured/``, one file for each FFmpeg, made by ``python -m tools.option_table``.
+``measured/`` has one table for each FFmpeg, made by ``python -m tools.option_table``.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class MeasuredEncoder:
     """One encoder of one FFmpeg.
 
     Attributes:
-        library: version of the library behind it, where known.
-        setup: changes whenever the contexts do.
-        contexts: names of the settings beside which options were tried.
-        options: option, or ``option:key``, to what each value that was tried did.
+        library: version of the library behind it, if known.
+        setup: digest of the contexts.
+        contexts: names of the settings with which options were tried.
+        options: outcome of each tried value, by option or ``option:key``.
     """
 
     library: Version | None
@@ -52,14 +52,14 @@ class MeasuredBuild:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionEffect:
-    """What an option does in one FFmpeg, as far as it was measured.
+    """The measured effect of an option in one FFmpeg.
 
     Attributes:
-        kind: ``acts``; ``reduced``: the encoder uses `effective` instead, whatever else is set; ``ignored``: no value of the
-            option changed anything in any context; ``refused``: the encoder refuses every value that was tried;
-            ``unknown``: not measured, or builds or contexts differ.
+        kind: ``acts``; ``reduced``: the encoder uses `effective` instead, whatever else is set; ``ignored``: no value had an
+            effect in any context; ``refused``: the encoder refuses every tried value; ``unknown``: not measured, or builds
+            or contexts differ.
         effective: the value that the encoder uses instead.
-        measured_on: names of the builds that this was seen on.
+        measured_on: names of the builds.
     """
 
     kind: Literal["acts", "reduced", "ignored", "refused", "unknown"]
@@ -73,17 +73,10 @@ _UNKNOWN = OptionEffect(kind="unknown")
 def effect_of(
     encoder: str, option: str, value: str, *, libavcodec: Version, library: Version | None = None
 ) -> OptionEffect:
-    """Return what a value of an option does in one FFmpeg.
+    """Return the effect of a value of an option, ``name`` or ``name:key``, in one FFmpeg.
 
-    A build counts as measured if its libavcodec, and the library behind the encoder where it is known, are those of a
-    table.  Between two tables both have to say the same; before the first and after the last nothing is known.
-
-    Args:
-        encoder: FFmpeg's name.
-        option: the option, or ``option:key``.
-        value: as text.
-        libavcodec: version of its libavcodec.
-        library: version of the library behind the encoder, if it is known.
+    A build counts as measured if its libavcodec, and the library behind the encoder if known, match a table.  Between two
+    tables both must have the same effect; before the first and after the last it is unknown.
     """
     measured = option.replace(":no-", ":")
     deciding = _deciding(encoder, measured, libavcodec, library)
@@ -104,7 +97,7 @@ def _deciding(encoder: str, option: str, libavcodec: Version, library: Version |
             return (build,)
 
     def age(build: MeasuredBuild) -> Version:
-        # What an option does depends on the library more than on FFmpeg's wrapper.
+        # The effect of an option depends on the library more than on FFmpeg's wrapper.
         return (build.encoders[encoder].library or ()) if library else build.libavcodec
 
     here = library or libavcodec
@@ -127,13 +120,13 @@ def _effect(
 
 
 def kind_of(outcomes: Mapping[str, str]) -> Literal["acts", "ignored", "refused", "unknown"]:
-    """Return what an option does, by everything that was tried of it."""
+    """Return the effect of an option, by the outcomes of all tried values."""
     if acts(outcomes):
         return "acts"
     seen = list(outcomes.values())
     if seen and set(seen) <= {"refused", "crashes", "hangs"}:
         return "refused"
-    # One value without effect may be the default; a setting that is reported may be used in a way that no context showed.
+    # A single value without effect may be the default.  A reported setting may be used in a way that no context showed.
     without_effect = [
         outcome for outcome in seen if outcome == "same" or (outcome.startswith("=>") and "as given" not in outcome)
     ]
@@ -142,7 +135,7 @@ def kind_of(outcomes: Mapping[str, str]) -> Literal["acts", "ignored", "refused"
 
 @functools.cache
 def measured_builds() -> tuple[MeasuredBuild, ...]:
-    """Return every measured FFmpeg, the oldest libavcodec first."""
+    """Return every measured FFmpeg, oldest libavcodec first."""
     builds = (load_build(path) for path in MEASURED.glob("*.json"))
     return tuple(sorted(builds, key=lambda build: build.libavcodec))
 
@@ -158,7 +151,7 @@ def load_build(path: Path) -> MeasuredBuild:
 
 
 def save_build(build: MeasuredBuild, path: Path) -> None:
-    """Write the table of one FFmpeg: sorted, an option to a line."""
+    """Write the table of one FFmpeg, sorted, one option per line."""
     document = {
         "ffmpeg": build.name,
         "libavcodec": _dotted(build.libavcodec),
@@ -184,7 +177,7 @@ def outcomes_text(outcomes: Mapping[str, str]) -> str:
 
 
 def acts(outcomes: Mapping[str, str]) -> bool:
-    """Return whether some value was seen to change the stream, even if to another value than the one given."""
+    """Return whether a value changed the stream, even if the encoder used another value than the one given."""
     return any(outcome.startswith(("acts", "->")) for outcome in outcomes.values())
 
 

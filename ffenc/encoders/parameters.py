@@ -1,11 +1,12 @@
-"""Keys that may stand in the dictionary options of the software encoders.
+"""The accepted keys of the dictionary options of the software encoders.
 
-FFmpeg passes these dictionaries on unread, and the libraries answer an unknown key with a line on stderr and exit
-status 0.  So the keys are listed here: those that the library behind some build takes (FFmpeg 4.2.2, 5.1.9, 7.0.2, 8.1.2
-and 9.0.2 were tried) and with which its files differ, alone or beside other keys.  Left out on purpose: keys that read or
-write files (``stats``, ``dump-yuv``, ``qpfile``, ``cqm``, ``csv``, ``analysis-save``, ``fgs-table``, ...), keys that run a
-second pass, keys that change the number or the size of the pictures, buffer models (``maxrate`` and ``bufsize`` set
-them), keys without effect, and logging.
+FFmpeg passes these dictionaries on unread, and for an unknown key the libraries only print a line and exit with status 0.
+Listed are the keys that the library of some build accepts (FFmpeg 4.2.2, 5.1.9, 7.0.2, 8.1.2 and 9.0.2 were tried) and
+that change its files, alone or with other keys.
+
+Excluded are keys that read or write files (``stats``, ``dump-yuv``, ``qpfile``, ``cqm``, ``csv``, ``analysis-save``,
+``fgs-table``, ...), run a second pass, or change the number or the size of the frames; buffer models (``maxrate`` and
+``bufsize`` set them); keys without effect; and logging.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ def _keys(text: str) -> frozenset[str]:
 
 _REFUSED = dict.fromkeys(
     ("zones", "interlace", "interlaced", "tff", "bff", "fake-interlaced", "field"),
-    "it would code whole frames as two fields",
-) | {"zones": "it would give some frames another quality than the one that is recorded for all of them"}
+    "it would encode progressive frames as two fields",
+) | {"zones": "it would give some frames another quality than the recorded one"}
 _COLOUR = dict.fromkeys(("range", "colormatrix", "colorprim", "transfer"), "pix_fmt")
 
 X264 = ParameterString(
@@ -42,7 +43,7 @@ X264 = ParameterString(
         "threads": "encoder_threads",
         **_COLOUR,
     },
-    # x264 cuts numbers to these without a word (``x264_validate_parameters``).
+    # x264 clamps numbers to these silently (``x264_validate_parameters``).
     ranges={
         "aq-mode": (0, 3),
         "aq-strength": (0, 3),
@@ -72,7 +73,7 @@ X264 = ParameterString(
     refused=_REFUSED,
 )
 
-# Without slices: two of one row of coding units each, in 128x128, come out damaged (4.2.2 and 9.0.2, measured).
+# Without slices: two slices of one row of coding units each damage a frame of 128x128 (4.2.2 and 9.0.2, measured).
 X265 = ParameterString(
     keys=_keys(
         "amp aq-mode aq-motion aq-strength aud b-adapt b-intra b-pyramid bframe-bias bframes cbqpoffs chromaloc "

@@ -1,7 +1,7 @@
-"""What to try when somebody asks which settings to use: for every use, configs from the best on to the cheapest.
+"""The configs that ``ffenc recommend`` tries for each use, from the best to the cheapest.
 
-A later rung gives up size or likeness for speed.  The values of crf are near each other in likeness: see the table of
-equivalent values in ``docs/findings.md``, and how it was measured.
+A later candidate is faster but larger or less similar.  Their values of crf give about the same similarity: see the table
+of equivalent values in ``docs/findings.md``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, Literal, TypeAlias
 from ffenc.encoders.software import LIBSVTAV1, LIBX264, LIBX265
 
 Use: TypeAlias = Literal["training", "archive", "live"]
-"""``training``: read anywhere, a few frames at a time.  ``archive``: as small as can be, read from start to end.
-``live``: watched while it is recorded."""
+"""``training``: random access to a few frames.  ``archive``: smallest files, read sequentially.  ``live``: watched while
+recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +23,8 @@ class Candidate:
     """One config to try.
 
     Attributes:
-        fields: of `VideoEncoderConfig`; without ``vcodec``: for every hardware encoder that works here.
-        why: what speaks for it, for people.
+        fields: fields of `VideoEncoderConfig`; without ``vcodec``: for every hardware encoder that works here.
+        why: its advantage, for messages.
     """
 
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Candidate:
 
     @property
     def is_hardware(self) -> bool:
-        """Whether it stands for hardware encoders."""
+        """Whether it is for hardware encoders."""
         return "vcodec" not in self.fields
 
 
@@ -81,4 +81,4 @@ PRESET_LISTS: Mapping[Use, tuple[Candidate, ...]] = MappingProxyType(
         ),
     }
 )
-"""For every use, what to try, the best first."""
+"""The candidates for each use, best first."""

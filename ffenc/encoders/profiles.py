@@ -1,4 +1,4 @@
-"""Profiles as encoders call them, and as ffprobe names what is in the stream."""
+"""Map profile names of encoders to the names that ffprobe prints for their streams."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ STORED_PROFILES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "av1": {"main": ("Main",), "high": ("High",), "professional": ("Professional",)},
     }
 )
-"""Codec -> profile as it is asked for, in lower case without punctuation -> names that the stream can have."""
+"""Codec -> requested profile, in lower case without punctuation -> names that the stream can have."""
 
 
 def stored_profiles(codec: str, asked: str) -> tuple[str, ...]:
-    """Return the profiles that a stream can have for which ``asked`` was set; empty if any name is possible."""
+    """Return the profiles that a stream can have if ``asked`` was requested; empty if any is possible."""
     return STORED_PROFILES.get(codec, {}).get(re.sub(r"[^a-z0-9]", "", asked.lower()), ())

@@ -1,8 +1,8 @@
-"""What x264 and x265 make of their settings: names, defaults by preset and tune, and what one setting leaves of another.
+"""The settings of x264 and x265: names, defaults by preset and tune, and the limits that they put on each other.
 
-x264 and x265 change values silently.  Both write the values they use into the stream, so this table was read there:
-FFmpeg 4.2.2 and 9.0.2, every preset and tune.  The same report is compared with the request after every encode
-(`ffenc.plan.effective`), so a gap in this table costs a refusal before the encode but never a wrong record of it.
+x264 and x265 change values silently, but write the values that they use into the stream.  This table was read from streams
+of FFmpeg 4.2.2 and 9.0.2, with every preset and tune.  After every encode the same report is compared with the request
+(`ffenc.plan.effective`).  So if this table has a gap, the error comes late, but the recorded settings are never wrong.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Mapping
 
 from ffenc.encoders.spec import Limit, Setting
 
-_PRESETS = (
+PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
 )  # fmt: skip
 
 
 def _by_preset(text: str) -> dict[str, str]:
     """Return one value per preset, from the fastest on."""
-    return dict(zip(_PRESETS, text.split(), strict=True))
+    return dict(zip(PRESETS, text.split(), strict=True))
 
 
 _B_FRAMES = ("b_adapt", "b_bias", "direct", "weightb")
@@ -139,7 +139,7 @@ X264: Mapping[str, Setting] = {
     "constrained_intra": _x264("constrained-intra"),
     "bluray_compat": _x264("bluray-compat", "bluray-compat"),
 }
-"""Settings of x264, by a name of ours that is mostly that of its report."""
+"""Settings of x264, mostly by their name in its report."""
 
 _BASELINE = {"profile": ("baseline",)}
 _CONSTANT_QP = {"qp": tuple(map(str, range(70)))}
@@ -213,7 +213,7 @@ X264_LIMITS: tuple[Limit, ...] = (
     Limit(setting="slices_max", beside={"slices": ("",), "slice_max_size": ("",), "slice_max_mbs": ("",)},
           why="it limits slices, slice-max-size or slice-max-mbs"),
 )  # fmt: skip
-"""What `x264_validate_parameters` makes of them, read from reports."""
+"""The limits of `x264_validate_parameters`, read from reports."""
 
 
 def _x265(key: str, *options: str, reported: str = "", **more: object) -> Setting:
@@ -327,4 +327,4 @@ X265_LIMITS: tuple[Limit, ...] = (
     ),
     Limit(setting="qpmin", highest_from=("qpmax", 1, 0), contradiction=True, why="qmin is above qmax"),
 )  # fmt: skip
-"""What x265 makes of them, read from reports."""
+"""The limits of x265, read from reports."""

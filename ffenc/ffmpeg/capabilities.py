@@ -1,4 +1,4 @@
-"""What one FFmpeg lists, as a value; `ffenc.ffmpeg.capability_probe` asks for it."""
+"""The listings of one FFmpeg as a value; `ffenc.ffmpeg.capability_probe` makes it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from ffenc.ffmpeg.listing import EncoderHelp, EncoderListing, FFmpegVersion, Pix
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What one FFmpeg lists.  That an encoder is listed does not mean that it works on this machine."""
+    """The listings of one FFmpeg.  A listed encoder does not necessarily work on this machine."""
 
     ffmpeg: Path
-    """The executable that was asked."""
+    """The executable."""
     version: FFmpegVersion
     encoders: Mapping[str, EncoderListing]
     """Every video encoder, by name."""
     pixel_formats: Mapping[str, PixelFormat]
     """Every pixel format, by name."""
     helps: Mapping[str, EncoderHelp]
-    """Options and pixel formats of the encoders asked for, as far as this FFmpeg has them."""
+    """Options and pixel formats of the requested encoders that this FFmpeg has."""
     library_versions: Mapping[str, tuple[int, ...]]
-    """Encoder to the version of the library behind it, where asked for; absent where it could not be learned."""
+    """Version of the library behind each requested encoder; missing if unknown."""
 
     def help(self, encoder: str) -> EncoderHelp:
-        """Options and pixel formats of an encoder.
+        """Return the options and pixel formats of an encoder.
 
         Raises:
-            CapabilityError: this FFmpeg has no such encoder, or it was not asked about it.
+            CapabilityError: this FFmpeg has no such encoder, or its help was not requested.
         """
         if encoder in self.helps:
             return self.helps[encoder]

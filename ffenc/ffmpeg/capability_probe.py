@@ -1,14 +1,13 @@
-"""What this FFmpeg says it can do: asked in parallel, only what is needed, and remembered.
+"""Ask an FFmpeg for its listings, in parallel, and cache the answers on disk.
 
-One spawn answers one question; FFmpeg ignores every information option but the first.  A spawn takes 2 ms for a
-static build and 60 to 300 ms for Debian's, which links about 200 libraries (measured), so the answers are kept on disk,
-one file per executable, as the text FFmpeg printed: a better parser then needs no new cache.
+One process answers one question, because FFmpeg ignores every information option but the first.  It takes 2 ms for a static
+build and 60 to 300 ms for Debian's, which links about 200 libraries (measured).  So the text that FFmpeg printed is cached,
+one file per executable; a better parser needs no new cache.
 
-An answer counts as long as real path, size and modification time of the executable stay the same, and that of
-``/etc/ld.so.cache`` too: it is rewritten whenever a shared library is installed, and an encoder library can be
-exchanged without ffmpeg.  The folder is the user's cache folder, or ``FFENC_CACHE_DIR``.  A file that cannot be read is
-ignored, a folder that cannot be written costs time only; two processes may overwrite each other's file, and the loser
-asks again some day.
+An answer is valid while real path, size and modification time of the executable stay the same.  So must the time of
+``/etc/ld.so.cache``, which changes whenever a shared library is installed: an encoder library can be replaced without
+ffmpeg.  The folder is the user's cache folder, or ``FFENC_CACHE_DIR``.  An unreadable file is ignored, and an unwritable
+folder only costs time.  Two processes may overwrite each other's file; the answers lost are asked again later.
 """
 
 from __future__ import annotations
@@ -63,21 +62,20 @@ def probe_capabilities(
     use_cache: bool = True,
     timeout_s: float = 20.0,
 ) -> Capabilities:
-    r"""Ask an FFmpeg for its version, its video encoders, its pixel formats, and the encoders named.
+    r"""Ask an FFmpeg for its version, video encoders, pixel formats, and the options of some encoders.
 
     Args:
         ffmpeg: the executable; None to search, see `ffenc.ffmpeg.binaries`.
-        encoders: encoders whose options are wanted, by their own names (``libx264``, not ``h264``).
-        library_versions: for each encoder whose library's version is wanted, a regular expression with one group,
-            which finds it in what the encoder prints, such as ``r"SVT-AV1 Encoder Lib v(\S+)"``.  No listing has it,
-            so one small frame is encoded.
-        use_cache: whether answers may come from earlier calls, and are kept for later ones.
+        encoders: encoders whose options are needed, by their own names (``libx264``, not ``h264``).
+        library_versions: for each encoder whose library's version is needed, a regular expression whose group finds it in
+            the encoder's log, such as ``r"SVT-AV1 Encoder Lib v(\S+)"``.  Listings lack it, so one small frame is encoded.
+        use_cache: read and write cached answers.
         timeout_s: most seconds for each answer.
 
     Raises:
         BinaryNotFoundError: there is no ffmpeg.
-        ProcessError: it does not run, dies, or does not end in time.
-        ProbeError: it runs, but what it prints is not what FFmpeg prints.
+        ProcessError: it cannot be started, dies, or does not end in time.
+        ProbeError: its output is not FFmpeg's.
     """
     path, _ = find_ffmpeg(ffmpeg)
     names, patterns = tuple(dict.fromkeys(encoders)), dict(library_versions or {})
@@ -101,7 +99,7 @@ def probe_capabilities(
     except ProbeError:
         if not remembered:
             raise
-        logger.debug("%s holds answers that cannot be read; asking again", file)
+        logger.debug("%s has unreadable answers; asking again", file)
         missing, texts = questions, ask(questions)
         capabilities = read(texts)
     if missing:
@@ -115,8 +113,8 @@ def _help_question(encoder: str) -> Question:
 
 
 def _library_question(encoder: str) -> Question:
-    # Not lavfi's test sources: a build may be without them.  And one frame, not none: SVT-AV1 1.4.1 under FFmpeg 5.1.9
-    # never ends when its input is empty (measured), and does not heed SIGTERM then.
+    # Not lavfi's test sources, which a build may lack.  One frame, because SVT-AV1 1.4.1 in FFmpeg 5.1.9 never ends if its
+    # input is empty (measured), and ignores SIGTERM then.
     source = ("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", "64x64", "-framerate", "25", "-i", "/dev/zero")
     sink = ("-frames:v", "1", "-c:v", encoder, "-strict", "experimental", "-f", "null", "-")
     return source + sink
@@ -127,7 +125,7 @@ def _key(question: Question) -> str:
 
 
 def _ask_all(ffmpeg: Path, questions: Iterable[Question], *, timeout_s: float) -> dict[str, str]:
-    """The answers by `_key`; that of an encode which failed is left out."""
+    """Return the answers by `_key`, without those of failed encodes."""
     questions = list(questions)
     with ThreadPool(_PROCESSES, thread_name_prefix="ffenc-probe") as pool:
         answers = pool.map(partial(_ask, ffmpeg, timeout_s=timeout_s), questions)
@@ -140,14 +138,14 @@ def _ask(ffmpeg: Path, question: Question, *, timeout_s: float) -> str | None:
         try:
             return run_tool(argv, timeout_s=timeout_s).stderr
         except ProcessError as err:
-            logger.debug("the version of an encoder's library stays unknown: %s", err)
+            logger.debug("the version of an encoder's library is unknown: %s", err)
             return None
-    # The exit status says nothing: it is 0 even for an unknown encoder.  But half a listing must not pass for a whole.
+    # The exit status is 0 even for an unknown encoder.  But an incomplete listing must not be used.
     output = run_tool(argv, timeout_s=timeout_s, check=False)
     text = output.stdout.decode(errors="replace")
     if output.returncode < 0 or (output.returncode != 0 and not text.strip()):
         raise ProcessDiedError(
-            f"{ffmpeg} could not answer {_key(question)}",
+            f"{ffmpeg} failed with the option {_key(question)}",
             argv=argv,
             returncode=output.returncode,
             stderr_tail=output.stderr[-_STDERR_SHOWN:],
@@ -185,17 +183,17 @@ def _library_version(text: str, pattern: str) -> tuple[int, ...] | None:
 
 
 def _identity(ffmpeg: Path) -> list[str | int]:
-    """What has to be the same for an old answer to hold."""
+    """Return the values that must be unchanged for a cached answer to be valid."""
     try:
         real = ffmpeg.resolve()
         status = real.stat()
     except OSError as err:
-        raise ProbeError(f"{ffmpeg} was there and is gone: {err}", path=ffmpeg) from err
+        raise ProbeError(f"{ffmpeg} disappeared: {err}", path=ffmpeg) from err
     try:
         libraries_ns = _LINKER_CACHE.stat().st_mtime_ns
     except OSError:
         libraries_ns = 0  # not a system with the GNU linker
-    # JSON takes no file name that is not UTF-8; as Latin-1 every one has a text of its own.
+    # JSON cannot hold a file name that is not UTF-8; as Latin-1 every name has a distinct text.
     return [_FORMAT, os.fsencode(real).decode("latin-1"), status.st_size, status.st_mtime_ns, libraries_ns]
 
 
@@ -205,19 +203,19 @@ def _cache_file(ffmpeg: Path) -> Path:
         folder = platformdirs.user_cache_path("ffenc", appauthor=False)
     else:
         folder = Path(given) if given.startswith("~") else Path(given).absolute()
-    # Two paths with one checksum overwrite each other's file, no more: the path stands inside, too.
+    # Two paths with one checksum only overwrite each other's file: the file also contains the path.
     return folder / f"capabilities-{zlib.crc32(os.fsencode(ffmpeg.resolve())):08x}.json"
 
 
 def _load(file: Path, identity: list[str | int]) -> dict[str, str]:
-    """What an earlier call kept for this executable; nothing if there is no such file or it is not ours."""
+    """Return the cached answers for this executable; empty if there is no valid file."""
     try:
         document = load_json(file.read_bytes())
     except (OSError, ValueError) as err:
-        logger.debug("no answers from %s: %s", file, err)
+        logger.debug("no cached answers in %s: %s", file, err)
         return {}
     if not isinstance(document, dict) or document.get("identity") != identity:
-        logger.debug("no answers from %s: it is about another executable", file)
+        logger.debug("no cached answers in %s: it is for another executable", file)
         return {}
     texts = document.get("texts")
     if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
@@ -227,7 +225,7 @@ def _load(file: Path, identity: list[str | int]) -> dict[str, str]:
 
 def _save(file: Path, identity: list[str | int], texts: Mapping[str, str]) -> None:
     if not file.is_absolute():
-        logger.debug("answers are not kept: this user has no home folder, %s", file)
+        logger.debug("answers are not cached: this user has no home folder, %s", file)
         return
     temporary = file.with_name(f"{file.name}.{os.urandom(8).hex()}.tmp")
     try:
@@ -235,6 +233,6 @@ def _save(file: Path, identity: list[str | int], texts: Mapping[str, str]) -> No
         temporary.write_bytes(dump_json({"identity": identity, "texts": texts}))
         temporary.replace(file)
     except OSError as err:
-        logger.debug("answers are not kept: %s", err)
-        with contextlib.suppress(OSError):  # most likely it was never made
+        logger.debug("answers are not cached: %s", err)
+        with contextlib.suppress(OSError):  # most likely it was never created
             temporary.unlink()

@@ -1,4 +1,4 @@
-"""The settings that x264 and x265 write into their streams, as text in an SEI message."""
+"""Read the settings that x264 and x265 write into their streams, as text in an SEI message."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ _LONGEST_REPORT_BYTES = 16 * 1024
 
 
 def find_report(path: Path, pattern: str) -> dict[str, str] | None:
-    """Return the settings in a file, by the library's names; None if there are none.
+    """Return the settings in a file by the library's names, or None.
 
     x264 writes them before its first frame, which may follow seconds of audio, x265 into the header of the stream.
 
     Args:
-        path: the file.
-        pattern: finds the text; its first group is the settings.
+        pattern: regular expression for the text; its first group is the settings.
     """
     wanted, data = re.compile(pattern.encode()), b""
     with path.open("rb") as file:

@@ -8,11 +8,11 @@ from typing import BinaryIO
 
 
 class UnreadableImageError(Exception):
-    """What is wrong with an image file, without its name."""
+    """An image file cannot be used; the message has the reason without the file's name."""
 
 
 def take(file: BinaryIO, count: int) -> bytes:
-    """Return exactly that many bytes of a file."""
+    """Read exactly ``count`` bytes of a file."""
     data = file.read(count)
     if len(data) < count:
         raise UnreadableImageError("is cut off")
@@ -32,7 +32,7 @@ class TiffDirectory:
         self._file, self._size_bytes = file, size_bytes
         head = self._at(0, 8)
         if head[:4] not in (b"II*\0", b"MM\0*"):
-            raise UnreadableImageError("is damaged: it does not start as TIFF must")
+            raise UnreadableImageError("is damaged: it does not start like a TIFF file")
         self._order = "<" if head[:2] == b"II" else ">"
         (place,) = struct.unpack(f"{self._order}I", head[4:])
         self.entries, self.following = self._directory(place)
@@ -50,12 +50,12 @@ class TiffDirectory:
         for k in range(count):
             tag, kind, values, field = struct.unpack(f"{self._order}HHI4s", table[12 * k : 12 * k + 12])
             found.setdefault(tag, (kind, values, field))
-        behind = place + 2 + 12 * count
-        following = self._at(behind, 4) if behind + 4 <= self._size_bytes else b"\0\0\0\0"
+        end = place + 2 + 12 * count
+        following = self._at(end, 4) if end + 4 <= self._size_bytes else b"\0\0\0\0"
         return found, int(struct.unpack(f"{self._order}I", following)[0])
 
     def numbers(self, tag: int) -> tuple[int, ...]:
-        """Return the values of a tag; none if it is missing or holds no whole numbers."""
+        """Return the values of a tag; empty if it is missing or does not hold integers."""
         kind, count, field = self.entries.get(tag, (0, 0, b""))
         if kind not in _SIZES or not 0 < count <= _MOST_VALUES:
             return ()
@@ -69,7 +69,7 @@ class TiffDirectory:
 
     @property
     def orientation(self) -> int:
-        """1 to 8; anything else that stands there means nothing."""
+        """EXIF orientation, 1 to 8; 1 for any other value."""
         value = self.number(_ORIENTATION, 1)
         return value if 1 <= value <= 8 else 1
 
@@ -81,7 +81,7 @@ class TiffDirectory:
 
 
 def exif_orientation(data: bytes) -> int:
-    """Return the orientation in EXIF data, without the ``Exif`` mark before it; 1 if there is none or it is damaged."""
+    """Return the orientation in EXIF data, with or without its ``Exif`` mark; 1 if there is none or it is damaged."""
     if data.startswith(b"Exif\0\0"):
         data = data[6:]
     try:

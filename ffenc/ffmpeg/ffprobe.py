@@ -1,7 +1,7 @@
-"""Measure a media file: one spawn of ffprobe, or of ffmpeg where there is no ffprobe.
+"""Measure a media file with one run of ffprobe, or of ffmpeg if there is no ffprobe.
 
-Which keys ffprobe prints changes with almost every release, so here every key but ``codec_type`` and ``codec_name`` may
-be missing; those without which a stream is not described are told as an error.  Measured with ffprobe 5.1 and 8.1.
+The keys that ffprobe prints change with almost every release, so every key but ``codec_type`` and ``codec_name`` may be
+missing.  A missing key that describes the stream is an error.  Measured with ffprobe 5.1 and 8.1.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _Json: TypeAlias = Mapping[str, Any]
 
 
 def probe_video(path: str | os.PathLike[str], *, binaries: Binaries | None = None) -> VideoStreamInfo:
-    """What the header of a media file says about its first real video stream.
+    """Return what the header of a media file says about its first video stream.
 
     Args:
-        path: a media file; an attached cover picture in it is not taken for video.
-        binaries: the executables to use; by default those that `find_binaries` finds.
+        path: a media file; an attached cover picture does not count as video.
+        binaries: the executables; found by `find_binaries` if None.
 
     Raises:
         ProbeError: missing, empty, not a media file, cut off before its index, or without video.
@@ -63,7 +63,7 @@ def probe_video(path: str | os.PathLike[str], *, binaries: Binaries | None = Non
 
 
 def probe_packets(path: str | os.PathLike[str], *, binaries: Binaries | None = None) -> PacketIndex:
-    """Every frame that is really in the first real video stream, without decoding any.
+    """List every frame in the first video stream, without decoding any.
 
     Raises:
         ProbeError: as `probe_video`; also a packet without presentation time.
@@ -75,9 +75,9 @@ def probe_packets(path: str | os.PathLike[str], *, binaries: Binaries | None = N
 def probe_video_and_packets(
     path: str | os.PathLike[str], *, binaries: Binaries | None = None
 ) -> tuple[VideoStreamInfo, PacketIndex]:
-    """What the header claims and what is really there, by one process.
+    """Return the header and all frames of the first video stream, with one process.
 
-    100,000 packets take ffprobe 5.1 0.7 s (measured); it reads the whole file once.
+    It reads the complete file once; 100,000 packets take ffprobe 5.1 0.7 s (measured).
 
     Raises:
         ProbeError: as `probe_video`; also a packet without presentation time.
@@ -92,11 +92,11 @@ def probe_video_and_packets(
 
 
 def ffprobe_command(ffprobe: Path, path: Path, *, packets: bool) -> tuple[str, ...]:
-    """The command whose output `parse_video_stream` and `parse_packets` read.
+    """Return the command whose output `parse_video_stream` and `parse_packets` read.
 
-    ``+discardcorrupt`` makes every build leave out a packet whose bytes are cut off: ffprobe 5.1 would list it like
-    any other, 8.1 with a flag (measured).  Adler-32 is the hash because ffmpeg's framecrc knows no other, so both ways
-    give the same text; and ffprobe hashes every packet along with the headers: with MD5, 60 MB took half as long again.
+    With ``+discardcorrupt`` every build skips a packet whose bytes are cut off; otherwise ffprobe 5.1 lists it like any
+    other, and 8.1 with a flag (measured).  Adler-32 is the only hash of ffmpeg's framecrc, so both ways give the same text.
+    It is also fast: ffprobe hashes every packet, and with MD5 60 MB took half as long again.
     """
     return (
         *(str(ffprobe), "-hide_banner", "-loglevel", "level+warning"),
@@ -117,14 +117,14 @@ def _run_ffprobe(ffprobe: Path, media: MediaFile, *, packets: bool) -> tuple[_Js
     except ValueError as err:
         raise ProbeError(
             f"{media.path} could not be measured: {ffprobe} printed no JSON (exit status {output.returncode}); "
-            f"it says: {complaints(output.stderr) or 'nothing'}",
+            f"its errors: {complaints(output.stderr) or 'none'}",
             path=media.path,
         ) from err
     if not document.get("streams"):
         raise refusal(media, output.stderr)
     errors = complaints(output.stderr)
     if output.returncode != 0 and not errors:
-        errors = f"ffprobe ended with status {output.returncode}"
+        errors = f"ffprobe exited with status {output.returncode}"
     return document, errors
 
 
@@ -132,7 +132,7 @@ def parse_video_stream(document: _Json, *, media: MediaFile) -> VideoStreamInfo:
     """Read ffprobe's streams and format.
 
     Raises:
-        ProbeError: no video stream but attached pictures, or one without size, pixel format or frame rate.
+        ProbeError: no video stream except attached pictures, or one without size, pixel format or frame rate.
     """
     stream = _video_stream(document, media)
     audio = [_audio_stream(s) for s in document["streams"] if s.get("codec_type") == "audio"]
@@ -183,7 +183,7 @@ def parse_video_stream(document: _Json, *, media: MediaFile) -> VideoStreamInfo:
 
 
 def parse_packets(document: _Json, *, media: MediaFile, errors: str = "") -> PacketIndex:
-    """Read ffprobe's packets of the first real video stream.
+    """Read ffprobe's packets of the first video stream.
 
     Raises:
         ProbeError: no such stream, or a packet without presentation time.
@@ -225,12 +225,12 @@ def _audio_stream(stream: _Json) -> AudioStreamInfo:
 
 
 def _name(value: Any) -> str | None:
-    """A name, unless it is missing, ``unknown`` or a bare number that FFmpeg had no name for."""
+    """Return a name; None if it is missing, ``unknown``, or a number that FFmpeg has no name for."""
     return None if value is None or value == "unknown" or value.lstrip("-").isdigit() else value
 
 
 def _fraction(value: str | None) -> Fraction | None:
-    """``"30000/1001"`` or ``"1:1"``; None if missing, or zero in either part (``"0/0"`` of an audio stream)."""
+    """Parse ``"30000/1001"`` or ``"1:1"``; None if missing or zero in either part (``"0/0"`` of an audio stream)."""
     numerator, _, denominator = (value or "").replace(":", "/").partition("/")
     if not (numerator.isdigit() and denominator.isdigit()) or int(numerator) * int(denominator) == 0:
         return None
@@ -245,7 +245,7 @@ def _codec_tag(stream: _Json) -> str | None:
 def _start_s(stream: _Json, time_base: Fraction, document: _Json) -> Fraction | None:
     if "start_pts" in stream:
         return Fraction(stream["start_pts"]) * time_base
-    # A Matroska file of one frame: only the container as a whole has a start there.
+    # In a Matroska file of one frame, only the container has a start time.
     start_s = document.get("format", {}).get("start_time")
     return None if start_s is None else Fraction(start_s)
 
@@ -260,6 +260,6 @@ def _rotation(stream: _Json) -> int:
     for side_data in stream.get("side_data_list", ()):
         if "rotation" in side_data:
             return int(side_data["rotation"]) % 360
-    # Up to 4.4 there is a tag too, which counts clockwise.
+    # Up to 4.4 there is also a tag, which counts clockwise.
     rotate = stream.get("tags", {}).get("rotate", "0")
     return -int(rotate) % 360 if rotate.lstrip("-").isdigit() else 0

@@ -1,7 +1,7 @@
-"""Read the packets that ffmpeg's ``framecrc`` muxer lists, and what follows from them.
+"""Read the packets that ffmpeg's ``framecrc`` muxer lists, and derive durations and rates from them.
 
-A line is ``stream, dts, pts, duration, size, checksum[, F=0xFLAGS][, side data]``.  The flags are left out when they
-say "keyframe" and nothing else, so a plain P-frame carries ``F=0x0`` (measured with 4.2.2 to 9.0.2).
+A line is ``stream, dts, pts, duration, size, checksum[, F=0xFLAGS][, side data]``.  The flags are omitted if "keyframe" is
+the only one, so a P-frame has ``F=0x0`` (measured with 4.2.2 to 9.0.2).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NO_TIME = -(2**63)
 _KEY, _DISCARD = 1, 4  # AV_PKT_FLAG_* of libavcodec
 _ADLER_MODULUS = 65521
 _PRINTED_TO = Fraction(5, 1000)
-"""How far a frame rate printed with two decimals may be from the true one."""
+"""Largest error of a frame rate printed with two decimals."""
 
 
 class CopiedPacket(NamedTuple):
@@ -36,13 +36,13 @@ class CopiedPacket(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopiedPackets:
-    """Everything framecrc said about one stream.
+    """The listing of one stream by framecrc.
 
     Attributes:
         time_base: seconds per tick.
-        extradata_hash: ``"adler32:<hex>"``, as ffprobe prints it; None if the codec has no headers out of band.
+        extradata_hash: ``"adler32:<hex>"``, as ffprobe prints it; None if the codec has no out-of-band headers.
         packets: in the order of the file.
-        shown: (presentation time, duration) in ticks of those that no edit list hides, ascending.
+        shown: (presentation time, duration) in ticks of the packets that are not hidden by an edit list, ascending.
     """
 
     time_base: Fraction
@@ -51,7 +51,7 @@ class CopiedPackets:
     shown: tuple[tuple[int, int], ...]
 
     def span_s(self) -> Fraction | None:
-        """Seconds from the start of the first shown frame to the end of the last, None if there is none."""
+        """Return the seconds from the start of the first shown frame to the end of the last, or None."""
         if not self.shown:
             return None
         last, duration = self.shown[-1]
@@ -60,10 +60,10 @@ class CopiedPackets:
         return (last + duration - self.shown[0][0]) * self.time_base
 
     def reorder_depth(self) -> int:
-        """Frames a decoder holds back, which ffprobe calls ``has_b_frames``.
+        """Return the reordering delay in frames, which ffprobe calls ``has_b_frames``.
 
-        The first packet is decoded as long before it is shown as so many frames last.  A file of one frame can
-        say 0 where ffprobe reads more in the codec's headers: MP4 has no delay for it.
+        It is the time between decoding and presentation of the first packet.  For a file of one frame, MP4 has no delay
+        and this is 0, while ffprobe reads the codec's headers.
         """
         if not self.packets or self.packets[0].pts is None or self.packets[0].dts is None:
             return 0
@@ -74,11 +74,11 @@ class CopiedPackets:
             step = max(1, self.packets[-1].duration)
             return len(times) - 1 + round(Fraction(later - times[-1], step))
         at = bisect_left(times, later)
-        # Matroska rounds to milliseconds, and the two differences are rounded apart.
+        # Matroska rounds both times to milliseconds separately.
         return at - 1 if at > 0 and later - times[at - 1] < times[at] - later else at
 
     def exact_rate(self, printed: Fraction) -> Fraction:
-        """The frame rate behind one that ffmpeg printed with two decimals, such as 29.97 for 30000/1001."""
+        """Return the exact frame rate that ffmpeg printed with two decimals, such as 30000/1001 for 29.97."""
         steps = {later[0] - earlier[0] for earlier, later in pairwise(self.shown)} or {ticks for _, ticks in self.shown}
         candidates = [1 / (step * self.time_base) for step in steps if step > 0] if len(steps) == 1 else []
         if printed.denominator != 1:
@@ -86,7 +86,7 @@ class CopiedPackets:
         return next((rate for rate in candidates if abs(rate - printed) <= _PRINTED_TO), printed)
 
     def average_rate(self, printed: Fraction) -> Fraction:
-        """Frames over duration, if that is what ffmpeg printed with two decimals."""
+        """Return frames over duration, if ffmpeg printed that value with two decimals."""
         span_s = self.span_s()
         if not span_s:
             return printed
@@ -95,7 +95,7 @@ class CopiedPackets:
 
 
 def parse_framecrc(text: str) -> CopiedPackets | None:
-    """Read what ``-f framecrc`` printed for one stream; None if it printed no time base."""
+    """Parse the output of ``-f framecrc`` for one stream; None if it has no time base."""
     time_base = _TIME_BASE.search(text)
     if time_base is None:
         return None
@@ -124,7 +124,7 @@ def _packet(line: str) -> CopiedPacket:
 
 
 def _adler32(size_bytes: int, started_at_zero: int) -> str:
-    """The standard Adler-32, which starts its first sum at one; framecrc starts it at zero."""
+    """Return the standard Adler-32, whose first sum starts at one; framecrc starts it at zero."""
     second, first = divmod(started_at_zero, 65536)
     first, second = (first + 1) % _ADLER_MODULUS, (second + size_bytes) % _ADLER_MODULUS
     return f"adler32:{second:04x}{first:04x}"

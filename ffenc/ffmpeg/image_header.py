@@ -1,7 +1,7 @@
-"""Read what the header of a PNG, JPEG or TIFF file says of its image: size, samples and orientation.
+"""Read size, samples and orientation from the header of a PNG, JPEG or TIFF file.
 
-FFmpeg builds differ in what they do with an orientation (4.2 ignores it, later ones apply it to some formats), so ffenc
-reads it itself.  Reads are bounded: a hostile header costs no more than a short loop.
+FFmpeg builds treat the orientation differently (4.2 ignores it, later ones apply it to some formats), so ffenc reads it.
+Reads are bounded: a malicious header costs at most a short loop.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ _MARKERS_WITH_SIZE = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageHeader:
-    """What one image file holds.
+    """The header of one image file.
 
     Attributes:
         kind: ``PNG``, ``JPEG`` or ``TIFF``.
         width, height: pixels as stored, before the orientation is applied.
-        samples: how a pixel is stored, for comparison and for messages: ``8-bit RGB``.
-        bits: of one sample.
-        is_grey: one sample a pixel, which is not an index into a palette.
-        has_alpha: it has a channel or a colour of transparency.
+        samples: how a pixel is stored, for comparison and messages: ``8-bit RGB``.
+        bits: bits of one sample.
+        is_grey: one sample per pixel, without a palette.
+        has_alpha: it has an alpha channel or a transparent colour.
         orientation: EXIF orientation, 1 (upright) to 8.
     """
 
@@ -72,7 +72,7 @@ class ImageHeader:
 
     @property
     def upright_size(self) -> tuple[int, int]:
-        """(width, height) once the orientation is applied; from 5 on it swaps the sides."""
+        """(width, height) after the orientation is applied; from 5 on it swaps the sides."""
         return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
 
 
@@ -80,8 +80,8 @@ def read_image_header(path: Path) -> ImageHeader:
     """Read the header of one image file.
 
     Raises:
-        InputError: it is not a regular file, cannot be read, is empty or cut off, holds more than one image, or holds
-            another format than its suffix says.
+        InputError: it is not a regular file, cannot be read, is empty or cut off, has more than one image, or has another
+            format than its suffix.
     """
     try:
         with _regular_file(path) as file:
@@ -112,13 +112,13 @@ def _header(file: BinaryIO, expected: str) -> ImageHeader:
     if kind != expected:
         what = "not an image of a known format" if kind is None else f"a {kind} file by its content"
         raise UnreadableImageError(
-            f"is {what}, but its name says {expected}; {'replace' if kind is None else 'rename'} it"
+            f"is {what}, but its suffix is that of {expected}; {'replace' if kind is None else 'rename'} it"
         )
     size_bytes = file.seek(0, os.SEEK_END)
     file.seek(0)
     header = _READERS[expected](file, size_bytes)
     if not (0 < header.width <= _LARGEST_SIDE and 0 < header.height <= _LARGEST_SIDE):
-        raise UnreadableImageError(f"says that its image is {header.width}x{header.height} pixels")
+        raise UnreadableImageError(f"is damaged: its header has an image size of {header.width}x{header.height} pixels")
     return header
 
 
@@ -131,7 +131,7 @@ def _png(file: BinaryIO, size_bytes: int) -> ImageHeader:
     file.seek(8)
     length, name = struct.unpack(">I4s", take(file, 8))
     if (length, name) != (13, b"IHDR"):
-        raise UnreadableImageError("does not start as a PNG file must")
+        raise UnreadableImageError("is damaged: it does not start like a PNG file")
     width, height, bits, colour = struct.unpack(">IIBB", take(file, 10))
     if colour not in _PNG_COLOURS:
         raise UnreadableImageError(f"has the unknown colour type {colour}")
@@ -221,10 +221,10 @@ def _jpeg(file: BinaryIO, size_bytes: int) -> ImageHeader:
 
 def _jpeg_header(frame: bytes, orientation: int, *, is_rgb: bool) -> ImageHeader:
     if len(frame) < 6 or len(frame) < 6 + 3 * frame[5]:
-        raise UnreadableImageError("is damaged: it says nothing of its size")
+        raise UnreadableImageError("is damaged: its size is missing")
     bits, height, width, count = struct.unpack(">BHHB", frame[:6])
     if count not in _JPEG_COLOURS:
-        raise UnreadableImageError(f"has {count} components (CMYK?); make it RGB or grey first")
+        raise UnreadableImageError(f"has {count} components (CMYK?); convert it to RGB or grey first")
     factors = [(frame[7 + 3 * k] >> 4, frame[7 + 3 * k] & 15) for k in range(count)]
     largest = tuple(max(factor[axis] for factor in factors) for axis in (0, 1))
     if any(0 in factor or largest[0] % factor[0] or largest[1] % factor[1] for factor in factors):
@@ -244,7 +244,7 @@ def _jpeg_header(frame: bytes, orientation: int, *, is_rgb: bool) -> ImageHeader
 
 
 def _has_end_marker(file: BinaryIO, size_bytes: int) -> bool:
-    """Return whether an end marker follows; cameras append whole videos behind it."""
+    """Return whether an end marker follows; cameras append videos after it."""
     place = file.tell()
     file.seek(max(place, size_bytes - 2))
     if file.read(2) == b"\xff\xd9":
@@ -276,12 +276,12 @@ def _tiff(file: BinaryIO, size_bytes: int) -> ImageHeader:
     bits, samples, colour = tiff.number(258, 1), tiff.number(277, 1), tiff.number(262, 1)
     if colour not in (0, 1, 2, 3, 6):
         raise UnreadableImageError(
-            f"is {_TIFF_COLOURS.get(colour, f'of the colour space {colour}')}; make it RGB or grey first"
+            f"is {_TIFF_COLOURS.get(colour, f'of the colour space {colour}')}; convert it to RGB or grey first"
         )
     plain = 3 if colour in (2, 6) else 1
     kind = {1: "", 2: " signed", 3: " float"}.get(tiff.number(339, 1), " unknown")
     if kind:
-        raise UnreadableImageError(f"has{kind} samples; only whole numbers from 0 on can be read")
+        raise UnreadableImageError(f"has{kind} samples; only unsigned integers can be read")
     more = "" if samples == plain else f" and {samples - plain} more"
     return ImageHeader(
         kind="TIFF",

@@ -1,10 +1,10 @@
-"""What an FFmpeg prints about itself, turned into values.
+"""Parse what FFmpeg prints about itself: version, encoders, pixel formats and encoder options.
 
-Pure: text in, values out; no process is started here.  The formats are those of ``show_encoders``,
-``show_pix_fmts`` and ``show_help_codec`` in ``fftools`` and of ``opt_list`` in ``libavutil/opt.c``, FFmpeg 4.1 to
-9.0.  Where they changed, the comment beside the pattern says what and when.  A listing in which nothing can be read
-raises `ProbeError`; a single line that cannot be read is logged at DEBUG and left out, so that one odd line of a
-future FFmpeg does not make all of it unusable.  ``origin`` is the executable, where known, for the error's message.
+Pure: text in, values out.  The formats are those of ``show_encoders``, ``show_pix_fmts`` and ``show_help_codec`` in
+``fftools`` and of ``opt_list`` in ``libavutil/opt.c``, FFmpeg 4.1 to 9.0.  Comments at the patterns note the changes.
+
+A listing without any readable line raises `ProbeError`.  A single unreadable line is logged at DEBUG and skipped, so that
+a future FFmpeg stays usable.  ``origin`` is the executable, for the error's message.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ for _sign, _factor in (("", 1), ("-", -1)):
     _NAMED_NUMBERS[f"{_sign}DBL_MAX"] = _factor * sys.float_info.max
     _NAMED_NUMBERS[f"{_sign}DBL_MIN"] = _factor * sys.float_info.min
 
-# Only these print a range (opt_list()); in the help of any other type "(from a to b)" is prose.
+# Only these types print a range (opt_list()); in the help of other types "(from a to b)" is prose.
 _RANGED_TYPES = frozenset({"int", "int64", "unsigned", "uint64", "float", "double", "rational"})
-# opt.c, log_default(): the default of these stands in quotes, of all others it does not; so the prose
-# "(default auto)" at the end of a string's help is known to be prose.
+# opt.c, log_default(): only the defaults of these types are in quotes, so "(default auto)" at the end of a string's help
+# is prose.
 _QUOTED_TYPES = frozenset({"string", "dictionary", "color", "image_size", "video_rate", "channel_layout"})
 
 _VERSION = re.compile(r"^\w+ version (\S.*?) +Copyright\b", re.MULTILINE)
@@ -61,17 +61,17 @@ _ENCODER_ROW = re.compile(r" ([VASDT])[F.][S.]([X.])[B.][D.] (\S+) *(.*)")
 _CODEC_NAME = re.compile(r" ?\(codec (\S+)\)$")
 
 _PIX_FMTS_START = re.compile(r"^-{5} *$", re.MULTILINE)
-# The column of bit depths came with 5.0; the widths of the others changed then as well.
+# 5.0 added the column of bit depths and changed the widths of the others.
 _PIX_FMT_ROW = re.compile(
     r"([I.])([O.])([H.])[P.][B.] +(\S+) +([0-9]{1,3}) +([0-9]{1,5})(?: +([0-9]{1,3}(?:-[0-9]{1,3})*))? *"
 )
 
 _HELP_START = re.compile(r"^Encoder (\S+) \[(.*)\]: *$", re.MULTILINE)
 _HELP_REFUSAL = re.compile(r"^Codec '.*' is (?:not recognized|known) ", re.MULTILINE)
-# The nine flag letters of 4.2 were eleven by 4.4 ("T", then "P" for deprecated).  A name longer than its column
-# pushes the rest to the right.  Arrays (7.1) stand in brackets with no space after them.
+# 4.2 prints nine flag letters, 4.4 eleven ("T", then "P" for deprecated).  A name longer than its column pushes the rest
+# to the right.  Arrays (7.1) are in brackets with no space after them.
 _OPTION_ROW = re.compile(r"  -(\S+) +(?:<([a-z0-9_]+)> +|\[<([a-z0-9_]+)> *\] *)([A-Z.]{9,11})(?: (.*))?")
-# The number is there from 4.4 on (not in 4.2), and only for constants of an int option.
+# From 4.4 on (not in 4.2) the number is printed, only for constants of an int option.
 _CHOICE_ROW = re.compile(r"     (\S+)(?: +(-?[0-9]{1,20}))? +([A-Z.]{9,11})(?: (.*))?")
 _DEFAULT = re.compile(r"(.*)\(default ([^()\"]*)\)")
 _QUOTED_DEFAULT = re.compile(r"(.*)\(default \"(.*)\"\)")
@@ -80,7 +80,7 @@ _RANGE = re.compile(r"(.*)\(from (\S+) to (\S+)\)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FFmpegVersion:
-    """What ``-version`` says."""
+    """The version that ``-version`` prints."""
 
     text: str
     """As printed: ``"5.1.9-0+deb12u1"``, ``"N-47683-g0e8eb07980-static"``."""
@@ -91,8 +91,8 @@ class FFmpegVersion:
     def release(self) -> tuple[int, int] | None:
         """(major, minor) of the release; None before 4.0.
 
-        A build between releases has no number in its text; then the major number follows from libavcodec's (58 is
-        4.x, and both have gone up together since) and the minor number is 0, the least that can be promised.
+        A build between releases has no number in its text.  Its major number follows from libavcodec's (58 is 4.x, and
+        both have increased together since), and its minor number is assumed to be 0.
         """
         if match := _RELEASE.match(self.text):
             return int(match[1]), int(match[2])
@@ -103,14 +103,14 @@ class FFmpegVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderListing:
-    """One line of ``-encoders``.  That an encoder is listed does not mean that it works on this machine."""
+    """One line of ``-encoders``.  A listed encoder does not necessarily work on this machine."""
 
     name: str
     codec: str
     """The bitstream standard it writes, such as ``h264``."""
     media_type: MediaType
     experimental: bool
-    """FFmpeg refuses it without ``-strict experimental``."""
+    """Whether FFmpeg refuses it without ``-strict experimental``."""
     description: str
 
 
@@ -124,22 +124,22 @@ class PixelFormat:
     bits_per_pixel: int
     """Padding not counted; 0 for a hardware format."""
     depths: tuple[int, ...]
-    """Bits of each component; empty for a hardware format and where the build does not print them (before 5.0)."""
+    """Bits of each component; empty for a hardware format and before 5.0, which does not print them."""
     input: bool
-    """The scaler can read it."""
+    """Whether the scaler can read it."""
     output: bool
-    """The scaler can write it."""
+    """Whether the scaler can write it."""
     hardware: bool
-    """A surface on a device, not bytes in memory."""
+    """Whether it is a surface on a device, not bytes in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionChoice:
-    """A word that an option takes."""
+    """A named value of an option."""
 
     name: str
     value: int | None
-    """The number behind the word; None where the build does not print it (4.2 and before, and flags)."""
+    """The number of that name; None if not printed (up to 4.2, and flags)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,9 +150,9 @@ class EncoderOption:
     type: str
     """FFmpeg's word: ``int``, ``float``, ``boolean``, ``string``, ``dictionary``, ``flags``, ...; ``int array``."""
     minimum: float | None
-    """Least value; None where no range is printed.  FFmpeg prints six digits: ``1.07374e+09`` is 2**30."""
+    """Least value; None if no range is printed.  FFmpeg prints six digits: ``1.07374e+09`` is 2**30."""
     maximum: float | None
-    """Greatest value, likewise."""
+    """Greatest value; None if no range is printed."""
     default: str | None
     """As printed, without quotes: a number or the name of a choice; None if there is none."""
     choices: tuple[OptionChoice, ...]
@@ -163,14 +163,14 @@ class EncoderOption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderHelp:
-    """What ``-h encoder=NAME`` says."""
+    """The answer to ``-h encoder=NAME``."""
 
     name: str
     description: str
     pixel_formats: tuple[str, ...] | None
-    """Formats it takes, hardware formats among them; None if not printed: decided at run time."""
+    """Formats it takes, including hardware formats; None if not printed, because it decides at run time."""
     options: Mapping[str, EncoderOption]
-    """Its own video options by name, in the order printed; the generic ones of every codec are not among them."""
+    """Its own video options by name, in the order printed, without the generic options of every codec."""
     hardware_devices: tuple[str, ...]
     """Device types it can work with, such as ``cuda``."""
 
@@ -179,7 +179,7 @@ def parse_version(text: str, *, origin: str | Path = "listing") -> FFmpegVersion
     """Read the output of ``-version`` of ffmpeg or ffprobe.
 
     Raises:
-        ProbeError: there is no version line or no line of libavcodec in it.
+        ProbeError: it has no version line or no line of libavcodec.
     """
     version, libavcodec = _VERSION.search(text), _LIBAVCODEC.search(text)
     if version is None or libavcodec is None:
@@ -193,7 +193,7 @@ def parse_encoders(text: str, *, origin: str | Path = "listing") -> dict[str, En
     """Read the output of ``-encoders``: encoders of every media type by name, in the order printed.
 
     Raises:
-        ProbeError: there is no encoder in it.
+        ProbeError: it has no encoder.
     """
     found = {}
     # The legend above the line of dashes looks like rows: " V..... = Video".
@@ -202,7 +202,7 @@ def parse_encoders(text: str, *, origin: str | Path = "listing") -> dict[str, En
             _note_unread("-encoders", line)
             continue
         media_type, experimental, name, description = match.groups()
-        # The codec is printed only where its name is not that of the encoder.
+        # The codec is printed only if its name differs from the encoder's.
         codec = _CODEC_NAME.search(description)
         found[name] = EncoderListing(
             name=name,
@@ -220,7 +220,7 @@ def parse_pix_fmts(text: str, *, origin: str | Path = "listing") -> dict[str, Pi
     """Read the output of ``-pix_fmts``: pixel formats by name, in the order printed.
 
     Raises:
-        ProbeError: there is no pixel format in it.
+        ProbeError: it has no pixel format.
     """
     found = {}
     for line in _rows_after(_PIX_FMTS_START, text):
@@ -232,7 +232,7 @@ def parse_pix_fmts(text: str, *, origin: str | Path = "listing") -> dict[str, Pi
             name=name,
             components=int(components),
             bits_per_pixel=int(bits),
-            # A hardware format has no component; FFmpeg prints one depth of 0 all the same.
+            # For a hardware format, which has no components, FFmpeg prints one depth of 0.
             depths=tuple(map(int, depths.split("-"))) if depths and depths != "0" else (),
             input=reads == "I",
             output=writes == "O",
@@ -246,14 +246,14 @@ def parse_pix_fmts(text: str, *, origin: str | Path = "listing") -> dict[str, Pi
 def parse_encoder_help(text: str, name: str, *, origin: str | Path = "listing") -> EncoderHelp | None:
     """Read the output of ``-h encoder=NAME``.
 
-    The exit status is 0 for an unknown name too, and for the name of a codec (``h264``) every encoder of it is
-    printed, so only the block of exactly this encoder counts.
+    The exit status is 0 even for an unknown name.  For the name of a codec (``h264``) all its encoders are printed, so only
+    the block of exactly this encoder is read.
 
     Returns:
         None if this build has no such encoder.
 
     Raises:
-        ProbeError: it is not an answer to that question.
+        ProbeError: the text is not the help of an encoder.
     """
     starts = list(_HELP_START.finditer(text))
     for index, start in enumerate(starts):
@@ -274,10 +274,10 @@ def _parse_block(name: str, description: str, lines: list[str]) -> EncoderHelp:
         if stripped.startswith("Supported pixel formats:"):
             pixel_formats = tuple(stripped.partition(":")[2].split())
         elif stripped.startswith("Supported hardware devices:"):
-            # One word for each way to hand over frames, so that a device may be named twice.
+            # One word for each way to pass frames, so that a device may be named twice.
             devices = tuple(dict.fromkeys(stripped.partition(":")[2].split()))
         elif match := _OPTION_ROW.fullmatch(line):
-            # Of two options of one name FFmpeg sets the first (av_opt_find2).
+            # If two options have one name, FFmpeg sets the first (av_opt_find2).
             if match[4][0] == "E" and match[4][3] == "V" and match[1] not in options:
                 options[match[1]] = _parse_option(match, choices)
         elif line.startswith("  -"):
@@ -292,7 +292,7 @@ def _parse_block(name: str, description: str, lines: list[str]) -> EncoderHelp:
 
 
 def _with_choices(lines: list[str]) -> list[tuple[str, list[OptionChoice]]]:
-    """Each line that is no choice, with the choices printed below it."""
+    """Return each line that is not a choice, with the choices printed below it."""
     paired: list[tuple[str, list[OptionChoice]]] = []
     for line in lines:
         if paired and (match := _CHOICE_ROW.fullmatch(line)):
@@ -312,7 +312,7 @@ def _parse_option(match: re.Match[str], choices: list[OptionChoice]) -> EncoderO
         if kind not in _QUOTED_TYPES:
             default = str(_NAMED_NUMBERS.get(default, default))
     minimum = maximum = None
-    # The help itself may speak of ranges; the real one stands last.
+    # The help text may mention ranges; the real one is last.
     if kind in _RANGED_TYPES and (found := _RANGE.fullmatch(text)):
         text, minimum, maximum = found[1].rstrip(), _number(found[2]), _number(found[3])
     return EncoderOption(
@@ -347,4 +347,4 @@ def _note_unread(what: str, line: str) -> None:
 
 def _unreadable(what: str, lack: str, text: str, origin: str | Path) -> ProbeError:
     seen = text.strip()[:200] or "nothing"
-    return ProbeError(f"{origin}: the output of {what} has {lack} in it; seen: {seen!r}", path=Path(origin))
+    return ProbeError(f"{origin}: the output of {what} has {lack}; it begins with {seen!r}", path=Path(origin))

@@ -1,4 +1,4 @@
-"""How ffenc lets FFmpeg open a media file that nobody vouches for."""
+"""Open untrusted media files safely with FFmpeg, and explain why one cannot be read."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 
 from ffenc.errors import NoVideoError, ProbeError, describe_returncode
 from ffenc.ffmpeg.other_media import describe_other_media, rescue_advice
+from ffenc.regular_files import file_path
 
 MEDIA_DEMUXERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg", "nut", "ivf", "asf")
-"""The demuxers a media file may use: containers that hold their own data.  Never a playlist."""
+"""Allowed demuxers: containers that hold their own data, never a playlist."""
 
 _MP4_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof", b"sidx", b"pnot"})
 _READ_BYTES_PER_S = 10_000_000
@@ -23,11 +24,11 @@ _COMPLAINTS_KEPT = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaFile:
-    """A regular, non-empty file that FFmpeg may be asked about.
+    """A regular, non-empty file.
 
     Attributes:
-        path: absolute; symbolic links are kept as they are.
-        size_bytes: its size when it was looked at.
+        path: absolute; symbolic links are kept.
+        size_bytes: its size.
     """
 
     path: Path
@@ -35,18 +36,17 @@ class MediaFile:
 
     @property
     def timeout_s(self) -> float:
-        """Time to read the whole file even from a slow network disk."""
+        """Time to read the complete file even from a slow network disk."""
         return 30.0 + self.size_bytes / _READ_BYTES_PER_S
 
 
 def media_file(path: str | os.PathLike[str]) -> MediaFile:
-    """Look at a path before any process is started for it.
+    """Check a path before a process is started for it.
 
     Raises:
-        ProbeError: nothing is there, or it is a directory, a device, a pipe (reading one would wait for ever)
-            or an empty file.
+        ProbeError: it does not exist, or is a directory, a device, a pipe (which could block forever) or an empty file.
     """
-    absolute = Path(path).absolute()
+    absolute = file_path(path).absolute()
     try:
         status = absolute.stat()
     except OSError as err:
@@ -58,16 +58,16 @@ def media_file(path: str | os.PathLike[str]) -> MediaFile:
     if not stat.S_ISREG(status.st_mode):
         raise ProbeError(f"{absolute} is not a regular file; only those can be measured", path=absolute)
     if status.st_size == 0:
-        raise ProbeError(f"{absolute} is empty: nothing was ever written to it; make it again", path=absolute)
+        raise ProbeError(f"{absolute} is empty; make the file again", path=absolute)
     return MediaFile(path=absolute, size_bytes=status.st_size)
 
 
 def input_arguments(path: Path) -> tuple[str, ...]:
-    """The arguments, up to and including ``-i FILE``, with which ffmpeg and ffprobe open an untrusted file.
+    """Return the arguments, up to and including ``-i FILE``, for opening an untrusted file.
 
-    ``file:`` before an absolute path keeps names with a leading dash, a colon or a percent sign from being taken
-    for something else.  A protocol list alone does not stop a playlist disguised as ``.mp4`` from naming other
-    local files; the list of demuxers does (measured with 4.2.2, 5.1, 7.0, 8.1 and 9.0).
+    With ``file:`` and an absolute path, a leading dash, a colon or a percent sign has no special meaning.  The list of
+    demuxers keeps a playlist disguised as ``.mp4`` from opening other local files, which the list of protocols alone does
+    not (measured with 4.2.2, 5.1, 7.0, 8.1 and 9.0).
     """
     return (
         *("-protocol_whitelist", "file"),
@@ -77,9 +77,9 @@ def input_arguments(path: Path) -> tuple[str, ...]:
 
 
 def complaints(stderr: str) -> str:
-    """The errors in what a tool wrote with ``-loglevel level+...``, one per line, without memory addresses.
+    """Return the errors that a tool wrote with ``-loglevel level+...``, one per line, without memory addresses.
 
-    Of the warnings only those about corrupt packets count; the rest is also said of healthy files.
+    Warnings count only if they are about corrupt packets; intact files cause the others too.
     """
     lines: list[str] = []
     for line in stderr.splitlines():
@@ -95,7 +95,7 @@ def complaints(stderr: str) -> str:
 
 
 def refusal(media: MediaFile, stderr: str) -> ProbeError:
-    """The error for a file that FFmpeg would not open, from its own words and the first bytes of the file."""
+    """Return the error for a file that FFmpeg did not open, from its messages and the first bytes of the file."""
     said = complaints(stderr)
     other = describe_other_media(media.path)
     if other is not None:
@@ -106,11 +106,11 @@ def refusal(media: MediaFile, stderr: str) -> ProbeError:
             "files. " + rescue_advice(media.path)
         )
     elif not looks_like_mp4(media.path) and "moov atom not found" in said:
-        why = "is not a media file, whatever its name says; give a video file"
+        why = "is not a media file, despite its name; give a video file"
     elif "moov atom not found" in said:
         why = (
-            "has no index (moov atom not found): its writing was cut off or never finished. "
-            "Take a complete copy, or make it again"
+            "has no index (moov atom not found): writing it was interrupted or never finished. "
+            "Use a complete copy, or make it again"
         )
     else:
         why = f"cannot be read as a media file; FFmpeg says: {said or 'nothing'}"
@@ -118,7 +118,7 @@ def refusal(media: MediaFile, stderr: str) -> ProbeError:
 
 
 def crashed(media: MediaFile, tool: Path, returncode: int) -> ProbeError:
-    """The error for a tool that was killed by a signal, so that what it printed cannot be trusted."""
+    """Return the error for a tool that was killed by a signal, whose output cannot be trusted."""
     return ProbeError(
         f"{media.path} could not be measured: {tool} was {describe_returncode(returncode)} while reading it; "
         "try another FFmpeg build",
@@ -127,7 +127,7 @@ def crashed(media: MediaFile, tool: Path, returncode: int) -> ProbeError:
 
 
 def no_video(media: MediaFile, kinds: Iterable[str]) -> NoVideoError:
-    """The error for a file whose streams are none of them video."""
+    """Return the error for a file without a video stream."""
     seen = ", ".join(sorted(set(kinds))) or "nothing"
     return NoVideoError(
         f"{media.path} has no video stream (only {seen}; a cover picture does not count); give a file with video",
@@ -136,10 +136,10 @@ def no_video(media: MediaFile, kinds: Iterable[str]) -> NoVideoError:
 
 
 def undescribed(media: MediaFile, codec: str) -> ProbeError:
-    """The error for a video stream of which too little is known to work with it."""
+    """Return the error for a video stream without size, pixel format, time base or frame rate."""
     return ProbeError(
-        f"{media.path}: size, pixel format, time base or frame rate of its {codec} stream cannot be told; either "
-        "the file is cut off too early, or this FFmpeg cannot decode the codec: try another build",
+        f"{media.path}: size, pixel format, time base or frame rate of its {codec} stream are unknown; either the file was "
+        "cut off too early, or this FFmpeg cannot decode the codec: try another build",
         path=media.path,
     )
 

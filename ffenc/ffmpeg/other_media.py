@@ -1,4 +1,4 @@
-"""Describe files that are not clips, and name the command that makes a clip of them."""
+"""Describe files that are not clips, and give the command that converts them to one."""
 
 from __future__ import annotations
 
@@ -31,15 +31,11 @@ _KINDS: tuple[tuple[re.Pattern[bytes], str, bool], ...] = tuple(
         (rb"[\t\n\r\x20-\x7e]+\Z", "a text file", False),
     )
 )
-"""First bytes, what such a file is, and whether FFmpeg can make a clip of it."""
+"""First bytes, description of such a file, and whether FFmpeg can convert it to a clip."""
 
 
 def describe_other_media(path: Path) -> str | None:
-    """Say what a file is and which command makes a clip of it; None if it is not known.
-
-    Args:
-        path: a regular file that FFmpeg does not read as a media container.
-    """
+    """Describe a regular file that is not a media container, with the command that converts it; None if unknown."""
     with path.open("rb") as file:
         start = file.read(_LOOKED_AT)
     for pattern, what, has_frames in _KINDS:
@@ -49,13 +45,9 @@ def describe_other_media(path: Path) -> str | None:
 
 
 def rescue_advice(path: Path, rate: Fraction = Fraction(30)) -> str:
-    """Name the command that makes a lossless clip of a file with one frame for each image in it.
+    """Return the command that makes a lossless clip of a file, with one frame for each of its images.
 
-    The command numbers the frames itself, so the timestamps of the file do not matter (measured with 4.2 to 9.0).
-
-    Args:
-        path: the file.
-        rate: frames per second.
+    The command numbers the frames, so the timestamps of the file do not matter (measured with 4.2 to 9.0).
     """
     pts = f"N/{rate}/TB" if rate.denominator == 1 else f"N*{rate.denominator}/{rate.numerator}/TB"
     source, output = shlex.quote(str(path)), shlex.quote(str(path.with_name(f"{path.stem}-frames.mkv")))

@@ -1,4 +1,4 @@
-"""What is known of a media file after measuring it: values only, nothing here opens a file."""
+"""The values that measuring a media file returns: streams, packets and frame rates."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class AudioStreamInfo:
         codec: FFmpeg's name of the codec, such as ``"aac"``.
         channels: number of audio channels.
         sample_rate: samples per second and channel.
-        bit_rate: bits per second as the container declares them, None if it does not.  Measured without
-            ffprobe it is cut down to whole kbit/s, because the banner prints no more.
+        bit_rate: bits per second as declared by the container, or None.  Without ffprobe it is rounded down to kbit/s, as
+            ffmpeg prints it.
         bit_depth: bits of one *decoded* sample (32 for AAC, which decodes to float), None if unknown.
         channel_layout: such as ``"stereo"``, None if the file names none.
     """
@@ -38,43 +38,43 @@ class AudioStreamInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoStreamInfo:
-    """What the header of a file claims about its first video stream that is not an attached picture.
+    """The header of the first video stream of a file that is not an attached picture.
 
-    A header can be wrong, above all about a truncated file; `PacketIndex` is what is really there.
+    A header can be wrong, for example in a truncated file; `PacketIndex` lists the frames that exist.
 
     Attributes:
         path: the file, absolute.
         codec: name of the bitstream standard: ``av1 h264 hevc vp9 ffv1 mpeg4 mjpeg`` ...
         profile: such as ``"High"``; None if the codec has none that FFmpeg can name.
-        codec_tag: the four characters in the container (``avc1``, ``hev1``); None in Matroska.
-        pix_fmt: pixel format that decoding yields.  It need not be the one asked for at encode time: gray
-            H.264 says ``yuvj420p`` (measured with 4.4 to 9.0).
+        codec_tag: FourCC in the container (``avc1``, ``hev1``); None in Matroska.
+        pix_fmt: pixel format after decoding.  It can differ from the one requested at encode time: gray H.264 is
+            ``yuvj420p`` (measured with 4.4 to 9.0).
         channels: components per pixel of ``pix_fmt``: 3 for yuv420p, 1 for gray12le.
         width: pixels per row as stored, before any rotation.
         height: rows as stored, before any rotation.
         fps: frames per second; the average when the rate is not constant.
-        is_constant_rate: False when the header shows a variable rate; then nothing may be computed as k/fps.
+        is_constant_rate: False if the header shows a variable rate; then frame k is not at k/fps.
         time_base: seconds per tick of the stream.
-        start_s: first presentation time in seconds, None if the container does not tell.
-        duration_s: seconds from the start of the first frame to the end of the last one, None if unknown.  Measured
-            without ffprobe it is that of the packets, so of a truncated file what is left.
-        has_b_frames: frames the decoder holds back for reordering; 0 means packets are in display order.  Without
-            ffprobe, a file of one single frame says 0.
+        start_s: first presentation time in seconds, None if the container has none.
+        duration_s: seconds from the start of the first frame to the end of the last one, None if unknown.  Without ffprobe
+            it is the duration of the packets, which is shorter for a truncated file.
+        has_b_frames: reordering delay of the decoder in frames; 0 means packets are in presentation order.  Without
+            ffprobe it is 0 for a file of one frame.
         color_range: ``"tv"``, ``"pc"`` or None when unspecified, as the next three.
         color_space: matrix coefficients.
         color_primaries: primaries.
         color_transfer: transfer characteristics.
         sample_aspect_ratio: width to height of one pixel, None if unspecified.
-        rotation: degrees counter-clockwise a player turns the picture by, 0 to 359.
+        rotation: degrees by which a player rotates frames counter-clockwise, 0 to 359.
         extradata_hash: ``"adler32:<hex>"`` of the codec's out-of-band headers; None if it has none.
         container: FFmpeg's demuxer names, such as ``"mov,mp4,m4a,3gp,3g2,mj2"``.
-        size_bytes: size of the whole file.
+        size_bytes: size of the file.
         audio: the first audio stream, or None.
-        frames_declared: frames the header claims; None where it claims none (Matroska, fragmented MP4), and
-            without ffprobe for all but MP4.
+        frames_declared: number of frames in the header; None if it has none (Matroska, fragmented MP4; without ffprobe, all
+            but MP4).
         more_audio: the audio streams after the first.
         other_streams: kind and codec of every stream that is neither this one nor audio, such as ``"subtitle (subrip)"``;
-            a second video is one of them, and so is a cover image.
+            includes a second video and a cover image.
     """
 
     path: Path
@@ -107,7 +107,7 @@ class VideoStreamInfo:
 
     @property
     def has_audio(self) -> bool:
-        """Whether the file has an audio stream at all."""
+        """Whether the file has an audio stream."""
         return self.audio is not None
 
     @property
@@ -123,7 +123,7 @@ class Packet(NamedTuple):
         pts: presentation time in ticks; None if the file gives none.
         size_bytes: coded size.
         is_key: decoding can start here.
-        is_hidden: an edit list cuts it out: it is decoded but never shown.
+        is_hidden: an edit list hides it: it is decoded but never shown.
     """
 
     pts: int | None
@@ -134,22 +134,22 @@ class Packet(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketIndex:
-    """What is really in the video stream of a file, found by reading every packet and decoding none.
+    """The frames in the video stream of a file, found by reading its packets without decoding.
 
-    A packet whose bytes are cut off by the end of the file is not in here, so ``count`` of a truncated file is
-    less than ``frames_declared``.
+    A packet that is cut off by the end of the file is not included, so that ``count`` of a truncated file is less than
+    ``frames_declared``.
 
     Attributes:
         time_base: seconds per tick.
         pts: presentation times in ticks of the frames that are shown, ascending.
         keyframes: positions in ``pts`` of the frames at which decoding can start.
         size_bytes: bytes of all packets of the stream.
-        hidden: packets that an edit list hides (a stream-copied trim leaves them); they are not in ``pts``.
-        errors: what FFmpeg complained about while reading, one per line; empty for a healthy file.  It can be empty
-            for a file cut off exactly between two packets as well; then only ``count`` tells.
-        is_reordered: packets are stored in another order than their frames are shown, as B-frames need it.
-        cut_points: those of the keyframes at which the file falls into two parts: every frame shown before it is stored
-            before it, and every other one behind it.  (With an open GOP, frames behind a keyframe are shown before it.)
+        hidden: number of packets that an edit list hides (a stream-copied trim leaves them); they are not in ``pts``.
+        errors: FFmpeg's errors while reading, one per line; empty for an intact file, and for one that was cut off exactly
+            between two packets, which only ``count`` shows.
+        is_reordered: packets are stored in another order than their frames are shown, as with B-frames.
+        cut_points: keyframes at which the file can be cut: every frame shown before it is stored before it, and every other
+            frame after it.  (With an open GOP, frames stored after a keyframe are shown before it.)
     """
 
     time_base: Fraction
@@ -179,7 +179,7 @@ class PacketIndex:
             elif packet.pts is None:
                 raise ProbeError(
                     f"{path}: video packet {number} has no presentation time, as with B-frames in AVI, ASF and MPEG-PS, so "
-                    f"no frame can be placed. {rescue_advice(path)}",
+                    f"the times of its frames are unknown. {rescue_advice(path)}",
                     path=path,
                 )
             else:
@@ -200,25 +200,22 @@ class PacketIndex:
 
     @property
     def count(self) -> int:
-        """Frames that are really there."""
+        """Number of frames in the file."""
         return len(self.pts)
 
     def pts_s(self, index: int) -> Fraction:
-        """Presentation time of frame ``index`` in seconds, exact."""
+        """Return the exact presentation time of frame ``index`` in seconds."""
         return self.pts[index] * self.time_base
 
     def first_off_grid(self, fps: Fraction) -> int | None:
-        """The first frame k that is not shown at exactly k/fps seconds, or None if all are.
-
-        The grid starts at zero: a stream that starts later is off it from frame 0.
-        """
+        """Return the first frame k that is not at exactly k/fps seconds, or None; a late start counts from frame 0."""
         ticks_per_frame = 1 / (fps * self.time_base)
         step, divisor = ticks_per_frame.numerator, ticks_per_frame.denominator
         return next((k for k, pts in enumerate(self.pts) if pts * divisor != k * step), None)
 
 
 def find_cut_points(stored: Sequence[tuple[int, bool]]) -> list[int]:
-    """Places at which a stream falls into two parts; see `PacketIndex`.
+    """Return the places at which a stream can be cut; see `PacketIndex`.
 
     Args:
         stored: (presentation time, is a keyframe) of every packet, in the order of the file.
@@ -243,10 +240,9 @@ _COMPONENTS = (
 
 
 def component_count(pix_fmt: str) -> int:
-    """Components per pixel of an FFmpeg pixel format, which is what LeRobot calls its channels.
+    """Return the components per pixel of an FFmpeg pixel format, which LeRobot calls channels.
 
-    The names are regular enough for three prefixes; everything else has three components.  It agrees with the
-    ``NB_COMPONENTS`` of every software format that FFmpeg 4.2 to 9.0 lists.
+    Agrees with ``NB_COMPONENTS`` of every software format that FFmpeg 4.2 to 9.0 lists.
     """
     return next((count for prefix, count in _COMPONENTS if prefix.match(pix_fmt)), 3)
 
@@ -255,7 +251,7 @@ _SAMPLE_BITS = {"u8": 8, "s16": 16, "s32": 32, "s64": 64, "flt": 32, "dbl": 64}
 
 
 def sample_bits(sample_fmt: str) -> int | None:
-    """Bits of one sample of an FFmpeg sample format: 32 for ``fltp``; None for an unknown one."""
+    """Return the bits of one sample of an FFmpeg sample format: 32 for ``fltp``; None if unknown."""
     return _SAMPLE_BITS.get(sample_fmt.removesuffix("p"))
 
 
@@ -265,7 +261,7 @@ def other_stream(kind: str | None, codec: str | None) -> str:
 
 
 def clock_s(text: str) -> Fraction | None:
-    """``"00:00:00.667000000"``, as Matroska tags the duration of a stream, in seconds; None if it is not one."""
+    """Return ``"00:00:00.667000000"``, Matroska's tag for a duration, in seconds; None if it is not one."""
     try:
         hours, minutes, seconds = (Fraction(part) for part in text.split(":"))
     except (ValueError, ZeroDivisionError):
@@ -276,7 +272,7 @@ def clock_s(text: str) -> Fraction | None:
 def frame_rate(
     average: Fraction | None, nominal: Fraction | None, *, frames: int | None, duration_s: Fraction | None
 ) -> tuple[Fraction, bool] | None:
-    """The frame rate a header means, and whether it is constant.
+    """Return the frame rate of a header, and whether it is constant.
 
     Args:
         average: ``avg_frame_rate``, frames over duration.
@@ -285,9 +281,9 @@ def frame_rate(
         duration_s: declared duration, if any.
 
     Returns:
-        (rate, is constant), or None if the header has no rate at all.  The two rates of a constant stream are
-        equal.  Edit lists, rounded to milliseconds up to FFmpeg 8, make the average a little wrong; so the
-        nominal rate also counts as constant when it accounts for all frames to within half a frame.
+        (rate, is constant), or None if the header has no rate.  The two rates of a constant stream are equal.  Edit lists,
+        which FFmpeg 8 and older round to milliseconds, distort the average; so the nominal rate also counts as constant
+        if it matches the number of frames to within half a frame.
     """
     if average is None or nominal is None:
         rate = average or nominal
@@ -302,10 +298,10 @@ def frame_rate(
 def whole_frames_duration_s(
     declared_s: Fraction | None, *, fps: Fraction, is_constant_rate: bool, frames: int | None
 ) -> Fraction | None:
-    """The duration that a whole number of frames has, where the declared one was only rounded.
+    """Return the exact duration of all frames if the declared one was only rounded, else the declared one.
 
-    FFmpeg 8 and older write the edit list in milliseconds: 20 frames at 30 per second with B-frames then declare
-    10230 of 10240 ticks (measured).  A duration that is off by half a frame or more is meant and is kept.
+    FFmpeg 8 and older write the edit list in milliseconds: 20 frames at 30 per second with B-frames then declare 10230 of
+    10240 ticks (measured).  A duration that differs by half a frame or more is kept.
     """
     if declared_s is None or frames is None or not is_constant_rate:
         return declared_s

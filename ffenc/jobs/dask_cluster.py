@@ -1,4 +1,4 @@
-"""Dask distributed: workers on many machines behind one scheduler."""
+"""Run functions on the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONNECT_TIMEOUT_S = 10
 """How long to wait for a scheduler to answer."""
 
 WORKERS_TIMEOUT_S = 60
-"""How long to wait for its first worker, which a batch system may start later."""
+"""How long to wait for the first worker, which a batch system may start later."""
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def connected(address: str) -> Iterator[Workers]:
         address: ``host:port``.
 
     Raises:
-        FFencError: nothing answers there, or there is no worker.
+        FFencError: the scheduler does not answer, or it has no workers.
     """
     try:
         client = Client(address, timeout=CONNECT_TIMEOUT_S)
@@ -58,12 +58,12 @@ def connected(address: str) -> Iterator[Workers]:
 
 @contextmanager
 def local(count: int) -> Iterator[Workers]:
-    """Start a cluster on this machine, ended with the block.
+    """Start a cluster on this machine for the time of the block.
 
     Args:
         count: worker processes, of one thread each.
     """
-    # Port 0: the usual one may be taken.
+    # Port 0: the default port may be in use.
     with (
         LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
@@ -80,16 +80,16 @@ def _workers(client: Client) -> Workers:
 
 
 class DaskExecutor(SelectiveExecutor):
-    """The workers of a Dask cluster, some of which can be avoided.
+    """An executor on the workers of a Dask cluster.
 
     Args:
-        client: connected to the scheduler; it is left open.
+        client: connected to the scheduler; the executor leaves it open.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        # The scheduler gives a lost worker's jobs to others, up to distributed.scheduler.allowed-failures times.
-        # pure=False: the same job submitted again is to be done again.
+        # The scheduler repeats the jobs of a lost worker, up to distributed.scheduler.allowed-failures times.
+        # pure=False: a job that is submitted again is done again.
         self._everywhere: Executor = client.get_executor(pure=False)
         self._restricted: dict[tuple[str, ...], Executor] = {}
         self._names: dict[str, str] = {}
@@ -103,7 +103,7 @@ class DaskExecutor(SelectiveExecutor):
         """Run a function on a worker that is not among ``avoided``."""
         addresses = tuple(sorted(address for address, name in self._workers().items() if name not in avoided))
         if not addresses:
-            raise NoWorkerLeftError("every worker of the cluster failed on it")
+            raise NoWorkerLeftError("every worker of the cluster failed on this job")
         if addresses not in self._restricted:
             self._restricted[addresses] = self._client.get_executor(pure=False, workers=list(addresses))
         future = self._restricted[addresses].submit(fn, *args)
@@ -117,7 +117,7 @@ class DaskExecutor(SelectiveExecutor):
         return {names[address]: answer for address, answer in self._ask(fn, *args, workers=list(names)).items()}
 
     def release_stranded(self) -> None:
-        """Cancel jobs that wait for workers that have all gone."""
+        """Cancel jobs that wait for lost workers only."""
         if not self._allowed:
             return
         present = set(self._client.nthreads())
@@ -129,7 +129,7 @@ class DaskExecutor(SelectiveExecutor):
         """Do nothing: the client belongs to the caller."""
 
     def _workers(self) -> dict[str, str]:
-        """Return the address and name of every worker that is connected."""
+        """Return the name of every connected worker by its address."""
         addresses = list(self._client.nthreads())
         if unknown := [address for address in addresses if address not in self._names]:
             self._names |= self._ask(worker_name, workers=unknown)

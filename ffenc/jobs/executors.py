@@ -1,4 +1,4 @@
-"""Executors by name: threads and processes of this machine, or a Dask cluster."""
+"""Open executors by name: threads or processes of this machine, or a Dask cluster."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from ffenc.errors import FFencError
-from ffenc.jobs.perform import stop_on_interrupt
+from ffenc.jobs.stopping import stop_on_interrupt
 from ffenc.threads import ThreadPool
 
 T = TypeVar("T")
 
 _SCHEDULER = "dask://"
-_DASK = "ffenc.jobs.dask_cluster"  # loaded when it is asked for, since Dask takes long to import
+_DASK = "ffenc.jobs.dask_cluster"  # imported on demand, because importing Dask is slow
 _KNOWN = re.compile(rf"(?:threads|processes|dask)(?::[1-9][0-9]{{0,4}})?|{_SCHEDULER}\S+:[0-9]+")
 
 
 class NoWorkerLeftError(FFencError):
-    """No worker is left that is not avoided."""
+    """All workers are avoided."""
 
 
 class SelectiveExecutor(Executor):
-    """An executor whose workers have environments of their own, so that some of them can be avoided."""
+    """An executor that can avoid workers, because each has its own environment."""
 
     @abstractmethod
     def submit_avoiding(self, avoided: Collection[str], fn: Callable[..., T], /, *args: Any) -> Future[T]:
@@ -41,15 +41,15 @@ class SelectiveExecutor(Executor):
 
     @abstractmethod
     def on_each(self, fn: Callable[..., T], /, *args: Any) -> dict[str, T]:
-        """Run a function once on every worker; return its answers by the name of the worker."""
+        """Run a function once on every worker; return the results by worker name."""
 
     @abstractmethod
     def release_stranded(self) -> None:
-        """Cancel what was submitted for workers that are all gone."""
+        """Cancel calls that only lost workers were allowed to run."""
 
 
 def selective(executor: Executor) -> Executor:
-    """Return Dask's own executor with the ability to avoid workers, and every other executor as it is."""
+    """Wrap Dask's own executor so that it can avoid workers; return any other executor unchanged."""
     if type(executor).__module__.startswith("distributed."):
         wrapped: Executor = import_module(_DASK).DaskExecutor(executor._client)  # type: ignore[attr-defined]  # noqa: SLF001
         return wrapped
@@ -62,8 +62,8 @@ class Workers:
 
     Attributes:
         executor: for `run_jobs`.
-        at_once: jobs that work at the same time.
-        dashboard: address of a page that shows the work, if there is one.
+        at_once: number of jobs that run at the same time.
+        dashboard: address of Dask's status page, if there is one.
     """
 
     executor: Executor
@@ -72,23 +72,23 @@ class Workers:
 
     @property
     def in_flight(self) -> int:
-        """Jobs to hand to it at a time: a second one for each worker, so that none has to wait for us."""
+        """Number of jobs to submit at a time: two per worker, so that no worker waits for the driver."""
         return 2 * self.at_once
 
 
 @contextmanager
 def executor_from(text: str, *, at_once: int) -> Iterator[Workers]:
-    """Open an executor, and close it at the end of the block.
+    """Open an executor for the time of the block.
 
     Args:
         text: ``threads``, ``processes`` or ``dask`` (a cluster on this machine), each also with a number of workers as in
             ``threads:4``; or ``dask://host:port``, the address of a scheduler.
-        at_once: workers where ``text`` has no number, see `ffenc.jobs.run.jobs_at_once`.
+        at_once: number of workers if ``text`` has none, see `ffenc.jobs.run.jobs_at_once`.
 
     Raises:
-        ValueError: the text is none of these.
+        ValueError: ``text`` is none of these.
         DependencyError: Dask is not installed.
-        FFencError: no scheduler answers there, or it has no workers.
+        FFencError: the scheduler does not answer, or it has no workers.
     """
     check_executor(text)
     if text.startswith(_SCHEDULER):
@@ -106,11 +106,7 @@ def executor_from(text: str, *, at_once: int) -> Iterator[Workers]:
 
 
 def check_executor(text: str) -> None:
-    """Refuse what `executor_from` would not know.
-
-    Raises:
-        ValueError: see there.
-    """
+    """Raise a `ValueError` if `executor_from` does not know the name."""
     if _KNOWN.fullmatch(text) is None:
         raise ValueError(
             f"unknown executor {text!r}; expected threads, processes or dask, also with a number of workers (threads:4), or "
@@ -121,8 +117,8 @@ def check_executor(text: str) -> None:
 class RenewedProcessPool(Executor):
     """Worker processes that are replaced when one of them dies.
 
-    The standard pool is of no use any more then: whatever is with it fails, and so does everything later.  Here the former
-    fails too, for `run_jobs` to repeat, but the next `submit` begins a new pool.
+    A standard pool is unusable after that.  Here the calls in flight fail too (`run_jobs` repeats them), but the next
+    `submit` starts a new pool.
     """
 
     def __init__(self, count: int) -> None:
@@ -130,12 +126,12 @@ class RenewedProcessPool(Executor):
         self._pool = self._new()
 
     def _new(self) -> ProcessPoolExecutor:
-        # A fork copies the locks of other threads, taken or not.
+        # Not fork: it copies locks that other threads hold.
         spawn = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(self._count, mp_context=spawn, initializer=stop_on_interrupt)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """As every executor does."""
+        """See `concurrent.futures.Executor`."""
         try:
             return self._pool.submit(fn, *args, **kwargs)
         except BrokenProcessPool:
@@ -144,7 +140,7 @@ class RenewedProcessPool(Executor):
             return self._pool.submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """As every executor does."""
+        """See `concurrent.futures.Executor`."""
         self._pool.shutdown(wait=wait, cancel_futures=cancel_futures)
 
 

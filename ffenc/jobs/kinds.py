@@ -1,4 +1,4 @@
-"""The kinds of jobs: each is one row, a function of `ffenc.video` and what may be said to it in JSON."""
+"""The kinds of jobs: for each, a function of `ffenc.video` and the JSON form of its arguments."""
 
 from __future__ import annotations
 
@@ -23,29 +23,30 @@ Count: TypeAlias = Annotated[StrictInt, Field(ge=1)]
 FrameNumber: TypeAlias = Annotated[StrictInt, Field(ge=0)]
 
 ENCODER_CORES = 4
-"""Cores that a software encoder with its own choice of threads keeps busy at the sizes of robot cameras."""
+"""Cores that a software encoder uses by default at the frame sizes of robot cameras."""
 
 
 class JobArguments(BaseModel):
-    """What is said to a job's function beside its input and output."""
+    """Arguments of a job's function besides its input and output."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def keywords(self) -> dict[str, Any]:
-        """The arguments that were given, as the function takes them."""
+        """Return the arguments that were given, as keywords of the function."""
         return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
 
 
 class ConcatArguments(JobArguments):
-    """For `concat_videos`."""
+    """Arguments of `concat_videos`."""
 
     may_differ: tuple[StrictStr, ...] = ()
 
 
 class EncodeArguments(JobArguments):
-    """What all encoding functions take.
+    """Arguments of all encoding functions.
 
-    A config and a depth config differ in their defaults, and a document holds only what was given; so each has its name.
+    A document holds only the fields that were given. The two kinds of config have different defaults, so each has its own
+    key.
     """
 
     config: VideoEncoderConfig | None = None
@@ -67,14 +68,14 @@ class EncodeArguments(JobArguments):
         return self
 
     def keywords(self) -> dict[str, Any]:
-        """As for all arguments; both kinds of config are ``config`` to the function."""
+        """Return the arguments that were given; either config becomes the keyword ``config``."""
         given = super().keywords()
         depth = given.pop("depth_config", None)
         return given if depth is None else {**given, "config": depth}
 
 
 class ReencodeArguments(EncodeArguments):
-    """For `reencode_video`."""
+    """Arguments of `reencode_video`."""
 
     start: FrameNumber | None = None
     end: FrameNumber | None = None
@@ -85,7 +86,7 @@ class ReencodeArguments(EncodeArguments):
 
 
 class ImagesArguments(EncodeArguments):
-    """For `encode_images`."""
+    """Arguments of `encode_images`."""
 
     fps: FrameRateValue
     order: ImageOrder = "number"
@@ -93,15 +94,15 @@ class ImagesArguments(EncodeArguments):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobKind:
-    """One row.
+    """How jobs of one kind are done.
 
     Attributes:
-        function: takes the input (or all of them), the output, and ``overwrite``, ``binaries`` and ``progress``.
-        arguments: what else it takes.
-        many_inputs: it takes a list of inputs instead of one.
-        files: finds the files that it reads of a directory that is its input, from the directory and the arguments; None:
-            an input is a file.
-        cores: that one job keeps busy, if it was not told a number of threads.
+        function: takes the input or the list of inputs, the output, ``overwrite``, ``binaries`` and ``progress``.
+        arguments: model of its other arguments.
+        many_inputs: the function takes a list of inputs.
+        files: lists the files that are read from an input directory, given the directory and the arguments; None if an
+            input is a file.
+        cores: cores that one job uses, if no number of threads is given.
     """
 
     function: Callable[..., EncodeResult | ConcatResult]
@@ -120,11 +121,7 @@ class JobKind:
         binaries: Binaries | None,
         progress: ProgressCallback,
     ) -> EncodeResult | ConcatResult:
-        """Do the work here and now.
-
-        Raises:
-            FFencError: as the function does.
-        """
+        """Call the function; it raises `FFencError` if the job fails."""
         return self.function(
             list(inputs) if self.many_inputs else inputs[0],
             output,
@@ -144,4 +141,4 @@ KINDS: Mapping[str, JobKind] = {
     "images": JobKind(function=encode_images, arguments=ImagesArguments, files=_images),
     "concat": JobKind(function=concat_videos, arguments=ConcatArguments, many_inputs=True, cores=1),
 }
-"""Every kind of job, by the name that a `JobSpec` has it under."""
+"""Every kind of job, by the ``kind`` of a `JobSpec`."""

@@ -1,13 +1,12 @@
-"""What a worker does: one job, whatever happens, with an answer that is plain JSON.
+"""Perform one job in a worker and return its outcome as plain JSON.
 
-Everything here may run in another process or on another machine, so `perform_job` is a function of a module, and its
-arguments and its answer can be pickled.
+The worker may be another process or machine, so `perform_job` is a module-level function, and its arguments and results can
+be pickled.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import time
 from collections.abc import Mapping
@@ -29,18 +28,15 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.jobs.record import JobRecord, job_state, remove_leftovers, remove_record, write_record
 from ffenc.jobs.spec import JobSpec
-from ffenc.json_text import as_json
+from ffenc.jobs.stopping import active, check_not_stopped
 
 JobStatus = Literal["done", "skipped", "failed"]
 
 ALLOW_MIXED = "allow several builds with allow_mixed_builds=True (--allow_mixed_builds)"
 
-_stopped_runs: set[str] = set()
-_active_runs: list[str] = []  # once for each job that is at work in this process
-
 
 class BuildMismatchError(FFencError):
-    """A worker's FFmpeg, or the one that made an earlier output, is another build than the run uses."""
+    """A worker or an earlier output uses another FFmpeg build than the run."""
 
 
 _ENVIRONMENT = (
@@ -51,7 +47,7 @@ _ENVIRONMENT = (
     ThreadStartError,
     BuildMismatchError,
 )
-"""Errors that another worker, with other programs, may not have."""
+"""Errors that a worker with other programs may not have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +56,10 @@ class JobError:
 
     Attributes:
         type: name of the exception's class.
-        message: what it said.
-        stderr_tail: last words of the ffmpeg that failed; empty if none did.
-        may_pass: another attempt may succeed: a process died or hung, or a worker was lost.
-        environment: the worker's machine is the reason (a program, a folder or a permission is missing there), so another
-            worker may succeed.
+        message: message of the exception.
+        stderr_tail: last lines of ffmpeg's stderr, if ffmpeg failed.
+        may_pass: another attempt may succeed, because a process died or hung, or a worker was lost.
+        environment: another worker may succeed, because a program, folder or permission is missing on this one.
     """
 
     type: str
@@ -75,7 +70,7 @@ class JobError:
 
     @classmethod
     def of(cls, err: BaseException, *, may_pass: bool = False) -> JobError:
-        """Describe an exception; one of a child process always may pass."""
+        """Describe an exception; failures of a child process always have ``may_pass``."""
         return cls(
             type=type(err).__name__,
             message=str(err) or type(err).__name__,
@@ -83,20 +78,6 @@ class JobError:
             may_pass=may_pass or isinstance(err, ProcessError),
             environment=isinstance(err, (*_ENVIRONMENT, OSError)) or isinstance(err.__cause__, OSError),
         )
-
-
-class _RunStoppedError(FFencError):
-    """The run was interrupted; the job's ffmpeg is killed by raising this where it reports its progress."""
-
-
-def stop_run(run_id: str) -> None:
-    """End the jobs of a run that work in threads of this process, within about half a second."""
-    _stopped_runs.add(run_id)
-
-
-def stop_on_interrupt() -> None:
-    """In a worker process: Ctrl-C in the terminal reaches it too, and then ends the jobs at work but not the worker."""
-    signal.signal(signal.SIGINT, lambda *_: _stopped_runs.update(_active_runs))
 
 
 def worker_name() -> str:
@@ -108,7 +89,7 @@ def worker_build(binaries: Binaries | None = None) -> str | None:
     """Describe the FFmpeg build of this worker; None if it has none.
 
     Args:
-        binaries: the executables; None: what this worker finds.
+        binaries: the executables; None means those that the worker finds.
     """
     try:
         return _describe_build(binaries)
@@ -124,36 +105,30 @@ def _describe_build(binaries: Binaries | None) -> str:
 def perform_job(
     document: Mapping[str, Any], run_id: str, attempt: int, binaries: Binaries | None = None, build: str | None = None
 ) -> dict[str, Any]:
-    """Do one job unless it is done, and report the outcome.
+    """Do one job unless it is done already, and return the outcome.
 
     Args:
-        document: of a `JobSpec`.
-        run_id: of the run it belongs to.
+        document: a `JobSpec` as JSON.
+        run_id: identifies the run.
         attempt: from 1.  Prevents Dask from deduplicating retries.
-        binaries: the executables; None: what this worker finds.
-        build: the only FFmpeg build (`worker_build`) that may make outputs of this run; None: any.
+        binaries: the executables; None means those that the worker finds.
+        build: the only FFmpeg build (`worker_build`) that this run accepts; None accepts any.
 
     Returns:
         ``status`` (`JobStatus`), ``result`` or ``error`` (fields of `JobError`), ``elapsed_s``, and ``worker``
         (`worker_name`).
     """
     began = time.monotonic()
-    _active_runs.append(run_id)
     try:
-        answer = _perform(JobSpec.model_validate(document), run_id, binaries, build)
+        with active(run_id):
+            answer = _perform(JobSpec.model_validate(document), run_id, binaries, build)
     except Exception as err:
         answer = {"status": "failed", "error": asdict(JobError.of(err))}
-    finally:
-        _active_runs.remove(run_id)
     return {**answer, "elapsed_s": time.monotonic() - began, "worker": worker_name(), "attempt": attempt}
 
 
 def _perform(spec: JobSpec, run_id: str, binaries: Binaries | None, build: str | None) -> dict[str, Any]:
-    def go_on(_done: int = 0, _total: int | None = None) -> None:
-        if run_id in _stopped_runs:
-            raise _RunStoppedError("the run was stopped")
-
-    go_on()
+    check_not_stopped(run_id)
     output, digest = Path(spec.output), spec.digest()
     here = worker_build(binaries)
     if build is not None:
@@ -163,7 +138,7 @@ def _perform(spec: JobSpec, run_id: str, binaries: Binaries | None, build: str |
         made_by = state.record.build
         if build is not None and made_by not in (None, build):
             raise OutputError(
-                f"{output} was made by FFmpeg {made_by}, but this run uses FFmpeg {build}; remove it to have it made again, "
+                f"{output} was made by FFmpeg {made_by}, but this run uses FFmpeg {build}; remove it to make it again, "
                 f"or {ALLOW_MIXED}",
                 path=output,
             )
@@ -176,14 +151,14 @@ def _perform(spec: JobSpec, run_id: str, binaries: Binaries | None, build: str |
         raise OutputError(f"cannot create the directory of {output}: {err.strerror}", path=output) from err
     write_record(output, JobRecord(digest=digest))
     try:
-        # A record was here, so a job made what is replaced; a file that appears just now is somebody else's.
+        # If there was a record, a job made the output that is replaced. Any other existing file is not ours.
         result = spec.row.run(
             spec.inputs,
             output,
             spec.arguments,
             overwrite=state.record is not None,
             binaries=binaries,
-            progress=go_on,
+            progress=lambda _done, _total: check_not_stopped(run_id),
         )
         _check_frames(spec, output, result.frames)
     except BaseException:
@@ -191,13 +166,13 @@ def _perform(spec: JobSpec, run_id: str, binaries: Binaries | None, build: str |
             remove_record(output)
         raise
     remove_leftovers(output)
-    document = as_json(result)
+    document = result.to_json()
     write_record(output, JobRecord(digest=digest, size_bytes=result.size_bytes, build=here, result=document))
     return {"status": "done", "result": document}
 
 
 def _require_build(here: str | None, build: str, binaries: Binaries | None) -> None:
-    """Refuse to work with another FFmpeg build than the run uses."""
+    """Raise an error if the worker has another FFmpeg build than the run uses."""
     if here is None:
         _describe_build(binaries)  # raises the reason
     if here != build:
@@ -211,7 +186,7 @@ def _check_frames(spec: JobSpec, output: Path, frames: int) -> None:
     if spec.frames_expected not in (None, frames):
         output.unlink()
         raise OutputError(
-            f"{output} was to have {spec.frames_expected} frames but got {frames}; it was removed",
+            f"{output} has {frames} frames instead of {spec.frames_expected}; it was removed",
             path=output,
             frames_expected=spec.frames_expected,
             packets_counted=frames,

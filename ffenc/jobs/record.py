@@ -1,7 +1,7 @@
-"""What is known of a job's output: a small file beside it, by which a finished job is not done again.
+"""Records of finished jobs: a small file beside each output, so that a finished job is not repeated.
 
-The record is written before the work too.  So an output without one was not made by a job and is never replaced, while
-what a killed job left is.
+A record is also written before the work.  An output without a record was not made by a job and is never replaced.  An
+output that a killed job left has a record and is replaced.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class JobRecord(BaseModel):
     """The content of ``.<output>.job.json``.
 
     Attributes:
-        digest: of the spec and its inputs, see `JobSpec.digest`.
-        size_bytes: of the finished output; None while the work is going on.
+        digest: digest of the spec and its inputs, see `JobSpec.digest`.
+        size_bytes: size of the finished output; None during the work.
         build: the FFmpeg build that made the output; None in records of earlier versions.
-        result: what the function returned, as JSON.
+        result: the returned value as JSON.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -48,10 +48,10 @@ class JobState:
     """Whether a job is done.
 
     Attributes:
-        name: ``"done"``; ``"stale"``: an output of another spec or of other inputs, or an unfinished one, which is made
-            again; ``"missing"``; ``"foreign"``: a file that no job made has the name.
+        name: ``"done"``; ``"stale"``: the output belongs to another spec or other inputs, or is unfinished, and is made
+            again; ``"missing"``; ``"foreign"``: a file with this name exists that no job made.
         reason: one sentence.
-        record: what was recorded; None if nothing was.
+        record: the record; None if there is none.
     """
 
     name: JobStateName
@@ -60,15 +60,15 @@ class JobState:
 
 
 def record_path(output: str | Path) -> Path:
-    """Where the record of an output lies: hidden, so that nobody takes it for data."""
+    """Return the path of an output's record, a hidden file."""
     output = Path(output)
     return sibling(output, stem=output.name, end=".job.json")
 
 
 def read_record(output: str | Path) -> JobRecord | None:
-    """The record of an output; None if there is none.
+    """Read the record of an output; None if there is none.
 
-    One that cannot be read still says that a job was here; it matches no digest.
+    An unreadable record still shows that a job made the output. It is returned with a digest that matches nothing.
 
     Raises:
         OutputError: the file system refused.
@@ -79,7 +79,7 @@ def read_record(output: str | Path) -> JobRecord | None:
     except FileNotFoundError:
         return None
     except (ValidationError, ValueError) as err:
-        logger.warning("%s is not a record of a job; its output will be made again", path)
+        logger.warning("%s is not a valid job record; its output will be made again", path)
         logger.debug("%s", err)
         return JobRecord(digest="unreadable")
     except OSError as err:
@@ -87,7 +87,7 @@ def read_record(output: str | Path) -> JobRecord | None:
 
 
 def write_record(output: str | Path, record: JobRecord) -> None:
-    """Replace the record of an output, whole and durable.
+    """Replace the record of an output, atomically and durably.
 
     Raises:
         OutputError: the file system refused.
@@ -102,14 +102,14 @@ def write_record(output: str | Path, record: JobRecord) -> None:
 
 
 def remove_record(output: str | Path) -> None:
-    """Forget that a job made this output, as who takes it over must; nothing happens if there is no record."""
+    """Delete the record of an output, if there is one; call it before the output is used as something else."""
     record_path(output).unlink(missing_ok=True)
 
 
 def remove_leftovers(output: Path) -> None:
-    """Remove what killed workers left of earlier attempts: unfinished siblings older than the record.
+    """Remove unfinished files of killed workers: those older than the record.
 
-    A younger one may belong to a worker that was given up for lost and goes on.
+    A newer one may belong to a worker that was considered lost and still runs.
     """
     try:
         record = record_path(output)
@@ -117,18 +117,18 @@ def remove_leftovers(output: Path) -> None:
         unfinished = [*unfinished_siblings(output), *unfinished_siblings(record, keep_suffix=False)]
         leftovers = [path for path in unfinished if path.stat().st_mtime_ns < begun_ns]
     except FileNotFoundError:
-        return  # another worker is at work here, and will do it
+        return  # another worker works here and will remove them
     for path in leftovers:
-        logger.info("removing %s, which an earlier attempt left", path)
+        logger.info("removing %s, left by an earlier attempt", path)
         path.unlink(missing_ok=True)
 
 
 def job_state(spec: JobSpec, *, digest: str | None = None) -> JobState:
-    """Compare an output and its record with the spec and its inputs as they are now.
+    """Compare an output and its record with the spec and the current inputs.
 
     Args:
         spec: the job.
-        digest: of it, if it was just made.
+        digest: digest of the job, if it is known already.
 
     Raises:
         OutputError: the record cannot be read.
@@ -142,16 +142,16 @@ def job_state(spec: JobSpec, *, digest: str | None = None) -> JobState:
     why = _why_stale(spec, record, output.stat().st_size, digest)
     if why is not None:
         return JobState(name="stale", reason=why, record=record)
-    return JobState(name="done", reason="the output is that of this job and these inputs", record=record)
+    return JobState(name="done", reason="the output belongs to this job and these inputs", record=record)
 
 
 def _why_stale(spec: JobSpec, record: JobRecord, size_bytes: int, digest: str | None) -> str | None:
     if record.size_bytes is None:
-        return "it was begun and not finished"
+        return "it was started and not finished"
     if record.size_bytes != size_bytes:
-        return "the output has another size than the one that was made"
+        return "the size of the output has changed"
     try:
         same = record.digest == (digest or spec.digest())
     except InputError as err:
         return str(err)
-    return None if same else "the job or an input is not what it was"
+    return None if same else "the job or an input has changed"

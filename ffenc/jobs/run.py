@@ -1,4 +1,4 @@
-"""Run many jobs on any executor; the driver's side."""
+"""Run many jobs on an executor, retry failures, and collect the results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,11 @@ from ffenc.jobs.perform import (
     JobError,
     JobStatus,
     perform_job,
-    stop_run,
     worker_build,
 )
 from ffenc.jobs.record import read_record
 from ffenc.jobs.spec import JobSpec, check_independent
+from ffenc.jobs.stopping import stop_run
 from ffenc.json_text import as_json
 from ffenc.threads import ThreadPool
 
@@ -38,16 +38,16 @@ _SET_ASIDE_AFTER = 2
 """Failures of a worker's environment after which it gets no more jobs."""
 
 _WORKERS_TRIED = 5
-"""Workers that a job is tried on before its failure is taken for its own."""
+"""Workers that a job is tried on before the job itself is considered the cause of its failures."""
 
 _VISIBLE_WITHIN_S = 5.0
-"""How long to wait for an output to appear here: network file systems remember for seconds that a file is missing."""
+"""How long to wait until an output is visible here: network file systems cache for seconds that a file is missing."""
 
 _LOOK_FOR_OUTPUTS_S = 0.2
 """How often to look for such outputs."""
 
 _LOOK_AGAIN_S = 10.0
-"""How often to look for jobs whose workers are gone while none is settled."""
+"""How often to look for jobs whose workers are lost, while no job ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +56,10 @@ class JobResult:
 
     Attributes:
         spec: the job.
-        status: ``"done"``; ``"skipped"``: it was done before; ``"failed"``.
-        result: what the kind's function returned, as JSON (``frames``, ``size_bytes``, ``stream``, ...); None if it failed.
-        error: why it failed; None if it did not.
-        attempts: how often it was tried.
+        status: ``"done"``, ``"skipped"`` (done before) or ``"failed"``.
+        result: the returned value as JSON (``frames``, ``size_bytes``, ``stream``, ...); None if the job failed.
+        error: reason of a failure.
+        attempts: number of attempts.
         elapsed_s: wall time of the last attempt on its worker.
         worker: host and process ID of the worker; empty if it was lost.
     """
@@ -73,32 +73,32 @@ class JobResult:
     worker: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as JSON has it."""
+        """Return the outcome as plain JSON values."""
         document: dict[str, Any] = as_json(self)
         return document
 
 
 JobProgress = Callable[[int, int, JobResult], None]
-"""Called in the driver's thread with (jobs settled, jobs in all, the one that was settled just now)."""
+"""Called in the driver's thread with (jobs ended, number of jobs, the job that just ended)."""
 
 
 def usable_cores() -> int:
-    """Cores that this process may use; a batch system or ``taskset`` may have given it fewer than there are."""
+    """Return the number of cores that this process may use, which a batch system or ``taskset`` may limit."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def jobs_at_once(specs: Sequence[JobSpec], *, cores: int | None = None) -> int:
-    """How many of these jobs keep the cores busy, given the threads of each.
+    """Return how many of these jobs keep the cores busy, given the threads of each.
 
-    At least two: while one starts its processes or reads its file back, the other one encodes.
+    At least two: one encodes while the other starts its processes or reads its file back.
 
     Args:
-        specs: the jobs; the most hungry one counts.
-        cores: to keep busy; None: `usable_cores`.
+        specs: the jobs; the one with the most threads counts.
+        cores: number of cores to use; None means `usable_cores`.
     """
-    hungriest = max((spec.cores for spec in specs), default=1)
-    return max(2, -(-(cores or usable_cores()) // hungriest))
+    largest = max((spec.cores for spec in specs), default=1)
+    return max(2, -(-(cores or usable_cores()) // largest))
 
 
 def run_jobs(
@@ -114,10 +114,9 @@ def run_jobs(
 ) -> list[JobResult]:
     """Run jobs and report the outcome of each.
 
-    A job whose output exists already is skipped (`ffenc.jobs.record.job_state`), so a run that was stopped continues where
-    it was.  A job that fails is data, and the others continue.  A job counts as done only when this process sees its output.
-    What is sent to the executor is a function of a module with arguments that can be pickled, so threads, processes, Dask's
-    ``Client.get_executor()`` and the like will all do.
+    A job whose output exists already is skipped (`ffenc.jobs.record.job_state`), so a stopped run can be continued.  A failed
+    job does not stop the others.  A job counts as done only when this process sees its output.  The executor gets a
+    module-level function with arguments that can be pickled, so threads, processes and Dask's ``Client.get_executor()`` work.
 
     On a Dask cluster, a job that fails because of its worker's environment (no ffmpeg, no shared folder, another build) is
     tried on up to four others.  A worker with two such failures gets no more jobs, unless the same jobs fail everywhere; a
@@ -125,15 +124,15 @@ def run_jobs(
 
     Args:
         specs: independent of each other; they run in any order.
-        executor: any executor, which is left open; None: threads, `jobs_at_once` of them.
-        max_in_flight: jobs that are with the executor at a time, working or waiting; None: 4 for each core here, at least
-            64, which keeps small clusters busy.  Threads of our own need no more than there are of them.
-        retries: further attempts where a failure may pass: ffmpeg died or hung, or a worker was lost.  What was refused is
-            not tried again.
+        executor: any executor, which is left open; None uses `jobs_at_once` threads.
+        max_in_flight: number of jobs submitted at a time; None means 4 per core of this machine, at least 64, which keeps
+            small clusters busy; or one per thread without an executor.
+        retries: further attempts after a failure that may pass: ffmpeg died or hung, or a worker was lost.  Refused jobs
+            are not tried again.
         allow_mixed_builds: accept outputs of different FFmpeg builds in one run.
         progress: see `JobProgress`.
         set_aside: called with the name of a worker that gets no more jobs, and the reason.
-        binaries: the executables; None: what each worker finds.
+        binaries: the executables; None means those that each worker finds.
 
     Returns:
         One result for each spec, in their order.
@@ -141,7 +140,7 @@ def run_jobs(
     Raises:
         ValueError: jobs that depend on each other; a number below its range.
         BuildMismatchError: the workers have different FFmpeg builds.
-        KeyboardInterrupt: nothing more was begun, and what worked in threads of this process was stopped.
+        KeyboardInterrupt: no more jobs were started, and those in threads of this process were stopped.
     """
     specs = list(specs)
     check_independent(specs)
@@ -164,8 +163,9 @@ class _Unseen:
     """A job whose worker reports an output that is not visible here yet.
 
     Attributes:
-        number, attempt: which job.
-        answer: of the worker.
+        number: index of the job.
+        attempt: from 1.
+        answer: answer of the worker.
         until_s: when to give up, on the clock of ``time.monotonic``.
     """
 
@@ -176,7 +176,7 @@ class _Unseen:
 
 
 class _Run:
-    """The bookkeeping of one call."""
+    """State of one call of `run_jobs`."""
 
     def __init__(
         self,
@@ -200,14 +200,14 @@ class _Run:
         self._waiting = deque((number, 1) for number in range(len(specs)))
         self._running: dict[Future[dict[str, Any]], tuple[int, int]] = {}
         self._results: dict[int, JobResult] = {}
-        self._avoided: dict[int, set[str]] = {}  # workers by job, on which its environment failed
+        self._avoided: dict[int, set[str]] = {}  # for each job, the workers whose environment failed it
         self._last_error: dict[int, JobError] = {}
         self._failures: Counter[str] = Counter()
         self._announced: set[str] = set()  # workers whose setting aside was reported
         self._unseen: list[_Unseen] = []
 
     def to_the_end(self, *, allow_mixed_builds: bool) -> list[JobResult]:
-        """Run until every job is settled."""
+        """Run until every job has ended."""
         try:
             if not allow_mixed_builds:
                 self._build = self._common_build()
@@ -225,14 +225,14 @@ class _Run:
         return [self._results[number] for number in range(len(self._specs))]
 
     def _await_some(self) -> set[Future[dict[str, Any]]]:
-        """Wait until a job is settled, or until it is time to look for something else."""
+        """Wait until a job ends, or until it is time to look for outputs or lost workers."""
         timeout_s = _LOOK_FOR_OUTPUTS_S if self._unseen else _LOOK_AGAIN_S
         if not self._running:
             time.sleep(_LOOK_FOR_OUTPUTS_S if self._unseen else 0)
         return wait(self._running, timeout=timeout_s, return_when=FIRST_COMPLETED).done
 
     def _look_for_outputs(self) -> None:
-        """Settle the jobs whose outputs have appeared here, and those whose outputs should have by now."""
+        """Finish the jobs whose outputs are visible now, and fail those whose outputs are overdue."""
         waiting, self._unseen = self._unseen, []
         for each in waiting:
             reason = _not_visible(self._specs[each.number])
@@ -244,15 +244,15 @@ class _Run:
                 worker = each.answer["worker"]
                 message = f"worker {worker} made it, but {reason}; the folder must be the same one on every machine"
                 error = JobError(type="OutputError", message=message, environment=True)
-                self._settle(each.number, each.attempt, {**each.answer, "error": as_json(error)})
+                self._settle(each.number, each.attempt, {**each.answer, "error": asdict(error)})
 
     def _common_build(self) -> str | None:
-        """Return the FFmpeg build of all workers; None if none of those that were asked has an ffmpeg."""
+        """Return the FFmpeg build of all workers; None if no worker has an ffmpeg."""
         if not isinstance(self._executor, SelectiveExecutor):
             try:
                 return self._executor.submit(worker_build, self._binaries).result()
-            except Exception as err:  # the first job will meet it again, and report it
-                logger.warning("the FFmpeg build of the workers is unknown, so mixed builds are not noticed: %s", err)
+            except Exception as err:  # the first job will report it
+                logger.warning("the FFmpeg build of the workers is unknown, so mixed builds are not detected: %s", err)
                 return None
         workers: dict[str, list[str]] = {}
         for name, build in self._executor.on_each(worker_build, self._binaries).items():
@@ -277,8 +277,8 @@ class _Run:
             try:
                 future = self._hand_out(number, *arguments)
             except NoWorkerLeftError as err:
-                self._finish(number, attempt, {"error": as_json(self._last_error.get(number) or JobError.of(err))})
-            except Exception as err:  # a broken pool, a scheduler that is gone: the executor's fault, not the job's
+                self._finish(number, attempt, {"error": asdict(self._last_error.get(number) or JobError.of(err))})
+            except Exception as err:  # for example a broken pool or a lost scheduler, not the job
                 self._settle(number, attempt, JobError.of(err, may_pass=True))
             else:
                 self._running[future] = number, attempt
@@ -290,14 +290,14 @@ class _Run:
         try:
             return self._executor.submit_avoiding(avoided | self._set_aside(), perform_job, *arguments)
         except NoWorkerLeftError:
-            # A worker that was set aside is better than none: the reason may have been the other jobs.
+            # A worker that was set aside is better than none: other jobs may have caused its failures.
             return self._executor.submit_avoiding(avoided, perform_job, *arguments)
 
     def _settle(self, number: int, attempt: int, answer: Mapping[str, Any] | JobError) -> None:
-        """Decide what follows an answer: the result, another worker, or another attempt."""
+        """Finish a job after its answer, or submit it again: to another worker, or as a new attempt."""
         spec = self._specs[number]
         if isinstance(answer, JobError):
-            answer = {"error": as_json(answer)}
+            answer = {"error": asdict(answer)}
         elif "error" not in answer and _not_visible(spec):
             until_s = time.monotonic() + _VISIBLE_WITHIN_S
             self._unseen.append(_Unseen(number=number, attempt=attempt, answer=answer, until_s=until_s))
@@ -337,7 +337,7 @@ class _Run:
         error = JobError(**answer["error"]) if "error" in answer else None
         if error is not None:
             logger.warning("%s failed: %s", spec.output, error.message)
-            # It failed on every worker it was tried on, so none of them is to blame.
+            # It failed on every worker that tried it, so none of them is the cause.
             self._failures.subtract(self._avoided.get(number, ()))
         result = JobResult(
             spec=spec,
@@ -353,16 +353,16 @@ class _Run:
             self._progress(len(self._results), len(self._specs), result)
 
     def _stop(self) -> None:
-        """Begin nothing more, and wait for what cannot be cancelled."""
+        """Start no more jobs, and wait for those that cannot be cancelled."""
         stop_run(self._id)
         wait([future for future in self._running if not future.cancel()])
 
 
 def _not_visible(spec: JobSpec) -> str | None:
-    """Return why this process does not see the output that a worker reported, or None if it does."""
+    """Return why this process does not see an output that a worker reported, or None."""
     output = Path(spec.output)
     try:
-        os.listdir(output.parent)  # noqa: PTH208  makes a network file system look again
+        os.listdir(output.parent)  # noqa: PTH208  makes a network file system update its cache
         record, size_bytes = read_record(output), output.stat().st_size
     except (OSError, FFencError) as err:
         return f"{output} cannot be seen from here ({getattr(err, 'strerror', None) or err})"
@@ -372,12 +372,12 @@ def _not_visible(spec: JobSpec) -> str | None:
 
 
 def _is_of_job(spec: JobSpec, error: JobError) -> bool:
-    """Return whether the error names an input that is missing here too, so that no other worker has it either."""
+    """Return whether an input is missing here too, so that no other worker has it either."""
     return error.environment and any(path in error.message and not os.path.lexists(path) for path in spec.inputs)
 
 
 def _answer(future: Future[dict[str, Any]]) -> dict[str, Any] | JobError:
-    """Return the worker's answer; errors of jobs are data, so an exception means that the worker was lost."""
+    """Return the worker's answer; an exception means that the worker was lost, because errors of jobs are answers."""
     if future.cancelled():
         return JobError(type="CancelledError", message="the executor cancelled the job", may_pass=True)
     err = future.exception()

@@ -1,4 +1,4 @@
-"""The unit of work: one ffmpeg job as JSON, and the digest by which it is known whether it was done already."""
+"""Describe one ffmpeg job as JSON, and compute the digest that shows whether it was done already."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from ffenc.jobs.kinds import KINDS, JobKind
 from ffenc.json_text import dump_json, load_json
 from ffenc.regular_files import check_regular
 
-_LINE_BYTES = 4 << 20  # what is longer is cut off there, and then it is not JSON
+_LINE_BYTES = 4 << 20  # a longer line is cut here, and is then not valid JSON
 
 SMALL_BYTES = 1 << 20
-"""Files up to this size are known by their content, larger ones by size and time of change."""
+"""Files up to this size are identified by content, larger ones by size and modification time."""
 
 
 class JobSpec(BaseModel):
-    """One ffmpeg job: inputs, what to do with them, and the one file that comes out.
+    """One ffmpeg job: its inputs, its kind, and its one output file.
 
-    It is plain JSON, so it crosses process and machine borders; paths have to mean the same on all of them.
+    It is plain JSON, so it can be sent to other processes and machines. Paths must be valid on all of them.
 
     Attributes:
         kind: a key of `ffenc.jobs.kinds.KINDS`: ``"reencode"``, ``"images"``, ``"concat"``.
         inputs: absolute paths.
-        output: absolute path; its directory is created if need be.
-        arguments: what the kind's function is told besides; a config is a document of the fields that were given.
-        frames_expected: frames that have to be in the output; None if it is not known beforehand.
+        output: absolute path; its directory is created if necessary.
+        arguments: further arguments of the kind's function; a config is a document of the fields that were given.
+        frames_expected: number of frames that the output must have; None if unknown.
 
     Raises:
         pydantic.ValidationError: an unknown kind, a relative path, or arguments that the kind does not take.
@@ -72,7 +72,7 @@ class JobSpec(BaseModel):
             kind: see the class.
             inputs, output: paths, made absolute.
             frames_expected: see the class.
-            arguments: of the kind's function, with configs as objects.
+            arguments: arguments of the kind's function, with configs as objects.
 
         Raises:
             pydantic.ValidationError: see the class.
@@ -93,7 +93,7 @@ class JobSpec(BaseModel):
     @classmethod
     def _known(cls, kind: str) -> str:
         if kind not in KINDS:
-            raise ValueError(f"there is no job kind {kind!r}; use one of {', '.join(KINDS)}")
+            raise ValueError(f"unknown job kind {kind!r}; expected one of {', '.join(KINDS)}")
         return kind
 
     @field_validator("inputs", "output")
@@ -101,7 +101,7 @@ class JobSpec(BaseModel):
     def _absolute(cls, paths: tuple[str, ...] | str) -> tuple[str, ...] | str:
         for path in (paths,) if isinstance(paths, str) else paths:
             if not Path(path).is_absolute():
-                raise ValueError(f"{path!r} is not an absolute path; another machine would look for it elsewhere")
+                raise ValueError(f"{path!r} is not an absolute path, so another machine would not find it")
         return paths
 
     @model_validator(mode="after")
@@ -109,30 +109,30 @@ class JobSpec(BaseModel):
         if len(self.inputs) != 1 and not self.row.many_inputs:
             raise ValueError(f"a job of kind {self.kind!r} takes one input, not {len(self.inputs)}")
         if self.output in self.inputs:
-            raise ValueError(f"{self.output} is an input too; write to another name and rename it")
+            raise ValueError(f"{self.output} is also an input; write to another name and rename it")
         self.row.arguments.model_validate(self.arguments)
         return self
 
     @property
     def row(self) -> JobKind:
-        """What is known of its kind."""
+        """The row of its kind."""
         return KINDS[self.kind]
 
     @property
     def cores(self) -> int:
-        """Cores that it keeps busy."""
+        """Number of cores that the job uses."""
         threads = self.arguments.get("encoder_threads")
         return threads if isinstance(threads, int) else self.row.cores
 
     def digest(self) -> str:
-        """SHA-256 of the spec and of what its inputs are now, in hexadecimal digits.
+        """Return the SHA-256 of the spec and its current inputs, in hexadecimal digits.
 
-        An input of at most `SMALL_BYTES` counts by its content: reading it is cheap, and a copy or a restored backup,
-        which changes the time, does not make the work again.  A larger one counts by size and time of change (ns):
-        reading it would cost a good part of the job itself.  So do the images of a directory.
+        An input of at most `SMALL_BYTES` is identified by its content: reading it is cheap, and a copy or a restored backup
+        does not repeat the work.  A larger one is identified by size and modification time (ns), because reading it would
+        take a large part of the job's time.  So are the images of a directory.
 
         Raises:
-            InputError: an input is not there or cannot be read.
+            InputError: an input is missing or cannot be read.
         """
         document = {
             "spec": self.model_dump(mode="json", exclude_defaults=True),
@@ -152,7 +152,7 @@ class JobSpec(BaseModel):
             raise InputError(f"the input {path} cannot be read: {err.strerror}", path=path) from err
 
     def to_line(self) -> str:
-        """One line of a file of jobs, without its end."""
+        """Return the job as one line of a job list, without the line end."""
         return dump_json(self.model_dump(mode="json", exclude_defaults=True)).decode()
 
 
@@ -162,19 +162,19 @@ def _size_and_time(path: Path) -> list[object]:
 
 
 def read_specs(path: str | Path) -> list[JobSpec]:
-    """Read a file of jobs: one JSON document in each line.
+    """Read a job list: one JSON document per line.
 
     Raises:
-        InputError: it cannot be read, a line is not a spec, or the jobs are not independent of each other.
+        InputError: the file cannot be read, a line is not a spec, or jobs depend on each other.
     """
     return list(iterate_specs(path))
 
 
 def iterate_specs(path: str | Path) -> Iterator[JobSpec]:
-    """Read a file of jobs line by line, for files that are too long to hold all specs.
+    """Read a job list line by line, for lists that are too long for memory.
 
     Raises:
-        InputError: see `read_specs`; that jobs depend on each other is known only after the last one.
+        InputError: see `read_specs`. A dependency between jobs is found when its second job is read.
     """
     path = Path(path)
     outputs: set[str] = set()
@@ -191,7 +191,7 @@ def iterate_specs(path: str | Path) -> Iterator[JobSpec]:
     except DependentJobsError as err:
         raise InputError(f"{path}: {err}", path=path) from err
     if not outputs:
-        raise InputError(f"{path} holds no jobs; each line of it has to be one", path=path)
+        raise InputError(f"{path} contains no jobs; each line must be one", path=path)
 
 
 def _read_line(line: bytes, number: int, path: Path) -> JobSpec:
@@ -211,14 +211,14 @@ def _reason(error: Any) -> str:
 
 
 class DependentJobsError(ValueError):
-    """A job writes what another one reads or writes."""
+    """A job writes a file that another job reads or writes."""
 
 
 def check_independent(specs: Iterable[JobSpec]) -> None:
-    """Jobs run in any order and at the same time, so none may write what another one reads or writes.
+    """Check that no job writes a file that another job reads or writes: jobs run in any order and at the same time.
 
     Raises:
-        DependentJobsError: two of them meet in a file.
+        DependentJobsError: two jobs use the same file.
     """
     outputs: set[str] = set()
     inputs: set[str] = set()
@@ -238,11 +238,11 @@ def _add_independent(spec: JobSpec, outputs: set[str], inputs: set[str]) -> None
 
 
 def take_shard(specs: Sequence[JobSpec], number: int, count: int) -> list[JobSpec]:
-    """Part ``number`` of ``count`` (from 1): every ``count``-th job, for neighbours often take equally long.
+    """Return part ``number`` of ``count`` (from 1): every ``count``-th job, because neighbours often take equally long.
 
     Raises:
-        ValueError: no such part.
+        ValueError: there is no such part.
     """
     if not 1 <= number <= count:
-        raise ValueError(f"there is no shard {number} of {count}; they are counted from 1 to {count}")
+        raise ValueError(f"there is no shard {number} of {count}; expected 1 to {count}")
     return list(specs[number - 1 :: count])

@@ -18,7 +18,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
-from ffenc.encoders.table import DEFAULT_ENCODER, find_encoder
+from ffenc.encoders.lerobot_names import DEFAULT_ENCODER
+from ffenc.encoders.table import find_encoder
 from ffenc.errors import CapabilityError, EncoderUnavailableError, PixelFormatError
 from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.frames import FrameFormat

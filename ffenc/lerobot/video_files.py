@@ -27,7 +27,7 @@ from ffenc.video.clip import measure_clip, measure_clips
 from ffenc.video.concat import concat_videos
 from ffenc.video.cut import cut_video
 from ffenc.video.encode import encode_frames
-from ffenc.video.frame_comparison import check_pictures
+from ffenc.video.frame_comparison import check_frames
 from ffenc.video.join import IN_BAND
 from ffenc.video.output import PendingFile
 from ffenc.video.reencode import reencode_video as reencode
@@ -229,7 +229,7 @@ def _join_checked(paths: Sequence[Path | str], output: Path, refused: ConcatErro
         concat_videos(paths, pending.path, overwrite=True, may_differ=refused.disagreements, binaries=binaries)
         (made,) = measure_clips([pending.path], binaries=binaries)
         try:
-            check_pictures(made, [(clip, (0, clip.packets.count)) for clip in clips], binaries=binaries)
+            check_frames(made, [(clip, (0, clip.packets.count)) for clip in clips], binaries=binaries)
         except OutputError as err:
             raise refused from err
         pending.commit()

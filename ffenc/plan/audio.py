@@ -1,8 +1,8 @@
-"""Plan the audio of a clip: place every track under the kept frames, to the sample, and encode it.
+"""Plan the audio of a clip: align every track with the kept frames to the sample, and encode it.
 
-Audio is decoded and encoded, never copied: packets do not begin or end where frames do, and a late start or a gap is
-kept by some players only.  So each output track begins with the first frame and ends with the last one.  Sound outside of
-that range is cut off; silence fills a late start, a gap and an early end.
+Audio is decoded and encoded, never copied: packets do not begin or end where frames do, and only some players keep a late
+start or a gap.  Each output track begins with the first frame and ends with the last one.  Sound outside of that range is
+cut off; silence fills a late start, a gap and an early end.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ _AAC_MOST_BITS = 6  # per sample and channel: 6144 in a block of 1024
 _BIT_RATE = 128_000  # per channel
 
 _PCM = {"mov": ("s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "f32le", "f32be", "alaw", "mulaw")}
-"""PCM codecs that a muxer holds on every build.  MP4 takes PCM from FFmpeg 6 on, and few players take it from there."""
+"""PCM codecs that a muxer stores on every build.  MP4 takes PCM from FFmpeg 6 on, but few players read it."""
 
 _LEAD_S = 10
-"""How far before the first frame reading begins.  A seek follows the video, and audio may be stored seconds behind it."""
+"""Seconds before the first frame at which reading begins: a seek follows the video, and audio may be stored behind it."""
 
 _JITTER_S = 0.002
-"""Errors of timestamps that are left alone; Matroska and FLV round them to milliseconds."""
+"""Timestamp errors that are not corrected; Matroska and FLV round timestamps to milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioTrack:
-    """One audio track and what it is encoded as.
+    """One audio track and its encoder.
 
     Attributes:
-        source: the track as it is in the clip.
-        encoder: FFmpeg's encoder, which is named like its codec.
+        source: the track in the clip.
+        encoder: FFmpeg's encoder, named like its codec.
         sample_rate: samples per second of the output.
     """
 
@@ -59,9 +59,9 @@ class AudioPlan:
 
     Attributes:
         tracks: in the order of the clip.
-        start_s: when the first kept frame is shown, on the clock of the container.
+        start_s: timestamp of the first kept frame, in the container.
         duration_s: length of the kept frames.
-        seek_s: where reading begins, on the same clock; None reads from the start of the file.
+        seek_s: timestamp at which reading begins; None reads from the start of the file.
     """
 
     tracks: tuple[AudioTrack, ...]
@@ -84,9 +84,8 @@ def plan_audio(
     Args:
         clip: what was measured.
         choice: keep or drop it; a clip with audio needs a choice.
-        muxer: container of the output.
-        first_s: when the first frame of the clip is shown, on the clock of the container.
-        start_s: when the first kept frame is shown.
+        first_s: timestamp of the first frame of the clip, in the container.
+        start_s: timestamp of the first kept frame.
         duration_s: length of the kept frames.
 
     Returns:
@@ -146,10 +145,7 @@ def describe_audio(track: AudioStreamInfo) -> str:
 
 
 def audio_input(plan: AudioPlan, path: Path, demuxer: str) -> Input:
-    """Return the input for the audio, apart from the video, so that it does not depend on where decoding starts.
-
-    The command needs ``keep_timestamps``.
-    """
+    """Return a separate input for the audio, independent of the seek for video; the command needs ``keep_timestamps``."""
     options: list[Option] = [("protocol_whitelist", "file"), ("f", demuxer)]
     if plan.seek_s is not None:
         options += [("seek_timestamp", "1"), ("noaccurate_seek", None), ("ss", f"{float(plan.seek_s):.6f}")]
@@ -172,9 +168,9 @@ def _track_options(plan: AudioPlan, track: AudioTrack, number: int) -> list[Opti
 
 
 def _align(plan: AudioPlan, rate: int) -> str:
-    """Return filters that put a sample of time t at ``t - start_s``, from 0 to the end of the frames.
+    """Return filters that move a sample of time t to ``t - start_s``, from 0 to the end of the frames.
 
-    ``aresample`` cuts off what comes before 0 and fills gaps, or cuts overlaps, of more than `_JITTER_S`.
+    ``aresample`` cuts off everything before 0, and fills gaps and cuts overlaps longer than `_JITTER_S`.
     """
     start = plan.start_s
     resample = f"aresample={rate}:async=1:first_pts=0:min_comp=0.00001:min_hard_comp={_JITTER_S}"
@@ -183,7 +179,7 @@ def _align(plan: AudioPlan, rate: int) -> str:
 
 
 def describe_streams(clip: VideoStreamInfo, plan: AudioPlan | None) -> tuple[str, ...]:
-    """Describe what is done with every stream of a clip except its video."""
+    """Describe what happens to every stream of a clip except its video."""
     kept: Sequence[AudioTrack | None] = [None] * len(clip.audio_tracks) if plan is None else plan.tracks
     audio = [
         f"audio track {number} ({describe_audio(source)}): " + ("dropped" if track is None else _outcome(track))

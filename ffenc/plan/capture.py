@@ -1,9 +1,8 @@
-"""The plan of a live capture: what a person calls a camera, as one command that writes raw frames."""
+"""Plan a live capture: one command that reads a camera and writes raw frames."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,7 +17,7 @@ from ffenc.plan.graph import VIDEO, Filter, Input, Option, ffmpeg_argv, file_url
 SourceKind: TypeAlias = Literal["device", "lavfi", "file", "network"]
 
 DEVICE_FORMATS = ("v4l2", "video4linux2", "avfoundation", "x11grab", "kmsgrab", "fbdev", "decklink", "libdc1394")
-"""FFmpeg's input devices that give pictures; they are asked for size and rate with options of their own."""
+"""FFmpeg's video input devices; size and rate are requested with their own options."""
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _LONE_FILTER = re.compile(r"[A-Za-z0-9_]+")
@@ -31,12 +30,12 @@ class LiveSource:
 
     Attributes:
         source: a device (``/dev/video0``), a file, a URL (rtsp, http, ...), or a filter graph for ``lavfi``.
-        format: FFmpeg's input format; None takes ``v4l2`` for what lies in ``/dev`` and lets FFmpeg tell otherwise.
-        width, height: size asked for, in pixels; None takes what comes.
-        fps: rate asked for; None takes what comes.
-        loop: begin a file again when it is over.
-        convert: let FFmpeg scale the pictures and repeat or leave out some, where they come otherwise than asked for.
-        depth: the pictures are depth maps: 16-bit grey, in millimetres.
+        format: FFmpeg's input format; None means ``v4l2`` for paths in ``/dev`` and is detected otherwise.
+        width, height: requested size in pixels; None accepts any.
+        fps: requested rate; None accepts any.
+        loop: start a file again when it ends.
+        convert: let FFmpeg scale frames, and repeat or drop some, if the source has another size or rate than requested.
+        depth: the frames are depth maps: 16-bit grey, in millimetres.
         options: further options for the input, e.g. ``{"input_format": "mjpeg"}``.
     """
 
@@ -54,13 +53,13 @@ class LiveSource:
         if (self.width is None) != (self.height is None):
             raise self._refused("give width and height, or neither")
         if self.loop and self.kind != "file":
-            raise self._refused(f"loop is for files, and this is a {self.kind} source; leave it out")
+            raise self._refused(f"loop is only for files, and this is a {self.kind} source; leave it out")
         if self.convert and self.width is None and self.fps is None:
-            raise self._refused("convert needs something to convert to: width and height, or fps")
+            raise self._refused("convert needs a target; give width and height, or fps")
 
     @property
     def kind(self) -> SourceKind:
-        """What FFmpeg takes it for."""
+        """How FFmpeg opens it."""
         if self.format == "lavfi":
             return "lavfi"
         if self.format in DEVICE_FORMATS:
@@ -73,17 +72,17 @@ class LiveSource:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """(width, height) asked for."""
+        """Requested (width, height)."""
         return None if self.width is None or self.height is None else (self.width, self.height)
 
     @property
     def layout(self) -> str:
-        """What its frames are, a key of `ffenc.frames.LAYOUTS`."""
+        """Layout of its frames, a key of `ffenc.frames.LAYOUTS`."""
         return "gray16" if self.depth else "rgb"
 
     @property
     def path(self) -> Path | None:
-        """Where it lies on this machine, if it is a file or a device that is one."""
+        """Path on this machine, if it is a file or a device file."""
         if self.kind == "file" or (self.kind == "device" and self.source.startswith("/")):
             return Path(self.source)
         return None
@@ -95,32 +94,11 @@ class LiveSource:
         return CameraFormatError(f"camera {self}: {why}", source=self.source, asked=str(self), came="")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapturePlan:
-    """One command that writes raw frames to its standard output for as long as its source gives some.
+def plan_capture(ffmpeg: Path | str, source: LiveSource) -> tuple[str, ...]:
+    """Return the command that writes every frame of a live source once, in real time, to standard output.
 
-    Attributes:
-        argv: the command.
-        source: what it reads.
-    """
-
-    argv: tuple[str, ...]
-    source: LiveSource
-
-    def __str__(self) -> str:
-        """The command as one would type it into a shell."""
-        return shlex.join(self.argv)
-
-
-def plan_capture(ffmpeg: Path | str, source: LiveSource) -> CapturePlan:
-    """Plan to read a live source in real time, every picture of it once.  Pure: nothing is opened.
-
-    What comes is not scaled or re-timed unless ``source.convert`` says so; size and rate can only be judged when it
-    runs, from what FFmpeg then says of its streams.
-
-    Args:
-        ffmpeg: the executable.
-        source: the camera.
+    Frames are not scaled or re-timed unless ``source.convert`` is set.  The real size and rate are known only while the
+    command runs, from FFmpeg's description of its streams.
     """
     rate = _ANY_RATE
     video: list[Filter] = []
@@ -128,16 +106,16 @@ def plan_capture(ffmpeg: Path | str, source: LiveSource) -> CapturePlan:
         rate = source.fps
         video.append(("fps", {"fps": str(rate)}))
     if source.kind in ("lavfi", "file"):
-        # Not -re, which from FFmpeg 6.1 on lets the first half second through at once.
+        # Not -re: from FFmpeg 6.1 on it passes the first half second at once.
         video.append(("realtime", {}))
     pix_fmt = LAYOUTS[source.layout].pix_fmt
     scale = {"flags": "bicubic+accurate_rnd+full_chroma_int"}
     if source.convert and source.size is not None:
         scale |= {"w": str(source.width), "h": str(source.height)}
-    # Counted again, picture by picture, because for raw output ffmpeg would even out the timestamps of a camera with
-    # copies and omissions; the rate is only the unit in which it counts.
+    # Timestamps are replaced by frame numbers: otherwise ffmpeg repeats and drops frames of a camera to make them regular.
+    # The rate is only the unit of counting.
     video += [("scale", scale), ("format", {"pix_fmts": pix_fmt}), restart_clock(rate)]
-    argv = ffmpeg_argv(
+    return ffmpeg_argv(
         ffmpeg,
         inputs=[_input(source)],
         video=video,
@@ -146,11 +124,10 @@ def plan_capture(ffmpeg: Path | str, source: LiveSource) -> CapturePlan:
         loglevel="info",
         skip_errors=True,
     )
-    return CapturePlan(argv=argv, source=source)
 
 
 def _input(source: LiveSource) -> Input:
-    # A picture of another size in the middle then stays a warning, which is watched for, and scale keeps the first size.
+    # A frame of another size is then a warning, which the caller watches for, and scale keeps the first size.
     options: list[Option] = [("reinit_filter", "0"), *source.options.items()]
     if source.kind == "lavfi":
         return Input(url=_sized_graph(source), options=(*options, ("f", "lavfi")))
@@ -174,7 +151,7 @@ def _input(source: LiveSource) -> Input:
 
 
 def _sized_graph(source: LiveSource) -> str:
-    """A filter that stands alone is told size and rate; a whole graph says them itself."""
+    """Add size and rate to a single source filter; a longer graph has to state them itself."""
     if source.convert or not _LONE_FILTER.fullmatch(source.source):
         return source.source
     arguments = [] if source.size is None else [f"size={source.width}x{source.height}"]

@@ -1,13 +1,13 @@
-"""Frames of a clip by number: where decoding starts, and filters that take each frame by its timestamp.
+"""Select frames of a clip by number: where decoding starts, and filters that take each frame by its timestamp.
 
-This is the only place where "frame k" becomes a seek.  No frame is found by counting what comes out of the decoder:
+This is the only place where "frame k" becomes a seek.  Frames are never found by counting the decoder's output:
 
-- The graph sees the timestamps of the container (``-copyts``), and ``-seek_timestamp`` counts a seek on the same clock, so
-  it does not matter which stream of the file starts first.
-- A frame is taken only if its timestamp is that of the next frame wanted.  A seek that lands too late, a frame the decoder
-  leaves out or one it adds ends in fewer frames than planned, never in other ones; the caller compares the count.
-- A stream that changes its size or pixel format makes FFmpeg build the graph again.  The new graph waits for the first
-  frame, which has passed; and `_size_guard` refuses to be built for another size.
+- The graph sees the timestamps of the container (``-copyts``), and ``-seek_timestamp`` seeks by them.  It does not matter
+  which stream of the file starts first.
+- A frame is taken only if its timestamp is that of the next frame wanted.  A seek that lands too late, or a decoder that
+  drops or adds a frame, results in fewer frames than planned, never in other ones.  The caller compares the count.
+- If a stream changes its size or pixel format, FFmpeg rebuilds the graph.  The new graph waits for the first frame, which
+  has passed, and `_size_guard` cannot be built for another size.
 
 Measured with FFmpeg 4.2.2, 5.1, 7.0.2, 8.1.2 and 9.0.2.
 """
@@ -24,7 +24,7 @@ from ffenc.errors import InputError
 from ffenc.plan.graph import VIDEO, Filter, Input, Option, file_url
 
 MOST_RUNS = 3000
-"""Separate ranges in one command: Linux takes 128 KiB for one argument."""
+"""Most separate ranges in one command: Linux limits one argument to 128 KiB."""
 
 MISSING_REFERENCE = (
     "Could not find ref with POC",
@@ -39,16 +39,16 @@ MISSING_REFERENCE = (
     "Warning MVs not available",
     "discarding one",
 )
-"""What decoders write, with exit status 0, about a frame that they made up because another one is missing."""
+"""Messages of decoders that conceal a missing reference frame and exit with status 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameClock:
-    """Which timestamp each frame of a constant-rate clip has.
+    """The timestamp of each frame of a constant-rate clip.
 
     Attributes:
         first_pts: timestamp of frame 0, in ticks of the stream.
-        ticks_per_frame: exact, so not always whole; a frame is at most a quarter of this away from its place.
+        ticks_per_frame: exact, so not always an integer; a frame is off by at most a quarter of it.
         time_base: seconds per tick.
     """
 
@@ -57,13 +57,13 @@ class FrameClock:
     time_base: Fraction
 
     def time_s(self, frame: Fraction | int) -> Fraction:
-        """When a frame is shown, on the clock of the container."""
+        """Return the timestamp of a frame in the container."""
         return (self.first_pts + frame * self.ticks_per_frame) * self.time_base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipFrames:
-    """Frames of one clip that are reached by one seek.
+    """Frames of one clip that are read after one seek.
 
     Attributes:
         path: the file.
@@ -72,7 +72,7 @@ class ClipFrames:
         clock: its timestamps.
         runs: ascending (first, count): frames ``first``, ``first + every``, ... of the clip.
         every: step within a run.
-        seek_s: where to seek, on the clock of the container; None decodes from the start.
+        seek_s: timestamp to seek to, in the container; None decodes from the start.
     """
 
     path: Path
@@ -100,19 +100,19 @@ class ClipFrames:
         return first + (count - 1) * self.every
 
     def numbers(self) -> Iterator[int]:
-        """Number of each frame."""
+        """Return the number of each frame."""
         return (first + step * self.every for first, count in self.runs for step in range(count))
 
     @property
     def start_s(self) -> Fraction:
-        """When the first of these frames is shown, on the clock of the container."""
+        """Timestamp of the first of these frames in the container."""
         return self.clock.time_s(self.first)
 
     def input(self, *filters: Filter) -> Input:
-        """Return the input that gives these frames; the command needs ``keep_timestamps``.
+        """Return the input that reads these frames; the command needs ``keep_timestamps``.
 
         Args:
-            filters: what the frames go through afterwards.
+            filters: further filters for the frames.
 
         Raises:
             InputError: more than `MOST_RUNS` runs.
@@ -120,12 +120,12 @@ class ClipFrames:
         options: list[Option] = [
             ("protocol_whitelist", "file"),
             ("f", self.demuxer),
-            # Damage is an error; without the second, H.264 gives frames before it has recovered from a seek.
+            # Damage is an error.  Without the second, H.264 outputs frames before it has recovered from a seek.
             ("err_detect", "explode"),
             ("flags", "-output_corrupt"),
         ]
         if self.seek_s is not None:
-            # An accurate seek would add the start of the container once more to the time at which frames begin.
+            # An accurate seek would add the container's start time a second time.
             options += [("seek_timestamp", "1"), ("noaccurate_seek", None), ("ss", f"{float(self.seek_s):.6f}")]
         return Input(
             url=file_url(self.path),
@@ -135,20 +135,15 @@ class ClipFrames:
         )
 
     def _end(self) -> tuple[Filter, ...]:
-        """End the input behind the last frame."""
+        """End the input after the last frame."""
         end = self.clock.first_pts + (self.last + Fraction(1, 2)) * self.clock.ticks_per_frame
         return (("trim", {"end_pts": str(math.ceil(end))}),)
 
     def _size_guard(self) -> Filter:
-        """Leave frames of the expected size alone; a graph for another size cannot be built with it."""
+        """Return a filter that does nothing to frames of the expected size and fails for another size."""
         width, height = self.size
-        return "crop", {
-            "w": f"if(eq(iw,{width})*eq(ih,{height}),{width},0)",
-            "h": str(height),
-            "x": "0",
-            "y": "0",
-            "exact": "1",
-        }
+        only = f"if(eq(iw,{width})*eq(ih,{height}),{width},0)"
+        return "crop", {"w": only, "h": str(height), "x": "0", "y": "0", "exact": "1"}
 
     def _selection(self) -> Filter:
         """Take a frame if its timestamp is that of the next frame wanted, and stop after the last."""

@@ -1,4 +1,4 @@
-"""The plan of a comparison: a video against the raw frames that it was made from."""
+"""Plan the comparison of a video with the raw frames it was encoded from."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from ffenc.frames import FrameFormat
-from ffenc.plan.encode import RawFrames, picture_filters, raw_input_options
+from ffenc.plan.encode import RawFrames, color_filters
 from ffenc.plan.graph import VIDEO, ComparisonFilter, Filter, Input, file_url, measuring_argv
 
-# The filters pair pictures by time.  Times of 30000/1001 frames a second are rounded otherwise in every time base, and a
-# picture would now and then be held against its neighbour; whole numbers are not rounded.
+# The filters pair frames by time.  At 30000/1001 frames/s each time base rounds differently, so that some frames would be
+# compared with their neighbours; whole numbers are not rounded.
 _COUNTED: tuple[Filter, ...] = (("settb", {"expr": "1/1000"}), ("setpts", {"expr": "N"}))
 
 
@@ -24,21 +24,16 @@ def plan_comparison(
     pix_fmt: str,
     frames: FrameFormat,
     fps: Fraction,
-    meters: Sequence[ComparisonFilter],
+    comparisons: Sequence[ComparisonFilter],
 ) -> tuple[str, ...]:
-    """The command that decodes a video and holds it against its originals, in the video's own pixel format.
+    """Return the command that decodes a video and compares it with the raw frames, in the video's pixel format.
 
-    The originals are converted as they were for the encoder, so that only the encoder's loss is measured.
+    The raw frames are converted as they were for the encoder, so that only the encoder's loss is measured.
 
     Args:
-        ffmpeg: the executable.
-        video: the encoded file.
-        original: the raw frames.
+        original: file of raw frames.
         demuxer: the container of ``video``, by FFmpeg's name.
-        pix_fmt: of the stream of ``video``.
-        frames: what the raw frames are.
-        fps: frame rate of both.
-        meters: filters that compare; those that hand the original on come last.
+        comparisons: see `measuring_argv`.
     """
     encoded = Input(
         url=file_url(video),
@@ -48,7 +43,7 @@ def plan_comparison(
     )
     raw = Input(
         url=file_url(original),
-        options=(("protocol_whitelist", "file"), *raw_input_options(RawFrames(frames=frames, fps=fps))),
-        filters=(*picture_filters(pix_fmt), *_COUNTED),
+        options=(("protocol_whitelist", "file"), *RawFrames(frames=frames, fps=fps).input_options()),
+        filters=(*color_filters(pix_fmt), *_COUNTED),
     )
-    return measuring_argv(ffmpeg, encoded, raw, meters)
+    return measuring_argv(ffmpeg, encoded, raw, comparisons)

@@ -1,8 +1,7 @@
-"""The plan of a stream copy that joins clips: what has to agree, the list file, and exact durations."""
+"""Plan a stream copy that joins clips: the properties that must match, the list file, and exact durations."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,20 +33,20 @@ AGREEMENT: Mapping[str, Callable[[VideoStreamInfo], object]] = MappingProxyType(
         "rotation": lambda clip: clip.rotation,
     }
 )
-"""What all clips of one stream copy must share.
+"""Properties that must be equal for all clips of one stream copy.
 
-FFmpeg joins clips that differ in any of these with exit status 0 on every build tested (4.2 to 9.0): the file then has
-one header, that of the first clip, for all of them, and timestamps in its time base.
+FFmpeg 4.2 to 9.0 joins clips that differ in any of these and exits with status 0.  The file then has only the header and
+the time base of the first clip.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConcatPlan:
-    """A join that is known to be right if the clips hold what was measured.
+    """One command that joins clips.
 
     Attributes:
         argv: the command; it reads `list_path`.
-        list_path: where the list has to be written.
+        list_path: where to write the list.
         list_text: content of the list.
         output: the file it writes.
         frames: frames of all clips together.
@@ -61,17 +60,12 @@ class ConcatPlan:
     frames: int
     fps: Fraction
 
-    def __str__(self) -> str:
-        """The command as one would type it into a shell."""
-        return shlex.join(self.argv)
-
 
 def check_agreement(clips: Sequence[VideoStreamInfo], *, may_differ: Collection[str] = ()) -> None:
-    """Refuse clips that one stream cannot hold.
+    """Refuse clips that cannot share one stream.
 
     Args:
-        clips: what was measured of each.
-        may_differ: properties, keys of `AGREEMENT`, that whoever asks proves in another way.
+        may_differ: keys of `AGREEMENT` that the caller checks in another way.
 
     Raises:
         ConcatError: with every property that differs and each clip's value.
@@ -87,7 +81,7 @@ def check_agreement(clips: Sequence[VideoStreamInfo], *, may_differ: Collection[
     raise ConcatError(
         "these clips cannot be joined by stream copy, because they differ in:\n"
         + "\n".join(lines)
-        + "\nre-encode the odd ones with the settings of the others (ffenc reencode)",
+        + "\nre-encode the mismatched clips with the settings of the others (ffenc reencode)",
         path=clips[0].path,
         disagreements=disagreements,
     )
@@ -115,20 +109,15 @@ def plan_concat(
     muxer: str,
     may_differ: Collection[str] = (),
 ) -> ConcatPlan:
-    """Plan the join of clips that agree.
+    """Plan the join of clips with equal properties.
 
     Args:
-        ffmpeg: the executable.
         clips: what was measured of each, in order.
-        frame_counts: frames really in each.
-        output: the file to write.
-        list_path: where the list will lie.
-        paths: how the list names each clip; see `concat_list`.
-        muxer: container of the output.
+        paths: name of each clip in the list; see `concat_list`.
         may_differ: see `check_agreement`.
 
     Raises:
-        ConcatError: the clips do not agree.
+        ConcatError: the clips differ.
     """
     check_agreement(clips, may_differ=may_differ)
     fps = clips[0].fps
@@ -143,14 +132,10 @@ def plan_concat(
 
 
 def concat_argv(ffmpeg: Path, list_path: Path, output: Path, *, muxer: str, tag: str | None) -> tuple[str, ...]:
-    """The command that copies what a list names into one file.
+    """Return the command that copies the files of a list into one file.
 
     Args:
-        ffmpeg: the executable.
-        list_path: an ffconcat file.
-        output: the file to write.
-        muxer: its container.
-        tag: the four characters by which the container names the codec; None leaves them to FFmpeg.
+        tag: codec tag (FourCC) in the container; None leaves it to FFmpeg.
     """
     options = (("protocol_whitelist", "file"), ("f", "concat"), ("safe", "0"))
     return ffmpeg_argv(
@@ -162,26 +147,22 @@ def concat_argv(ffmpeg: Path, list_path: Path, output: Path, *, muxer: str, tag:
 
 
 def concat_list(paths: Sequence[Path], frame_counts: Sequence[int], fps: Fraction) -> str:
-    """The ffconcat file, with a duration per clip such that no error adds up.
+    """Return the ffconcat file, with a duration per clip whose rounding errors do not add up.
 
-    FFmpeg takes a clip's length from its header, which is rounded to milliseconds in one way or another by every
-    version.  A ``duration`` line replaces it, with a resolution of 1 us.  Rounding each by itself would still drift, so
-    the *ends* are rounded, cumulatively, and every duration is the difference of two ends.
+    FFmpeg takes a clip's length from its header, which every version rounds to milliseconds.  A ``duration`` line, with a
+    resolution of 1 us, replaces it.  The cumulative *ends* are rounded, and every duration is the difference of two ends.
 
     Args:
         paths: absolute paths without a line break, which the format cannot express.
-        frame_counts: frames in each.
-        fps: their frame rate.
     """
     return excerpt_list([(path, count, ()) for path, count in zip(paths, frame_counts, strict=True)], fps)
 
 
 def excerpt_list(excerpts: Iterable[tuple[Path, int, Sequence[str]]], fps: Fraction) -> str:
-    """As `concat_list`, with further lines for each entry.
+    """Return an ffconcat file like `concat_list`, for parts of files.
 
     Args:
-        excerpts: (path, frames, lines that say which part of the file they are).
-        fps: their frame rate.
+        excerpts: (path, frames, ``inpoint`` and ``outpoint`` lines).
     """
     lines = ["ffconcat version 1.0"]
     frames, last_end_us = 0, 0
@@ -195,6 +176,6 @@ def excerpt_list(excerpts: Iterable[tuple[Path, int, Sequence[str]]], fps: Fract
 
 
 def microseconds_text(microseconds: int) -> str:
-    """Seconds with six decimals, as FFmpeg reads them without rounding."""
+    """Return seconds with six decimals, which FFmpeg reads without rounding."""
     sign, size = "-" if microseconds < 0 else "", abs(microseconds)
     return f"{sign}{size // 1_000_000}.{size % 1_000_000:06d}"

@@ -1,4 +1,4 @@
-"""The plan of a stream copy that keeps ranges of a video: which packets can be copied, and the list that copies them."""
+"""Plan a stream copy that keeps ranges of a video: which packets can be copied, and the list that copies them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ffenc.plan.concat import ConcatPlan, concat_argv, excerpt_list, microsecond
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """Frames ``[first, stop)`` of a video that are treated alike.
+    """Frames ``[first, stop)`` of a video, all of them copied or all re-encoded.
 
     Attributes:
         first, stop: numbers of frames.
-        copied: their packets can be copied; otherwise the frames have to be re-encoded.
+        copied: their packets can be copied; otherwise the frames are re-encoded.
     """
 
     first: int
@@ -28,12 +28,12 @@ class Piece:
 
     @property
     def count(self) -> int:
-        """How many frames."""
+        """Number of frames."""
         return self.stop - self.first
 
 
 def join_ranges(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same frames with ranges that touch each other made one."""
+    """Merge ranges that touch each other."""
     joined: list[tuple[int, int]] = []
     for first, stop in ranges:
         begin = joined.pop()[0] if joined and joined[-1][1] == first else first
@@ -42,15 +42,14 @@ def join_ranges(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def cut_pieces(packets: PacketIndex, ranges: Sequence[tuple[int, int]], *, in_order: bool) -> list[Piece]:
-    """Divide ranges of frames into what can be copied and what cannot.
+    """Divide ranges of frames into pieces that can be copied and pieces that cannot.
 
-    A copy begins at a cut point.  It ends at one, or anywhere if frames are stored in the order of showing: then no frame
-    needs a later one.
+    A copy begins at a cut point and ends at one.  If frames are stored in presentation order, no frame needs a later one,
+    and a copy can end anywhere.
 
     Args:
-        packets: of the video.
         ranges: ascending ranges ``[first, stop)`` that do not overlap.
-        in_order: frames are stored in the order in which they are shown.
+        in_order: frames are stored in presentation order.
     """
     points = [*packets.cut_points, packets.count]
     pieces: list[Piece] = []
@@ -76,21 +75,17 @@ def plan_cut(
     list_path: Path,
     muxer: str,
 ) -> ConcatPlan:
-    """Plan a copy of pieces of one video, one behind the other.
+    """Plan the copy of pieces of one video into one file.
 
-    FFmpeg's concat demuxer seeks to ``inpoint`` by the time of showing and leaves out what is decoded after ``outpoint``.
-    Both are rounded to microseconds: the first upwards, so that the keyframe of that very time is found, the second lies
-    in the middle between two frames.  Exact with FFmpeg 4.2 to 9.0, with B-frames as well.
+    FFmpeg's concat demuxer seeks to ``inpoint`` by presentation time and leaves out packets decoded after ``outpoint``.
+    Both are in microseconds: ``inpoint`` is rounded up, so that the keyframe at that time is found; ``outpoint`` is halfway
+    between two frames.  Exact with FFmpeg 4.2 to 9.0, also with B-frames.
 
     Args:
-        ffmpeg: the executable.
         clip: what was measured of the video; its frame k is shown at k/fps.
-        pieces: that can be copied.
-        output: the file to write.
-        path: how the list names the video; see `concat_list`.
-        delay: frames between the decoding and the showing of its first frame.
-        list_path: where the list will lie.
-        muxer: container of the output.
+        pieces: pieces that can be copied.
+        path: name of the video in the list; see `concat_list`.
+        delay: frames between decoding and presentation of its first frame.
     """
     excerpts = [(path, piece.count, _bounds(piece, clip.fps, delay)) for piece in pieces]
     return ConcatPlan(

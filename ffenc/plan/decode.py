@@ -1,4 +1,4 @@
-"""The plan of a decode into raw frames on standard output."""
+"""Plan the decoding of clips and image series to raw frames, and the search for frames that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 from ffenc.frames import FrameFormat
 from ffenc.plan.clip_frames import ClipFrames
-from ffenc.plan.encode import ImageSequence, source_input
+from ffenc.plan.encode import ImageSequence
 from ffenc.plan.frame_checks import FULL_CHROMA
 from ffenc.plan.graph import VIDEO, Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodePlan:
-    """One command that writes raw frames to its standard output.
+    """One command that writes raw frames to standard output.
 
     Attributes:
         argv: the command.
-        count: frames it writes.
+        count: number of frames it writes.
     """
 
     argv: tuple[str, ...]
@@ -28,40 +28,22 @@ class DecodePlan:
 
 
 def plan_decode(ffmpeg: Path, parts: Sequence[ClipFrames], frames: FrameFormat, fps: Fraction) -> DecodePlan:
-    """Plan to read frames of a clip, one input per seek, joined in order.
-
-    Args:
-        ffmpeg: the executable.
-        parts: what to read, in order.
-        frames: what the raw frames shall be.
-        fps: frame rate of the clip.
-    """
-    # Chosen frames move together on the time line; ffmpeg would fill gaps with copies otherwise.
+    """Plan to read frames of a clip in order, with one input per seek."""
+    # New timestamps close the gaps between chosen frames, which ffmpeg would fill with copies.
     restart = restart_clock(fps)
     argv = _argv(ffmpeg, [part.input() for part in parts], frames, fps, before=[restart], keep_timestamps=True)
     return DecodePlan(argv=argv, count=sum(part.count for part in parts))
 
 
 def plan_decode_images(ffmpeg: Path, series: ImageSequence, frames: FrameFormat) -> DecodePlan:
-    """Plan to read all images of a series, in order.
-
-    Args:
-        ffmpeg: the executable.
-        series: the images.
-        frames: what the raw frames shall be.
-    """
-    return DecodePlan(argv=_argv(ffmpeg, [source_input(series)], frames, series.fps), count=series.count)
+    """Plan to read all images of a series in order."""
+    return DecodePlan(argv=_argv(ffmpeg, [series.input()], frames, series.fps), count=series.count)
 
 
 def plan_check_images(ffmpeg: Path, series: ImageSequence) -> tuple[str, ...]:
-    """Plan to decode all images of a series and to write nothing.
-
-    Args:
-        ffmpeg: the executable.
-        series: the images.
-    """
+    """Plan to decode all images of a series and to write nothing."""
     upright = replace(series, orientation=1)
-    return ffmpeg_argv(ffmpeg, inputs=[source_input(upright)], output="-", output_options=[("f", "null")])
+    return ffmpeg_argv(ffmpeg, inputs=[upright.input()], output="-", output_options=[("f", "null")])
 
 
 def _argv(
@@ -88,13 +70,7 @@ def _argv(
 
 
 def plan_frame_list(ffmpeg: Path, path: Path, *, demuxer: str) -> tuple[str, ...]:
-    """Plan to decode a whole file and print every frame's timestamp, size and pixel format to standard error.
-
-    Args:
-        ffmpeg: the executable.
-        path: the video file.
-        demuxer: its container, by FFmpeg's name.
-    """
+    """Plan to decode a complete file and print every frame's timestamp, size and pixel format to standard error."""
     options: tuple[Option, ...] = (("protocol_whitelist", "file"), ("f", demuxer), ("flags", "-output_corrupt"))
     return ffmpeg_argv(
         ffmpeg,
@@ -108,15 +84,13 @@ def plan_frame_list(ffmpeg: Path, path: Path, *, demuxer: str) -> tuple[str, ...
 
 
 def plan_readable_frames(ffmpeg: Path, path: Path, *, demuxer: str, first_only: bool = False) -> tuple[str, ...]:
-    """Plan to list, as framecrc, every frame that can be decoded without an error; what cannot is left out.
+    """Plan to list, as framecrc, every frame that can be decoded without an error.
 
-    Without ``explode`` a decoder hides a damaged frame by copying what is around it.
+    Without ``explode`` a decoder conceals a damaged frame with pixels from around it.
 
     Args:
-        ffmpeg: the executable.
-        path: the video file.
         demuxer: its container, by FFmpeg's name.
-        first_only: end after the first one, which costs no more than the frames that it needs.
+        first_only: end after the first frame, decoding only what it needs.
     """
     options: tuple[Option, ...] = (
         ("protocol_whitelist", "file"),

@@ -1,6 +1,6 @@
-"""Apply the limits that an encoder's settings put on each other: refuse, or note the value that takes effect.
+"""Apply the limits that an encoder's settings put on each other: raise an error, or note the effective value.
 
-Before an encode `settle` applies the limits of the encoder's row.  After it, `compare_with_report` holds the request against
+Before an encode `settle` applies the limits of the encoder's row.  After it `compare_with_report` compares the request with
 the settings that the library wrote into its stream.
 """
 
@@ -40,12 +40,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What takes effect of the settings that the user gave.
+    """The effective values of the user's settings.
 
     Attributes:
-        extra_options: the user's, with the values that take effect.
-        requests: what the library should report.
-        reductions: a sentence for every value that is not the one given.
+        extra_options: the user's options with their effective values.
+        requests: settings that the library should report.
+        reductions: a sentence for every value that differs from the one given.
     """
 
     extra_options: Options
@@ -60,13 +60,11 @@ def settle(
     *,
     preset: str,
 ) -> Settled:
-    """Apply the limits of a row to what the user gave.
+    """Apply the limits of a row to the user's options.
 
     Args:
-        spec: the encoder's row.
-        extra_options: what the user gave, checked already.
+        extra_options: the user's options, already checked.
         options: everything on the command line, by ``name`` or ``name:key``.
-        preset: the preset in use.
 
     Raises:
         EncoderOptionError: a setting would have no effect, contradicts another one, or was given twice.
@@ -92,11 +90,9 @@ def settle(
 
 
 def compare_with_report(encoder: ResolvedEncoder, spec: EncoderSpec, report: Mapping[str, str]) -> ResolvedEncoder:
-    """Return the encoder as its library reports it; ``reductions`` then has only what the plan did not know.
+    """Return the encoder as its library reports it; ``reductions`` has only those that the plan did not know.
 
     Args:
-        encoder: as planned.
-        spec: its row.
         report: the settings in the stream, by the library's names.
     """
     extra_options, reductions = encoder.config.extra_options, []
@@ -109,7 +105,7 @@ def compare_with_report(encoder: ResolvedEncoder, spec: EncoderSpec, report: Map
             if is_on(request.text):
                 reductions.append(f"{encoder.name} does not report {request.option}, so it may not have taken effect")
             continue
-        if not _alike(request.text, used, setting.unit):
+        if not _same_value(request.text, used, setting.unit):
             value = _number(used)
             effective = number_text(value * setting.unit) if value is not None else used
             reductions.append(
@@ -146,7 +142,7 @@ def given_options(spec: EncoderSpec | None, extra_options: Options, *, encoder: 
 
 
 def is_on(text: str) -> bool:
-    """Return whether a switch is set."""
+    """Return whether the value of a switch means on."""
     return text.lower() not in _OFF
 
 
@@ -170,7 +166,7 @@ def _requests(spec: EncoderSpec, extra_options: Options, options: Mapping[str, s
 
 
 def _value(setting: Setting, options: Mapping[str, str], preset: str) -> str:
-    """Return the value on the command line, else that of the tune, of the preset, or the default; "" if it is not known."""
+    """Return the value on the command line, else of the tune, of the preset, or the default; "" if unknown."""
     for name in (*setting.options, *setting.negations):
         if name in options:
             return _normal(setting, name, options[name])
@@ -188,7 +184,7 @@ def _normal(setting: Setting, name: str, text: str) -> str:
 
 
 def _left(limit: Limit, spec: EncoderSpec, values: Mapping[str, str]) -> int | None:
-    """Return the value that a limit leaves of its setting; None if the limit does not apply."""
+    """Return the value to which a limit reduces its setting; None if the limit does not apply."""
     value = values.get(limit.setting, "")
     is_off = all(not is_on(number) or _number(number) == 0 for number in re.split("[:,]", value))
     concerned = value in limit.values if limit.values else not is_off
@@ -222,7 +218,7 @@ def _because(limit: Limit, values: Mapping[str, str]) -> str:
     return f" ({', '.join(said)})" if said else ""
 
 
-def _alike(asked: str, used: str, unit: int) -> bool:
+def _same_value(asked: str, used: str, unit: int) -> bool:
     one, other = _number(asked), _number(used)
     if one is None or other is None:
         return asked == used or (not is_on(asked) and not is_on(used))

@@ -1,7 +1,7 @@
-"""Checks of a picture's size and pixel format, and the one colour convention of ffenc.
+"""Check the size and pixel format of frames, and define ffenc's colour convention.
 
-Colour: BT.601 with limited range, at every size, because that is what decoders assume that ignore tags.  The conversion
-stands in the filter graph and the same values are tagged in the stream, so a decoder that reads tags agrees.
+Colour is BT.601 with limited range at every size, because decoders that ignore tags assume it.  The filter graph converts
+to it and the stream is tagged with it, so that decoders that read tags show the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.listing import EncoderHelp
 from ffenc.plan.graph import Filter
 from ffenc.plan.options import nearest_name
-from ffenc.plan.pixel_format import has_alpha
 
 MATRIX = "bt601"
 """The scale filter's name of the matrix."""
@@ -26,23 +25,33 @@ MATRIX_TAG = "smpte170m"
 _LARGEST_SIDE = 16383  # pixels; encoders and FFmpeg's own size check fail at 16384
 _FULL_RANGE = re.compile(r"^(yuvj|gray|ya|gbr|rgb|bgr|0rgb|0bgr|argb|abgr|monob|monow|pal8)")
 _NO_MATRIX = re.compile(r"^(gbr|rgb|bgr|0rgb|0bgr|argb|abgr|gray|ya|monob|monow|pal8)")
+_ALPHA = re.compile(r"^(yuva|ya\d|rgba|bgra|argb|abgr|gbrap|ayuv|vuya$|uyva|pal8)")
+_BITS = re.compile(r"(?:p|gray|ya|gbrp|gbrap)(9|10|12|14|16)(?:le|be|msb)|^p\d(10|12|16)(?:le|be)$")
+
+
+def bit_depth(pix_fmt: str) -> int:
+    """Return the bits of one sample: 10 for ``yuv420p10le``, 8 if the name has no number (FFmpeg before 5 lists none)."""
+    found = _BITS.search(pix_fmt)
+    return int(found[1] or found[2]) if found else 8
+
+
+def has_alpha(pix_fmt: str) -> bool:
+    """Return whether a pixel format has an alpha channel."""
+    return bool(_ALPHA.match(pix_fmt))
 
 
 def color_range(pix_fmt: str) -> str:
-    """``"pc"`` for formats that are full range by definition (yuvj..., grey, RGB), else ``"tv"``.
-
-    libswscale treats them so (``handle_jpeg`` and ``isGray`` in its sources).
-    """
+    """Return ``"pc"`` for formats that libswscale treats as full range (yuvj..., grey, RGB), else ``"tv"``."""
     return "pc" if _FULL_RANGE.match(pix_fmt) else "tv"
 
 
 def has_matrix(pix_fmt: str) -> bool:
-    """True for formats with chroma, which a matrix converts from RGB."""
+    """Return whether a format has chroma, which a matrix converts from RGB."""
     return not _NO_MATRIX.match(pix_fmt)
 
 
 def chroma_steps(pix_fmt: str) -> tuple[int, int]:
-    """How many pixels share one chroma sample, horizontally and vertically."""
+    """Return the number of pixels that share one chroma sample, horizontally and vertically."""
     if "420" in pix_fmt or pix_fmt.startswith(("nv12", "nv21", "p010", "p012", "p016")):
         return 2, 2
     if "422" in pix_fmt or pix_fmt.startswith(("nv16", "nv20", "p210", "p216")):
@@ -57,13 +66,13 @@ def chroma_steps(pix_fmt: str) -> tuple[int, int]:
 _OTHER_LAYOUTS = {
     "nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "nv20le": "yuv422p10le", "p010le": "yuv420p10le",
 }  # fmt: skip
-"""Pixel formats that differ from another one only in memory, and are stored as that one."""
+"""Pixel formats that differ from another one only in memory layout, and the format of their stream."""
 
 
 def stored_pixel_format(pix_fmt: str, spec: EncoderSpec | None) -> tuple[str, ...]:
-    """Return the names that a stream of ``pix_fmt`` can have after decoding if nothing was lost.
+    """Return the pixel formats that a stream of ``pix_fmt`` can have after decoding without loss.
 
-    Full-range formats (``yuvj420p``) are a pixel format and a tag, which not every codec and container stores.
+    A full-range format (``yuvj420p``) is a pixel format with a tag, which not every codec and container stores.
     """
     stored = _OTHER_LAYOUTS.get(pix_fmt, pix_fmt)
     names = [stored, *([spec.stored_as[pix_fmt]] if spec and pix_fmt in spec.stored_as else [])]
@@ -72,7 +81,7 @@ def stored_pixel_format(pix_fmt: str, spec: EncoderSpec | None) -> tuple[str, ..
     return tuple(dict.fromkeys([*names, *limited, *full]))
 
 
-def check_picture(
+def check_frame_format(
     pix_fmt: str,
     *,
     capabilities: Capabilities,
@@ -84,14 +93,14 @@ def check_picture(
     muxer: str,
     library: Version | None,
 ) -> str:
-    """Check that the encoder takes pictures of this format and size into this container.
+    """Check that the encoder takes frames of this format and size into this container.
 
     Returns:
         The software pixel format to feed the encoder with.
 
     Raises:
-        PixelFormatError: unknown, or not among those the encoder lists; ffmpeg would convert without a word.
-        FrameSizeError: too small, too large, or an odd side where pixels share chroma samples.
+        PixelFormatError: unknown, or not listed by the encoder (ffmpeg would convert silently).
+        FrameSizeError: too small, too large, or an odd side although pixels share chroma samples.
     """
     feed = _check_pix_fmt(pix_fmt, capabilities, listing, spec, encoder)
     if has_alpha(pix_fmt) and not (spec and spec.keeps_alpha):
@@ -116,7 +125,7 @@ def check_picture(
 def accepted_pixel_formats(
     capabilities: Capabilities, listing: EncoderHelp, spec: EncoderSpec | None
 ) -> tuple[str, ...] | None:
-    """Pixel formats a stream of this encoder can be asked for; None if only the encoder knows, at run time."""
+    """Return the pixel formats that this encoder's stream can have; None if only the encoder knows, at run time."""
     if spec and spec.device and spec.device.upload:
         return tuple(name for name in spec.device.formats if name in (spec.pixel_formats or spec.device.formats))
     listed = listing.pixel_formats
@@ -155,7 +164,7 @@ def _check_pix_fmt(
 
 
 def _software_encoders_taking(pix_fmt: str, capabilities: Capabilities) -> list[EncoderSpec]:
-    """Among the encoders that this FFmpeg was asked about."""
+    """Return the software encoders that take a pixel format, among those whose listings are known."""
     rows = (find_encoder(name) for name in capabilities.helps)
     return [
         row
@@ -182,16 +191,16 @@ def _check_size(
     if width < narrowest or height < smallest or max(width, height) > _LARGEST_SIDE:
         least = f"; the width is at least {narrowest}" if narrowest > smallest else ""
         raise FrameSizeError(
-            f"{width}x{height} is outside of what {encoder} takes here: {smallest} to {_LARGEST_SIDE} pixels a side{least}",
+            f"{encoder} does not take {width}x{height} here; each side must have {smallest} to {_LARGEST_SIDE} pixels{least}",
             width=width,
             height=height,
         )
 
 
 FULL_CHROMA = "bicubic+accurate_rnd+full_chroma_int"
-"""``flags`` of an exact conversion: the default ones darken every colour by about one level and some by three."""
+"""``flags`` of an exact conversion: the default flags darken colours by about one level, some by three."""
 
-# What undoes each EXIF orientation (CIPA DC-008, tag 274).
+# Filters that apply each EXIF orientation (CIPA DC-008, tag 274).
 _UPRIGHT: dict[int, tuple[Filter, ...]] = {
     1: (),
     2: (("hflip", {}),),
@@ -207,16 +216,15 @@ _UPRIGHT: dict[int, tuple[Filter, ...]] = {
 def upright_filters(orientation: int, pix_fmt: str) -> tuple[Filter, ...]:
     """Return filters that apply the EXIF orientation of images and remove it from the metadata.
 
-    FFmpeg 9 would otherwise hand the orientation on to the output, which players would then turn once more.
+    FFmpeg 9 otherwise passes the orientation on to the output, and players rotate a second time.
 
     Args:
         orientation: of EXIF, 1 to 8.
-        pix_fmt: what images are turned in; it must hold all that they hold.
+        pix_fmt: pixel format for rotating; it must keep all information of the images.
     """
     forget: Filter = ("sidedata", {"mode": "delete"})
     turn = _UPRIGHT[orientation]
     if not turn:
         return (forget,)
-    # Planes of unequal size cannot be transposed; ffmpeg would choose a format by itself.
-    whole: list[Filter] = [("scale", {"flags": FULL_CHROMA}), ("format", {"pix_fmts": pix_fmt})]
-    return (forget, *whole, *turn)
+    # Planes of unequal size cannot be transposed, and ffmpeg would choose a format by itself.
+    return (forget, ("scale", {"flags": FULL_CHROMA}), ("format", {"pix_fmts": pix_fmt}), *turn)

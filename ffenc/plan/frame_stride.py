@@ -1,4 +1,4 @@
-"""Which frames stay when a video is made slower by a whole number."""
+"""Select every n-th frame of a video."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from itertools import accumulate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameStride:
-    """One frame out of so many, counted again in each of several ranges.
+    """Every n-th frame, counted from the start of each of several ranges.
 
     Attributes:
         every: 2 keeps the first, third, fifth ... frame of a range.
-        ranges: (first, stop) of frames, ascending; other frames are left out.
+        ranges: ascending (first, stop); frames outside of them are dropped.
     """
 
     every: int
@@ -20,12 +20,12 @@ class FrameStride:
 
     @property
     def count(self) -> int:
-        """Frames that are kept."""
+        """Number of kept frames."""
         return sum(self._counts())
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """Where each range begins among the frames that are kept."""
+        """Number of the first kept frame of each range, among all kept frames."""
         return tuple(accumulate(self._counts()[:-1], initial=0))
 
     def _counts(self) -> list[int]:
@@ -33,7 +33,7 @@ class FrameStride:
 
     @property
     def runs(self) -> tuple[tuple[int, int], ...]:
-        """(first, count) of the frames that are kept; ranges that continue the one before are one run."""
+        """(first, count) of the kept frames; a range that continues the one before it joins its run."""
         runs: list[list[int]] = []
         for (first, _), count in zip(self.ranges, self._counts(), strict=True):
             if runs and runs[-1][0] + runs[-1][1] * self.every == first:

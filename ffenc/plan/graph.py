@@ -1,4 +1,4 @@
-"""Arguments as FFmpeg reads them, through ffmpeg-python's graphs.  The only module that imports it."""
+"""Build ffmpeg's arguments with ffmpeg-python's graphs.  The only module that imports it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import ffmpeg
 from ffenc.errors import DependencyError
 
 if not hasattr(ffmpeg, "get_args"):
-    # Other distributions install the import name "ffmpeg" too, and the last one installed wins.
+    # Other distributions install the import name "ffmpeg" too; the last one installed wins.
     _owners = ", ".join(sorted(set(packages_distributions().get("ffmpeg", ["an unknown package"]))))
     raise DependencyError(
         f"the module 'ffmpeg' ({ffmpeg.__file__}) is not ffmpeg-python's; it is provided by: {_owners}. "
@@ -32,7 +32,7 @@ Filter = tuple[str, Mapping[str, str]]
 
 
 def file_url(path: Path | str) -> str:
-    """A local file such that no name is taken for an option, a protocol or a pattern."""
+    """Return the URL of a local file; no name is then read as an option, a protocol or a pattern."""
     return f"file:{Path(path).absolute()}"
 
 
@@ -42,9 +42,9 @@ class Input:
 
     Attributes:
         url: what to read.
-        options: written before it.
+        options: options before ``-i``.
         stream: specifier of the video stream.
-        filters: what its pictures go through before they are joined with those of the other inputs.
+        filters: filters for its frames before they are joined with those of the other inputs.
     """
 
     url: str
@@ -55,11 +55,11 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonFilter:
-    """A filter that compares two videos and writes what it finds into a file.
+    """A filter that compares two videos and writes its result to a file.
 
     Attributes:
         filter: its name and options, the file among them.
-        original_first: whether its first input is the original, which it then hands on; else the encoded one.
+        original_first: its first input, which it also outputs, is the original; otherwise the encoded video.
     """
 
     filter: Filter
@@ -67,26 +67,25 @@ class ComparisonFilter:
 
 
 def measuring_argv(
-    binary: Path | str, encoded: Input, original: Input, meters: Sequence[ComparisonFilter]
+    binary: Path | str, encoded: Input, original: Input, comparisons: Sequence[ComparisonFilter]
 ) -> tuple[str, ...]:
-    """A command that decodes two videos once, sends them through every meter, and writes no video.
+    """Return a command that decodes two videos once, compares them with every filter, and writes no video.
 
     Args:
-        binary: the executable.
-        encoded: what was encoded.
-        original: what it was made from.
-        meters: one after the other; those that hand the original on come last.
+        encoded: the encoded video.
+        original: the frames it was encoded from.
+        comparisons: filters in order; those with ``original_first`` come last.
     """
-    pictures, source = (
+    frames, source = (
         _chain(ffmpeg.input(_utf8(part.url), **_keywords(part.options))[part.stream], part.filters)
         for part in (encoded, original)
     )
-    copies = source.filter_multi_output("split", len(meters))
-    for number, meter in enumerate(meters):
-        name, arguments = meter.filter
-        pair = [copies[number], pictures] if meter.original_first else [pictures, copies[number]]
-        pictures = ffmpeg.filter(pair, name, **{key: _utf8(value) for key, value in arguments.items()})
-    target = ffmpeg.output(pictures, "pipe:1", format="null")
+    copies = source.filter_multi_output("split", len(comparisons))
+    for number, comparison in enumerate(comparisons):
+        name, arguments = comparison.filter
+        pair = [copies[number], frames] if comparison.original_first else [frames, copies[number]]
+        frames = ffmpeg.filter(pair, name, **{key: _utf8(value) for key, value in arguments.items()})
+    target = ffmpeg.output(frames, "pipe:1", format="null")
     return (
         str(binary),
         *_leading("pipe:1", (), loglevel="warning", skip_errors=False),
@@ -107,28 +106,23 @@ def ffmpeg_argv(
     skip_errors: bool = False,
     keep_timestamps: bool = False,
 ) -> tuple[str, ...]:
-    """A whole ffmpeg command.
+    """Return a complete ffmpeg command.
 
     Args:
-        binary: the executable.
-        inputs: their video streams are joined one after the other.
-        video: filters over the joined pictures; none at all means that the stream is taken as it is.
-        output: url.
-        output_options: encoder, muxer and the like.
-        audio: a further input, all of whose streams of its kind follow the video.
+        inputs: their video streams are concatenated.
+        video: filters over the joined frames; without any, the stream is taken as it is.
+        output_options: options of the encoder and the muxer.
+        audio: a further input; all its streams that match its specifier follow the video.
         global_options: e.g. hardware devices.
-        loglevel: what it says on standard error.
-        skip_errors: leave out what cannot be read and go on, rather than end there: for live inputs, and to find out what
-            is damaged.
+        skip_errors: skip what cannot be read instead of ending there: for live inputs, and to find damage.
         keep_timestamps: filters see the timestamps of the container instead of times from the start of the input.
 
     Returns:
-        The argument vector; ``-progress pipe:1`` is part of it, so standard output carries progress unless the
-        output itself goes there.
+        The argument vector.  Standard output carries ``-progress`` reports unless the output itself goes there.
     """
     nodes = [ffmpeg.input(_utf8(part.url), **_keywords(part.options)) for part in inputs]
-    pictures = [_chain(node[part.stream], part.filters) for node, part in zip(nodes, inputs, strict=True)]
-    joined = pictures[0] if len(pictures) == 1 else ffmpeg.concat(*pictures, v=1, a=0)
+    videos = [_chain(node[part.stream], part.filters) for node, part in zip(nodes, inputs, strict=True)]
+    joined = videos[0] if len(videos) == 1 else ffmpeg.concat(*videos, v=1, a=0)
     streams = [_chain(joined, video)]
     leading = _leading(output, global_options, loglevel=loglevel, skip_errors=skip_errors)
     if keep_timestamps:
@@ -140,10 +134,10 @@ def ffmpeg_argv(
 
 
 def restart_clock(fps: Fraction) -> Filter:
-    """A filter after which picture k stands at k/fps, whatever timestamps came in.
+    """Return a filter that gives frame k the timestamp k/fps, whatever its timestamp was.
 
-    The output has to state the same rate with ``-r``, which makes it exact.  (A ``fps`` filter would do so too, but in
-    FFmpeg 4.2 it drops the last pictures, because ``setpts`` does not move the end of the stream.)
+    The output must have the same rate in ``-r``, which makes it exact.  A ``fps`` filter would do so too, but drops the last
+    frames in FFmpeg 4.2, because ``setpts`` does not move the end of the stream.
     """
     return "setpts", {"expr": f"N*{fps.denominator}/({fps.numerator}*TB)"}
 
@@ -155,17 +149,10 @@ def _chain(node: Any, filters: Iterable[Filter]) -> Any:
 
 
 def _leading(output: str, global_options: Sequence[Option], *, loglevel: str, skip_errors: bool) -> list[str]:
-    # -y: the output is a temporary file that ffenc has created itself.  -xerror: without it ffmpeg skips what it cannot
-    # read and still ends with status 0.
-    leading = [
-        "-hide_banner",
-        "-nostdin",
-        "-loglevel",
-        loglevel,
-        "-nostats",
-        *([] if skip_errors else ["-xerror"]),
-        "-y",
-    ]
+    # -y: the output is a temporary file that ffenc created.  Without -xerror ffmpeg skips what it cannot read and exits
+    # with status 0.
+    xerror = [] if skip_errors else ["-xerror"]
+    leading = ["-hide_banner", "-nostdin", "-loglevel", loglevel, "-nostats", *xerror, "-y"]
     if not output.startswith("pipe:"):
         leading += ["-progress", "pipe:1"]
     for name, value in global_options:
@@ -174,12 +161,12 @@ def _leading(output: str, global_options: Sequence[Option], *, loglevel: str, sk
 
 
 def _keywords(options: Iterable[Option]) -> dict[str, str | None]:
-    # ffmpeg-python spells -f "format", takes video_size for a pair, and writes the rest as it comes, sorted by name.
+    # ffmpeg-python names -f "format", expects a pair for video_size, and passes on the other names, sorted.
     return {_KEYWORDS.get(name, name): None if value is None else _utf8(value) for name, value in options}
 
 
 def _utf8(text: str) -> str:
-    """Return a text that has UTF-8, which ffmpeg-python needs, also of a name that is not UTF-8: each byte is one character."""
+    """Return a text with one character per byte: ffmpeg-python needs valid UTF-8, and file names may not be."""
     return text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 

@@ -1,4 +1,4 @@
-"""The plan of raw frames into numbered image files."""
+"""Plan the writing of raw frames to numbered image files, and the reading of such files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from ffenc.frames import FrameFormat
+from ffenc.plan.encode import RawFrames
 from ffenc.plan.graph import Input, ffmpeg_argv
 
 SUFFIXES = {"rgb": ".png", "bgr": ".png", "gray": ".png", "gray16": ".tiff", "gray12": ".tiff"}
-"""Lossless formats by layout, as LeRobot chooses them: PNG for pictures, TIFF for depth."""
+"""Lossless formats by layout, as LeRobot chooses them: PNG for colour, TIFF for depth."""
 
 _ENCODERS = {
     ".png": (("c:v", "png"), ("compression_level", "1")),
@@ -18,25 +19,20 @@ _ENCODERS = {
 
 
 def image_encoder(layout: str) -> str:
-    """FFmpeg's encoder for images of this layout."""
+    """Return FFmpeg's encoder for images of this layout."""
     (_, name), *_ = _ENCODERS[SUFFIXES[layout]]
     return name
 
 
 def image_name(number: int, suffix: str) -> str:
-    """``frame-000012.png``, as LeRobot names it."""
+    """Return the file name of an image as LeRobot writes it: ``frame-000012.png``."""
     return f"frame-{number:06d}{suffix}"
 
 
 def plan_image_files(ffmpeg: Path, frames: FrameFormat, directory: Path) -> tuple[str, ...]:
-    """The command that reads raw frames from its standard input and writes image k as ``frame-{k:06d}``."""
+    """Return the command that reads raw frames from standard input and writes image k as ``frame-{k:06d}``."""
     suffix = SUFFIXES[frames.layout]
-    raw = (
-        ("f", "rawvideo"),
-        ("pix_fmt", frames.pix_fmt),
-        ("s", f"{frames.width}x{frames.height}"),
-        ("framerate", str(Fraction(30))),  # any rate: images have none
-    )
+    raw = RawFrames(frames=frames, fps=Fraction(30)).input_options()  # any rate: images have none
     pattern = str(directory.absolute()).replace("%", "%%")
     return ffmpeg_argv(
         ffmpeg,
@@ -49,7 +45,7 @@ def plan_image_files(ffmpeg: Path, frames: FrameFormat, directory: Path) -> tupl
 def plan_image_reading(
     ffmpeg: Path, frames: FrameFormat, directory: Path, suffix: str, *, count: int
 ) -> tuple[str, ...]:
-    """The command that writes the pictures of such a directory to its standard output, raw, one after the other."""
+    """Return the command that decodes the images ``frame-000000`` and following to raw frames on standard output."""
     pattern = str(directory.absolute()).replace("%", "%%")
     series = (("f", "image2"), ("pattern_type", "sequence"), ("start_number", "0"), ("protocol_whitelist", "file"))
     return ffmpeg_argv(

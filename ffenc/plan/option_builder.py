@@ -1,4 +1,4 @@
-"""OptionBuilder one encoder's row and one config into the encoder's options, or say which of them would not take effect."""
+"""Build an encoder's options from its row and a config, or raise an error for a setting that would not take effect."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ffenc.encoders.spec import Damage, EncoderSpec, Quality, Version
 from ffenc.errors import EncoderOptionError
 from ffenc.ffmpeg.listing import EncoderHelp
 from ffenc.plan.effective import Settled, given_options, is_on, settle
+from ffenc.plan.frame_checks import bit_depth
 from ffenc.plan.options import (
     extra_option,
     join_parameters,
@@ -22,29 +23,28 @@ from ffenc.plan.options import (
     plain_number,
     plain_option_name,
 )
-from ffenc.plan.pixel_format import bit_depth
 
 
 @dataclass(slots=True, kw_only=True)
 class OptionBuilder:
-    """One fold; each method handles one field and returns it as it takes effect.
+    """The options of one encode; each method adds one field of the config and returns its effective value.
 
     Attributes:
         name: FFmpeg's encoder name.
         spec: its row, if there is one.
         listing: its options in this FFmpeg.
-        config: what was asked for.
-        width, height: picture size in pixels.
+        config: requested settings.
+        width, height: frame size in pixels.
         fps: frame rate.
         libavcodec: version of this FFmpeg's libavcodec.
         library: version of the library behind the encoder, if it is known.
-        options: what goes on the command line, by option name.
-        parameters: the same for dictionary options, by their key.
-        owners: options (``name`` or ``name:key``) that a field speaks for, and that field.
-        rivals: options that would not go together with a field that is set, and that field.
-        switches: options that would not go together with a field if they are switched on, and that field.
-        crf: the crf that takes effect.
-        remarks: a sentence for every default that gave way.
+        options: text of each option on the command line.
+        parameters: text of each key, by dictionary option.
+        owners: options (``name`` or ``name:key``) that a field sets, and that field.
+        rivals: options that contradict a field that is set, and that field.
+        switches: options that contradict a field if they are switched on, and that field.
+        crf: the effective crf.
+        remarks: a sentence for every default that was replaced.
     """
 
     name: str
@@ -84,25 +84,22 @@ class OptionBuilder:
             )  # fmt: skip
         self._set(option, gop.one if gop and gop.one and g == 1 else str(g), owner="g")
         if gop and (gop.companions_up_to is None or g <= gop.companions_up_to):
-            # Not owned: the user may set them otherwise.
+            # Not owned: the user may override them.
             self.options.update({key: text for key, text in gop.companions.items() if not self._is_absent(key)})
         return g
 
     def forced_key_frames(self) -> None:
         """Set the options that forced keyframes need."""
         for key, text in (self.spec.gop.forced if self.spec and self.spec.gop else {}).items():
-            self._set(key, text, owner="the keyframes that are forced")
+            self._set(key, text, owner="forced keyframes")
 
     def quality(self) -> float | int | None:
         """``crf``."""
-        self.crf = self._quality()
-        return self.crf
-
-    def _quality(self) -> float | int | None:
         crf = self.config.crf
         quality = self._quality_row()
         if quality is None:
-            return crf if self._is_listed("crf", crf) else None
+            self.crf = crf if self._is_listed("crf", crf) else None
+            return self.crf
         for option in (*quality.options, quality.fraction_option):
             if option:
                 self.owners[option] = "crf"
@@ -112,7 +109,7 @@ class OptionBuilder:
         accepted = f"{number_text(max(low, quality.unset_below))} to {number_text(high)}"
         if not low <= crf <= high:
             raise self._error(
-                "crf", crf, f"crf={crf!r} for {self.name} is out of range, it goes from {accepted}", accepted
+                "crf", crf, f"crf={crf!r} for {self.name} is out of range, it must be {accepted}", accepted
             )
         if crf < quality.unset_below:
             raise self._error(
@@ -127,10 +124,11 @@ class OptionBuilder:
             self._set(key, text, owner="crf")
         self.rivals.update(dict.fromkeys((*quality.companions, *quality.excludes), "crf"))
         self.switches.update(dict.fromkeys(quality.lossless, "crf"))
+        self.crf = crf
         return crf
 
     def _has_another_quality(self) -> bool:
-        """Return whether an extra option decides on quality, so that the default crf gives way to it."""
+        """Return whether an extra option sets the quality and replaces the default crf."""
         quality = self._quality_row()
         assert quality is not None
         return any(
@@ -168,18 +166,18 @@ class OptionBuilder:
         if preset.names_only and (not isinstance(value, str) or value.lstrip("-").isdigit()):
             raise self._error(
                 "preset", value,
-                f"preset numbers of {self.name} mean other presets in other FFmpeg versions; use a name: {accepted}", accepted,
+                f"preset numbers of {self.name} differ between FFmpeg versions; use a name: {accepted}", accepted,
             )  # fmt: skip
         if names and value not in names:
             near = nearest_name(str(value), names)
             hint = f"; did you mean {near!r}?" if near else ""
-            raise self._error("preset", value, f"preset of {self.name} is one of {accepted}{hint}", accepted, near)
+            raise self._error("preset", value, f"preset of {self.name} must be one of {accepted}{hint}", accepted, near)
         text = str(value) if names else self._check_listed(preset.option, value, field="preset")
         self._set(preset.option, text, owner="preset")
         return value
 
     def _default_preset(self) -> int | str | None:
-        """Return the row's default, or the fastest preset without damage where that is slower."""
+        """Return the row's default, or the fastest preset without damage if that is slower."""
         preset = self.spec.preset if self.spec else None
         default = preset.default if preset else None
         for damage in self._damages():
@@ -193,7 +191,7 @@ class OptionBuilder:
         return default
 
     def _damages(self) -> Iterator[Damage]:
-        """Yield what damages frames with this quality if the preset is too fast."""
+        """Yield the known damages at this quality, which need a slower preset."""
         quality = self.spec.quality if self.spec else None
         given = {name: text for name, _, text in self._given()}
         if quality is None or self.spec is None or any(is_on(given.get(name, "0")) for name in quality.lossless):
@@ -240,17 +238,17 @@ class OptionBuilder:
         smallest = fast.smallest_area.at(self.library)
         if area < smallest:
             raise self._error(
-                "fast_decode", level, f"{self.name} with library version {self._library_text()} ignores fast_decode for pictures "
+                "fast_decode", level, f"{self.name} with library version {self._library_text()} ignores fast_decode for frames "
                 f"of less than {smallest} pixels, such as {self.width}x{self.height}; use fast_decode=0",
             )  # fmt: skip
         self._set(fast.option, fast.value or str(level), owner="fast_decode")
         return level
 
-    def narrow_picture(self) -> None:
-        """What the width of the picture asks for."""
-        narrow = self.spec.narrow_picture if self.spec else None
+    def narrow_frame(self) -> None:
+        """Set what a narrow frame needs."""
+        narrow = self.spec.narrow_frame if self.spec else None
         if narrow is not None and self.width <= narrow.width:
-            self._set(narrow.option, narrow.value, owner="the width of the picture")
+            self._set(narrow.option, narrow.value, owner="the width of the frame")
 
     def threads(self, count: int | None) -> None:
         """``encoder_threads``."""
@@ -294,7 +292,7 @@ class OptionBuilder:
             self._set(device.device_option, wanted, owner="device")
 
     def bit_rate(self) -> int | None:
-        """Set a bit rate where nothing else says how good the video is to be, and return it."""
+        """Set the row's bit rate if neither a quality nor a bit rate was set, and return it."""
         rate, quality = self.spec.bit_rate if self.spec else None, self._quality_row()
         if rate is None or "b" in self.options or (quality and quality.options[0] in self.options):
             return None
@@ -303,7 +301,7 @@ class OptionBuilder:
         return bits_per_s
 
     def extras(self) -> None:
-        """``extra_options``, which cannot speak for any of the fields above."""
+        """``extra_options``, which must not set or contradict any of the fields above."""
         seen: dict[str, str] = {}
         for given, value in self.config.extra_options.items():
             name = plain_option_name(given)
@@ -335,7 +333,7 @@ class OptionBuilder:
         return settle(self.spec, self.config.extra_options, every, preset=preset)
 
     def _check_damage(self) -> None:
-        """Refuse a preset that was given and would damage frames."""
+        """Refuse a given preset that would damage frames."""
         preset_option = self.spec.preset.option if self.spec and self.spec.preset else ""
         preset = self.options.get(preset_option, "")
         for damage in self._damages():
@@ -358,8 +356,8 @@ class OptionBuilder:
             return
         formats = ", ".join(profiles[profile])
         reason = (
-            f"does not go together with pix_fmt={self.config.pix_fmt!r}, which makes a stream of another profile; it goes "
-            f"with {formats}" if formats else "makes every frame a keyframe whatever g says; use g=1 and another profile"
+            f"contradicts pix_fmt={self.config.pix_fmt!r}, which makes a stream of another profile; it needs {formats}"
+            if formats else "makes every frame a keyframe whatever g says; use g=1 and another profile"
         )  # fmt: skip
         raise self._error(given["profile"], profile, f"profile {profile} of {self.name} {reason}", formats)
 
@@ -368,7 +366,7 @@ class OptionBuilder:
             if option in given and needed not in self.options:
                 raise self._error(
                     given[option], self.config.extra_options[given[option]],
-                    f"{self.name} ignores {given[option]!r} unless {needed!r} is set beside it",
+                    f"{self.name} ignores {given[option]!r} unless {needed!r} is set too",
                 )  # fmt: skip
 
         spec = self.spec
@@ -377,7 +375,7 @@ class OptionBuilder:
             if len(rates) > 1 or None in rates:
                 raise self._error(
                     given[option], self.config.extra_options[given[option]],
-                    f"{self.name} reads {given[option]!r} at a constant bit rate only: give b, minrate and maxrate one value",
+                    f"{self.name} reads {given[option]!r} only at a constant bit rate: set b, minrate and maxrate to one value",
                 )  # fmt: skip
         for option, since in (spec.since if spec else {}).items():
             if option in given and (self.library is None or self.library < since):
@@ -389,16 +387,16 @@ class OptionBuilder:
     def _check_ownership(self, option: str, given: str, value: object) -> None:
         if option in self.rivals or (option in self.switches and is_on(str(value))):
             field = (self.rivals | self.switches)[option]
-            message = (
-                f"{given!r} does not go together with {field} for {self.name}: the encoder would follow one of the two"
-            )
-            raise self._error(given, value, f"{message}; leave it out, or set {field} to None")
+            raise self._error(
+                given, value, f"{given!r} contradicts {field} for {self.name}: the encoder would follow only one of them; "
+                f"leave it out, or set {field} to None",
+            )  # fmt: skip
         if option in self.owners:
             field = self.owners[option]
             raise self._error(given, value, f"{given!r} is set by {field} for {self.name}; use {field} instead")
-        if option in _PICTURE_OPTIONS:
+        if option in _FORMAT_OPTIONS:
             raise self._error(
-                given, value, f"{given!r} follows from {_PICTURE_OPTIONS[option]}; it cannot be set by itself"
+                given, value, f"{given!r} follows from {_FORMAT_OPTIONS[option]}; it cannot be set by itself"
             )
 
     def written(self) -> Iterator[tuple[str, str]]:
@@ -408,7 +406,7 @@ class OptionBuilder:
             yield key, join_parameters(pairs)
 
     def _checked(self, option: str, value: object) -> str:
-        """Check an option as one of the user's, and write its value."""
+        """Check an option like one of the user's, and return its value as text."""
         return extra_option(
             option,
             value,
@@ -430,13 +428,13 @@ class OptionBuilder:
             self.options[name] = text
 
     def _is_absent(self, option: str) -> bool:
-        """Return whether this version of the encoder does without an option that the row sets."""
+        """Return whether this version of the encoder lacks an option that the row sets."""
         return self.spec is not None and option in self.spec.if_listed and option not in self.listing.options
 
     def _is_listed(self, field: str, value: OptionValue | None) -> bool:
-        """Set a field that the row says nothing about; False if it has no effect, which is fine where nobody gave it.
+        """Set a field that the row does not define; False if it has no effect, which is an error only for a given field.
 
-        Without a row, an option of the field's name in the encoder's own help is taken to be it.
+        Without a row, an option of the field's name in the encoder's own help is used.
         """
         if self.spec is None and field in self.listing.options:
             self.owners[field] = field
@@ -451,7 +449,7 @@ class OptionBuilder:
     def _check_listed(self, option: str, value: OptionValue, *, field: str) -> str:
         listed = self.listing.options.get(option)
         if listed is None:
-            # A generic option that carries a field (vaapi's compression_level): checked like one of the user's.
+            # A generic option for a field (vaapi's compression_level): checked like one of the user's.
             return self._checked(option, value)
         if listed.type == "string":
             raise self._error(field, value, f"{option} of {self.name} takes free text, which ffenc does not pass on")
@@ -477,7 +475,7 @@ class OptionBuilder:
         )
 
 
-_PICTURE_OPTIONS: Mapping[str, str] = {
+_FORMAT_OPTIONS: Mapping[str, str] = {
     "pix_fmt": "the field pix_fmt",
     "color_range": "pix_fmt (BT.601, limited range, is what decoders assume that ignore tags)",
     "colorspace": "pix_fmt (BT.601, limited range, is what decoders assume that ignore tags)",

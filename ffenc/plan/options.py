@@ -1,4 +1,4 @@
-"""Check one option and write it as FFmpeg reads it.  What is not known to take effect is refused here."""
+"""Check one option and write it as FFmpeg reads it; options that are not known to take effect are refused."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ffenc.encoders.spec import EncoderSpec, ParameterString, Version
 from ffenc.errors import EncoderOptionError
 from ffenc.ffmpeg.listing import EncoderHelp, EncoderOption
 
-# Values of a dictionary key: no separators, no slash, so that nothing can name a file, and no number that is none.
+# Values of a dictionary key: no separators, no slash, so that none can name a file, and neither nan nor inf.
 _PARAMETER_VALUE = re.compile(r"(?!-?(?:nan|inf)$)[A-Za-z0-9_.,+()|-]*")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)([kKMG]?)")
 _RATE_UNITS = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
 _TRUE_FALSE = {"true": "1", "false": "0", "1": "1", "0": "0", "yes": "1", "no": "0", "on": "1", "off": "0"}
-# Options of the ffmpeg program that people mistake for encoder options; each would change which frames are kept.
+# Options of the ffmpeg program that are often mistaken for encoder options; each would change frames or files.
 _PROGRAM_OPTIONS = frozenset({
     "r", "t", "to", "ss", "sseof", "frames", "fs", "vf", "filter", "filter_complex", "filter_script", "s", "aspect",
     "vsync", "fps_mode", "shortest", "an", "vn", "sn", "dn", "map", "f", "y", "n", "i", "c", "codec", "vcodec",
@@ -33,12 +33,12 @@ _PROGRAM_OPTIONS = frozenset({
 
 
 def number_text(value: float) -> str:
-    """A number as short text that FFmpeg reads back exactly: ``30``, ``30.5``."""
+    """Return a number as short text that FFmpeg reads back exactly: ``30``, ``30.5``."""
     return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name spelt most like ``name``, or None if none is near."""
+    """Return the known name with the most similar spelling, or None."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
 
@@ -58,19 +58,14 @@ def extra_option(
     libavcodec: Version,
     library: Version | None,
 ) -> str:
-    """Check one of the user's extra options and write its value.
+    """Check one of the user's extra options and return its value as text for ``-name:v``.
 
     Args:
         name: option name without stream specifier.
         value: as given; a mapping only for dictionary options.
-        encoder: FFmpeg's encoder name, for messages.
-        spec: the encoder's row, if there is one.
         listing: the encoder's options in this FFmpeg.
         libavcodec: version of its libavcodec.
         library: version of the library behind the encoder, if it is known.
-
-    Returns:
-        The text that goes behind ``-name:v``.
 
     Raises:
         EncoderOptionError: unknown, ignored by this encoder, wrong type, out of range, or free text.
@@ -109,16 +104,10 @@ def extra_option(
 
 
 def check_measured(option: str, text: str, *, encoder: str, libavcodec: Version, library: Version | None) -> None:
-    """Refuse an option that changed nothing when it was measured on this FFmpeg, or on those next to it.
-
-    Args:
-        option: the option, or ``option:key``.
-        text: its value.
-        encoder: FFmpeg's encoder name.
-        libavcodec, library: versions of this FFmpeg's libavcodec, and of the library behind the encoder if it is known.
+    """Refuse an option, ``name`` or ``name:key``, that had no effect when measured on this FFmpeg or the versions next to it.
 
     Raises:
-        EncoderOptionError: it was seen to be ignored.
+        EncoderOptionError: the option is ignored.
     """
     effect = effect_of(encoder, option, text, libavcodec=libavcodec, library=library)
     if effect.kind == "ignored":
@@ -138,13 +127,10 @@ def _is_read(name: str, spec: EncoderSpec | None, libavcodec: Version) -> bool:
 
 
 def listed_value(option: EncoderOption, value: OptionValue, *, encoder: str, field: str | None = None) -> str:
-    """Check a value against an option of the encoder's own listing and write it.
+    """Check a value against an option of the encoder's own listing and return it as text.
 
     Args:
-        option: as listed by this FFmpeg.
-        value: as given.
-        encoder: for messages.
-        field: the config field it came from, if not from ``extra_options``.
+        field: the config field that it came from, if not from ``extra_options``.
 
     Raises:
         EncoderOptionError: wrong type, not among the choices, or out of range.
@@ -225,8 +211,7 @@ def parse_parameters(
     """Return a dictionary option as a dictionary, from ``{"aq-mode": 2}`` or ``"aq-mode=2:no-sao"``.
 
     Raises:
-        EncoderOptionError: neither of the two forms, nothing in it, a value that could hide a separator, or a key of
-            ``refused``, with its reason.
+        EncoderOptionError: another form, an empty one, a value that could hide a separator, or a key in ``refused``.
     """
     if isinstance(value, Mapping):
         pairs = [(str(key), _parameter_text(item)) for key, item in value.items()]
@@ -288,7 +273,7 @@ def _parameter_string(name: str, value: object, parameters: ParameterString, *, 
 
 
 def join_parameters(pairs: Mapping[str, str]) -> str:
-    """``{"lp": "2", "tune": "0"}`` as FFmpeg's dictionary syntax ``lp=2:tune=0``."""
+    """Return ``{"lp": "2", "tune": "0"}`` in FFmpeg's dictionary syntax: ``lp=2:tune=0``."""
     return ":".join(f"{key}={text}" for key, text in pairs.items())
 
 
@@ -310,8 +295,8 @@ def _unknown(
         reason = f"{name!r} is an option of FFmpeg that {encoder} of this FFmpeg ignores, always or with other options"
     elif name in _PROGRAM_OPTIONS:
         reason = (
-            f"{name!r} is an option of the ffmpeg program and not of an encoder; it would change the frames or files that "
-            "ffenc answers for"
+            f"{name!r} is an option of the ffmpeg program, not of an encoder; it would change which frames or files ffenc "
+            "writes"
         )
     else:
         reason = f"{encoder} of this FFmpeg has no option {name!r}" + _did_you_mean(near)

@@ -1,4 +1,4 @@
-"""The plan of a stream copy of one file into a plain MP4 with its index in front."""
+"""Plan the stream copy of one file into an MP4 or MOV with its index at the front."""
 
 from __future__ import annotations
 
@@ -21,18 +21,14 @@ def plan_remux(
     start_s: Fraction | None = None,
     audio: AudioPlan | None = None,
 ) -> tuple[str, ...]:
-    """The command that copies the video of ``source``, a fragmented MP4 or MOV, bit by bit.
+    """Return the command that copies the video of ``source``, a fragmented MP4 or MOV, bit by bit.
 
     Args:
-        ffmpeg: the executable.
-        source: what was recorded, whole or cut off between two fragments.
-        output: the file to write.
-        fps: frame rate of both; it moves no timestamp, but says how long the last frame is shown, which FFmpeg 4.2 forgets
-            (and then hides that frame).
-        muxer: container of both.
+        source: the recording, complete or cut off between two fragments.
+        fps: frame rate of both; it sets the duration of the last frame, without which FFmpeg 4.2 hides that frame.
         fragmented: write fragments, see ``FRAGMENTS``.
-        start_s: timestamp of the first frame, which becomes 0; None if it is the first of the file.
-        audio: audio to write beside the video, encoded.
+        start_s: timestamp of the first frame, which becomes 0; None keeps timestamps.
+        audio: audio to encode beside the video.
     """
     options: list[Option] = [("protocol_whitelist", "file"), ("f", "mov")]
     if start_s:

@@ -15,23 +15,23 @@ from ffenc.encoders.table import AUTO, CODECS, encoders_for_codec, find_encoder
 from ffenc.errors import EncoderUnavailableError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.plan.effective import Request
-from ffenc.plan.frame_checks import check_picture, stored_pixel_format
+from ffenc.plan.frame_checks import check_frame_format, stored_pixel_format
 from ffenc.plan.option_builder import OptionBuilder
 from ffenc.plan.options import nearest_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedStream:
-    """What the encoder's stream has to be, for the check of the file.
+    """Properties that the encoded stream must have; the written file is checked against them.
 
     Attributes:
-        pix_fmts: names that its pixel format can have after decoding, without a loss.
+        pix_fmts: accepted names of its pixel format after decoding.
         g: most frames from one keyframe to the next; None: any number.
-        exact: keyframes stand at 0, g, 2g, ... and nowhere else.
-        follows_forced: keyframes stand also where they are forced.
+        exact: keyframes are at 0, g, 2g, ... and nowhere else.
+        follows_forced: keyframes are also at forced frames.
         reorders: packets can be stored in another order than frames are shown (B-frames).
-        profiles: profiles that it can have, as ffprobe names them; empty: any.
-        bits_per_s: bit rate that the row asks for; None: it has a quality instead, or the user set one.
+        profiles: accepted profiles, as ffprobe names them; empty: any.
+        bits_per_s: bit rate set by the encoder's row; None if a quality or the user's bit rate applies.
     """
 
     pix_fmts: tuple[str, ...]
@@ -45,22 +45,22 @@ class ExpectedStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedEncoder:
-    """One concrete encoder with everything that goes on its command line.
+    """One encoder with everything that goes on its command line.
 
     Attributes:
         name: FFmpeg's encoder name.
         codec: bitstream standard of the stream, as ffprobe names it.
         options: (option, text) pairs for the output, without the stream specifier.
-        feed_pix_fmt: software pixel format the filter graph ends in, before any upload.
+        feed_pix_fmt: software pixel format at the end of the filter graph, before any upload.
         device_options: options before the input.
         upload_filters: filters that move frames to the device; empty for encoders that take them from memory.
-        complaints: regular expressions of stderr lines by which the encoder says that it ignored something.
-        config: the config as it takes effect: encoder named, defaults filled in, None where there is no such setting, and
-            the values of extra options that other settings leave of them.
-        reductions: a sentence for every extra option whose effective value is not the one given, and for a default preset
-            that would damage frames.
+        complaints: regular expressions of stderr lines that report an ignored option.
+        config: the effective config: encoder named, defaults filled in, None for settings that the encoder lacks, extra
+            options as limited by other settings.
+        reductions: a sentence for every extra option whose effective value differs from the one given, and for a default
+            preset that was replaced because it would damage frames.
         requests: extra options that the encoder's library reports in the stream.
-        expected: what its stream has to be.
+        expected: properties that its stream must have.
     """
 
     name: str
@@ -77,21 +77,21 @@ class ResolvedEncoder:
 
 
 def candidate_encoders(vcodec: str) -> tuple[str, ...]:
-    """The encoders whose listings are needed to resolve ``vcodec`` (which is not ``auto``)."""
+    """Return the encoders whose listings are needed to resolve ``vcodec`` (which is not ``auto``)."""
     return tuple(row.name for row in encoders_for_codec(vcodec)) or (vcodec,)
 
 
 def library_version_patterns(vcodec: str) -> dict[str, str]:
-    """For each of `candidate_encoders`, the pattern that finds its library's version, where the row has one."""
+    """Return for each of `candidate_encoders` the pattern that finds its library's version, if its row has one."""
     rows = (find_encoder(name) for name in candidate_encoders(vcodec))
     return {row.name: row.library_version for row in rows if row is not None and row.library_version}
 
 
 def name_encoder(vcodec: str, capabilities: Capabilities) -> str:
-    """The encoder of this FFmpeg that ``vcodec`` means.
+    """Return the encoder of this FFmpeg for ``vcodec``.
 
-    A codec name takes the first row of `encoders_for_codec` that this build has, never FFmpeg's own alias, which means
-    another encoder in every build.
+    A codec name takes the first row of `encoders_for_codec` that this build has.  FFmpeg's own alias is never used: it
+    differs between builds.
 
     Raises:
         EncoderUnavailableError: unknown here, or ``auto``, which needs a trial (`ffenc.video.selection`).
@@ -137,15 +137,14 @@ def resolve_encoder(
     """Check every field and option of a config against this FFmpeg and write the encoder's options.
 
     Args:
-        config: what was asked for; ``vcodec`` must not be ``auto`` any more.
+        config: encoder settings; ``vcodec`` is not ``auto``.
         capabilities: of this FFmpeg, with the listings of `candidate_encoders`.
-        width, height: picture size in pixels.
+        width, height: frame size in pixels.
         fps: frame rate; only a bit rate depends on it.
-        muxer: container the stream goes into.
         encoder_threads: threads (for SVT-AV1 its ``lp``); None leaves it to the encoder.
         device_node: device file for hardware that has several, e.g. ``/dev/dri/renderD128``; the config's ``device``
-            goes first.
-        forced_key_frames: keyframes will be forced at given frames.
+            takes precedence.
+        forced_key_frames: keyframes are forced at given frames.
 
     Raises:
         EncoderUnavailableError: this FFmpeg has no such encoder.
@@ -154,7 +153,7 @@ def resolve_encoder(
         EncoderOptionError: a field or option that would not take effect.
     """
     name = name_encoder(config.vcodec, capabilities)
-    fold = OptionBuilder(
+    builder = OptionBuilder(
         name=name,
         spec=find_encoder(name),
         listing=capabilities.help(name),
@@ -165,67 +164,67 @@ def resolve_encoder(
         libavcodec=capabilities.version.libavcodec,
         library=capabilities.library_versions.get(name),
     )
-    spec = fold.spec
-    feed = check_picture(
+    spec = builder.spec
+    feed = check_frame_format(
         config.pix_fmt,
         capabilities=capabilities,
-        listing=fold.listing,
+        listing=builder.listing,
         spec=spec,
         encoder=name,
         width=width,
         height=height,
         muxer=muxer,
-        library=fold.library,
+        library=builder.library,
     )
     effective: dict[str, object] = {
         "vcodec": name,
-        "g": (g := fold.gop()),
-        "crf": fold.quality(),
-        "preset": fold.preset(),
-        "fast_decode": fold.fast_decode(),
+        "g": (g := builder.gop()),
+        "crf": builder.quality(),
+        "preset": builder.preset(),
+        "fast_decode": builder.fast_decode(),
     }
-    fold.narrow_picture()
-    fold.threads(encoder_threads)
-    fold.device()
+    builder.narrow_frame()
+    builder.threads(encoder_threads)
+    builder.device()
     if forced_key_frames:
-        fold.forced_key_frames()
-    fold.extras()
-    settled = fold.settled()
-    bits_per_s = fold.bit_rate()
+        builder.forced_key_frames()
+    builder.extras()
+    settled = builder.settled()
+    bits_per_s = builder.bit_rate()
     effective["extra_options"] = (
         settled.extra_options if bits_per_s is None else {**settled.extra_options, "b": bits_per_s}
     )
     if capabilities.encoders[name].experimental:
-        fold.options.setdefault("strict", "experimental")
+        builder.options.setdefault("strict", "experimental")
     if spec and muxer in spec.tags:
-        fold.options["tag"] = spec.tags[muxer]
+        builder.options["tag"] = spec.tags[muxer]
     device = spec.device if spec else None
     return ResolvedEncoder(
         name=name,
         codec=capabilities.encoders[name].codec,
-        options=tuple(fold.written()),
+        options=tuple(builder.written()),
         feed_pix_fmt=feed,
         device_options=_device_options(name, device, chosen=config.device, node=device_node) if device else (),
         upload_filters=device.upload if device else (),
         complaints=spec.complaints if spec else (),
         config=config.model_copy(update=effective),
-        reductions=(*fold.remarks, *settled.reductions),
+        reductions=(*builder.remarks, *settled.reductions),
         requests=settled.requests,
-        expected=_expected(config.pix_fmt, spec, fold, g=g, bits_per_s=bits_per_s),
+        expected=_expected(config.pix_fmt, spec, builder, g=g, bits_per_s=bits_per_s),
     )
 
 
 def _expected(
-    pix_fmt: str, spec: EncoderSpec | None, fold: OptionBuilder, *, g: int | None, bits_per_s: int | None
+    pix_fmt: str, spec: EncoderSpec | None, builder: OptionBuilder, *, g: int | None, bits_per_s: int | None
 ) -> ExpectedStream:
     gop = (spec.gop if spec else None) or Gop()
-    options = fold.options
+    options = builder.options
     reorders = spec is None or spec.reorders
     return ExpectedStream(
         pix_fmts=stored_pixel_format(pix_fmt, spec),
         g=g,
         exact=gop.exact,
-        follows_forced=gop.follows_forced.at(fold.library),
+        follows_forced=gop.follows_forced.at(builder.library),
         reorders=options["bf"] != "0" if "bf" in options else reorders,
         profiles=stored_profiles(spec.codec, options["profile"]) if spec and "profile" in options else (),
         bits_per_s=bits_per_s,

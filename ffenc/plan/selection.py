@@ -1,4 +1,4 @@
-"""Which encoders were tried before one was chosen, and what came out."""
+"""The result of selecting an encoder: each candidate with its reason."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Candidate:
 
     Attributes:
         encoder: FFmpeg's name.
-        works: whether its trial succeeded; None if the trial ran out of time, so that another one may succeed.
-        reason: why not, or what proved it.
+        works: whether its trial succeeded; None if the trial ran out of time, so that it may succeed later.
+        reason: why the trial failed, or what it proved.
         device_node: the device file it works on, if it needs one.
     """
 
@@ -29,7 +29,7 @@ class Selection:
     Attributes:
         encoder: the encoder that was chosen.
         device_node: the device file it works on, if it needs one.
-        candidates: all that were considered, in order; the chosen one is the last, and the first that works.
+        candidates: every encoder that was considered, in order; the last one works and was chosen.
     """
 
     encoder: str
@@ -38,5 +38,5 @@ class Selection:
 
     @property
     def refused(self) -> tuple[tuple[str, str], ...]:
-        """(encoder, reason) of everything that would have been preferred."""
+        """(encoder, reason) of every preferred encoder that did not pass."""
         return tuple((candidate.encoder, candidate.reason) for candidate in self.candidates if not candidate.works)

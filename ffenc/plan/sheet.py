@@ -1,4 +1,4 @@
-"""The plan of a contact sheet: frames of several videos in one image, a row for each video."""
+"""Plan a contact sheet: frames of several videos in one image, one row per video."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from ffenc.plan.clip_frames import ClipFrames
 from ffenc.plan.graph import Filter, ffmpeg_argv, file_url
 
 GAP = 4
-"""Black pixels between two pictures."""
+"""Black pixels between two frames."""
 
 
 def plan_sheet(ffmpeg: Path, rows: Sequence[ClipFrames], output: Path, *, cell: tuple[int, int]) -> tuple[str, ...]:
     """Plan one image.
 
     Args:
-        ffmpeg: the executable.
-        rows: frames of one video each, as many in every row.
+        rows: frames of one video each, the same number in every row.
         output: the image, a PNG whatever its name.
-        cell: width and height into which every picture is fitted.
+        cell: width and height into which every frame is fitted.
     """
     columns = rows[0].count
     return ffmpeg_argv(
         ffmpeg,
         inputs=[row.input(*_fitted(cell)) for row in rows],
-        # Listed, so that the frames can be counted: ``tile`` would leave the place of a missing one black.
+        # ``tile`` leaves the place of a missing frame black; the listing lets the caller count them.
         video=[
             ("showinfo", {}),
             ("tile", {"layout": f"{columns}x{len(rows)}", "padding": str(GAP), "margin": str(GAP)}),
@@ -44,6 +43,6 @@ def _fitted(cell: tuple[int, int]) -> tuple[Filter, ...]:
         ("format", {"pix_fmts": "rgb24"}),
         ("pad", {"w": width, "h": height, "x": "(ow-iw)/2", "y": "(oh-ih)/2"}),
         ("setsar", {"sar": "1"}),
-        # One after the other on the time line, or the rows would not follow each other.
+        # Ascending timestamps, so that concatenated rows follow each other.
         ("setpts", {"expr": "N/(25*TB)"}),
     )

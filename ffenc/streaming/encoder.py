@@ -19,7 +19,8 @@ from ffenc.errors import FFencError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
 from ffenc.ffmpeg.process.priority import Priority
-from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
+from ffenc.frame_rate import FrameRate, parse_frame_rate
+from ffenc.frames import FrameFormat
 from ffenc.owner import Owner
 from ffenc.streaming.camera import DepthFormat
 from ffenc.streaming.drop_log import Drop, EpisodeRecording, RecordingStatus

@@ -17,7 +17,7 @@ from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat
-from ffenc.plan.encode import RawFrames, plan_encode
+from ffenc.plan.encode import EncodePlan, RawFrames
 from ffenc.plan.images import SUFFIXES, image_encoder
 from ffenc.streaming.camera import CameraEncoder, CameraFormat, DepthFormat
 from ffenc.streaming.frame_target import FrameTarget
@@ -26,7 +26,7 @@ from ffenc.streaming.parts import images_path, video_path
 from ffenc.streaming.queueing import FrameQueue
 from ffenc.streaming.spool import SpoolTarget
 from ffenc.streaming.target import HISTORY, EncoderJob, VideoTarget, software_fallback
-from ffenc.video.selection import Prepared, prepare
+from ffenc.video.planning import plan_for
 
 logger = logging.getLogger(__name__)
 
@@ -219,26 +219,24 @@ class CameraOpener:
     def _job(self, name: str, form: CameraFormat) -> EncoderJob:
         plan = self._plan
         config = plan.config_of(name, is_depth=name in self._depth)
-        prepared = self._prepare(config, form)
+        planned = self._plan_encoder(config, form, None, encoder_threads=plan.encoder_threads)
         job = EncoderJob(
             fps=plan.fps,
             config=config,
-            encoder=prepared.config.vcodec,
+            encoder=planned.encoder.name,
             frames=form.frames,
             binaries=plan.binaries,
             encoder_threads=plan.encoder_threads,
             priority=plan.priority,
             stall_timeout_s=plan.stall_timeout_s,
             cameras=self._videos,
-            fallback=plan.fallback or software_fallback(prepared.config),
-            refused=() if prepared.selection is None else prepared.selection.refused,
+            fallback=plan.fallback or software_fallback(planned.encoder.name, config),
+            refused=() if planned.selection is None else planned.selection.refused,
         )
-        path = video_path(self._directory, name, job.suffix)
-        self._check_plan(prepared, form, path, encoder_threads=plan.encoder_threads)
         if job.fallback is None:
             return job
         try:
-            self._check_plan(self._prepare(job.fallback, form), form, path)
+            self._plan_encoder(job.fallback, form, planned.output)
         except CapabilityError as err:
             if plan.fallback is not None:
                 raise
@@ -246,26 +244,16 @@ class CameraOpener:
             return replace(job, fallback=None)
         return job
 
-    def _prepare(self, config: VideoEncoderConfig, form: CameraFormat) -> Prepared:
+    def _plan_encoder(
+        self, config: VideoEncoderConfig, form: CameraFormat, path: Path | None, *, encoder_threads: int | None = None
+    ) -> EncodePlan:
+        """Settle and check an encoder; the writer makes its own plan, for the file that it writes."""
         plan = self._plan
-        return prepare(
+        return plan_for(
             config,
-            binaries=plan.binaries,
-            frames=form.frames,
-            fps=plan.fps,
-            encoder_threads=plan.encoder_threads,
-            cameras=self._videos,
-        )
-
-    def _check_plan(
-        self, prepared: Prepared, form: CameraFormat, path: Path, *, encoder_threads: int | None = None
-    ) -> None:
-        # Only a check: the writer makes its own plan for the file that it writes.
-        plan_encode(
-            prepared.config,
-            RawFrames(frames=form.frames, fps=self._plan.fps),
+            RawFrames(frames=form.frames, fps=plan.fps),
             path,
-            prepared.capabilities,
+            binaries=plan.binaries,
             encoder_threads=encoder_threads,
-            device_node=prepared.device_node,
+            cameras=self._videos,
         )

@@ -44,7 +44,7 @@ class EncoderJob:
     Attributes:
         fps: frames per second.
         config: encoder settings.
-        encoder: FFmpeg's encoder, or a codec; ``auto`` is resolved.
+        encoder: FFmpeg's encoder; ``auto`` is resolved.
         frames: format of the raw frames.
         binaries: the executables.
         encoder_threads: threads of the encoder; None leaves it to the encoder.
@@ -74,14 +74,14 @@ class EncoderJob:
         return ".mp4" if spec is None or "mp4" in spec.muxers else f".{spec.muxers[0]}"
 
 
-def software_fallback(config: VideoEncoderConfig) -> VideoEncoderConfig | None:
+def software_fallback(encoder: str, config: VideoEncoderConfig) -> VideoEncoderConfig | None:
     """Return the fallback of a hardware encoder: software for the same codec, with the same pixel format, ``g`` and ``crf``.
 
     Presets and extra options belong to the failed encoder and are left out.  None for software encoders.
     """
-    if device_of(config.vcodec) is None:
+    if device_of(encoder) is None:
         return None
-    spec = find_encoder(config.vcodec)
+    spec = find_encoder(encoder)
     assert spec is not None
     return VideoEncoderConfig(vcodec=spec.codec, pix_fmt=config.pix_fmt, g=config.g, crf=config.crf)
 

@@ -1,11 +1,10 @@
-"""A camera through an ffmpeg child: devices, network cameras, files and test pictures in real time."""
+"""Read a camera through ffmpeg: devices, network cameras, files and test patterns in real time."""
 
 from __future__ import annotations
 
 import re
 import time
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -24,11 +23,11 @@ from ffenc.errors import (
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.frames import FrameFormat
-from ffenc.plan.capture import CapturePlan, LiveSource, plan_capture
+from ffenc.plan.capture import LiveSource, plan_capture
 from ffenc.video.live_camera import FIRST_FRAME_TIMEOUT_S, LiveCamera
 
-STALL_TIMEOUT_S = 5.0
-"""Longest time without a frame before a camera counts as stalled, in seconds."""
+CAMERA_STALL_TIMEOUT_S = 5.0
+"""Longest time without a frame before a camera counts as stalled."""
 
 _OUTPUT = re.compile(r"^Output #0")
 _STREAM = re.compile(r"Stream #0:\d+.*: Video: ")
@@ -38,15 +37,15 @@ _RATE = re.compile(r", (\d+(?:\.\d+)?) (?:fps|tbr)\b")
 _PIX_FMT = re.compile(r"Video: [^,]*(?:\([^)]*\))*, ([a-z0-9]+)")
 _DEEP_GREY = ("gray16le", "gray16be")
 
-# FFmpeg prints rates with two digits (29.97), and cameras give 30.01 for 30.
+# FFmpeg prints rates with two decimals (29.97), and cameras report 30.01 for 30.
 _RATE_TOLERANCE = 2e-3
-# Standard error is read by another thread; what a child said before its first picture is there at once or soon.
-_SAID_TIMEOUT_S = 5.0
+# Another thread reads standard error; lines from before the first frame arrive at once or soon.
+_STREAMS_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Streams:
-    """What ffmpeg says it reads and writes."""
+    """The stream that ffmpeg reports: size as written, rate and pixel format as read."""
 
     size: tuple[int, int]
     rate: float | None
@@ -54,7 +53,7 @@ class _Streams:
 
 
 class CameraSource(LiveCamera):
-    """The newest frame of one live source, read by an ffmpeg child of its own.
+    """The newest frame of one live source, read by its own ffmpeg process.
 
     Example::
 
@@ -64,7 +63,6 @@ class CameraSource(LiveCamera):
 
     Attributes:
         source: what it reads.
-        plan: the command, once started.
     """
 
     def __init__(
@@ -72,20 +70,19 @@ class CameraSource(LiveCamera):
         source: LiveSource,
         *,
         binaries: Binaries | None = None,
-        stall_timeout_s: float = STALL_TIMEOUT_S,
+        stall_timeout_s: float = CAMERA_STALL_TIMEOUT_S,
         first_frame_timeout_s: float = FIRST_FRAME_TIMEOUT_S,
     ) -> None:
-        """Nothing is opened yet.
+        """Prepare to read; nothing is opened yet.
 
         Args:
             source: the camera.
             binaries: the executables; found by `find_binaries` if None.
             stall_timeout_s: longest time between two frames.
-            first_frame_timeout_s: longest time from the start to the first one.
+            first_frame_timeout_s: longest time from the start to the first frame.
         """
         super().__init__(str(source), first_frame_timeout_s=first_frame_timeout_s)
         self.source = source
-        self.plan: CapturePlan | None = None
         self._binaries = binaries
         self._stall_timeout_s = stall_timeout_s
         self._form: FrameFormat | None = None
@@ -94,10 +91,9 @@ class CameraSource(LiveCamera):
     def _open(self) -> None:
         path = self.source.path
         if path is not None and not path.exists():
-            raise CameraUnavailableError(f"camera {self.name}: there is no {path}", source=self.name)
-        self.plan = plan_capture((self._binaries or find_binaries()).ffmpeg, self.source)
+            raise self._error_of(CameraUnavailableError, f"cannot be opened: {path} does not exist")
         self._process = FFmpegProcess.start(
-            self.plan.argv,
+            plan_capture((self._binaries or find_binaries()).ffmpeg, self.source),
             stdout="data",
             stall_timeout_s=self._stall_timeout_s,
             stderr_errors=(_OUTPUT, _STREAM, _CHANGED),
@@ -117,8 +113,7 @@ class CameraSource(LiveCamera):
             raise self._explained(err) from err
         if any(_CHANGED.search(line) for line in process.stderr_matches):
             raise CameraFormatError(
-                f"camera {self.name} went over to pictures of another size or pixel format after {self.frames_read} frames; "
-                "start it again",
+                f"camera {self.name} changed its size or pixel format after {self.frames_read} frames; start it again",
                 source=self.name,
                 asked=str(form),
                 came="another size or pixel format",
@@ -132,7 +127,7 @@ class CameraSource(LiveCamera):
             self._process.abort()
 
     def _first(self, process: FFmpegProcess) -> tuple[FrameFormat, bytes]:
-        """Wait for the first byte, for then ffmpeg has said what it reads and writes."""
+        """Wait for the first byte: by then ffmpeg has printed its streams."""
         head = bytes(process.read_exactly(1))
         if not head:
             raise self._ended(process)
@@ -142,14 +137,14 @@ class CameraSource(LiveCamera):
         return FrameFormat(width=width, height=height, layout=self.source.layout), head
 
     def _streams(self, process: FFmpegProcess) -> _Streams:
-        deadline = time.monotonic() + _SAID_TIMEOUT_S
+        deadline = time.monotonic() + _STREAMS_TIMEOUT_S
         while time.monotonic() < deadline:
-            said = process.stderr_matches
-            output = next((index for index, line in enumerate(said) if _OUTPUT.search(line)), None)
-            written = [] if output is None else [line for line in said[output + 1 :] if _STREAM.search(line)]
+            lines = process.stderr_matches
+            output = next((index for index, line in enumerate(lines) if _OUTPUT.search(line)), None)
+            written = [] if output is None else [line for line in lines[output + 1 :] if _STREAM.search(line)]
             size = _SIZE.search(written[0]) if written else None
             if size is not None:
-                read = next((line for line in said[:output] if _STREAM.search(line)), written[0])
+                read = next((line for line in lines[:output] if _STREAM.search(line)), written[0])
                 rate, pix_fmt = _RATE.search(read), _PIX_FMT.search(read)
                 width, height = (int(part) for part in size.groups() if part is not None)
                 return _Streams(
@@ -158,12 +153,12 @@ class CameraSource(LiveCamera):
                     pix_fmt=pix_fmt[1] if pix_fmt else "unknown",
                 )
             time.sleep(0.01)
-        raise CameraUnavailableError(f"camera {self.name}: ffmpeg did not say what it gives", source=self.name)
+        raise self._error_of(CameraUnavailableError, "cannot be opened: ffmpeg did not print its streams")
 
     def _check(self, streams: _Streams) -> None:
         source = self.source
         if source.depth and streams.pix_fmt not in _DEEP_GREY:
-            raise self._differs("depth as 16-bit grey", streams.pix_fmt, "leave out depth: it is a colour camera")
+            raise self._differs("depth as 16-bit grey", streams.pix_fmt, "leave out depth for a colour camera")
         if source.convert:
             return
         if source.size is not None and source.size != streams.size:
@@ -173,11 +168,15 @@ class CameraSource(LiveCamera):
                 f"{width}x{height}",
                 f"ask for width: {width}, height: {height}, or add convert: true to have it scaled",
             )
-        if source.fps is not None and streams.rate is not None and not _is_alike(streams.rate, source.fps):
+        if (
+            source.fps is not None
+            and streams.rate is not None
+            and abs(streams.rate - float(source.fps)) > _RATE_TOLERANCE * float(source.fps)
+        ):
             raise self._differs(
                 f"{source.fps} frames per second",
                 f"{streams.rate:g}",
-                "leave out fps to take them as they come, or add convert: true to have frames repeated or left out",
+                "leave out fps to accept any rate, or add convert: true to have frames repeated or dropped",
             )
 
     def _differs(self, asked: str, came: str, remedy: str) -> CameraFormatError:
@@ -189,27 +188,17 @@ class CameraSource(LiveCamera):
         )
 
     def _ended(self, process: FFmpegProcess) -> CameraError:
-        process.finish()  # its error, if it has one, says more
+        process.finish()  # raises a more specific error, if there is one
         if not self.frames_read:
-            return CameraUnavailableError(f"camera {self.name} ended before its first frame", source=self.name)
+            return self._error_of(CameraUnavailableError, "ended before its first frame")
         again = "; a file is played once, unless it has loop: true" if self.source.kind == "file" else ""
-        return CameraEndedError(
-            f"camera {self.name} ended after {self.frames_read} frames{again}",
-            source=self.name,
-            frames_read=self.frames_read,
-        )
+        return self._error_of(CameraEndedError, f"ended after {self.frames_read} frames{again}")
 
     def _explained(self, err: ProcessError) -> CameraError:
         frames = self.frames_read
         if isinstance(err, ProcessTimeoutError):
-            what = f"camera {self.name} gave nothing for {self._stall_timeout_s:g} s after {frames} frames: {err}"
-            return CameraStalledError(what, source=self.name, frames_read=frames)
+            what = f"sent nothing for {self._stall_timeout_s:g} s after {frames} frames: {err}"
+            return self._error_of(CameraStalledError, what)
         if isinstance(err, ProcessDiedError) and frames:
-            return CameraEndedError(
-                f"camera {self.name} broke off after {frames} frames: {err}", source=self.name, frames_read=frames
-            )
-        return CameraUnavailableError(f"camera {self.name} cannot be opened: {err}", source=self.name)
-
-
-def _is_alike(rate: float, wanted: Fraction) -> bool:
-    return abs(rate - float(wanted)) <= _RATE_TOLERANCE * float(wanted)
+            return self._error_of(CameraEndedError, f"failed after {frames} frames: {err}")
+        return self._error_of(CameraUnavailableError, f"cannot be opened: {err}")

@@ -1,4 +1,4 @@
-"""Measure clips: number their frames, and refuse those whose frames cannot be numbered."""
+"""Measure clips: map frame numbers to timestamps, and refuse clips for which that is impossible."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ffenc.ffmpeg.mp4.sample_tables import Mp4Index, read_mp4_index
 from ffenc.ffmpeg.other_media import rescue_advice
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.plan.clip_frames import ClipFrames, FrameClock
+from ffenc.regular_files import file_path
 from ffenc.threads import ThreadPool
 
 _PROBES_AT_ONCE = 4  # a probe mostly waits for its process to start
@@ -23,12 +24,12 @@ _MEASURED_AT_ONCE = 64  # clips in memory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredClip:
-    """A clip whose header and packets agree, so that frame numbers and times can be computed from each other.
+    """A clip whose header and packets are consistent, so that frame numbers and times can be converted.
 
     Attributes:
-        stream: what its header says.
+        stream: its header.
         packets: its frames.
-        is_seekable: False if decoding failed from a keyframe but works from the start, as with intra refresh.
+        is_seekable: False if decoding fails from a keyframe but works from the start, as with intra refresh.
     """
 
     stream: VideoStreamInfo
@@ -37,7 +38,7 @@ class MeasuredClip:
 
     @property
     def demuxer(self) -> str:
-        """One demuxer name; ffprobe lists a family of them."""
+        """FFmpeg's demuxer: the first name of the list that ffprobe prints."""
         return self.stream.container.split(",")[0]
 
     @property
@@ -48,12 +49,12 @@ class MeasuredClip:
 
     @property
     def clock(self) -> FrameClock:
-        """Which timestamp each frame has."""
+        """The timestamp of each frame."""
         base = self.packets.time_base
         return FrameClock(first_pts=self.packets.pts[0], ticks_per_frame=1 / (self.stream.fps * base), time_base=base)
 
     def access_point(self, frame: int) -> int:
-        """Return the frame at which decoding starts for ``frame``: 0 is the start of the file."""
+        """Return the frame at which decoding starts for ``frame``; 0 is the start of the file."""
         if not self.is_seekable or self.demuxer not in _INDEXED:
             return 0
         points = self.packets.keyframes if self.stream.codec in _SKIPS_LEADING else self.packets.cut_points
@@ -61,14 +62,14 @@ class MeasuredClip:
         return points[place - 1] if place else 0
 
     def select(self, runs: Sequence[tuple[int, int]], *, every: int = 1) -> ClipFrames:
-        """Return frames that are read by one seek, to the access point of the first.
+        """Return frames that are read after one seek to the access point of the first.
 
         Args:
             runs: ascending (first, count): frames ``first``, ``first + every``, ...
             every: step within a run.
         """
         point = self.access_point(runs[0][0])
-        # A demuxer goes by the time of decoding or by that of showing; this is not behind the first and not before the next.
+        # A demuxer seeks by decoding or by presentation time; this value works for both.
         early = Fraction(1, 4) - self.stream.has_b_frames
         return ClipFrames(
             path=self.stream.path,
@@ -82,15 +83,17 @@ class MeasuredClip:
 
 
 _INDEXED = ("mov", "matroska", "avi")
-"""Demuxers that go to a keyframe.  Others go to a time: in MPEG-TS decoding would start between two, on grey frames."""
+"""Demuxers that seek to a keyframe.  Others seek to a time: in MPEG-TS decoding would start between two, on grey frames."""
 
 _SKIPS_LEADING = ("hevc",)
-"""Codecs whose decoder leaves out the frames that are stored behind a keyframe and refer to what is before it.  Of others,
-such as H.264 with open GOPs, it makes them up, and decoding starts only where a stream falls into two parts."""
+"""Codecs whose decoder drops frames that are stored after a keyframe and refer to frames before it.
+
+Other decoders, such as H.264's with open GOPs, conceal the missing references.  They start only at cut points.
+"""
 
 
 def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
-    """Probe a clip and refuse what no frame arithmetic holds for.
+    """Probe a clip and refuse it if frame numbers and times cannot be converted.
 
     Raises:
         ProbeError: not a video.
@@ -101,9 +104,9 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
         stream.frames_declared is not None and packets.count + packets.hidden < stream.frames_declared
     ):
         claimed = stream.frames_declared
-        why = packets.errors or f"its header claims {claimed} frames, and {packets.count} are there"
+        why = packets.errors or f"its header claims {claimed} frames, but it has {packets.count}"
         raise InputError(
-            f"{path} is damaged: {why.rstrip('.')}. Take another copy, or keep what is left. "
+            f"{path} is damaged: {why.rstrip('.')}. Use another copy, or recover the remaining frames. "
             f"{rescue_advice(stream.path, stream.fps)}",
             path=Path(path),
         )
@@ -113,7 +116,7 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
     if leading:
         raise InputError(
             f"{path} shows {leading} frames before its first keyframe, which refer to frames that are not in the file; make a "
-            "file that begins with a keyframe, for example with ffmpeg -i in -c:v libx264 -crf 12 out.mp4",
+            "file that begins with a keyframe, for example with: ffmpeg -i in -c:v libx264 -crf 12 out.mp4",
             path=Path(path),
         )
     uneven = _first_uneven(packets, stream.fps)
@@ -121,16 +124,16 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
         where = "" if uneven is None else f": frame {uneven} is {_off(packets, stream.fps, uneven)} its place"
         raise InputError(
             f"{path} has a variable frame rate (about {float(stream.fps):.3f}){where}; make it constant first, for example with "
-            f"ffmpeg -i in -r {round(stream.fps)} out, and look at which frames are repeated or dropped",
+            f"ffmpeg -i in -r {round(stream.fps)} out, and check which frames are repeated or dropped",
             path=Path(path),
         )
     return MeasuredClip(stream=stream, packets=packets)
 
 
 def _first_uneven(packets: PacketIndex, fps: Fraction) -> int | None:
-    """Return the first frame that is more than a quarter of its length away from k/fps after the first, or None.
+    """Return the first frame whose time differs from k/fps by more than a quarter of a frame, or None.
 
-    Headers hide a variable rate in some containers; a quarter allows for Matroska's whole milliseconds.
+    Headers hide a variable rate in some containers; a quarter allows for Matroska's rounding to milliseconds.
     """
     ticks_per_frame = float(1 / (fps * packets.time_base))
     first = packets.pts[0]
@@ -144,7 +147,7 @@ def _off(packets: PacketIndex, fps: Fraction, frame: int) -> str:
 
 
 def measure_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> list[MeasuredClip]:
-    """Measure all clips and refuse those that cannot be part of any exact join.
+    """Measure all clips and refuse those that cannot be joined exactly.
 
     Raises:
         InputError: see `concat_videos`.
@@ -153,30 +156,28 @@ def measure_clips(clips: Sequence[str | Path], *, binaries: Binaries) -> list[Me
 
 
 def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: bool = True) -> Iterator[MeasuredClip]:
-    """Measure clips one after the other, with few in memory at a time.
+    """Measure clips in order, with few in memory at a time.
 
     Args:
-        clips: files.
-        binaries: the executables.
-        check: False leaves it to the caller to look for an `obstacle`.
+        check: False leaves the check for an `obstacle` to the caller.
 
     Raises:
         InputError: see `concat_videos`.
     """
-    if not clips:
+    paths = [file_path(clip) for clip in clips]
+    if not paths:
         raise InputError("no clips were given to join; name at least one", path=Path())
-    paths = [Path(clip) for clip in clips]
     first = measure_clip(paths[0], binaries=binaries)
     if check:
         _check_clip(first)
     yield first
     index = read_mp4_index(paths[0])
-    # Trust the tables only if FFmpeg reads the same from them.
+    # Trust the sample tables only if FFmpeg reads the same from them.
     known = index if index is not None and index.packets == first.packets else None
     for start in range(1, len(paths), _MEASURED_AT_ONCE):
         some = paths[start : start + _MEASURED_AT_ONCE]
         indices = [read_mp4_index(path) if known is not None else None for path in some]
-        alike = [index if known and index and _is_alike(index, known) else None for index in indices]
+        alike = [index if known and index and _same_stream(index, known) else None for index in indices]
         with ThreadPool(max_workers=_PROBES_AT_ONCE) as pool:
             others = {
                 path: pool.submit(measure_clip, path, binaries=binaries)
@@ -184,19 +185,19 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: boo
                 if index is None
             }
         for path, index in zip(some, alike, strict=True):
-            clip = others[path].result() if index is None else _like(first.stream, path, index)
+            clip = others[path].result() if index is None else _same_as(first.stream, path, index)
             if check:
                 _check_clip(clip)
             yield clip
 
 
-def _is_alike(index: Mp4Index, known: Mp4Index) -> bool:
-    # Without the box, the shape of a pixel is what the codec's headers say.
-    return index.likeness == known.likeness and (index.has_square_pixels or not known.has_square_pixels)
+def _same_stream(index: Mp4Index, known: Mp4Index) -> bool:
+    # Without the box, the pixel aspect is that of the codec's headers.
+    return index.stream_key == known.stream_key and (index.has_square_pixels or not known.has_square_pixels)
 
 
-def _like(first: VideoStreamInfo, path: Path, index: Mp4Index) -> MeasuredClip:
-    """Return a clip whose stream cannot be told apart from that of the first; no process is needed to measure it."""
+def _same_as(first: VideoStreamInfo, path: Path, index: Mp4Index) -> MeasuredClip:
+    """Return a clip whose stream has the same headers as the first; it is measured without a process."""
     stream = replace(
         first,
         path=path.absolute(),
@@ -209,7 +210,7 @@ def _like(first: VideoStreamInfo, path: Path, index: Mp4Index) -> MeasuredClip:
 
 
 def obstacle(clip: MeasuredClip) -> str | None:
-    """Return why a clip cannot be part of any exact join; None if it can."""
+    """Return why a clip cannot be joined exactly with others, or None."""
     path = clip.stream.path
     if clip.stream.audio is not None:
         return (
@@ -218,7 +219,7 @@ def obstacle(clip: MeasuredClip) -> str | None:
         )
     if clip.packets.keyframes[:1] != (0,):
         return (
-            f"{path} does not begin with a keyframe, so its first frames would be decoded from those of the clip before; "
+            f"{path} does not begin with a keyframe, so its first frames would be decoded from those of the previous clip; "
             "re-encode it first"
         )
     off = clip.packets.first_off_grid(clip.stream.fps)
@@ -237,7 +238,7 @@ def _check_clip(clip: MeasuredClip) -> None:
 
 
 def measure_plain(path: Path, *, binaries: Binaries) -> MeasuredClip:
-    """Measure one clip, by its tables if they are plain; only for a clip whose copy is read back anyway.
+    """Measure one clip, by its sample tables if possible; only for a clip whose copy is read back later.
 
     Raises:
         InputError: see `concat_videos`.
@@ -251,17 +252,15 @@ def measure_plain(path: Path, *, binaries: Binaries) -> MeasuredClip:
 
 
 def read_back(path: Path, first: VideoStreamInfo, *, binaries: Binaries) -> MeasuredClip:
-    """Measure a file that was copied from others, by its tables where they are plain: listing every packet takes as long.
+    """Measure a file that was copied from others, by its sample tables if possible: listing packets takes as long as the copy.
 
     Args:
-        path: the file.
-        first: the one from which its beginning was copied.
-        binaries: the executables.
+        first: stream of the file that its first packets were copied from.
     """
     index, known = read_mp4_index(path), read_mp4_index(first.path)
     if index is None:
         stream, packets = probe_video_and_packets(path, binaries=binaries)
         return MeasuredClip(stream=stream, packets=packets)
-    if known is not None and _is_alike(index, known):
-        return _like(first, path, index)
+    if known is not None and _same_stream(index, known):
+        return _same_as(first, path, index)
     return MeasuredClip(stream=probe_video(path, binaries=binaries), packets=index.packets)

@@ -1,4 +1,4 @@
-"""Join clips without re-encoding."""
+"""Concatenate clips by stream copy."""
 
 from __future__ import annotations
 
@@ -6,51 +6,42 @@ import os
 import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from ffenc.errors import ConcatError, ProcessDiedError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
+from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S, FFmpegProcess
 from ffenc.ffmpeg.process.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
+from ffenc.json_text import as_json
 from ffenc.plan.concat import ConcatPlan, plan_concat
 from ffenc.plan.encode import muxer_for
+from ffenc.regular_files import file_path
 from ffenc.video.clip import measure_clips, read_back
-from ffenc.video.output import PendingFile, check_packets, check_target
+from ffenc.video.output import PendingFile, WrittenVideo, check_packets, check_target
 from ffenc.video.run import ProgressCallback
-from ffenc.video.writer import STALL_TIMEOUT_S
 
 _CODEC_NOT_IN_CONTAINER = "codec not currently supported in container"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConcatResult:
-    """A joined file that was read back and found right.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ConcatResult(WrittenVideo):
+    """A joined video file.
 
     Attributes:
-        path: the file.
-        clips: clips in it.
-        frames: frames in it, the sum over the clips.
+        path, frames, fps, size_bytes, stream: see `WrittenVideo`.
+        clips: number of clips in it.
         offsets: number of each clip's first frame in the file.
-        fps: frames per second.
-        size_bytes: size of the file.
-        stream: what was measured from the file.
     """
 
-    path: Path
     clips: int
-    frames: int
     offsets: tuple[int, ...]
-    fps: Fraction
-    size_bytes: int
-    stream: VideoStreamInfo
 
-    @property
-    def duration_s(self) -> Fraction:
-        """Length of the video in seconds."""
-        return self.frames / self.fps
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON values, as ``--json`` prints it and job records store it."""
+        return {**as_json(self), "duration_s": float(self.duration_s)}
 
 
 def concat_videos(
@@ -63,28 +54,28 @@ def concat_videos(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
 ) -> ConcatResult:
-    """Join clips by stream copy: every bit stays as it was encoded, every frame lands at exactly k/fps.
+    """Join clips by stream copy: packets are unchanged, and frame k is at exactly k/fps.
 
-    Everything that a stream copy cannot mend is checked in all clips before a byte is written: codec, profile, pixel
-    format, size, frame rate, time base, extradata, colour, B-frames.  Packet count and timestamps are checked after.
+    Codec, profile, pixel format, size, frame rate, time base, extradata, colour and B-frames of all clips are compared
+    before anything is written.  The packet count and timestamps of the file are checked afterwards.
 
     Args:
-        clips: files in order; only their video is taken, so clips with audio are refused.
+        clips: files in order; clips with audio are refused, because only video is copied.
         output: ends in ``.mp4`` or ``.mov``.
         overwrite: replace an existing file.
-        may_differ: properties, keys of `ffenc.plan.concat.AGREEMENT`, that are allowed to differ.  Then only decoding the
-            joined file proves it right, which is left to the caller.
+        may_differ: keys of `ffenc.plan.concat.AGREEMENT` that may differ.  The caller then has to decode the joined file,
+            which is the only proof that it is right.
         binaries: the executables; found by `find_binaries` if None.
         stall_timeout_s: longest time without progress.
         progress: called with (frames copied, frames in all), from another thread.
 
     Raises:
-        ConcatError: the clips differ; it has each one's values.
-        InputError: a clip is damaged, of variable frame rate, does not start at 0, or has audio; or no clips.
-        OutputError: the joined file is not right; it was removed.
+        ConcatError: the clips differ; it has the values of each.
+        InputError: no clips, or a clip is damaged, has a variable frame rate or audio, or does not start at 0.
+        OutputError: the joined file is wrong; it was removed.
     """
     binaries = binaries or find_binaries()
-    output = Path(output)
+    output = file_path(output)
     muxer_for(output)
     check_target(output, overwrite=overwrite)
     measured = [(clip.stream, clip.packets.count) for clip in measure_clips(clips, binaries=binaries)]
@@ -109,13 +100,22 @@ def join_measured(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
 ) -> ConcatResult:
-    """As `concat_videos`, for clips that `iterate_clips` has measured: what each stream is, and how many frames it has."""
+    """Join clips as `concat_videos` does, given the stream and the number of frames of each."""
     counts = [count for _, count in clips]
     with (
         tempfile.TemporaryDirectory(prefix="ffenc-concat-") as directory,
         PendingFile(output, overwrite=overwrite) as pending,
     ):
-        plan = _plan(clips, Path(directory), pending.path, binaries, may_differ)
+        plan = plan_concat(
+            binaries.ffmpeg,
+            [stream for stream, _ in clips],
+            counts,
+            pending.path,
+            list_path=Path(directory) / "list.ffconcat",
+            paths=[nameable(stream.path, Path(directory), number) for number, (stream, _) in enumerate(clips)],
+            muxer=muxer_for(output),
+            may_differ=may_differ,
+        )
         run_copy(plan, clips[0][0], stall_timeout_s=stall_timeout_s, progress=progress)
         joined = read_back(pending.path, clips[0][0], binaries=binaries)
         check_packets(joined.packets, path=output, fps=plan.fps, frames=plan.frames)
@@ -132,32 +132,13 @@ def join_measured(
 
 
 def nameable(path: Path, directory: Path, number: int) -> Path:
-    """A name of the file that can stand in a list, where a line break cannot: itself, or a link in ``directory``."""
+    """Return a path that an ffconcat list can hold: the file's own, or a link in ``directory`` if it has a line break."""
     absolute = path.absolute()
     if str(absolute).isprintable():
         return absolute
     link = directory / f"{number:06d}.clip"
     link.symlink_to(absolute)
     return link
-
-
-def _plan(
-    clips: Sequence[tuple[VideoStreamInfo, int]],
-    directory: Path,
-    output: Path,
-    binaries: Binaries,
-    may_differ: Collection[str],
-) -> ConcatPlan:
-    return plan_concat(
-        binaries.ffmpeg,
-        [stream for stream, _ in clips],
-        [count for _, count in clips],
-        output,
-        list_path=directory / "list.ffconcat",
-        paths=[nameable(stream.path, directory, number) for number, (stream, _) in enumerate(clips)],
-        muxer=muxer_for(output),
-        may_differ=may_differ,
-    )
 
 
 def run_copy(
@@ -167,10 +148,9 @@ def run_copy(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
 ) -> None:
-    """Write the list and run the command.
+    """Write the list of a plan and run its command.
 
     Args:
-        plan: what to run.
         clip: the first clip that is copied.
         stall_timeout_s: longest time without progress.
         progress: called with (frames copied, frames in all), from another thread.

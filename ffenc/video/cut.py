@@ -1,4 +1,4 @@
-"""Keep ranges of a video with the bits that they have."""
+"""Keep ranges of a video, by stream copy as far as possible."""
 
 from __future__ import annotations
 
@@ -6,47 +6,37 @@ import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 from ffenc.config import VideoEncoderConfig
 from ffenc.errors import ConcatError, InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
-from ffenc.ffmpeg.stream_info import VideoStreamInfo
+from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
 from ffenc.plan.cut import Piece, cut_pieces, join_ranges, plan_cut
 from ffenc.plan.encode import muxer_for
+from ffenc.regular_files import file_path
 from ffenc.video.clip import MeasuredClip, measure_clips, measure_plain, read_back
 from ffenc.video.concat import concat_videos, nameable, run_copy
-from ffenc.video.frame_comparison import Range, check_copy, check_pictures
+from ffenc.video.frame_comparison import Range, check_copy, check_frames
 from ffenc.video.join import IN_BAND
-from ffenc.video.output import PendingFile, check_packets, check_target
+from ffenc.video.output import PendingFile, WrittenVideo, check_packets, check_target
 from ffenc.video.reencode import reencode_video
 from ffenc.video.run import ProgressCallback
-from ffenc.video.writer import STALL_TIMEOUT_S
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CutResult:
-    """A file with the kept frames of another, read back and found right.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CutResult(WrittenVideo):
+    """A video file with the kept frames of another.
 
     Attributes:
-        path: the file.
-        frames: frames in it.
-        reencoded: ranges of the source whose frames had to be re-encoded; the others have the bits they had.
-        fps: frames per second.
-        size_bytes: size of the file.
-        stream: what was measured from the file.
+        path, frames, fps, size_bytes, stream: see `WrittenVideo`.
+        reencoded: ranges of the source whose frames were re-encoded; all other frames were copied bit by bit.
     """
 
-    path: Path
-    frames: int
     reencoded: tuple[Range, ...]
-    fps: Fraction
-    size_bytes: int
-    stream: VideoStreamInfo
 
 
 def cut_video(
@@ -60,15 +50,15 @@ def cut_video(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
 ) -> CutResult:
-    """Keep ranges of frames; where they begin at a keyframe, every bit stays as it was encoded.
+    """Keep ranges of frames; ranges that begin at a keyframe are copied bit by bit.
 
-    Otherwise only the frames up to the next keyframe are re-encoded and joined with the copied rest.  Where decoding
-    shows that a decoder does not get over that join, all kept frames are re-encoded, with a warning.
+    Of other ranges only the frames up to the next keyframe are re-encoded, and joined with the copied rest.  If a decoder
+    fails at that join, all kept frames are re-encoded, with a warning.
 
     Args:
         source: a clip with constant frame rate whose frame k is shown at k/fps, without audio.
         output: ends in ``.mp4`` or ``.mov``.
-        ranges: (first, stop) pairs, ascending, not overlapping.
+        ranges: ascending (first, stop) pairs that do not overlap.
         config: encoder settings for frames that cannot be copied; None refuses to encode.
         overwrite: replace an existing file.
         binaries: the executables; found by `find_binaries` if None.
@@ -76,14 +66,14 @@ def cut_video(
         progress: called with (frames copied, frames in all) while copying, from another thread.
 
     Raises:
-        InputError: ranges outside of the clip, a clip with audio or off the grid, or frames that cannot be copied without a
-            ``config``.
-        FFencError: encoding or copying failed.  In every case there is no output then.
+        InputError: ranges outside of the clip, a clip with audio or irregular timestamps, or frames that cannot be copied
+            and no ``config``.
+        FFencError: encoding or copying failed.  After any error there is no output.
     """
-    binaries, output = binaries or find_binaries(), Path(output)
+    binaries, output = binaries or find_binaries(), file_path(output)
     muxer_for(output)
     check_target(output, overwrite=overwrite)
-    clip = measure_plain(Path(source), binaries=binaries)
+    clip = measure_plain(file_path(source), binaries=binaries)
     kept = _checked(ranges, clip)
     index = read_mp4_index(clip.stream.path)
     delay = clip.stream.has_b_frames if index is None else index.delay
@@ -91,8 +81,8 @@ def cut_video(
     fresh = [piece for piece in pieces if not piece.copied]
     if fresh and config is None:
         raise InputError(
-            f"the frames {_said(fresh)} of {source} do not begin at a keyframe, so they cannot be kept without encoding; "
-            "give the settings to encode them with",
+            f"frames {_ranges_text(fresh)} of {source} do not begin at a keyframe, so they cannot be copied; give a config to "
+            "re-encode them",
             path=Path(source),
         )
     job = _Cut(clip=clip, delay=delay, binaries=binaries, stall_timeout_s=stall_timeout_s, progress=progress)
@@ -114,7 +104,7 @@ def cut_video(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cut:
-    """What the steps of one cut share."""
+    """The parameters and steps of one cut."""
 
     clip: MeasuredClip
     delay: int
@@ -123,9 +113,9 @@ class _Cut:
     progress: ProgressCallback | None
 
     def copy(self, pieces: Sequence[Piece], output: Path) -> MeasuredClip:
-        """Copy the packets of pieces, and look whether the file shows their frames."""
+        """Copy the packets of pieces, and check that the file decodes to their frames."""
         stream = self.clip.stream
-        # The folder of the output may have a name that cannot stand in a list.
+        # The name of the output folder may not be allowed in an ffconcat list.
         with tempfile.TemporaryDirectory(prefix="ffenc-cut-") as directory:
             plan = plan_cut(
                 self.binaries.ffmpeg,
@@ -158,7 +148,7 @@ class _Cut:
         return made
 
     def join(self, parts: Sequence[Path], output: Path) -> MeasuredClip:
-        """Join parts into a file that exists already, as a temporary one does."""
+        """Join parts into an existing temporary file."""
         concat_videos(parts, output, overwrite=True, may_differ=IN_BAND, binaries=self.binaries)
         (made,) = measure_clips([output], binaries=self.binaries)
         return made
@@ -172,7 +162,7 @@ def _make(
     directory: Path,
     config: VideoEncoderConfig | None,
 ) -> tuple[MeasuredClip, list[Piece]]:
-    """Write the output in the way that keeps most; what had to be encoded is told."""
+    """Write the output with as little re-encoding as possible; return it with the re-encoded pieces."""
     fresh = [piece for piece in pieces if not piece.copied]
     try:
         if not fresh:
@@ -183,7 +173,7 @@ def _make(
         if config is None:
             raise
         logger.warning(
-            "what is kept of %s cannot be copied (%s); re-encoding all of it",
+            "the kept frames of %s cannot be copied (%s); re-encoding all of them",
             job.clip.stream.path,
             str(err).splitlines()[0],
         )
@@ -204,7 +194,7 @@ def _mend(
         part = directory / f"part-{number}{output.suffix}"
         parts.append(job.copy([piece], part) if piece.copied else job.encode(piece, part, config))
     made = job.join([part.stream.path for part in parts], output)
-    check_pictures(made, [(part, (0, part.packets.count)) for part in parts], binaries=job.binaries)
+    check_frames(made, [(part, (0, part.packets.count)) for part in parts], binaries=job.binaries)
     return made
 
 
@@ -214,15 +204,15 @@ def _checked(ranges: Sequence[Range], clip: MeasuredClip) -> list[Range]:
     for first, stop in ranges:
         if not before <= first < stop <= count:
             raise InputError(
-                f"frames [{first}, {stop}) cannot be kept of {path}: ranges have to ascend within [0, {count})",
+                f"cannot keep frames [{first}, {stop}) of {path}: ranges must ascend within [0, {count})",
                 path=path,
             )
         before = stop
     if not ranges:
-        raise InputError(f"no frames of {path} are to be kept", path=path)
+        raise InputError(f"no ranges of {path} were given; name at least one", path=path)
     return join_ranges(ranges)
 
 
-def _said(pieces: Sequence[Piece]) -> str:
+def _ranges_text(pieces: Sequence[Piece]) -> str:
     shown = [f"[{piece.first}, {piece.stop})" for piece in pieces[:3]]
     return ", ".join(shown) + (" and others" if len(pieces) > 3 else "")

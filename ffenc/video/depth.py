@@ -1,4 +1,4 @@
-"""Depth video back into depth."""
+"""Read a depth video as depth."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def read_depth(
     unit: DepthUnit = "mm",
     binaries: Binaries | None = None,
 ) -> Iterator[npt.NDArray[Any]]:
-    """All frames of a depth video in order, as depth.
+    """Return all frames of a depth video in order, as depth.
 
     For chosen frames or times use `VideoReader` with ``layout=config.layout`` and ``config.quantizer.dequantize``.
 
     Args:
         path: the video file.
-        config: as it was written with (`DepthEncoderConfig.from_video_info` reads it from a dataset's ``info.json``);
-            LeRobot's defaults if None.
+        config: the config it was written with (`DepthEncoderConfig.from_video_info` reads it from a dataset's
+            ``info.json``); LeRobot's defaults if None.
         unit: ``"mm"`` for uint16 millimetres, ``"m"`` for float32 metres.
         binaries: the executables; found by `find_binaries` if None.
 
@@ -40,18 +40,18 @@ def read_depth(
         An iterator of ``(H, W)`` arrays.
 
     Raises:
-        InputError: the file's pixel format is not the config's: to convert it would change every depth.
+        InputError: the file's pixel format is not the config's; a conversion would change every depth.
         ProbeError: not a video.
         ValueError: another unit.
     """
     if unit not in ("mm", "m"):
-        raise ValueError(f"unit {unit!r}: use 'mm' or 'm'")
+        raise ValueError(f"unknown unit {unit!r}; expected 'mm' or 'm'")
     config = config or DepthEncoderConfig()
     reader = VideoReader(path, layout=config.layout, binaries=binaries)
     if reader.stream.pix_fmt != config.pix_fmt:
         raise InputError(
-            f"{path} holds {reader.stream.pix_fmt} where the config says {config.pix_fmt}; is it a depth video, and this "
-            "its config?",
+            f"{path} has pixel format {reader.stream.pix_fmt}, but the config has {config.pix_fmt}; give the config that the "
+            "depth video was written with",
             path=Path(path),
         )
     if config.quantizes:

@@ -11,13 +11,15 @@ import numpy.typing as npt
 from ffenc.config import VideoEncoderConfig
 from ffenc.errors import InputError, OutputError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
-from ffenc.plan.encode import EncodePlan, ImageSequence, plan_encode
+from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
+from ffenc.frame_rate import FrameRate, parse_frame_rate
+from ffenc.plan.encode import EncodePlan
+from ffenc.regular_files import file_path
 from ffenc.video.image_series import ImageOrder, find_unreadable, image_series
 from ffenc.video.output import PendingFile, check_target
+from ffenc.video.planning import plan_for
 from ffenc.video.run import EncodeResult, ProgressCallback, run_plan
-from ffenc.video.selection import prepare
-from ffenc.video.writer import STALL_TIMEOUT_S, VideoWriter
+from ffenc.video.writer import VideoWriter
 
 
 def encode_frames(
@@ -40,7 +42,7 @@ def encode_frames(
         path, fps, config, layout, overwrite, encoder_threads, binaries, stall_timeout_s, progress: see `VideoWriter`.
 
     Raises:
-        FFencError: see `VideoWriter`; then there is no file.
+        FFencError: see `VideoWriter`; there is no file then.
     """
     with VideoWriter(
         path,
@@ -71,12 +73,12 @@ def encode_images(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
 ) -> EncodeResult:
-    """Encode the PNG, JPEG or TIFF files of a directory; ffmpeg reads them itself, so no frame passes through Python.
+    """Encode the PNG, JPEG or TIFF files of a directory, which ffmpeg reads itself.
 
-    The EXIF orientation of the images is applied on every FFmpeg.
+    The EXIF orientation of the images is applied.
 
     Args:
-        directory: holds the images.  All must have one format, size, kind of samples and orientation.
+        directory: the images, all with one format, size, sample type and orientation.
         path, fps, config, overwrite, encoder_threads, binaries, stall_timeout_s: see `VideoWriter`.
         order: ``"number"``: files ``<prefix><number><suffix>`` of one prefix, numbered without a gap.  ``"name"``: all
             images in the order of their names, for example timestamps; image k becomes frame k.
@@ -84,14 +86,15 @@ def encode_images(
 
     Raises:
         InputError: no images, two series, a gap, or an image that cannot be read or differs from the first.
-        FFencError: see `VideoWriter`.  In every case there is no file then.
+        FFencError: see `VideoWriter`.  After any error there is no file.
     """
-    path, rate = Path(path), parse_frame_rate(fps)
+    path, rate = file_path(path), parse_frame_rate(fps)
     check_target(path, overwrite=overwrite)
     series = image_series(directory, order=order)
     binaries = binaries or find_binaries()
     with series.readable(rate) as source, PendingFile(path, overwrite=overwrite) as pending:
-        plan = _plan(source, path, config, encoder_threads, binaries).writing_to(pending.path)
+        plan = plan_for(config, source, path, binaries=binaries, encoder_threads=encoder_threads)
+        plan = plan.writing_to(pending.path)
         try:
             return run_plan(plan, pending, binaries, stall_timeout_s=stall_timeout_s, progress=progress)
         except (ProcessError, OutputError) as err:
@@ -113,33 +116,7 @@ def plan_images(
 ) -> EncodePlan:
     """Return the command of `encode_images`, without running it.
 
-    Images that no single pattern names are read through links, which exist only while `encode_images` runs.
+    If no single pattern matches the images, they are read through links that exist only while `encode_images` runs.
     """
     source = image_series(directory, order=order).planned(parse_frame_rate(fps))
-    return _plan(source, output, config, encoder_threads, binaries or find_binaries())
-
-
-def _plan(
-    source: ImageSequence,
-    output: str | Path,
-    config: VideoEncoderConfig | None,
-    encoder_threads: int | None,
-    binaries: Binaries,
-) -> EncodePlan:
-    width, height = source.size
-    prepared = prepare(
-        config or VideoEncoderConfig(),
-        binaries=binaries,
-        frames=FrameFormat(width=width, height=height),
-        fps=source.fps,
-        encoder_threads=encoder_threads,
-    )
-    return plan_encode(
-        prepared.config,
-        source,
-        output,
-        prepared.capabilities,
-        encoder_threads=encoder_threads,
-        device_node=prepared.device_node,
-        selection=prepared.selection,
-    )
+    return plan_for(config, source, output, binaries=binaries or find_binaries(), encoder_threads=encoder_threads)

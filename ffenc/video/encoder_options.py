@@ -6,14 +6,16 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
 
-from ffenc.config import VideoEncoderConfig
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.errors import EncoderUnavailableError, PixelFormatError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
-from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
+from ffenc.frame_rate import FrameRate, parse_frame_rate
+from ffenc.frames import FrameFormat
+from ffenc.plan.encode import RawFrames
 from ffenc.plan.options import nearest_name
-from ffenc.plan.resolve import ResolvedEncoder, name_encoder, resolve_encoder
-from ffenc.video.selection import prepare
+from ffenc.plan.resolve import ResolvedEncoder, name_encoder
+from ffenc.video.planning import plan_for
 
 TypedOption: TypeAlias = int | float | str
 
@@ -58,23 +60,10 @@ def resolved_encoder(
 ) -> ResolvedEncoder:
     """Return the encoder behind `encoder_options`, with its name and the config as it takes effect."""
     width, height = size or NOMINAL_SIZE
-    rate = parse_frame_rate(fps)
-    prepared = prepare(
-        config,
-        binaries=binaries or find_binaries(),
-        frames=FrameFormat(width=width, height=height),
-        fps=rate,
-        encoder_threads=encoder_threads,
-    )
-    return resolve_encoder(
-        prepared.config,
-        prepared.capabilities,
-        width=width,
-        height=height,
-        fps=rate,
-        encoder_threads=encoder_threads,
-        device_node=prepared.device_node,
-    )
+    layout = config.layout if isinstance(config, DepthEncoderConfig) else "rgb"
+    frames = RawFrames(frames=FrameFormat(width=width, height=height, layout=layout), fps=parse_frame_rate(fps))
+    binaries = binaries or find_binaries()
+    return plan_for(config, frames, None, binaries=binaries, encoder_threads=encoder_threads).encoder
 
 
 def available_encoders(names: Iterable[str] | None = None, *, binaries: Binaries | None = None) -> tuple[str, ...]:

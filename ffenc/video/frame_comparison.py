@@ -1,4 +1,4 @@
-"""Prove by decoding that a file which was put together from others shows their pictures."""
+"""Prove that a file joined from others decodes to their frames."""
 
 from __future__ import annotations
 
@@ -18,45 +18,43 @@ from ffenc.video.reader import VideoReader
 logger = logging.getLogger(__name__)
 
 Range = tuple[int, int]
-"""Frames from the first number to one before the second."""
+"""(first, stop): frames from ``first`` to ``stop - 1``."""
 
 _PARTS_AT_ONCE = 40  # an input of one command each
 _DECODED_AT_ONCE = 2
 
 
 def check_copy(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]], *, binaries: Binaries) -> None:
-    """As `check_pictures`, for a copy of packets between places at which nothing reaches over.
+    """Check a copy of packets between cut points as `check_frames` does.
 
-    It is right as it is; so where this FFmpeg has no decoder for the parts, there is a warning and no error.
+    Such a copy is right by construction.  If this FFmpeg has no decoder for it, there is a warning and no error.
 
     Raises:
-        OutputError: a picture is another one.
+        OutputError: a frame differs.
     """
     clip, (first, _) = shown[0]
     try:
         _reader(clip, binaries).frames([first])
     except ProcessError as err:
         logger.warning(
-            "%s cannot be decoded here, so what was copied of it is only known by its packets: %s",
+            "%s cannot be decoded here, so only the packets of its copy were checked: %s",
             clip.stream.path,
             (err.stderr_tail or str(err)).splitlines()[0],
         )
         return
-    check_pictures(made, shown, binaries=binaries)
+    check_frames(made, shown, binaries=binaries)
 
 
-def check_pictures(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]], *, binaries: Binaries) -> None:
+def check_frames(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]], *, binaries: Binaries) -> None:
     """Decode the first and the last frame of each part in both files.
 
-    The first one is reached from the part before it, as in playing; the last one from its own keyframe, as in seeking.
+    The first one is decoded after the part before it, as in playback; the last one from its own keyframe, as after a seek.
 
     Args:
-        made: the file that was put together.
-        shown: the parts, in order: a file, and which of its frames.
-        binaries: the executables.
+        shown: the parts in order: a file, and the range of its frames.
 
     Raises:
-        OutputError: a picture is another one.
+        OutputError: a frame differs.
         ProcessError: a file cannot be decoded.
     """
     place = 0
@@ -73,13 +71,13 @@ def check_pictures(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range
             showed = {p: pool.submit(_reader(clip, binaries).frames, numbers) for p, (clip, numbers) in wanted.items()}
         try:
             seen = shows.result()
-        except InputError as err:  # it is the output of what is being checked
+        except InputError as err:  # the file is an output here
             raise OutputError(str(err), path=made.stream.path) from err
         expected = {path: iter(future.result()) for path, future in showed.items()}
         for number, (clip, _) in enumerate(part for part in some for _ in range(2)):
             if not np.array_equal(seen[number], next(expected[clip.stream.path])):
                 raise OutputError(
-                    f"frame {places[number]} is not the picture that it was in {clip.stream.path}",
+                    f"frame {places[number]} differs from its original in {clip.stream.path}",
                     path=made.stream.path,
                 )
 

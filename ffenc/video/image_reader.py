@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from ffenc.errors import InputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
-from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
+from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S, FFmpegProcess
+from ffenc.frame_rate import FrameRate, parse_frame_rate
+from ffenc.frames import FrameFormat
 from ffenc.plan.decode import plan_decode_images
 from ffenc.plan.encode import ImageSequence
+from ffenc.regular_files import file_path
 from ffenc.video.image_series import ImageOrder, find_unreadable, image_series
-from ffenc.video.writer import STALL_TIMEOUT_S
 
 _CHANGED = re.compile(r"Changing video frame properties on the fly")
 
@@ -28,7 +29,7 @@ class ImageReader:
 
     Attributes:
         path: the directory.
-        fps: the rate that was given; images have none.
+        fps: the given rate; images have none.
         format: shape and dtype of every frame: that of the first image.
     """
 
@@ -42,12 +43,12 @@ class ImageReader:
         binaries: Binaries | None = None,
         stall_timeout_s: float = STALL_TIMEOUT_S,
     ) -> None:
-        """Look at the names and at the header of every image; nothing is decoded yet.
+        """Read the names and the header of every image; nothing is decoded yet.
 
         Args:
-            directory: holds the images; all must have one format, size, kind of samples and orientation.
-            fps: frame rate they are to be shown at.
-            layout: what the arrays shall hold, a key of `ffenc.frames.LAYOUTS`.
+            directory: the images, all with one format, size, sample type and orientation.
+            fps: frame rate.
+            layout: content of the arrays, a key of `ffenc.frames.LAYOUTS`.
             order: ``"number"`` or ``"name"``, see `ffenc.video.image_series.find_images`.
             binaries: the executables; found by `find_binaries` if None.
             stall_timeout_s: longest time without a frame before the decoder is killed.
@@ -57,21 +58,21 @@ class ImageReader:
         """
         self._binaries = binaries or find_binaries()
         self._stall_timeout_s = stall_timeout_s
-        self.path = Path(directory)
+        self.path = file_path(directory)
         self.fps: Fraction = parse_frame_rate(fps)
         self._series = image_series(self.path, order=order)
         width, height = self._series.header.upright_size
         self.format = FrameFormat(width=width, height=height, layout=layout)
 
     def __len__(self) -> int:
-        """How many images there are."""
+        """Return the number of images."""
         return len(self._series)
 
     def __iter__(self) -> Iterator[npt.NDArray[Any]]:
-        """All images in order, each a new array.
+        """Yield all images in order, each a new array.
 
         Raises:
-            InputError: one that cannot be decoded.
+            InputError: an image cannot be decoded.
             ProcessError: the decoder died or hung.
         """
         with self._series.readable(self.fps) as source:
@@ -108,6 +109,6 @@ class ImageReader:
 
     def _not_alike(self) -> InputError:
         return InputError(
-            f"not every image in {self.path} has the size and pixel format of the first; make them alike first",
+            f"not every image in {self.path} has the size and pixel format of the first; convert them first",
             path=self.path,
         )

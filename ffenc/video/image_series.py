@@ -1,8 +1,8 @@
-"""Find the images of a directory, in order, and check that they are alike before anything is encoded.
+"""Find the images of a directory in order, and check that all have one size and format.
 
-FFmpeg's own way to read numbered images is one pattern.  It stops at the first gap, knows no numbers beyond 31 bits, and
-rescales an image of another size.  So the files are listed here, every header is read, and a series that one pattern
-cannot name is read through links in a temporary directory.
+FFmpeg reads numbered images by one pattern.  It stops at the first gap, overflows beyond 31 bits, and rescales an image of
+another size.  So the files are listed here and every header is read.  A series that no single pattern matches is read
+through links in a temporary directory.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ffenc.ffmpeg.image_header import IMAGE_SUFFIXES, ImageHeader, read_image_he
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.plan.decode import plan_check_images
 from ffenc.plan.encode import ImageSequence
+from ffenc.regular_files import file_path
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +40,12 @@ _LINKED = "%d"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSeries:
-    """The images of a directory, in order and alike.
+    """The images of a directory in order, all of one size and format.
 
     Attributes:
-        directory: where they are.
-        files: in order.
-        header: of each, but for what may differ.
+        directory: their directory.
+        files: the images in order.
+        header: the header of the first, which all others match.
     """
 
     directory: Path
@@ -56,11 +57,10 @@ class ImageSeries:
         return len(self.files)
 
     def sequence(self, fps: Fraction, *, links: Path | None = None) -> ImageSequence:
-        """Return the images as FFmpeg is told of them.
+        """Return the images as the source of a plan.
 
         Args:
-            fps: frame rate.
-            links: directory that holds, or will hold, links to them; None where `pattern` names them.
+            links: directory of links to them; None if `pattern` matches them.
         """
         pattern, start = (self.pattern or (_LINKED, 0)) if links is None else (self._link_pattern(links), 0)
         header = self.header
@@ -76,7 +76,7 @@ class ImageSeries:
 
     @property
     def pattern(self) -> tuple[str, int] | None:
-        """printf-style path of all files, and the first number; None if no pattern names them all in order."""
+        """printf-style path of all files, and the first number; None if no pattern matches them in order."""
         match = _NUMBERED.fullmatch(self.files[0].name)
         if match is None:
             return None
@@ -94,7 +94,7 @@ class ImageSeries:
 
     @contextmanager
     def readable(self, fps: Fraction) -> Iterator[ImageSequence]:
-        """The images as FFmpeg can read them while the context lasts."""
+        """Yield a source that FFmpeg can read within the context."""
         if self.pattern is not None:
             yield self.sequence(fps)
             return
@@ -103,14 +103,14 @@ class ImageSeries:
 
     @contextmanager
     def linked(self, fps: Fraction) -> Iterator[ImageSequence]:
-        """These images and no others, through links."""
+        """Yield a source of exactly these images, through links."""
         with tempfile.TemporaryDirectory(prefix="ffenc-images-") as links:
             for number, path in enumerate(self.files):
                 (Path(links) / f"{number}{self._suffix}").symlink_to(path.absolute())
             yield self.sequence(fps, links=Path(links))
 
     def planned(self, fps: Fraction) -> ImageSequence:
-        """Return the images for a plan that is not run: where links are needed, their directory is made up."""
+        """Return the source for a plan that is not run: if links are needed, their directory is a placeholder."""
         if self.pattern is not None:
             return self.sequence(fps)
         return self.sequence(fps, links=Path(tempfile.gettempdir()) / "ffenc-images-in-order")
@@ -124,19 +124,17 @@ class ImageSeries:
 
 
 def _turned_as(header: ImageHeader) -> str:
-    """Return a pixel format that holds every sample and in which FFmpeg can turn an image."""
-    if header.is_grey and not header.has_alpha:
-        return "gray" if header.bits <= 8 else "gray16le"
-    return (
-        ("rgba" if header.bits <= 8 else "rgba64le") if header.has_alpha else "rgb24" if header.bits <= 8 else "rgb48le"
-    )
+    """Return a pixel format that keeps every sample and in which FFmpeg can rotate an image."""
+    small, large = ("gray", "gray16le") if header.is_grey else ("rgb24", "rgb48le")
+    if header.has_alpha:
+        small, large = "rgba", "rgba64le"
+    return small if header.bits <= 8 else large
 
 
 def image_series(directory: str | Path, *, order: ImageOrder = "number") -> ImageSeries:
     """Find the images of a directory and read the header of each.
 
     Args:
-        directory: holds the images.
         order: see `find_images`.
 
     Raises:
@@ -148,7 +146,7 @@ def image_series(directory: str | Path, *, order: ImageOrder = "number") -> Imag
     for path in files[1:]:
         _check_alike(files[0], first, path, read_image_header(path))
     if first.has_alpha:
-        logger.warning("the images in %s have transparency, which is left out", directory)
+        logger.warning("the images in %s have transparency, which is dropped", directory)
     return ImageSeries(directory=Path(directory), files=tuple(files), header=first)
 
 
@@ -164,7 +162,7 @@ def _check_alike(first_path: Path, first: ImageHeader, path: Path, header: Image
         (each for each in differs if each[1] != each[2]), ("format", first.samples, f"{header.samples}, transparent")
     )
     raise InputError(
-        f"{path} differs from {first_path.name}: its {what} is {there}, not {here}. The images of one video must be alike; "
+        f"{path} differs from {first_path.name}: its {what} is {there}, not {here}. All images of one video must match; "
         "convert the others, or encode them separately",
         path=path,
     )
@@ -173,20 +171,18 @@ def _check_alike(first_path: Path, first: ImageHeader, path: Path, header: Image
 def find_images(directory: str | Path, *, order: ImageOrder = "number") -> list[Path]:
     """Return the images of a directory, in order.
 
-    Hidden files (``._frame-000001.jpg``), other kinds of files, and directories below are not looked at.  A link counts
-    as what it points to.
+    Hidden files (``._frame-000001.jpg``), other kinds of files, and subdirectories are ignored.  Links are followed.
 
     Args:
-        directory: holds the images.
-        order: ``"number"``: by the number before the suffix, which must run without a gap, whatever zeros stand before it;
-            all other parts of the names must be equal.  ``"name"``: by name, for timestamps; digits count as whole
-            numbers, so that 9 comes before 10.
+        order: ``"number"``: by the number before the suffix, which must have no gap; leading zeros do not matter, and all
+            other parts of the names must be equal.  ``"name"``: by name, for timestamps; digits are compared as integers,
+            so that 9 comes before 10.
 
     Raises:
-        InputError: none, more than one series, a gap, one number twice, an order that is not clear, or an entry with the
-            name of an image that is not one (a directory, a device, a link to nothing).
+        InputError: no images, more than one series, a gap, a duplicate number, an ambiguous order, or an entry with the name
+            of an image that is not a file (a directory, a device, a broken link).
     """
-    directory = Path(directory)
+    directory = file_path(directory)
     if order not in get_args(ImageOrder):
         raise InputError(f"unknown order {order!r}; expected {' or '.join(get_args(ImageOrder))}", path=directory)
     if not directory.is_dir():
@@ -209,7 +205,7 @@ def _check_file(path: Path) -> None:
     if path.is_symlink() and not path.exists():
         why = f"is a link to {path.readlink()}, which does not exist; mount or restore it, or remove the link"
     else:
-        why = "has the name of an image, but is not a file; move it away"
+        why = "has the name of an image but is not a file; move it away"
     raise InputError(f"{path} {why}", path=path)
 
 
@@ -232,12 +228,12 @@ def _by_number(directory: Path, entries: Sequence[str]) -> list[str]:
     if len(series) > 1:
         firsts = [min(numbered)[1] for numbered in series.values()]
         raise InputError(
-            f"{directory} has more than one series of images, such as those of {_few(firsts)}; put each into a folder of its "
-            f"own, or give {_BY_NAME} if all of them are one series in the order of their names",
+            f"{directory} has more than one series of images, such as those of {_few(firsts)}; put each into its own folder, "
+            f"or give {_BY_NAME} if all of them are one series in the order of their names",
             path=directory,
         )
     if without_number:
-        logger.warning("%s: images without a number are left out: %s", directory, _few(without_number))
+        logger.warning("%s: images without a number are ignored: %s", directory, _few(without_number))
     (numbered,) = series.values()
     numbered.sort()
     for (number, name), (following, other) in pairwise(numbered):
@@ -279,15 +275,15 @@ def _by_name(directory: Path, entries: Sequence[str]) -> list[str]:
     for name, other in pairwise(ordered):
         if _name_key(name, as_decimals=True) > _name_key(other, as_decimals=True):
             raise InputError(
-                f"{directory}: it is not clear whether {name} comes before {other}, as the digits behind a point may be a "
-                "fraction or a number; write them with equally many digits",
+                f"{directory}: it is not clear whether {name} comes before {other}, because the digits after the point may be a "
+                "fraction or an integer; give all names the same number of digits",
                 path=directory,
             )
     return ordered
 
 
 def _name_key(name: str, *, as_decimals: bool = False) -> tuple[tuple[tuple[int, int | str, str], ...], bytes]:
-    """Return a key that sorts digits as numbers, and equal numbers by the bytes of the name."""
+    """Return a sort key that compares digits as integers, and equal numbers by the bytes of the name."""
     parts: list[tuple[int, int | str, str]] = []
     before = ""
     for part in re.split(r"([0-9]+)", Path(name).stem):
@@ -310,13 +306,10 @@ def _few(names: Sequence[str]) -> str:
 
 
 def find_unreadable(series: ImageSeries, *, binaries: Binaries) -> Path | None:
-    """Return the first image that cannot be decoded; None if all can.
-
-    The series is halved again and again, so that all of it is decoded about once.
-    """
+    """Return the first image that cannot be decoded, or None; bisects, so that each image is decoded about once."""
 
     def is_readable(first: int, stop: int) -> bool:
-        # FFmpeg reads ahead, so it must not see the images behind.
+        # FFmpeg reads ahead, so it must not see the following images.
         with replace(series, files=series.files[first:stop]).linked(Fraction(30)) as part:
             try:
                 with FFmpegProcess.start(plan_check_images(binaries.ffmpeg, part), stdout="progress") as process:

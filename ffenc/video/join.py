@@ -1,4 +1,4 @@
-"""Join the parts of one recording that had to change its encoder in the middle."""
+"""Join the parts of one recording whose encoder was replaced in the middle."""
 
 from __future__ import annotations
 
@@ -23,50 +23,51 @@ from ffenc.video.reader import VideoReader
 logger = logging.getLogger(__name__)
 
 IN_BAND = frozenset({"extradata", "profile", "codec tag"})
-"""What may differ where the codec's headers are repeated in the stream, as FFmpeg does for H.264 and HEVC; only decoding
-proves that a decoder copes."""
+"""Properties that may differ if the codec's headers are repeated in the stream, as FFmpeg does for H.264 and HEVC.
+
+Only decoding proves that a decoder handles the change.
+"""
 
 _DECODE_TIMEOUT_S = 3600.0
 
 
 def join_parts(parts: Sequence[Path], output: Path, *, config: VideoEncoderConfig, binaries: Binaries) -> bool:
-    """Join parts by stream copy where decoding the result gives every picture of the parts, else encode all of it again.
+    """Join parts by stream copy, or re-encode them if the joined file does not decode to the same frames.
 
     Args:
         parts: videos of one size and rate, in order.
         output: the file to write; must not exist.
-        config: encoder settings where encoding is needed.
-        binaries: the executables.
+        config: encoder settings for re-encoding.
 
     Returns:
-        True if all bits stayed as they were, False if the parts were re-encoded.
+        True if the parts were copied bit by bit, False if they were re-encoded.
 
     Raises:
-        FFencError: neither worked; there is no output then.
+        FFencError: both failed; there is no output then.
     """
     try:
         concat_videos(parts, output, may_differ=IN_BAND, binaries=binaries)
-        shown = [picture for part in parts for picture in picture_hashes(part, binaries=binaries)]
-        if picture_hashes(output, binaries=binaries) == shown:
+        expected = [frame for part in parts for frame in frame_hashes(part, binaries=binaries)]
+        if frame_hashes(output, binaries=binaries) == expected:
             return True
-        why = "decoding the joined file gives other pictures"
+        why = "the joined file decodes to other frames"
     except (ConcatError, OutputError, ProcessError) as err:
         why = str(err).splitlines()[0]
     output.unlink(missing_ok=True)
-    logger.warning("the parts of %s cannot be joined as they are (%s); encoding them anew", output, why)
+    logger.warning("the parts of %s cannot be joined by stream copy (%s); re-encoding them", output, why)
     stored = probe_video(parts[0], binaries=binaries).pix_fmt
-    # Depth must not go through colours.
+    # Depth must not be converted to colour.
     layout = next((name for name, each in LAYOUTS.items() if each.channels == 1 and each.pix_fmt == stored), "rgb")
     readers = [VideoReader(part, layout=layout, binaries=binaries) for part in parts]
     encode_frames(_frames(readers), output, fps=readers[0].fps, config=config, layout=layout, binaries=binaries)
     return False
 
 
-def picture_hashes(path: Path, *, binaries: Binaries) -> list[str]:
-    """A hash of every decoded picture, in the order of showing.
+def frame_hashes(path: Path, *, binaries: Binaries) -> list[str]:
+    """Return a hash of every decoded frame, in presentation order.
 
     Raises:
-        ProcessError: it cannot be decoded without an error.
+        ProcessError: the file cannot be decoded without an error.
     """
     argv = ffmpeg_argv(
         binaries.ffmpeg,

@@ -1,4 +1,4 @@
-"""A live source of frames, of which only the newest one counts."""
+"""Keep the newest frame of a live source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 FIRST_FRAME_TIMEOUT_S = 20.0
-"""How long a camera may take from its start to its first frame; network cameras wait for a keyframe."""
+"""Longest time from the start of a camera to its first frame; network cameras wait for a keyframe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +27,9 @@ class CapturedFrame:
     """One frame of a live source.
 
     Attributes:
-        frame: ``(height, width, 3)`` uint8 RGB, or ``(height, width)`` uint16 of a depth camera; never written to again.
-        time_s: when it was there, on the clock of ``time.monotonic``.
-        number: how many came before it.
+        frame: ``(height, width, 3)`` uint8 RGB, or ``(height, width)`` uint16 of a depth camera; never modified later.
+        time_s: its arrival, by ``time.monotonic``.
+        number: number of frames before it.
     """
 
     frame: npt.NDArray[Any]
@@ -38,14 +38,14 @@ class CapturedFrame:
 
 
 class LiveCamera(ABC):
-    """Keeps the newest frame of a source; a daemon thread takes every frame as it comes.
+    """A source whose newest frame is kept; a daemon thread reads every frame as it arrives.
 
-    The source never waits for whoever uses its frames, and nothing piles up: a frame that nobody took before the next
-    one came is superseded, and counted.  As a context manager it starts and closes.
+    The source never waits for the user of its frames, and there is no queue.  A frame that was not taken before the next
+    one arrived is superseded, and counted.  As a context manager it starts and closes.
 
     Args:
-        name: what messages call it.
-        first_frame_timeout_s: how long `start` waits.
+        name: name in messages.
+        first_frame_timeout_s: longest wait of `start`.
     """
 
     def __init__(self, name: str, *, first_frame_timeout_s: float = FIRST_FRAME_TIMEOUT_S) -> None:
@@ -65,24 +65,24 @@ class LiveCamera(ABC):
 
     @abstractmethod
     def _next(self) -> npt.NDArray[Any]:
-        """Wait for the next frame, in a new array; called by the thread.
+        """Wait for the next frame and return it in a new array; called by the thread.
 
         Raises:
-            CameraError: there will be none.
+            CameraError: there is no further frame.
         """
 
     @abstractmethod
     def _shut(self) -> None:
-        """Let go of the source and end a `_next` in another thread; safe to call again."""
+        """Close the source and end a `_next` in another thread; safe to call again."""
 
     def start(self) -> Self:
         """Open the source and wait for its first frame.
 
         Raises:
-            CameraError: it does not exist, gives something else than was asked for, or no frame came.
+            CameraError: the source does not exist, has another format than requested, or sent no frame.
         """
         if self._thread is not None:
-            raise CameraUnavailableError(f"camera {self.name} was started before; make a new one", source=self.name)
+            raise self._error_of(CameraUnavailableError, "was started before; make a new one")
         try:
             self._open()
             self._thread = threading.Thread(target=self._take_all, name=f"camera {self.name}", daemon=True)
@@ -98,22 +98,22 @@ class LiveCamera(ABC):
         """Shape and dtype of every frame; known from `start` on."""
         newest = self._newest
         if newest is None:
-            raise CameraUnavailableError(f"camera {self.name} was not started", source=self.name)
+            raise self._error_of(CameraUnavailableError, "was not started")
         return FrameFormat.of(newest.frame, "rgb" if newest.frame.ndim == 3 else "gray16")
 
     @property
     def frames_read(self) -> int:
-        """Frames that came so far."""
+        """Number of frames that arrived so far."""
         newest = self._newest
         return 0 if newest is None else newest.number + 1
 
     @property
     def superseded(self) -> int:
-        """Frames that were replaced by a newer one before anybody took them."""
+        """Number of frames that were replaced by a newer one before they were taken."""
         return self._skipped
 
     def latest(self) -> CapturedFrame:
-        """The newest frame, at once, whether it was taken before or not.
+        """Return the newest frame at once, whether it was taken before or not.
 
         Raises:
             CameraError: the source has ended, stalled or was never started.
@@ -122,24 +122,20 @@ class LiveCamera(ABC):
             return self._take()
 
     def read(self, timeout_s: float = 1.0) -> CapturedFrame:
-        """The newest frame, after waiting for one that was not taken before.
+        """Wait for a frame that was not taken before, and return the newest.
 
         Raises:
-            CameraStalledError: none came in time.
+            CameraStalledError: none arrived in time.
             CameraError: the source has ended or was never started.
         """
         with self._news:
             self._news.wait_for(lambda: self._error or self.frames_read > self._taken + 1, timeout=timeout_s)
             if self._error is None and self.frames_read <= self._taken + 1:
-                raise CameraStalledError(
-                    f"camera {self.name} gave no new frame within {timeout_s:g} s",
-                    source=self.name,
-                    frames_read=self.frames_read,
-                )
+                raise self._error_of(CameraStalledError, f"sent no new frame within {timeout_s:g} s")
             return self._take()
 
     def close(self) -> None:
-        """Let go of the source; safe to call again.  Nothing of it is left: no process, no thread."""
+        """Close the source with its process and thread; safe to call again."""
         self._closing = True
         self._shut()
         if self._thread is not None and self._thread is not threading.current_thread() and self._thread.ident:
@@ -154,16 +150,13 @@ class LiveCamera(ABC):
         self.close()
 
     def __repr__(self) -> str:
-        state = (
-            "is closed"
-            if self._closing
-            else "failed"
-            if self._error
-            else "is open"
-            if self._newest
-            else "has not started"
-        )
+        states = ((self._closing, "is closed"), (self._error, "failed"), (self._newest, "is open"))
+        state = next((text for holds, text in states if holds), "has not started")
         return f"<{type(self).__name__} {self.name} {state}, {self.frames_read} frames>"
+
+    def _error_of(self, kind: type[CameraError], what: str) -> CameraError:
+        """Return an error about this camera."""
+        return kind(f"camera {self.name} {what}", source=self.name, frames_read=self.frames_read)
 
     def _await_first(self) -> None:
         with self._news:
@@ -171,10 +164,10 @@ class LiveCamera(ABC):
             if self._error is not None:
                 raise self._error
             if self._newest is None:
-                raise CameraUnavailableError(
-                    f"camera {self.name} was opened, but no frame came within {self._first_frame_timeout_s:g} s; is "
-                    "another program using it, or is there no picture?",
-                    source=self.name,
+                raise self._error_of(
+                    CameraUnavailableError,
+                    f"was opened, but sent no frame within {self._first_frame_timeout_s:g} s; check whether another program "
+                    "uses it, and whether it sends video",
                 )
 
     def _take(self) -> CapturedFrame:
@@ -182,7 +175,7 @@ class LiveCamera(ABC):
             raise self._error
         if self._newest is None or self._closing:
             state = "is closed" if self._closing else "was not started"
-            raise CameraUnavailableError(f"camera {self.name} {state}", source=self.name, frames_read=self.frames_read)
+            raise self._error_of(CameraUnavailableError, state)
         self._taken = self._newest.number
         return self._newest
 
@@ -198,10 +191,8 @@ class LiveCamera(ABC):
                     self._news.notify_all()
         except CameraError as err:
             self._fail(err)
-        except BaseException as err:  # it crosses to the thread that uses the frames
-            failed = CameraEndedError(
-                f"camera {self.name} failed: {err!r}", source=self.name, frames_read=self.frames_read
-            )
+        except BaseException as err:  # raised again in the thread that uses the frames
+            failed = self._error_of(CameraEndedError, f"failed: {err!r}")
             failed.__cause__ = err
             self._fail(failed)
 

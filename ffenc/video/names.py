@@ -1,4 +1,4 @@
-"""Names that become parts of a path."""
+"""Check names that become parts of a path, and name hidden files."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _LONGEST_BYTES = 200  # file systems take 255, and temporary names are longer
 
 
 def check_path_part(name: str, what: str) -> None:
-    """Refuse a name that would leave its directory, hide a file, or not be readable back.
+    """Refuse a name that would leave its directory, hide a file, or not be read back unchanged.
 
     Args:
-        name: what is to become one part of a path.
-        what: what it is, for the message.
+        name: one part of a path.
+        what: what it names, for messages.
 
     Raises:
-        UnsafePathError: it is empty, holds a slash, a backslash or a control character, begins or ends with a dot or a blank,
-            or is too long.
+        UnsafePathError: it is empty, contains a slash, a backslash or a control character, begins or ends with a dot or a
+            space, or is too long.
     """
     why = None
     if not isinstance(name, str) or not name:
@@ -38,21 +38,21 @@ def check_path_part(name: str, what: str) -> None:
 
 
 def sibling(final: Path, *, stem: str, end: str) -> Path:
-    """Name a hidden file beside another, ``.<stem><end>``; a name that would be too long is shortened.
+    """Return the path of a hidden file beside another, ``.<stem><end>``.
 
-    A stem that is too long is cut, and a part of its hash replaces the rest.  The same file always has the same sibling.
+    If the name is too long, part of the hash of ``stem`` replaces its end, so that the same file has the same sibling.
 
     Args:
         final: the other file.
         stem: its name, or a part of it.
-        end: what the name of the sibling ends in, at most 100 bytes.
+        end: end of the sibling's name, at most 100 bytes.
     """
     data = os.fsencode(stem)
     room = _longest_name(final.parent) - len(os.fsencode(end)) - 1
     if len(data) > room:
         digest = hashlib.sha256(data).hexdigest()[:_DIGEST]
         kept = data[: room - _DIGEST - 1]
-        # Not within a character: some file systems take only whole ones.
+        # Not within a character: some file systems refuse incomplete ones.
         while kept and len(data) > len(kept) and data[len(kept)] & 0xC0 == 0x80:
             kept = kept[:-1]
         stem = f"{os.fsdecode(kept)}~{digest}"
@@ -63,7 +63,7 @@ _DIGEST = 8
 
 
 def _longest_name(directory: Path) -> int:
-    """Return how many bytes a name may have in a directory."""
+    """Return the most bytes of a file name in a directory."""
     try:
         return os.pathconf(directory, "PC_NAME_MAX")
     except OSError:

@@ -1,4 +1,4 @@
-"""A camera through OpenCV, for those who have it and name their cameras by number."""
+"""Read a camera through OpenCV, by number or device."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class OpenCVCamera(LiveCamera):
     """The newest frame of a camera that OpenCV opens, as RGB.
 
     Args:
-        index_or_path: the number of a camera, or a device; a file would run through as fast as it can be decoded.
-        width, height: size asked for, in pixels; None takes what comes.
-        fps: rate asked for; None takes what comes.
+        index_or_path: the number of a camera, or a device; a file would be read as fast as it can be decoded.
+        width, height: requested size in pixels; None accepts any.
+        fps: requested rate; None accepts any.
         first_frame_timeout_s: longest time from the start to the first frame.
     """
 
@@ -57,7 +57,7 @@ class OpenCVCamera(LiveCamera):
         where = self._index_or_path
         self._capture = cv2.VideoCapture(where if isinstance(where, int) else str(where))
         if not self._capture.isOpened():
-            raise CameraUnavailableError(f"OpenCV cannot open camera {self.name}", source=self.name)
+            raise self._error_of(CameraUnavailableError, "cannot be opened by OpenCV")
         for key, value in self._wanted.items():
             if value is None:
                 continue
@@ -74,17 +74,13 @@ class OpenCVCamera(LiveCamera):
 
     def _next(self) -> npt.NDArray[Any]:
         with self._lock:
-            is_there, picture = (False, None) if self._capture is None else self._capture.read()
-        if not is_there or picture is None:
-            raise CameraEndedError(
-                f"camera {self.name} ended after {self.frames_read} frames",
-                source=self.name,
-                frames_read=self.frames_read,
-            )
-        return np.ascontiguousarray(picture[:, :, ::-1])
+            was_read, frame = (False, None) if self._capture is None else self._capture.read()
+        if not was_read or frame is None:
+            raise self._error_of(CameraEndedError, f"ended after {self.frames_read} frames")
+        return np.ascontiguousarray(frame[:, :, ::-1])
 
     def _shut(self) -> None:
-        # OpenCV must not be told to release what another thread reads at this moment.
+        # OpenCV must not release a device while another thread reads it.
         with self._lock:
             if self._capture is not None:
                 self._capture.release()

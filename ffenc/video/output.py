@@ -1,4 +1,4 @@
-"""A file appears under its name whole and checked, or not at all."""
+"""Write a file under a temporary name, check it, and give it its final name in one atomic step."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import weakref
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +20,35 @@ from ffenc.video.names import sibling
 logger = logging.getLogger(__name__)
 
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class WrittenVideo:
+    """A video file that was written and verified; the base of every result.
+
+    Attributes:
+        path: the file.
+        frames: frames in it.
+        fps: frames per second.
+        size_bytes: size of the file.
+        stream: what was measured from the file.
+    """
+
+    path: Path
+    frames: int
+    fps: Fraction
+    size_bytes: int
+    stream: VideoStreamInfo
+
+    @property
+    def duration_s(self) -> Fraction:
+        """Length of the video in seconds."""
+        return self.frames / self.fps
+
+    def __repr__(self) -> str:
+        frames = f"{self.frames} frame{'' if self.frames == 1 else 's'} at {self.fps}/s"
+        stream = f"{self.stream.codec} {self.stream.width}x{self.stream.height}"
+        return f"<{type(self).__name__} {self.path}: {frames}, {stream}, {self.size_bytes} bytes>"
 
 
 def check_target(path: Path, *, overwrite: bool) -> None:
@@ -42,7 +72,7 @@ def _unfinished(final: Path, token: str, *, keep_suffix: bool = True) -> Path:
 
 
 def unfinished_siblings(final: Path, *, keep_suffix: bool = True) -> list[Path]:
-    """Return what killed writers of a file left beside it: the temporary siblings of its `PendingFile` objects."""
+    """Return the temporary files that killed writers of a file left beside it."""
     before, digits, after = _unfinished(final, "0" * 8, keep_suffix=keep_suffix).name.rpartition("0" * 8)
     pattern = re.compile(f"{re.escape(before)}[0-9a-f]{{{len(digits)}}}{re.escape(after)}")
     return [path for path in final.parent.iterdir() if pattern.fullmatch(path.name)]
@@ -51,14 +81,13 @@ def unfinished_siblings(final: Path, *, keep_suffix: bool = True) -> list[Path]:
 class PendingFile:
     """A temporary sibling that becomes the final file in one step.
 
-    The sibling is created exclusively, so two writers never share one, and lies in the same directory, so that the
-    rename is atomic.  It keeps the final suffix, by which people and programs recognise it; where a program takes every
-    file with that suffix for a finished one, the suffix can be hidden.  As a context manager it removes whatever was not
-    committed.
+    The sibling is created exclusively, so that two writers never share one, and in the same directory, so that the rename
+    is atomic.  It keeps the final suffix unless ``keep_suffix`` is False, for programs that take every file with that suffix
+    for a finished one.  As a context manager it removes a file that was not committed.
 
     Attributes:
-        final: where the file will be.
-        path: the temporary sibling, to be written by whoever fills it.
+        final: final path of the file.
+        path: the temporary sibling, which the caller writes.
     """
 
     def __init__(self, final: Path, *, overwrite: bool, keep_suffix: bool = True) -> None:
@@ -66,7 +95,7 @@ class PendingFile:
         self.final = final
         self.overwrite = overwrite
         self.path = _unfinished(final, os.urandom(4).hex(), keep_suffix=keep_suffix)
-        # First, so that no interrupt comes between; also when its owner is forgotten, and at the end of the interpreter.
+        # Before the file exists, so that no interrupt comes between.  Also runs at garbage collection and interpreter exit.
         self._removal = weakref.finalize(self, _remove_ours, self.path, Owner())
         try:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -75,10 +104,10 @@ class PendingFile:
             raise OutputError(f"cannot write into {final.parent}: {err.strerror}", path=final) from err
 
     def commit(self) -> None:
-        """Make the content durable, then give it its name.
+        """Sync the content, give the file its final name, and sync the directory.
 
-        The content is synced before the rename and the directory after it: without the first, a power loss leaves an
-        empty file under the final name, without the second only the temporary name.
+        Without the first sync, a power loss leaves an empty file under the final name; without the second, only the
+        temporary name.
 
         Raises:
             OutputExistsError: another writer was faster and ``overwrite`` is False; the temporary file is removed.
@@ -109,7 +138,7 @@ class PendingFile:
         self.discard()
 
     def _link_exclusively(self) -> None:
-        # A hard link fails if the name exists, a rename would replace it in silence.
+        # A hard link fails if the name exists; a rename would replace it silently.
         try:
             os.link(self.path, self.final)
         except OSError as err:
@@ -123,28 +152,28 @@ class PendingFile:
 
 
 def _remove_ours(path: Path, owner: Owner) -> None:
-    """Remove a file, unless this process is a fork of the one that writes it."""
+    """Remove a file unless this process is a fork of the one that writes it."""
     if owner.is_here:
         path.unlink(missing_ok=True)
 
 
 def check_packets(packets: PacketIndex, *, path: Path, fps: Fraction, frames: int) -> None:
-    """Every frame is in the file, at exactly k/fps.
+    """Check that every frame is in the file, at exactly k/fps.
 
     Args:
         packets: of the finished file.
-        path: the final path, for the message.
-        fps: frame rate that was asked for.
-        frames: frames that went in.
+        path: the final path, for messages.
+        fps: expected frame rate.
+        frames: number of frames that were sent.
 
     Raises:
-        OutputError: a frame is missing or too many, the file is damaged, or a timestamp is off the grid.
+        OutputError: another number of frames, a damaged file, or a timestamp that is not k/fps.
     """
     if packets.errors:
         raise OutputError(f"{path} was written, but reading it back gives errors: {packets.errors}", path=path)
     if packets.count != frames or packets.hidden:
         raise OutputError(
-            f"{frames} frames went in, but {packets.count} came out ({packets.hidden} hidden); {path} was not written",
+            f"{frames} frames were sent, but the file has {packets.count} ({packets.hidden} hidden); {path} was not written",
             path=path,
             frames_expected=frames,
             packets_counted=packets.count,
@@ -165,8 +194,7 @@ def check_audio(stream: VideoStreamInfo, plan: AudioPlan | None, *, path: Path) 
 
     Args:
         stream: what was measured from the finished file.
-        plan: of its audio.
-        path: the final path, for the message.
+        path: the final path, for messages.
 
     Raises:
         OutputError: a track is missing, too many, or has another codec, rate or number of channels.
@@ -176,14 +204,14 @@ def check_audio(stream: VideoStreamInfo, plan: AudioPlan | None, *, path: Path) 
     seen = [(track.codec, track.sample_rate, track.channels) for track in stream.audio_tracks]
     if seen != wanted:
         raise OutputError(
-            f"the audio tracks of the file (codec, sample rate, channels) are {seen} where {wanted} were planned; {path} "
-            "was not written",
+            f"the audio tracks of the file (codec, sample rate, channels) are {seen}, but {wanted} were planned; {path} was "
+            "not written",
             path=path,
         )
 
 
 def sync(path: Path) -> None:
-    """Wait until a file or directory is on the disk; without effect where the file system cannot do so."""
+    """Wait until a file or directory is on the disk; no effect if the file system cannot sync it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

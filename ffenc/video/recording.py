@@ -1,8 +1,8 @@
-"""A file that survives a crash while it is being written.
+"""Write a recording that survives a crash.
 
-Frames go into a hidden sibling, in fragments, so that it can be read up to its last whole frame wherever writing ends.
-It is synced twice a second, and locked for as long as we or our ffmpeg live: a hidden recording that nobody holds is
-what a crash left (`find_recordings`), and `ffenc.video.salvage` makes a video of it.
+Frames go into a hidden file in fragments, which is readable up to its last complete frame wherever writing ends.  It is
+synced twice a second, and locked while this process or its ffmpeg lives.  `find_recordings` finds the unlocked ones that a
+crash left, and `ffenc.video.salvage` makes videos of them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from weakref import WeakSet
@@ -32,20 +33,18 @@ from ffenc.video.names import sibling
 logger = logging.getLogger(__name__)
 
 MARK = ".recording"
-"""Stands before the suffix of a hidden recording: ``.laptop.1a2b3c4d.recording.mp4``."""
+"""Precedes the suffix of a hidden recording: ``.laptop.1a2b3c4d.recording.mp4``."""
 
 _NAME = re.compile(rf"\.(?P<stem>.+)\.[0-9a-f]{{8}}{re.escape(MARK)}(?P<suffix>\.[^.]+)", re.DOTALL)
 
 SYNC_INTERVAL_S = 0.5
-"""Pause between two syncs.  A sync can take 0.6 s itself (measured), and a power loss shall cost a second at most."""
+"""Pause between two syncs.  A sync itself can take 0.6 s (measured), and a power loss must cost at most a second."""
 
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
 class SyncedFile:
-    """A new file that is locked by us and synced twice a second until it is released.
-
-    It stays when it is forgotten or the program ends: only `discard` removes it.
+    """A new file that is locked and synced twice a second until it is released; only `discard` removes it.
 
     Attributes:
         path: the file.
@@ -63,7 +62,7 @@ class SyncedFile:
             self.descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
         except OSError as err:
             raise OutputError(f"cannot write into {path.parent}: {err.strerror}", path=path) from err
-        _lock(self.descriptor, fcntl.LOCK_EX)  # waits for a moment if somebody looks whether it is held
+        _lock(self.descriptor, fcntl.LOCK_EX)  # waits a moment if `is_held` has the lock
         self._writing = threading.Lock()  # another thread must not close the descriptor under a running write
         self._stop = threading.Event()
         self._closing = weakref.finalize(self, _close, self.descriptor, self._stop)
@@ -80,74 +79,65 @@ class SyncedFile:
         _open_files.add(self)
 
     def append(self, data: memoryview | bytes) -> None:
-        """Write all of it.
+        """Append all of the data.
 
         Raises:
-            OutputError: the disk is full, or it failed; or it was released.
+            OutputError: the disk is full or failed, or the file was released.
         """
         rest = memoryview(data)
-        with self._writing:
-            self._require_open()
-            try:
-                while rest:
-                    rest = rest[os.write(self.descriptor, rest) :]
-            except OSError as err:
-                raise self._refusal(err) from err
+        with self._writing, self._open_for_writing():
+            while rest:
+                rest = rest[os.write(self.descriptor, rest) :]
 
     def write_at(self, offset: int, data: bytes) -> None:
-        """Write all of it at an offset; after an interrupt it can be repeated.
+        """Write all of the data at an offset; raises as `append`, and can be repeated after an interrupt.
 
-        No other thread may `release` the file meanwhile: it takes no lock, because an interrupt could leave one taken.  Errors as
-        `append`.
+        It takes no lock, which an interrupt could leave locked, so no other thread may `release` the file meanwhile.
         """
         rest = memoryview(data)
-        self._require_open()
-        try:
+        with self._open_for_writing():
             while rest:
                 count = os.pwrite(self.descriptor, rest, offset)
                 offset, rest = offset + count, rest[count:]
-        except OSError as err:
-            raise self._refusal(err) from err
 
     def truncate(self, size_bytes: int) -> None:
-        """Cut it off; as `write_at`."""
-        self._require_open()
-        try:
+        """Cut the file to a size; raises as `append`."""
+        with self._open_for_writing():
             os.ftruncate(self.descriptor, size_bytes)
-        except OSError as err:
-            raise self._refusal(err) from err
 
     def size_bytes(self) -> int:
         """Bytes written so far."""
         return self.path.stat().st_size
 
     def release(self) -> None:
-        """Sync it a last time, and let go of it; the file stays.  A second call does nothing, nor does one in a fork."""
+        """Sync the file and close it; it stays.  A second call does nothing, nor does one in a fork."""
         if self._closing.alive and self._owner.is_here:
             self._stop.set()
             self._syncing.join()
             with self._writing:
-                # A process that was forked from this one has the lock too, and may live long.
+                # A fork of this process has the lock too, and may live long.
                 _lock(self.descriptor, fcntl.LOCK_UN)
                 self._closing()
 
     def discard(self) -> None:
-        """Let go of it and remove it; a second call does nothing, nor does one in a fork."""
+        """Close and remove the file; a second call does nothing, nor does one in a fork."""
         if self._owner.is_here:
             self.path.unlink(missing_ok=True)
             self.release()
 
     def let_go_after_fork(self) -> None:
-        """Close our copy of a file that our parent writes: its lock must not last as long as we do."""
+        """Close the descriptor inherited from the parent, so that its lock does not last as long as this process."""
         if self._closing.detach() is not None:
             os.close(self.descriptor)
 
-    def _require_open(self) -> None:
+    @contextmanager
+    def _open_for_writing(self) -> Iterator[None]:
         if not self._closing.alive:
             raise OutputError(f"cannot write {self.path}: it was closed", path=self.path)
-
-    def _refusal(self, err: OSError) -> OutputError:
-        return OutputError(f"cannot write {self.path}: {err.strerror}", path=self.path)
+        try:
+            yield
+        except OSError as err:
+            raise OutputError(f"cannot write {self.path}: {err.strerror}", path=self.path) from err
 
 
 _open_files: WeakSet[SyncedFile] = WeakSet()
@@ -162,11 +152,11 @@ os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class RecordingFile(SyncedFile):
-    """A hidden sibling of the final file, which nobody takes for it.
+    """A hidden file beside the final one.
 
     Args:
-        final: where the video will be.
-        suffix: of the hidden file; None means that of ``final``.
+        final: path of the finished video.
+        suffix: suffix of the hidden file; None takes that of ``final``.
     """
 
     def __init__(self, final: Path, *, suffix: str | None = None) -> None:
@@ -187,7 +177,7 @@ def _lock(descriptor: int, operation: int) -> bool:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process is still writing this recording."""
+    """Return whether a live process is writing this recording."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return not _lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -196,7 +186,7 @@ def is_held(path: Path) -> bool:
 
 
 def find_recordings(directory: str | Path) -> list[Path]:
-    """The recordings under a directory that nobody is writing any more: what a crash left, sorted."""
+    """Return the recordings under a directory that a crash left: no process writes them.  Sorted."""
     found = Path(directory).rglob(f".*{MARK}.*")
     return sorted(path for path in found if path.is_file() and _is_left(path))
 
@@ -209,9 +199,9 @@ def _is_left(path: Path) -> bool:
 
 
 def final_of(recording: Path) -> Path:
-    """Return the name that the video of a recording was to have; of any other file, its own.
+    """Return the path of the finished video of a recording; for any other file, its own path.
 
-    A name too long for that of its recording is shortened, see `ffenc.video.names.sibling`.
+    A name that is too long is shortened, see `ffenc.video.names.sibling`.
     """
     match = _NAME.fullmatch(recording.name)
     return recording if match is None else recording.with_name(match["stem"] + match["suffix"])
@@ -229,13 +219,11 @@ def copy_recording(
     start_s: Fraction | None = None,
     audio: AudioPlan | None = None,
 ) -> None:
-    """Copy the video of a recording, bit by bit, into a plain file with its index in front, or into fragments again.
+    """Copy the video of a recording bit by bit into a regular file with its index at the front, or into fragments.
 
     Args:
         source, output, fps, fragmented, start_s, audio: see `plan_remux`.
-        binaries: the executables.
         stall_timeout_s: longest time without progress.
-        priority: of the process.
 
     Raises:
         ProcessError: ffmpeg failed, died or hung.
@@ -259,7 +247,7 @@ def _keep_synced(descriptor: int, stop: threading.Event) -> None:
         try:
             _sync(descriptor)
         except OSError as err:
-            logger.warning("a recording cannot be synced, a power loss would cost more than a second of it: %s", err)
+            logger.warning("a recording cannot be synced; a power loss would cost more than a second of it: %s", err)
             return
 
 

@@ -11,16 +11,16 @@ from pathlib import Path
 from ffenc.config import VideoEncoderConfig
 from ffenc.errors import InputError, OutputError, ProbeError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.frames import FrameFormat
+from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
 from ffenc.plan.audio import AudioChoice, describe_streams, plan_audio
-from ffenc.plan.encode import EncodePlan, VideoClip, muxer_for, plan_encode
+from ffenc.plan.encode import EncodePlan, VideoClip, muxer_for
 from ffenc.plan.frame_stride import FrameStride
+from ffenc.regular_files import file_path
 from ffenc.video.clip import MeasuredClip, measure_clip
 from ffenc.video.output import PendingFile, check_target
+from ffenc.video.planning import plan_for
 from ffenc.video.run import EncodeResult, ProgressCallback, run_plan
-from ffenc.video.selection import prepare
 from ffenc.video.undecodable import why_undecodable
-from ffenc.video.writer import STALL_TIMEOUT_S
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def reencode_video(
     stall_timeout_s: float = STALL_TIMEOUT_S,
     progress: ProgressCallback | None = None,
 ) -> EncodeResult:
-    """Decode frames ``[start, end)`` of a clip and re-encode them, with timestamps from 0.
+    """Re-encode frames ``[start, end)`` of a clip, with timestamps from 0.
 
     Args:
         source: a clip with constant frame rate.
@@ -50,26 +50,26 @@ def reencode_video(
         config: encoder settings; LeRobot's defaults if None.
         start: first frame, counted from 0; None means 0.
         end: frame after the last one; None means all.
-        size: (width, height) to scale the pictures to; depth takes the nearest pixel, never one between two.
-        thinning: keep one frame out of so many of the whole clip; the rate becomes that much less.
-        key_frames: frames of the output, counted from 0, at which it can be cut later on; only the first 8000 fit into a
-            command.  librav1e, FFV1 and SVT-AV1 before 3 do not follow: a warning names the missing ones.  With any other
-            encoder a missing one is an `OutputError`.
+        size: (width, height) to scale frames to; depth is not interpolated.
+        thinning: keep every n-th frame of the complete clip, and divide the frame rate by n.
+        key_frames: frames of the output, counted from 0, at which it can be cut later.  Only the first 8000 are passed on.
+            librav1e, FFV1 and SVT-AV1 before 3 ignore them, with a warning.  With any other encoder a missing one is an
+            `OutputError`.
         audio: ``"keep"`` or ``"drop"``; a clip with audio needs a choice.  All tracks are kept, from the first frame to the
             end of the last, padded with silence, and encoded as AAC (PCM stays PCM in MOV); see `ffenc.plan.audio`.
-            Subtitles, data, further videos and chapters are always dropped.  The result says what became of each stream.
+            Subtitles, data, further videos and chapters are always dropped.  ``other_streams`` of the result lists them.
         overwrite, encoder_threads, binaries, stall_timeout_s: see `VideoWriter`.
         progress: called with (frames encoded, frames in all) about twice a second, from another thread.
 
     Raises:
         InputError: not a constant-rate clip, a range outside of it, audio without a choice or audio that AAC cannot hold.
-        FFencError: see `VideoWriter`.  In every case there is no output then.
+        FFencError: see `VideoWriter`.  After any error there is no output.
     """
     binaries = binaries or find_binaries()
-    output = Path(output)
+    output = file_path(output)
     clip = measure_clip(source, binaries=binaries)
     plan_of = functools.partial(
-        _plan,
+        plan_reencode,
         output=output,
         config=config,
         start=start,
@@ -103,7 +103,7 @@ def reencode_video(
 
 
 def plan_reencode(
-    source: str | Path,
+    source: str | Path | MeasuredClip,
     output: str | Path,
     *,
     config: VideoEncoderConfig | None = None,
@@ -116,37 +116,9 @@ def plan_reencode(
     encoder_threads: int | None = None,
     binaries: Binaries | None = None,
 ) -> EncodePlan:
-    """The command of `reencode_video`, without running it."""
-    binaries = binaries or find_binaries()
-    return _plan(
-        measure_clip(source, binaries=binaries),
-        output=Path(output),
-        config=config,
-        start=start,
-        end=end,
-        size=size,
-        thinning=thinning,
-        key_frames=key_frames,
-        audio=audio,
-        encoder_threads=encoder_threads,
-        binaries=binaries,
-    )
-
-
-def _plan(
-    clip: MeasuredClip,
-    *,
-    output: Path,
-    config: VideoEncoderConfig | None,
-    start: int | None,
-    end: int | None,
-    size: tuple[int, int] | None,
-    thinning: FrameStride | None,
-    key_frames: Sequence[int],
-    audio: AudioChoice | None,
-    encoder_threads: int | None,
-    binaries: Binaries,
-) -> EncodePlan:
+    """Return the command of `reencode_video` without running it; ``source`` can be a clip that was measured before."""
+    binaries, output = binaries or find_binaries(), file_path(output)
+    clip = source if isinstance(source, MeasuredClip) else measure_clip(source, binaries=binaries)
     first, stop = _frame_range(clip, start, end)
     if thinning is not None:
         _check_thinning(thinning, clip, whole=start is None and end is None, audio=audio)
@@ -155,7 +127,7 @@ def _plan(
     )
     if not all(0 <= number < frames.count for number in key_frames):
         raise InputError(
-            f"keyframes {sorted(key_frames)} are not within the {frames.count} frames of the output", path=output
+            f"key_frames {sorted(key_frames)} are not all within the {frames.count} frames of the output", path=output
         )
     width, height = size or clip.display_size
     fps = clip.stream.fps / frames.every
@@ -167,15 +139,8 @@ def _plan(
         start_s=frames.start_s,
         duration_s=frames.count / fps,
     )
-    prepared = prepare(
-        config or VideoEncoderConfig(),
-        binaries=binaries,
-        frames=FrameFormat(width=width, height=height),
-        fps=fps,
-        encoder_threads=encoder_threads,
-    )
-    return plan_encode(
-        prepared.config,
+    return plan_for(
+        config,
         VideoClip(
             frames=frames,
             size=(width, height),
@@ -186,10 +151,8 @@ def _plan(
             key_frames=tuple(sorted(set(key_frames))),
         ),
         output,
-        prepared.capabilities,
+        binaries=binaries,
         encoder_threads=encoder_threads,
-        device_node=prepared.device_node,
-        selection=prepared.selection,
     )
 
 
@@ -197,11 +160,15 @@ def _check_thinning(thinning: FrameStride, clip: MeasuredClip, *, whole: bool, a
     path, before = clip.stream.path, 0
     for first, stop in thinning.ranges:
         if not before <= first < stop <= clip.packets.count:
-            raise InputError(f"frames [{first}, {stop}) of {path} are no range of [0, {clip.packets.count})", path=path)
+            raise InputError(
+                f"frames [{first}, {stop}) of {path} are not an ascending range within [0, {clip.packets.count})",
+                path=path,
+            )
         before = stop
     if thinning.every < 1 or not thinning.ranges or not whole or audio == "keep":
         raise InputError(
-            f"{path} can only be thinned as a whole, without audio, by a whole number from 1 on", path=path
+            f"every n-th frame of {path} can be kept only without start, end and audio, and with n of 1 or more",
+            path=path,
         )
 
 

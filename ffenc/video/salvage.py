@@ -1,4 +1,4 @@
-"""Make a video of a recording that a crash cut off: the longest exact prefix, frame k at exactly k/fps."""
+"""Recover a video from a recording that a crash cut off: its longest prefix with frame k at exactly k/fps."""
 
 from __future__ import annotations
 
@@ -20,41 +20,37 @@ from ffenc.ffmpeg.ffprobe import probe_video, probe_video_and_packets
 from ffenc.ffmpeg.media_input import looks_like_mp4
 from ffenc.ffmpeg.mp4.fragments import FragmentIndex
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
-from ffenc.frames import FrameRate, parse_frame_rate
+from ffenc.frame_rate import FrameRate, parse_frame_rate
 from ffenc.plan.audio import AudioChoice, describe_streams, plan_audio
 from ffenc.plan.encode import muxer_for
-from ffenc.video.output import PendingFile, check_audio, check_packets, check_target
+from ffenc.regular_files import file_path
+from ffenc.video.output import PendingFile, WrittenVideo, check_audio, check_packets, check_target
 from ffenc.video.recording import copy_recording, final_of, is_held
 
 MOST_REORDERED = 33
-"""Fragments at the end that may have to go too: a frame that was stored before others that are shown before it.  H.264
-and HEVC hold back at most 16 frames, AV1 hides at most 32."""
+"""Most fragments to drop at the end because frames that are shown earlier are missing.
+
+H.264 and HEVC reorder at most 16 frames; AV1 hides at most 32.
+"""
 
 _BOX_HEADER_BYTES = 8
 _TELLING_FRAMES = 10
 _RATE_TOLERANCE = Fraction(1, 200)  # without ffprobe a rate is known to two decimals
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SalvageResult:
-    """A video that was made of a recording, read back and found right.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SalvageResult(WrittenVideo):
+    """A video file that was recovered from a recording.
 
     Attributes:
-        path: the video.
-        frames: frames in it.
-        fps: frames per second.
-        lost_bytes: bytes at the end of the recording that belong to no whole frame.
+        path, frames, fps, size_bytes, stream: see `WrittenVideo`.
+        lost_bytes: bytes at the end of the recording that belong to no complete frame.
         source: the recording, which is left as it was.
-        stream: what was measured from the video.
-        other_streams: what became of each stream of the recording that is not the video; see `EncodeResult`.
+        other_streams: outcome for each stream of the recording that is not the video; see `EncodeResult`.
     """
 
-    path: Path
-    frames: int
-    fps: Fraction
     lost_bytes: int
     source: Path
-    stream: VideoStreamInfo
     other_streams: tuple[str, ...] = ()
 
 
@@ -68,35 +64,34 @@ def salvage_video(
     overwrite: bool = False,
     binaries: Binaries | None = None,
 ) -> SalvageResult:
-    """Copy all whole frames of a recording, without gaps, into a plain video.
+    """Copy all complete frames of a recording, without gaps, into a regular video.
 
-    The first frame is shown at 0, wherever the recording shows it.
+    The first frame is shown at 0, whatever its time in the recording.
 
     Args:
         path: a hidden ``.NAME.XXXXXXXX.recording.mp4`` that a crash left, or any fragmented MP4 or MOV.
-        output: the video; None takes the name that it was to have had.
-        fps: its frame rate; None takes it from the recording.
+        output: the video; None takes the intended name of the recording.
+        fps: frame rate; None takes it from the recording.
         audio: ``"keep"`` encodes it, as `reencode_video` does; or ``"drop"``.  A recording with audio needs a choice.
-        most_frames: take no more than so many; with B-frames it can be a few less, where a frame is stored before others
-            that are shown before it.
+        most_frames: most frames to copy.  With B-frames it can be a few less, because frames that are shown earlier can be
+            stored later.
         overwrite: replace an existing file.
         binaries: the executables; found by `find_binaries` if None.
 
     Raises:
-        InputError: it is still being recorded, there is no whole frame in it, audio without a choice, or audio that
-            cannot be kept; or ``most_frames`` was given for a file whose fragments hold several frames (`shorten_video`
-            cuts any).
-        OutputError: its frames do not lie on the grid of ``fps``, or the file system refused; there is no output then.
+        InputError: the file is still being recorded or has no complete frame; audio without a choice or that cannot be
+            kept; or ``most_frames`` for fragments of several frames, which only `shorten_video` cuts.
+        OutputError: frames are not at k/fps, or the file system refused; there is no output then.
         ValueError: ``most_frames`` is less than 1.
     """
     if most_frames is not None and most_frames < 1:
         raise ValueError(f"most_frames must be at least 1, got {most_frames!r}")
-    source = Path(path)
-    final = final_of(source) if output is None else Path(output)
+    source = file_path(path)
+    final = final_of(source) if output is None else file_path(output)
     ends = _whole_fragments(source)[:most_frames]
     if final == source:
         raise InputError(
-            f"{source} is not a hidden recording that knows its name; name another file to write", path=source
+            f"{source} is not a hidden recording whose name contains its output's; name the file to write", path=source
         )
     check_target(final, overwrite=overwrite)
     binaries = binaries or find_binaries()
@@ -123,6 +118,7 @@ def salvage_video(
         path=final,
         frames=count,
         fps=rate,
+        size_bytes=final.stat().st_size,
         lost_bytes=source.stat().st_size - end,
         source=source,
         stream=replace(stream, path=final.absolute(), size_bytes=final.stat().st_size),
@@ -132,7 +128,7 @@ def salvage_video(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Recording:
-    """What was measured of a recording that was cut behind a whole fragment."""
+    """What was measured of a recording that was cut after a complete fragment."""
 
     stream: VideoStreamInfo
     packets: PacketIndex
@@ -142,10 +138,10 @@ class _Recording:
 def _longest_exact(
     cuts: Iterator[tuple[Path, int]], source: Path, fps: FrameRate | None, binaries: Binaries
 ) -> tuple[Path, int, _Recording]:
-    """Return the longest cut whose frames lie on the grid of the frame rate, wherever that begins.
+    """Return the longest cut whose frames are exactly 1/rate apart.
 
     Raises:
-        OutputError: no cut does; the frames of the longest one are described.
+        OutputError: there is none; the message describes the longest cut.
     """
     first: _Recording | None = None
     for cut, end in cuts:
@@ -153,7 +149,7 @@ def _longest_exact(
         rate = _rate(stream, packets, fps) if first is None else first.rate
         recording = _Recording(stream=replace(stream, path=source), packets=packets, rate=rate)
         first = first or recording
-        # Otherwise a frame that is shown earlier is missing: it would have come after this one.
+        # Otherwise a frame that is shown earlier, but stored after this cut, is missing.
         if packets.count and not packets.hidden and _off_grid(packets, rate) is None:
             return cut, end, recording
     assert first is not None
@@ -161,7 +157,7 @@ def _longest_exact(
 
 
 def _off_grid(packets: PacketIndex, rate: Fraction) -> int | None:
-    """Return the first frame that is not exactly k/rate behind the first one."""
+    """Return the first frame that is not exactly k/rate after frame 0, or None."""
     shifted = replace(packets, pts=tuple(pts - packets.pts[0] for pts in packets.pts))
     return shifted.first_off_grid(rate)
 
@@ -177,8 +173,8 @@ def _not_exact(source: Path, recording: _Recording) -> OutputError:
     )
     return OutputError(
         f"{source} does not show its frames at a constant {rate} per second: frame {off} is shown "
-        f"{abs(float(late_s)) * 1000:.1f} ms {'late' if late_s > 0 else 'early'}, so a copy would not be exact. If each "
-        f"frame counts for 1/{rate} s, place them one by one, without audio: {command}",
+        f"{abs(float(late_s)) * 1000:.1f} ms {'late' if late_s > 0 else 'early'}, so a copy would not be exact. To show each "
+        f"frame for 1/{rate} s, without audio, run: {command}",
         path=source,
     )
 
@@ -195,41 +191,43 @@ def _whole_fragments(source: Path) -> list[int]:
 
 
 def _why_nothing(source: Path, index: FragmentIndex) -> str:
-    """Say what a file without a whole fragment is."""
+    """Describe a file without a complete fragment."""
     rest = shlex.join(["ffmpeg", "-i", str(source), "-map", "0:V:0", "-c", "copy", f"{source.stem}-rest.mp4"])
     if source.stat().st_size >= _BOX_HEADER_BYTES and not looks_like_mp4(source):
-        return f"is not an MP4 or MOV file, and only those are salvaged; FFmpeg may read what is left: {rest}"
+        return (
+            f"is not an MP4 or MOV file, and only those can be salvaged; FFmpeg may read the remaining frames: {rest}"
+        )
     if index.is_fragmented:
-        return "holds no whole frame that could be recovered: it ended before its first fragment was written"
+        return "has no complete frame to recover: it ended before its first fragment was written"
     if index.has_header:
         return (
-            "is not a fragmented MP4 but a plain one, with its index: it needs no salvage.  If the file was cut off behind "
-            f"its index, this copies what is left: {rest}"
+            "is not a fragmented MP4 but a regular one with its index, and needs no salvage.  If it was cut off after its "
+            f"index, this copies the remaining frames: {rest}"
         )
     return (
-        "holds no whole frame that could be recovered: it is not a fragmented MP4 but a plain one, and ended before its "
-        "index (moov) was written.  Without the index FFmpeg and ffenc cannot find its frames; a tool that rebuilds one "
-        "from an intact file of the same camera may"
+        "has no complete frame to recover: it is not a fragmented MP4 but a regular one, and ended before its index (moov) "
+        "was written.  Without the index FFmpeg and ffenc cannot find its frames; try a tool that rebuilds the index from "
+        "an intact file of the same camera"
     )
 
 
 def _rate(stream: VideoStreamInfo, packets: PacketIndex, given: FrameRate | None) -> Fraction:
-    """Return the frame rate; a wrong one must not pass because a single frame lies on any grid."""
+    """Return the frame rate; a wrong one is refused here, because a single frame fits any rate."""
     found = stream.fps
     steps = Counter(later - earlier for earlier, later in pairwise(packets.pts))
     if not stream.is_constant_rate and packets.count >= _TELLING_FRAMES:
-        # One frame that lies elsewhere changes the average.
+        # A single irregular frame changes the average.
         step, times = steps.most_common(1)[0]
         found = 1 / (step * packets.time_base) if step and times > packets.count // 2 else found
     rate = found if given is None else parse_frame_rate(given)
     if abs(found / rate - 1) > _RATE_TOLERANCE:
-        raise OutputError(f"the recording has {found} frames per second and not {rate}", path=stream.path)
+        raise OutputError(f"the recording has {found} frames per second, not {rate}", path=stream.path)
     return rate
 
 
 @contextmanager
 def _cut(source: Path, ends: list[int], beside: Path) -> Iterator[Iterator[tuple[Path, int]]]:
-    """Copies of the recording that end behind its last, its last but one, ... whole fragment; one file cut shorter."""
+    """Copy the recording; yield it cut after its last, its second to last, ... complete fragment, and where that ends."""
     with tempfile.TemporaryDirectory(prefix=".ffenc-salvage-", dir=beside) as directory:
         cut = Path(directory) / f"cut{source.suffix}"
 
@@ -247,16 +245,14 @@ def _cut(source: Path, ends: list[int], beside: Path) -> Iterator[Iterator[tuple
 
 
 def shorten_video(path: Path, output: Path, *, frames: int, binaries: Binaries) -> int:
-    """Copy the first frames of a video without touching a bit of them.
+    """Copy the first frames of a video bit by bit.
 
     Args:
         path: an MP4 or MOV file of constant rate.
-        output: the file to write.
-        frames: how many are wanted.
-        binaries: the executables.
+        frames: number of frames wanted.
 
     Returns:
-        How many there are: with B-frames it can be a few less, see `salvage_video`.
+        Number of frames copied: with B-frames it can be a few less, see `salvage_video`.
     """
     with tempfile.TemporaryDirectory(prefix=".ffenc-shorten-", dir=output.parent) as directory:
         fragments = Path(directory) / f"fragments{path.suffix}"

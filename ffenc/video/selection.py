@@ -1,7 +1,4 @@
-"""Which encoder will do the work: the one that was named, or for ``auto`` the first whose trial succeeds here.
-
-Hardware is believed only after a trial (`ffenc.video.trial`), also where it was named.
-"""
+"""Select an encoder: try candidates in order with `ffenc.video.trial` and take the first that works here."""
 
 from __future__ import annotations
 
@@ -11,105 +8,31 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.encoders.software import SOFTWARE
 from ffenc.encoders.spec import EncoderSpec
-from ffenc.encoders.table import AUTO, auto_candidates, auto_fallbacks, find_encoder
+from ffenc.encoders.table import auto_candidates, auto_fallbacks, find_encoder
 from ffenc.errors import EncoderUnavailableError, FFencError, ProcessError, ProcessTimeoutError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.frames import FrameFormat
-from ffenc.plan.frame_checks import accepted_pixel_formats
-from ffenc.plan.resolve import candidate_encoders, library_version_patterns, resolve_encoder
+from ffenc.plan.resolve import candidate_encoders, library_version_patterns
 from ffenc.plan.selection import Candidate, Selection
 from ffenc.video.trial import TrialTooSlowError, try_encoder
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 60.0
-"""How long a choice is kept if a trial ran out of time: cameras that open together get the same encoder."""
+"""Seconds for which a choice is kept if a trial ran out of time: cameras that open together get the same encoder."""
 
-__all__ = ["Candidate", "Prepared", "Selection", "examine_encoders", "prepare", "select_encoder"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A config that names one encoder of this machine, and what its plan needs to know."""
-
-    config: VideoEncoderConfig
-    capabilities: Capabilities
-    device_node: str | None
-    selection: Selection | None = None
-    """The trials that were made; None where a software encoder was named."""
-
-
-def prepare(
-    config: VideoEncoderConfig,
-    *,
-    binaries: Binaries,
-    frames: FrameFormat,
-    fps: Fraction,
-    encoder_threads: int | None = None,
-    cameras: int = 1,
-) -> Prepared:
-    """Settle ``auto``, try hardware that is named, and ask FFmpeg for just the listings that the plan needs.
-
-    The arguments are those of `select_encoder`.
-
-    Raises:
-        EncoderUnavailableError: nothing works, or the hardware that was named fails its trial.
-        CapabilityError: the hardware that was named cannot do what the config asks for.
-    """
-    given = frozenset(config.model_fields_set)
-    select = functools.partial(_remembered, config, given, frames, fps, binaries, cameras, encoder_threads)
-    spec, selection = find_encoder(config.vcodec), None
-    if config.vcodec == AUTO:
-        selection = select(None)
-    elif spec is not None and spec.device is not None and spec.name in probe_capabilities(binaries.ffmpeg).encoders:
-        _check_named(config, spec, binaries=binaries, frames=frames, fps=fps, encoder_threads=encoder_threads)
-        selection = select(spec.name)
-    if selection is not None:
-        config = config.model_copy(update={"vcodec": selection.encoder})
-    capabilities = capabilities_for(config.vcodec, binaries)
-    if not any(
-        config.pix_fmt in (accepted_pixel_formats(capabilities, listing, find_encoder(name)) or (config.pix_fmt,))
-        for name, listing in capabilities.helps.items()
-    ):
-        # The plan will refuse it, and can only name encoders that this FFmpeg was asked about.
-        capabilities = capabilities_for(config.vcodec, binaries, also=[row.name for row in SOFTWARE])
-    node = None if selection is None else selection.device_node
-    return Prepared(config=config, capabilities=capabilities, device_node=node, selection=selection)
-
-
-def _check_named(
-    config: VideoEncoderConfig,
-    spec: EncoderSpec,
-    *,
-    binaries: Binaries,
-    frames: FrameFormat,
-    fps: Fraction,
-    encoder_threads: int | None,
-) -> None:
-    """Refuse settings that the encoder does not take, by the plan's own error rather than as a failed trial."""
-    resolve_encoder(
-        config,
-        capabilities_for(config.vcodec, binaries),
-        width=frames.width,
-        height=frames.height,
-        fps=fps,
-        muxer=spec.muxers[0],
-        encoder_threads=encoder_threads,
-        device_node=next(iter(device_nodes(spec)), "/dev/null"),
-    )
+__all__ = ["Candidate", "Selection", "capabilities_for", "device_nodes", "examine_encoders", "select_encoder"]
 
 
 def capabilities_for(vcodec: str, binaries: Binaries, *, also: Sequence[str] = ()) -> Capabilities:
-    """This FFmpeg's capabilities, with the listings of every encoder that ``vcodec`` may mean, and of others."""
+    """Return this FFmpeg's capabilities, with the listings of every encoder for ``vcodec``, and of others."""
     return probe_capabilities(
         binaries.ffmpeg,
         encoders=(*candidate_encoders(vcodec), *also),
@@ -125,38 +48,29 @@ def select_encoder(
     binaries: Binaries | None = None,
     cameras: int = 1,
     encoder_threads: int | None = None,
+    encoder: str | None = None,
 ) -> Selection:
-    """Take the platform's hardware encoders in order, then software; the first whose trial succeeds is it.
+    """Return the first encoder whose trial succeeds: the platform's hardware in order, then software.
 
-    The answer is remembered for this process, because a driver does not come and go between two episodes.  If a trial
-    ran out of time, the answer is remembered for `RETRY_AFTER_S` only.
+    The result is cached for this process, because a driver does not come and go between two episodes.  If a trial ran out
+    of time, the result is cached only for `RETRY_AFTER_S`.
 
     Args:
-        config: the settings of the real job; ``vcodec`` is not looked at.
+        config: settings of the real job; its ``vcodec`` is ignored.
         frames: size and layout of the real frames.
         fps: frame rate of the real job.
         binaries: the executables; found by `find_binaries` if None.
         cameras: hardware encodes that have to work at the same time (some drivers limit sessions).
         encoder_threads: as for the real job.
+        encoder: try only this one; None tries all that ``auto`` considers.
 
     Raises:
-        EncoderUnavailableError: not even a software encoder works; it has every reason.
+        EncoderUnavailableError: no encoder works; it has the reason of each.
     """
     given = frozenset(config.model_fields_set)
-    return _remembered(config, given, frames, fps, binaries or find_binaries(), cameras, encoder_threads, None)
-
-
-def _remembered(
-    config: VideoEncoderConfig,
-    given: frozenset[str],
-    frames: FrameFormat,
-    fps: Fraction,
-    binaries: Binaries,
-    cameras: int,
-    encoder_threads: int | None,
-    named: str | None,
-) -> Selection:
-    select = functools.partial(_select, config, given, frames, fps, binaries, cameras, encoder_threads, named)
+    select = functools.partial(
+        _select, config, given, frames, fps, binaries or find_binaries(), cameras, encoder_threads, encoder
+    )
     selection, made_at = select()
     undecided = any(candidate.works is None for candidate in selection.candidates)
     if undecided and time.monotonic() - made_at > RETRY_AFTER_S:
@@ -215,13 +129,10 @@ def examine_encoders(
     encoder_threads: int | None = None,
     encoders: tuple[EncoderSpec, ...] | None = None,
 ) -> Iterator[Candidate]:
-    """Try encoders one after the other; the arguments are those of `select_encoder`.
+    """Try encoders in order, and yield the result of each; see `select_encoder` for the other arguments.
 
     Args:
         encoders: rows to try; None means all that ``auto`` considers on this platform.
-
-    Yields:
-        What came out for each, in order; the caller stops when it has seen enough.
     """
     rows = encoders if encoders is not None else (*auto_candidates(sys.platform), *auto_fallbacks())
     listed = probe_capabilities(binaries.ffmpeg).encoders
@@ -235,7 +146,7 @@ def examine_encoders(
             binaries=binaries,
             encoder_threads=encoder_threads,
             device_node=node,
-            # Only hardware limits its sessions; more software encoders would only take longer.
+            # Only hardware limits its sessions.
             cameras=cameras if row.device else 1,
         )
 
@@ -247,7 +158,7 @@ def examine_encoders(
 
 
 def device_nodes(spec: EncoderSpec) -> list[str]:
-    """Device files that an encoder's hardware could be behind, sorted."""
+    """Return the device files that an encoder's hardware may use, sorted."""
     patterns = spec.device.nodes if spec.device else ()
     return sorted(str(node) for pattern in patterns for node in Path("/").glob(pattern.lstrip("/")))
 
@@ -259,7 +170,7 @@ def _examine(row: EncoderSpec, device: str | None, try_on: Callable[[EncoderSpec
         if not found:
             missing = " or ".join(row.device.nodes)
             return Candidate(encoder=row.name, works=False, reason=f"no {missing}; it needs {row.device.needs}")
-        # Only where the command names the device file can another one be tried.
+        # Other device files can be tried only if the command names them.
         if row.device.takes_node:
             nodes = list(found) if device is None else [device]
     reasons, too_slow = [], False
@@ -296,7 +207,7 @@ def _short_reason(err: FFencError, node: str | None) -> str:
 
 
 def _telling_line(tail: str) -> str:
-    """The first complaint, which names the cause; later lines only say that everything after it failed too."""
+    """Return the first error line, which names the cause; later lines are consequences."""
     lines = [line.strip() for line in tail.splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith(("Svt[info]", "x265 [info]", "Guessed"))]
     return (telling or lines)[0]

@@ -36,9 +36,9 @@ def find_wrong_frame(
 ) -> str | None:
     """Return what is wrong with a decoded frame, or None if it is the frame that was sent.
 
-    A frame is wrong if its PSNR is below ``lowest_db``.  A keyframe is also wrong if one of its neighbours, a shifted
-    copy or a single colour matches it better: that finds small faults in video of low quality.  Other frames can lag
-    behind the motion there.
+    A frame is wrong if its PSNR is below ``lowest_db``.  A keyframe is also wrong if a neighbouring frame, a shifted copy or
+    a single colour matches it better, which finds small faults in video of low quality.  Other frames can lag behind the
+    motion in such video.
 
     Args:
         sent: the frames that were encoded, in order.
@@ -46,7 +46,7 @@ def find_wrong_frame(
         number: index of the frame in ``sent``.
         largest: largest value of a sample.
         lowest_db: lowest acceptable PSNR.
-        is_key_frame: the frame was encoded by itself.
+        is_key_frame: whether the frame is a keyframe.
     """
     alike_db = psnr_db(sent[number], shown, largest=largest)
     if (is_key_frame or alike_db < lowest_db) and min(shown.shape[:2]) >= _SMALLEST:

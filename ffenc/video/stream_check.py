@@ -1,4 +1,4 @@
-"""Compare the stream of a finished file with what its plan asks for."""
+"""Compare the stream of a finished file with its plan."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ffenc.errors import OutputError
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
-from ffenc.plan.encode import EncodePlan, VideoClip
+from ffenc.plan.encode import EncodePlan
 from ffenc.plan.resolve import ExpectedStream
 from ffenc.video.output import check_packets
 
@@ -19,25 +19,25 @@ _SHOWN = 8
 def check_stream(
     plan: EncodePlan, stream: VideoStreamInfo, packets: PacketIndex, *, frames: int, path: Path | None = None
 ) -> None:
-    """Check everything about a file that its header and packets tell; no frame is decoded.
+    """Check the header and packets of a file; no frame is decoded.
 
     Args:
-        plan: what the file was written by.
+        plan: the plan that wrote the file.
         stream, packets: as measured.
-        frames: frames that went in.
-        path: the final path, for messages; None: that of the plan.
+        frames: number of frames that were sent.
+        path: the final path, for messages; None takes the plan's.
 
     Raises:
-        OutputError: another number of frames, timestamp, codec, size, pixel format, profile, place of a keyframe or
-            order of packets than the plan asks for.
+        OutputError: the number of frames, a timestamp, the codec, size, pixel format, profile, a keyframe or the order of
+            packets differs from the plan.
     """
     path = path or plan.output
     check_packets(packets, path=path, fps=plan.fps, frames=frames)
     expected = plan.encoder.expected
-    faults = [*_header_faults(plan, stream, expected), *_packet_faults(plan, packets, expected)]
+    faults = [*_header_faults(plan, stream, expected), *_packet_faults(packets, expected, plan.source.key_frames)]
     if faults:
         raise OutputError(
-            f"{plan.encoder.name} did not write what was asked for: {'; '.join(faults)}; {path} was not written",
+            f"{plan.encoder.name} did not write what the plan requires: {'; '.join(faults)}; {path} was not written",
             path=path,
             frames_expected=frames,
             packets_counted=packets.count,
@@ -56,14 +56,9 @@ def _header_faults(plan: EncodePlan, stream: VideoStreamInfo, expected: Expected
         yield f"the profile is {stream.profile}, not {dict(plan.encoder.options)['profile']}"
 
 
-def _packet_faults(plan: EncodePlan, packets: PacketIndex, expected: ExpectedStream) -> Iterable[str]:
+def _packet_faults(packets: PacketIndex, expected: ExpectedStream, forced: Sequence[int]) -> Iterable[str]:
     if packets.is_reordered and not expected.reorders:
-        yield "it has B-frames, which were not asked for"
-    forced = plan.source.key_frames if isinstance(plan.source, VideoClip) else ()
-    yield from _key_frame_faults(packets, expected, forced)
-
-
-def _key_frame_faults(packets: PacketIndex, expected: ExpectedStream, forced: Sequence[int]) -> Iterable[str]:
+        yield "it has B-frames, which were not requested"
     key_frames, g = packets.keyframes, expected.g
     if not key_frames or key_frames[0] != 0:
         yield "frame 0 is not a keyframe"
@@ -72,14 +67,13 @@ def _key_frame_faults(packets: PacketIndex, expected: ExpectedStream, forced: Se
     listed = ", ".join(map(str, key_frames[:_SHOWN])) + (", ..." if len(key_frames) > _SHOWN else "")
     if expected.exact and not any(forced):
         if key_frames != tuple(range(0, packets.count, g)):
-            yield f"with g={g} keyframes stand at {listed}, not at every multiple of {g}"
+            yield f"with g={g} keyframes are at {listed}, not at every multiple of {g}"
         return
     late = next((first for first, then in pairwise((*key_frames, packets.count)) if then - first > g), None)
     if late is not None:
-        yield f"with g={g} keyframes stand at {listed}: none comes within {g} frames after frame {late}"
+        yield f"with g={g} keyframes are at {listed}: there is none within {g} frames after frame {late}"
 
 
 def missing_key_frames(plan: EncodePlan, packets: PacketIndex) -> list[int]:
-    """Return the frames at which a keyframe was forced and the file cannot be cut."""
-    forced = plan.source.key_frames if isinstance(plan.source, VideoClip) else ()
-    return sorted(set(forced) - set(packets.cut_points))
+    """Return the frames at which a keyframe was forced but the file cannot be cut."""
+    return sorted(set(plan.source.key_frames) - set(packets.cut_points))

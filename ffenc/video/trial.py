@@ -1,7 +1,7 @@
-"""Prove that an encoder works here: encode a few frames with the real plan and check everything about the file.
+"""Prove that an encoder works here: encode a few frames with the real plan and check the file.
 
-That FFmpeg lists an encoder says only that it was compiled in.  Drivers are known to ignore the GOP size or the bit rate,
-to pad the frame, to return a green, torn or old one, or to fail only when a second session is opened; ffmpeg then ends
+FFmpeg lists every encoder that was compiled in, whether it works or not.  Drivers are known to ignore the GOP size or the
+bit rate, to pad the frame, to return a green, torn or old one, or to fail only at the second session.  ffmpeg then exits
 with status 0.
 """
 
@@ -38,38 +38,38 @@ from ffenc.video.stream_check import check_stream
 
 Frame = npt.NDArray[Any]
 
-STALL_TIMEOUT_S = 10.0
+TRIAL_STALL_TIMEOUT_S = 10.0
 """Longest time without progress.  Some drivers hang instead of failing (seen: Vulkan on a software rasteriser)."""
 
 TIME_LIMIT_S = 20.0
-"""Longest time for all frames of a trial.  A machine under load may need more, so that running out of it proves nothing."""
+"""Longest time for all frames of a hardware trial.  Exceeding it proves nothing: the machine may be under load."""
 
 SOFTWARE_TIME_LIMIT_S = 60.0
-"""The same for software, whose slow presets take seconds for a frame."""
+"""Longest time for a trial of software, whose slow presets take seconds per frame."""
 
 MOST_FRAMES = 61
-"""Frames of the longest trial: 2g + 1 for ``g=30``; for a longer GOP, one more than drivers use that ignore ``g``."""
+"""Frames of the longest trial: 2g + 1 for ``g=30``; one more than the GOP of drivers that ignore a longer ``g``."""
 
 _FEWEST_FRAMES = 5
 _FRAMES_WITHOUT_GOP = 10
 _MOST_PIXELS = 120_000_000  # of all frames together; a trial of 3840x2160 takes 14 frames
 _MOST_COMPARED = 6
-_MOST_WAITING = 60  # frames that are sent on while the encoders of several cameras have not given a packet yet
+_MOST_WAITING = 60  # further frames while an encoder of several cameras has not written a packet yet
 _WAITING_STEP_S = 0.1
 # The last is FFmpeg's own AV1 decoder, which only drives hardware.
 _NO_DECODER = re.compile(r"[Dd]ecoder.*not found|[Nn]o decoder|doesn't support hardware accelerated")
 
-# PSNR that every software encoder exceeds on `TrialScene`, measured from 64x64 to 640x480: at the coarse end of its
-# scale, and from the start of the scale to this part of it.
+# PSNR that every software encoder exceeds on `TrialScene`, measured from 64x64 to 640x480: at the coarse end of its crf
+# range, and in the first 60 % of it.
 _COARSE_DB, _FINE_DB, _FINE_UP_TO = 11.0, 21.0, 0.6
 
 
 class TrialTooSlowError(FFencError):
-    """A trial that made progress and yet ran out of time."""
+    """A trial that made progress but exceeded its time limit."""
 
 
 class TrialScene:
-    """Frames whose faults show: coloured tiles without symmetry that move diagonally.
+    """Frames that reveal faults: coloured tiles without symmetry that move diagonally.
 
     Args:
         frames: their format.
@@ -123,16 +123,14 @@ def try_encoder(
         capabilities: of this FFmpeg, with the encoder's listing.
         frames: format of the real frames.
         fps: frame rate of the real job.
-        binaries: the executables.
         encoder_threads: as for the real job.
-        device_node: device file to use.
         cameras: encodes that have to work at the same time.
 
     Returns:
-        What was proved, one sentence without a full stop.
+        What the trial proved, one sentence without a full stop.
 
     Raises:
-        FFencError: what is wrong; `TrialTooSlowError` if only time ran out.
+        FFencError: the encoder does not work; `TrialTooSlowError` if it exceeded the time limit.
     """
     spec = find_encoder(config.vcodec)
     with tempfile.TemporaryDirectory(prefix="ffenc-trial-") as directory:
@@ -154,10 +152,10 @@ def try_encoder(
 
 
 def trial_length(plan: EncodePlan) -> int:
-    """Return the frames that a trial of hardware needs: up to and with the third keyframe, unless that is too many."""
+    """Return the number of frames of a trial: for hardware up to the third keyframe, unless that is too many."""
     g = plan.encoder.expected.g
     if not _is_hardware(plan):
-        return _FEWEST_FRAMES  # no driver is in doubt; the check after every encode sees the rest
+        return _FEWEST_FRAMES  # no driver involved; the check after every encode covers the rest
     width, height = plan.source.size
     wanted = _FRAMES_WITHOUT_GOP if g is None else min(2 * g + 1, MOST_FRAMES)
     return max(_FEWEST_FRAMES, min(wanted, _MOST_PIXELS // (width * height)))
@@ -168,7 +166,7 @@ def _is_hardware(plan: EncodePlan) -> bool:
 
 
 def lowest_psnr_db(plan: EncodePlan) -> float:
-    """Return the PSNR below which a frame of the trial is not the one that was sent, or far worse than asked for."""
+    """Return the PSNR below which a frame of the trial is another frame, or far worse than requested."""
     spec, crf = find_encoder(plan.encoder.name), plan.encoder.config.crf
     if plan.encoder.expected.bits_per_s is not None:
         return _FINE_DB
@@ -189,15 +187,15 @@ def _encode(plans: Sequence[EncodePlan], scene: TrialScene, count: int) -> int:
         limit_s = TIME_LIMIT_S if _is_hardware(plans[0]) else SOFTWARE_TIME_LIMIT_S
         watch = stack.enter_context(_time_limit(processes, limit_s))
         for plan in plans:
-            process = start_plan(plan, stdin=True, stall_timeout_s=STALL_TIMEOUT_S)
+            process = start_plan(plan, stdin=True, stall_timeout_s=TRIAL_STALL_TIMEOUT_S)
             processes.append(stack.enter_context(process))
         sent = 0
         while sent < count or (len(plans) > 1 and sent < count + _MOST_WAITING and not all(map(_has_begun, processes))):
             if sent >= count:
                 time.sleep(_WAITING_STEP_S)
-            picture = scene.frames.bytes_of(scene.frame(sent))
+            frame = scene.frames.bytes_of(scene.frame(sent))
             for process in processes:
-                process.write(picture)
+                process.write(frame)
             sent += 1
         for process, plan in zip(processes, plans, strict=True):
             process.finish()
@@ -212,7 +210,7 @@ def _has_begun(process: FFmpegProcess) -> bool:
 
 @contextlib.contextmanager
 def _time_limit(processes: Sequence[FFmpegProcess], limit_s: float) -> Iterator[Callable[[], None]]:
-    """Abort the processes when the time is over; yields what ends the watch."""
+    """Abort the processes when the time is over; yield a function that ends the watch."""
     expired = threading.Event()
 
     def expire() -> None:
@@ -227,7 +225,7 @@ def _time_limit(processes: Sequence[FFmpegProcess], limit_s: float) -> Iterator[
         yield timer.cancel
     except ProcessDiedError as err:
         if expired.is_set():
-            raise TrialTooSlowError(f"too slow just now: not done after {limit_s:.0f} s; try again") from err
+            raise TrialTooSlowError(f"too slow now: not done after {limit_s:.0f} s; try again") from err
         raise
     finally:
         timer.cancel()
@@ -244,7 +242,7 @@ def _check_file(plan: EncodePlan, sent: Sequence[Frame], binaries: Binaries) -> 
     try:
         clip = MeasuredClip(stream=stream, packets=packets)
         reader = VideoReader(
-            plan.output, layout=form.layout, clip=clip, binaries=binaries, stall_timeout_s=STALL_TIMEOUT_S
+            plan.output, layout=form.layout, clip=clip, binaries=binaries, stall_timeout_s=TRIAL_STALL_TIMEOUT_S
         )
         decoded = reader.frames(numbers)
     except ProcessDiedError as err:
@@ -261,7 +259,7 @@ def _check_file(plan: EncodePlan, sent: Sequence[Frame], binaries: Binaries) -> 
             is_key_frame=number in key_frames,
         )
         if wrong:
-            raise OutputError(f"{plan.encoder.name} encodes other frames than it is given: {wrong}", path=plan.output)
+            raise OutputError(f"{plan.encoder.name} encodes other frames than were sent: {wrong}", path=plan.output)
     return "its trial succeeded"
 
 
@@ -269,11 +267,11 @@ def _check_bit_rate(plan: EncodePlan, bits_per_s: Fraction) -> None:
     wanted = plan.encoder.expected.bits_per_s
     if wanted is not None and bits_per_s * 10 < wanted:
         raise OutputError(
-            f"{plan.encoder.name} wrote {float(bits_per_s):.0f} bit/s where {wanted} were asked for", path=plan.output
+            f"{plan.encoder.name} wrote {float(bits_per_s):.0f} bit/s instead of {wanted}", path=plan.output
         )
 
 
 def _frames_to_compare(key_frames: Sequence[int], count: int) -> list[int]:
-    """Return keyframes first, then the frames before them, which are farthest from one."""
+    """Return keyframes, the last frame, and the frames farthest from a keyframe, sorted."""
     numbers = [*key_frames[:3], count - 1, *(number - 1 for number in key_frames[1:3]), 1]
     return sorted({number for number in list(dict.fromkeys(numbers))[:_MOST_COMPARED] if 0 <= number < count})

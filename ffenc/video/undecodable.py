@@ -1,4 +1,4 @@
-"""Find out why frames of a clip cannot be decoded, after it failed."""
+"""After a failed decode, find the first frame that is missing or has another size or pixel format."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ffenc.plan.decode import plan_frame_list
 from ffenc.video.clip import MeasuredClip
 
 MADE_UP = tuple(re.compile(re.escape(text)) for text in MISSING_REFERENCE)
-"""Lines by which a decoder says that it made up a frame; see `MISSING_REFERENCE`."""
+"""Patterns of `MISSING_REFERENCE`: lines that report a concealed frame."""
 
 _TIMEOUT_S = 3600.0
 _SHOWN = re.compile(r"Parsed_showinfo.* pts: *(-?\d+) .* fmt: *(\w+) .* s: *(\d+x\d+) ")
 
 
 def check_listed(listed: str, frames: Sequence[ClipFrames]) -> None:
-    """Compare what a plan with ``showinfo`` wrote to standard error with the frames it was to decode.
+    """Compare the ``showinfo`` lines of a decode with the frames that it was to decode.
 
     Raises:
-        OutputError: a frame is missing, or the decoder made one up.
+        OutputError: a frame is missing, or the decoder concealed one.
     """
     wanted, shown = sum(part.count for part in frames), len(_SHOWN.findall(listed))
     said = next((line for line in listed.splitlines() for text in MISSING_REFERENCE if text in line), None)
@@ -37,16 +37,12 @@ def check_listed(listed: str, frames: Sequence[ClipFrames]) -> None:
 
 
 def why_undecodable(clip: MeasuredClip, *, binaries: Binaries) -> InputError | None:
-    """Decode the whole clip and return an error that names the first frame which is missing or unlike the first.
-
-    Returns:
-        None if there is no such frame, so that something else was wrong.
-    """
+    """Decode the complete clip and return an error that names its first faulty frame, or None if there is none."""
     try:
         argv = plan_frame_list(binaries.ffmpeg, clip.stream.path, demuxer=clip.demuxer)
         listed = run_tool(argv, timeout_s=_TIMEOUT_S, check=False).stderr
     except FFencError:
-        return None  # what failed first is the better error
+        return None  # the caller's error is the better one
     shown = [(int(found[1]), found[2], found[3]) for found in _SHOWN.finditer(listed)]
     return _changed(clip, shown) or _missing(clip, shown)
 
@@ -57,7 +53,7 @@ def _changed(clip: MeasuredClip, shown: Sequence[tuple[int, str, str]]) -> Input
             number = _number(clip, pts)
             return InputError(
                 f"{clip.stream.path}: frame {number} has another size or pixel format ({' '.join(reversed(kind))}) than "
-                f"the first ({shown[0][2]} {shown[0][1]}); cut the file there with ffmpeg, and use each part on its own",
+                f"the first ({shown[0][2]} {shown[0][1]}); cut the file there with ffmpeg, and use each part separately",
                 path=clip.stream.path,
             )
     return None
@@ -69,7 +65,7 @@ def _missing(clip: MeasuredClip, shown: Sequence[tuple[int, str, str]]) -> Input
     if missing is None or not seen:
         return None
     return InputError(
-        f"{clip.stream.path}: frame {missing} cannot be decoded; re-encode the file with ffmpeg, and look at which frames that "
+        f"{clip.stream.path}: frame {missing} cannot be decoded; re-encode the file with ffmpeg, and check which frames it "
         "drops",
         path=clip.stream.path,
     )

@@ -1,4 +1,4 @@
-"""Numpy frames in, one verified video file out."""
+"""Encode numpy frames to one verified video file."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from ffenc.errors import FFencError, FrameError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
 from ffenc.ffmpeg.process.priority import Priority
-from ffenc.frames import FrameFormat, FrameRate, parse_frame_rate
+from ffenc.frame_rate import FrameRate, parse_frame_rate
+from ffenc.frames import FrameFormat
 from ffenc.owner import Owner
-from ffenc.plan.encode import EncodePlan, RawFrames, muxer_for, plan_encode
+from ffenc.plan.encode import EncodePlan, RawFrames, muxer_for
+from ffenc.regular_files import file_path
 from ffenc.video.output import PendingFile, check_target
+from ffenc.video.planning import plan_for
 from ffenc.video.recording import RecordingFile, copy_recording
-from ffenc.video.run import EncodeResult, ProgressCallback, check_complaints, check_result, say_reductions, start_plan
-from ffenc.video.selection import prepare
+from ffenc.video.run import EncodeResult, ProgressCallback, check_complaints, check_result, log_reductions, start_plan
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,18 +33,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["DEPTH_LAYOUT", "STALL_TIMEOUT_S", "VideoWriter"]
-
 DEPTH_LAYOUT = "depth"
-"""The layout of depth that is still to be quantized: uint16 millimetres or float32 metres."""
+"""Layout of depth that is still to be quantized: uint16 millimetres or float32 metres."""
 
 
 class VideoWriter:
     """Write numpy frames of one camera to one file.
 
-    The file appears under its name only after `close` has read it back: as many packets as frames were accepted, every
-    one at exactly k/fps.  Otherwise there is a typed error and no file.  As a context manager it closes when the block
-    ends normally and aborts, leaving nothing behind, when the block raises.
+    The file gets its name only after `close` has read it back: one packet per accepted frame, each at exactly k/fps.
+    Otherwise there is a typed error and no file.  As a context manager it closes when the block ends normally.  When the
+    block raises, it aborts and leaves nothing behind.
 
     Example::
 
@@ -51,18 +51,17 @@ class VideoWriter:
                 writer.write(frame)
         print(writer.result.size_bytes)
 
-    With ``durable=True`` a crash, a kill or a power loss costs what was in the encoder, and at most a second: see
-    `ffenc.video.recording`.  What was recorded is then kept whatever goes wrong, also by an error, and only a call of
-    `abort` removes it.
+    With ``durable=True`` a crash, a kill or a power loss costs the frames in the encoder, and at most a second: see
+    `ffenc.video.recording`.  The recording is then kept after any error, and only a call of `abort` removes it.
 
-    Not thread-safe: one thread writes (`abort` may come from any).
+    Not thread-safe: one thread writes (`abort` may be called from any).
 
     Attributes:
         path: the final file.
         fps: exact frame rate.
-        frames_written: frames accepted so far.
-        plan: the command and all it was made from; None before the frame size is known.
-        recording: with ``durable=True``, the hidden file that is being recorded; None before and after.
+        frames_written: number of frames accepted so far.
+        plan: the command; None before the frame size is known.
+        recording: with ``durable=True``, the hidden file that is being written; None before and after.
     """
 
     def __init__(
@@ -82,23 +81,23 @@ class VideoWriter:
         durable: bool = False,
         priority: Priority = Priority(),  # noqa: B008  it is immutable
     ) -> None:
-        """Check what can be checked at once; nothing is started yet.
+        """Check the arguments; nothing is started yet.
 
         Args:
             path: ends in ``.mp4`` or ``.mov``.
             fps: whole number (also as a float), Fraction or ``"30000/1001"``.
             config: encoder settings; LeRobot's defaults if None.
-            size: (width, height) in pixels; None takes it from the first frame.  Given, every wrong setting is found
-                on entering the context instead of at the first frame.
-            layout: a key of `ffenc.frames.LAYOUTS`: what the arrays hold.  ``"depth"`` takes ``(H, W)`` uint16 millimetres or
-                float32 metres, and the quantizer of a `DepthEncoderConfig` makes codes of them.
+            size: (width, height) in pixels; None takes it from the first frame.  If given, wrong settings are found on
+                entering the context instead of at the first frame.
+            layout: content of the arrays, a key of `ffenc.frames.LAYOUTS`.
+                ``"depth"`` takes ``(H, W)`` uint16 millimetres or float32 metres, which a `DepthEncoderConfig` quantizes.
             overwrite: replace an existing file.
             encoder_threads: threads of the encoder (for SVT-AV1 its ``lp``); None leaves it to the encoder.
             binaries: the executables; found by `find_binaries` if None.
             stall_timeout_s: longest time without progress before the encoder is killed.
             progress: called with (frames encoded, None) about twice a second, from another thread.
-            cameras: writers that will work at the same time; ``auto`` tries as many at once, for some drivers limit them.
-            durable: record in a way that survives a crash.
+            cameras: writers that work at the same time; ``auto`` tries as many at once, because some drivers limit them.
+            durable: make the recording survive a crash.
             priority: of the encoder's process.
 
         Raises:
@@ -107,7 +106,7 @@ class VideoWriter:
             InputError: its suffix names no container that ffenc writes.
             ValueError: a wrong frame rate, size or layout.
         """
-        self.path = Path(path)
+        self.path = file_path(path)
         muxer_for(self.path)
         check_target(self.path, overwrite=overwrite)
         self.fps = parse_frame_rate(fps)
@@ -139,7 +138,7 @@ class VideoWriter:
 
     @property
     def result(self) -> EncodeResult:
-        """What was written; only after `close`.
+        """The result, after `close`.
 
         Raises:
             FFencError: the writer is not closed, or was aborted.
@@ -149,13 +148,13 @@ class VideoWriter:
         return self._result
 
     def write(self, frame: npt.NDArray[Any]) -> None:
-        """Hand one frame to the encoder; returns when ffmpeg's pipe has taken it.
+        """Send one frame to the encoder; returns when ffmpeg's pipe has taken it.
 
         Args:
             frame: array of the declared layout and size, e.g. ``(height, width, 3)`` uint8; it is not kept.
 
         Raises:
-            FrameError: wrong shape or dtype; nothing was sent, and the writer can go on.
+            FrameError: wrong shape or dtype; nothing was sent, and writing can continue.
             CapabilityError: at the first frame: this FFmpeg cannot do what the config asks for.
             ProcessError: ffmpeg died or hung; the temporary file is removed.
         """
@@ -170,13 +169,13 @@ class VideoWriter:
         try:
             process.write(data)
             if process.stderr_matches and self.plan is not None:
-                check_complaints(process, self.plan)  # at once, and not after a long recording
+                check_complaints(process, self.plan)  # now rather than at the end of a long recording
         except ProcessError as err:
             err.frames_written = self.frames_written
             self._fail()
             raise
         except BaseException:
-            # Interrupted in the middle of a frame: everything behind it would be shifted.
+            # Interrupted in the middle of a frame: everything after it would be shifted.
             self._fail()
             raise
         self.frames_written += 1
@@ -196,9 +195,9 @@ class VideoWriter:
         """End the stream, read the file back, and give it its name.  A second call returns the same result.
 
         Raises:
-            OutputError: no frame was written, or the file is not what was asked for; there is no file then.
+            OutputError: no frame was written, or the file differs from the plan; there is no file then.
             ProcessError: ffmpeg failed, died or hung.
-            EncoderOptionError: the encoder said that it ignored an option.
+            EncoderOptionError: the encoder reported that it ignored an option.
         """
         self._owner.check(self)
         if self._ended:
@@ -227,7 +226,7 @@ class VideoWriter:
         """Kill the encoder and leave nothing behind.  Safe to call again, and from another thread.
 
         Args:
-            keep_recording: leave what was recorded durably for `ffenc.video.salvage`.
+            keep_recording: leave a durable recording for `ffenc.video.salvage`.
         """
         self._owner.check(self)
         if keep_recording and self.recording is not None:
@@ -242,7 +241,7 @@ class VideoWriter:
             self.recording.discard()
 
     def _fail(self) -> None:
-        """The same, but what was recorded durably stays."""
+        """Abort, but keep a durable recording."""
         if self.recording is None:
             self.abort()
             return
@@ -252,7 +251,7 @@ class VideoWriter:
         self.recording.release()
 
     def _written(self) -> PendingFile:
-        """What ffmpeg wrote, as it is to be checked."""
+        """Return the file to check: the one that ffmpeg wrote, or a copy of the durable recording."""
         if self.recording is None:
             assert self._pending is not None
             return self._pending
@@ -272,24 +271,14 @@ class VideoWriter:
         return pending
 
     def _start(self, form: FrameFormat) -> FFmpegProcess:
-        prepared = prepare(
+        # Every setting is checked before the first file appears.
+        plan = plan_for(
             self._config,
-            binaries=self._binaries,
-            frames=form,
-            fps=self.fps,
-            encoder_threads=self._encoder_threads,
-            cameras=self._cameras,
-        )
-
-        # Every refusal comes before the first file appears.
-        plan = plan_encode(
-            prepared.config,
             RawFrames(frames=form, fps=self.fps),
             self.path,
-            prepared.capabilities,
+            binaries=self._binaries,
             encoder_threads=self._encoder_threads,
-            device_node=prepared.device_node,
-            selection=prepared.selection,
+            cameras=self._cameras,
             fragmented=self._durable,
         )
         if self._durable:
@@ -299,7 +288,7 @@ class VideoWriter:
         target = self.recording or self._pending
         assert target is not None
         self.plan = plan.writing_to(target.path)
-        say_reductions(plan.encoder, once=self._durable)
+        log_reductions(plan.encoder, once=self._durable)
         try:
             self._process = start_plan(
                 self.plan,
@@ -316,7 +305,7 @@ class VideoWriter:
         return self._process
 
     def start(self) -> None:
-        """Start the encoder before the first frame, where the size was given; otherwise there is nothing to start yet.
+        """Start the encoder before the first frame, if the size was given; otherwise do nothing.
 
         Raises:
             CapabilityError: this FFmpeg cannot do what the config asks for.
@@ -342,7 +331,7 @@ class VideoWriter:
         finally:
             if self.recording is not None and self.recording.path.exists():
                 logger.warning(
-                    "what was recorded of %s is kept in %s; ffenc salvage makes a video of it",
+                    "the recording of %s is kept in %s; ffenc salvage makes a video of it",
                     self.path,
                     self.recording.path,
                 )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import ffenc.lerobot
 from ffenc.errors import CameraStalledError, FFencError
-from ffenc.frames import parse_frame_rate
+from ffenc.frame_rate import parse_frame_rate
 from ffenc.plan.capture import LiveSource
 from ffenc.video.capture import CameraSource
 

@@ -145,7 +145,7 @@ def test_an_encoder_that_is_killed_in_the_middle(tmp_path: Path, binaries: Binar
     while not all(camera.size_bytes for camera in recorder.status().cameras.values()):
         time.sleep(0.01)
     process = recorder._encoder._episode.cameras[CAMERAS[1]].target._writer._process  # type: ignore[union-attr]
-    os.kill(process._life.child.pid, signal.SIGKILL)
+    os.kill(process._managed.child.pid, signal.SIGKILL)
     with pytest.raises(FFencError):
         for number in range(40, 4000):
             recorder.add_frame(step(number))

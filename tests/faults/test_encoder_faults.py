@@ -77,19 +77,19 @@ def encode(binaries: Binaries, path: Path, size: FrameFormat = SIZE, **fields: A
 
 FAULTS = [
     # fault, g, reason
-    ("key_frames", 2, "with g=2 keyframes stand at 0, not at every multiple of 2"),
-    ("key_frames", 30, "with g=30 keyframes stand at 0, 60, not"),
+    ("key_frames", 2, "with g=2 keyframes are at 0, not at every multiple of 2"),
+    ("key_frames", 30, "with g=30 keyframes are at 0, 60, not"),
     ("taller", 2, "the size is 320x248, not 320x240"),
-    ("green", 2, "encodes other frames than it is given: frame 0 shows a single colour"),
-    ("previous", 2, "encodes other frames than it is given: frame 1 shows frame 0"),
-    ("shifted", 2, "encodes other frames than it is given: frame 0 shows a shifted frame"),
+    ("green", 2, "encodes other frames than were sent: frame 0 shows a single colour"),
+    ("previous", 2, "encodes other frames than were sent: frame 1 shows frame 0"),
+    ("shifted", 2, "encodes other frames than were sent: frame 0 shows a shifted frame"),
     ("codec", 2, "the codec is mpeg4, not h264"),
     ("b_frames", 30, "it has B-frames"),
-    ("bit_rate", 2, "encodes other frames than it is given: frame"),
+    ("bit_rate", 2, "encodes other frames than were sent: frame"),
     ("pixel_format", 2, "the pixel format is yuv444p, not yuv420p"),
     ("late", 2, "the device was lost"),
     ("truncated", 2, "cannot be read|came out|gives errors"),
-    ("frame_missing", 2, "5 frames went in, but 4 came out"),
+    ("frame_missing", 2, "5 frames were sent, but the file has 4"),
     ("timestamps", 2, "frame 1 is shown at"),
     ("hang", 2, "it hung"),
 ]
@@ -100,7 +100,7 @@ def test_faulty_hardware_is_refused_by_auto_and_by_name(
     fault: str, g: int, reason: str, double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if fault == "hang":
-        monkeypatch.setattr(trial, "STALL_TIMEOUT_S", 2.0)
+        monkeypatch.setattr(trial, "TRIAL_STALL_TIMEOUT_S", 2.0)
     binaries = double(h264_nvenc={"fault": fault}, h264_vaapi={"fault": None})
     config = VideoEncoderConfig(vcodec="auto", g=g)
     size = LARGE if fault == "bit_rate" else SIZE
@@ -147,7 +147,7 @@ def test_a_trial_that_runs_out_of_time_is_not_a_no(double: Double, monkeypatch: 
     chosen = select_encoder(VideoEncoderConfig(vcodec="auto"), frames=SIZE, fps=Fraction(30), binaries=binaries)
     candidate = next(each for each in chosen.candidates if each.encoder == "h264_nvenc")
     assert candidate.works is None
-    assert "too slow just now" in candidate.reason
+    assert "too slow now" in candidate.reason
 
 
 def test_a_named_encoder_tries_every_device_file(
@@ -186,14 +186,14 @@ def test_the_fall_back_to_software_is_one_line(
 
 
 SOFTWARE_FAULTS = [
-    ("key_frames", {}, "with g=2 keyframes stand at 0: none comes within 2 frames after frame 0", OutputError),
+    ("key_frames", {}, "with g=2 keyframes are at 0: there is none within 2 frames after frame 0", OutputError),
     ("taller", {}, "the size is 320x248, not 320x240", OutputError),
     ("codec", {}, "the codec is mpeg4, not h264", OutputError),
     ("b_frames", {"g": 30, "extra_options": {"bf": 0}}, "it has B-frames", OutputError),
     ("pixel_format", {}, "the pixel format is yuv444p, not yuv420p", OutputError),
     ("late", {}, "the device was lost", FFencError),
     ("truncated", {}, "cannot be read|came out|gives errors", (OutputError, ProbeError)),
-    ("frame_missing", {}, "9 frames went in, but 8 came out", OutputError),
+    ("frame_missing", {}, "9 frames were sent, but the file has 8", OutputError),
     ("timestamps", {}, "frame 1 is shown at", OutputError),
 ]
 

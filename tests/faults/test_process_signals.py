@@ -146,7 +146,7 @@ def test_an_ignored_sigchld_is_not_taken_for_success(fake: Fake) -> None:
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         process = FFmpegProcess.start(fake("exit:0"))
-        with pytest.raises(ProcessDiedError, match="taken by somebody else"):
+        with pytest.raises(ProcessDiedError, match="taken by other code"):
             process.finish()
     finally:
         signal.signal(signal.SIGCHLD, before)

@@ -43,7 +43,7 @@ def test_a_tool_that_fails_raises_or_is_looked_at(fake: Fake) -> None:
     ids=lambda steps: steps[0],
 )
 def test_a_tool_has_to_end_in_time_whatever_it_does(fake: Fake, within: Within, steps: list[str]) -> None:
-    with within(SOON_S), pytest.raises(ProcessTimeoutError, match=r"0\.4 s are over") as caught:
+    with within(SOON_S), pytest.raises(ProcessTimeoutError, match=r"it exceeded its 0\.4 s") as caught:
         run_tool(fake(*steps), timeout_s=0.4, check=False)
     assert caught.value.returncode == -signal.SIGKILL
 

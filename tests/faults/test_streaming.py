@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,7 +15,6 @@ from ffenc.ffmpeg.binaries import Binaries
 from ffenc.frames import FrameFormat
 from ffenc.streaming.encoder import StreamingVideoEncoder
 from ffenc.video.recording import find_recordings
-from ffenc.video.selection import Prepared
 from tests.faults.conftest import FAKE_FFMPEG
 from tests.footage import numbered_frame
 from tests.recordings import recorded
@@ -46,14 +44,10 @@ AT_THE_END = {"dies at the end", "hangs at the end", "writes nothing"}
 
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Encoders of which the fake does the work."""
+    """Return a factory of streaming encoders that run the fake ffmpeg."""
     capabilities = replace(recorded("9.0.2"), ffmpeg=FAKE_FFMPEG)
 
-    def prepared(config: VideoEncoderConfig, **_: Any) -> Prepared:
-        return Prepared(config=config, capabilities=capabilities, device_node=None)
-
-    monkeypatch.setattr("ffenc.video.writer.prepare", prepared)
-    monkeypatch.setattr("ffenc.streaming.opening.prepare", prepared)
+    monkeypatch.setattr("ffenc.video.planning.capabilities_for", lambda *_, **__: capabilities)
     fake = Binaries(ffmpeg=FAKE_FFMPEG, ffprobe=None, ffmpeg_origin="test", ffprobe_origin="test")
     options = {"camera_encoder": VideoEncoderConfig(vcodec="h264"), "binaries": fake, "stall_timeout_s": STALL_S}
     return lambda **more: StreamingVideoEncoder(30, **{**options, **more})

@@ -22,7 +22,8 @@ from PIL import Image
 import ffenc
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames, probe_video
 from ffenc.cli.commands.demo.synthetic_frames import number_in
-from ffenc.encoders.table import DEFAULT_ENCODER, ENCODERS
+from ffenc.encoders.lerobot_names import DEFAULT_ENCODER
+from ffenc.encoders.table import ENCODERS
 from ffenc.ffmpeg.ffprobe import probe_packets
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from tests.footage import numbered_frames, numbers_of
@@ -230,7 +231,7 @@ LAPTOP, WRIST = "observation.images.laptop", "observation.images.wrist"
 def test_demo(tmp_path: Path, binaries: Binaries) -> None:
     document = run_json("demo", "--output_dir=some/where", "--frames=6", AS_H264, cwd=tmp_path)
     folder = tmp_path / "some" / "where"
-    assert {"dataset"} <= names_in(folder) <= {"dataset", "preview.png"}
+    assert {"dataset"} <= names_in(folder) <= {"dataset", "preview"}
     for camera, size in ((LAPTOP, (640, 480)), (WRIST, (320, 240))):
         (video,) = (folder / "dataset" / "videos" / camera).rglob("*.mp4")
         numbers = [number_in(frame) for frame in VideoReader(video, binaries=binaries)]
@@ -321,7 +322,7 @@ def test_probe_shows_a_table_and_its_old_name_works(tmp_path: Path) -> None:
     done = run("doctor", *words, cwd=tmp_path, environment={"COLUMNS": "80"})
     assert done.returncode == 0, done.stderr
     assert "trials at 256x128 yuv420p, 30000/1001 per second, 2 at the same time" in done.stdout
-    assert "never run by the developers" in " ".join(done.stdout.split())
+    assert "developers of ffenc have never run hardware encoders" in " ".join(done.stdout.split())
     assert max(map(len, done.stdout.splitlines()[3:])) <= 80
     (mpeg4,) = (line.split() for line in done.stdout.splitlines() if line.split()[:1] == ["mpeg4"])
     assert mpeg4[:4] == ["mpeg4", "software", "yes", "yes"]
@@ -330,7 +331,7 @@ def test_probe_shows_a_table_and_its_old_name_works(tmp_path: Path) -> None:
 def test_probe_without_ffprobe_says_so(tmp_path: Path) -> None:
     done = run("probe", "--encoders=mpeg4", "--ffprobe=none", "--size=64x64", cwd=tmp_path)
     assert done.returncode == 0
-    assert "none (its answers come from ffmpeg)" in done.stdout
+    assert "none (ffmpeg is used instead)" in done.stdout
 
 
 def test_a_dry_run_of_reencode_prints_the_very_command(clip: Path, binaries: Binaries) -> None:

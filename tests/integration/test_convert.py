@@ -183,8 +183,8 @@ def test_what_does_not_fit_together_is_refused_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("words", "status", "says"),
     [
-        ([], 2, "name the clips"),
-        ([CAMERAS, "runs/run-2/laptop.mp4"], 2, "name the clips"),
+        ([], 2, "give the clips"),
+        ([CAMERAS, "runs/run-2/laptop.mp4"], 2, "give the clips"),
         (["""--cameras={a: "nothing/*"}"""], 2, "nothing matches nothing/*"),
         (["--cameras={a: 5}"], 2, "takes a pattern"),
         (["--camera=a/b", "runs/run-2/laptop.mp4"], 2, "cannot be the name of a camera"),

@@ -21,7 +21,7 @@ from ffenc import (
 from ffenc.errors import EncoderUnavailableError, InputError, OutputExistsError, ProcessDiedError
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.video.cut import cut_video
-from ffenc.video.join import picture_hashes
+from ffenc.video.join import frame_hashes
 from tests.footage import numbered_frames, numbers_of
 from tests.lerobot_data import needs_av1_decoder
 
@@ -73,8 +73,8 @@ def test_frames_that_begin_at_key_frames_keep_their_bits(
         assert (result.frames, result.reencoded) == (len(kept), ())
         packets = probe_packets(result.path, binaries=binaries)
         assert [packets.pts_s(k) for k in range(packets.count)] == [k / Fraction(fps) for k in range(len(kept))]
-        hashes = picture_hashes(source, binaries=binaries)
-        assert picture_hashes(result.path, binaries=binaries) == [hashes[frame] for frame in kept]
+        hashes = frame_hashes(source, binaries=binaries)
+        assert frame_hashes(result.path, binaries=binaries) == [hashes[frame] for frame in kept]
         assert result.stream == probe_video(result.path, binaries=binaries)
 
 
@@ -90,8 +90,8 @@ def test_only_what_no_key_frame_begins_is_encoded(tmp_path: Path, binaries: Bina
     result = cut_video(source, tmp_path / "cut.mp4", [(first, 36)], config=config, binaries=binaries)
     assert numbers_of(VideoReader(result.path, binaries=binaries)) == list(range(first, 36))
     assert result.reencoded == ((first, key),)
-    hashes = picture_hashes(source, binaries=binaries)
-    assert picture_hashes(result.path, binaries=binaries)[5:] == hashes[key:]
+    hashes = frame_hashes(source, binaries=binaries)
+    assert frame_hashes(result.path, binaries=binaries)[5:] == hashes[key:]
 
 
 def test_of_open_gops_nothing_is_lost(tmp_path: Path, binaries: Binaries) -> None:
@@ -116,7 +116,7 @@ def test_a_join_that_decodes_wrong_is_given_up_with_a_warning(
     config = VideoEncoderConfig.model_validate(SETTINGS["h264"])
     with caplog.at_level(logging.WARNING):
         result = cut_video(source, tmp_path / "cut.mp4", [(6, 18), (24, 30)], config=config, binaries=binaries)
-    assert "re-encoding all of it" in caplog.text
+    assert "re-encoding all of them" in caplog.text
     assert result.reencoded == ((6, 18), (24, 30))
     assert numbers_of(VideoReader(result.path, binaries=binaries)) == [*range(6, 18), *range(24, 30)]
 
@@ -126,7 +126,7 @@ def test_a_copy_needs_no_decoder(
 ) -> None:
     source = make(tmp_path, binaries, SETTINGS["h264"])
     kept = probe_packets(source, binaries=binaries).cut_points[1]
-    hashes = picture_hashes(source, binaries=binaries)
+    hashes = frame_hashes(source, binaries=binaries)
 
     def none(*_: object) -> None:
         raise ProcessDiedError("ffmpeg failed", argv=["ffmpeg"], stderr_tail="no decoder for stream 0")
@@ -136,7 +136,7 @@ def test_a_copy_needs_no_decoder(
         result = cut_video(source, tmp_path / "cut.mp4", [(kept, 36)], binaries=binaries)
     assert "no decoder for stream 0" in caplog.text
     assert result.reencoded == ()
-    assert picture_hashes(result.path, binaries=binaries) == hashes[kept:]
+    assert frame_hashes(result.path, binaries=binaries) == hashes[kept:]
 
 
 @pytest.mark.parametrize("ranges", [[], [(0, 0)], [(0, 37)], [(6, 12), (0, 6)], [(0, 12), (6, 18)], [(-1, 6)]])

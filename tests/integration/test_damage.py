@@ -16,13 +16,13 @@ import pytest
 
 from ffenc import Binaries, VideoEncoderConfig
 from ffenc.encoders import table
+from ffenc.encoders.lerobot_names import DEFAULT_ENCODER
 from ffenc.encoders.spec import EncoderSpec
 from ffenc.encoders.table import ENCODERS
 from ffenc.errors import EncoderOptionError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
-from ffenc.plan.frame_checks import accepted_pixel_formats, color_range
-from ffenc.plan.pixel_format import bit_depth, has_alpha
+from ffenc.plan.frame_checks import accepted_pixel_formats, bit_depth, color_range, has_alpha
 from ffenc.plan.resolve import resolve_encoder
 
 pytestmark = [pytest.mark.net, pytest.mark.integration]
@@ -144,7 +144,7 @@ SAMPLE = (
 
 
 def svt(capabilities: Capabilities, binaries: Binaries) -> EncoderSpec:
-    row = table.find_encoder(table.DEFAULT_ENCODER)
+    row = table.find_encoder(DEFAULT_ENCODER)
     assert row is not None
     skip_without(row, capabilities, binaries)
     return row

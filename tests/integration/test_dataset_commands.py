@@ -77,7 +77,7 @@ def test_repair_says_what_it_does_and_what_is_left(tmp_path, binaries, capsys):
     write("images/x/frame.png", b"x")(root)
     status, text = shown(capsys, "repair", root, "--dry-run")
     assert status == 1
-    assert "would be set right" in text
+    assert "would be repaired" in text
     assert load_info(root).total_frames == 59
     status, report = shown_json(capsys, "repair", root)
     assert status == 1

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames
+from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames, reencode_video
 from ffenc.jobs.executors import executor_from
 from ffenc.jobs.run import JobResult, run_jobs
 from ffenc.jobs.spec import JobSpec
@@ -82,7 +82,11 @@ def test_each_kind_does_what_its_function_does(clips: list[Path], tmp_path: Path
     assert pictures(specs[2].output, binaries) == [100, 101, 102, 103]
     details = [result.result or {} for result in results]
     assert [detail["frames"] for detail in details] == [3, 12, 4]
-    assert details[0]["encoder"]["config"]["crf"] == 20
+    again = reencode_video(clips[0], tmp_path / "again.mp4", config=SHARP, start=2, end=5, binaries=binaries).to_json()
+    assert details[0].keys() == again.keys()
+    same = ("frames", "fps", "duration_s", "encoder", "encoder_options", "config")
+    assert {name: details[0][name] for name in same} == {name: again[name] for name in same}
+    assert details[0]["config"]["crf"] == 20
     assert details[1]["offsets"] == [0, 6]
     assert Fraction(details[2]["fps"]) == Fraction(30000, 1001)
     assert statuses(run_jobs(specs, binaries=binaries)) == ["skipped"] * 3

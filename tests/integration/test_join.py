@@ -10,7 +10,7 @@ import pytest
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames
 from ffenc.config import DepthEncoderConfig
 from ffenc.errors import ConcatError, FFencError
-from ffenc.video.join import join_parts, picture_hashes
+from ffenc.video.join import frame_hashes, join_parts
 from tests.footage import numbered_frames, numbers_of
 
 pytestmark = pytest.mark.integration
@@ -28,8 +28,8 @@ def test_parts_alike_stay_as_they_are(tmp_path: Path, binaries: Binaries) -> Non
     output = tmp_path / "a.mp4"
     assert join_parts(parts, output, config=H264, binaries=binaries) is True
     assert numbers_of(VideoReader(output, binaries=binaries)) == list(range(18))
-    assert picture_hashes(output, binaries=binaries) == [
-        picture for part in parts for picture in picture_hashes(part, binaries=binaries)
+    assert frame_hashes(output, binaries=binaries) == [
+        picture for part in parts for picture in frame_hashes(part, binaries=binaries)
     ]
 
 
@@ -42,8 +42,8 @@ def test_parts_of_two_encoders_show_every_picture(tmp_path: Path, binaries: Bina
     same_bits = join_parts(parts, output, config=H264, binaries=binaries)
     assert numbers_of(VideoReader(output, binaries=binaries)) == list(range(12))
     if same_bits:
-        assert picture_hashes(output, binaries=binaries) == [
-            picture for part in parts for picture in picture_hashes(part, binaries=binaries)
+        assert frame_hashes(output, binaries=binaries) == [
+            picture for part in parts for picture in frame_hashes(part, binaries=binaries)
         ]
 
 

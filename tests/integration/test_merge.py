@@ -186,7 +186,7 @@ def test_headers_that_differ_are_proved_by_decoding_or_kept_apart(
     def deny(made: MeasuredClip, *_: object, **__: object) -> None:
         raise OutputError("it is another picture", path=made.stream.path)
 
-    monkeypatch.setattr("ffenc.dataset.transform.video_groups.check_pictures", deny)
+    monkeypatch.setattr("ffenc.dataset.transform.video_groups.check_frames", deny)
     apart = merge_datasets(sources, tmp_path / "apart", binaries=binaries)
     assert "3 videos of observation.images.laptop cannot share a file" in caplog.text
     assert apart.videos == 6

@@ -301,7 +301,7 @@ def test_a_file_cut_off_before_its_first_frame_is_refused(clips: Path, tmp_path:
     """Without a frame the pixel format of H.264 cannot be told."""
     whole = clip(clips, "h264-faststart.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: whole.index(b"mdat") + 30])
-    with pytest.raises(ProbeError, match=r"pixel format.* of its h264 .*cannot be told"):
+    with pytest.raises(ProbeError, match=r"pixel format.* of its h264 .*are unknown"):
         probe_video(tmp_path / "cut.mp4", binaries=tools)
 
 
@@ -426,7 +426,7 @@ def test_an_exit_status_without_words_is_kept_as_an_error(tmp_path: Path, tools:
     packets = probe_packets(MEDIA / "audio.mp4", binaries=failing)
     assert packets == replace(
         probe_packets(MEDIA / "audio.mp4", binaries=tools),
-        errors=f"{'ffprobe' if tools.ffprobe else 'ffmpeg'} ended with status 7",
+        errors=f"{'ffprobe' if tools.ffprobe else 'ffmpeg'} exited with status 7",
     )
 
 

@@ -115,7 +115,7 @@ def test_wherever_a_recording_ends_its_prefix_is_exact(tmp_path: Path, binaries:
         torn.write_bytes(data[:cut])
         whole = FragmentIndex(torn).update().count
         if not whole:
-            with pytest.raises(InputError, match="holds no whole frame"):
+            with pytest.raises(InputError, match="has no complete frame"):
                 salvage_video(torn, fps=30, binaries=binaries)
             assert not output.exists()
             continue
@@ -149,7 +149,7 @@ def test_the_rate_is_in_the_recording(tmp_path: Path, binaries: Binaries, name: 
 def test_another_rate_is_refused(tmp_path: Path, binaries: Binaries) -> None:
     recording = record(tmp_path / "a.mp4", binaries, "g2", 3)
     for fps in (25, 60):  # half of the second grid is filled
-        with pytest.raises(OutputError, match=f"has 30 frames per second and not {fps}"):
+        with pytest.raises(OutputError, match=f"has 30 frames per second, not {fps}"):
             salvage_video(recording, fps=fps, binaries=binaries)
     assert left_behind(tmp_path) == [recording.name]
 
@@ -211,7 +211,7 @@ def test_what_is_no_recording_is_said(tmp_path: Path, binaries: Binaries) -> Non
     copy_recording(path, fragmented, fps=Fraction(30), binaries=binaries, fragmented=True)
     content = fragmented.read_bytes()
     for output in (None, fragmented):
-        with pytest.raises(InputError, match="is not a hidden recording that knows its name"):
+        with pytest.raises(InputError, match="is not a hidden recording whose name"):
             salvage_video(fragmented, output, overwrite=True, binaries=binaries)
     assert fragmented.read_bytes() == content
     assert path.read_bytes() == before

@@ -162,11 +162,11 @@ def test_key_frames_of_an_encoder_that_does_not_listen(
     made = reencode_video(clip, tmp_path / "out.mov", config=config, key_frames=[10, 13], binaries=binaries)
     assert made.frames == COUNT
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert "ffv1 put no keyframe at 1 of the frames" in warning
+    assert "ffv1 wrote no keyframe at 1 of the frames" in warning
     assert "(first: 13)" in warning
 
 
 def test_key_frames_that_are_not_there(tmp_path: Path, binaries: Binaries, clip: Path) -> None:
-    with pytest.raises(InputError, match=r"keyframes \[10\] are not within the 10 frames"):
+    with pytest.raises(InputError, match=r"key_frames \[10\] are not all within the 10 frames"):
         reencode_video(clip, tmp_path / "out.mp4", config=H264, start=5, end=15, key_frames=[10], binaries=binaries)
     assert not (tmp_path / "out.mp4").exists()

@@ -45,7 +45,7 @@ def test_like_streams_are_alike_whatever_they_show(tmp_path: Path, binaries: Bin
     second = read_mp4_index(encode(tmp_path / "b.mp4", binaries, 11, start=40))
     assert first is not None
     assert second is not None
-    assert first.likeness == second.likeness
+    assert first.stream_key == second.stream_key
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_unlike_streams_are_told_apart(tmp_path: Path, binaries: Binaries, other
     second = read_mp4_index(encode(tmp_path / "b.mp4", binaries, **{"g": 12, **other}))
     assert first is not None
     assert second is not None
-    assert first.likeness != second.likeness
+    assert first.stream_key != second.stream_key
 
 
 @pytest.mark.parametrize("keep", [0, 7, 60, 0.3, 0.7, -1])

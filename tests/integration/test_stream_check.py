@@ -90,10 +90,10 @@ def test_forced_key_frames_are_there_or_a_warning_says_so(
         assert "SIGSEGV" in str(err)
         pytest.skip(f"{row.name} of this build crashes")
     if {5, 13} <= set(probe_packets(made.path, binaries=binaries).cut_points):
-        assert "put no keyframe" not in caplog.text
+        assert "wrote no keyframe" not in caplog.text
     else:
         assert not made.encoder.expected.follows_forced
-        assert "put no keyframe" in caplog.text
+        assert "wrote no keyframe" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from ffenc.streaming.images import ImageFolder, read_images
 from ffenc.streaming.spool import read_spool
 from ffenc.streaming.target import VideoTarget
 from ffenc.video.depth import read_depth
-from ffenc.video.join import picture_hashes
+from ffenc.video.join import frame_hashes
 from ffenc.video.recording import find_recordings
 from tests.footage import numbered_frame, numbered_frames, numbers_of
 
@@ -114,7 +114,7 @@ def test_streamed_and_spooled_are_the_same_video(tmp_path: Path, binaries: Binar
             encoder.start_episode(["a"], tmp_path / str(streaming))
             for frame in numbered_frames(6):
                 encoder.feed_frame("a", frame)
-            hashes.append(picture_hashes(encoder.finish_episode().wait(LONG_S).cameras["a"].path, binaries=binaries))
+            hashes.append(frame_hashes(encoder.finish_episode().wait(LONG_S).cameras["a"].path, binaries=binaries))
     assert hashes[0] == hashes[1]
     assert len(hashes[0]) == 6
 
@@ -293,8 +293,8 @@ def test_a_fallback_goes_on_without_losing_a_frame(
         plain = encode_frames(
             numbered_frames(180), tmp_path / "plain.mp4", fps=30, config=H264, encoder_threads=1, binaries=binaries
         ).path
-        kept = picture_hashes(camera.path, binaries=binaries)[: fallback.frame]
-        assert kept == picture_hashes(plain, binaries=binaries)[: fallback.frame]
+        kept = frame_hashes(camera.path, binaries=binaries)[: fallback.frame]
+        assert kept == frame_hashes(plain, binaries=binaries)[: fallback.frame]
 
 
 def test_a_fallback_to_another_codec_encodes_what_there_is_anew(tmp_path: Path, binaries: Binaries) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from ffenc.errors import FrameError
-from ffenc.frames import LAYOUTS, MAX_FRAME_RATE, FrameFormat, parse_frame_rate
+from ffenc.frame_rate import MAX_FRAME_RATE, parse_frame_rate
+from ffenc.frames import LAYOUTS, FrameFormat
 from tests.strategies import FORMATS, RATES
 
 

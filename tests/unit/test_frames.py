@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ffenc.errors import FrameError
-from ffenc.frames import LAYOUTS, FrameFormat, parse_frame_rate, plain_frame_rate, whole_frame_rate
+from ffenc.frame_rate import parse_frame_rate, plain_frame_rate, whole_frame_rate
+from ffenc.frames import LAYOUTS, FrameFormat
 
 LAYOUT_TABLE = {
     "rgb": ("rgb24", (4, 6, 3), "u1", 72),

@@ -18,7 +18,7 @@ from ffenc.errors import CapabilityError, ProcessTimeoutError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.frames import FrameFormat
-from ffenc.plan.encode import RawFrames, picture_filters, raw_input_options
+from ffenc.plan.encode import RawFrames, color_filters
 from ffenc.plan.frame_checks import color_range, has_matrix
 from ffenc.plan.graph import Input, ffmpeg_argv
 from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
@@ -282,8 +282,8 @@ class Measurement:
         tags = [("colorspace", "smpte170m")] if has_matrix(form) else []
         return ffmpeg_argv(
             self.capabilities.ffmpeg,
-            inputs=[Input(url=f"file:{self.clips / context.clip}", options=raw_input_options(frames))],
-            video=picture_filters(form),
+            inputs=[Input(url=f"file:{self.clips / context.clip}", options=frames.input_options())],
+            video=color_filters(form),
             output="pipe:1",
             output_options=[
                 ("c:v", self.spec.name),

@@ -1,4 +1,4 @@
-"""The only place where log records get a handler: one readable line each, on standard error."""
+"""Print log records on standard error, one line each."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rich.text import Text
 
 from ffenc.cli.output.screen import visible
 
-_LONGEST = 200  # characters; the reasons of a fall-back to software are ten times as many
+_LONGEST = 200  # characters; the reasons for a fallback to software are ten times longer
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
 class _Lines(logging.Handler):
-    """Prints through the console, which keeps a progress bar below what is printed."""
+    """Prints through the console, which keeps a progress bar below the lines."""
 
     def __init__(self, console: Console, *, longest: int | None) -> None:
         super().__init__()
@@ -35,13 +35,13 @@ class _Lines(logging.Handler):
             text = Text(head, style=_STYLES.get(record.levelname, "dim"))
             self._console.print(text.append(message, style="none"), soft_wrap=True)
         except Exception:
-            # As every handler does: a line that cannot be shown must not end the work.
+            # A line that cannot be printed must not end the work.
             self.handleError(record)
 
 
 @contextmanager
 def logging_to(console: Console, *, verbose: bool) -> Iterator[None]:
-    """Show what ffenc logs, from WARNING on, or everything."""
+    """Print ffenc's log records from WARNING on, or all of them."""
     logger = logging.getLogger("ffenc")
     handler, level = _Lines(console, longest=None if verbose else _LONGEST), logger.level
     logger.addHandler(handler)

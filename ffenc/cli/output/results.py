@@ -1,4 +1,4 @@
-"""What is shown of a written file, to people and as JSON."""
+"""Tables and texts that show results."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from ffenc.cli.output.screen import Screen, plain, visible
+from ffenc.cli.output.screen import Screen, visible
 from ffenc.plan.encode import EncodePlan
 from ffenc.video.run import EncodeResult
 
 
 def pairs_table(rows: Iterable[tuple[str, object]], *, title: str = "") -> Table:
-    """Two columns without lines: what, and its value."""
+    """Make a table of names and values, without lines."""
     table = Table.grid(padding=(0, 2))
     table.title, table.title_justify, table.title_style = visible(title) or None, "left", "bold"
     table.add_column(style="cyan", no_wrap=True)
@@ -26,33 +26,13 @@ def pairs_table(rows: Iterable[tuple[str, object]], *, title: str = "") -> Table
     return table
 
 
-def encode_document(result: EncodeResult) -> dict[str, object]:
-    """An `EncodeResult` as JSON has it."""
-    encoder = result.encoder
-    return {
-        "path": str(result.path),
-        "frames": result.frames,
-        "fps": str(result.fps),
-        "duration_s": float(result.duration_s),
-        "size_bytes": result.size_bytes,
-        "encoder": encoder.name,
-        "encoder_options": dict(encoder.options),
-        "config": plain(encoder.config),
-        "stream": plain(result.stream),
-        "other_streams": list(result.other_streams),
-        "argv": list(result.argv),
-        "usage": plain(result.usage),
-        "selection": plain(result.selection),
-    }
-
-
 def encode_table(result: EncodeResult) -> Table:
-    """An `EncodeResult` for people."""
+    """Make a table of an `EncodeResult`."""
     return pairs_table(
         [
-            ("video", f"{frames_text(result.frames)}, {picture_text(result)}, {float(result.duration_s):.3f} s"),
+            ("video", f"{frames_text(result.frames)}, {frame_text(result)}, {float(result.duration_s):.3f} s"),
             ("encoder", encoder_text(result)),
-            *(("beside it", line) for line in result.other_streams),
+            *(("other stream", line) for line in result.other_streams),
             ("size", size_text(result)),
             ("ffmpeg", usage_text(result)),
         ],
@@ -61,26 +41,26 @@ def encode_table(result: EncodeResult) -> Table:
 
 
 def frames_text(count: int) -> str:
-    """``90 frames``."""
+    """Return ``90 frames``."""
     return f"{count} frame{'' if count == 1 else 's'}"
 
 
-def picture_text(result: EncodeResult) -> str:
-    """Size and rate."""
+def frame_text(result: EncodeResult) -> str:
+    """Return frame size and rate."""
     return f"{result.stream.width}x{result.stream.height} at {result.fps} per second"
 
 
 def encoder_text(result: EncodeResult) -> str:
-    """The encoder and the settings that took effect."""
+    """Return the encoder and the settings that took effect."""
     config = result.encoder.config
     settings = {"g": config.g, "crf": config.crf, "preset": config.preset, "fast_decode": config.fast_decode or None}
-    said = [f"{name}={value}" for name, value in settings.items() if value is not None]
-    said += [f"{name}={value}" for name, value in config.extra_options.items()]
-    return f"{result.encoder.name} ({result.stream.codec}, {result.stream.pix_fmt}) {' '.join(said)}".rstrip()
+    parts = [f"{name}={value}" for name, value in settings.items() if value is not None]
+    parts += [f"{name}={value}" for name, value in config.extra_options.items()]
+    return f"{result.encoder.name} ({result.stream.codec}, {result.stream.pix_fmt}) {' '.join(parts)}".rstrip()
 
 
 def size_text(result: EncodeResult) -> str:
-    """Size of the file, beside that of the frames in it."""
+    """Return the size of the file, and its ratio to the raw frames."""
     raw = result.frames * result.stream.width * result.stream.height * 3
     rate = result.size_bytes * 8 / float(result.duration_s) / 1000
     share = 100 * result.size_bytes / raw
@@ -88,7 +68,7 @@ def size_text(result: EncodeResult) -> str:
 
 
 def usage_text(result: EncodeResult) -> str:
-    """What the encode cost."""
+    """Return CPU time and memory of the encode."""
     usage = result.usage
     memory = "" if usage.max_rss_bytes is None else f", {decimal(usage.max_rss_bytes)} of memory"
     return f"{usage.cpu_user_s + usage.cpu_system_s:.2f} s of CPU time{memory}"
@@ -110,11 +90,11 @@ def show_command(screen: Screen, argv: Sequence[str], *, output: Path, note: str
 
 
 def dataset_files(root: Path) -> dict[Path, int]:
-    """Every file of a dataset with its size in bytes, in the order of their names; none if it is not there."""
+    """Return every file below a folder with its size in bytes, sorted by path."""
     return {path: path.stat().st_size for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 def files_table(root: Path, files: dict[Path, int]) -> Table:
-    """The files of a dataset for people."""
+    """Make a table of the files below a folder."""
     rows = [(str(path.relative_to(root)), decimal(size)) for path, size in files.items()]
     return pairs_table(rows, title=f"\n{root}: {len(files)} files, {decimal(sum(files.values()))}")

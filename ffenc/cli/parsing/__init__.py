@@ -1,1 +1,1 @@
-"""Read arguments and values, and explain what cannot be read."""
+"""Parse arguments and values, and explain usage errors."""

@@ -1,28 +1,30 @@
-"""Flags that several sub-commands share, and what is made of them."""
+"""Flags that several commands share, and the values that commands derive from them.
+
+``--help`` imports this module, so numpy, rich and the library are imported in the functions that need them.
+"""
 
 from __future__ import annotations
 
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import SUPPRESS, ArgumentParser, Namespace
-from pydantic import ValidationError
 
-from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.values import PARSER_MODE, load_leniently, positive
-from ffenc.config import VideoEncoderConfig
-from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.plan.options import number_text
 from ffenc.regular_files import read_regular
-from ffenc.video.image_series import ImageOrder
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from ffenc.config import VideoEncoderConfig
+    from ffenc.ffmpeg.binaries import Binaries
 
 ENCODER_GROUPS = ("camera_encoder", "rgb_encoder")
-"""The prefix of the encoder's flags, and its other name."""
+"""The prefix of the encoder's flags, and its alias."""
 
-_Config = TypeVar("_Config", bound=VideoEncoderConfig)
+_Config = TypeVar("_Config", bound="VideoEncoderConfig")
 
 BARE_FLAGS = (
     "-h", "--help", "-v", "--verbose", "--json", "--dry_run", "--dry-run", "--overwrite", "--codes", "--retry_failed",
@@ -36,30 +38,17 @@ _LONGEST_SHOWN = 100  # characters of a value that is repeated in a message
 
 
 class UsageError(Exception):
-    """The command line itself is wrong; nothing was started."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """One sub-command.
-
-    Attributes:
-        parser: of its own arguments.
-        run: does the work and prints the result; may return an exit status.
-    """
-
-    parser: ArgumentParser
-    run: Callable[[Namespace, Screen], int | None]
+    """The command line is wrong; nothing was started."""
 
 
 class _Parser(ArgumentParser):
-    """Reads configuration files of a bounded size."""
+    """Parser that reads configuration files of limited size."""
 
     def parse_path(self, path: Any, *arguments: Any, **options: Any) -> Namespace:
         """Parse a configuration file.
 
         Raises:
-            TypeError: it cannot be read, or is not text; jsonargparse makes a usage error of it.
+            TypeError: the file cannot be read or is not text. jsonargparse turns this into a usage error.
         """
         try:
             read_regular(Path(str(path)), most_bytes=_CONFIG_BYTES).decode()
@@ -72,7 +61,7 @@ class _Parser(ArgumentParser):
 
 
 def command_parser(usage: str, description: str) -> ArgumentParser:
-    """A parser for one sub-command, with the flags that all of them have."""
+    """Make the parser of one command, with the flags that all commands have."""
     parser = _Parser(
         usage=f"ffenc {usage}",
         description=description,
@@ -93,17 +82,17 @@ def command_parser(usage: str, description: str) -> ArgumentParser:
         "--ffprobe",
         type=str,
         metavar="PATH",
-        help="the ffprobe to use, or none (default: $FFENC_FFPROBE, then PATH; without one ffmpeg answers as well)",
+        help="the ffprobe to use, or none (default: $FFENC_FFPROBE, then PATH; without ffprobe, ffmpeg is used)",
     )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON and nothing else")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log every command that is run")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON only")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log every command")
     return parser
 
 
 def flags_first(words: Sequence[str]) -> list[str]:
-    """The words of a sub-command with its flags, and their values, before everything else.
+    """Move flags and their values before the other words.
 
-    argparse takes a list of inputs from one place only, so that ``OUT --fps=30 IN IN`` would have no inputs.
+    argparse takes a list of inputs from one place only: without this, ``OUT --fps=30 IN IN`` would have no inputs.
     """
     flags: list[str] = []
     others: list[str] = []
@@ -122,13 +111,13 @@ def flags_first(words: Sequence[str]) -> list[str]:
 
 
 def add_job_flags(parser: ArgumentParser) -> None:
-    """Flags of commands that write a file."""
+    """Add the flags of commands that write a file."""
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     parser.add_argument(
         "--dry_run",
         "--dry-run",
         action="store_true",
-        help="check everything, print the command that would be run, and write nothing",
+        help="check everything, print the command, and write nothing",
     )
 
 
@@ -136,39 +125,44 @@ def add_order_flag(parser: ArgumentParser) -> None:
     """Add the flag of commands that read folders of images."""
     parser.add_argument(
         "--order",
-        choices=get_args(ImageOrder),
+        choices=("number", "name"),
         default="number",
-        help="order of images: their numbers, without a gap, or their names, for example timestamps (default: number)",
+        help="sort images by number, without a gap, or by name, for example timestamps (default: number)",
     )
 
 
 def add_output_flag(parser: ArgumentParser, *, required: bool = True, help_text: str) -> None:
-    """Where a new dataset is to be."""
+    """Add the flag that names the output directory."""
     parser.add_argument("--output", "-o", type=Path, required=required, metavar="OUTPUT", help=help_text)
 
 
 def add_follow_links_flag(parser: ArgumentParser) -> None:
     """Add the flag that allows reading through links in a dataset."""
     parser.add_argument(
-        "--follow_links", action="store_true", help="read through links in the dataset, instead of refusing them"
+        "--follow_links", action="store_true", help="follow symbolic links in the dataset instead of refusing them"
     )
 
 
 def add_encoder_flags(parser: ArgumentParser) -> None:
-    """One flag per field of `VideoEncoderConfig`, and ``--encoder_threads``."""
-    group = add_config_flags(parser, ENCODER_GROUPS, title="camera encoder")
+    """Add a flag for each field of `VideoEncoderConfig`, and ``--encoder_threads``."""
+    from ffenc.config import VideoEncoderConfig
+
+    group = add_config_flags(parser, ENCODER_GROUPS, title="camera encoder", model=VideoEncoderConfig)
     add_threads_flag(group, "encoder_threads")
 
 
 def add_threads_flag(group: Any, name: str) -> None:
-    """How many threads each encoder has."""
+    """Add the flag for the number of threads of each encoder."""
     group.add_argument(
         f"--{name}", type=positive, metavar="N", help="threads of the encoder (default: the encoder decides)"
     )
 
 
 def add_layout_flag(group: Any, *names: str) -> None:
-    """How ``info.json`` marks depth cameras; None is what the dataset has, or the newer layout."""
+    """Add the flag that selects how ``info.json`` marks depth cameras.
+
+    None keeps the layout of the dataset, or means the newer layout for a new dataset.
+    """
     group.add_argument(
         *(f"--{name}" for name in names),
         choices=("lerobot-0.6", "seed"),
@@ -177,18 +171,24 @@ def add_layout_flag(group: Any, *names: str) -> None:
 
 
 def add_config_flags(
-    parser: ArgumentParser, groups: Sequence[str], *, title: str, model: type[VideoEncoderConfig] = VideoEncoderConfig
+    parser: ArgumentParser, groups: Sequence[str], *, title: str, model: type[VideoEncoderConfig]
 ) -> Any:
-    """One flag per field of a config, under each of the prefixes; only the first is described.
+    """Add a flag for each field of a config.
 
-    None has a default here, so what the user gave can be told from what was left alone.  The values are judged by the
-    model; jsonargparse only reads them.
+    The flags have no defaults, so that a value the user gave differs from an absent one.  jsonargparse only reads the
+    values; the model validates them.
+
+    Args:
+        parser: gets the flags.
+        groups: prefixes of the flags. ``--help`` describes the first one only.
+        title: title of the group in ``--help``.
+        model: class of the config.
 
     Returns:
         The group of flags.
     """
     others = "".join(f"Also as --{name}.NAME.\n" for name in groups[1:])
-    group = parser.add_argument_group(title, f"{others}Defaults apply where the encoder has the setting.")
+    group = parser.add_argument_group(title, f"{others}Defaults are skipped if the encoder lacks the setting.")
     for prefix in groups:
         for name, field in model.model_fields.items():
             is_dict = name == "extra_options"
@@ -207,16 +207,18 @@ def add_config_flags(
 
 
 def encoder_config(arguments: Namespace) -> VideoEncoderConfig:
-    """The config with exactly the fields that the user gave.
+    """Return the encoder config, with only the fields set that the user gave.
 
     Raises:
-        UsageError: a value that is wrong on every machine, or a field under both names.
+        UsageError: a value that is invalid on every machine, or a field given under both prefixes.
     """
+    from ffenc.config import VideoEncoderConfig
+
     return given_config(arguments, ENCODER_GROUPS, VideoEncoderConfig)
 
 
 def given_config(arguments: Namespace, groups: Sequence[str], model: type[_Config]) -> _Config:
-    """The same for other prefixes, or for another kind of config."""
+    """Return a config from the flags under these prefixes, with only the fields set that the user gave."""
     given: dict[str, object] = {}
     flags: dict[str, str] = {}
     for prefix in groups:
@@ -235,16 +237,18 @@ def given_config(arguments: Namespace, groups: Sequence[str], model: type[_Confi
 
 
 def checked_config(given: Mapping[str, object], flags: Mapping[str, str], model: type[_Config]) -> _Config:
-    """A config with these fields given.
+    """Validate fields that flags gave.
 
     Args:
         given: fields and values.
-        flags: by which flag, without its dashes, each came.
-        model: the kind of config.
+        flags: the flag of each field, without its dashes.
+        model: class of the config.
 
     Raises:
-        UsageError: a value that is wrong on every machine.
+        UsageError: a value that is invalid on every machine.
     """
+    from pydantic import ValidationError
+
     try:
         return model.model_validate(given)
     except ValidationError as err:
@@ -252,17 +256,19 @@ def checked_config(given: Mapping[str, object], flags: Mapping[str, str], model:
 
 
 def binaries_of(arguments: Namespace) -> Binaries:
-    """The executables that ``--ffmpeg`` and ``--ffprobe`` name, or those that are found."""
+    """Return the executables that ``--ffmpeg`` and ``--ffprobe`` name, or else those found on this machine."""
+    from ffenc.ffmpeg.binaries import find_binaries
+
     return find_binaries(arguments.ffmpeg, arguments.ffprobe)
 
 
 def is_same_file(first: Path, second: Path) -> bool:
-    """Whether both names lead to one existing file."""
+    """Return whether both paths lead to the same existing file."""
     return first.exists() and second.exists() and first.samefile(second)
 
 
 def _nested(options: Mapping[str, object]) -> dict[str, object]:
-    """``{"x264-params.aq-mode": 2}``, as jsonargparse leaves it, is a dictionary in a dictionary."""
+    """Turn dotted keys, as jsonargparse leaves them (``{"x264-params.aq-mode": 2}``), into nested dictionaries."""
     nested: dict[str, object] = {}
     for name, value in options.items():
         outer, dot, inner = name.partition(".")
@@ -275,10 +281,12 @@ def _nested(options: Mapping[str, object]) -> dict[str, object]:
 
 
 def _typed(value: object) -> object:
-    """The number that a text is, if FFmpeg is told the same either way.
+    """Return a number for text that FFmpeg would read as the same number.
 
-    jsonargparse leaves every value of a dotted flag a text, also ``extra_options.bf=2``.
+    jsonargparse leaves the values of dotted flags as text, for example ``extra_options.bf=2``.
     """
+    from ffenc.plan.options import number_text
+
     if isinstance(value, Mapping):
         return {key: _typed(part) for key, part in value.items()}
     if isinstance(value, str):
@@ -289,12 +297,12 @@ def _typed(value: object) -> object:
 
 
 def _explain(err: ValidationError, flags: Mapping[str, str], model: type[VideoEncoderConfig]) -> Iterator[str]:
-    """One paragraph per field: what was given, what is accepted, what the field is for."""
+    """Yield lines for each invalid field: its value, what is accepted, and what the field is for."""
     reasons: dict[str, list[str]] = {}
     given: dict[str, tuple[str, object]] = {}
     for error in err.errors(include_url=False):
         reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should", "must")
-        if not error["loc"]:  # the settings as a whole, for example an unknown one
+        if not error["loc"]:  # not about one field, for example an unknown field
             yield reason
             continue
         name = str(error["loc"][0])
@@ -313,7 +321,7 @@ def _explain(err: ValidationError, flags: Mapping[str, str], model: type[VideoEn
 
 
 def _as_typed(value: object) -> str:
-    """A value as one would write it on the command line."""
+    """Return a value as a user writes it on the command line."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = value if isinstance(value, str) and load_leniently(value) == value else repr(value)

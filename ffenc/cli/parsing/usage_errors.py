@@ -1,4 +1,4 @@
-"""Explain a command line that could not be read: what was probably meant, and how it is written."""
+"""Explain a command line that could not be read, and suggest a correct one."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _DICT_FLAGS = tuple(
 _PAIR = re.compile(r"[\w-]+(:v)?:[^:/]+")
 
 
-def explain(error: str, words: Sequence[str], *, flags: Iterable[str], commands: Collection[str]) -> str:
-    """The parser's message in our words, with what was probably meant.
+def explain(error: str, command: str, words: Sequence[str], *, flags: Iterable[str]) -> str:
+    """Rewrite the parser's message in plain words, and add what was probably meant.
 
     Args:
-        error: what jsonargparse said.
-        words: the whole command line behind ``ffenc``.
-        flags: every flag of the sub-command.
-        commands: every sub-command.
+        error: the message of jsonargparse.
+        command: name of the command.
+        words: the words after the command.
+        flags: every flag of the command.
     """
-    if quoted := quoted_command(words):
+    if quoted := quoted_command(command, words):
         return (
             f"the shell took {_DICT_FLAGS[0].lstrip('-')} apart, because it is not in quotes. Write:\n"
             f"  {quoted}\nor each option by itself, as in {_DICT_FLAGS[0]}.bf=2"
         )
-    if words[0] == "record" and (refused := refusals(_flags_in(words, error))):
+    if command == "record" and (refused := refusals(_flags_in(words, error))):
         return "\n".join(refused)
-    message = _plainly(error, commands)
+    message = _plainly(error)
     known = [name for flag in flags for name in (flag, flag.replace(*ENCODER_GROUPS))]
     for name in _flags_in(words, error):
         if name == "--" or name in known or name.startswith(_DICT_FLAGS):
@@ -45,52 +45,50 @@ def explain(error: str, words: Sequence[str], *, flags: Iterable[str], commands:
         same = [flag for flag in known if flag.rpartition(".")[2] == name.lstrip("-")]
         if near := same or difflib.get_close_matches(name, known, n=1, cutoff=0.5):
             message += f"\n{name}: did you mean {near[0]}?"
-    if words[0] not in commands and (close := difflib.get_close_matches(words[0], commands, n=1)):
-        message += f"\ndid you mean {close[0]}?"
     return message
 
 
 def _flags_in(words: Sequence[str], error: str) -> list[str]:
-    """The flags on a command line, and the keys of a file that the parser complained about."""
+    """Return the flags on a command line, and the keys of a file that the parser refused."""
     on_the_line = [word.partition("=")[0] for word in words if word.startswith("--")]
-    in_a_file = [f"--{name}" for name in re.findall(r"does not accept [a-z ]+ '([\w.-]+)'", error)]
+    in_a_file = [f"--{name}" for name in re.findall(r"(?i)\b(?:accept|option|key)[a-z ]* ['\"]([\w.-]+)['\"]", error)]
     return list(dict.fromkeys((*on_the_line, *in_a_file)))
 
 
-def quoted_command(words: Sequence[str]) -> str | None:
-    """The whole command with a mangled dictionary put together and in quotes; None if none was mangled.
+def quoted_command(command: str, words: Sequence[str]) -> str | None:
+    """Return the command line with its broken dictionary joined and quoted; None if no dictionary is broken.
 
-    Where it cannot be put together, an example stands for it.
+    If it cannot be joined, an example takes its place.
     """
-    mended = _mended(words)
-    if mended is None:
+    joined = _joined(words)
+    if joined is None:
         return None
-    flag, options, before, behind = mended
+    flag, options, before, after = joined
     text = f"{flag}={shlex.quote(json.dumps(options))}" if options else f"""{flag}='{{"bf": 2}}'"""
-    return " ".join(["ffenc", *map(shlex.quote, before), text, *map(shlex.quote, behind)])
+    return " ".join(["ffenc", command, *map(shlex.quote, before), text, *map(shlex.quote, after)])
 
 
 def quoted_words(words: Sequence[str], flags: Collection[str] = _DICT_FLAGS) -> list[str] | None:
-    """The words as they would be with quotes; None if no dictionary was mangled, or it cannot be put together.
+    """Return the words with the dictionary joined; None if no dictionary is broken, or it cannot be joined.
 
     Args:
-        words: of the command line.
-        flags: those whose value is a dictionary.
+        words: words of the command line.
+        flags: flags whose value is a dictionary.
     """
-    mended = _mended(words, flags)
-    if mended is None or not mended[1]:
+    joined = _joined(words, flags)
+    if joined is None or not joined[1]:
         return None
-    flag, options, before, behind = mended
-    return [*before, f"{flag}={json.dumps(options)}", *behind]
+    flag, options, before, after = joined
+    return [*before, f"{flag}={json.dumps(options)}", *after]
 
 
-def _mended(
+def _joined(
     words: Sequence[str], flags: Collection[str] = _DICT_FLAGS
 ) -> tuple[str, dict[str, Any], list[str], list[str]] | None:
-    """The flag of a mangled dictionary, what it holds, and the words before and behind; None if none was mangled.
+    """Return the flag of a broken dictionary, its items, and the words before and after it; None if none is broken.
 
-    Of ``extra_options={"tune": "film", "bf": 2}`` without quotes a shell makes the words ``extra_options={tune:``,
-    ``film,``, ``bf:`` and ``2}``; without the blanks too, it makes two flags, ``extra_options=tune:film`` and
+    Without quotes, the shell splits ``extra_options={"tune": "film", "bf": 2}`` into the words ``extra_options={tune:``,
+    ``film,``, ``bf:`` and ``2}``. Without the spaces it makes two flags, ``extra_options=tune:film`` and
     ``extra_options=bf:2``.
     """
     kept: list[str] = []
@@ -116,12 +114,12 @@ def _mended(
         options |= _options_in(value)
     if not flag or _is_whole(words, flag):
         return None
-    # Of two dictionaries nobody can tell any more what belongs to which.
+    # With two broken dictionaries it is unknown which item belongs to which.
     return flag, {} if others else options, kept[:place], kept[place:]
 
 
 def _is_whole(words: Sequence[str], flag: str) -> bool:
-    """Whether the dictionary came through the shell as it was meant, so that something else must be wrong."""
+    """Return whether the shell left the dictionary intact, so that the error has another cause."""
     for number, word in enumerate(words):
         name, equals, value = word.partition("=")
         if name == flag:
@@ -151,10 +149,8 @@ def _is_dictionary(value: object) -> bool:
     return isinstance(value, dict) and bool(value) and None not in value.values()
 
 
-def _plainly(error: str, commands: Collection[str]) -> str:
-    """Without the names of Python's things."""
+def _plainly(error: str) -> str:
+    """Remove the names of Python's types and of the parser's keys."""
     error = re.sub(r'Parser key "([^"]+)":\s*', r"--\1: ", error)
     error = re.sub(r"<class '(\w+)'>", r"\1", error)
-    names = "|".join(map(re.escape, commands))
-    error = re.sub(rf"\b(?:{names})\.(\w+)", r"\1", error)
     return error[:1].lower() + error[1:]

@@ -1,8 +1,8 @@
-"""How a value is read from a flag or a configuration file: YAML, without its traps.
+"""Read values from flags and configuration files, as YAML with JSON's scalars; and the types of flags.
 
-YAML 1.1, which PyYAML and jsonargparse follow, reads ``1:1`` as 61 (base 60), ``on`` as true and ``010`` as 8.  To
-FFmpeg those are texts: ``deblock=1:1`` would become ``deblock=61`` without a word.  Here a word is a number, a truth
-value or null only where JSON says so too.
+YAML 1.1, which PyYAML and jsonargparse follow, reads ``1:1`` as 61 (base 60), ``on`` as true and ``010`` as 8.  For FFmpeg
+these are texts: ``deblock=1:1`` would silently become ``deblock=61``.  Here a word is a number, a boolean or null only if it
+is one in JSON.
 """
 
 from __future__ import annotations
@@ -17,20 +17,18 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 from jsonargparse import set_loader
 
-from ffenc.frames import FrameRate, parse_frame_rate, whole_frame_rate
-from ffenc.jobs.executors import check_executor
+from ffenc.frame_rate import FrameRate, parse_frame_rate, whole_frame_rate
 
 PARSER_MODE = "ffenc"
-"""The ``parser_mode`` of all our parsers."""
-
+"""The ``parser_mode`` of all parsers of the program."""
 
 _UNREADABLE = (yaml.YAMLError, ValueError)
 
 
 class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
-    """YAML's structures with JSON's scalars, without its aliases, and with every key once.
+    """Loader of YAML's structures with JSON's scalars; refuses aliases and duplicate keys.
 
-    An alias may contain itself, and ten lines of aliases of aliases stand for billions of values.
+    An alias may contain itself, and ten lines of nested aliases can expand to billions of values.
     """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  PyYAML declares it so
@@ -47,9 +45,7 @@ class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
         seen: set[Any] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands there twice", key.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key.value!r}", key.start_mark)
             if isinstance(key, yaml.ScalarNode):
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
@@ -65,17 +61,17 @@ for _tag, _pattern, _first in (
 
 
 def load_value(text: str) -> Any:
-    """Read one value, or a whole file of them: as JSON if it is that, else as YAML.
+    """Read a value or a file: as JSON if possible, else as YAML.
 
     Raises:
-        yaml.YAMLError: it is neither.
-        ValueError: a number of more digits than Python reads, or more levels.
+        yaml.YAMLError: the text is neither.
+        ValueError: a number with more digits, or a value with more levels, than Python reads.
     """
     try:
         try:
             return json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
         except ValueError:
-            # JSON is YAML but for its escapes of characters beyond 16 bits.
+            # JSON is a subset of YAML, except for escapes of characters beyond 16 bits.
             return yaml.load(text, Loader=_PlainLoader)  # noqa: S506  it is a SafeLoader
     except RecursionError as err:
         raise ValueError("lists and dictionaries are nested too deeply") from err
@@ -84,7 +80,7 @@ def load_value(text: str) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key stands there twice")
+        raise ValueError("duplicate key")
     return found
 
 
@@ -93,7 +89,7 @@ def _refuse(constant: str) -> None:
 
 
 def load_leniently(text: str) -> Any:
-    """The value, or the text itself where it is no YAML."""
+    """Read a value; return the text itself if it is not valid YAML."""
     try:
         return load_value(text)
     except _UNREADABLE:
@@ -102,7 +98,7 @@ def load_leniently(text: str) -> Any:
 
 set_loader(PARSER_MODE, load_value, _UNREADABLE)
 
-# The types of flags.  jsonargparse also hands them what they returned, to check it once more.
+# The types of flags.  jsonargparse also passes their own results to them, to check them again.
 
 
 def frame_rate(value: FrameRate) -> Fraction:
@@ -114,7 +110,7 @@ def frame_rate(value: FrameRate) -> Fraction:
 
 
 def whole_rate(value: str | float) -> int:
-    """Parse ``30`` or ``30.0``, the rate of a dataset."""
+    """Parse ``30`` or ``30.0``, the frame rate of a dataset."""
     try:
         return whole_frame_rate(value)
     except ValueError as err:
@@ -122,7 +118,7 @@ def whole_rate(value: str | float) -> int:
 
 
 def picture_size(value: str | tuple[int, int]) -> tuple[int, int]:
-    """``640x480`` as (width, height)."""
+    """Parse ``640x480`` as (width, height)."""
     if isinstance(value, tuple):
         return value
     match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", str(value))
@@ -132,7 +128,7 @@ def picture_size(value: str | tuple[int, int]) -> tuple[int, int]:
 
 
 def names(value: str | Sequence[str]) -> tuple[str, ...]:
-    """``a,b,c``; a list as well, where it comes from a file."""
+    """Parse ``a,b,c``; a file may give a list."""
     parts = value.split(",") if isinstance(value, str) else value
     found = tuple(part.strip() for part in parts if part.strip())
     if not found:
@@ -141,45 +137,47 @@ def names(value: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def positive(value: str | int) -> int:
-    """A whole number of at least 1."""
+    """Parse a whole number of at least 1."""
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)) or int(value) < 1:
         raise ArgumentTypeError(f"{value!r} must be a whole number of at least 1")
     return int(value)
 
 
 def seconds(value: str | float) -> float:
-    """A length of time of at least 0."""
+    """Parse a duration of at least 0 seconds."""
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", str(value)):
-        raise ArgumentTypeError(f"{value!r} is not a length of time; write seconds, for example 60 or 2.5")
+        raise ArgumentTypeError(f"{value!r} is not a duration; write seconds, for example 60 or 2.5")
     return float(value)
 
 
 def frame_number(value: str | int) -> int:
-    """A whole number of at least 0."""
+    """Parse a whole number of at least 0."""
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,15}", str(value)):
         raise ArgumentTypeError(f"{value!r} is not a frame number; write a whole number, counted from 0")
     return int(value)
 
 
 def count(value: str | int) -> int:
-    """A whole number of at least 0."""
+    """Parse a whole number of at least 0."""
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)):
         raise ArgumentTypeError(f"{value!r} must be a whole number of at least 0")
     return int(value)
 
 
 def shard(value: str | tuple[int, int]) -> tuple[int, int]:
-    """``3/8`` as (3, 8): the third part of eight."""
+    """Parse ``3/8`` as (3, 8): part 3 of 8."""
     if isinstance(value, tuple):
         return value
     match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", str(value))
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise ArgumentTypeError(f"{value!r} is not a shard; write 1/8 to 8/8 for eight of them")
+        raise ArgumentTypeError(f"{value!r} is not a shard; write 1/8 to 8/8 for eight shards")
     return int(match[1]), int(match[2])
 
 
 def executor_name(value: str) -> str:
-    """``threads:4``, ``dask://host:8786``, ..."""
+    """Check the name of an executor: ``threads:4``, ``dask://host:8786``."""
+    from ffenc.jobs.executors import check_executor
+
     try:
         check_executor(value)
     except ValueError as err:
@@ -188,7 +186,7 @@ def executor_name(value: str) -> str:
 
 
 def episode_numbers(value: str | int | Sequence[int]) -> tuple[int, ...]:
-    """``1,4`` or ``0,3-5`` as numbers of episodes; a list as well, where it comes from a file."""
+    """Parse ``1,4`` or ``0,3-5`` as episode numbers; a file may give a list."""
     if isinstance(value, list | tuple):
         return tuple(value)
     found: list[int] = []

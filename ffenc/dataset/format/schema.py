@@ -28,7 +28,7 @@ from pydantic import (
 
 from ffenc.dataset.format.paths import check_feature_name, check_template
 from ffenc.errors import DatasetError
-from ffenc.frames import MAX_FRAME_RATE
+from ffenc.frame_rate import MAX_FRAME_RATE
 
 CODEBASE_VERSION = "v3.0"
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"

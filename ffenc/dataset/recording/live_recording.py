@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from ffenc.errors import CameraError
-from ffenc.frames import FrameRate, parse_frame_rate
+from ffenc.frame_rate import FrameRate, parse_frame_rate
 from ffenc.video.live_camera import LiveCamera
 
 _LONGEST_SLEEP_S = 0.05  # longest time until a stop is noticed

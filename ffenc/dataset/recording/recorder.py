@@ -27,7 +27,7 @@ from ffenc.errors import DatasetError, is_disk_full
 from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.process.uninterrupted import make_uninterrupted
-from ffenc.frames import FrameRate, whole_frame_rate
+from ffenc.frame_rate import FrameRate, whole_frame_rate
 from ffenc.owner import Owner
 from ffenc.streaming.drop_log import RecordingStatus
 from ffenc.streaming.pending_result import PendingResult

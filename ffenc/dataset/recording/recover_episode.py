@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy.typing as npt
 
@@ -111,15 +111,18 @@ def restore(
     """
     source = EpisodeDirectory(path=interrupted.path)
     steps = read_log(source.rows, info)
-    cameras = {name: feature for name, feature in info.features.items() if feature.is_camera}
     made = source.restored
     made.remove()
     make_directory(made.path)
-    restorer = _Restorer(source, made, info, configs, binaries)
     try:
-        length = restorer.take_all(cameras, len(steps.rows))
+        cameras = [
+            _CameraRestorer(name, feature, source, made, info=info, configs=configs, binaries=binaries)
+            for name, feature in info.features.items()
+            if feature.is_camera
+        ]
+        length = _common_length(cameras, len(steps.rows), source, info)
         rows = steps.rows.first(length)
-        recorded = {name: restorer.describe(name, feature, rows) for name, feature in cameras.items()}
+        recorded = {camera.name: camera.describe(rows) for camera in cameras}
         sync_tree(made.path)
     except OSError as err:
         made.remove()
@@ -134,94 +137,142 @@ def restore(
     return made, rows, EpisodeRecording(directory=made.path, frames=length, cameras=recorded, ledger=drop_log)
 
 
-class _Restorer:
-    """Makes the complete videos and images of one interrupted episode."""
+def _common_length(cameras: Sequence[_CameraRestorer], rows: int, source: EpisodeDirectory, info: DatasetInfo) -> int:
+    """Cut all cameras to the same number of frames, at most the number of rows, and return it.
+
+    Raises:
+        EpisodeError: no time step is in all cameras and the log.
+    """
+    length = min([rows, *(camera.frames for camera in cameras)])
+    while length:
+        for camera in cameras:
+            camera.shorten(length)
+        shortest = min([length, *(camera.frames for camera in cameras)])
+        if shortest == length:
+            return length
+        length = shortest  # a video with B-frames cannot end at every frame
+    counts = ", ".join(f"{camera.name} has {camera.frames}" for camera in cameras)
+    raise EpisodeError(
+        f"{source.path} cannot be recovered: it has {rows} rows, but no frame that all cameras have ({counts}); it is unchanged",
+        episode_index=info.total_episodes,
+        kept=source.path,
+    )
+
+
+class _CameraRestorer:
+    """Makes the complete video or images of one camera, with all frames that were recorded.
+
+    Attributes:
+        name: name of the camera.
+        frames: number of frames.
+    """
 
     def __init__(
         self,
+        name: str,
+        feature: Feature,
         source: EpisodeDirectory,
         made: EpisodeDirectory,
+        *,
         info: DatasetInfo,
         configs: Mapping[str, VideoEncoderConfig],
         binaries: Binaries,
     ) -> None:
-        self._directory = source
-        self._source = source.path
-        self._output = made
-        self._made = made.path
+        self.name = name
+        self._feature = feature
+        self._source = source
+        self._made = made
         self._info = info
         self._binaries = binaries
-        self._configs = configs
-        self._plans = source.settings()
+        if feature.is_video:
+            self._config = _config_of(name, feature, source, configs)
+            self.frames = self._take_video()
+        else:
+            self.frames = self._take_images()
 
-    def take_all(self, cameras: Mapping[str, Feature], rows: int) -> int:
-        """Make the files of all cameras, with equal numbers of frames, and return that number.
+    def shorten(self, frames: int) -> None:
+        """Keep at most the first frames; a video is cut where it can be."""
+        if not self._feature.is_video or self.frames <= frames:
+            self.frames = min(self.frames, frames)
+            return
+        path = self._video
+        longer = path.with_name(f"longer-{path.name}")
+        path.rename(longer)
+        self.frames = shorten_video(longer, path, frames=frames, binaries=self._binaries)
+        longer.unlink()
+
+    def describe(self, rows: EpisodeRows) -> CameraRecording:
+        """Describe the camera as its encoder would have.  The statistics come from the decoded frames.
 
         Raises:
-            EpisodeError: no time step is in all cameras and the log.
+            EpisodeError: its frames do not match its rows.
         """
-        counts = {name: self.take(name, feature) for name, feature in cameras.items()}
-        length = min([rows, *counts.values()])
-        while length:
-            # A video with B-frames cannot end at every frame; the others then end where it can.
-            counts = {name: self.shorten(name, feature, length) for name, feature in cameras.items()}
-            if length == min([length, *counts.values()]):
-                return length
-            length = min(counts.values())
-        raise EpisodeError(
-            f"{self._source} cannot be recovered: it has {rows} rows, and frames: {counts}; it is unchanged",
-            episode_index=self._info.total_episodes,
-            kept=self._source,
-        )
+        feature, length = self._feature, len(rows)
+        sampler = FrameSampler()
+        result: EncodeResult | ImageFolder
+        if feature.is_video:
+            path = self._video
+            check = TieCheck({number: row.shown.get(self.name) for number, row in enumerate(rows.rows) if row.shown})
+            for frame in self._decoded():
+                sampler.add(frame)
+                if not feature.is_depth:
+                    check.add(frame)
+            self._require_aligned(check)
+            result = self._encode_result()
+        else:
+            path = self._made.images(self.name)
+            result = ImageFolder(path=path, frames=length, suffix=self._image_suffix)
+            height, width = feature.shape[:2]
+            form = FrameFormat(width=width, height=height, layout="gray16" if feature.is_depth else "rgb")
+            for frame in read_images(result, form, binaries=self._binaries):
+                sampler.add(frame)
+        dtype = "uint8" if not feature.is_depth else "float32" if self._is_in_metres else "uint16"
+        return CameraRecording(path=path, frames=length, dtype=dtype, statistics=sampler.statistics(), result=result)
 
-    def take(self, name: str, feature: Feature) -> int:
-        """Make the camera's file with all frames that were recorded, and return their number."""
-        if not feature.is_video:
-            return self._take_images(name)
-        finished = self._directory.video(name)
+    @property
+    def _video(self) -> Path:
+        path = self._made.video(self.name)
+        assert path is not None
+        return path
+
+    @property
+    def _image_suffix(self) -> str:
+        return SUFFIXES["gray16" if self._feature.is_depth else "rgb"]
+
+    @property
+    def _is_in_metres(self) -> bool:
+        return (self._feature.info or {}).get("depth_unit") == "m"
+
+    def _take_images(self) -> int:
+        source, made = self._source.images(self.name), self._made.images(self.name)
+        images: list[Path] = []
+        while (image := source / image_name(len(images), self._image_suffix)).is_file():
+            images.append(image)
+        del images[-1:]  # it may be cut off
+        made.mkdir()
+        for image in images:
+            shutil.copyfile(image, made / image.name)
+        return len(images)
+
+    def _take_video(self) -> int:
+        finished = self._source.video(self.name)
         if finished is not None:
-            shutil.copyfile(finished, self._made / finished.name)
-            return self._count(self._made / finished.name)
-        parts = self._parts(name, feature)
+            return self._count(Path(shutil.copyfile(finished, self._made.new_video(self.name, finished.suffix))))
+        parts = self._consecutive_parts()
         if not parts:
             return 0
-        final = self._output.new_video(name, parts[0].suffix)
+        final = self._made.new_video(self.name, parts[0].suffix)
         if len(parts) == 1:
             parts[0].rename(final)
         else:
-            join_parts(parts, final, config=self._config(name, feature), binaries=self._binaries)
+            join_parts(parts, final, config=self._config, binaries=self._binaries)
         return self._count(final)
 
-    def _parts(self, name: str, feature: Feature) -> list[Path]:
-        """Return consecutive videos without a gap, from frame 0 on.
-
-        Of several that begin at the same frame, the longest is used: a recording and the video made from it, or raw frames
-        and the video encoded from them.
-        """
-        longest: dict[int, tuple[int, Path]] = {}
-        failed: list[tuple[VideoPart, FFencError]] = []
-        for number, part in enumerate(find_parts(self._source, name)):
-            try:
-                video = self._video_of(name, feature, part, number)
-                frames = self._count(video)
-            except FFencError as err:
-                if is_disk_full(err):
-                    raise
-                failed.append((part, err))
-                continue
-            if frames > longest.get(part.first_frame, (0, video))[0]:
-                longest[part.first_frame] = frames, video
-        for part, why in failed:
-            # Without content, or because another file has its frames, nothing is lost with it.
-            is_lost = part.first_frame not in longest and part.path.stat().st_size > 0
-            logger.log(logging.WARNING if is_lost else logging.DEBUG, "nothing of %s can be used: %s", part.path, why)
-        return self._consecutive(longest)
-
-    def _consecutive(self, longest: Mapping[int, tuple[int, Path]]) -> list[Path]:
-        """Return the videos up to the first gap, cut where the next one begins."""
+    def _consecutive_parts(self) -> list[Path]:
+        """Return consecutive videos from frame 0 up to the first gap, each cut where the next one begins."""
         videos: list[Path] = []
         end = 0
-        for first, (frames, video) in sorted(longest.items()):
+        for first, (frames, video) in sorted(self._longest_parts().items()):
             if first > end:
                 break
             if first + frames <= end:
@@ -234,6 +285,31 @@ class _Restorer:
             end += frames
         return videos
 
+    def _longest_parts(self) -> dict[int, tuple[int, Path]]:
+        """Return (frames, video) by first frame.
+
+        Of several that begin at the same frame, the longest is used: a recording and the video made from it, or raw frames
+        and the video encoded from them.
+        """
+        longest: dict[int, tuple[int, Path]] = {}
+        failed: list[tuple[VideoPart, FFencError]] = []
+        for number, part in enumerate(find_parts(self._source.path, self.name)):
+            try:
+                video = self._plain_video(part, number)
+                frames = self._count(video)
+            except FFencError as err:
+                if is_disk_full(err):
+                    raise
+                failed.append((part, err))
+                continue
+            if frames > longest.get(part.first_frame, (0, video))[0]:
+                longest[part.first_frame] = frames, video
+        for part, why in failed:
+            # Without content, or because another file has its frames, nothing is lost with it.
+            is_lost = part.first_frame not in longest and part.path.stat().st_size > 0
+            logger.log(logging.WARNING if is_lost else logging.DEBUG, "%s cannot be used: %s", part.path, why)
+        return longest
+
     def _cut(self, videos: list[Path], frames: int) -> bool:
         """Remove frames from the end of the last video, and return whether it could be cut there."""
         last = videos[-1]
@@ -244,87 +320,18 @@ class _Restorer:
         videos[-1] = shorter
         return True
 
-    def shorten(self, name: str, feature: Feature, frames: int) -> int:
-        """Keep only the first frames, and return how many were kept."""
-        if not feature.is_video:
-            return frames
-        path = self._path(name)
-        if self._count(path) <= frames:
-            return self._count(path)
-        longer = path.with_name(f"longer-{path.name}")
-        path.rename(longer)
-        left = shorten_video(longer, path, frames=frames, binaries=self._binaries)
-        longer.unlink()
-        return left
-
-    def describe(self, name: str, feature: Feature, rows: EpisodeRows) -> CameraRecording:
-        """Describe the camera as its encoder would have.  The statistics come from the decoded frames.
-
-        Raises:
-            EpisodeError: its frames do not match its rows.
-        """
-        length = len(rows)
-        sampler = FrameSampler()
-        check = TieCheck({number: row.shown.get(name) for number, row in enumerate(rows.rows) if row.shown})
-        result: EncodeResult | ImageFolder
-        if feature.is_video:
-            path = self._path(name)
-            for frame in self._frames(path, feature, self._config(name, feature)):
-                sampler.add(frame)
-                if not feature.is_depth:
-                    check.add(frame)
-            self._require_aligned(name, check)
-            result = self._result(name, feature, path, length)
-        else:
-            path = self._output.images(name)
-            result = ImageFolder(path=path, frames=length, suffix=next(path.iterdir()).suffix)
-            height, width = feature.shape[:2]
-            layout = "gray16" if feature.is_depth else "rgb"
-            form = FrameFormat(width=width, height=height, layout=layout)
-            for frame in read_images(result, form, binaries=self._binaries):
-                sampler.add(frame)
-        unit = (feature.info or {}).get("depth_unit")
-        dtype = "uint8" if not feature.is_depth else "float32" if unit == "m" else "uint16"
-        return CameraRecording(path=path, frames=length, dtype=dtype, statistics=sampler.statistics(), result=result)
-
-    def _require_aligned(self, name: str, check: TieCheck) -> None:
-        found = check.misaligned()
-        if found is not None:
-            raise EpisodeError(
-                f"{self._source} cannot be recovered: the image recorded with row {found[0]} is in frame {found[1]} of {name}; "
-                "it is unchanged",
-                episode_index=self._info.total_episodes,
-                kept=self._source,
-            )
-
-    def _take_images(self, name: str) -> int:
-        source, made = self._directory.images(name), self._output.images(name)
-        suffix = SUFFIXES["gray16" if self._info.features[name].is_depth else "rgb"]
-        images: list[Path] = []
-        while (image := source / image_name(len(images), suffix)).is_file():
-            images.append(image)
-        del images[-1:]  # it may be cut off
-        made.mkdir()
-        for image in images:
-            shutil.copyfile(image, made / image.name)
-        return len(images)
-
-    def _wait_for(self, recording: Path) -> None:
-        deadline = time.monotonic() + _DRAIN_WAIT_S
-        while is_held(recording) and time.monotonic() < deadline:
-            time.sleep(0.05)
-
-    def _video_of(self, name: str, feature: Feature, part: VideoPart, number: int) -> Path:
+    def _plain_video(self, part: VideoPart, number: int) -> Path:
         """Return a copy of a part as a plain video."""
         fps, source = self._info.fps, part.path
-        output = self._made / f"part{number}{source.suffix}"
+        output = self._made.path / f"part{number}-{self.name}{source.suffix}"
         if not part.is_recording:
-            shutil.copyfile(source, output)
-            return output
-        self._wait_for(source)
+            return Path(shutil.copyfile(source, output))
+        deadline = time.monotonic() + _DRAIN_WAIT_S
+        while is_held(source) and time.monotonic() < deadline:
+            time.sleep(0.05)
         if source.suffix != SPOOL_SUFFIX:
             return salvage_video(source, output, fps=fps, binaries=self._binaries).path
-        config = self._config(name, feature)
+        config = self._config
         frames: Iterable[npt.NDArray[Any]] = read_spool(source)
         layout, suffix = "rgb", ".mp4"
         if isinstance(config, DepthEncoderConfig):
@@ -335,46 +342,52 @@ class _Restorer:
         encode_frames(frames, output, fps=fps, config=config, layout=layout, binaries=self._binaries)
         return output
 
-    def _config(self, name: str, feature: Feature) -> VideoEncoderConfig:
-        if name not in self._plans:  # a crash left none
-            return self._configs[name]
-        kind = DepthEncoderConfig if feature.is_depth else VideoEncoderConfig
-        try:
-            return kind.model_validate(self._plans[name])
-        except ValueError as err:
-            logger.warning(
-                "the settings that %s keeps for %s are invalid, so those of the dataset are used: %s",
-                self._source,
-                name,
-                str(err).replace("\n", " "),
-            )
-            self._plans.pop(name)
-            return self._configs[name]
-
-    def _path(self, name: str) -> Path:
-        path = self._output.video(name)
-        assert path is not None
-        return path
-
     def _count(self, path: Path) -> int:
         return probe_video_and_packets(path, binaries=self._binaries)[1].count
 
-    def _frames(self, path: Path, feature: Feature, config: VideoEncoderConfig) -> Iterator[npt.NDArray[Any]]:
-        if not isinstance(config, DepthEncoderConfig):
-            yield from VideoReader(path, binaries=self._binaries)
-            return
-        in_metres = (feature.info or {}).get("depth_unit") == "m"
-        yield from read_depth(path, config, unit="m" if in_metres else "mm", binaries=self._binaries)
+    def _decoded(self) -> Iterable[npt.NDArray[Any]]:
+        if not isinstance(self._config, DepthEncoderConfig):
+            return VideoReader(self._video, binaries=self._binaries)
+        unit: Literal["m", "mm"] = "m" if self._is_in_metres else "mm"
+        return read_depth(self._video, self._config, unit=unit, binaries=self._binaries)
 
-    def _result(self, name: str, feature: Feature, path: Path, length: int) -> EncodeResult:
+    def _require_aligned(self, check: TieCheck) -> None:
+        found = check.misaligned()
+        if found is not None:
+            raise EpisodeError(
+                f"{self._source.path} cannot be recovered: the image recorded with row {found[0]} is in frame {found[1]} of "
+                f"{self.name}; it is unchanged",
+                episode_index=self._info.total_episodes,
+                kept=self._source.path,
+            )
+
+    def _encode_result(self) -> EncodeResult:
+        path = self._video
         stream, _ = probe_video_and_packets(path, binaries=self._binaries)
         return EncodeResult(
             path=path,
-            frames=length,
+            frames=self.frames,
             fps=Fraction(self._info.fps),
             size_bytes=path.stat().st_size,
-            encoder=resolved(self._config(name, feature), feature, self._info.fps, self._binaries),
+            encoder=resolved(self._config, self._feature, self._info.fps, self._binaries),
             stream=stream,
             argv=(),
             usage=Usage(cpu_user_s=0, cpu_system_s=0, max_rss_bytes=None),
         )
+
+
+def _config_of(
+    name: str, feature: Feature, source: EpisodeDirectory, configs: Mapping[str, VideoEncoderConfig]
+) -> VideoEncoderConfig:
+    """Return the episode's own settings of a camera, or those of the dataset if they are missing or invalid."""
+    settings = source.settings()
+    if name not in settings:
+        return configs[name]
+    try:
+        return (DepthEncoderConfig if feature.is_depth else VideoEncoderConfig).model_validate(settings[name])
+    except ValueError as err:
+        reason = str(err).replace("\n", " ")
+        logger.warning(
+            "the settings of %s in %s are invalid, so those of the dataset are used: %s", name, source.path, reason
+        )
+        return configs[name]

@@ -8,20 +8,20 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ffenc.config import DepthEncoderConfig, PerCamera, VideoEncoderConfig
+from ffenc.config import QUANTIZER_FIELDS, DepthEncoderConfig, PerCamera, VideoEncoderConfig
 from ffenc.dataset.format.provenance import load_provenance
 from ffenc.dataset.format.schema import DatasetInfo, Feature
 from ffenc.dataset.format.video_info import encoder_config_from_info
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.frames import FrameFormat
-from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
-from ffenc.video.selection import prepare
+from ffenc.plan.encode import RawFrames
+from ffenc.plan.resolve import ResolvedEncoder
+from ffenc.video.planning import plan_for
 
 logger = logging.getLogger(__name__)
 
 _TUNING = ("g", "crf", "preset", "fast_decode", "extra_options")
-_DEPTH = ("depth_min", "depth_max", "shift", "use_log")
 
 
 def settle_encoders(
@@ -76,15 +76,8 @@ def resolved(config: VideoEncoderConfig, feature: Feature, fps: int, binaries: B
     height, width = feature.shape[:2]
     layout = config.layout if isinstance(config, DepthEncoderConfig) else "rgb"
     frames = FrameFormat(width=width, height=height, layout=layout)
-    prepared = prepare(config, binaries=binaries, frames=frames, fps=Fraction(fps))
-    return resolve_encoder(
-        prepared.config,
-        prepared.capabilities,
-        width=width,
-        height=height,
-        muxer="mov" if isinstance(config, DepthEncoderConfig) and not config.quantizes else "mp4",
-        device_node=prepared.device_node,
-    )
+    source = RawFrames(frames=frames, fps=Fraction(fps))
+    return plan_for(config, source, None, binaries=binaries).encoder
 
 
 def _stored(root: Path, info: DatasetInfo, name: str) -> VideoEncoderConfig:
@@ -113,11 +106,10 @@ def _mismatch(given: VideoEncoderConfig, feature: Feature, fps: int, binaries: B
     wanted: dict[str, Any] = {"codec": encoder.codec, "pix_fmt": encoder.config.pix_fmt}
     wanted |= {name: getattr(encoder.config, name) for name in _TUNING}
     if encoder.config.crf is None and not given.was_given("crf"):
-        del wanted[
-            "crf"
-        ]  # a default that another quality setting replaces, for example a lossless switch in extra_options
+        # Another quality setting replaces the default, for example a lossless switch in extra_options.
+        del wanted["crf"]
     if isinstance(given, DepthEncoderConfig):
-        wanted |= {name: getattr(given, name) for name in _DEPTH}
+        wanted |= {name: getattr(given, name) for name in QUANTIZER_FIELDS}
     # A merge of datasets with different settings leaves null, and {} for options.
     return ", ".join(
         f"{name} was {old!r}, now {value!r}"

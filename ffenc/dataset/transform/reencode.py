@@ -32,7 +32,7 @@ from ffenc.jobs.spec import JobSpec
 from ffenc.plan.concat import check_agreement
 from ffenc.statistics import FeatureStatistics
 from ffenc.video.clip import iterate_clips
-from ffenc.video.join import picture_hashes
+from ffenc.video.join import frame_hashes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +154,7 @@ def _write_new_form(
     info = source.info
     for key, config in plan.configs.items():
         first = next(r for (k, _), r in zip(plan.files, results, strict=True) if k == key)
-        info = _with_measured(info, key, streams[key], config, (first.result or {}).get("encoder", {}).get("config"))
+        info = _with_measured(info, key, streams[key], config, (first.result or {}).get("config"))
     written = {source.layout.info}
     if plan.changes_frames:
         written |= {
@@ -211,11 +211,11 @@ def _checked_streams(plan: ReencodePlan, binaries: Binaries) -> dict[str, VideoS
 
 
 def _check_depth(spec: JobSpec, binaries: Binaries) -> None:
-    before = picture_hashes(Path(spec.inputs[0]), binaries=binaries)
+    before = frame_hashes(Path(spec.inputs[0]), binaries=binaries)
     stride = spec.row.arguments.model_validate(spec.arguments).keywords().get("thinning")
     if stride is not None:
         before = [before[k] for first, stop in stride.ranges for k in range(first, stop, stride.every)]
-    if picture_hashes(Path(spec.output), binaries=binaries) != before:
+    if frame_hashes(Path(spec.output), binaries=binaries) != before:
         raise OutputError(
             f"the depth in {spec.inputs[0]} changed during encoding; use lossless settings with the same pixel format, or allow "
             "changes with keep_depth=False (--keep_depth=false)",

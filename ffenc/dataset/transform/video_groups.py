@@ -22,7 +22,7 @@ from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.concat import AGREEMENT
 from ffenc.video.clip import iterate_clips
 from ffenc.video.concat import join_measured
-from ffenc.video.frame_comparison import check_pictures
+from ffenc.video.frame_comparison import check_frames
 from ffenc.video.run import ProgressCallback
 
 logger = logging.getLogger(__name__)
@@ -204,4 +204,4 @@ def _write(
     if len({_headers(video) for video in group}) > 1:
         (made,) = iterate_clips([output], binaries=binaries)
         parts = iterate_clips([video.stream.path for video in group], binaries=binaries)
-        check_pictures(made, [(part, (0, part.packets.count)) for part in parts], binaries=binaries)
+        check_frames(made, [(part, (0, part.packets.count)) for part in parts], binaries=binaries)

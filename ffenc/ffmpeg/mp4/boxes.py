@@ -1,6 +1,6 @@
-"""The boxes of an MP4 header, and the one number in it that ffmpeg prints nowhere: how many frames it claims.
+"""Read the boxes of an MP4 file, and its declared number of frames, which ffmpeg does not print.
 
-ISO/IEC 14496-12: a file is a row of boxes, each with a 32-bit size, a four-character type and its contents.
+ISO/IEC 14496-12: a file is a sequence of boxes, each with a 32-bit size, a four-character type and its contents.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing import BinaryIO
 import numpy as np
 
 _INDEX_BYTES_MAX = 64 * 1024 * 1024
-_MOST_BOXES = 100_000  # in one row; an empty box is 8 bytes, and a file may consist of nothing else
+_MOST_BOXES = 100_000  # in one sequence; an empty box is 8 bytes, and a file may consist of nothing else
 
 
 def declared_frames(path: Path) -> int | None:
-    """Samples that the first video track declares, which ffprobe calls ``nb_frames``.
+    """Return the number of samples in the header of the first video track, which ffprobe calls ``nb_frames``.
 
-    Returns:
-        None for a file that declares none: a fragmented MP4, or anything that is not well-formed MP4.
+    None for a fragmented MP4, and for a file that is not well-formed MP4.
     """
     with path.open("rb") as file:
         moov = movie_box(file)
@@ -36,11 +35,7 @@ def declared_frames(path: Path) -> int | None:
 
 
 def movie_box(file: BinaryIO) -> memoryview | None:
-    """The contents of the top-level ``moov`` box, found without reading the others.
-
-    Returns:
-        None if there is none, or if it is larger than the index of any video of ours.
-    """
+    """Return the contents of the top-level ``moov`` box; None if there is none or it exceeds 64 MiB."""
     for position, kind, size in islice(top_level_boxes(file), _MOST_BOXES):
         if kind == b"moov":
             available = file.seek(0, os.SEEK_END) - position
@@ -71,7 +66,7 @@ def top_level_boxes(file: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
 
 
 def boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """(type, contents) of every box in a row of them; a box that ends behind the row is cut off there."""
+    """Yield (type, contents) of every box in a sequence; a box that is longer than the sequence is cut off."""
     position = 0
     for _ in range(_MOST_BOXES):
         if position + 8 > len(data):
@@ -84,7 +79,7 @@ def boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def descend(data: memoryview, *kinds: bytes) -> memoryview | None:
-    """The contents of the first box of a type in the first box of a type, and so on; None if one is missing."""
+    """Return the contents of the box at a path of types, taking the first of each type; None if one is missing."""
     inner: memoryview | None = data
     for kind in kinds:
         if inner is None:
@@ -94,12 +89,12 @@ def descend(data: memoryview, *kinds: bytes) -> memoryview | None:
 
 
 def is_video(track: memoryview) -> bool:
-    """Whether a ``trak`` box is a video track."""
+    """Return whether a ``trak`` box is a video track."""
     handler = descend(track, b"mdia", b"hdlr")
     return handler is not None and bytes(handler[8:12]) == b"vide"
 
 
 def _sample_count(time_to_sample: memoryview) -> int:
-    """Sum of the run lengths in an ``stts`` box: version and flags, number of runs, then (count, duration)."""
+    """Return the sum of the run lengths in an ``stts`` box: version and flags, number of runs, then (count, duration)."""
     runs = time_to_sample[8:]
     return int(np.frombuffer(runs[: len(runs) - len(runs) % 8], ">u4")[::2].sum(dtype=np.uint64))

@@ -1,4 +1,4 @@
-"""How far a fragmented MP4 file can be read: the ends of its whole fragments, found without starting a process."""
+"""Find the complete fragments of a fragmented MP4 file, which may still be growing."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _MOST_HEADER_BYTES = 1 << 20  # the index of a fragmented file lists no frames
 
 
 class FragmentIndex:
-    """The whole fragments of a file, which may still be growing.
+    """The complete fragments of a file.
 
     Attributes:
         path: the file.
-        ends: for each whole fragment, the byte behind it; ascending.
-        has_header: the index in front of the fragments (``moov``) is whole.
-        is_fragmented: it says that fragments follow (``mvex``).
+        ends: byte offset of the end of each complete fragment, ascending.
+        has_header: the index before the fragments (``moov``) is complete.
+        is_fragmented: the index declares fragments (``mvex``).
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,7 +28,7 @@ class FragmentIndex:
         self.has_header = self.is_fragmented = self._in_fragment = False
 
     def update(self) -> FragmentIndex:
-        """Read on from where the last call ended.
+        """Continue reading where the last call ended.
 
         Raises:
             OSError: the file cannot be read.
@@ -50,7 +50,7 @@ class FragmentIndex:
 
     @property
     def count(self) -> int:
-        """Whole fragments: frames, in the files that ffenc records."""
+        """Number of complete fragments: frames, in the files that ffenc records."""
         return len(self.ends)
 
     def _take(self, kind: bytes, end: int) -> None:
@@ -62,7 +62,7 @@ class FragmentIndex:
 
 
 def _read_box(file: BinaryIO, start: int) -> tuple[bytes, int] | None:
-    """(kind, length) of the box at ``start``; None if its header is not all there."""
+    """Return (kind, length) of the box at ``start``; None if its header is incomplete."""
     file.seek(start)
     header = file.read(_HEADER.size)
     if len(header) < _HEADER.size:

@@ -1,8 +1,8 @@
-"""The sample tables of a plain MP4 file with one video track, read without starting a process.
+"""Read the sample tables of a regular MP4 file with one video track, without starting a process.
 
-Asking ffprobe costs 3 ms for a static build and 120 ms for Debian's; a merge asks thousands of files that were all
-written alike.  `read_mp4_index` takes half a millisecond and answers only for files without anything unusual; for all
-others it returns None, and FFmpeg is asked.  ISO/IEC 14496-12 describes the boxes.
+ffprobe takes 3 ms (static build) to 120 ms (Debian's), and a merge measures thousands of files.  `read_mp4_index` takes
+half a millisecond.  It reads only files without anything unusual; for all others it returns None, and FFmpeg is used.
+ISO/IEC 14496-12 describes the boxes.
 """
 
 from __future__ import annotations
@@ -23,52 +23,52 @@ from ffenc.ffmpeg.stream_info import PacketIndex
 
 _Ints = npt.NDArray[np.int64]
 
-# Of a visual sample entry: fields of fixed size, then boxes.
+# A visual sample entry has fields of fixed size, then boxes.
 _ENTRY_FIXED_BYTES = 78
-# The bit rate of this one file, which says nothing about how to decode it.
+# The bit rate of the file, which does not affect decoding.
 _ENTRY_INCIDENTAL = (b"btrt",)
 _SQUARE = b"pasp" + struct.pack(">II", 1, 1)
 # The contents of a `dref` box: one entry of type `url `, whose flag says "in this file".
 _IN_THIS_FILE = struct.pack(">III4sI", 0, 1, 12, b"url ", 1)
 _UNIFORM_BYTES = 12
-_MOST_SAMPLES = 2_000_000  # 18 hours at 30 frames per second, in 300 MB; beyond that, FFmpeg is asked
+_MOST_SAMPLES = 2_000_000  # 18 hours at 30 frames per second, in 300 MB; FFmpeg measures longer files
 _MOST_TOP_LEVEL_BOXES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mp4Index:
-    """What the tables of one video track say.
+    """The index of one video track.
 
     Attributes:
-        likeness: equal for two files if a decoder cannot tell their streams apart: coded headers, size, colour, display
+        stream_key: equal for two files if their streams are the same for a decoder: coded headers, size, colour, display
             matrix, ticks per second, ticks per frame, and delay by B-frames.
-        packets: every frame, its time and whether it is a keyframe; all of them lie within the file.
-        delay: frames between the decoding and the showing of the first one.
-        has_square_pixels: the file says so itself, as FFmpeg adds to a file that it joins; no part of ``likeness``.
+        packets: every frame, its time and whether it is a keyframe; all of them are within the file.
+        delay: frames between decoding and presentation of the first one.
+        has_square_pixels: the file declares square pixels, as FFmpeg adds when it joins files; not part of ``stream_key``.
     """
 
-    likeness: tuple[object, ...]
+    stream_key: tuple[object, ...]
     packets: PacketIndex
     delay: int
     has_square_pixels: bool
 
 
 def read_mp4_index(path: Path) -> Mp4Index | None:
-    """Read the tables of a file.
+    """Read the sample tables of a file.
 
     Returns:
-        None if there is anything but one video track with one sample entry and at most one plain edit; if the file is
-        fragmented; and if its tables do not agree with each other and with the media in the file to the byte.  Memory is
-        bounded by the size of the file: no number in it is believed before it has been compared with that.
+        None unless the file has exactly one video track with one sample entry and at most one simple edit, is not
+        fragmented, and its tables match each other and the media to the byte.  Numbers are compared with the size of the
+        file before they are used, which bounds the memory.
     """
     try:
         with path.open("rb") as file:
             return _read(file)
     except (OSError, struct.error, ValueError, LookupError, StopIteration):
-        return None  # whoever asks turns to FFmpeg then, which says what is wrong
+        return None  # the caller then uses FFmpeg, which reports what is wrong
 
 
-def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return for each thing that is not plain
+def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return per unusual property
     moov = movie_box(file)
     if moov is None:
         return None
@@ -85,7 +85,7 @@ def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return for 
     )
     if entry is None or header is None or display is None or not _has_own_media(track):
         return None
-    sizes = _sizes(tables[b"stsz"], _media_bytes(file))
+    sizes = _sizes(tables[b"stsz"], _media(file)[1])
     if len(sizes) == 0 or not _fill_the_media(file, tables, sizes):
         return None
     steps = _runs(tables[b"stts"], ">u4", len(sizes))
@@ -113,28 +113,28 @@ def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return for 
         is_reordered=bool((np.diff(times) < 0).any()),
     )
     # The last 44 bytes of a track header are its matrix, width and height.
-    likeness = (entry, bytes(display[-44:]), timescale, int(steps[0]), shift)
+    stream_key = (entry, bytes(display[-44:]), timescale, int(steps[0]), shift)
     is_square = _SQUARE in _entry_boxes(tables[b"stsd"])
-    return Mp4Index(likeness=likeness, packets=packets, delay=delay, has_square_pixels=is_square)
+    return Mp4Index(stream_key=stream_key, packets=packets, delay=delay, has_square_pixels=is_square)
 
 
 def _cut_points(times: _Ints, is_key: npt.NDArray[np.bool_]) -> tuple[int, ...]:
-    """The same as `find_cut_points`."""
+    """Return the same as `find_cut_points`, for arrays."""
     earliest = np.minimum.accumulate(times[::-1])[::-1]
-    behind_all = np.concatenate([[True], np.maximum.accumulate(times)[:-1] < times[1:]])
-    return tuple(np.flatnonzero(is_key & (earliest == times) & behind_all).tolist())
+    after_all = np.concatenate([[True], np.maximum.accumulate(times)[:-1] < times[1:]])
+    return tuple(np.flatnonzero(is_key & (earliest == times) & after_all).tolist())
 
 
 def _numbers(table: memoryview, dtype: str, *, columns: int = 1, at: int = 4) -> _Ints:
-    """The rows of a table: their number as 32 bits at ``at``, then as many rows as that says, and nothing else.
+    """Return the rows of a table: a 32-bit count at ``at``, then exactly that many rows.
 
     Raises:
-        ValueError: the table has another number of rows, so it is damaged and proves nothing.
+        ValueError: the table has another number of rows.
     """
     (count,) = struct.unpack_from(">I", table, at)
     values = np.frombuffer(table[at + 4 :], dtype)
     if len(values) != count * columns:
-        raise ValueError(f"the table has {len(values)} values, and its header says {count} rows of {columns}")
+        raise ValueError(f"the table has {len(values)} values, but its header has {count} rows of {columns}")
     return values.astype(np.int64).reshape(count, columns)
 
 
@@ -142,7 +142,7 @@ def _runs(table: memoryview, value_type: str, samples: int) -> _Ints:
     """Expand (count, value) pairs.
 
     Raises:
-        ValueError: they are not for ``samples`` samples; without this check a few bytes ask for all memory.
+        ValueError: they are not for ``samples`` samples; without this check a few bytes could use all memory.
     """
     counts = _numbers(table, ">u4", columns=2)[:, 0]
     if counts.sum() != samples:
@@ -151,10 +151,10 @@ def _runs(table: memoryview, value_type: str, samples: int) -> _Ints:
 
 
 def _sizes(table: memoryview, media_bytes: int) -> _Ints:
-    """The size of each sample.
+    """Return the size of each sample.
 
     Raises:
-        ValueError: together they are not as large as the media.
+        ValueError: their sum is not the size of the media.
     """
     (uniform,) = struct.unpack_from(">I", table, 4)
     if uniform:
@@ -169,12 +169,12 @@ def _sizes(table: memoryview, media_bytes: int) -> _Ints:
 
 
 def _keys(table: memoryview | None, count: int) -> npt.NDArray[np.bool_]:
-    """Which samples are keyframes; without a table all are."""
+    """Return which samples are keyframes; without a table all are."""
     if table is None:
         return np.ones(count, np.bool_)
     numbers = _numbers(table, ">u4")[:, 0]
     if len(numbers) == 0 or numbers[0] < 1 or numbers[-1] > count or (np.diff(numbers) <= 0).any():
-        raise ValueError("the numbers of keyframes do not ascend within those of the samples")
+        raise ValueError("the numbers of keyframes do not ascend within the samples")
     is_key = np.zeros(count, np.bool_)
     is_key[numbers - 1] = True
     return is_key
@@ -189,24 +189,24 @@ def _sample_entry(table: memoryview | None) -> bytes | None:
 
 
 def _entry_boxes(table: memoryview) -> list[bytes]:
-    """The boxes of the one sample entry, each with its name in front."""
+    """Return the boxes of the sample entry, each preceded by its type."""
     _, entry = next(boxes(table[8:]))
     return [name + bytes(box) for name, box in boxes(entry[_ENTRY_FIXED_BYTES:])]
 
 
 def _has_own_media(track: memoryview) -> bool:
-    """Whether the track says, as every muxer writes it, that its samples are in this file."""
+    """Return whether the track declares that its samples are in this file, in the form that every muxer writes."""
     references = descend(track, b"mdia", b"minf", b"dinf", b"dref")
     return references is not None and bytes(references) == _IN_THIS_FILE
 
 
 def _timescale(header: memoryview) -> int:
-    """Ticks per second from a ``mdhd`` or ``mvhd`` box, whose times are 64 bits wide in version 1."""
+    """Return the ticks per second of an ``mdhd`` or ``mvhd`` box, whose times have 64 bits in version 1."""
     return int(struct.unpack_from(">I", header, 20 if header[0] == 1 else 12)[0])
 
 
 def _edit_start(moov: memoryview, track: memoryview, timescale: int, *, last: int) -> int | None:
-    """The media time that is shown first; None if the edits do more than that, such as cutting the end off."""
+    """Return the media time that is shown first; None if the edits do more, such as cutting off the end."""
     edits = descend(track, b"edts", b"elst")
     if edits is None:
         return 0
@@ -222,7 +222,7 @@ def _edit_start(moov: memoryview, track: memoryview, timescale: int, *, last: in
 
 
 def _media(file: BinaryIO) -> tuple[int, int]:
-    """(position, size) of the contents of the one ``mdat`` box that has any.
+    """Return (position, size) of the contents of the only non-empty ``mdat`` box.
 
     Raises:
         ValueError: there is none or more than one, or the file ends within a box.
@@ -235,15 +235,11 @@ def _media(file: BinaryIO) -> tuple[int, int]:
     return media[0]
 
 
-def _media_bytes(file: BinaryIO) -> int:
-    return _media(file)[1]
-
-
 def _fill_the_media(file: BinaryIO, tables: dict[bytes, memoryview], sizes: _Ints) -> bool:
-    """Whether the samples lie one behind the other from the first byte of the media to the last.
+    """Return whether the samples fill the media contiguously from its first byte to its last.
 
-    Samples stand in chunks.  A single wrong number in the tables of sizes, chunks or samples per chunk leaves a gap,
-    makes an overlap, or ends elsewhere.
+    Samples are stored in chunks.  A single wrong number in the tables of sizes, chunks or samples per chunk causes a gap,
+    an overlap, or another end.
     """
     wide = b"co64" in tables
     offsets = _numbers(tables[b"co64" if wide else b"stco"], ">u8" if wide else ">u4")[:, 0]

@@ -1,4 +1,4 @@
-"""One child process by its PID: its one wait, its kill, and what the system tells about it."""
+"""Wait for one child process and kill it, by its PID; read its CPU time and memory."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from ffenc.errors import ProcessStartError
 
 _LONGEST_PAUSE_S = 0.05
 
-# FFREPORT makes ffmpeg write a log wherever the variable says; SVT_LOG can hide the lines in which SVT-AV1 says its
-# version and what it ignored; the others put escape sequences into stderr.
+# FFREPORT makes ffmpeg write a log file; SVT_LOG can hide the lines in which SVT-AV1 prints its version and ignored
+# options; the others add escape sequences to stderr.
 _ENVIRONMENT_REMOVED = ("FFREPORT", "SVT_LOG", "AV_LOG_FORCE_COLOR", "AV_LOG_FORCE_256COLOR")
-# A library or driver that calls setlocale() must not turn 1.5x into 1,5x or translate the errors we match.
-# To ffmpeg file names are bytes, so the C locale costs nothing.  A static build that reads the name of a service in MPEG-TS
-# would load the character sets of this system's C library, and crash (4.2.2, 7.0.2); an empty path keeps it from them.
+# A library or driver that calls setlocale() must not turn 1.5x into 1,5x or translate the errors we match.  File names are
+# bytes to ffmpeg, so the C locale does no harm.  A static build that reads a service name in MPEG-TS loads the character
+# sets of this system's C library and crashes (4.2.2, 7.0.2); an empty GCONV_PATH prevents it.
 _ENVIRONMENT_SET = {"LC_ALL": "C", "AV_LOG_FORCE_NOCOLOR": "1", "GCONV_PATH": ""}
 
 _START_HINTS = {
     errno.ENOENT: "; check the path, or install it",
     errno.EAGAIN: "; a limit of processes was reached (ulimit -u): raise it, or use fewer cameras or workers",
-    errno.EACCES: "; is it a file, and executable (chmod +x)?",
+    errno.EACCES: "; check that it is a file and executable (chmod +x)",
     errno.ENOEXEC: "; it is not a program for this machine (a text file, or another architecture?)",
 }
 
 
 def child_environment() -> dict[str, str]:
-    """Our environment without what would make ffmpeg write elsewhere or otherwise than we read it."""
+    """Return this process's environment without the variables that change where or how ffmpeg writes."""
     kept = {name: value for name, value in os.environ.items() if name not in _ENVIRONMENT_REMOVED}
     return kept | _ENVIRONMENT_SET
 
 
 def start_error(argv: tuple[str, ...], error: OSError | ValueError) -> ProcessStartError:
-    """Why a command could not be started, and what to do; a ValueError is a NUL byte or a lone surrogate."""
+    """Return the error for a command that could not be started; a ValueError is a NUL byte or a lone surrogate."""
     why, hint = str(error), ""
     if isinstance(error, OSError) and error.errno is not None:
         why, hint = os.strerror(error.errno), _START_HINTS.get(error.errno, "")
@@ -47,28 +47,28 @@ def start_error(argv: tuple[str, ...], error: OSError | ValueError) -> ProcessSt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a child used, as the system summed it up when it was waited for."""
+    """CPU time and memory of a child that was waited for."""
 
     cpu_user_s: float
-    """CPU seconds in user mode, of the child and of whatever it waited for itself."""
+    """CPU seconds in user mode, of the child and its children."""
 
     cpu_system_s: float
-    """CPU seconds in the kernel, likewise."""
+    """CPU seconds in the kernel, of the child and its children."""
 
     max_rss_bytes: int | None
-    """Largest resident size.  On Linux the last ``VmHWM`` seen before the end: ``ru_maxrss`` starts from the
-    *parent's* peak there (measured: 610 MiB for /bin/true).  None if nobody looked in time."""
+    """Largest resident size.  On Linux the last ``VmHWM`` sampled before the end, because ``ru_maxrss`` starts from the
+    *parent's* peak (measured: 610 MiB for /bin/true).  None if there was no sample."""
 
 
 class Child:
-    """A process that we started, the leader of its own group and session.
+    """A started process, the leader of its own group and session.  Thread-safe.
 
-    Nothing is ever sent to a PID after its wait, when it may be somebody else's.  Threads may share it.
+    No signal is sent after the wait, because the system may have reused the PID.
 
     Attributes:
         pid: process ID, and ID of its group.
-        returncode: exit status, negative for a signal, as ``subprocess`` has it; None before the wait, and
-            also after it if somebody else took the status (SIGCHLD ignored, a foreign ``waitpid(-1)``).
+        returncode: exit status, negative for a signal, as in ``subprocess``; None before the wait, and also after it if
+            other code took the status (SIGCHLD ignored, a ``waitpid(-1)``).
         usage: known after the wait.
     """
 
@@ -79,23 +79,23 @@ class Child:
         self._ended = False
         self._peak_rss_bytes: int | None = None
         self._owner_pid = os.getpid()
-        # Reentrant: a signal handler may abort while the main thread is in here.
+        # Reentrant: a signal handler may abort while the main thread holds it.
         self._lock = threading.RLock()
 
     @property
     def is_foreign(self) -> bool:
-        """Whether we are a fork of the process that started it: then it is not ours to wait for or to kill."""
+        """Whether this process is a fork of the one that started it, and must neither wait for it nor kill it."""
         return os.getpid() != self._owner_pid
 
     def poll(self) -> bool:
-        """Whether it has ended; the first time that it has, its status is taken."""
+        """Return whether it has ended; the first time, take its exit status."""
         with self._lock:
             if not self._ended:
                 self._try_wait()
             return self._ended
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for its end for at most ``timeout_s`` seconds of wall time; whether it has ended."""
+        """Wait at most ``timeout_s`` seconds of wall time for its end, and return whether it has ended."""
         deadline = time.monotonic() + timeout_s
         pause_s = 0.0005
         while not self.poll():
@@ -106,32 +106,31 @@ class Child:
         return True
 
     def kill(self) -> None:
-        """SIGKILL to its whole group, so that what a wrapper script started goes too; safe at any time."""
+        """Send SIGKILL to its process group, which includes children of a wrapper script; safe at any time."""
         with self._lock:
             if self._ended:
                 return
             try:
                 os.killpg(self.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
-                # It is a zombie already (macOS says EPERM then), which the wait will find.
+                # It is already a zombie (EPERM on macOS), which the wait will find.
                 return
 
     def cpu_s(self) -> float | None:
-        """CPU seconds used so far, user and system; None where there is no /proc.
+        """Return the CPU seconds used so far, user and system; None without /proc.
 
-        Processes that the child has started and not yet waited for are not in it, so a wrapper script has to
-        ``exec``.
+        Running children of the child do not count, so a wrapper script has to ``exec``.
         """
         try:
             stat = Path(f"/proc/{self.pid}/stat").read_bytes()
         except OSError:
             return None
-        # Fields 14 and 15 of proc(5), counted from behind the name, which may contain anything.
+        # Fields 14 and 15 of proc(5), counted from after the name, which may contain anything.
         fields = stat[stat.rindex(b")") + 2 :].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def sample_memory(self) -> None:
-        """Note its peak resident size so far, where /proc tells it; the value is gone once it has ended."""
+        """Note its peak resident size so far from /proc, where it is lost once the child has ended."""
         try:
             status = Path(f"/proc/{self.pid}/status").read_bytes()
         except OSError:

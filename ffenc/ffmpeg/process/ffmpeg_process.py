@@ -1,8 +1,7 @@
-"""The one owner of child processes.
+"""Start child processes: `FFmpegProcess` for long runs, `run_tool` for short ones.
 
-Everything that ffenc runs, it runs here: long encodes as `FFmpegProcess`, short questions by `run_tool`,
-which is the same class underneath.  Whatever the ending, the pipes are closed, the child is waited for and no
-thread is left.
+No other module of ffenc starts a process.  However a child ends, its pipes are closed, it is waited for, and no thread is
+left.
 """
 
 from __future__ import annotations
@@ -45,19 +44,19 @@ TOOL_STDOUT_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """How a child ended well."""
+    """The outcome of a child that exited with status 0."""
 
     returncode: int
     """Exit status: 0."""
 
     stderr_text: str
-    """The last lines it wrote to standard error: at most 60 lines and 16 KiB."""
+    """The last lines of its standard error: at most 60 lines and 16 KiB."""
 
     stderr_matches: tuple[str, ...]
-    """Lines of standard error in which one of ``stderr_errors`` was found, the first 100."""
+    """The first 100 lines of standard error that match one of ``stderr_errors``."""
 
     progress: Progress | None
-    """The last report of ``-progress``, if it was read."""
+    """The last report of ``-progress``, or None."""
 
     usage: Usage
     """CPU time and memory."""
@@ -65,7 +64,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolOutput:
-    """What a short tool printed before it ended."""
+    """The output of a short tool."""
 
     argv: tuple[str, ...]
 
@@ -75,7 +74,7 @@ class ToolOutput:
     stdout: bytes
 
     stderr: str
-    """Decoded, with U+FFFD for undecodable bytes and control characters; the newest 4 MiB if it is more."""
+    """Decoded, with U+FFFD for undecodable bytes and control characters; the last 4 MiB."""
 
 
 class FFmpegProcess:
@@ -84,21 +83,20 @@ class FFmpegProcess:
     Differs from ``subprocess.Popen`` on purpose:
 
     - The child has its own session: Ctrl-C, SIGHUP and SIGQUIT of the terminal do not reach it.
-    - Standard error is read from the first instant into a bounded tail, so it can never fill up.
+    - Standard error is read from the start into a bounded tail, so that its pipe never fills up.
     - Time limits are about progress, see `StallWatch`: a slow encoder is not killed, a hung one is.
-    - An error is made after the wait, so it has the exit status or signal and the last words.
-    - A forgotten one is killed, with a `ResourceWarning`; a fork of this process holds none of its pipes.
-    - It never gets real-time priority, not even as root, and may be given less priority than we have.
+    - An error is made after the wait, so that it has the exit status or signal and the last lines of standard error.
+    - A garbage-collected one is killed, with a `ResourceWarning`.  A fork of this process inherits none of its pipes.
+    - It never gets real-time priority, not even as root, and can get a lower priority than this process.
 
-    As a context manager it finishes when the block ends normally and aborts when the block raises.  One thread
-    uses it at a time, except that `abort` may come from any, and one may write while another reads.
+    As a context manager it finishes when the block ends normally and aborts when the block raises.  One thread uses it at
+    a time, but `abort` may be called from any, and one thread may write while another reads.
     """
 
-    def __init__(self, lifetime: ManagedChild) -> None:
-        self._life = lifetime
-        self._in_write = False
+    def __init__(self, managed: ManagedChild) -> None:
+        self._managed = managed
         self._finished: Finished | None = None
-        self._finalizer = weakref.finalize(self, lifetime.discard)
+        self._finalizer = weakref.finalize(self, managed.discard)
 
     @classmethod
     def start(
@@ -116,16 +114,14 @@ class FFmpegProcess:
         """Start a child process.
 
         Args:
-            argv: the executable and its arguments.
             stdin: whether `write` will be used; otherwise its standard input is ``/dev/null``.
-            stdout: ``"discard"`` it; read it as the reports of ``-progress pipe:1`` (which ``argv`` must
-                contain) into `progress`; or leave it as ``"data"`` to `read_into` and `read_exactly`.
+            stdout: ``"discard"``; ``"progress"`` to read the reports of ``-progress pipe:1`` (which ``argv`` must contain)
+                into `progress`; or ``"data"`` for `read_into` and `read_exactly`.
             stall_timeout_s: longest time without progress, in seconds.
-            on_progress: called with every report, in the thread that reads them.  If it raises, the child is
-                killed and the exception comes out of the next `write` or `finish`.  While the child runs, the
-                callback is kept alive, and so is all that it refers to.
-            stderr_errors: lines of standard error in which one of these is found are kept as
-                `stderr_matches`: some mistakes ffmpeg reports nowhere else, and then exits with status 0.
+            on_progress: called with every report, in the thread that reads them.  If it raises, the child is killed, and
+                the next `write` or `finish` raises its exception.  It is kept alive while the child runs.
+            stderr_errors: lines of standard error that match one of these are kept in `stderr_matches`.  ffmpeg reports
+                some errors only there and exits with status 0.
             priority: of the child, see `Priority`.
             kept_open: descriptors that the child inherits, so that a lock on them lasts as long as it lives.
 
@@ -134,7 +130,7 @@ class FFmpegProcess:
             ThreadStartError: the system refuses the threads for it.
         """
         if on_progress is not None and stdout != "progress":
-            raise ProcessStartError("on_progress is of no use without stdout='progress'", argv=tuple(argv))
+            raise ProcessStartError("on_progress needs stdout='progress'", argv=tuple(argv))
         launch = functools.partial(
             _launch,
             tuple(argv),
@@ -146,44 +142,44 @@ class FFmpegProcess:
             priority=priority,
             kept_open=tuple(kept_open),
         )
-        # Made whole in there, so that one which an interrupt keeps from being returned is cleared away by its finalizer.
+        # Constructed inside, so that its finalizer runs if an interrupt keeps it from being returned.
         return make_uninterrupted(lambda: cls(launch()), cls.abort)
 
     @property
     def pid(self) -> int:
-        """Its process ID, which may be somebody else's once `state` is ``exited``."""
-        return self._life.child.pid
+        """Its process ID, which the system may reuse once `state` is ``exited``."""
+        return self._managed.child.pid
 
     @property
     def state(self) -> State:
-        """``running`` until `finish` begins, ``exited`` once it was waited for; never back."""
-        return self._life.state
+        """``running`` until `finish` begins, then ``finishing``, and ``exited`` once it was waited for."""
+        return self._managed.state
 
     @property
     def returncode(self) -> int | None:
-        """Exit status once it was waited for, negative for a signal."""
-        return self._life.child.returncode
+        """Exit status, negative for a signal; None before it was waited for."""
+        return self._managed.child.returncode
 
     @property
     def bytes_written(self) -> int:
-        """Bytes that went into its standard input; an interrupted `write` may have put in more."""
-        return self._life.bytes_written
+        """Bytes written to its standard input; an interrupted `write` may have written more."""
+        return self._managed.bytes_written
 
     @property
     def progress(self) -> Progress | None:
-        """The latest report of ``-progress``; None before the first, or if it is not read."""
-        return self._life.progress
+        """The latest report of ``-progress``; None before the first, or if reports are not read."""
+        return self._managed.progress
 
     @property
     def stderr_matches(self) -> tuple[str, ...]:
-        """Lines so far in which one of ``stderr_errors`` was found, the first 100; complete when it exited."""
-        return self._life.tail.matches
+        """The first 100 lines so far that match one of ``stderr_errors``; complete once it exited."""
+        return self._managed.tail.matches
 
     def __repr__(self) -> str:
         status = ""
         if self.state == "exited" and self.returncode is not None:
             status = f", {describe_returncode(self.returncode)}"
-        return f"<{type(self).__name__} {self._life.name}: {self.state}, PID {self.pid}{status}>"
+        return f"<{type(self).__name__} {self._managed.name}: {self.state}, PID {self.pid}{status}>"
 
     def __enter__(self) -> FFmpegProcess:
         return self
@@ -204,29 +200,28 @@ class FFmpegProcess:
         """Write all of a buffer to its standard input.
 
         Args:
-            buffer: C-contiguous, of any shape and item type, such as a numpy frame.  Its bytes go as they lie in
-                memory and are not copied; it may be reused as soon as this returns.
+            buffer: C-contiguous, of any shape and item type, such as a numpy frame.  It is not copied, and may be reused as
+                soon as this returns.
 
         Raises:
             FrameError: not a C-contiguous buffer; nothing was written.
             ProcessDiedError: the child closed its input, ended or was aborted before it took everything.
             ProcessTimeoutError: no progress for ``stall_timeout_s``; it was killed.
-            ProcessError: it is not running any more, has no standard input, belongs to another process, or an
-                earlier write was interrupted: a part of a frame was sent, so that all that followed would be
-                misread.  Then only `finish` (ffmpeg drops an incomplete frame) and `abort` remain.
+            ProcessError: it is not running, has no standard input, or belongs to another process; or an earlier write was
+                interrupted within a frame, so that everything after it would be misread.  Then only `finish` (ffmpeg drops
+                an incomplete frame) and `abort` are possible.
         """
-        self._life.send(flat_view(buffer))
+        self._managed.send(flat_view(buffer))
 
     def end_input(self) -> None:
-        """Close its standard input, so that it comes to its end while its output can still be read.
+        """Close its standard input, so that it ends while its output can still be read; `finish` does so too.
 
-        Only for ``stdin=True`` together with ``stdout="data"``; `finish` does it by itself.  A second call does
-        nothing.
+        Only for ``stdin=True`` with ``stdout="data"``.  A second call does nothing.
 
         Raises:
             ProcessError: as `write`.
         """
-        self._life.end_input()
+        self._managed.end_input()
 
     def read_into(self, buffer: Bytes) -> int:
         """Fill a buffer from its standard output.
@@ -235,92 +230,89 @@ class FFmpegProcess:
             buffer: writable and C-contiguous.
 
         Returns:
-            Bytes read: all that fit, fewer only at end of file.  Whether that was a good end, `finish` says.
+            Bytes read: as many as fit, fewer only at end of file.  `finish` raises if it ended with an error.
 
         Raises:
             ProcessTimeoutError: no progress for ``stall_timeout_s``; it was killed.
-            ProcessError: it is not in ``"data"`` mode, is not running any more, or was aborted.
+            ProcessError: it is not in ``"data"`` mode, is not running, or was aborted.
         """
-        return self._life.receive(flat_view(buffer))
+        return self._managed.receive(flat_view(buffer))
 
     def read_exactly(self, n_bytes: int) -> bytearray:
-        """Read the next ``n_bytes`` of its standard output; an empty result at a clean end of file.
+        """Read the next ``n_bytes`` of its standard output; empty at end of file.
 
         Raises:
-            ProcessDiedError: the output ended inside the block.
+            ProcessDiedError: the output ended within the block.
             ProcessTimeoutError, ProcessError: as `read_into`.
         """
         block = bytearray(n_bytes)
         count = self.read_into(block)
-        if count == n_bytes:
-            return block
-        if count == 0:
-            return bytearray()
-        what = f"the output of {self._life.name} ended after {count} of {n_bytes} bytes"
-        raise self._life.fail_after_exit(what)
+        if count in (0, n_bytes):
+            return block[:count]
+        raise self._managed.fail_after_exit(
+            f"the output of {self._managed.name} ended after {count} of {n_bytes} bytes"
+        )
 
     def finish(self, timeout_s: float | None = None) -> Finished:
-        """Close its standard input, wait for its end and require that it was a good one.
+        """Close its standard input, wait for its end, and require exit status 0.
 
         A second call returns or raises the same.  After a `KeyboardInterrupt` it can be called again.
 
         Args:
-            timeout_s: most seconds of wall time for this, on top of the rule about progress; None: no limit.
+            timeout_s: most seconds of wall time for this call, besides the limit on progress; None: no limit.
 
         Raises:
-            ProcessDiedError: it ended with another exit status than 0 or by a signal, or was aborted.
-            ProcessTimeoutError: no progress for ``stall_timeout_s``, or ``timeout_s`` is over; it was killed.
-            ProcessError: in ``"data"`` mode, some of its output was left unread; it was killed.
+            ProcessDiedError: it exited with another status than 0 or by a signal, or was aborted.
+            ProcessTimeoutError: no progress for ``stall_timeout_s``, or ``timeout_s`` passed; it was killed.
+            ProcessError: in ``"data"`` mode, some of its output was not read; it was killed.
         """
         if self._finished is not None:
             return self._finished
-        life = self._life
+        managed = self._managed
         try:
-            returncode = life.end(math.inf if timeout_s is None else timeout_s)
+            returncode = managed.end(math.inf if timeout_s is None else timeout_s)
         finally:
-            self._let_go()
+            self._detach_finalizer()
         if returncode != 0:
-            raise life.fail(ProcessDiedError, f"{life.name} failed")
-        assert life.child.usage is not None
+            raise managed.fail(ProcessDiedError, f"{managed.name} failed")
+        assert managed.child.usage is not None
         self._finished = Finished(
             returncode=returncode,
-            stderr_text=life.tail.last_words,
-            stderr_matches=life.tail.matches,
-            progress=life.progress,
-            usage=life.child.usage,
+            stderr_text=managed.tail.last_words,
+            stderr_matches=managed.tail.matches,
+            progress=managed.progress,
+            usage=managed.child.usage,
         )
         return self._finished
 
     def abort(self) -> None:
-        """Kill it and wait for it; safe at any time, twice, and from any thread.
+        """Kill it and wait for it; safe at any time, repeatedly, and from any thread.
 
-        A call that another thread has in progress then raises a ProcessDiedError that says so.
+        A call in progress in another thread then raises a ProcessDiedError.
 
-        SIGKILL, and to its whole group: a polite stop makes ffmpeg flush its encoder and write the end of a
-        file that is thrown away.  For the same reason the kill comes before the pipes are closed: at an end
-        of file ffmpeg would complete its output as if all had been well.
+        SIGKILL to its process group, before the pipes are closed: after SIGTERM or at end of file ffmpeg would complete
+        its output as if nothing was wrong.
         """
-        self._life.abort()
-        self._let_go()
+        self._managed.abort()
+        self._detach_finalizer()
 
-    def _let_go(self) -> None:
-        """Once it has ended nothing is left to clear away; the finalizer would keep alive what a callback refers to."""
-        if self._life.state == "exited":
+    def _detach_finalizer(self) -> None:
+        """Drop the finalizer of an exited child: it would keep everything alive that a callback refers to."""
+        if self._managed.state == "exited":
             self._finalizer.detach()
 
 
 def run_tool(argv: Sequence[str | os.PathLike[str]], *, timeout_s: float = 10.0, check: bool = True) -> ToolOutput:
-    """Run a short tool to its end, its standard input ``/dev/null``, and return what it printed.
+    """Run a short tool with standard input ``/dev/null``, and return its output.
 
     Args:
-        argv: the executable and its arguments.
-        timeout_s: most seconds of wall time, whatever it is doing.
-        check: whether any other exit status than 0 is an error.
+        timeout_s: most seconds of wall time.
+        check: whether another exit status than 0 is an error.
 
     Raises:
         ProcessStartError: it could not be started.
-        ProcessDiedError: ``check``, and it failed or was killed.
-        ProcessTimeoutError: it had not ended in time; it was killed.
+        ProcessDiedError: it failed or was killed, and ``check`` is True.
+        ProcessTimeoutError: it did not end in time; it was killed.
         ProcessError: it printed more than 256 MiB; it was killed.
     """
     launch = functools.partial(
@@ -332,16 +324,16 @@ def run_tool(argv: Sequence[str | os.PathLike[str]], *, timeout_s: float = 10.0,
         tail=StderrTail(max_lines=TOOL_STDERR_BYTES, max_bytes=TOOL_STDERR_BYTES),
         wall_s=timeout_s,
     )
-    life = make_uninterrupted(launch, ManagedChild.abort)
+    managed = make_uninterrupted(launch, ManagedChild.abort)
     try:
-        stdout = life.receive_all(TOOL_STDOUT_BYTES)
-        returncode = life.end()
+        stdout = managed.receive_all(TOOL_STDOUT_BYTES)
+        returncode = managed.end()
     except BaseException:
-        life.abort()
+        managed.abort()
         raise
     if check and returncode != 0:
-        raise life.fail(ProcessDiedError, f"{life.name} failed")
-    return ToolOutput(argv=life.argv, returncode=returncode, stdout=stdout, stderr=life.tail.text)
+        raise managed.fail(ProcessDiedError, f"{managed.name} failed")
+    return ToolOutput(argv=managed.argv, returncode=returncode, stdout=stdout, stderr=managed.tail.text)
 
 
 def _launch(
@@ -356,15 +348,15 @@ def _launch(
     priority: Priority = Priority(),  # noqa: B008  it is immutable
     kept_open: tuple[int, ...] = (),
 ) -> ManagedChild:
-    # This runs in a thread of its own, see `make_uninterrupted`.
+    # Runs in its own thread, see `make_uninterrupted`.
     lower_this_thread(priority)
     with start_lock:
         popen = _spawn(argv, stdin=stdin, stdout=stdout != "discard", kept_open=kept_open)
         lower_child(popen.pid, priority)
-        # ManagedChild does the waiting; a Popen that believes in its end neither reaps nor complains.
+        # ManagedChild waits for the child; with a returncode set, Popen neither waits nor warns.
         popen.returncode = 0
         assert popen.stderr is not None
-        lifetime = ManagedChild(
+        managed = ManagedChild(
             argv,
             pid=popen.pid,
             stdin=None if popen.stdin is None else PipeEnd(popen.stdin, select.POLLOUT, large=True),
@@ -375,16 +367,16 @@ def _launch(
             stall_timeout_s=stall_timeout_s,
             wall_s=wall_s,
         )
-    lifetime.start_threads()
+    managed.start_threads()
     logger.debug("started PID %d: %s", popen.pid, shlex.join(argv))
-    return lifetime
+    return managed
 
 
 def _spawn(argv: tuple[str, ...], *, stdin: bool, stdout: bool, kept_open: tuple[int, ...]) -> subprocess.Popen[bytes]:
     if sys.platform == "win32":
         raise ProcessStartError("ffenc runs FFmpeg on Linux and macOS only; on Windows, use WSL", argv=argv)
     if not argv:
-        raise ProcessStartError("there is no command to start", argv=argv)
+        raise ProcessStartError("the command is empty", argv=argv)
     try:
         return subprocess.Popen(
             argv,

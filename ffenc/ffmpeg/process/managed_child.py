@@ -1,4 +1,4 @@
-"""A child with its pipes and its threads: feeding it, how all of it ends together, and which error says so."""
+"""Own a child with its pipes and threads: send and receive data, end all of it together, and make the error."""
 
 from __future__ import annotations
 
@@ -23,33 +23,32 @@ State = Literal["running", "finishing", "exited"]
 
 # SIGKILL takes effect at once, except on a process that the kernel holds (a dead network file system).
 _KILL_WAIT_S = 10.0
-# After the child's death its pipes are at their end, unless somebody whom it started still holds them.
+# The child's pipes end with it, unless a process that it started still holds them.
 _LINGER_S = 1.0
 _SHORTEST_PAUSE_S = 0.0005
 
 
 class ManagedChild:
-    """The machinery under `FFmpegProcess` and `run_tool`, which say what it promises.
+    """The implementation of `FFmpegProcess` and `run_tool`, which document its behaviour.
 
-    It knows nothing of the object that users hold, and its threads know nothing of it, so that a forgotten
-    `FFmpegProcess` can be collected and `discard` clear away what it left.
+    It has no reference to the `FFmpegProcess`, and its threads have none to it, so that an unused `FFmpegProcess` can be
+    garbage-collected; `discard` then cleans up.
 
     Args:
         argv: the command that was started.
-        pid: the child; it and our ends of its pipes belong to this object from here on.
-        stdin: our end of its standard input, if it has one.
-        stdout: our end of its standard output, if it has one.
+        pid: the child; this object takes ownership of it and of the pipe ends.
+        stdin, stdout: our ends of its standard input and output, or None.
         stderr: our end of its standard error.
-        tail: takes standard error.
-        reports: takes standard output; without it the user reads that.
+        tail: receives standard error.
+        reports: receives standard output; without it the user reads that.
         stall_timeout_s: longest time without progress, in seconds.
         wall_s: seconds from now after which it is killed in any case.
 
     Attributes:
         name: the executable's file name, for messages.
-        state: ``running``, ``finishing``, ``exited``; never back.
-        bytes_written: bytes that went into standard input.
-        bytes_read: bytes that the user took from standard output.
+        state: ``running``, ``finishing`` or ``exited``, in this order.
+        bytes_written: bytes written to standard input.
+        bytes_read: bytes that the user read from standard output.
     """
 
     def __init__(
@@ -86,7 +85,7 @@ class ManagedChild:
         self._failure: tuple[type[ProcessError], str] | None = None
 
     def start_threads(self) -> None:
-        """Begin to drain.
+        """Start to read standard error, and reports.
 
         Raises:
             ThreadStartError: no thread could be started; the child was killed.
@@ -104,7 +103,7 @@ class ManagedChild:
         if pipe.closed:
             raise ProcessError(f"cannot write to {self.name}: its input was ended", argv=self.argv)
         if self._sending:
-            what = f"an earlier write to {self.name} was interrupted; what follows a part of a frame is misread"
+            what = f"an earlier write to {self.name} was interrupted; data after an incomplete frame would be misread"
             raise ProcessError(what, argv=self.argv)
         self._sending = True
         watch = self._watch()
@@ -148,7 +147,7 @@ class ManagedChild:
         return bytes(printed)
 
     def end(self, timeout_s: float = math.inf) -> int:
-        """Close standard input and wait until all is over; the exit status, whatever it is."""
+        """Close standard input, wait until the child and its threads have ended, and return any exit status."""
         self._require_ours()
         if self.state == "running":
             self.state = "finishing"
@@ -166,12 +165,12 @@ class ManagedChild:
         if self._has_failed:
             raise self._error()
         if self.child.returncode is None:
-            what = f"the exit status of {self.name} was taken by somebody else (SIGCHLD ignored, waitpid(-1))"
+            what = f"the exit status of {self.name} was taken by other code (SIGCHLD ignored, waitpid(-1))"
             raise self.fail(ProcessDiedError, what)
         return self.child.returncode
 
     def abort(self) -> None:
-        """Kill and clear away; a call that another thread has in progress raises what is noted here."""
+        """Kill and clean up; a call in progress in another thread raises the error that is noted here."""
         if self.child.is_foreign or self.state == "exited":
             return
         self._note(ProcessDiedError, f"{self.name} was aborted")
@@ -179,19 +178,19 @@ class ManagedChild:
         self._clear_away()
 
     def fail(self, kind: type[ProcessError], what: str) -> BaseException:
-        """End everything; the error to raise: this one, unless something else had gone wrong before."""
+        """Kill and clean up; return the error to raise: this one, unless an earlier one was noted."""
         self._note(kind, what)
         self.child.kill()
         self._clear_away()
         return self._error()
 
     def fail_after_exit(self, what: str) -> BaseException:
-        """The same for a child that is about to end by itself, whose exit status belongs into the error."""
+        """Wait for a child that is about to end, so that the error has its exit status, and return that error."""
         self._await_exit(self._watch())
         return self.fail(ProcessDiedError, what)
 
     def discard(self) -> None:
-        """Clear away what a forgotten object left; for its finalizer."""
+        """Kill and clean up with a warning; the finalizer of a garbage-collected `FFmpegProcess`."""
         if self.child.is_foreign or self.state == "exited":
             return
         self.child.kill()
@@ -201,7 +200,7 @@ class ManagedChild:
 
     @property
     def progress(self) -> Progress | None:
-        """The latest report of ``-progress``, if it is read."""
+        """The latest report of ``-progress``, or None."""
         return None if self._reports is None else self._reports.latest
 
     @property
@@ -223,7 +222,7 @@ class ManagedChild:
             raise ProcessError(f"{self.name} belongs to the process that forked this one", argv=self.argv)
 
     def _watch(self, timeout_s: float = math.inf) -> StallWatch:
-        """A watch over one blocking call, with ``timeout_s`` or what is left of ``wall_s`` as a hard limit."""
+        """Return a watch for one blocking call, limited to ``timeout_s`` and the rest of ``wall_s``."""
         left_s = self._started + self._wall_s - time.monotonic()
         return StallWatch(
             activity=self._activity,
@@ -237,7 +236,7 @@ class ManagedChild:
         return self.bytes_written, self.bytes_read, self._reports and self._reports.work_done
 
     def _receive_some(self, pipe: PipeEnd, view: memoryview, watch: StallWatch) -> int:
-        """Wait for output; bytes read, 0 at end of file."""
+        """Wait for output; return the bytes read, 0 at end of file."""
         wait_s = 0.0
         while True:
             try:
@@ -252,19 +251,19 @@ class ManagedChild:
             wait_s = SLICE_S
 
     def _ended_early(self) -> BaseException:
-        """Let a child that no longer reads come to its end; the error to raise."""
+        """Wait for a child that no longer reads its input, and return the error to raise."""
         if why := self._await_exit(self._watch()):
             what = f"{self.name} closed its input but did not end: {why}; killed it"
             return self.fail(ProcessTimeoutError, what)
         return self.fail(ProcessDiedError, f"{self.name} ended before it had taken all its input")
 
     def _await_exit(self, watch: StallWatch) -> str | None:
-        """Wait until the child has ended, or until the watch complains: then with what it says."""
+        """Wait until the child has ended, or return the complaint of the watch."""
         pause_s = _SHORTEST_PAUSE_S
         stderr = self._drains[0]
         while not self.child.poll():
             self.child.sample_memory()
-            # The end of standard error comes with the end of the child and wakes us at once.
+            # Standard error ends with the child, which wakes this thread at once.
             if stderr.wait(SLICE_S):
                 time.sleep(pause_s)
                 pause_s = min(2 * pause_s, SLICE_S)
@@ -273,7 +272,7 @@ class ManagedChild:
         return None
 
     def _clear_away(self) -> None:
-        """Wait for a child that has ended or was killed; close the pipes and let the threads end."""
+        """Wait for a child that has ended or was killed, close the pipes, and join the threads."""
         ended = self.child.wait(_KILL_WAIT_S)
         for pipe in (self._stdin, self._stdout):
             if pipe is not None:
@@ -287,14 +286,14 @@ class ManagedChild:
             seconds = time.monotonic() - self._started
             logger.debug("PID %d ended with %s after %.3f s", self.child.pid, self.child.returncode, seconds)
         else:
-            logger.error("PID %d (%s) survives SIGKILL: the kernel holds it", self.child.pid, self.name)
+            logger.error("PID %d (%s) survives SIGKILL: it is blocked in the kernel", self.child.pid, self.name)
 
     def _note(self, kind: type[ProcessError], what: str) -> None:
         if self._failure is None:
             self._failure = (kind, what)
 
     def _error(self) -> BaseException:
-        """The error that is the outcome; only after `_clear_away` all of it is known."""
+        """Return the final error; complete only after `_clear_away`."""
         for drain in self._drains:
             if drain.error is not None:
                 return drain.error

@@ -1,4 +1,4 @@
-"""Our ends of the pipes to a child: they never block for long, and no fork inherits them."""
+"""This process's ends of the pipes to a child: they never block for long, and no fork keeps them."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PIPE_BYTES = 1024 * 1024
-"""Wanted size of a data pipe; against Linux' default of 64 KiB this doubled the throughput (measured)."""
+"""Requested size of a data pipe; it doubled the throughput of Linux' default of 64 KiB (measured)."""
 
 _DRAIN_BYTES = 64 * 1024
 _DRAIN_POLL_S = 0.2
 
 
 class PipeEnd:
-    """One end of a pipe, non-blocking, closed once and for all.
+    """One non-blocking end of a pipe.
 
-    Every operation holds the lock for one short wait at most, so another thread may close at any moment
-    without the descriptor's number being reused under a running call.
+    Every operation holds the lock for at most one short wait, so that another thread can close it at any moment without
+    the descriptor being reused during a call.
 
     Args:
-        file: the unbuffered file object that ``subprocess`` made; it belongs to this object from here on.
-        events: ``select.POLLIN`` or ``select.POLLOUT``: what to wait for.
-        large: ask the system for 1 MiB of buffer.
+        file: the unbuffered file object that ``subprocess`` made; this object takes ownership of it.
+        events: event to wait for, ``select.POLLIN`` or ``select.POLLOUT``.
+        large: request a buffer of 1 MiB.
     """
 
     def __init__(self, file: IO[bytes], events: int, *, large: bool = False) -> None:
@@ -53,7 +53,7 @@ class PipeEnd:
         if large and sys.platform == "linux":
             try:
                 fcntl.fcntl(file.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-            except OSError as err:  # EPERM: this user's share of pipe memory is used up
+            except OSError as err:  # EPERM: this user's limit of pipe memory is reached
                 logger.debug("a pipe keeps its size, which is only slower: %s", err)
         _open_ends.add(self)
 
@@ -63,21 +63,21 @@ class PipeEnd:
         return self._file.closed
 
     def write_some(self, view: memoryview, wait_s: float) -> int | None:
-        """Write what fits now, after waiting up to ``wait_s`` seconds for room.
+        """Wait up to ``wait_s`` seconds for space, and write what fits.
 
         Returns:
-            Bytes written, or None when there was no room.
+            Bytes written, or None if there was no space.
 
         Raises:
-            BrokenPipeError: nobody reads, or this end was closed.
+            BrokenPipeError: the other end or this end was closed.
         """
         return self._transfer(self._file.write, view, wait_s)
 
     def read_some(self, view: memoryview, wait_s: float) -> int | None:
-        """Read what is there now, after waiting up to ``wait_s`` seconds for something.
+        """Wait up to ``wait_s`` seconds for data, and read what is available.
 
         Returns:
-            Bytes read, 0 at end of file, or None when there was nothing.
+            Bytes read, 0 at end of file, or None if there was no data.
 
         Raises:
             BrokenPipeError: this end was closed.
@@ -91,7 +91,7 @@ class PipeEnd:
         _open_ends.discard(self)
 
     def close_after_fork(self) -> None:
-        """Close in a forked child, where a thread that no longer exists may hold the lock for ever."""
+        """Close in a forked child without the lock, which a thread that no longer exists may hold."""
         self._file.close()
 
     def _transfer(self, some: Callable[[memoryview], int | None], view: memoryview, wait_s: float) -> int | None:
@@ -107,10 +107,10 @@ class PipeEnd:
 
 
 def flat_view(buffer: Bytes) -> memoryview:
-    """The bytes of a C-contiguous buffer of any shape and item type, as they lie in memory, without a copy.
+    """Return the bytes of a C-contiguous buffer of any shape and item type, without a copy.
 
     Raises:
-        FrameError: it is something else.
+        FrameError: it is not such a buffer.
     """
     expected = "a C-contiguous buffer"
     try:
@@ -126,22 +126,22 @@ def flat_view(buffer: Bytes) -> memoryview:
 
 
 class Sink(Protocol):
-    """What a `Drain` pours into."""
+    """The receiver of a `Drain`."""
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+        """Receive the next bytes."""
 
     def end(self) -> None:
-        """Take note that there will be no more."""
+        """Receive the end of the data."""
 
 
 class Drain(threading.Thread):
     """A daemon thread that empties a pipe into a sink until end of file, then closes it.
 
     Args:
-        pipe: the end to read from; it belongs to the thread.
-        sink: takes the bytes.
-        on_error: called when the sink raises, after which nothing more is read.
+        pipe: the end to read from, owned by the thread.
+        sink: receives the bytes.
+        on_error: called when the sink raises; reading then stops.
 
     Attributes:
         error: what the sink raised.
@@ -161,7 +161,7 @@ class Drain(threading.Thread):
         try:
             self._pour()
             self._sink.end()
-        except BaseException as err:  # it crosses to the thread that owns the child
+        except BaseException as err:  # raised again in the thread that owns the child
             self.error = err
             self._on_error()
         finally:
@@ -169,17 +169,17 @@ class Drain(threading.Thread):
             self._ended.set()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for its end for at most ``timeout_s`` seconds; whether it has ended.
+        """Wait at most ``timeout_s`` seconds for its end, and return whether it has ended.
 
-        Unlike ``join`` this may be interrupted: until 3.12 that then takes a running thread for ended.
+        Unlike ``join`` this can be interrupted safely: up to 3.12 an interrupted ``join`` marks a running thread as ended.
         """
         return self._ended.wait(timeout_s)
 
     def settle(self, linger_s: float) -> None:
-        """Wait for end of file, which comes with the child's death; after ``linger_s`` stop without it.
+        """Wait at most ``linger_s`` seconds for end of file, then stop the thread.
 
-        Somebody whom the child started may still hold the pipe.  From the thread itself (a callback that
-        aborts) this does nothing.
+        A process that the child started may still hold the pipe.  Called from the thread itself (a callback that aborts),
+        this does nothing.
         """
         if threading.current_thread() is self:
             return
@@ -203,8 +203,8 @@ class Drain(threading.Thread):
                 self._sink.feed(bytes(view[:count]))
 
 
-# A fork must not fall between the making of a pipe and its entry here, or the new process would keep a copy
-# of the child's end as well, and an end of file would never come.  Starting holds this lock, and so does fork.
+# Both starting a child and os.fork hold this lock.  Otherwise a fork between the creation of a pipe and its entry here
+# would keep a copy of the child's end, and there would be no end of file.
 start_lock = threading.RLock()
 _open_ends: WeakSet[PipeEnd] = WeakSet()
 

@@ -1,8 +1,8 @@
-"""How much of the machine a child may take from us: never real-time priority, and less than ours where asked.
+"""Lower the priority of a child: never real-time priority, and a nice value and processors on request.
 
-On Linux nice value, allowed processors and rights belong to a *thread* and are handed on to what it starts.  So a thread
-that exists only to start one child is turned down first, and the child is born that way: no program in between, no
-``preexec_fn`` (which would make ``subprocess`` copy our page tables), no moment in which the child is still too strong.
+On Linux these belong to a *thread* and are inherited by the processes that it starts.  So a thread that only starts one
+child is lowered first, and the child starts with them.  This needs no wrapper program and no ``preexec_fn`` (with which
+``subprocess`` would copy the page tables).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _CAP_SYS_NICE = 23
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Priority:
-    """The priority of a child process, and of the threads in which we read what it says.
+    """The priority of a child process, and of the threads that read its output.
 
     Attributes:
-        nice: 0 to 19, added to our own nice value; 19 gets processor time only when nobody else wants it.
-        cpus: processors it may run on; None: those that we may run on.
+        nice: 0 to 19, added to this process's nice value; 19 gets only processor time that is otherwise idle.
+        cpus: processors it may run on; None: those of this process.
     """
 
     nice: int = 0
@@ -30,7 +30,7 @@ class Priority:
 
     def __post_init__(self) -> None:
         if isinstance(self.nice, bool) or not isinstance(self.nice, int) or not 0 <= self.nice <= 19:
-            raise ValueError(f"nice must be a whole number from 0 to 19, got {self.nice!r}")
+            raise ValueError(f"nice must be an integer from 0 to 19, got {self.nice!r}")
         if self.cpus is not None:
             known = getattr(os, "sched_getaffinity", None)
             if known is None:
@@ -40,14 +40,14 @@ class Priority:
 
 
 def lower_this_thread(priority: Priority) -> None:
-    """Give this thread what its child shall have; the thread must end soon after.  Does nothing outside Linux.
+    """Give this short-lived thread the priority for its child.  Does nothing outside Linux.
 
-    SVT-AV1 takes real-time priority (SCHED_FIFO 99) for its threads whenever it runs as root, and then starves whatever
-    feeds it.  Without CAP_SYS_NICE in the bounding set an ``exec`` cannot get that right, not even as root.
+    As root, SVT-AV1 takes real-time priority (SCHED_FIFO 99) for its threads and starves the process that feeds it.  Without
+    CAP_SYS_NICE in the bounding set a started program cannot, not even as root.
     """
     if sys.platform != "linux":
         return
-    # Refused (EPERM) where we have no rights to give up; then there is nothing to take away from the child either.
+    # Fails with EPERM if this process lacks the capability; then the child lacks it too.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_CAPBSET_DROP, _CAP_SYS_NICE, 0, 0, 0)
     if priority.nice:
         os.setpriority(os.PRIO_PROCESS, 0, min(19, os.getpriority(os.PRIO_PROCESS, 0) + priority.nice))
@@ -56,6 +56,6 @@ def lower_this_thread(priority: Priority) -> None:
 
 
 def lower_child(pid: int, priority: Priority) -> None:
-    """The same for a child that has just been started, where a thread cannot hand it on."""
+    """Lower a child that was just started, on systems where it does not inherit the priority of a thread."""
     if sys.platform != "linux" and sys.platform != "win32" and priority.nice:
         os.setpriority(os.PRIO_PROCESS, pid, min(19, os.getpriority(os.PRIO_PROCESS, 0) + priority.nice))

@@ -1,11 +1,11 @@
-"""What ``ffmpeg -progress`` reports while it works."""
+"""Read the reports of ``ffmpeg -progress``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# A line of a report is under 50 bytes; whatever is longer is not a report.
+# A line of a report has less than 50 bytes.
 _LINE_BYTES = 4096
 # Before the first packet 4.2 and 5.1 print 0, 7.0 to 9.0 print N/A (measured), and 6.0 its "no timestamp" constant,
 # -2**63 + 1 (from public reports).
@@ -18,19 +18,19 @@ class Progress:
     """One report of ``-progress`` (FFmpeg ``print_report`` in fftools/ffmpeg.c, 4.2 to 9.0)."""
 
     frame: int
-    """Pictures encoded so far; 0 where ffmpeg names none."""
+    """Frames encoded so far; 0 if ffmpeg prints none."""
 
     fps: float | None
-    """Pictures per second since the start."""
+    """Frames per second since the start."""
 
     size_bytes: int | None
-    """Bytes handed to the muxer's output so far; None where ffmpeg does not know."""
+    """Bytes written by the muxer so far; None if unknown."""
 
     out_time_s: float | None
     """Presentation time reached in the output, in seconds; 0 or None before the first packet."""
 
     speed: float | None
-    """Seconds of output per second of wall time; None where ffmpeg does not know."""
+    """Seconds of output per second of wall time; None if unknown."""
 
     done: bool
     """Whether this is the last report, written after the encoders were flushed."""
@@ -40,7 +40,7 @@ class ProgressReader:
     """Turn the bytes of ``-progress pipe:1`` into `Progress` values.
 
     Args:
-        on_progress: called with each report in the thread that feeds; what it raises comes out of `feed`.
+        on_progress: called by `feed` with each report.
     """
 
     def __init__(self, on_progress: Callable[[Progress], None] | None = None) -> None:
@@ -51,13 +51,13 @@ class ProgressReader:
 
     @property
     def work_done(self) -> tuple[object, ...]:
-        """Changes when ffmpeg got further, but not when only the clock did (fps and speed always move)."""
+        """A value that changes only with progress: fps and speed are left out, because they change with time."""
         if self.latest is None:
             return ()
         return self.latest.frame, self.latest.size_bytes, self.latest.out_time_s, self.latest.done
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes; they may end anywhere."""
+        """Receive the next bytes, which may end anywhere."""
         *complete, unfinished = (self._unfinished + chunk).split(b"\n")
         self._unfinished = unfinished[:_LINE_BYTES]
         for line in complete:
@@ -69,10 +69,10 @@ class ProgressReader:
                 self._fields = {}
 
     def end(self) -> None:
-        """Say that nothing more will come; a report that was cut off is not one."""
+        """Receive the end of the data; an incomplete report is dropped."""
 
     def _report(self, fields: dict[str, str]) -> None:
-        # out_time_ms is in microseconds too, in every version; out_time_us has been there since 4.0.
+        # out_time_ms is in microseconds too, in every version; out_time_us exists since 4.0.
         time_us = _number(fields.get("out_time_us", fields.get("out_time_ms", "")))
         size_bytes = _number(fields.get("total_size", ""))
         self.latest = Progress(

@@ -1,4 +1,4 @@
-"""When to give up on a child: by what it got done, not by the clock on the wall."""
+"""Decide when a child has stalled, by its progress rather than by wall time."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ import time
 from collections.abc import Callable
 
 SLICE_S = 0.05
-"""How long one look at a child may block; also how soon an abort from another thread is noticed."""
+"""Longest time that one check of a child blocks, and until an abort from another thread is noticed."""
 
 CPU_ONLY_LIMIT_S = 600.0
-"""Longest time for which a child may burn CPU without any other sign of progress (a slow encoder's flush)."""
+"""Longest time for which a child may use CPU without any other progress (a slow encoder's flush)."""
 
-# A hung ffmpeg still wakes up a few times a second; 1 % of one core is more than that ever costs.
+# A hung ffmpeg still wakes up a few times a second, which costs less than 1 % of one core.
 _CPU_SHARE = 0.01
-# A parent that was stopped or suspended must not take its own absence for the child's.
+# The time during which this process was stopped or suspended must not count against the child.
 _LONGEST_STEP_S = 1.0
 
 
 class StallWatch:
     """Judge one blocking call on a child.
 
-    Progress is a change of what `activity` returns, or CPU time used by the child: at least 1 % of one core
-    over ``stall_s``, and for at most 600 s on end.  Time is summed over the looks, at most 1 s for each, so a
-    stopped parent (Ctrl-Z, suspend) does not find its child late when it comes back.
+    Progress is a change of the value of `activity`, or CPU time used by the child: at least 1 % of one core over
+    ``stall_s``, for at most 600 s without a change.  At most 1 s is counted per check, so that a pause of this process
+    (Ctrl-Z, suspend) does not count.
 
     Args:
-        activity: a value that changes whenever something moved: bytes written or read, frames reported.
-        cpu_s: CPU seconds used by the child so far; None where the system does not tell.
+        activity: returns a value that changes with progress: bytes written or read, frames reported.
+        cpu_s: returns the CPU seconds used by the child so far, or None if unknown.
         stall_s: longest time without progress, in seconds.
-        wall_s: seconds of wall time allowed in all, however much it does.
-        left_s: how many of those are left.
+        wall_s: total seconds of wall time allowed, for the message.
+        left_s: remaining seconds of wall time.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class StallWatch:
         self._unmoved_s = 0.0
 
     def complaint(self) -> str | None:
-        """Call after a wait in vain: why to give up now, or None to go on waiting."""
+        """Return the reason to give up, or None, after a wait timed out."""
         now = time.monotonic()
         step_s = min(now - self._looked, _LONGEST_STEP_S)
         self._looked = now
         if now >= self._deadline:
-            return f"its {self._wall_s:g} s are over"
+            return f"it exceeded its {self._wall_s:g} s"
         seen = self._activity()
         if seen != self._seen:
             self._seen = seen
@@ -68,7 +68,7 @@ class StallWatch:
         self._unmoved_s += step_s
         self._idle_s = 0.0 if self._computed() else self._idle_s + step_s
         if self._idle_s >= self._stall_s:
-            return f"no sign of progress for {self._stall_s:g} s"
+            return f"no progress for {self._stall_s:g} s"
         limit_s = max(CPU_ONLY_LIMIT_S, self._stall_s)
         if self._unmoved_s >= limit_s:
             return f"busy for {limit_s:g} s without any progress"

@@ -1,4 +1,4 @@
-"""The last words of a child: bounded, however much it writes to standard error and whatever is in it."""
+"""Keep the last lines of a child's standard error, bounded and safe to print."""
 
 from __future__ import annotations
 
@@ -12,23 +12,21 @@ TAIL_BYTES = 16 * 1024
 LINE_BYTES = 8 * 1024  # ffmpeg's longest ordinary line is its configuration, about 3 KiB
 MATCHES_KEPT = 100
 
-# These texts end up in exceptions, logs and terminals, where escape sequences could do mischief.
+# The lines are printed in exceptions, logs and terminals, where escape sequences could do harm.
 _CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], "\N{REPLACEMENT CHARACTER}")
 _CONTROLS.pop(ord("\t"))
 
 
 class StderrTail:
-    r"""Collect a stream of bytes as lines and keep only the newest of them.
+    r"""Split a stream of bytes into lines and keep the last ones.
 
-    A carriage return rewrites its line, as on a terminal, so that ten thousand status updates count as one
-    line.  Bytes that are not UTF-8, and control characters, become U+FFFD.  A line is cut after 8 KiB.  One
-    thread may feed while others read.
+    A carriage return rewrites its line, as on a terminal, so that many status updates count as one line.  Bytes that are
+    not UTF-8, and control characters, become U+FFFD.  A line is cut after 8 KiB.  One thread may feed while others read.
 
     Args:
-        max_lines: lines kept; older ones are forgotten.
+        max_lines: number of lines kept.
         max_bytes: bytes kept, over all lines.
-        patterns: a line in which one of these is found is kept in `matches` even when it scrolls out of the
-            tail, as is a line that was rewritten; the first 100 of them.
+        patterns: the first 100 lines that match one of these are kept in `matches`, also if they were rewritten.
     """
 
     def __init__(
@@ -48,18 +46,18 @@ class StderrTail:
         self._matches: list[str] = []
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes; they may end anywhere, even inside a character."""
+        """Receive the next bytes, which may end anywhere, even within a character."""
         with self._lock:
             *complete, unfinished = (self._unfinished + chunk).split(b"\n")
-            # Of a flood, only what will be kept is worth the time, unless every line has to be looked at.
+            # Without patterns, only the lines that will be kept need to be processed.
             for line in complete if self._patterns else complete[-self._max_lines :]:
                 self._keep(self._shown(line))
             shown = self._shown(unfinished)
-            # One byte more than a line may have is enough to know later that it was cut.
+            # One byte more than the limit shows later that the line was cut.
             self._unfinished = shown[: LINE_BYTES + 1] + (b"\r" if unfinished.endswith(b"\r") else b"")
 
     def end(self) -> None:
-        """Say that nothing more will come: an unfinished last line becomes a line."""
+        """Receive the end of the data: an unfinished last line becomes a line."""
         with self._lock:
             if self._unfinished:
                 self._keep(self._shown(self._unfinished))
@@ -67,7 +65,7 @@ class StderrTail:
 
     @property
     def text(self) -> str:
-        """Everything that is kept, the unfinished line included, without a final newline."""
+        """All kept lines, including the unfinished one, without a final newline."""
         with self._lock:
             kept = [*self._lines, self._unfinished.rstrip(b"\r")]
         return "\n".join(_printable(line) for line in kept).rstrip()
@@ -79,12 +77,12 @@ class StderrTail:
 
     @property
     def matches(self) -> tuple[str, ...]:
-        """Lines in which a pattern was found, oldest first, at most 100."""
+        """Lines that match a pattern, oldest first, at most 100."""
         with self._lock:
             return tuple(self._matches)
 
     def _shown(self, line: bytes) -> bytes:
-        """What a terminal would still show of a line; what was rewritten is only looked at."""
+        """Return what a terminal would show of a line; rewritten text is only compared with the patterns."""
         shown = b""
         for text in line.split(b"\r"):
             if text:

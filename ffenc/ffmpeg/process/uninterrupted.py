@@ -1,4 +1,4 @@
-"""Make something that must not be lost half made, when any moment may bring a Ctrl-C."""
+"""Protect the creation of an object from Ctrl-C, so that it is never lost half made."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _UNDO_WAIT_S = 1.0
 
 
 def make_uninterrupted(make: Callable[[], T], undo: Callable[[T], None]) -> T:
-    """Make it in a thread of its own, because signal handlers run in the main thread only.
+    """Create an object in another thread, because signal handlers run only in the main thread.
 
-    One that raises (KeyboardInterrupt) in the middle of ``subprocess.Popen`` would leave a child that nobody
-    knows.  Here it raises out of the waiting, and what was made is undone.
+    A KeyboardInterrupt within ``subprocess.Popen`` would leave an unknown child.  Here it interrupts the wait, and the
+    object is undone.
 
     Args:
-        make: what to do; what it raises is raised here.
-        undo: how to put away what nobody will get.
+        make: creates the object; its exceptions are raised here.
+        undo: disposes of an object that cannot be returned.
 
     Raises:
         ThreadStartError: no thread could be started.
@@ -44,10 +44,10 @@ def make_uninterrupted(make: Callable[[], T], undo: Callable[[T], None]) -> T:
 
 
 class _Job(Generic[T]):
-    """What is made, and whether anybody still wants it.
+    """The object being made, and whether it was abandoned.
 
-    Bare locks and threads: an interrupt inside `threading.Event`, which `threading.Thread.start` uses as well, can leave
-    its inner lock taken for ever (seen on 3.10).
+    Uses bare locks and threads: an interrupt within `threading.Event`, which `threading.Thread.start` uses too, can leave
+    its inner lock locked (seen on 3.10).
     """
 
     def __init__(self, make: Callable[[], T], undo: Callable[[T], None]) -> None:
@@ -55,7 +55,7 @@ class _Job(Generic[T]):
         self._undo = undo
         self._fate = _thread.allocate_lock()
         self._abandoned = False
-        self.done = _thread.allocate_lock()  # taken until the work is over
+        self.done = _thread.allocate_lock()  # locked until the work is over
         self.done.acquire()
         self.made: list[T] = []
         self.error: BaseException | None = None
@@ -68,13 +68,13 @@ class _Job(Generic[T]):
                 abandoned = self._abandoned
             if abandoned:
                 self._undo(made)
-        except BaseException as err:  # it crosses to the thread that waits
+        except BaseException as err:  # raised again in the waiting thread
             self.error = err
         finally:
             self.done.release()
 
     def abandon(self) -> None:
-        """Undo what was or will be made; it usually is there in a moment, and then this thread does it."""
+        """Undo what was made, after a short wait for it; if it takes longer, the other thread undoes it."""
         if not self.made and self.error is None:
             self.done.acquire(timeout=_UNDO_WAIT_S)
         with self._fate:

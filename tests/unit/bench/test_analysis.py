@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ffenc.bench.analysis import at_likeness, bd_rate, curves, gaps, pareto_front
+from ffenc.bench.analysis import at_quality, bd_rate, curves, gaps, pareto_front
 from ffenc.bench.rows import summary
 from tests.unit.bench.rows_of_a_sweep import row
 
@@ -41,22 +41,22 @@ def test_half_the_bits_at_every_likeness_are_a_bd_rate_of_minus_half():
 
 def test_a_bd_rate_that_cannot_be_said_has_a_reason():
     few = curves(sweep()[:3])[0]
-    assert bd_rate(few, few) == (None, "it takes 4 points of rising ssim on both")
+    assert bd_rate(few, few) == (None, "both curves need 4 points of rising ssim")
     low = [{**one, "ssim": one["ssim"] - 0.5} for one in sweep("libx265")]
     percent, reason = bd_rate(curves(sweep())[0], curves(low)[0])
-    assert (percent, reason) == (None, "their ranges of ssim do not overlap")
+    assert (percent, reason) == (None, "the ranges of ssim do not overlap")
     barely = [{**one, "ssim": one["ssim"] - 0.1} for one in sweep("libx265")]
     percent, reason = bd_rate(curves(sweep())[0], curves(barely)[0])
-    assert (percent, reason) == (None, "it covers less than half of the reference's range of ssim")
+    assert (percent, reason) == (None, "the curve covers less than half of the reference's range of ssim")
 
 
 def test_figures_at_a_likeness_lie_between_measured_points():
     (curve,) = curves(sweep())
-    assert at_likeness(curve, "ssim", 0.95)["kbit_per_s"] == pytest.approx(8.0)
-    between = at_likeness(curve, "ssim", 0.925)
+    assert at_quality(curve, "ssim", 0.95)["kbit_per_s"] == pytest.approx(8.0)
+    between = at_quality(curve, "ssim", 0.925)
     assert between["crf"] == pytest.approx(35)
     assert between["kbit_per_s"] == pytest.approx((8 * 4) ** 0.5)
-    assert at_likeness(curve, "ssim", 0.99) == {}
+    assert at_quality(curve, "ssim", 0.99) == {}
 
 
 def test_gaps_are_ratios_to_the_reference_of_the_same_source():

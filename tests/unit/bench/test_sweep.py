@@ -81,9 +81,9 @@ def test_millimetres_are_encoded_as_depth():
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"vary": {"bitrate": [1]}}, "bitrate: no field"),
+        ({"vary": {"bitrate": [1]}}, "bitrate: not a field"),
         ({"vary": {"crf": []}}, "no value to try"),
-        ({"cameras": [0]}, "at least one camera"),
+        ({"cameras": [0]}, "cameras must be at least 1"),
         ({"sources": []}, "at least 1 item"),
         ({"measure": ["speed"]}, "timing"),
     ],
@@ -103,7 +103,7 @@ def test_a_source_is_recognised_by_what_is_there(tmp_path):
     assert SourceSpec.of("sensor_noise", frames=3).frames == 3
     assert SourceSpec.of({"synthetic": "test_pattern", "frames": 4}, frames=3).frames == 4
     assert SourceSpec.of("test_pattern", size="64x48").size == (64, 48)
-    with pytest.raises(InputError, match="there is no nothing"):
+    with pytest.raises(InputError, match="nothing does not exist"):
         SourceSpec.of("nothing")
 
 
@@ -114,7 +114,7 @@ def test_a_source_is_recognised_by_what_is_there(tmp_path):
         ({"clip": "a", "images": "b"}, "given: clip, images"),
         ({"clip": "a", "camera": "c"}, "for a dataset"),
         ({"clip": "a", "frames": 0}, "at least 1"),
-        ({"clip": "a", "size": (0, 1)}, "no picture"),
+        ({"clip": "a", "size": (0, 1)}, "size must be at least 1x1"),
         ({"clip": "a", "fps": "29.97"}, "frame rate"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What the tables say of an option: on a measured build, between two of them, and outside."""
+"""The measured effect of an option: on a measured build, between two builds, and outside of them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def tables(monkeypatch):
         ({}, "unknown"),
     ],
 )
-def test_an_option_is_ignored_if_at_least_two_values_changed_nothing(outcomes, kind):
+def test_option_is_ignored_if_at_least_two_values_have_no_effect(outcomes, kind):
     assert kind_of(outcomes) == kind
 
 
@@ -61,7 +61,7 @@ def test_an_option_is_ignored_if_at_least_two_values_changed_nothing(outcomes, k
         (ACTS, ACTS, MIDDLE, "acts"),
     ],
 )
-def test_a_build_between_two_needs_both_to_agree(tables, old, new, here, kind):
+def test_effect_between_two_measured_builds_needs_both_to_agree(tables, old, new, here, kind):
     tables(build("old", OLD, option=old), build("new", NEW, option=new))
     assert effect_of("enc", "option", "1", libavcodec=here).kind == kind
 
@@ -77,18 +77,18 @@ def test_a_build_between_two_needs_both_to_agree(tables, old, new, here, kind):
         (MIDDLE, None, "unknown"),
     ],
 )
-def test_the_library_decides_where_it_is_known(tables, libavcodec, library, kind):
+def test_known_library_version_decides_before_libavcodec(tables, libavcodec, library, kind):
     tables(build("old", OLD, (1, 4), option=IGNORED), build("new", NEW, (4, 2), option=ACTS))
     assert effect_of("enc", "option", "1", libavcodec=libavcodec, library=library).kind == kind
 
 
-def test_a_table_without_the_library_says_nothing_of_a_known_library(tables):
+def test_table_without_a_library_version_is_skipped_for_a_known_library(tables):
     tables(build("old", OLD, (1, 4), option=IGNORED), build("new", NEW, option=IGNORED))
     assert effect_of("enc", "option", "1", libavcodec=MIDDLE, library=(2, 0)).kind == "unknown"
     assert effect_of("enc", "option", "1", libavcodec=MIDDLE).kind == "ignored"
 
 
-def test_a_build_without_the_option_does_not_decide(tables):
+def test_build_that_did_not_measure_an_option_is_skipped(tables):
     tables(build("old", OLD), build("middle", MIDDLE, option=IGNORED), build("new", NEW, option=IGNORED))
     assert effect_of("enc", "option", "1", libavcodec=(59, 0, 0)).kind == "unknown"
     assert effect_of("enc", "option", "1", libavcodec=(62, 0, 0)).measured_on == ("middle", "new")
@@ -99,7 +99,7 @@ def test_a_negated_key_is_that_key(tables):
     assert effect_of("enc", "params:no-sao", "1", libavcodec=OLD).kind == "ignored"
 
 
-def test_a_value_that_is_cut_everywhere_is_reduced(tables):
+def test_value_clamped_in_every_context_is_reduced(tables):
     tables(build("old", OLD, option={"1": "acts", "99": "-> 16", "20": "-> 9 (g=2: 1)"}))
     effects = {value: effect_of("enc", "option", value, libavcodec=OLD) for value in ("1", "99", "20")}
     assert {value: (effect.kind, effect.effective) for value, effect in effects.items()} == {
@@ -109,7 +109,7 @@ def test_a_value_that_is_cut_everywhere_is_reduced(tables):
     }
 
 
-def test_nothing_is_known_of_an_encoder_or_option_that_was_not_measured(tables):
+def test_unmeasured_encoder_or_option_has_unknown_effect(tables):
     tables(build("old", OLD, option=ACTS))
     assert effect_of("other", "option", "1", libavcodec=OLD).kind == "unknown"
     assert effect_of("enc", "other", "1", libavcodec=OLD).kind == "unknown"

@@ -1,4 +1,4 @@
-"""The arithmetic of a row."""
+"""The arithmetic of a row: scales and versions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEPS = ByVersion((((0,), "old"), ((2,), "two"), ((3, 1), "three")))
         ((10,), "three"),
     ],
 )
-def test_the_newest_step_that_is_not_newer_holds_and_an_unknown_version_is_the_oldest(version, value):
+def test_value_by_version_is_the_latest_step_and_the_oldest_if_unknown(version, value):
     assert STEPS.at(version) == value
 
 

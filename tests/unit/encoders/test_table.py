@@ -1,4 +1,4 @@
-"""The rows as data: what every one of them has to fulfil, and how they are found."""
+"""The encoder rows: properties that every row must have, and how rows are looked up."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import pytest
 
 from ffenc.encoders.generic import GENERIC_OPTIONS
 from ffenc.encoders.hardware import DEVICES, HARDWARE
+from ffenc.encoders.lerobot_names import DEFAULT_ENCODER, encoder_for_stored_codec
 from ffenc.encoders.software import SOFTWARE
 from ffenc.encoders.table import (
     AUTO_CODECS,
     CODECS,
-    DEFAULT_ENCODER,
     ENCODERS,
     auto_candidates,
     auto_fallbacks,
     device_of,
-    encoder_for_stored_codec,
     encoders_for_codec,
     find_encoder,
 )
@@ -26,7 +25,7 @@ from ffenc.encoders.table import (
 ROWS = pytest.mark.parametrize("row", SOFTWARE + HARDWARE, ids=lambda row: row.name)
 
 
-def test_every_name_stands_for_one_row():
+def test_every_encoder_name_is_one_row():
     assert list(ENCODERS) == [row.name for row in SOFTWARE + HARDWARE]
     assert all(find_encoder(row.name) is row for row in SOFTWARE + HARDWARE)
     assert find_encoder("libx264rgb") is None
@@ -53,7 +52,7 @@ def test_a_row_names_generic_options_that_are_in_the_table(row):
 
 
 @ROWS
-def test_a_quality_is_not_left_to_a_rate_that_the_user_may_set_beside_it(row):
+def test_quality_excludes_or_sets_the_bit_rate(row):
     if row.quality and "b" in row.generic:
         assert "b" in {*row.quality.excludes, *row.quality.options, *row.quality.companions}
 
@@ -159,7 +158,7 @@ def test_a_row_can_be_stored_somewhere(row):
     assert set(row.tags) <= set(row.muxers)
 
 
-def test_hardware_rows_say_that_nobody_ran_them():
+def test_hardware_rows_are_marked_as_never_run():
     assert all(row.device is not None and row.device.never_run for row in HARDWARE)
     assert all(row.threads is None and row.fast_decode is None for row in HARDWARE)
     assert {row.device.name for row in HARDWARE} == {device.name for device in DEVICES}
@@ -178,7 +177,7 @@ def test_hardware_rows_say_that_nobody_ran_them():
         ("auto", []),
     ],
 )
-def test_a_codec_stands_for_its_software_encoders_best_first(codec, best_first):
+def test_codec_name_means_its_software_encoders_best_first(codec, best_first):
     assert [row.name for row in encoders_for_codec(codec)] == best_first
     assert (codec in CODECS) == bool(best_first)
 
@@ -192,7 +191,7 @@ def test_a_codec_stands_for_its_software_encoders_best_first(codec, best_first):
         ("freebsd13", []),
     ],
 )
-def test_auto_tries_what_the_platform_can_have_by_family_then_by_codec(platform, families):
+def test_auto_tries_hardware_of_the_platform_by_family_then_codec(platform, families):
     rows = auto_candidates(platform)
     assert list(dict.fromkeys(row.device.name for row in rows)) == families
     for family in families:
@@ -220,6 +219,6 @@ def test_the_hardware_behind_an_encoder_is_known():
 
 
 @ROWS
-def test_no_crf_that_is_accepted_becomes_what_the_encoder_takes_for_unset(row):
+def test_no_accepted_crf_means_unset_to_the_encoder(row):
     if row.quality and row.quality.unset_below:
         assert row.quality.value(row.quality.unset_below) != 0

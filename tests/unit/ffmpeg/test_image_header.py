@@ -1,4 +1,4 @@
-"""Headers of image files: orientation in every form, and what is refused, without FFmpeg."""
+"""Headers of image files: orientation in every form, and refused files, without FFmpeg."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_forms_of_exif(big_endian: bool, kind: int) -> None:
     assert exif_orientation(b"Exif\0\0" + exif(6, big_endian=big_endian, kind=kind)) == 6
 
 
-def test_damaged_exif_says_nothing() -> None:
+def test_damaged_exif_has_no_orientation() -> None:
     whole = exif(6)
     assert {exif_orientation(whole[:count]) for count in range(18)} == {1}
     far_away = whole[:4] + struct.pack("<I", 2**32 - 1) + whole[8:]
@@ -49,7 +49,7 @@ def test_damaged_exif_says_nothing() -> None:
     assert exif_orientation(exif(6, kind=2)) == 1  # a text
 
 
-def test_exif_of_a_png_may_stand_behind_the_pixels(tmp_path: Path) -> None:
+def test_exif_of_a_png_may_follow_the_pixels(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(with_chunk(saved("PNG"), b"eXIf", exif(8), before=b"IEND"))
     assert read_image_header(tmp_path / "a.png").orientation == 8
 
@@ -114,7 +114,10 @@ def frames(kind: str) -> bytes:
         pytest.param("a.png", lambda: b"", "is empty", id="empty"),
         pytest.param("a.png", lambda: b"hello, here is text", "is not an image of a known format", id="text"),
         pytest.param(
-            "a.jpg", lambda: saved("PNG"), "is a PNG file by its content, but its name says JPEG", id="png-as-jpg"
+            "a.jpg",
+            lambda: saved("PNG"),
+            "is a PNG file by its content, but its suffix is that of JPEG",
+            id="png-as-jpg",
         ),
         pytest.param("a.png", lambda: frames("GIF"), "is a GIF file", id="gif-as-png"),
         pytest.param("a.jpg", lambda: saved("WEBP"), "is a WebP or AVI file", id="webp-as-jpg"),
@@ -136,7 +139,7 @@ def test_refused(tmp_path: Path, name: str, make: Callable[[], bytes], message: 
         read_image_header(tmp_path / name)
 
 
-def test_thumbnail_page_of_a_tiff_is_passed_over(tmp_path: Path) -> None:
+def test_thumbnail_page_of_a_tiff_is_skipped(tmp_path: Path) -> None:
     small = Image.fromarray(np.ascontiguousarray(asymmetric(0)[::2, ::2]))
     small.encoderinfo = {"tiffinfo": {254: 1}}
     (tmp_path / "a.tiff").write_bytes(saved("TIFF", save_all=True, append_images=[small]))
@@ -144,7 +147,7 @@ def test_thumbnail_page_of_a_tiff_is_passed_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", SUFFIXES)
-def test_hostile_headers_end_in_an_answer_or_an_error(tmp_path: Path, kind: str) -> None:
+def test_malicious_headers_end_in_a_result_or_an_error(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"a{SUFFIXES[kind]}"
     write(path, asymmetric(0), 6)
     whole, luck = path.read_bytes(), np.random.default_rng(7)

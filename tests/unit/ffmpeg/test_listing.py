@@ -1,4 +1,4 @@
-"""Listings of seven real builds, read as they were printed; see ``tests/recorded``."""
+"""Parse the listings of seven real builds; see ``tests/recorded``."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_version_of_real_builds(build, text, release, libavcodec):
     assert (version.text, version.release, version.libavcodec) == (text, release, libavcodec)
 
 
-def test_the_farewell_of_8_and_9_is_not_part_of_an_answer():
+def test_exit_message_of_8_and_9_is_not_part_of_an_answer():
     for build in ("8.0", "9.0.2"):
         assert "Exiting with exit code 0" in recorded(build, "version")
         assert "Exiting" not in repr(parse_version(recorded(build, "version")))
@@ -327,7 +327,7 @@ def test_hardware_devices_are_named_once():
         ("av1", ["libaom-av1", "libsvtav1", "av1_nvenc", "av1_qsv", "av1_amf", "av1_vaapi"]),
     ],
 )
-def test_help_of_a_codec_is_many_blocks_of_which_one_is_meant(build, codec, encoders):
+def test_help_of_a_codec_has_many_blocks_and_one_is_read(build, codec, encoders):
     text = recorded(build, f"h_encoder_{codec}_alias")
     assert text.count("\nEncoder ") >= 5
     assert parse_encoder_help(text, codec) is None
@@ -382,11 +382,11 @@ def test_array_option_as_opt_c_prints_it_since_7_1():
     [parse_version, parse_encoders, parse_pix_fmts, lambda text, origin: parse_encoder_help(text, "x", origin=origin)],
     ids=["version", "encoders", "pix_fmts", "help"],
 )
-def test_listing_without_anything_in_it_is_an_error_that_names_the_executable(parse, text):
+def test_empty_listing_is_an_error_that_names_the_executable(parse, text):
     with pytest.raises(ProbeError, match=r"/opt/ffmpeg: the output of -") as caught:
         parse(text, origin="/opt/ffmpeg")
     assert caught.value.path == Path("/opt/ffmpeg")
-    assert (repr(text.strip())[1:-1] or "seen: 'nothing'") in str(caught.value)
+    assert (repr(text.strip())[1:-1] or "it begins with 'nothing'") in str(caught.value)
 
 
 def test_version_without_libraries_is_an_error():

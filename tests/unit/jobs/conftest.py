@@ -21,6 +21,9 @@ class Written:
     frames: int
     size_bytes: int
 
+    def to_json(self) -> dict[str, object]:
+        return {"path": str(self.path), "frames": self.frames, "size_bytes": self.size_bytes}
+
 
 class Fakes:
     """Jobs that write their input's text, and whatever else the test hooks in.

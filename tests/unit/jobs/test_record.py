@@ -25,7 +25,7 @@ def test_the_states_of_a_job(fakes) -> None:
     assert job_state(spec).name == "missing"
     assert run_jobs([spec])[0].status == "done"
     assert job_state(spec).name == "done"
-    assert job_state(fakes.spec("a", frames_expected=3)).reason == "the job or an input is not what it was"
+    assert job_state(fakes.spec("a", frames_expected=3)).reason == "the job or an input has changed"
 
     (fakes.folder / "a.txt").write_text("abd")
     assert job_state(spec).name == "stale"
@@ -33,10 +33,10 @@ def test_the_states_of_a_job(fakes) -> None:
     assert job_state(spec).name == "done"
 
     output.write_text("abcd")
-    assert job_state(spec).reason == "the output has another size than the one that was made"
+    assert job_state(spec).reason == "the size of the output has changed"
     output.write_text("abc")
     write_record(output, JobRecord(digest=spec.digest()))
-    assert (job_state(spec).name, job_state(spec).reason) == ("stale", "it was begun and not finished")
+    assert (job_state(spec).name, job_state(spec).reason) == ("stale", "it was started and not finished")
     remove_record(output)
     remove_record(output)
     assert job_state(spec).name == "foreign"
@@ -67,7 +67,7 @@ def test_a_damaged_record_matches_nothing(fakes, text: str, caplog: pytest.LogCa
     run_jobs([spec])
     record_path(spec.output).write_text(text)
     assert job_state(spec).name == "stale"
-    assert "is not a record of a job" in caplog.text
+    assert "is not a valid job record" in caplog.text
     assert run_jobs([spec])[0].status == "done"
 
 

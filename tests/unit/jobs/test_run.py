@@ -144,7 +144,7 @@ def test_a_stale_output_stays_until_it_is_replaced(fakes) -> None:
     fakes.act = act
     assert statuses(run_jobs([spec])) == ["failed"]
     assert Path(spec.output).read_text() == "abc"
-    assert job_state(spec).reason == "it was begun and not finished"
+    assert job_state(spec).reason == "it was started and not finished"
     fakes.act = lambda *_: None
     assert statuses(run_jobs([spec])) == ["done"]
     assert Path(spec.output).read_text() == "new"
@@ -153,7 +153,7 @@ def test_a_stale_output_stays_until_it_is_replaced(fakes) -> None:
 def test_another_number_of_frames_than_expected_is_no_output(fakes) -> None:
     (result,) = run_jobs([fakes.spec("a", frames_expected=4)])
     assert result.error is not None
-    assert "was to have 4 frames but got 3" in result.error.message
+    assert "has 3 frames instead of 4" in result.error.message
     assert fakes.names() == []
 
 

@@ -61,12 +61,12 @@ GOOD = {"kind": "reencode", "inputs": ["/a.mp4"], "output": "/b.mp4"}
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"kind": "transcode"}, "use one of reencode, images, concat"),
+        ({"kind": "transcode"}, "expected one of reencode, images, concat"),
         ({"inputs": []}, "at least 1 item"),
         ({"inputs": ["/a.mp4", "/c.mp4"]}, "takes one input, not 2"),
         ({"inputs": ["a.mp4"]}, "not an absolute path"),
         ({"output": "b.mp4"}, "not an absolute path"),
-        ({"output": "/a.mp4"}, "is an input too"),
+        ({"output": "/a.mp4"}, "is also an input"),
         ({"frames_expected": 0}, "greater than or equal to 1"),
         ({"frames_expected": "8"}, "valid integer"),
         ({"arguments": {"begin": 3}}, "begin"),
@@ -139,7 +139,7 @@ def test_a_file_of_jobs_is_read_in_its_order_without_its_empty_lines(tmp_path: P
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "holds no jobs"),
+        ("", "contains no jobs"),
         ('{"kind"\n', "line 1 of .* Invalid JSON"),
         ("{good}\n{relative}\n", r"line 2 of .*output: 'b.mp4' is not an absolute path"),
         ("{good}\n{good}\n", "two jobs write /b.mp4"),
@@ -170,5 +170,5 @@ def test_shards_are_all_of_the_jobs_once(tmp_path: Path) -> None:
     assert [len(shard) for shard in shards] == [3, 3, 2, 2]
     assert sorted(spec.output for shard in shards for spec in shard) == sorted(spec.output for spec in specs)
     for number in (0, 5):
-        with pytest.raises(ValueError, match="counted from 1 to 4"):
+        with pytest.raises(ValueError, match="expected 1 to 4"):
             take_shard(specs, number, 4)

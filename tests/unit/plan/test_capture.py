@@ -1,4 +1,4 @@
-"""What a person calls a camera, as FFmpeg opens it."""
+"""Plans for live sources: how FFmpeg opens each kind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VGA: dict[str, Any] = {"width": 640, "height": 480, "fps": Fraction(30)}
 
 def command(**source: Any) -> str:
     """The command in one line, without the executable."""
-    return " ".join(plan_capture("ffmpeg", LiveSource(**source)).argv[1:])
+    return " ".join(plan_capture("ffmpeg", LiveSource(**source))[1:])
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_the_kind_of_a_source(source: dict[str, Any], kind: str) -> None:
     assert LiveSource(**source).kind == kind
 
 
-def test_a_device_is_asked_for_size_and_rate() -> None:
+def test_size_and_rate_of_a_device_are_requested_by_its_options() -> None:
     argv = command(source="/dev/video0", **VGA, options={"input_format": "mjpeg"})
     before, _, behind = argv.partition(" -i /dev/video0 ")
     for option in ("-f v4l2", "-s 640x480", "-framerate 30", "-input_format mjpeg"):
@@ -45,20 +45,20 @@ def test_a_device_is_asked_for_size_and_rate() -> None:
     assert "-pix_fmt +rgb24" in behind
 
 
-def test_a_lone_filter_is_told_size_and_rate_and_a_graph_is_left_alone() -> None:
+def test_single_source_filter_gets_size_and_rate_and_a_graph_does_not() -> None:
     assert " -i testsrc2=size=640x480:rate=30 " in command(source="testsrc2", format="lavfi", **VGA)
     assert " -i testsrc2 " in command(source="testsrc2", format="lavfi")
     graph = "testsrc2=size=64x64,hflip"
     assert f" -i {graph} " in command(source=graph, format="lavfi", **VGA)
 
 
-def test_what_is_no_camera_is_played_in_real_time() -> None:
+def test_source_that_is_not_a_camera_is_read_in_real_time() -> None:
     assert "]realtime[" in command(source="a.mp4")
     assert "]realtime[" in command(source="testsrc2", format="lavfi")
     assert "]realtime[" not in command(source="rtsp://camera/")
 
 
-def test_a_file_opens_no_other_file_and_may_be_looped() -> None:
+def test_file_source_opens_no_other_file_and_can_loop() -> None:
     argv = command(source="/clips/a.mp4", loop=True)
     before, _, _ = argv.partition(" -i file:/clips/a.mp4 ")
     assert "-stream_loop -1" in before
@@ -67,7 +67,7 @@ def test_a_file_opens_no_other_file_and_may_be_looped() -> None:
     assert "-stream_loop" not in command(source="/clips/a.mp4")
 
 
-def test_size_and_rate_are_converted_only_where_one_says_so() -> None:
+def test_size_and_rate_are_converted_only_on_request() -> None:
     for source in ({"source": "/dev/video0"}, {"source": "a.mp4"}, {"source": "testsrc2", "format": "lavfi"}):
         asked = command(**source, **VGA)
         assert "h=480" not in asked
@@ -78,7 +78,7 @@ def test_size_and_rate_are_converted_only_where_one_says_so() -> None:
         assert "-s 640" not in converted
 
 
-def test_depth_is_read_as_it_is() -> None:
+def test_depth_camera_is_read_as_16_bit_grey() -> None:
     assert "-pix_fmt +gray16le" in command(source="/dev/video2", depth=True)
 
 
@@ -86,10 +86,10 @@ def test_depth_is_read_as_it_is() -> None:
     ("source", "says"),
     [
         ({"source": "/dev/video0", "width": 640}, "width and height"),
-        ({"source": "/dev/video0", "loop": True}, "loop is for files"),
-        ({"source": "a.mp4", "convert": True}, "convert needs something"),
+        ({"source": "/dev/video0", "loop": True}, "loop is only for files"),
+        ({"source": "a.mp4", "convert": True}, "convert needs a target"),
     ],
 )
-def test_what_makes_no_sense_is_refused(source: dict[str, Any], says: str) -> None:
+def test_invalid_camera_is_refused(source: dict[str, Any], says: str) -> None:
     with pytest.raises(CameraFormatError, match=says):
         LiveSource(**source)

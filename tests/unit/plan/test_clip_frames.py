@@ -1,4 +1,4 @@
-"""The filters that take frames by timestamp: for any list of frames exactly these, and never another one."""
+"""Filters that select frames by timestamp: exactly the listed frames, and never others."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def taken(chosen: ClipFrames, decoded: list[int]) -> list[int]:
 
 
 @given(st.sets(st.integers(0, 300), min_size=1), st.sampled_from([MILLISECONDS, NTSC]), st.integers(0, 300))
-def test_any_list_of_frames_is_taken_wherever_decoding_starts(numbers: set[int], clock: FrameClock, start: int) -> None:
+def test_any_list_of_frames_is_selected_from_any_start_of_decoding(
+    numbers: set[int], clock: FrameClock, start: int
+) -> None:
     wanted = sorted(numbers)
     chosen = frames(ranges_of(wanted), clock)
     assert list(chosen.numbers()) == wanted
@@ -50,7 +52,7 @@ def test_any_list_of_frames_is_taken_wherever_decoding_starts(numbers: set[int],
 
 
 @given(st.sets(st.integers(0, 60), min_size=1), st.lists(st.integers(0, 60)))
-def test_whatever_the_decoder_gives_no_other_frame_is_taken(numbers: set[int], decoded: list[int]) -> None:
+def test_other_frames_are_never_selected_whatever_the_decoder_outputs(numbers: set[int], decoded: list[int]) -> None:
     wanted = sorted(numbers)
     passed = taken(frames(ranges_of(wanted)), sorted(decoded))
     assert passed == wanted[: len(passed)]
@@ -62,7 +64,7 @@ def test_every_third_frame_of_two_ranges() -> None:
     assert (chosen.first, chosen.last, chosen.count) == (2, 31, 9)
 
 
-def test_a_seek_counts_on_the_clock_of_the_container() -> None:
+def test_seek_uses_timestamps_of_the_container() -> None:
     options = dict(frames(((30, 2),), seek_s=Fraction(3, 2)).input().options)
     assert options["ss"] == "1.500000"
     assert options["seek_timestamp"] == "1"

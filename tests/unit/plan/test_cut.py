@@ -1,4 +1,4 @@
-"""Where packets can be copied, by every way in which frames can be stored; and the list that copies them."""
+"""Which packets can be copied, for every order in which frames can be stored, and the list that copies them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def index_of(stored: str) -> PacketIndex:
         ("1 0k", ()),
     ],
 )
-def test_a_file_falls_into_two_parts_only_where_nothing_reaches_over(stored: str, points: tuple[int, ...]) -> None:
+def test_cut_points_are_only_where_no_frame_refers_across(stored: str, points: tuple[int, ...]) -> None:
     assert index_of(stored).cut_points == points
 
 
 @given(st.permutations(range(8)), st.sets(st.integers(0, 7)))
-def test_cut_points_are_what_their_definition_says(times: list[int], keys: set[int]) -> None:
+def test_cut_points_match_their_definition(times: list[int], keys: set[int]) -> None:
     stored = [(time, place in keys) for place, time in enumerate(times)]
     for place, (time, is_key) in enumerate(stored):
         before, behind = times[:place], times[place:]
@@ -64,13 +64,13 @@ def pieces(text: str) -> list[Piece]:
         ([(9, 10)], True, "9-10:new"),
     ],
 )
-def test_what_is_copied_begins_at_a_cut_point(ranges: list[tuple[int, int]], in_order: bool, expected: str) -> None:
+def test_copied_piece_begins_at_a_cut_point(ranges: list[tuple[int, int]], in_order: bool, expected: str) -> None:
     packets = index_of("0k 1 2 3 4k 5 6 7 8k 9")
     assert cut_pieces(packets, ranges, in_order=in_order) == pieces(expected)
 
 
 @given(st.lists(st.integers(0, 30), min_size=2, max_size=10, unique=True), st.booleans())
-def test_pieces_are_the_ranges_again(bounds: list[int], in_order: bool) -> None:
+def test_pieces_together_are_the_ranges(bounds: list[int], in_order: bool) -> None:
     bounds.sort()
     ranges = list(zip(bounds[::2], bounds[1::2], strict=False))
     packets = index_of(" ".join(f"{k}k" if k % 5 == 0 else f"{k}" for k in range(31)))
@@ -83,7 +83,7 @@ def test_pieces_are_the_ranges_again(bounds: list[int], in_order: bool) -> None:
 
 
 @given(st.integers(1, 5), st.lists(st.integers(1, 12), min_size=1, max_size=6))
-def test_thinning_counts_anew_in_every_range(every: int, lengths: list[int]) -> None:
+def test_stride_counts_again_in_every_range(every: int, lengths: list[int]) -> None:
     starts = [sum(lengths[:number]) for number in range(len(lengths))]
     ranges = tuple((start, start + length) for start, length in zip(starts, lengths, strict=True))
     thinning = FrameStride(every=every, ranges=ranges)

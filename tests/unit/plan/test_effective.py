@@ -1,4 +1,4 @@
-"""What becomes of options beside each other: one table of what is refused, reduced, or steps back, and why."""
+"""Options that limit each other: a table of what is refused, reduced or replaced, and why."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ REDUCED = [
 
 
 @pytest.mark.parametrize(("vcodec", "fields", "given", "effective", "said"), REDUCED)
-def test_a_value_that_another_setting_reduces_is_taken_and_said(vcodec, fields, given, effective, said):
+def test_value_reduced_by_another_setting_is_used_and_reported(vcodec, fields, given, effective, said):
     """The command has the value as given; the record has what takes effect."""
     resolved = resolve(vcodec, extra_options=given, **fields)
     assert resolved.config.extra_options == (given if effective is None else effective)
@@ -92,7 +92,7 @@ NO_EFFECT = [
 
 
 @pytest.mark.parametrize(("vcodec", "fields", "options", "said"), NO_EFFECT)
-def test_a_value_of_which_nothing_is_left_is_refused_with_the_other_setting(vcodec, fields, options, said):
+def test_value_reduced_to_nothing_is_refused_with_the_other_setting(vcodec, fields, options, said):
     with pytest.raises(EncoderOptionError, match="would have no effect") as caught:
         resolve(vcodec, extra_options=options, **fields)
     assert said in str(caught.value)
@@ -112,7 +112,7 @@ def test_a_value_of_which_nothing_is_left_is_refused_with_the_other_setting(vcod
         ("libx265", {}, params("x265", rect=1, amp=1)),
     ],
 )
-def test_what_changes_nothing_that_could_be_lost_is_taken(vcodec, fields, options):
+def test_option_without_a_reduction_is_used_as_given(vcodec, fields, options):
     resolved = resolve(vcodec, extra_options=options, **fields)
     assert resolved.reductions == ()
     assert resolved.config.extra_options == options
@@ -157,11 +157,11 @@ def test_contradictions_and_values_out_of_range_are_refused(vcodec, options, sai
         ("h264_nvenc", {"b": "4M"}, {"cq"}),
     ],
 )  # fmt: skip
-def test_the_default_crf_steps_back_for_another_quality_and_a_given_one_does_not(vcodec, options, absent):
+def test_default_crf_yields_to_another_quality_and_a_given_one_does_not(vcodec, options, absent):
     resolved = resolve(vcodec, extra_options=options)
     assert not absent & (dict(resolved.options).keys() - options.keys())
     assert resolved.config.crf is None
-    with pytest.raises(EncoderOptionError, match="does not go together with crf"):
+    with pytest.raises(EncoderOptionError, match="contradicts crf"):
         resolve(vcodec, crf=30, extra_options=options)
 
 
@@ -173,7 +173,7 @@ def test_the_default_crf_steps_back_for_another_quality_and_a_given_one_does_not
         ("libaom-av1", {"aom-params": "lossless=0"}),
     ],
 )
-def test_a_switch_that_is_off_is_no_other_quality(vcodec, options):
+def test_switch_that_is_off_keeps_the_default_crf(vcodec, options):
     assert resolve(vcodec, extra_options=options).config.crf == 30
     assert resolve(vcodec, crf=20, extra_options=options).config.crf == 20
 
@@ -184,7 +184,7 @@ def test_lossless_depth_records_no_crf():
     assert resolved.config.extra_options == {"x265-params": "lossless=1"}
 
 
-def test_a_default_crf_that_lerobot_stored_beside_a_lossless_switch_steps_back_too():
+def test_default_crf_stored_by_lerobot_yields_to_a_lossless_switch():
     stored = {
         "video.codec": "hevc", "video.pix_fmt": "gray12le", "video.crf": 30, "video.extra_options": {"x265-params": "lossless=1"},
     }  # fmt: skip
@@ -209,7 +209,7 @@ PROFILES = [
 
 
 @pytest.mark.parametrize(("vcodec", "profile", "wrong", "right"), PROFILES)
-def test_a_profile_goes_with_its_pixel_formats_only(vcodec, profile, wrong, right):
+def test_profile_needs_one_of_its_pixel_formats(vcodec, profile, wrong, right):
     with pytest.raises(EncoderOptionError, match=right) as caught:
         resolve(vcodec, pix_fmt=wrong, extra_options={"profile:v": profile})
     assert right in caught.value.accepted
@@ -218,7 +218,7 @@ def test_a_profile_goes_with_its_pixel_formats_only(vcodec, profile, wrong, righ
     }
 
 
-def test_a_profile_of_key_frames_only_is_refused():
+def test_intra_only_profile_is_refused():
     with pytest.raises(EncoderOptionError, match="every frame a keyframe"):
         resolve("libx265", extra_options={"profile": "main-intra"})
 
@@ -283,7 +283,7 @@ def test_svt_of_10_bits_gets_a_preset_that_does_not_damage_frames(library, field
         ((1, 4, 1), {"crf": 1, "g": 30}, 12),
     ],
 )
-def test_svt_of_8_bits_gets_a_slower_preset_where_its_stream_could_not_be_decoded(library, fields, preset):
+def test_svt_of_8_bits_gets_a_slower_preset_if_its_stream_could_not_be_decoded(library, fields, preset):
     assert resolve("libsvtav1", library=library, **fields).config.preset == preset
     if preset == 10:
         with pytest.raises(
@@ -293,13 +293,13 @@ def test_svt_of_8_bits_gets_a_slower_preset_where_its_stream_could_not_be_decode
 
 
 @pytest.mark.parametrize("option", [{"tier": "high"}, {"sc_detection": 1}])
-def test_what_an_old_svt_ignores_is_refused(option):
+def test_option_that_an_old_svt_ignores_is_refused(option):
     with pytest.raises(EncoderOptionError, match=r"ignores|has no option"):
         resolve("libsvtav1", build="5.1.9-deb", library=(1, 4, 1), preset=10, extra_options=option)
 
 
 @pytest.mark.parametrize("option", ["auto-alt-ref", "arnr-maxframes", "arnr-strength", "lag-in-frames"])
-def test_what_libvpx_reads_in_two_passes_only_is_refused(option):
+def test_option_that_libvpx_reads_only_in_two_passes_is_refused(option):
     with pytest.raises(EncoderOptionError, match="two passes"):
         resolve("libvpx-vp9", extra_options={option: 1})
 
@@ -315,7 +315,7 @@ def test_what_libvpx_reads_in_two_passes_only_is_refused(option):
         ("libvpx-vp9", {"b": "300k", "minrate": "200k", "maxrate": "300k"}, "constant bit rate"),
     ],
 )
-def test_a_refusal_has_a_true_reason(vcodec, options, reason):
+def test_refusal_gives_the_true_reason(vcodec, options, reason):
     with pytest.raises(EncoderOptionError, match=reason):
         resolve(vcodec, extra_options=options)
 
@@ -337,7 +337,7 @@ def test_a_report_is_read_word_by_word():
     }
 
 
-def test_a_report_that_agrees_says_nothing():
+def test_report_equal_to_the_request_has_no_reduction():
     known = reported(
         "bframes=1 vbv_maxrate=90 vbv_bufsize=80", extra_options={"bf": 2, "maxrate": "90k", "bufsize": "80k"}
     )

@@ -18,9 +18,8 @@ from ffenc.plan.encode import (
     RawFrames,
     Source,
     VideoClip,
-    frames_expected,
+    color_filters,
     muxer_for,
-    picture_filters,
     plan_encode,
 )
 from tests.recordings import recorded
@@ -73,7 +72,7 @@ def test_images_are_read_by_a_named_demuxer_from_the_first_number():
 
 
 @pytest.mark.parametrize("source", [IMAGES, CLIP], ids=["images", "clip"])
-def test_files_are_opened_by_no_other_protocol_and_a_torn_one_is_an_error(source):
+def test_image_files_use_only_the_file_protocol_and_damage_is_an_error(source):
     argv = plan(source).argv
     before = argv[: argv.index("-i")]
     assert value_of(before, "-protocol_whitelist") == "file"
@@ -91,13 +90,13 @@ def test_files_are_opened_by_no_other_protocol_and_a_torn_one_is_an_error(source
         ("gbrp", ["out_range=pc", "range=pc"]),
     ],
 )
-def test_the_conversion_and_the_tag_say_the_same_colour(pix_fmt, filters):
-    graph = [f"{name}={value}" for _, arguments in picture_filters(pix_fmt) for name, value in arguments.items()]
+def test_conversion_and_tag_have_the_same_colour(pix_fmt, filters):
+    graph = [f"{name}={value}" for _, arguments in color_filters(pix_fmt) for name, value in arguments.items()]
     assert set(filters) <= set(graph)
     assert ("colorspace=smpte170m" in graph) == ("out_color_matrix=bt601" in graph)
 
 
-def test_no_pixel_format_is_converted_behind_our_back():
+def test_pixel_format_is_never_converted_silently():
     assert value_of(plan().argv[plan().argv.index("-i") :], "-pix_fmt") == "+yuv420p"
 
 
@@ -110,7 +109,7 @@ def test_the_suffix_names_the_container(name, muxer):
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.avi", "a.webm", "a", ".mp4", "a.mp4.part"])
-def test_a_container_that_rounds_time_stamps_is_refused(name):
+def test_container_that_rounds_timestamps_is_refused(name):
     with pytest.raises(InputError, match=r"\.mp4"):
         muxer_for(name)
 
@@ -125,7 +124,7 @@ def test_a_name_cannot_become_an_option_or_a_protocol():
     assert plan(output="http:x.mp4").argv[-1] == f"file:{Path.cwd()}/http:x.mp4"
 
 
-def test_a_plan_can_be_written_elsewhere_without_being_made_anew():
+def test_plan_can_write_to_another_file():
     moved = plan().writing_to(Path("/tmp/.a.part.mp4"))
     assert moved.argv[:-1] == plan().argv[:-1]
     assert moved.argv[-1] == "file:/tmp/.a.part.mp4"
@@ -134,11 +133,11 @@ def test_a_plan_can_be_written_elsewhere_without_being_made_anew():
 
 
 @pytest.mark.parametrize(("source", "count"), [(FRAMES, None), (IMAGES, 12), (CLIP, 5)])
-def test_how_many_frames_must_come_out(source, count):
-    assert frames_expected(source) == count
+def test_source_knows_its_number_of_frames(source, count):
+    assert source.count == count
 
 
-def test_a_plan_reads_as_a_shell_would_take_it():
+def test_plan_prints_as_a_shell_command():
     text = str(plan())
     assert text.startswith("ffmpeg -hide_banner -nostdin")
     assert "'[" in text
@@ -166,7 +165,7 @@ def test_image_files_hold_no_codes() -> None:
     ("config", "layout", "suffix"),
     [(DepthEncoderConfig(), "gray12", "mp4"), (DepthEncoderConfig.lossless16(), "gray16", "mov")],
 )
-def test_depth_goes_into_the_video_as_it_is(config: DepthEncoderConfig, layout: str, suffix: str) -> None:
+def test_depth_is_encoded_without_conversion(config: DepthEncoderConfig, layout: str, suffix: str) -> None:
     assert config.layout == layout
     frames = RawFrames(frames=FrameFormat(width=64, height=64, layout=layout), fps=Fraction(30))
     planned = plan_encode(config, frames, f"/out/a.{suffix}", recorded("9.0.2"))

@@ -1,4 +1,4 @@
-"""Pixel formats and sizes: taken as they are or refused, never converted without a word."""
+"""Pixel formats and sizes: accepted unchanged or refused, never converted silently."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def resolve(
         ("libx264rgb", "rgb24", "rgb24"),
     ],
 )
-def test_an_encoder_is_fed_with_what_makes_the_stream_asked_for(vcodec, pix_fmt, feed):
+def test_encoder_is_fed_with_the_format_for_the_requested_stream(vcodec, pix_fmt, feed):
     assert resolve(vcodec, pix_fmt).feed_pix_fmt == feed
 
 
@@ -76,7 +76,7 @@ def test_a_pixel_format_that_would_be_converted_is_refused(vcodec, pix_fmt, buil
     assert pix_fmt not in caught.value.accepted
 
 
-def test_the_refusal_names_what_takes_the_format_here():
+def test_refusal_names_encoders_that_take_the_pixel_format():
     with pytest.raises(
         PixelFormatError, match=r"vcodecs that take gray12le here: libaom-av1, ffv1 \(into \.mov\)"
     ) as caught:
@@ -87,19 +87,19 @@ def test_the_refusal_names_what_takes_the_format_here():
     assert caught.value.alternatives == ()
 
 
-def test_a_narrow_picture_gets_smaller_coding_units():
+def test_narrow_frame_gets_smaller_coding_units():
     def ctu(width: int) -> str | None:
         (text,) = (text for name, text in resolve("libx265", width=width).options if name == "x265-params")
         return dict(pair.split("=") for pair in text.split(":")).get("ctu")
 
     assert (ctu(64), ctu(66)) == ("32", None)
     config = VideoEncoderConfig(vcodec="libx265", extra_options={"x265-params": {"ctu": 64}})
-    with pytest.raises(EncoderOptionError, match="width of the picture"):
+    with pytest.raises(EncoderOptionError, match="width of the frame"):
         resolve_encoder(config, recorded("9.0.2"), width=64, height=64)
 
 
 @pytest.mark.parametrize("build", BUILDS)
-def test_no_hardware_surface_is_ever_offered(build):
+def test_hardware_surfaces_are_never_offered_as_pixel_formats(build):
     capabilities = recorded(build)
     for name, listing in capabilities.helps.items():
         accepted = accepted_pixel_formats(capabilities, listing, ENCODERS.get(name)) or ()
@@ -167,7 +167,7 @@ def test_a_side_is_within_what_the_encoder_takes(vcodec, build, side, fits, whic
     if fits:
         resolve(vcodec, build=build, **size)
     else:
-        with pytest.raises(FrameSizeError, match="outside of what"):
+        with pytest.raises(FrameSizeError, match="does not take"):
             resolve(vcodec, build=build, **size)
 
 

@@ -1,4 +1,4 @@
-"""What the hardware rows send, for each FFmpeg that needs something else; listings are recorded ones."""
+"""Options of the hardware rows, for each FFmpeg version that differs, on recorded listings."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def options(name: str, build: str = "9.0.2", **given: Any) -> dict[str, str]:
         ("hevc_amf", "forced_idr", "1"),
     ],
 )
-def test_forced_key_frames_are_made_places_to_start(name: str, option: str, value: str) -> None:
+def test_forced_keyframes_are_places_to_start_decoding(name: str, option: str, value: str) -> None:
     assert options(name, forced=True)[option] == value
     assert option not in options(name)
 
@@ -83,7 +83,7 @@ def test_every_option_that_a_row_sends_is_listed_in_every_recorded_build() -> No
     assert checked > 20
 
 
-def test_an_option_that_this_ffmpeg_does_not_list_is_left_out() -> None:
+def test_row_option_that_this_ffmpeg_does_not_list_is_skipped() -> None:
     """av1_amf of FFmpeg 7.1 has no qp_b, and hevc_amf of 4.3 needs gops_per_idr."""
     listed = recorded("9.0.2").helps["av1_amf"]
     older = replace(listed, options={key: option for key, option in listed.options.items() if key != "qp_b"})
@@ -102,7 +102,7 @@ def test_nvenc_writes_a_gop_of_one_as_zero(codec: str) -> None:
     assert (resolved.config.g, resolved.expected.g) == (1, 1)
 
 
-def test_av1_key_frames_get_the_quantiser_that_was_asked_for() -> None:
+def test_av1_keyframes_get_the_requested_quantiser() -> None:
     assert {name: options(name).get("i_qfactor") for name in ("av1_vaapi", "av1_vulkan", "h264_vaapi", "av1_nvenc")} == {
         "av1_vaapi": "1", "av1_vulkan": "1", "h264_vaapi": None, "av1_nvenc": None,
     }  # fmt: skip
@@ -154,21 +154,21 @@ def test_a_device_without_effect_is_refused(name: str, device: str, message: str
         resolve(name, device=device)
 
 
-def test_nvenc_refuses_what_is_too_narrow_and_not_what_is_only_low() -> None:
+def test_nvenc_refuses_narrow_frames_but_not_low_ones() -> None:
     assert resolve("h264_nvenc", size=(160, 64)).name == "h264_nvenc"
     with pytest.raises(FrameSizeError, match="width is at least 145"):
         resolve("h264_nvenc", size=(128, 128))
     assert resolve("hevc_vaapi", size=(64, 32)).name == "hevc_vaapi"
 
 
-def test_v4l2_is_tried_last_and_vp8_not_at_all() -> None:
+def test_auto_tries_v4l2_last_and_never_vp8() -> None:
     families = list(dict.fromkeys(row.device.name for row in auto_candidates("linux") if row.device))
     assert families == ["nvenc", "vaapi", "qsv", "amf", "vulkan", "v4l2m2m"]
     assert "vp8" not in {row.codec for row in HARDWARE}
 
 
 @pytest.mark.parametrize("row", HARDWARE, ids=lambda row: row.name)
-def test_hardware_has_no_b_frames_unless_told_so(row: Any) -> None:
+def test_hardware_row_has_no_b_frames_by_default(row: Any) -> None:
     assert not resolve(row.name).expected.reorders
     if "bf" in row.generic:
         assert resolve(row.name, g=30, extra_options={"bf": 2}).expected.reorders

@@ -1,4 +1,4 @@
-"""Every option of the user takes effect or is refused, with the nearest name, before anything is encoded."""
+"""Every option of the user takes effect or is refused, with the most similar name, before encoding."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_generic_option_that_this_encoder_does_not_read_is_refused(vcodec, opt
     assert "ignores" in str(refusal(vcodec, {option: value}, **settings))
 
 
-def test_what_an_old_wrapper_did_not_read_yet_is_refused_there():
+def test_option_that_an_old_wrapper_ignores_is_refused():
     assert written("libx265", {"bf": 2})["bf"] == "2"
     assert written("libx265", {"bf": 2}, build="4.4")["bf"] == "2"
     assert "ignores" in str(refusal("libx265", {"bf": 2}, build="4.2.2"))
@@ -228,7 +228,7 @@ def test_an_option_of_the_ffmpeg_program_is_refused(option):
         ("h264_nvenc", "tune", "fastest", "accepted"),
     ],
 )
-def test_a_value_that_would_be_misread_or_cut_is_refused(vcodec, option, value, said):
+def test_value_that_would_be_misread_or_clamped_is_refused(vcodec, option, value, said):
     error = refusal(vcodec, {option: value})
     assert said in str(error)
     assert (error.option, error.encoder) == (option, vcodec)
@@ -269,7 +269,7 @@ def test_a_value_that_would_be_misread_or_cut_is_refused(vcodec, option, value, 
     ],
     ids=str,
 )
-def test_what_a_field_speaks_for_cannot_be_set_beside_it(vcodec, options, field):
+def test_option_that_a_field_sets_is_refused_as_an_extra_option(vcodec, options, field):
     assert field in str(refusal(vcodec, options))
 
 
@@ -285,7 +285,7 @@ def test_one_key_twice_is_refused(text):
 
 @pytest.mark.parametrize("nothing", ["", " : ", {}])
 @pytest.mark.parametrize(("encoder", "name"), [("libx264", "x264-params"), ("librav1e", "rav1e-params")])
-def test_a_dictionary_with_nothing_in_it_sets_nothing(encoder, name, nothing):
+def test_empty_dictionary_option_is_refused(encoder, name, nothing):
     assert f"{name} of {encoder} is empty" in str(refusal(encoder, {name: nothing}))
 
 
@@ -316,7 +316,7 @@ def test_a_dictionary_with_nothing_in_it_sets_nothing(encoder, name, nothing):
     ],
     ids=str,
 )
-def test_nothing_that_reads_or_writes_a_file_or_goes_unread_is_passed_on(vcodec, options):
+def test_options_that_name_files_or_are_unread_are_refused(vcodec, options):
     refusal(vcodec, options)
 
 
@@ -337,7 +337,7 @@ def test_an_unknown_key_is_refused_with_the_nearest():
     assert error.option == "x264-params:aq-mod"
 
 
-def test_a_key_given_as_an_option_is_told_where_it_belongs():
+def test_key_given_as_an_option_names_its_dictionary_option():
     assert "a key of that name in svtav1-params" in str(refusal("libsvtav1", {"film-grain": 8}))
 
 
@@ -347,7 +347,7 @@ def test_a_dictionary_option_takes_no_bare_value(value):
 
 
 @pytest.mark.parametrize(("key", "value"), [("subme", 12), ("ref", 0), ("bframes", 17), ("qcomp", 1.5), ("merange", 2)])
-def test_numbers_that_x264_would_cut_are_refused(key, value):
+def test_numbers_that_x264_would_clamp_are_refused(key, value):
     assert "out of range" in str(refusal("libx264", {"x264-params": {key: value}}))
 
 
@@ -396,7 +396,7 @@ def test_names_are_compared_without_the_video_specifier():
     ]
 
 
-def test_only_a_name_that_is_near_is_offered():
+def test_only_a_similar_name_is_suggested():
     assert nearest_name("tun", ["tune", "profile"]) == "tune"
     assert nearest_name("xyz", ["tune", "profile"]) is None
 
@@ -409,7 +409,7 @@ def test_only_a_name_that_is_near_is_offered():
     ],
     ids=str,
 )
-def test_an_option_that_was_measured_to_do_nothing_is_refused(vcodec, options, builds):
+def test_option_measured_without_effect_is_refused(vcodec, options, builds):
     (option,) = options
     error = refusal(vcodec, options)
     assert error.option == option
@@ -434,7 +434,7 @@ def test_an_option_is_refused_only_where_it_does_nothing():
         ("psy-rd", "1:10.5"),
     ],
 )
-def test_what_x264_cuts_without_a_word_is_refused(option, value):
+def test_value_that_x264_clamps_silently_is_refused(option, value):
     with pytest.raises(EncoderOptionError, match=r"is out of range|does not fit"):
         written("libx264", {option: value})
 
@@ -443,5 +443,5 @@ def test_what_x264_cuts_without_a_word_is_refused(option, value):
     ("option", "value"),
     [("x264-params", "deblock=-6,6:psy-rd=10,0.5:chroma-qp-offset=12"), ("chromaoffset", -12), ("psy-rd", "10:0.25")],
 )
-def test_ends_of_the_ranges_of_x264_are_accepted(option, value):
+def test_limits_of_the_ranges_of_x264_are_accepted(option, value):
     assert str(value) == written("libx264", {option: value})[option]

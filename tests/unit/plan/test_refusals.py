@@ -1,4 +1,4 @@
-"""Every option takes effect or is refused, with a reason, before anything runs: one table of what is refused and why."""
+"""A table of every refused option, with the reason, before anything runs."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_unknown_encoder_offers_the_nearest() -> None:
     assert "libx264" in caught.value.alternatives
 
 
-def test_codec_without_software_encoder_names_what_was_looked_for() -> None:
+def test_codec_without_software_encoder_names_the_candidates() -> None:
     with pytest.raises(EncoderUnavailableError, match="libsvtav1") as caught:
         plan(build="4.2.2", vcodec="libsvtav1")
     assert caught.value.alternatives == ("libaom-av1",)
@@ -191,7 +191,7 @@ def test_codec_names(build: str, codec: str, encoder: str) -> None:
     assert planned.argv[planned.argv.index("-c:v") + 1] == encoder
 
 
-def test_what_was_not_given_resolves_to_what_there_is() -> None:
+def test_unset_fields_resolve_to_the_effective_defaults() -> None:
     assert plan(vcodec="ffv1", output="/out/a.mov").encoder.config.crf is None
     assert plan(vcodec="h264_v4l2m2m").encoder.config.crf is None
     assert plan(vcodec="mjpeg", pix_fmt="yuvj420p").encoder.config.g == 1
@@ -206,7 +206,7 @@ def test_profile_with_and_without_specifier_both_take_effect() -> None:
         assert planned.argv[planned.argv.index("-profile:v") + 1] == "high"
 
 
-def test_the_seeds_example() -> None:
+def test_options_of_a_typical_config() -> None:
     planned = plan(vcodec="h264", preset="fast", extra_options={"tune": "film", "profile:v": "high", "bf": 2})
     expected = {"g": "2", "crf": "30", "preset": "fast", "tune": "film", "profile": "high", "bf": "2"}
     assert options_of(planned) == expected

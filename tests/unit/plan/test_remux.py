@@ -1,4 +1,4 @@
-"""The command of a stream copy: bit by bit, one file, nothing else is opened."""
+"""The command of a remux: a stream copy of one file that opens no other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def after(argv: tuple[str, ...], option: str) -> str:
 
 
 @pytest.mark.parametrize("muxer", ["mp4", "mov"])
-def test_a_plain_file_has_its_index_in_front(muxer: str) -> None:
+def test_regular_file_has_its_index_at_the_front(muxer: str) -> None:
     argv = plan_remux(
         Path("/bin/ffmpeg"), Path("/d/.a.recording.mp4"), Path("/d/a.mp4"), fps=Fraction(30000, 1001), muxer=muxer
     )
@@ -41,6 +41,6 @@ def test_fragments_again() -> None:
 
 
 @pytest.mark.parametrize("name", ["-dash.mp4", "concat:a|b.mp4", "100%d.mp4", "http://x/a.mp4"])
-def test_a_name_is_never_more_than_a_name(name: str) -> None:
+def test_file_name_never_becomes_an_option_or_a_protocol(name: str) -> None:
     argv = plan_remux(Path("ffmpeg"), Path(name), Path("out.mp4"), fps=Fraction(30), muxer="mp4")
     assert argv[argv.index("-i") + 1] == f"file:{Path(name).absolute()}"

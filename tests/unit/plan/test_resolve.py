@@ -1,4 +1,4 @@
-"""A config against recorded listings: what every field becomes, and every refusal with the reason and the way out."""
+"""Resolve a config with recorded listings: the option of every field, and every refusal with its reason and remedy."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ def with_svt(version: tuple[int, ...] | None) -> Capabilities:
         (NEW, "libx264rgb", "libx264rgb"),
     ],
 )
-def test_a_name_is_one_encoder_of_this_build(build, vcodec, encoder):
+def test_encoder_name_means_one_encoder_of_this_build(build, vcodec, encoder):
     assert name_encoder(vcodec, recorded(build)) == encoder
 
 
-def test_without_the_best_encoder_of_a_codec_the_next_one_is_taken():
+def test_next_encoder_of_a_codec_is_used_if_the_best_is_missing():
     new = recorded(NEW)
     lgpl = replace(new, encoders={name: row for name, row in new.encoders.items() if not name.startswith("libx26")})
     assert name_encoder("h264", lgpl) == "libopenh264"
@@ -100,14 +100,14 @@ def test_without_the_best_encoder_of_a_codec_the_next_one_is_taken():
         (NEW, "auto", "trial", ""),
     ],
 )
-def test_an_unknown_encoder_is_refused_with_what_there_is(build, vcodec, said, alternative):
+def test_unknown_encoder_is_refused_with_available_encoders(build, vcodec, said, alternative):
     with pytest.raises(EncoderUnavailableError, match=said) as caught:
         resolve(build, vcodec=vcodec)
     assert caught.value.requested == vcodec
     assert alternative in (*caught.value.alternatives, "")
 
 
-def test_only_the_listings_that_a_name_can_mean_are_asked_for():
+def test_only_listings_of_candidate_encoders_are_requested():
     assert candidate_encoders("av1") == ("libsvtav1", "libaom-av1", "librav1e")
     assert candidate_encoders("h264_nvenc") == ("h264_nvenc",)
     assert set(library_version_patterns("av1")) == {"libsvtav1"}
@@ -132,13 +132,13 @@ def test_g_is_ffmpegs_g(vcodec, g):
     assert options(vcodec=vcodec, g=g)["g"] == str(g)
 
 
-def test_g_of_x265_goes_past_a_wrapper_that_ignored_it_and_closes_the_gop():
+def test_g_of_x265_is_its_own_key_and_closes_the_gop():
     assert options(OLD, vcodec="libx265", g=7)["x265-params"] == "open-gop=0:keyint=7"
     assert options(vcodec="libx265", g=None)["x265-params"] == "open-gop=0"
     assert "g" not in options(vcodec="libx265", g=7)
 
 
-def test_no_g_leaves_it_to_the_encoder():
+def test_g_of_none_sets_no_option():
     assert "g" not in options(vcodec="libx264", g=None)
     assert resolve(vcodec="libx264", g=None).config.g is None
 
@@ -150,19 +150,19 @@ def test_g_1_is_refused_where_it_means_no_key_frames_at_all():
     assert options(vcodec="libsvtav1", g=1)["g"] == "1"
 
 
-def test_g_of_an_encoder_with_key_frames_only():
+def test_g_of_an_intra_only_encoder():
     assert "every frame is a keyframe" in str(refusal(vcodec="mjpeg", pix_fmt="yuvj420p", g=5))
     assert "g" not in options(vcodec="mjpeg", pix_fmt="yuvj420p", g=1)
     assert "is set by g" in str(refusal(vcodec="mjpeg", pix_fmt="yuvj420p", extra_options={"g": 5}))
 
 
-def test_short_gops_of_libaom_have_no_look_ahead_unless_asked_for():
+def test_short_gops_of_libaom_have_no_look_ahead_by_default():
     assert options(vcodec="libaom-av1")["lag-in-frames"] == "0"
     assert "lag-in-frames" not in options(vcodec="libaom-av1", g=3)
     assert options(vcodec="libaom-av1", extra_options={"lag-in-frames": 5})["lag-in-frames"] == "5"
 
 
-def test_hardware_has_no_b_frames_unless_asked_for():
+def test_hardware_has_b_frames_only_on_request():
     assert options(vcodec="h264_nvenc")["bf"] == "0"
     assert options(vcodec="h264_nvenc", g=30, extra_options={"bf": 2})["bf"] == "2"
 
@@ -194,7 +194,7 @@ def test_hardware_has_no_b_frames_unless_asked_for():
         ("av1_amf", {"crf": 63}, {"qp_i": "255", "qp_p": "255", "qp_b": "255", "rc": "cqp"}),
     ],
 )  # fmt: skip
-def test_crf_reaches_every_encoder_in_its_own_terms(vcodec, settings, written):
+def test_crf_is_written_on_the_scale_of_every_encoder(vcodec, settings, written):
     assert written.items() <= options(vcodec=vcodec, **settings).items()
 
 
@@ -232,19 +232,19 @@ def test_a_device_file_is_named_or_it_is_an_error():
         ("h264_qsv", 0, "1 to 51"),
     ],
 )
-def test_a_crf_that_would_be_cut_or_taken_for_unset_is_refused(vcodec, crf, accepted):
+def test_crf_that_the_encoder_would_clamp_or_ignore_is_refused(vcodec, crf, accepted):
     error = refusal(vcodec=vcodec, crf=crf)
     assert (error.option, error.value, error.encoder, error.accepted) == ("crf", crf, vcodec, accepted)
     assert accepted in str(error)
 
 
 @pytest.mark.parametrize("vcodec", ["libaom-av1", "libvpx-vp9", "libopenh264", "h264_qsv", "h264_amf"])
-def test_a_fraction_is_refused_where_the_encoder_would_drop_it(vcodec):
+def test_fractional_crf_is_refused_if_the_encoder_drops_the_fraction(vcodec):
     assert "whole numbers only" in str(refusal(vcodec=vcodec, crf=30.5))
 
 
 @pytest.mark.parametrize("version", [(1, 4, 1), (3, 1, 0), None])
-def test_a_fraction_is_refused_by_an_svt_that_would_take_35_instead(version):
+def test_fractional_crf_is_refused_for_svt_that_would_use_35(version):
     error = refusal(with_svt(version), vcodec="libsvtav1", crf=30.5)
     assert "from version 4" in str(error)
     assert (".".join(map(str, version)) if version else "unknown") in str(error)
@@ -258,7 +258,7 @@ def test_a_scale_that_is_not_crf_takes_fractions_by_rounding():
 @pytest.mark.parametrize(
     ("vcodec", "given"), [("ffv1", "crf"), ("ffv1", "preset"), ("h264_v4l2m2m", "crf"), ("mpeg4", "preset")]
 )
-def test_a_field_without_a_setting_is_refused_if_given_and_nothing_if_not(vcodec, given):
+def test_field_without_a_setting_is_refused_only_if_given(vcodec, given):
     error = refusal(vcodec=vcodec, **{given: 20})
     assert f"has no {given} setting" in str(error)
     assert (error.option, error.value) == (given, 20)
@@ -293,7 +293,7 @@ def test_no_crf_leaves_the_quality_to_the_encoder_and_rates_to_the_user():
 def test_a_second_rate_control_beside_crf_is_refused(vcodec, rival):
     (name,) = rival
     error = refusal(vcodec=vcodec, crf=30, extra_options=rival)
-    assert "does not go together with crf" in str(error)
+    assert "contradicts crf" in str(error)
     assert error.option == name
     assert "None" in str(error)
 
@@ -317,7 +317,7 @@ def test_a_second_rate_control_beside_crf_is_refused(vcodec, rival):
         ("h264_amf", "speed", "quality", "speed"),
     ],
 )
-def test_preset_reaches_every_encoder_in_its_own_terms(vcodec, preset, option, text):
+def test_preset_is_written_by_the_option_of_every_encoder(vcodec, preset, option, text):
     resolved = resolve(vcodec=vcodec, preset=preset)
     assert dict(resolved.options)[option] == text
     assert resolved.config.preset == preset
@@ -388,7 +388,7 @@ def test_fast_decode_is_a_tune_of_x264_and_x265(vcodec):
         (None, 10, 2, (640, 480), "unknown"),
     ],
 )
-def test_fast_decode_of_svt_is_refused_where_it_changes_nothing(version, preset, level, size, said):
+def test_fast_decode_of_svt_is_refused_if_it_has_no_effect(version, preset, level, size, said):
     settings = {"vcodec": "libsvtav1", "preset": preset, "fast_decode": level, "size": size}
     if said is None:
         assert options(with_svt(version), **settings)["svtav1-params"] == f"fast-decode={level}"
@@ -397,7 +397,7 @@ def test_fast_decode_of_svt_is_refused_where_it_changes_nothing(version, preset,
 
 
 @pytest.mark.parametrize("vcodec", ["libaom-av1", "libvpx-vp9", "ffv1", "h264_nvenc", "h264_qsv"])
-def test_fast_decode_is_refused_where_there_is_none(vcodec):
+def test_fast_decode_is_refused_for_an_encoder_without_it(vcodec):
     assert "no fast-decode setting" in str(refusal(vcodec=vcodec, fast_decode=1))
     assert resolve(vcodec=vcodec, fast_decode=0).config.fast_decode == 0
 
@@ -419,13 +419,13 @@ def test_fast_decode_is_refused_where_there_is_none(vcodec):
         ("mpeg4", {"threads": "2"}),
     ],
 )
-def test_threads_reach_every_software_encoder(vcodec, written):
+def test_threads_are_written_by_the_option_of_every_software_encoder(vcodec, written):
     assert written.items() <= options(vcodec=vcodec, threads=2).items()
     assert not {"threads", "row-mt"} & set(options(vcodec=vcodec))
 
 
 @pytest.mark.parametrize("threads", [0, -1, True, 2.0, "2"])
-def test_a_number_of_threads_that_is_none_is_refused(threads):
+def test_invalid_number_of_threads_is_refused(threads):
     assert refusal(vcodec="libx264", threads=threads).option == "encoder_threads"
 
 
@@ -436,7 +436,7 @@ def test_levels_of_parallelism_end_at_6_since_svt_3():
 
 
 @pytest.mark.parametrize("vcodec", ["h264_nvenc", "h264_qsv", "h264_v4l2m2m", "libx264rgb"])
-def test_threads_are_refused_where_there_are_none(vcodec):
+def test_threads_are_refused_for_an_encoder_without_them(vcodec):
     settings = {"pix_fmt": "rgb24"} if vcodec == "libx264rgb" else {}
     assert "no thread setting" in str(refusal(vcodec=vcodec, threads=2, **settings))
 
@@ -469,7 +469,7 @@ def test_an_encoder_without_a_row_takes_fields_that_its_own_help_lists():
         ({"extra_options": {"bf": 2}}, "ignores"),
     ],
 )
-def test_an_encoder_without_a_row_takes_nothing_on_trust(settings, said):
+def test_encoder_without_a_row_refuses_unknown_options(settings, said):
     assert said in str(refusal(vcodec="libx264rgb", pix_fmt="rgb24", **settings))
 
 
@@ -481,7 +481,7 @@ def test_an_encoder_without_a_row_and_without_a_quality_setting():
     assert "no crf setting" in str(refusal(mpeg2, vcodec="mpeg2video", crf=20))
 
 
-def test_listings_that_were_not_asked_for_are_a_clear_error():
+def test_missing_listing_is_a_clear_error():
     with pytest.raises(CapabilityError, match="probe_capabilities"):
         resolve(replace(recorded(NEW), helps={}), vcodec="libx264")
 
@@ -494,10 +494,10 @@ def test_an_experimental_encoder_is_allowed_to_ffmpeg():
     assert "strict" not in options(vcodec="libaom-av1")
 
 
-def test_hevc_carries_the_tag_that_plays_everywhere():
+def test_hevc_gets_the_tag_hvc1():
     assert options(vcodec="libx265")["tag"] == "hvc1"
     assert "tag" not in options(vcodec="libx264")
 
 
-def test_what_ffmpeg_calls_the_codec_is_known():
+def test_codec_name_of_every_row_is_known():
     assert [resolve(vcodec=name).codec for name in ("libx264", "libx265", "libsvtav1")] == ["h264", "hevc", "av1"]

@@ -1,4 +1,4 @@
-"""The images of a directory and their order, found from names alone."""
+"""find_images: the images of a directory and their order, by name."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_order_is_that_of_the_numbers(tmp_path: Path, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("order", ["number", "name"])
-def test_what_systems_leave_in_folders_is_passed_over(tmp_path: Path, order: str) -> None:
+def test_hidden_files_of_operating_systems_are_ignored(tmp_path: Path, order: str) -> None:
     touch(tmp_path, "f-0.png", "f-1.png")
     touch(tmp_path, ".DS_Store", "Thumbs.db", "desktop.ini", "._f-0.png", "._f-2.png", ".f-2.png", "notes 3.txt")
     for name in ("@eaDir", "__MACOSX", "more"):
@@ -71,7 +71,7 @@ def test_refused(tmp_path: Path, names: list[str], message: str) -> None:
         find_images(tmp_path)
 
 
-def test_time_stamps_are_refused_at_once(tmp_path: Path) -> None:
+def test_timestamps_as_image_numbers_are_refused_quickly(tmp_path: Path) -> None:
     stamps = [10**k for k in (0, 9, 18, 60, 200)]
     touch(tmp_path, *(f"{stamp}.png" for stamp in stamps))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -138,7 +138,7 @@ def bound(path: Path) -> None:
         pytest.param(lambda path: path.symlink_to("/dev/zero"), "has the name of an image", id="device"),
     ],
 )
-def test_entries_that_are_no_images(
+def test_entry_with_the_name_of_an_image_that_is_not_a_file_is_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     make: Callable[[Path], None],

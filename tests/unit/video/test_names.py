@@ -1,4 +1,4 @@
-"""check_path_part: what becomes a part of a path stays one part of it, and can be seen and typed."""
+"""check_path_part: a name stays one visible part of a path."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_plain_name_is_taken(name: str) -> None:
     ],
     ids=repr,
 )
-def test_another_name_is_refused_and_said_why(name: object, why: str) -> None:
+def test_unsafe_name_is_refused_with_the_reason(name: object, why: str) -> None:
     with pytest.raises(UnsafePathError, match="cannot be the name of a camera: " + why) as caught:
         check_path_part(name, "the name of a camera")  # type: ignore[arg-type]
     assert caught.value.text == str(name)

@@ -1,4 +1,4 @@
-"""Cameras through OpenCV: a stand-in for the module where it is not installed, with BGR pictures as it gives them."""
+"""Cameras through OpenCV; a stand-in replaces the module if it is not installed, with frames in BGR as OpenCV returns them."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def test_another_size_is_refused(camera_class: Any) -> None:
         camera_class(0, width=640).start()
 
 
-def test_a_camera_that_is_not_there(camera_class: Any) -> None:
-    with pytest.raises(CameraUnavailableError, match="cannot open camera 7"):
+def test_missing_camera_is_unavailable(camera_class: Any) -> None:
+    with pytest.raises(CameraUnavailableError, match="camera 7 cannot be opened"):
         camera_class(7).start()
 
 

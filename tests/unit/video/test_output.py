@@ -1,4 +1,4 @@
-"""A file appears under its name whole and checked, or not at all."""
+"""PendingFile and check_packets: a file gets its name complete and checked, or there is no file."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_overwrite_replaces_in_one_step(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a.mp4"]
 
 
-def test_targets_that_cannot_be(tmp_path: Path) -> None:
+def test_invalid_targets_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is a directory"):
         PendingFile(tmp_path, overwrite=True)
     with pytest.raises(OutputError, match="does not exist; create it"):
@@ -106,15 +106,15 @@ def packets(*pts: int, errors: str = "", hidden: int = 0) -> PacketIndex:
 @pytest.mark.parametrize(
     ("index", "message"),
     [
-        pytest.param(packets(0, 512), "3 frames went in, but 2 came out", id="one-missing"),
-        pytest.param(packets(0, 512, 1024, 1536), "3 frames went in, but 4 came out", id="one-too-many"),
+        pytest.param(packets(0, 512), "3 frames were sent, but the file has 2", id="one-missing"),
+        pytest.param(packets(0, 512, 1024, 1536), "3 frames were sent, but the file has 4", id="one-too-many"),
         pytest.param(packets(0, 512, 1025), "frame 2 is shown at", id="off-the-grid"),
         pytest.param(packets(1, 513, 1025), "frame 0 is shown at", id="starts-late"),
         pytest.param(packets(0, 512, 1024, hidden=1), "hidden", id="edit-list"),
         pytest.param(packets(0, 512, 1024, errors="broken"), "broken", id="damaged"),
     ],
 )
-def test_wrong_files_are_told_apart(tmp_path: Path, index: PacketIndex, message: str) -> None:
+def test_wrong_file_is_refused(tmp_path: Path, index: PacketIndex, message: str) -> None:
     with pytest.raises(OutputError, match=message):
         check_packets(index, path=tmp_path / "a.mp4", fps=Fraction(30), frames=3)
 

@@ -1,4 +1,4 @@
-"""A recording's file: its name, its lock, and that nothing but a call removes it."""
+"""A recording's file: its name, its lock, and that only a call removes it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ffenc.video.recording import RecordingFile, SyncedFile, final_of, find_reco
     "name",
     ["laptop.mp4", "observation.images.laptop.mp4", "a.recording.mp4", ".a.part1.mp4", "naïve.mov", "v1.2.mov"],
 )
-def test_a_recording_knows_the_name_it_was_to_have(tmp_path: Path, name: str) -> None:
+def test_name_of_a_recording_contains_the_name_of_its_video(tmp_path: Path, name: str) -> None:
     recording = RecordingFile(tmp_path / name)
     try:
         assert recording.path.parent == tmp_path
@@ -53,7 +53,7 @@ def test_the_final_name(name: str, final: str) -> None:
     assert final_of(Path("/somewhere") / name) == Path("/somewhere") / final
 
 
-def test_two_recordings_of_one_name_do_not_meet(tmp_path: Path) -> None:
+def test_two_recordings_of_one_name_have_distinct_files(tmp_path: Path) -> None:
     first, second = RecordingFile(tmp_path / "a.mp4"), RecordingFile(tmp_path / "a.mp4")
     assert first.path != second.path
     first.discard()
@@ -62,7 +62,7 @@ def test_two_recordings_of_one_name_do_not_meet(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_is_held_until_it_is_released_and_stays(tmp_path: Path) -> None:
+def test_recording_is_locked_until_released_and_stays(tmp_path: Path) -> None:
     recording = RecordingFile(tmp_path / "a.mp4")
     recording.append(b"abc")
     recording.append(memoryview(b"def"))
@@ -77,14 +77,14 @@ def test_it_is_held_until_it_is_released_and_stays(tmp_path: Path) -> None:
     assert recording.path.read_bytes() == b"abcdef"
 
 
-def test_a_discarded_one_is_gone(tmp_path: Path) -> None:
+def test_discarded_recording_is_removed(tmp_path: Path) -> None:
     recording = RecordingFile(tmp_path / "a.mp4")
     recording.discard()
     recording.discard()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_forgotten_one_stays_and_nobody_holds_it(tmp_path: Path) -> None:
+def test_garbage_collected_recording_stays_unlocked(tmp_path: Path) -> None:
     path = RecordingFile(tmp_path / "a.mp4").path
     gc.collect()
     assert not is_held(path)
@@ -101,7 +101,7 @@ def test_nothing_is_written_after_the_release(tmp_path: Path) -> None:
     assert (tmp_path / "other").read_bytes() == b""
 
 
-def test_a_write_and_a_release_of_two_threads_do_not_meet(tmp_path: Path) -> None:
+def test_write_and_release_in_two_threads_do_not_overlap(tmp_path: Path) -> None:
     recording = RecordingFile(tmp_path / "a.mp4")
     block = bytes(100_000)
     ended = threading.Event()
@@ -123,7 +123,7 @@ def test_a_write_and_a_release_of_two_threads_do_not_meet(tmp_path: Path) -> Non
     assert recording.size_bytes() % len(block) == 0
 
 
-def test_a_lock_lives_as_long_as_a_child_that_inherited_it(tmp_path: Path) -> None:
+def test_lock_lasts_as_long_as_a_child_that_inherited_it(tmp_path: Path) -> None:
     recording = RecordingFile(tmp_path / "a.mp4")
     path = recording.path
     code = "import sys; sys.stdin.read()"
@@ -140,7 +140,7 @@ def test_a_lock_lives_as_long_as_a_child_that_inherited_it(tmp_path: Path) -> No
     assert not is_held(path)
 
 
-def test_a_release_counts_although_a_fork_has_the_file_too(tmp_path: Path) -> None:
+def test_release_unlocks_the_file_even_if_a_fork_has_it(tmp_path: Path) -> None:
     recording = RecordingFile(tmp_path / "a.mp4")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: a fork of a process with threads
@@ -156,7 +156,9 @@ def test_a_release_counts_although_a_fork_has_the_file_too(tmp_path: Path) -> No
         os.waitpid(forked, 0)
 
 
-def test_it_is_locked_although_somebody_just_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recording_is_locked_while_another_process_tests_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened = os.open
     looking: list[int] = []
 
@@ -175,7 +177,9 @@ def test_it_is_locked_although_somebody_just_looked(tmp_path: Path, monkeypatch:
     recording.discard()
 
 
-def test_one_that_vanishes_while_we_look_is_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recording_that_disappears_during_the_search_is_not_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("a", "b"):
         (tmp_path / f".{name}.00000000.recording.mp4").write_bytes(b"")
     (tmp_path / "a.mp4").write_bytes(b"")
@@ -196,12 +200,12 @@ def test_one_that_vanishes_while_we_look_is_no_finding(tmp_path: Path, monkeypat
     ]
 
 
-def test_a_directory_that_is_not_there_is_an_output_error(tmp_path: Path) -> None:
+def test_missing_directory_is_an_output_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"cannot write into .*missing"):
         RecordingFile(tmp_path / "missing" / "a.mp4")
 
 
-def test_a_full_disk_is_an_output_error_and_keeps_what_there_is(tmp_path: Path) -> None:
+def test_full_disk_is_an_output_error_and_keeps_written_data(tmp_path: Path) -> None:
     recording = RecordingFile(tmp_path / "a.mp4")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

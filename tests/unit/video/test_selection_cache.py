@@ -1,4 +1,4 @@
-"""The choice of ``auto`` is kept for a config unless a trial ran out of time; a given value is not the same as a default."""
+"""The choice of ``auto`` is cached by config unless a trial ran out of time; a given value differs from a default."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_given_crf_is_tried_apart_from_the_default(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(("first", "later"), [(None, "h264_nvenc"), (False, "libx264")])
-def test_a_trial_that_ran_out_of_time_is_made_again(
+def test_trial_that_ran_out_of_time_is_repeated(
     monkeypatch: pytest.MonkeyPatch, first: bool | None, later: str
 ) -> None:
     outcomes = [first, True]

@@ -1,4 +1,4 @@
-"""Which decoded frames are taken for the ones that were sent."""
+"""Which decoded frames count as the frames that were sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def fault(shown: np.ndarray, *, number: int = 2, lowest_db: float = 5.0, is_key_
     return find_wrong_frame(SENT, shown, number, largest=255, lowest_db=lowest_db, is_key_frame=is_key_frame)
 
 
-def test_equal_frames_are_infinitely_alike_and_a_known_error_has_its_psnr() -> None:
+def test_psnr_of_equal_frames_is_infinite_and_of_a_known_error_exact() -> None:
     assert psnr_db(SENT[0], SENT[0], largest=255) == math.inf
     assert psnr_db(np.zeros((8, 8), np.uint8), np.full((8, 8), 255, np.uint8), largest=255) == 0
     assert psnr_db(np.zeros((8, 8), np.uint16), np.full((8, 8), 409.5, np.float32), largest=4095) == pytest.approx(20)
@@ -43,7 +43,7 @@ def test_the_right_frame_passes_with_noise() -> None:
     ],
     ids=["previous", "next", "1 down", "8 down", "2 left", "grey", "green"],
 )
-def test_another_picture_is_named_however_low_the_quality_may_be(shown: np.ndarray, what: str) -> None:
+def test_wrong_frame_is_named_even_at_low_quality(shown: np.ndarray, what: str) -> None:
     wrong = fault(shown)
     assert wrong is not None
     assert f"frame 2 shows {what}" in wrong
@@ -54,7 +54,7 @@ def test_another_picture_is_named_however_low_the_quality_may_be(shown: np.ndarr
     [np.ascontiguousarray(SENT[2][::-1]), np.ascontiguousarray(SENT[2][:, ::-1]), SENT[2][..., ::-1], 255 - SENT[2]],
     ids=["upside down", "mirrored", "red and blue swapped", "negative"],
 )
-def test_a_turned_or_recoloured_picture_is_below_the_floor_of_the_default_quality(shown: np.ndarray) -> None:
+def test_rotated_or_recoloured_frame_is_below_the_lowest_psnr(shown: np.ndarray) -> None:
     assert fault(shown, lowest_db=21.0) is not None
 
 

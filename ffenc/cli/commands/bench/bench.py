@@ -1,4 +1,4 @@
-"""``ffenc bench``: sweep encoder settings over footage, and make a report of what came out."""
+"""``ffenc bench``: compare encoder settings on footage, and write reports."""
 
 from __future__ import annotations
 
@@ -9,103 +9,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import SUPPRESS, ArgumentParser, Namespace
+from jsonargparse import Namespace
 from pydantic import ValidationError
 from rich.table import Table
 
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import (
-    Command,
     UsageError,
-    add_encoder_flags,
     binaries_of,
-    command_parser,
     encoder_config,
 )
-from ffenc.cli.parsing.values import count, executor_name, load_leniently, names, positive
-from ffenc.config import VideoEncoderConfig
+from ffenc.cli.parsing.values import load_leniently
 from ffenc.jobs.executors import executor_from
-
-_DESCRIPTION = """\
-Try encoder settings on footage and measure what recording and training feel:
-time, CPU, memory, size, likeness, and the time to read frames anywhere.
-Every result is a line of RESULTS as soon as it is there; run the same command
-again to go on where it stopped. Flags may stand in a YAML file (--config), in
-which a value to vary may also set several fields together:
-
-  vary: {vcodec: [libsvtav1, {vcodec: libx264, preset: veryfast}]}
-
-With RESULTS alone nothing is measured; reports are made of what is there."""
-
-_VARIED = (*VideoEncoderConfig.model_fields, "encoder_threads", "cameras")
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("bench [options] RESULTS", _DESCRIPTION)
-    parser.add_argument("results", type=Path, metavar="RESULTS", help="file of results, .jsonl; created or continued")
-    source = parser.add_argument_group("sources")
-    source.add_argument(
-        "--sources",
-        type=Any,
-        metavar="LIST",
-        help="clips, directories of images, LeRobot datasets, or test_pattern, moving_texture, sensor_noise, depth_ramp",
-    )
-    source.add_argument(
-        "--frames", type=positive, metavar="N", help="frames of each (default: all; 90 of synthetic ones)"
-    )
-    source.add_argument("--size", type=str, metavar="WxH", help="scale to this size (default: as they are; 640x480)")
-    source.add_argument("--fps", type=Any, metavar="RATE", help="rate at which frames come (default: the source's; 30)")
-    varied = parser.add_argument_group("what is tried", "Values with commas between them.")
-    for name in _VARIED:
-        varied.add_argument(f"--vary.{name}", type=Any, default=SUPPRESS, metavar="LIST", help=f"values of {name}")
-    varied.add_argument(
-        "--mode",
-        choices=("grid", "one_at_a_time"),
-        default="grid",
-        help="every combination, or the first values and each other value by itself (default: grid)",
-    )
-    _add_measuring_flags(parser)
-    made = parser.add_argument_group("what is made of it")
-    made.add_argument("--report", type=Path, metavar="FILE", help="one HTML page that needs no network")
-    made.add_argument("--csv", type=Path, metavar="FILE", help="a table with the columns of LeRobot's old benchmark")
-    add_encoder_flags(parser)
-    return Command(parser=parser, run=run)
-
-
-def _add_measuring_flags(parser: ArgumentParser) -> None:
-    measured = parser.add_argument_group("what is measured")
-    measured.add_argument(
-        "--measure", type=names, metavar="LIST", help="some of timing, quality, reading, latency (default: all)"
-    )
-    measured.add_argument("--repeats", type=positive, default=3, metavar="N", help="rounds (default: 3)")
-    measured.add_argument("--reads", type=positive, default=10, metavar="N", help="reads of a pattern in a round (10)")
-    measured.add_argument("--windows", type=dict, metavar="DICT", help="further patterns: name to delta timestamps")
-    measured.add_argument("--jobs", type=positive, default=1, metavar="N", help="at once, if only quality is measured")
-    measured.add_argument(
-        "--executor",
-        type=executor_name,
-        metavar="NAME",
-        help="likewise, as in jobs run: processes or dask, also with a number, or dask://host:port",
-    )
-    measured.add_argument("--retry_failed", action="store_true", help="try again what failed before")
-    measured.add_argument(
-        "--patience",
-        type=count,
-        default=0,
-        metavar="S",
-        help="before each step, wait up to S seconds until nothing else is running (default: 0)",
-    )
-    measured.add_argument("--scratch", type=Path, metavar="DIR", help="where frames and videos are written meanwhile")
-    measured.add_argument(
-        "--equal_quality",
-        choices=("ssim", "vmaf"),
-        help="instead of the sweep: which crf of each further vcodec is as good as those of the first one",
-    )
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Sweep, and write what was asked for."""
+    """Run the sweep, and write the reports."""
     # Not at the top: they need the packages of the extra, which other commands do without.
     rows_of = import_module("ffenc.bench.rows")
     if arguments.equal_quality is not None:
@@ -156,7 +75,7 @@ def _equal_file(results: Path) -> Path:
 
 def _compare(arguments: Namespace, screen: Screen) -> None:
     if arguments.sources is None:
-        raise UsageError("equal quality is measured on footage; name it with --sources")
+        raise UsageError("--equal_quality needs footage; name it with --sources")
     with screen.steps() as on_step:
         rows = import_module("ffenc.bench.equivalence").equivalents_of(
             _sweep(arguments),
@@ -176,7 +95,7 @@ def _compare(arguments: Namespace, screen: Screen) -> None:
 
 
 def _sweep(arguments: Namespace) -> Any:
-    """The sweep that the flags describe; a field given as ``--camera_encoder.NAME`` is the same in all trials."""
+    """Return the sweep that the flags describe; all trials share the fields of ``--camera_encoder.NAME``."""
     base = encoder_config(arguments).model_dump(exclude_unset=True)
     varied = arguments.get("vary")
     vary = {} if varied is None else {name: _values(value) for name, value in varied.as_dict().items()}
@@ -205,7 +124,7 @@ def _sweep(arguments: Namespace) -> Any:
 
 
 def _values(given: Any) -> list[Any]:
-    """``a,b`` or a list; a text without commas is one value."""
+    """Split ``a,b`` into values; a list is returned as it is."""
     if isinstance(given, str):
         return [load_leniently(part.strip()) for part in given.split(",")]
     if isinstance(given, Mapping):

@@ -1,10 +1,9 @@
-"""``ffenc recommend``: which settings to use on this machine, by trials at the load that it has now."""
+"""``ffenc recommend``: recommend settings for this machine under its current load."""
 
 from __future__ import annotations
 
 import shlex
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
@@ -13,42 +12,11 @@ from rich.text import Text
 
 from ffenc.cli.output.results import pairs_table
 from ffenc.cli.output.screen import Screen
-from ffenc.cli.parsing.arguments import Command, binaries_of, command_parser
-from ffenc.cli.parsing.values import frame_rate, picture_size, positive
-from ffenc.encoders.preset_lists import PRESET_LISTS
-
-_DESCRIPTION = """\
-Try what may be used, the best first, with as many cameras as there will be, and
-name the first that keeps up on this machine as it is loaded now. It takes at
-most a minute. The exit status is 1 when nothing keeps up."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("recommend [options]", _DESCRIPTION)
-    parser.add_argument("--cameras", type=positive, default=1, metavar="N", help="that record at once (default: 1)")
-    parser.add_argument(
-        "--size", type=picture_size, default=(640, 480), metavar="WxH", help="of each (default: 640x480)"
-    )
-    parser.add_argument("--fps", type=frame_rate, default=30, metavar="RATE", help="of each (default: 30)")
-    parser.add_argument(
-        "--use",
-        choices=tuple(PRESET_LISTS),
-        default="training",
-        help="read anywhere (training), as small as can be (archive), or watched at once (live) (default: training)",
-    )
-    parser.add_argument("--input", type=Path, metavar="CLIP", help="footage to try on (default: a synthetic scene)")
-    parser.add_argument(
-        "--confirm",
-        type=positive,
-        metavar="S",
-        help="then record for S seconds as a robot would, and count what is dropped",
-    )
-    return Command(parser=parser, run=run)
+from ffenc.cli.parsing.arguments import binaries_of
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Ask, and say what to paste."""
+    """Print the recommended settings."""
     # Not at the top: it needs the packages of the extra, which other commands do without.
     module = import_module("ffenc.bench.recommend")
     binaries = binaries_of(arguments)
@@ -84,7 +52,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
 
 
 def pasted(fields: dict[str, Any]) -> dict[str, str]:
-    """A config as Python, as flags and as YAML, to be pasted."""
+    """Return a config as Python, as flags and as YAML."""
     flags = []
     for name, value in fields.items():
         values = {f"{name}.{key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}

@@ -1,4 +1,4 @@
-"""``ffenc convert``: a LeRobot dataset from clips, folders of images and tables."""
+"""``ffenc convert``: make a LeRobot dataset from clips, folders of images and tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jsonargparse import Namespace
 from rich import box
@@ -19,18 +19,14 @@ from ffenc.cli.commands.record.cameras import FEATURE_PREFIX, check_camera_name
 from ffenc.cli.output.results import dataset_files, files_table
 from ffenc.cli.output.screen import Screen, visible
 from ffenc.cli.parsing.arguments import (
-    Command,
     UsageError,
-    add_encoder_flags,
-    add_layout_flag,
-    add_order_flag,
     binaries_of,
-    command_parser,
     encoder_config,
 )
-from ffenc.cli.parsing.values import whole_rate
 from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.convert.conversion import EpisodeSource, FrameSeries, add_steps, check_episodes
+from ffenc.dataset.convert.episode_table import EpisodeTable, read_episode_table
+from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.dataset.storage.new_directory import check_new, whole_dataset
 from ffenc.errors import InputError
 from ffenc.ffmpeg.binaries import Binaries
@@ -38,45 +34,9 @@ from ffenc.ffmpeg.ffprobe import probe_video
 from ffenc.video.image_reader import ImageReader
 from ffenc.video.reader import VideoReader
 
-if TYPE_CHECKING:
-    from ffenc.dataset.convert.episode_table import EpisodeTable  # needs pyarrow
-
-_DESCRIPTION = """\
-Make a LeRobot dataset from existing recordings. Every INPUT is one episode: a
-clip, or a folder of images (numbered, or see --order). With several cameras,
-name the inputs of each by a pattern; sorted, the first of each belong together:
-  --cameras='{laptop: "runs/*/laptop.mp4", wrist: "runs/*/wrist"}'
---tables takes a pattern for CSV or parquet files with a row per frame: a column
-observation.state:gripper.pos is one component of the vector observation.state,
-a column without a colon is a feature by itself. All of them become float32.
-Everything is counted first: where the numbers of frames do not agree, nothing
-is written. No frame is ever left out."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("convert OUTPUT [INPUT ...] --task=TEXT [options]", _DESCRIPTION)
-    parser.add_argument("output", type=Path, metavar="OUTPUT", help="folder of the dataset; it must not exist")
-    parser.add_argument("inputs", type=Path, nargs="*", metavar="INPUT", help="clips or folders, one per episode")
-    parser.add_argument("--task", type=str, required=True, metavar="TEXT", help="what is being done, in a sentence")
-    parser.add_argument("--fps", type=whole_rate, default=30, metavar="N", help="frames per second (default: 30)")
-    parser.add_argument("--camera", type=str, default="camera", metavar="NAME", help="name of the one camera of INPUT")
-    parser.add_argument("--cameras", type=dict, metavar="DICT", help="a pattern for each camera, in quotes; see above")
-    parser.add_argument("--tables", type=str, metavar="PATTERN", help="tables, one per episode; see above")
-    parser.add_argument("--repo_id", type=str, metavar="NAME", help="name of the dataset (default: that of OUTPUT)")
-    parser.add_argument("--robot_type", type=str, metavar="NAME", help="what info.json says of the robot")
-    add_layout_flag(parser, "info_layout", "dataset.info_layout")
-    add_order_flag(parser)
-    parser.add_argument("--audio", choices=("drop",), help="needed where a clip has audio, which is not carried")
-    parser.add_argument(
-        "--dry_run", "--dry-run", action="store_true", help="measure everything, show the episodes, and write nothing"
-    )
-    add_encoder_flags(parser)
-    return Command(parser=parser, run=run)
-
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Measure, convert, and show what is in the dataset."""
+    """Measure and convert the inputs, and print the contents of the dataset."""
     config, binaries = encoder_config(arguments), binaries_of(arguments)
     check_new(arguments.output)
     fps = Fraction(arguments.fps)
@@ -105,11 +65,9 @@ def _write(
     binaries: Binaries,
     screen: Screen,
 ) -> None:
-    from ffenc.dataset.recording.recorder import DatasetRecorder
-
     output = arguments.output
     total = sum(episode.frames for episode in episodes)
-    # Half a dataset is of no use where the whole can be made again.
+    # In one step: a part of the dataset is useless, because all of it can be made again.
     with (
         whole_dataset(output) as building,
         screen.progress("converting", total=total) as progress,
@@ -143,13 +101,11 @@ def _episodes(arguments: Namespace, fps: Fraction, binaries: Binaries, screen: S
     count = len(next(iter(inputs.values())))
     tables: list[EpisodeTable | None] = [None] * count
     if arguments.tables is not None:
-        from ffenc.dataset.convert.episode_table import read_episode_table
-
         tables = [read_episode_table(path) for path in _matching("--tables", arguments.tables)]
     sizes = {f"camera {name}": len(paths) for name, paths in inputs.items()} | {"--tables": len(tables)}
     if len(set(sizes.values())) > 1:
-        said = ", ".join(f"{number} for {what}" for what, number in sizes.items())
-        raise UsageError(f"there is not one input per episode and camera: {said}")
+        counts = ", ".join(f"{number} for {what}" for what, number in sizes.items())
+        raise UsageError(f"each episode needs one input per camera, but there are {counts}")
     episodes = []
     with screen.progress("measuring", total=count, unit="episodes") as progress:
         for number, (paths, table) in enumerate(zip(zip(*inputs.values(), strict=True), tables, strict=True), start=1):
@@ -162,9 +118,9 @@ def _episodes(arguments: Namespace, fps: Fraction, binaries: Binaries, screen: S
 
 
 def _inputs(arguments: Namespace) -> dict[str, list[Path]]:
-    """For each camera the input of every episode."""
+    """Return the inputs of each camera, one per episode."""
     if bool(arguments.inputs) == bool(arguments.cameras):
-        raise UsageError("name the clips or folders of one camera behind OUTPUT, or give --cameras for several")
+        raise UsageError("give the clips or folders of one camera after OUTPUT, or --cameras for several cameras")
     if arguments.inputs:
         return {check_camera_name(arguments.camera): arguments.inputs}
     found = {}
@@ -176,15 +132,15 @@ def _inputs(arguments: Namespace) -> dict[str, list[Path]]:
 
 
 def _matching(what: str, pattern: str) -> list[Path]:
-    """What a pattern finds, 2 before 10."""
-    found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207  a whole pattern, also absolute
+    """Return the paths that match a pattern, in natural order (2 before 10)."""
+    found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207  the pattern may be absolute
     if not found:
         raise UsageError(f"{what}: nothing matches {pattern}")
     return sorted(found, key=natural_order)
 
 
 def natural_order(path: Path) -> list[tuple[int, str]]:
-    """A key by which run-2 comes before run-10."""
+    """Return a sort key that places run-2 before run-10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]
 
 
@@ -193,7 +149,7 @@ def _series(path: Path, fps: Fraction, arguments: Namespace, binaries: Binaries)
         return ImageReader(path, fps=fps, order=arguments.order, binaries=binaries)
     sound = probe_video(path, binaries=binaries).audio
     if sound is not None and arguments.audio is None:
-        raise InputError(f"{path} has audio ({sound.codec}), which is not carried; say --audio=drop", path=path)
+        raise InputError(f"{path} has audio ({sound.codec}), which a dataset cannot hold; give --audio=drop", path=path)
     return VideoReader(path, binaries=binaries)
 
 

@@ -1,39 +1,18 @@
-"""``ffenc delete-episodes``: a dataset without some of its episodes."""
+"""``ffenc delete-episodes``: copy a dataset without some of its episodes."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
 
 from jsonargparse import Namespace
 
 from ffenc.cli.output.results import frames_text, pairs_table
-from ffenc.cli.output.screen import Screen, plain
-from ffenc.cli.parsing.arguments import Command, add_follow_links_flag, add_output_flag, binaries_of, command_parser
-from ffenc.cli.parsing.values import episode_numbers
-
-_DESCRIPTION = """\
-Make a new LeRobot dataset without some of the episodes of another one. What is
-kept keeps its bits: videos are cut at keyframes by stream copy. The rest is
-numbered again. The source is only read."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("delete-episodes [options] ROOT --episodes=NUMBERS --output=OUTPUT", _DESCRIPTION)
-    parser.add_argument("root", type=Path, metavar="ROOT", help="directory of a dataset")
-    parser.add_argument(
-        "--episodes", type=episode_numbers, required=True, metavar="NUMBERS", help="those to leave out: 1,4 or 0,3-5"
-    )
-    add_output_flag(parser, help_text="directory of the new dataset; must not exist")
-    add_follow_links_flag(parser)
-    return Command(parser=parser, run=run)
+from ffenc.cli.output.screen import Screen
+from ffenc.cli.parsing.arguments import binaries_of
+from ffenc.dataset.transform.edit import EditResult, delete_episodes
+from ffenc.json_text import as_json
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Leave them out, and say what was made."""
-    from ffenc.dataset.transform.edit import delete_episodes
-
+    """Copy the other episodes, and print the result."""
     with screen.progress("copying") as progress:
         result = delete_episodes(
             arguments.root,
@@ -46,15 +25,15 @@ def run(arguments: Namespace, screen: Screen) -> None:
     screen.result(edit_document(result), pairs_table(edit_rows(result), title=f"wrote {result.root}"))
 
 
-def edit_document(result: Any) -> dict[str, object]:
-    """An `EditResult` as JSON has it."""
-    reencoded = {str(path): plain(ranges) for path, ranges in result.reencoded.items()}
+def edit_document(result: EditResult) -> dict[str, object]:
+    """Return the JSON form of a result."""
+    reencoded = {str(path): as_json(ranges) for path, ranges in result.reencoded.items()}
     names = ("episodes", "frames", "tasks", "videos")
     return {"root": str(result.root), **{name: getattr(result, name) for name in names}, "reencoded": reencoded}
 
 
-def edit_rows(result: Any) -> list[tuple[str, object]]:
-    """An `EditResult` for people."""
+def edit_rows(result: EditResult) -> list[tuple[str, object]]:
+    """Return the rows that show a result."""
     encoded = sum(stop - first for ranges in result.reencoded.values() for first, stop in ranges)
     return [
         ("episodes", f"{result.episodes} of {frames_text(result.frames)}, {result.tasks} tasks"),

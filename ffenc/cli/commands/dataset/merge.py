@@ -1,52 +1,19 @@
-"""``ffenc merge``: several datasets become one."""
+"""``ffenc merge``: merge datasets into a new one."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
 
 from jsonargparse import Namespace
 
 from ffenc.cli.output.results import frames_text, pairs_table
-from ffenc.cli.output.screen import Screen, plain
-from ffenc.cli.parsing.arguments import Command, add_follow_links_flag, add_output_flag, binaries_of, command_parser
-
-_DESCRIPTION = """\
-Merge LeRobot datasets into a new one, in the order given. Videos are joined by
-stream copy, so no frame is encoded again, and all that a stream copy cannot
-mend is checked in every file before anything is written. The output appears
-whole or not at all, and the sources are only read."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("merge [options] ROOT ROOT [ROOT ...] --output=OUTPUT", _DESCRIPTION)
-    parser.add_argument("sources", type=Path, nargs="+", metavar="ROOT", help="directories of datasets")
-    add_output_flag(parser, help_text="directory of the new dataset; must not exist")
-    parser.add_argument(
-        "--on_mismatch",
-        choices=("raise", "reencode"),
-        default="raise",
-        help="what to do with videos that one stream cannot hold: refuse, or encode them like those of the first dataset "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--concatenate_videos", type=bool, default=True, metavar="BOOL", help="join video files (default: true)"
-    )
-    parser.add_argument(
-        "--concatenate_data", type=bool, default=True, metavar="BOOL", help="join data files (default: true)"
-    )
-    parser.add_argument("--repo_id", type=str, metavar="NAME", help="what you call it; only logged")
-    add_follow_links_flag(parser)
-    parser.add_argument("--dry_run", "--dry-run", action="store_true", help="check everything and write nothing")
-    return Command(parser=parser, run=run)
+from ffenc.cli.output.screen import Screen
+from ffenc.cli.parsing.arguments import binaries_of
+from ffenc.dataset.storage.new_directory import check_new
+from ffenc.dataset.transform.merge import MergePlan, merge_datasets, plan_merge
+from ffenc.json_text import as_json
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Merge, and say what was made."""
-    from ffenc.dataset.storage.new_directory import check_new
-    from ffenc.dataset.transform.merge import merge_datasets, plan_merge
-
+    """Merge, and print the result."""
     binaries = binaries_of(arguments)
     if arguments.dry_run:
         check_new(arguments.output)
@@ -73,15 +40,15 @@ def run(arguments: Namespace, screen: Screen) -> None:
     rows = [
         ("sources", result.sources),
         ("episodes", f"{result.episodes} of {frames_text(result.frames)}, {result.tasks} tasks"),
-        ("videos", f"{result.videos} files, {_said(result.reencoded)}"),
+        ("videos", f"{result.videos} files, {_reencoded_text(len(result.reencoded))}"),
     ]
     if result.other_colour_tags:
-        said = f"{len(result.other_colour_tags)} source files with and without BT.601 tags, which decoders show alike, stay apart"
-        rows.append(("colour", said))
-    screen.result(plain(result), pairs_table(rows, title=f"wrote {result.root}"))
+        count = len(result.other_colour_tags)
+        rows.append(("colour", f"{count} source files keep their own output files: only some have BT.601 tags"))
+    screen.result(as_json(result), pairs_table(rows, title=f"wrote {result.root}"))
 
 
-def _show_plan(plan: Any, arguments: Namespace, screen: Screen) -> None:
+def _show_plan(plan: MergePlan, arguments: Namespace, screen: Screen) -> None:
     episodes = sum(source.info.total_episodes for source in plan.sources)
     frames = sum(source.info.total_frames for source in plan.sources)
     unlike = sorted(map(str, plan.mismatched))
@@ -90,15 +57,15 @@ def _show_plan(plan: Any, arguments: Namespace, screen: Screen) -> None:
         "episodes": episodes,
         "frames": frames,
         "tasks": list(plan.tasks),
-        "videos": {key: [str(video.stream.path) for video in some] for key, some in plan.videos.items()},
+        "videos": {key: [str(video.stream.path) for video in videos] for key, videos in plan.videos.items()},
         "reencoded": unlike,
     }
     rows = [
         ("episodes", f"{episodes} of {frames_text(frames)}, {len(plan.tasks)} tasks"),
-        ("videos", f"{sum(map(len, plan.videos.values()))} source files, {_said(unlike)}"),
+        ("videos", f"{sum(map(len, plan.videos.values()))} source files, {_reencoded_text(len(unlike))}"),
     ]
     screen.result(document, pairs_table(rows, title=f"would write {arguments.output}"))
 
 
-def _said(reencoded: Any) -> str:
-    return f"{len(reencoded)} of them re-encoded" if reencoded else "nothing re-encoded"
+def _reencoded_text(count: int) -> str:
+    return f"{count} of them re-encoded" if count else "nothing re-encoded"

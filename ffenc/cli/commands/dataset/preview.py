@@ -1,4 +1,4 @@
-"""``ffenc preview``: contact sheets of a dataset."""
+"""``ffenc preview``: write contact sheets of a dataset."""
 
 from __future__ import annotations
 
@@ -7,40 +7,17 @@ from pathlib import Path
 from jsonargparse import Namespace
 
 from ffenc.cli.output.results import pairs_table
-from ffenc.cli.output.screen import Screen, plain
-from ffenc.cli.parsing.arguments import Command, UsageError, binaries_of, command_parser
-from ffenc.cli.parsing.values import names, positive
+from ffenc.cli.output.screen import Screen
+from ffenc.cli.parsing.arguments import UsageError, binaries_of
 from ffenc.dataset.preview import Sheet, preview_dataset
 from ffenc.errors import PreviewError
+from ffenc.json_text import as_json
 
 _SHOWN = 20
 
-_DESCRIPTION = """\
-Write one PNG per episode of a LeRobot dataset, for a first look: a row for
-each camera, a column for each time, evenly from the first frame to the last.
-
-Rows of videos that cannot be read are left out and named; the exit status is
-then 1."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("preview [options] ROOT", _DESCRIPTION)
-    parser.add_argument("root", type=Path, metavar="ROOT", help="directory of a dataset")
-    parser.add_argument(
-        "--output", "-o", type=Path, metavar="DIR", help="where the images go (default: NAME-preview, here)"
-    )
-    parser.add_argument(
-        "--episodes", type=names, metavar="NUMBERS", help="only these, as in --episodes=0,3 (default: all)"
-    )
-    parser.add_argument("--columns", type=positive, default=6, metavar="N", help="pictures in a row (default: 6)")
-    parser.add_argument("--width", type=positive, default=240, metavar="PIXELS", help="of one picture (default: 240)")
-    parser.add_argument("--overwrite", action="store_true", help="replace images that exist")
-    return Command(parser=parser, run=run)
-
 
 def run(arguments: Namespace, screen: Screen) -> int:
-    """Draw, and say what was written."""
+    """Write the sheets, and print their names."""
     root = arguments.root
     output = arguments.output or Path(f"{root.absolute().name}-preview")
     failed: PreviewError | None = None
@@ -66,8 +43,8 @@ def run(arguments: Namespace, screen: Screen) -> int:
     screen.result(
         {
             "output": str(output),
-            "sheets": [plain(sheet) for sheet in sheets],
-            "missing": [plain(row) for row in failed.failures] if failed else [],
+            "sheets": [as_json(sheet) for sheet in sheets],
+            "missing": [as_json(row) for row in failed.failures] if failed else [],
         },
         *([pairs_table([*rows, *shown], title=f"wrote {output}")] if sheets else []),
     )

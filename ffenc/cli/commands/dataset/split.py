@@ -1,9 +1,8 @@
-"""``ffenc split``: a dataset divided into several."""
+"""``ffenc split``: split a dataset into several."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from jsonargparse import Namespace
 
@@ -11,40 +10,14 @@ from ffenc.cli.commands.dataset.delete_episodes import edit_document, edit_rows
 from ffenc.cli.output.results import pairs_table
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import (
-    Command,
     UsageError,
-    add_follow_links_flag,
-    add_output_flag,
     binaries_of,
-    command_parser,
 )
-
-_DESCRIPTION = """\
-Divide a LeRobot dataset into several, each in a directory of its own below the
-output. What is kept keeps its bits: videos are cut at keyframes by stream
-copy. The source is only read."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("split [options] ROOT --splits='{NAME: SHARE, ...}' --output=OUTPUT", _DESCRIPTION)
-    parser.add_argument("root", type=Path, metavar="ROOT", help="directory of a dataset")
-    parser.add_argument(
-        "--splits",
-        type=dict,
-        required=True,
-        metavar="DICT",
-        help="for each name its share, '{train: 0.8, val: 0.2}', or its episodes, '{train: [0, 1], val: [2]}'",
-    )
-    add_output_flag(parser, help_text="directory of the new datasets; must not exist")
-    add_follow_links_flag(parser)
-    return Command(parser=parser, run=run)
+from ffenc.dataset.transform.edit import split_dataset
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Divide, and say what was made."""
-    from ffenc.dataset.transform.edit import split_dataset
-
+    """Split, and print the results."""
     splits = arguments.splits
     if not isinstance(splits, Mapping) or not all(isinstance(share, int | float | list) for share in splits.values()):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""``ffenc info ROOT``: what a dataset holds, on one page."""
+"""``ffenc info ROOT``: print a summary of a dataset."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def show_dataset(root: Path, screen: Screen) -> None:
     """Print a summary.
 
     Raises:
-        DatasetError: it is not a dataset of this version, or its tables cannot be read.
+        DatasetError: not a dataset of this version, or its tables cannot be read.
     """
     info = load_info(root)
     layout = DatasetLayout.of(root, info)
@@ -57,16 +57,16 @@ def show_dataset(root: Path, screen: Screen) -> None:
 
 def _sums(info: DatasetInfo, episodes: list[EpisodeRow]) -> Iterator[tuple[str, object]]:
     lengths = [episode.length for episode in episodes]
-    yield "robot", info.robot_type or "not said"
+    yield "robot", info.robot_type or "unknown"
     yield "rate", f"{info.fps} frames per second"
     yield "episodes", len(episodes)
     if lengths:
-        middle = sorted(lengths)[len(lengths) // 2]
-        yield "lengths", f"{min(lengths)} to {max(lengths)} frames, half of them up to {middle}"
+        median = sorted(lengths)[len(lengths) // 2]
+        yield "lengths", f"{min(lengths)} to {max(lengths)} frames, median {median}"
     yield "frames", f"{sum(lengths)}, {_clock(sum(lengths) / info.fps)}"
     if (info.total_episodes, info.total_frames) != (len(lengths), sum(lengths)):
-        said = f"{info.total_episodes} episodes and {info.total_frames} frames"
-        yield "but", f"info.json says {said}; see `ffenc verify`"
+        declared = f"{info.total_episodes} episodes and {info.total_frames} frames"
+        yield "mismatch", f"info.json has {declared}; see `ffenc verify`"
 
 
 def _clock(seconds: float) -> str:
@@ -86,14 +86,14 @@ def _features_table(info: DatasetInfo) -> Table:
         shape = "x".join(map(str, feature.shape))
         stream = feature.info or {}
         keys = ("video.codec", "video.pix_fmt", "video.crf", "video.g")
-        said = [f"{key.removeprefix('video.')} {stream[key]}" for key in keys if stream.get(key) is not None]
-        said += ["depth"] if feature.is_depth else []
-        table.add_row(f"  {visible(name)}", f"{feature.dtype} {shape}", Text(visible(", ".join(said))))
+        parts = [f"{key.removeprefix('video.')} {stream[key]}" for key in keys if stream.get(key) is not None]
+        parts += ["depth"] if feature.is_depth else []
+        table.add_row(f"  {visible(name)}", f"{feature.dtype} {shape}", Text(visible(", ".join(parts))))
     return table
 
 
 def _series(layout: DatasetLayout, info: DatasetInfo) -> dict[str, tuple[int, int]]:
-    """Of each series of files, how many there are and their bytes."""
+    """Return the number of files of each series and their size in bytes."""
     found = {"data": layout.data_files(), "episodes": layout.episodes_files()}
     found |= {name: layout.video_files(name) for name in info.videos if info.video_path is not None}
     return {name: (len(paths), sum(path.stat().st_size for path in paths)) for name, paths in found.items()}

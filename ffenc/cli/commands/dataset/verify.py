@@ -1,9 +1,8 @@
-"""``ffenc verify``: every fault of a dataset, by file, as lines or as JSON."""
+"""``ffenc verify``: check a dataset and print the findings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from jsonargparse import Namespace
 from rich.console import RenderableType
@@ -11,41 +10,23 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ffenc.cli.output.screen import Screen, plain, visible
-from ffenc.cli.parsing.arguments import Command, UsageError, binaries_of, command_parser
+from ffenc.cli.output.screen import Screen, visible
+from ffenc.cli.parsing.arguments import UsageError, binaries_of
 from ffenc.dataset.verify.finding_codes import CODES, LEVELS
 from ffenc.dataset.verify.findings import Finding
 from ffenc.dataset.verify.verify import VerifyReport, verify_dataset
+from ffenc.json_text import as_json
 
 FAULTY = 1
-"""Exit status of a dataset with an error or a warning."""
+"""Exit status if a dataset has an error or a warning."""
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
-_DESCRIPTION = """\
-Check a LeRobot dataset. Level metadata reads its tables and needs no FFmpeg;
-packets also reads every packet header of its videos; decode also decodes every
-picture and compares them with the statistics that were recorded of them, by
-which exchanged videos are found. Nothing is written.
-The exit status is 1 if there is an error or a warning. Exact drifts, gaps and
-files are named; --codes lists all that can be found."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("verify [options] ROOT", _DESCRIPTION)
-    parser.add_argument("root", type=Path, nargs="?", metavar="ROOT", help="directory of a dataset")
-    parser.add_argument(
-        "--level", type=str, default="packets", metavar="LEVEL", help=f"{', '.join(LEVELS)} (default: packets)"
-    )
-    parser.add_argument("--codes", action="store_true", help="list the codes of all faults, and do nothing else")
-    return Command(parser=parser, run=run)
-
 
 def run(arguments: Namespace, screen: Screen) -> int:
-    """Check, and say what was found."""
+    """Check, and print the findings."""
     if arguments.codes:
-        screen.result({"codes": [plain(code) for code in CODES.values()]}, _codes_table())
+        screen.result({"codes": [as_json(code) for code in CODES.values()]}, _codes_table())
         return 0
     if arguments.root is None:
         raise UsageError("name the directory of a dataset: ffenc verify ROOT")
@@ -54,20 +35,20 @@ def run(arguments: Namespace, screen: Screen) -> int:
     binaries = None if arguments.level == "metadata" else binaries_of(arguments)
     with screen.progress("verifying", unit="videos") as progress:
         report = verify_dataset(arguments.root, arguments.level, binaries=binaries, progress=progress)
-    show_report(screen, report, {**plain(report), "ok": report.ok})
+    show_report(screen, report, {**as_json(report), "ok": report.ok})
     return 0 if report.ok else FAULTY
 
 
 def show_report(screen: Screen, report: VerifyReport, document: Mapping[str, object], *before: RenderableType) -> None:
-    """Print a report: the findings, what to do for each code, and the sum.
+    """Print the findings, the remedy for each code, and the totals.
 
-    A person at a terminal sees the findings of each file together; other programs get one line for each finding.
+    A terminal shows the findings by file. Any other output gets one line per finding.
 
     Args:
-        screen: where to print.
-        report: what was found.
-        document: the whole result as JSON.
-        before: shown above it.
+        screen: the output.
+        report: the findings.
+        document: the result as JSON.
+        before: printed before the findings.
     """
     findings: list[RenderableType] = list(before)
     if screen.out.is_terminal:
@@ -78,7 +59,9 @@ def show_report(screen: Screen, report: VerifyReport, document: Mapping[str, obj
         for finding in report.findings:
             screen.lines(_line(finding))
     remedies = [_remedies(report)] if report.findings else []
-    screen.result(document, *findings, *remedies, Text(visible(_sum(report)), style="green" if report.ok else "bold"))
+    screen.result(
+        document, *findings, *remedies, Text(visible(_totals(report)), style="green" if report.ok else "bold")
+    )
 
 
 def _by_file(findings: Sequence[Finding]) -> Iterator[RenderableType]:
@@ -119,7 +102,7 @@ def _remedies(report: VerifyReport) -> Table:
     return table
 
 
-def _sum(report: VerifyReport) -> str:
+def _totals(report: VerifyReport) -> str:
     read = f"{report.episodes} episodes, {report.frames} frames"
     opened = "no video opened" if report.level == "metadata" else f"{report.videos} videos"
     found = [f"{count} {severity}{'s' if count != 1 else ''}" for severity, count in report.severities.items() if count]

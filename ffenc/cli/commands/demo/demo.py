@@ -1,154 +1,136 @@
-"""``ffenc demo``: the whole path once, with something to look at."""
+"""``ffenc demo``: record a small dataset, read frames back, and compare them with the originals."""
 
 from __future__ import annotations
 
-import itertools
+import math
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from jsonargparse import Namespace
 from rich import box
-from rich.console import RenderableType
-from rich.filesize import decimal
 from rich.table import Table
-from rich.text import Text
 
-from ffenc.cli.parsing.arguments import (
-    Command,
-    add_encoder_flags,
-    add_job_flags,
-    binaries_of,
-    command_parser,
-    encoder_config,
-)
-from ffenc.cli.commands.video.contact_sheet import save_contact_sheet
-from ffenc.cli.commands.demo.footage import LAPTOP, Footage
-from ffenc.cli.frame_plan import plan_frames
-from ffenc.cli.output.results import dataset_files
-from ffenc.cli.output.results import frames_text, pairs_table, show_plan
-from ffenc.cli.output.screen import Screen, plain
-from ffenc.cli.parsing.values import positive
+from ffenc.cli.commands.demo.flags import EPISODES, FRAMES_MADE, FRAMES_TAKEN
+from ffenc.cli.commands.demo.synthetic_frames import SyntheticCamera, ball, number_in
+from ffenc.cli.output.results import dataset_files, files_table, show_plan
+from ffenc.cli.output.screen import Screen
+from ffenc.cli.parsing.arguments import binaries_of, encoder_config
 from ffenc.config import VideoEncoderConfig
+from ffenc.dataset.format.dataset_tables import load_episodes
+from ffenc.dataset.format.documents import load_info
+from ffenc.dataset.format.episode_columns import time_of_frame
+from ffenc.dataset.format.layout import DatasetLayout
+from ffenc.dataset.preview import preview_dataset
+from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.dataset.storage.lock import DatasetLock
 from ffenc.dataset.storage.new_directory import whole_dataset
-from ffenc.encoders.table import AUTO, DEFAULT_ENCODER
-from ffenc.errors import OutputError, OutputExistsError, ProcessError
+from ffenc.encoders.lerobot_names import DEFAULT_ENCODER
+from ffenc.encoders.table import AUTO
+from ffenc.errors import OutputError, OutputExistsError, PreviewError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
-from ffenc.frames import FrameFormat
-from ffenc.video.output import check_target
+from ffenc.plan.encode import RawFrames
+from ffenc.video import similarity
+from ffenc.video.planning import plan_for
 from ffenc.video.reader import VideoReader
 
-if TYPE_CHECKING:  # needs pyarrow
-    from ffenc.cli.commands.demo.check import Sample
-    from ffenc.dataset.format.schema import DatasetInfo
+LAPTOP, WRIST, STATE = "observation.images.laptop", "observation.images.wrist", "observation.state"
+SAMPLES = 5
+"""Frames of each camera that are decoded again and compared."""
 
-EPISODES = 2
-FRAMES_MADE, FRAMES_TAKEN = 60, 150
-"""Frames of an episode that are made, or at most taken from a clip, unless --frames says otherwise."""
-
-_DATASET, _PREVIEW, _REPO_ID = "dataset", "preview.png", "demo/moving-picture"
-_FPS = 30
-_TASK = "Follow the ball"
-
-_DESCRIPTION = f"""\
-Record a small LeRobot dataset: {EPISODES} episodes of {FRAMES_MADE} frames of two cameras, whose
-moving pictures are made with numpy (or one of them taken from a clip, up to
-{FRAMES_TAKEN} frames an episode), and a state. Then read frames back by episode and time
-and compare them with what went in; write a sheet of preview pictures. Takes a
-few seconds."""
+_REPO_ID, _TASK, _FPS = "demo/moving-ball", "Follow the ball", 30
 
 
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("demo [options]", _DESCRIPTION)
-    parser.add_argument("--input", type=Path, metavar="CLIP", help="let this clip be one of the cameras")
-    parser.add_argument(
-        "--output_dir", type=Path, default="demo", metavar="DIR", help="where the files go (default: %(default)s)"
-    )
-    parser.add_argument("--frames", type=positive, metavar="N", help="frames of an episode")
-    add_job_flags(parser)
-    add_encoder_flags(parser)
-    return Command(parser=parser, run=run)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Footage:
+    """The frames to record.
+
+    Attributes:
+        laptop: frames of the first camera.
+        wrist: frames of the second camera.
+        fps: frames per second.
+        length: frames of an episode.
+        episodes: number of episodes.
+    """
+
+    laptop: SyntheticCamera | VideoReader
+    wrist: SyntheticCamera
+    fps: int
+    length: int
+    episodes: int
+
+    @property
+    def cameras(self) -> dict[str, SyntheticCamera | VideoReader]:
+        return {LAPTOP: self.laptop, WRIST: self.wrist}
+
+    @property
+    def count(self) -> int:
+        return self.length * self.episodes
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Record, read back, compare; then show all of it."""
+    """Record, read back, compare, and show the result."""
     binaries = binaries_of(arguments)
-    config, remark = _usable(encoder_config(arguments), binaries)
+    config = _usable(encoder_config(arguments), binaries, screen)
     footage = _footage(arguments, binaries)
-    root, preview = arguments.output_dir / _DATASET, arguments.output_dir / _PREVIEW
-    if remark:
-        screen.note(remark)
+    folder = arguments.output_dir
     if arguments.dry_run:
-        width, height = footage.sizes[LAPTOP]
-        plan = plan_frames(
-            arguments.output_dir / "laptop.mp4",
-            frames=FrameFormat(width=width, height=height),
-            fps=Fraction(footage.fps),
-            config=config,
-            encoder_threads=arguments.encoder_threads,
-            binaries=binaries,
-        )
+        frames = RawFrames(frames=footage.laptop.format, fps=Fraction(footage.fps))
+        output = folder / "laptop.mp4"
+        plan = plan_for(config, frames, output, binaries=binaries, encoder_threads=arguments.encoder_threads)
         show_plan(screen, plan, note="This is one of the two encoders; raw frames go to its standard input.")
         return
-    from ffenc.cli.commands.demo.check import check_dataset
-    from ffenc.dataset.format.documents import load_info
-
-    with _folder(arguments.output_dir):
-        _make_room(root, overwrite=arguments.overwrite)
-        check_target(preview, overwrite=arguments.overwrite)
-        _record(root, footage, config, arguments.encoder_threads, binaries, screen)
-    samples = check_dataset(root, footage, binaries=binaries)
-    info = load_info(root)
-    files = dataset_files(root)
-    if _save_preview(files, preview, binaries, screen, overwrite=arguments.overwrite):
-        files[preview] = preview.stat().st_size
-    document = {
-        "root": str(root),
-        "repo_id": _REPO_ID,
-        "episodes": list(footage.lengths),
-        "samples": [plain(sample) for sample in samples],
-        "info": info.to_json(),
-        "files": {str(path): size for path, size in files.items()},
-    }
-    screen.result(document, *_shown(footage, root, info, files, samples))
-
-
-def _usable(config: VideoEncoderConfig, binaries: Binaries) -> tuple[VideoEncoderConfig, str]:
-    """The config itself, or, where its default encoder is not in this FFmpeg, one that lets ``auto`` choose."""
-    listed = probe_capabilities(binaries.ffmpeg).encoders
-    if config.was_given("vcodec") or DEFAULT_ENCODER in listed:
-        return config, ""
-    given = config.model_dump(exclude_unset=True)
-    remark = f"this FFmpeg has no {DEFAULT_ENCODER}, the default encoder, so vcodec={AUTO} chooses one"
-    return VideoEncoderConfig.model_validate({**given, "vcodec": AUTO}), remark
-
-
-def _footage(arguments: Namespace, binaries: Binaries) -> Footage:
-    if arguments.input is None:
-        return Footage(lengths=(arguments.frames or FRAMES_MADE,) * EPISODES, fps=_FPS, clip=None)
-    clip = VideoReader(arguments.input, binaries=binaries)
-    length = min(len(clip) // EPISODES, arguments.frames or FRAMES_TAKEN)
-    # A clip of a single frame is one episode; datasets have whole frame rates, so 29.97 frames a second are shown at 30.
-    return Footage(lengths=(length,) * EPISODES if length else (1,), fps=max(1, round(clip.fps)), clip=clip)
-
-
-@contextmanager
-def _folder(folder: Path) -> Iterator[None]:
-    """The folder, made if need be, and removed again if nothing came into it."""
+    root, preview = folder / "dataset", folder / "preview"
+    _make_room(root, overwrite=arguments.overwrite)
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        yield
+        _record(root, footage, config, arguments.encoder_threads, binaries, screen)
     except BaseException:
-        if is_new and not any(folder.iterdir()):
+        if is_new:
             folder.rmdir()
         raise
+    samples = list(_samples(root, footage, binaries))
+    try:
+        preview_dataset(root, preview, overwrite=arguments.overwrite, binaries=binaries)
+    except (PreviewError, ProcessError) as err:  # some builds cannot write PNG images
+        screen.note(f"no preview: {str(err).splitlines()[0]}")
+    files = dataset_files(folder)
+    document = {
+        "root": str(root),
+        "repo_id": _REPO_ID,
+        "episodes": [footage.length] * footage.episodes,
+        "samples": samples,
+        "info": load_info(root).to_json(),
+        "files": {str(path): size for path, size in files.items()},
+    }
+    screen.result(document, _sample_table(samples), files_table(folder, files))
+
+
+def _usable(config: VideoEncoderConfig, binaries: Binaries, screen: Screen) -> VideoEncoderConfig:
+    """Return the config, with ``vcodec=auto`` if this FFmpeg lacks the default encoder."""
+    if config.was_given("vcodec") or DEFAULT_ENCODER in probe_capabilities(binaries.ffmpeg).encoders:
+        return config
+    screen.note(f"this FFmpeg has no {DEFAULT_ENCODER}, the default encoder, so vcodec={AUTO} chooses one")
+    return VideoEncoderConfig.model_validate({**config.model_dump(exclude_unset=True), "vcodec": AUTO})
+
+
+def _footage(arguments: Namespace, binaries: Binaries) -> _Footage:
+    wrist = SyntheticCamera(width=320, height=240)
+    if arguments.input is None:
+        laptop = SyntheticCamera(width=640, height=480)
+        length = arguments.frames or FRAMES_MADE
+        return _Footage(laptop=laptop, wrist=wrist, fps=_FPS, length=length, episodes=EPISODES)
+    clip = VideoReader(arguments.input, binaries=binaries)
+    # A clip of a single frame is one episode.
+    episodes = min(EPISODES, len(clip))
+    length = min(len(clip) // episodes, arguments.frames or FRAMES_TAKEN)
+    # Datasets have whole frame rates, so 29.97 frames per second become 30.
+    return _Footage(laptop=clip, wrist=wrist, fps=max(1, round(clip.fps)), length=length, episodes=episodes)
 
 
 def _make_room(root: Path, *, overwrite: bool) -> None:
@@ -164,14 +146,20 @@ def _make_room(root: Path, *, overwrite: bool) -> None:
 
 def _record(
     root: Path,
-    footage: Footage,
+    footage: _Footage,
     config: VideoEncoderConfig,
     encoder_threads: int | None,
     binaries: Binaries,
     screen: Screen,
 ) -> None:
-    from ffenc.dataset.recording.recorder import DatasetRecorder
-
+    features = {
+        name: {
+            "dtype": "video",
+            "shape": (camera.format.height, camera.format.width, 3),
+            "names": ["height", "width", "channels"],
+        }
+        for name, camera in footage.cameras.items()
+    }
     with (
         whole_dataset(root) as building,
         screen.progress("recording", total=footage.count) as progress,
@@ -179,70 +167,66 @@ def _record(
             building,
             _REPO_ID,
             footage.fps,
-            footage.features,
+            {STATE: {"dtype": "float32", "shape": (2,), "names": ["x", "y"]}, **features},
             camera_encoder=config,
             encoder_threads=encoder_threads,
             queue_policy="block",
             binaries=binaries,
         ) as recorder,
     ):
-        done = itertools.count(1)
-        for steps in footage.episodes():
-            for step in steps:
-                recorder.add_frame({**step, "task": _TASK})
+        for first in range(0, footage.count, footage.length):
+            steps = range(first, first + footage.length)
+            frames = (camera.read_range(steps.start, steps.stop) for camera in footage.cameras.values())
+            for number, laptop, wrist in zip(steps, *frames, strict=True):
+                state = np.array(ball(number, width=footage.wrist.width, height=footage.wrist.height), np.float32)
+                recorder.add_frame({LAPTOP: laptop, WRIST: wrist, STATE: state, "task": _TASK})
                 if progress is not None:
-                    progress(next(done), footage.count)
+                    progress(number + 1, footage.count)
             recorder.save_episode()
         recorder.finalize()
 
 
-def _save_preview(
-    files: dict[Path, int], preview: Path, binaries: Binaries, screen: Screen, *, overwrite: bool
-) -> bool:
-    video = next(path for path in files if LAPTOP in path.parts)
-    try:
-        save_contact_sheet(video, preview, binaries=binaries, overwrite=overwrite)
-    except ProcessError as err:
-        # The proof is in the numbers, and some builds cannot write this kind of image.
-        screen.note(f"no {preview}: {(err.stderr_tail or str(err)).splitlines()[0]}")
-        return False
-    return True
+def _samples(root: Path, footage: _Footage, binaries: Binaries) -> Iterator[dict[str, object]]:
+    """Find some frames by episode and time, as LeRobot does, and compare them with the originals.
+
+    Raises:
+        OutputError: a frame shows another frame's number.
+    """
+    info = load_info(root)
+    layout, episodes = DatasetLayout.of(root, info), load_episodes(root, info, statistics=False)
+    for camera, source in footage.cameras.items():
+        for number in sample_numbers(footage.count):
+            episode, step = divmod(number, footage.length)
+            span = episodes[episode].videos[camera]
+            video = layout.video(camera, span.file)
+            time_s = time_of_frame(span.from_frame + step, footage.fps)
+            (frame,) = VideoReader(video, binaries=binaries).frames_at([time_s])
+            seen = number_in(frame) if isinstance(source, SyntheticCamera) else None
+            if seen not in (None, number):
+                raise OutputError(f"frame {number} in {video} shows frame {seen}", path=video)
+            (original,) = source.read_range(number, number + 1)
+            psnr_db = similarity.psnr_db(original, frame, largest=255)
+            yield {
+                "camera": camera,
+                "episode": episode,
+                "number": number,
+                "psnr_db": None if math.isinf(psnr_db) else psnr_db,
+                "number_seen": seen,
+            }
 
 
-def _shown(
-    footage: Footage, root: Path, info: DatasetInfo, files: dict[Path, int], samples: Sequence[Sample]
-) -> Iterator[RenderableType]:
-    clip = "" if footage.clip is None else f", one of them {footage.clip.path} (frames only, no audio)"
-    episodes = " and ".join(frames_text(length) for length in footage.lengths)
-    yield Text(f"recorded {episodes} of two cameras{clip}\n")
-    yield pairs_table(_cameras(info), title=f"dataset {root}")
-    yield Text()
-    yield _sample_table(samples)
-    yield pairs_table(((str(path), f"{decimal(size):>9}") for path, size in files.items()), title="files")
+def sample_numbers(count: int) -> list[int]:
+    """Return `SAMPLES` frame numbers from the first to the last, evenly spaced."""
+    return sorted({round(part * (count - 1) / (SAMPLES - 1)) for part in range(SAMPLES)})
 
 
-def _cameras(info: DatasetInfo) -> Iterator[tuple[str, object]]:
-    for name, feature in info.videos.items():
-        said: dict[str, Any] = feature.info or {}
-        settings = {key: said.get(f"video.{key}") for key in ("g", "crf", "preset")}
-        shown = " ".join(f"{key}={value}" for key, value in settings.items() if value is not None)
-        picture = f"{said['video.width']}x{said['video.height']} at {info.fps} per second"
-        yield name, f"{picture}, {said['video.codec']} ({said['video.pix_fmt']}) {shown}"
-
-
-def _sample_table(samples: Sequence[Sample]) -> Table:
-    table = Table(
-        title="some frames, found by episode and time and decoded again",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    table.add_column("camera")
-    for heading in ("episode", "frame", "PSNR to the original", "number read from the picture"):
-        table.add_column(heading, justify="right")
+def _sample_table(samples: list[dict[str, object]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold")
+    table.title = "some frames, found by episode and time and decoded again"
+    for heading in ("camera", "episode", "frame", "PSNR to the original", "number read from the frame"):
+        table.add_column(heading, justify="left" if heading == "camera" else "right")
     for sample in samples:
-        likeness = "identical" if sample.psnr_db is None else f"{sample.psnr_db:.1f} dB"
-        seen = "" if sample.number_seen is None else str(sample.number_seen)
-        table.add_row(sample.camera, str(sample.episode), str(sample.number), likeness, seen)
+        psnr = "identical" if sample["psnr_db"] is None else f"{sample['psnr_db']:.1f} dB"
+        seen = "" if sample["number_seen"] is None else str(sample["number_seen"])
+        table.add_row(str(sample["camera"]), str(sample["episode"]), str(sample["number"]), psnr, seen)
     return table

@@ -1,19 +1,45 @@
-"""A moving picture made with numpy, whose every frame says which one it is."""
+"""Synthetic frames that show their own number."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from ffenc.frames import FrameFormat
+
 _BITS = 12
-_BAR_MARGIN = 0.15  # of a bar's width: left out when reading, for the blur at its edges
+_BAR_MARGIN = 0.15  # share of a bar's width that is ignored at each edge, which may be blurred
 
 
-def picture(number: int, *, width: int = 640, height: int = 480) -> npt.NDArray[np.uint8]:
-    """Frame ``number``: drifting colours, a ball on a closed path, and the number in bars along the lower edge.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyntheticCamera:
+    """A source of synthetic frames, with the same methods as a `VideoReader`.
+
+    Attributes:
+        width: in pixels.
+        height: in pixels.
+    """
+
+    width: int
+    height: int
+
+    @property
+    def format(self) -> FrameFormat:
+        """Format of the frames."""
+        return FrameFormat(width=self.width, height=self.height)
+
+    def read_range(self, start: int, end: int) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield frames ``[start, end)``."""
+        return (synthetic_frame(number, width=self.width, height=self.height) for number in range(start, end))
+
+
+def synthetic_frame(number: int, *, width: int = 640, height: int = 480) -> npt.NDArray[np.uint8]:
+    """Draw moving colours, a ball on a closed path, and ``number`` as bars along the lower edge.
 
     Returns:
         ``(height, width, 3)`` uint8 RGB.
@@ -31,13 +57,13 @@ def picture(number: int, *, width: int = 640, height: int = 480) -> npt.NDArray[
 
 
 def ball(number: int, *, width: int = 640, height: int = 480) -> tuple[float, float]:
-    """Where the ball of a frame is: column and row of its middle."""
+    """Return column and row of the centre of the ball in a frame."""
     phase = number / 15
     return width * (0.5 + 0.35 * math.cos(phase)), height * (0.42 + 0.3 * math.sin(2 * phase))
 
 
 def number_in(frame: npt.NDArray[np.uint8]) -> int:
-    """Read the bars back; the frame may have been encoded and decoded."""
+    """Read the number from the bars of a frame, also after lossy encoding."""
     top, bounds = _bars(frame.shape[0], frame.shape[1])
     number = 0
     for left, right in bounds:
@@ -54,6 +80,6 @@ def _draw_bars(frame: npt.NDArray[np.uint8], number: int) -> None:
 
 
 def _bars(height: int, width: int) -> tuple[int, list[tuple[int, int]]]:
-    """First row, and (first column, column behind) of each bar, the highest bit first."""
+    """Return the first row, and the columns ``[left, right)`` of each bar, highest bit first."""
     edges = [round(width * part / _BITS) for part in range(_BITS + 1)]
     return height - max(4, height // 12), list(pairwise(edges))

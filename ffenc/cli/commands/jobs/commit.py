@@ -1,4 +1,4 @@
-"""``ffenc jobs commit``: the dataset of which all jobs are done."""
+"""``ffenc jobs commit``: assemble a dataset from finished jobs."""
 
 from __future__ import annotations
 
@@ -10,37 +10,20 @@ from jsonargparse import Namespace
 from ffenc.cli.commands.dataset.reencode_dataset import encode, show
 from ffenc.cli.commands.jobs.plan import PLAN
 from ffenc.cli.output.screen import Screen
-from ffenc.cli.parsing.arguments import Command, add_output_flag, command_parser
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.transform.reencode_plan import plan_reencode_dataset
 from ffenc.errors import InputError
 from ffenc.jobs.record import job_state
 from ffenc.json_text import load_json
 from ffenc.regular_files import DOCUMENT_BYTES, read_regular
 
-_DESCRIPTION = """\
-Put together the dataset whose jobs `ffenc jobs plan` printed and `ffenc jobs
-run` ran, into a new dataset or, without --output, in place. It is refused as
-long as a job is not done. Nothing is encoded here."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("jobs commit [options] DIR [--output=OUTPUT]", _DESCRIPTION)
-    parser.add_argument("work", type=Path, metavar="DIR", help="the work directory of `ffenc jobs plan`")
-    add_output_flag(
-        parser, required=False, help_text="directory of the new dataset; without it the videos are replaced in place"
-    )
-    return Command(parser=parser, run=run)
-
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Put it together, and say what was made.
+    """Assemble the dataset, and print the result.
 
     Raises:
-        InputError: no plan, or a job that is not done.
+        InputError: there is no plan, or a job is not done.
     """
-    from ffenc.dataset.transform.reencode_plan import plan_reencode_dataset
-
     root, settings = _plan(arguments.work)
     plan = plan_reencode_dataset(root, arguments.work, **settings)
     states = [(spec, job_state(spec)) for spec in plan.specs]
@@ -60,7 +43,7 @@ def _plan(work: Path) -> tuple[Path, dict[str, Any]]:
         settings = load_json(read_regular(path, most_bytes=DOCUMENT_BYTES))
         root = Path(settings.pop("root"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
-        raise InputError(f"{path} is not a plan of `ffenc jobs plan`: {err}", path=path) from err
+        raise InputError(f"{path} was not written by `ffenc jobs plan`: {err}", path=path) from err
     for name, model in (("camera_encoder", VideoEncoderConfig), ("depth_encoder", DepthEncoderConfig)):
         if settings[name] is not None:
             settings[name] = model.model_validate(settings[name])

@@ -1,4 +1,4 @@
-"""``ffenc jobs run``: the jobs of a file, on this machine or on many."""
+"""``ffenc jobs run``: the jobs of a list, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -6,66 +6,24 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from jsonargparse import Namespace
 from rich.table import Table
 from rich.text import Text
 
 from ffenc.cli.output.screen import Screen, visible
-from ffenc.cli.parsing.arguments import Command, binaries_of, command_parser
-from ffenc.cli.parsing.values import count, executor_name, positive, shard
+from ffenc.cli.parsing.arguments import binaries_of
 from ffenc.errors import FFencError
 from ffenc.jobs.executors import executor_from
 from ffenc.jobs.run import JobProgress, JobResult, jobs_at_once, run_jobs
 from ffenc.jobs.spec import read_specs, take_shard
 
-_DESCRIPTION = """\
-Run the jobs of a file, one JSON document in each line. A job whose output is
-there already is skipped, so a run that was stopped goes on where it was when
-it is started again. A job that fails does not stop the others."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("jobs run [options] FILE", _DESCRIPTION)
-    parser.add_argument(
-        "file", type=Path, metavar="FILE", help="one job in each line, as `ffenc jobs plan` prints them"
-    )
-    parser.add_argument(
-        "--executor",
-        type=executor_name,
-        default="threads",
-        metavar="NAME",
-        help="threads, processes or dask, also with a number of workers (threads:4), or dask://host:port "
-        "(default: %(default)s, as many as keep the cores busy)",
-    )
-    parser.add_argument(
-        "--shard", type=shard, metavar="I/N", help="only part I of N, counted from 1, as in an array of batch jobs"
-    )
-    parser.add_argument(
-        "--retries",
-        type=count,
-        default=1,
-        metavar="N",
-        help="further attempts where ffmpeg died or a worker was lost (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--max_in_flight", type=positive, metavar="N", help="jobs handed out at a time (default: 2 for each worker)"
-    )
-    parser.add_argument(
-        "--allow_mixed_builds",
-        action="store_true",
-        help="accept outputs of different FFmpeg builds (default: one build for all jobs of a list)",
-    )
-    return Command(parser=parser, run=run)
-
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Run them, and say what came of each.
+    """Run the jobs, and print their outcomes.
 
     Raises:
-        FFencError: some failed; it is raised when all is printed.
+        FFencError: some jobs failed. Raised after the outcomes are printed.
     """
     specs = read_specs(arguments.file)
     if arguments.shard is not None:
@@ -123,6 +81,6 @@ def _show(
     screen.result(document, table, *notes)
     if numbers["failed"]:
         raise FFencError(
-            f"{numbers['failed']} of {len(results)} jobs failed, for the reasons above (--json has all of each); the same "
-            "command tries them again and skips the others"
+            f"{numbers['failed']} of {len(results)} jobs failed for the reasons above (--json shows all details); run the "
+            "same command again to repeat them"
         )

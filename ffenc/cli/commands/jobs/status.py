@@ -1,4 +1,4 @@
-"""``ffenc jobs status``: which jobs of a file are done."""
+"""``ffenc jobs status``: print which jobs of a list are done."""
 
 from __future__ import annotations
 
@@ -6,40 +6,20 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 
 from jsonargparse import Namespace
 
 from ffenc.cli.output.screen import Screen, visible
-from ffenc.cli.parsing.arguments import Command, command_parser
 from ffenc.jobs.record import job_state
 from ffenc.jobs.spec import iterate_specs
 
-_DESCRIPTION = """\
-Compare the jobs of a file with what lies on the disk; nothing is run. Prints
-how many jobs are in which state, and a line for each that is not done.
-
-done      the output is that of this job and of its inputs as they are now
-stale     it is of another job or of other inputs, or unfinished; made again
-missing   there is no output
-foreign   a file that no job made has the name; the job would be refused"""
-
 _LINES_AT_ONCE = 1000
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("jobs status [options] FILE", _DESCRIPTION)
-    parser.add_argument(
-        "file", type=Path, metavar="FILE", help="one job in each line, as `ffenc jobs plan` prints them"
-    )
-    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
     """Print the state of each job.
 
-    A list can have 100,000 jobs, so neither specs nor output are held as a whole.
+    A list may have 100,000 jobs, so neither the specs nor the output are kept in memory.
     """
     states = [(spec.output, (state := job_state(spec)).name, state.reason) for spec in iterate_specs(arguments.file)]
     numbers = Counter(name for _, name, _ in states)

@@ -1,4 +1,4 @@
-"""``--cameras``: what a person writes about cameras, and the cameras themselves."""
+"""Read the value of ``--cameras``, and open the cameras."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -15,20 +14,20 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from ffenc.cli.parsing.arguments import UsageError
 from ffenc.config import FrameRateValue
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.frames import parse_frame_rate
+from ffenc.frame_rate import parse_frame_rate
 from ffenc.plan.capture import LiveSource
 from ffenc.video.capture import CameraSource
 from ffenc.video.live_camera import LiveCamera
 
 FEATURE_PREFIX = "observation.images."
-"""What LeRobot puts before the name of a camera."""
+"""Prefix of the feature of a camera in LeRobot."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _Pixels: TypeAlias = Annotated[StrictInt, Field(ge=1, le=16384)]
 
 
 class _Settings(BaseModel):
-    """What all cameras have."""
+    """Settings of all cameras."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,7 +37,7 @@ class _Settings(BaseModel):
 
     @property
     def rate(self) -> Fraction | None:
-        """The rate asked for."""
+        """The requested frame rate."""
         return None if self.fps is None else parse_frame_rate(self.fps)
 
 
@@ -54,7 +53,7 @@ class FFmpegCamera(_Settings):
     options: dict[str, StrictStr | StrictInt] = Field(default_factory=dict)
 
     def live_source(self) -> LiveSource:
-        """What the library calls it.
+        """Return the source for `CameraSource`.
 
         Raises:
             CameraFormatError: settings that contradict each other.
@@ -72,7 +71,7 @@ class FFmpegCamera(_Settings):
         )
 
     def camera(self, binaries: Binaries) -> LiveCamera:
-        """The camera, not opened yet."""
+        """Return the camera, not opened yet."""
         return CameraSource(self.live_source(), binaries=binaries)
 
 
@@ -84,17 +83,16 @@ class OpenCVCameraSettings(_Settings):
     depth: Literal[False] = False
 
     def camera(self, binaries: Binaries) -> LiveCamera:
-        """The camera, not opened yet.
+        """Return the camera, not opened yet.
 
         Raises:
             DependencyError: OpenCV is not installed.
         """
-        del binaries  # OpenCV brings its own
-        # Not at the top: the module cannot be imported without OpenCV, which only this type of camera needs.
-        camera_class = import_module("ffenc.video.opencv_camera").OpenCVCamera
+        del binaries  # OpenCV does not use them
+        from ffenc.video.opencv_camera import OpenCVCamera  # needs OpenCV, as no other camera does
+
         where = self.index_or_path if isinstance(self.index_or_path, int) else Path(self.index_or_path)
-        camera: LiveCamera = camera_class(where, width=self.width, height=self.height, fps=self.rate)
-        return camera
+        return OpenCVCamera(where, width=self.width, height=self.height, fps=self.rate)
 
 
 CameraSettings: TypeAlias = FFmpegCamera | OpenCVCameraSettings
@@ -107,25 +105,21 @@ def parse_cameras(value: object) -> dict[str, CameraSettings]:
     """Read the value of ``--cameras``.
 
     Raises:
-        UsageError: no camera, a name that cannot be one of a feature, or a setting that no camera has.
+        UsageError: no camera, an invalid name, or an unknown setting.
     """
     if not isinstance(value, Mapping) or not value:
-        raise UsageError(f"--cameras holds a name and settings for each camera, e.g. {_EXAMPLE}")
+        raise UsageError(f"--cameras needs a name and settings for each camera, e.g. {_EXAMPLE}")
     cameras = {}
     for name, settings in value.items():
         check_camera_name(name)
         if not isinstance(settings, Mapping):
-            raise UsageError(f"--cameras: {name} was given {settings!r}; it holds settings, e.g. {_EXAMPLE}")
+            raise UsageError(f"--cameras: {name} was given {settings!r}; it needs settings, e.g. {_EXAMPLE}")
         cameras[name] = _parsed(name, settings)
     return cameras
 
 
 def check_camera_name(name: object) -> str:
-    """The name, if it can be part of the name of a feature.
-
-    Raises:
-        UsageError: it cannot.
-    """
+    """Return the name of a camera; raise `UsageError` if it cannot be part of the name of a feature."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be the name of a camera; use letters, digits, _ and -")
     return name
@@ -133,16 +127,16 @@ def check_camera_name(name: object) -> str:
 
 @contextmanager
 def opened(cameras: Mapping[str, CameraSettings], binaries: Binaries) -> Iterator[dict[str, LiveCamera]]:
-    """All cameras, each with its first frame there, by the name of their feature; closed at the end.
+    """Open all cameras for the time of the block, and yield them by feature name once each has a frame.
 
     Raises:
-        CameraError: one of them cannot be had as it was asked for; the others are closed then.
+        CameraError: a camera cannot be opened as requested. The others are closed.
     """
     with ExitStack() as stack:
         live = {}
         for name, settings in cameras.items():
             camera = settings.camera(binaries)
-            camera.name = name  # as the person who reads a message calls it, and not by a URL
+            camera.name = name  # so that messages show the name and not the URL
             live[FEATURE_PREFIX + name] = stack.enter_context(camera)
         yield live
 
@@ -154,13 +148,13 @@ def _parsed(name: str, settings: Mapping[str, Any]) -> CameraSettings:
             parsed.live_source()
         _ = parsed.rate
     except ValidationError as err:
-        raise UsageError(f"--cameras: {_said(name, err)}") from err
-    except ValueError as err:  # a rate that is none, or a CameraFormatError: settings that contradict each other
+        raise UsageError(f"--cameras: {_problems(name, err)}") from err
+    except ValueError as err:  # an invalid rate, or a CameraFormatError: settings that contradict each other
         raise UsageError(f"--cameras: {name}: {err}") from err
     return parsed
 
 
-def _said(name: str, err: ValidationError) -> str:
+def _problems(name: str, err: ValidationError) -> str:
     problems = []
     for error in err.errors(include_url=False):
         kind, *place = error["loc"] or ("",)
@@ -168,7 +162,7 @@ def _said(name: str, err: ValidationError) -> str:
         if error["type"] == "extra_forbidden":
             model = FFmpegCamera if kind == "ffmpeg" else OpenCVCameraSettings
             problems.append(
-                f"{where} is not a setting of a camera of type {kind}; there are {', '.join(model.model_fields)}"
+                f"{where} is not a setting of cameras of type {kind}; expected {', '.join(model.model_fields)}"
             )
         elif error["type"].startswith("union_tag"):
             problems.append(f"{name} needs type: ffmpeg (any device, file or URL that FFmpeg opens) or type: opencv")

@@ -1,4 +1,4 @@
-"""Signals as requests that a running episode answers, instead of exceptions in the middle of it."""
+"""Count signals during an episode, instead of raising exceptions in the middle of it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 class Interrupts:
     """Counts signals while it is entered.
 
-    The first SIGINT asks for an end and the second one to discard what would be saved; the third raises
-    `KeyboardInterrupt`, for work that does not come to an end by itself.  The first SIGTERM or SIGHUP asks for an end, and
-    what was recorded is saved; the next one raises `SystemExit`.  One that the caller ignores (nohup) stays ignored.  Outside
-    of the main thread no signal can be caught, and none is.
+    The first SIGINT ends the episode, the second discards it, and the third raises `KeyboardInterrupt`, in case the work
+    does not end.  The first SIGTERM or SIGHUP ends the episode, which is saved; the second raises `SystemExit`.  Signals
+    that the parent process ignores (nohup) stay ignored.  Outside the main thread no signal is handled.
 
     Attributes:
-        count: how often SIGINT came.
-        ended_by: the SIGTERM or SIGHUP that came; None if none did.
+        count: number of SIGINTs.
+        ended_by: the SIGTERM or SIGHUP that was received, if any.
     """
 
     def __init__(self) -> None:
@@ -30,17 +29,17 @@ class Interrupts:
         self._previous: dict[int, Any] = {}
 
     def came(self) -> bool:
-        """Return whether an end was asked for."""
+        """Return whether a signal was received."""
         return self.count >= 1 or self.ended_by is not None
 
     def came_again(self) -> bool:
-        """Return whether SIGINT came twice."""
+        """Return whether SIGINT was received twice."""
         return self.count >= 2
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            heeded = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
-            self._previous = {number: signal.signal(number, self._note) for number in (signal.SIGINT, *heeded)}
+            handled = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._previous = {number: signal.signal(number, self._note) for number in (signal.SIGINT, *handled)}
         return self
 
     def __exit__(
@@ -50,7 +49,7 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        # No lock and no event: this runs in the middle of whatever the main thread does, which may hold its lock.
+        # No lock and no event: the interrupted code of the main thread may hold its lock.
         if number == signal.SIGINT:
             self.count += 1
             if self.count >= _GIVE_UP_AT:

@@ -1,4 +1,4 @@
-"""What somebody who watches a recording sees: how every camera and its encoder keep up, and how long it still takes."""
+"""Show during a recording how each camera and its encoder keep up, and the time left."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -19,22 +18,20 @@ from ffenc.cli.commands.record.cameras import FEATURE_PREFIX
 from ffenc.cli.output.results import frames_text
 from ffenc.cli.output.screen import Screen
 from ffenc.dataset.recording.live_recording import LiveEpisode
+from ffenc.streaming.drop_log import RecordingStatus
 from ffenc.video.live_camera import LiveCamera
 
-if TYPE_CHECKING:
-    from ffenc.streaming.drop_log import RecordingStatus
-
-_LOOKS_PER_S = 4
+_UPDATES_PER_S = 4
 _RATE_OVER_S = 2.0
 
 
 class LiveView:
-    """A table that is drawn again a few times a second, below the log; nothing if the output is not a terminal.
+    """A table below the log that is redrawn a few times a second; disabled without a terminal.
 
     Args:
-        screen: where; standard error has to be a terminal, and the result no JSON.
-        cameras: by the name of their feature.
-        wanted: whether it is to be shown at all.
+        screen: the output. The table needs a terminal on standard error, and is disabled in JSON mode.
+        cameras: cameras by feature name.
+        wanted: False disables the table.
     """
 
     def __init__(self, screen: Screen, cameras: Mapping[str, LiveCamera], *, wanted: bool = True) -> None:
@@ -45,29 +42,29 @@ class LiveView:
         self._due = 0.0
         self._live: Live | None = None
         if wanted and not screen.as_json and screen.err.is_terminal:
-            # Drawn by a thread of its own: the loop that takes the frames must not wait for a terminal.
+            # Drawn in its own thread: the recording loop must not wait for a terminal.
             self._live = Live(
-                console=screen.err, get_renderable=self.render, refresh_per_second=_LOOKS_PER_S, transient=True
+                console=screen.err, get_renderable=self.render, refresh_per_second=_UPDATES_PER_S, transient=True
             )
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time for a new look; never where nobody watches."""
+        """Whether it is time to update; never if the view is disabled."""
         return self._live is not None and time.monotonic() >= self._due
 
     def show(self, title: str, status: RecordingStatus | None = None) -> None:
-        """Take note of how things are.
+        """Update what is shown.
 
         Args:
-            title: one line: what is going on.
-            status: of the recorder; None leaves what was shown of it.
+            title: one line.
+            status: status of the recorder; None keeps the previous one.
         """
-        self._due = time.monotonic() + 1 / _LOOKS_PER_S
+        self._due = time.monotonic() + 1 / _UPDATES_PER_S
         self._title = Text(title)
         self._status = status or self._status
 
     def render(self) -> RenderableType:
-        """What is to be drawn now."""
+        """Return the table to draw."""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("camera")
         for heading in ("frames/s", "waiting", "dropped", "encoded/s", "real time", "size"):
@@ -105,13 +102,13 @@ class LiveView:
 
 
 class Rate:
-    """How fast a count grows, over the last two seconds."""
+    """Growth rate of a count over the last two seconds."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
 
     def per_second(self, count: int) -> float | None:
-        """Take note of a count; None until there is something to compare it with."""
+        """Add a count and return the rate; None for the first count."""
         now = time.monotonic()
         self._seen.append((now, count))
         while now - self._seen[0][0] > _RATE_OVER_S:
@@ -121,7 +118,7 @@ class Rate:
 
 
 def episode_title(number: int, of: int, episode: LiveEpisode) -> str:
-    """``episode 2 of 5: 12 s left, 510 frames``, and what went wrong so far."""
+    """Return ``episode 2 of 5: 12 s left, 510 frames``, with drops and delays so far."""
     parts = [f"{episode.left_s:.0f} s left", frames_text(episode.frames)]
     if episode.dropped:
         parts.append(f"{episode.dropped} dropped")

@@ -1,4 +1,4 @@
-"""``ffenc record``: a LeRobot dataset from live cameras, with the flags of ``lerobot-record``."""
+"""``ffenc record``: record a LeRobot dataset from live cameras, with the flags of ``lerobot-record``."""
 
 from __future__ import annotations
 
@@ -8,113 +8,38 @@ from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jsonargparse import Namespace
 
 from ffenc.cli.commands.record.cameras import opened, parse_cameras
+from ffenc.cli.commands.record.flags import CAMERA_GROUPS, DEPTH_GROUPS
 from ffenc.cli.commands.record.live_view import LiveView
 from ffenc.cli.commands.record.report import saved_text, show_session
 from ffenc.cli.commands.record.session import SessionPlan, SessionResult, run_session
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import (
-    ENCODER_GROUPS,
-    Command,
     UsageError,
-    add_config_flags,
-    add_follow_links_flag,
-    add_layout_flag,
-    add_threads_flag,
     binaries_of,
-    command_parser,
     given_config,
 )
-from ffenc.cli.parsing.values import positive, seconds, whole_rate
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.recording.options import RecorderOptions
+from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.dataset.storage.lock import DatasetLock
 from ffenc.errors import CameraError, DatasetError, DatasetMovedError, OutputExistsError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.video.live_camera import LiveCamera
 
-if TYPE_CHECKING:
-    from ffenc.dataset.recording.options import RecorderOptions
-    from ffenc.dataset.recording.recorder import DatasetRecorder
-
-CAMERA_GROUPS = tuple(f"dataset.{name}" for name in ENCODER_GROUPS)
-DEPTH_GROUPS = ("dataset.depth_encoder",)
-
-_DESCRIPTION = """\
-Record episodes from cameras into a LeRobot dataset. Every tick of the
-dataset's rate takes the newest frame of every camera; each camera has an
-encoder of its own, which works while frames come. Ctrl-C ends an episode early
-and saves it; a second Ctrl-C discards it.
-
-A camera is a name and its settings:
-  laptop: {type: ffmpeg, source: /dev/video0, width: 640, height: 480, fps: 30}
-  wrist:  {type: ffmpeg, source: rtsp://10.0.0.7/live}
-  clip:   {type: ffmpeg, source: clip.mp4, loop: true}
-  test:   {type: ffmpeg, source: testsrc2, format: lavfi, width: 64, height: 48}
-  phone:  {type: opencv, index_or_path: 0}          (needs OpenCV)
-More settings of type ffmpeg: format and options, of FFmpeg's input; convert:
-true, to have pictures scaled and re-timed to width, height and fps; depth:
-true, for 16-bit grey in millimetres."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("record --dataset.repo_id=NAME --cameras=DICT [options]", _DESCRIPTION)
-    parser.add_argument("--cameras", type=dict, metavar="DICT", help="cameras by name, in quotes; see above")
-    parser.add_argument("--robot.cameras", type=dict, metavar="DICT", help="the same, as lerobot-record calls it")
-    parser.add_argument("--resume", type=bool, default=False, metavar="BOOL", help="add episodes to a dataset")
-    parser.add_argument(
-        "--display_data",
-        type=bool,
-        default=True,
-        metavar="BOOL",
-        help="show how it goes, on a terminal (default: true)",
-    )
-    add_follow_links_flag(parser)
-    _add_dataset_flags(parser.add_argument_group("dataset"))
-    add_config_flags(parser, CAMERA_GROUPS, title="camera encoder")
-    add_config_flags(parser, DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig)
-    return Command(parser=parser, run=run)
-
-
-def _add_dataset_flags(group: Any) -> None:
-    def add(name: str, kind: Any, default: object, metavar: str, text: str) -> None:
-        shown = text if default is None else f"{text} (default: {str(default).lower()})"
-        group.add_argument(f"--dataset.{name}", type=kind, default=default, metavar=metavar, help=shown)
-
-    add("repo_id", str, None, "NAME", "name of the dataset, USER/NAME")
-    add("single_task", str, None, "TEXT", "what is being done, in a sentence")
-    add("root", Path, None, "DIR", "folder of the dataset (default: NAME in $HF_LEROBOT_HOME)")
-    add("fps", whole_rate, 30, "N", "frames per second")
-    add("num_episodes", positive, 50, "N", "how many episodes")
-    add("episode_time_s", seconds, 60.0, "S", "length of an episode, in seconds")
-    add("reset_time_s", seconds, 60.0, "S", "time between episodes, in seconds")
-    add("video", bool, True, "BOOL", "cameras become video; false stores single images")
-    add("streaming_encoding", bool, True, "BOOL", "encode while frames come; false encodes after each episode")
-    add("encoder_queue_maxsize", positive, 30, "N", "frames per camera that may wait for the encoder")
-    group.add_argument(
-        "--dataset.queue_policy",
-        choices=("drop", "block", "raise"),
-        default="drop",
-        help="when they are too many: drop that step for all cameras and note it, wait, or fail (default: drop)",
-    )
-    add_layout_flag(group, "dataset.info_layout")
-    add_threads_flag(group, "dataset.encoder_threads")
-
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Record, and show what is in the dataset now."""
-    from ffenc.dataset.recording.recorder import DatasetRecorder
-
+    """Record, and print the contents of the dataset."""
     if arguments.follow_links and not arguments.resume:
-        raise UsageError("--follow_links is for a dataset that exists; give --resume=true, or leave it out")
+        raise UsageError("--follow_links is for an existing dataset; give --resume=true, or omit it")
     cameras = parse_cameras(_cameras_given(arguments))
     dataset = arguments.dataset
     if not dataset.single_task:
-        raise UsageError("--dataset.single_task is missing: what is being done, e.g. 'Grab the cube'")
+        raise UsageError("--dataset.single_task is missing; describe the task, e.g. 'Grab the cube'")
     root = dataset_root(dataset.repo_id, dataset.root)
     configs = _configs(arguments)
     binaries = binaries_of(arguments)
@@ -133,9 +58,9 @@ def run(arguments: Namespace, screen: Screen) -> None:
         )
     screen.note(f"opening {len(cameras)} camera{'s' * (len(cameras) > 1)}: {', '.join(cameras)}")
     with opened(cameras, binaries) as live:
-        result = _record(arguments, DatasetRecorder, root, live, plan, configs, binaries, screen)
+        result = _record(arguments, root, live, plan, configs, binaries, screen)
     if result.failure is None or screen.as_json:
-        # After SIGHUP the terminal may be gone, which is not a failure.
+        # After SIGHUP the terminal may be closed, which is not a failure.
         with nullcontext() if result.ended_by is None else suppress(OSError):
             show_session(screen, root, dataset.repo_id, plan, result)
     if result.failure is not None:
@@ -152,7 +77,6 @@ def run(arguments: Namespace, screen: Screen) -> None:
 
 def _record(
     arguments: Namespace,
-    recorder_class: type[DatasetRecorder],
     root: Path,
     cameras: Mapping[str, LiveCamera],
     plan: SessionPlan,
@@ -173,10 +97,10 @@ def _record(
         "binaries": binaries,
     }
     if arguments.resume:
-        recorder = recorder_class.resume(root, repo_id=dataset.repo_id, follow_links=arguments.follow_links, **options)
+        recorder = DatasetRecorder.resume(root, repo_id=dataset.repo_id, follow_links=arguments.follow_links, **options)
     else:
         features = {name: camera_feature(camera, is_video=dataset.video) for name, camera in cameras.items()}
-        recorder = recorder_class.create(
+        recorder = DatasetRecorder.create(
             root, dataset.repo_id, dataset.fps, features, use_videos=dataset.video, **options
         )
     try:
@@ -188,7 +112,7 @@ def _record(
                     view.show("completing the dataset")
                 recorder.finalize()
     except DatasetMovedError:
-        raise  # what is at its place now is not ours
+        raise  # another dataset may be in its place
     except BaseException:
         if not arguments.resume:
             _remove_if_empty(root)
@@ -199,7 +123,7 @@ def _record(
 
 
 def _remove_if_empty(root: Path) -> None:
-    """Remove a new dataset without an episode, which cannot be opened, unless another process has begun to write into it."""
+    """Remove a new dataset without episodes, which cannot be opened, unless another process writes into it."""
     own = root / "meta" / "ffenc"
     with suppress(DatasetError), DatasetLock(root):
         kept = any(any((own / name).glob("*")) for name in ("recording", "kept"))
@@ -208,7 +132,7 @@ def _remove_if_empty(root: Path) -> None:
 
 
 def camera_feature(camera: LiveCamera, *, is_video: bool) -> dict[str, Any]:
-    """What ``info.json`` says of a camera before its first frame."""
+    """Return the feature of a camera in ``info.json``."""
     form = camera.format
     is_depth = form.layout == "gray16"
     feature: dict[str, Any] = {
@@ -220,15 +144,15 @@ def camera_feature(camera: LiveCamera, *, is_video: bool) -> dict[str, Any]:
 
 
 def dataset_root(repo_id: str | None, root: Path | None) -> Path:
-    """Where the dataset lies: where LeRobot looks for it, unless a folder was given.
+    """Return the folder of the dataset: ``root``, or where LeRobot looks for it.
 
-    LeRobot: ``utils/constants.py``: ``HF_LEROBOT_HOME``, or ``lerobot`` in ``HF_HOME``.
+    LeRobot (``utils/constants.py``) uses ``HF_LEROBOT_HOME``, or ``lerobot`` in ``HF_HOME``.
 
     Raises:
-        UsageError: no name.
+        UsageError: the name is missing.
     """
     if not repo_id:
-        raise UsageError("--dataset.repo_id is missing: the name of the dataset, e.g. me/cubes")
+        raise UsageError("--dataset.repo_id is missing; name the dataset, e.g. me/cubes")
     if root is not None:
         return root
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
@@ -244,7 +168,7 @@ def _cameras_given(arguments: Namespace) -> object:
 
 
 def _configs(arguments: Namespace) -> RecorderOptions:
-    """The encoder configs that were given at all; a dataset that is resumed has its own otherwise."""
+    """Return the encoder configs that flags give; without them, a resumed dataset keeps its own."""
     camera = given_config(arguments, CAMERA_GROUPS, VideoEncoderConfig)
     depth = given_config(arguments, DEPTH_GROUPS, DepthEncoderConfig)
     configs: RecorderOptions = {}

@@ -1,4 +1,4 @@
-"""What is shown after a recording."""
+"""Print the result of a recording."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ffenc.cli.output.screen import Screen
 
 
 def show_session(screen: Screen, root: Path, repo_id: str, plan: SessionPlan, result: SessionResult) -> None:
-    """Print every episode, every file, and what one may do next."""
+    """Print the episodes, the files, and the next steps."""
     files = dataset_files(root)
     document = {
         "root": str(root),
@@ -36,7 +36,7 @@ def show_session(screen: Screen, root: Path, repo_id: str, plan: SessionPlan, re
 
 
 def saved_text(result: SessionResult, root: Path) -> str:
-    """Return what a session saved before a camera failed, in one sentence."""
+    """Describe in one sentence what a session saved before a camera failed."""
     if not result.episodes:
         return f"no frame was recorded in {root}"
     last = result.episodes[-1]
@@ -85,6 +85,6 @@ def _episodes_table(episodes: tuple[Recorded, ...]) -> Table:
 def _next_steps(root: Path, repo_id: str, files: dict[Path, int]) -> Iterator[tuple[str, object]]:
     video = next((path for path in files if path.suffix == ".mp4"), None)
     if video is not None:
-        yield "look", f"ffenc info {video}"
-    yield "go on", f"ffenc record --resume=true --dataset.repo_id={repo_id} --dataset.root={root} ..."
+        yield "show", f"ffenc info {video}"
+    yield "continue", f"ffenc record --resume=true --dataset.repo_id={repo_id} --dataset.root={root} ..."
     yield "train", f'LeRobotDataset("{repo_id}", root="{root}")'

@@ -2,68 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from jsonargparse import Namespace
 from rich.filesize import decimal
 from rich.text import Text
 
 from ffenc.cli.output.results import frames_text, pairs_table
-from ffenc.cli.output.screen import Screen, plain, visible
-from ffenc.cli.parsing.arguments import Command, UsageError, add_follow_links_flag, binaries_of, command_parser
-from ffenc.cli.parsing.values import frame_rate
+from ffenc.cli.output.screen import Screen, visible
+from ffenc.cli.parsing.arguments import UsageError, binaries_of
 from ffenc.dataset.format.documents import load_info
 from ffenc.dataset.storage.lock import check_not_locked
 from ffenc.errors import FFencError
+from ffenc.json_text import as_json
 from ffenc.video.salvage import salvage_video
-
-_DESCRIPTION = """\
-Of a file that was cut off, make a plain video: every whole frame, frame k at
-exactly k/fps. The recording (.NAME.XXXXXXXX.recording.mp4) is left as it was.
-The video is copied; audio, if there is some and it is kept, is encoded.
-
-Of a dataset, find the episodes that a crash or an error kept from joining it,
-and add what all their cameras and their table have."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("salvage [options] RECORDING_OR_DATASET", _DESCRIPTION)
-    parser.add_argument(
-        "path", type=Path, metavar="PATH", help="what the crash left, also any fragmented MP4; or a dataset's folder"
-    )
-    parser.add_argument(
-        "--output", "-o", type=Path, metavar="FILE", help="the video (default: the name it was to have)"
-    )
-    parser.add_argument(
-        "--fps", type=frame_rate, metavar="RATE", help="30 or 30000/1001 (default: as the recording says)"
-    )
-    parser.add_argument("--audio", choices=("keep", "drop"), help="keep or drop audio; needed if there is any")
-    parser.add_argument("--overwrite", action="store_true", help="replace the video if it exists")
-    add_follow_links_flag(parser)
-    parser.add_argument(
-        "--dry_run", "--dry-run", action="store_true", help="of a dataset, say what was left, and add nothing"
-    )
-    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Salvage, and say what was saved and what was not."""
+    """Recover, and print what was and was not recovered."""
     if not arguments.path.is_dir():
         _salvage_file(arguments, screen)
         return
     given = [name for name in ("output", "fps", "audio") if arguments[name] is not None]
     if arguments.overwrite or given:
         names = ", ".join(f"--{name}" for name in (*given, *(["overwrite"] if arguments.overwrite else [])))
-        raise UsageError(f"{arguments.path} is a folder: its episodes are added to the dataset; leave out {names}")
+        raise UsageError(f"{arguments.path} is a dataset, whose episodes are appended to it; omit {names}")
     (_list_interrupted if arguments.dry_run else _salvage_dataset)(arguments, screen)
 
 
 def _salvage_file(arguments: Namespace, screen: Screen) -> None:
     if arguments.dry_run:
-        raise UsageError("--dry_run is for datasets; a recording is left as it was in any case")
+        raise UsageError("--dry_run is for datasets; a recording is never changed")
     if arguments.follow_links:
-        raise UsageError(f"--follow_links is for datasets, and {arguments.path} is not a folder; leave it out")
+        raise UsageError(f"--follow_links is for datasets, and {arguments.path} is not a folder; omit it")
     result = salvage_video(
         arguments.path,
         arguments.output,
@@ -76,15 +45,15 @@ def _salvage_file(arguments: Namespace, screen: Screen) -> None:
     rows = [
         ("video", f"{frames_text(result.frames)}, {stream.width}x{stream.height} at {result.fps} per second"),
         ("stream", f"{stream.codec}, {stream.pix_fmt}, copied"),
-        *(("beside it", line) for line in result.other_streams),
-        ("lost", f"{decimal(result.lost_bytes)} behind the last whole frame"),
-        ("kept", f"{result.source}; delete it once the video is as you want it"),
+        *(("other stream", line) for line in result.other_streams),
+        ("lost", f"{decimal(result.lost_bytes)} after the last complete frame"),
+        ("kept", f"{result.source}; delete it when the video is right"),
     ]
-    screen.result(plain(result), pairs_table(rows, title=f"wrote {result.path}"))
+    screen.result(as_json(result), pairs_table(rows, title=f"wrote {result.path}"))
 
 
 def _list_interrupted(arguments: Namespace, screen: Screen) -> None:
-    """Name what would be added; nothing is locked, cleaned or completed."""
+    """List the interrupted episodes, without locking or changing anything."""
     from ffenc.dataset.recording.episode_directory import EpisodeDirectory
     from ffenc.dataset.recording.recover_episode import find_interrupted
     from ffenc.dataset.storage.dataset_tree import check_tree, resolve_root
@@ -105,7 +74,7 @@ def _list_interrupted(arguments: Namespace, screen: Screen) -> None:
         "episodes": info.total_episodes,
     }
     lines = [f"{each['path']}: {_outcome(each)}" for each in found]
-    lines += [f"{each['path']}: its files wait to be moved to their places" for each in waiting]
+    lines += [f"{each['path']}: its files are ready to be moved into place" for each in waiting]
     _show_episodes(screen, document, lines, title=f"{arguments.path}: {info.total_episodes} episodes")
 
 
@@ -136,7 +105,7 @@ def _salvage_dataset(arguments: Namespace, screen: Screen) -> None:
 
 
 def _show_episodes(screen: Screen, document: dict[str, object], lines: list[str], *, title: str) -> None:
-    """Print a line for each interrupted episode; paths are long, so they are not put into a column."""
+    """Print a line for each interrupted episode; paths are too long for a column."""
     texts = [Text(visible(line), overflow="fold") for line in lines or ["no interrupted episode was found"]]
     screen.result(document, Text(visible(title), style="bold"), *texts)
 

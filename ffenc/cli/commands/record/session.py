@@ -1,38 +1,35 @@
-"""Episode after episode from live cameras, with somebody at the keyboard."""
+"""Record episodes from live cameras, controlled by the keyboard."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from ffenc.cli.commands.record.interrupts import Interrupts
 from ffenc.cli.commands.record.live_view import LiveView, episode_title
 from ffenc.cli.output.screen import Screen
+from ffenc.dataset.recording.append_episode import EpisodeSummary
 from ffenc.dataset.recording.live_recording import LiveEpisode, record_episode, wait_for
+from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.errors import CameraError
+from ffenc.streaming.pending_result import PendingResult
 from ffenc.video.live_camera import LiveCamera
 
-if TYPE_CHECKING:
-    from ffenc.dataset.recording.append_episode import EpisodeSummary  # which needs pyarrow, as the next
-    from ffenc.dataset.recording.recorder import DatasetRecorder
-    from ffenc.streaming.pending_result import PendingResult
-
 DISCARD_WINDOW_S = 2.0
-"""How long after the Ctrl-C that ends an episode a second one discards it."""
+"""Time after the Ctrl-C that ends an episode in which a second one discards it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPlan:
-    """How many episodes of what.
+    """The episodes to record.
 
     Attributes:
-        episodes: how many.
-        episode_s: length of each, in seconds.
-        reset_s: time between two, to put everything back.
+        episodes: number of episodes.
+        episode_s: length of an episode, in seconds.
+        reset_s: time between episodes, in seconds, to reset the scene.
         fps: frame rate of the dataset.
-        task: what is being done.
+        task: description of the task.
     """
 
     episodes: int
@@ -47,8 +44,8 @@ class Recorded:
     """An episode that is in the dataset.
 
     Attributes:
-        live: how its recording went.
-        summary: what was saved.
+        live: course of the recording.
+        summary: the saved episode.
     """
 
     live: LiveEpisode
@@ -57,13 +54,13 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionResult:
-    """What became of a session.
+    """Outcome of a session.
 
     Attributes:
-        episodes: that were saved, in order.
-        discarded: whether the last one was thrown away on request.
-        failure: the camera that ended it.
-        ended_by: the signal that ended it, SIGTERM or SIGHUP.
+        episodes: the saved episodes, in order.
+        discarded: whether the user discarded the last episode.
+        failure: the camera error that ended the session.
+        ended_by: the signal that ended the session, SIGTERM or SIGHUP.
     """
 
     episodes: tuple[Recorded, ...]
@@ -75,15 +72,15 @@ class SessionResult:
 def run_session(
     recorder: DatasetRecorder, cameras: Mapping[str, LiveCamera], plan: SessionPlan, view: LiveView, screen: Screen
 ) -> SessionResult:
-    """Record all episodes, or fewer if somebody presses Ctrl-C or a camera fails.
+    """Record all episodes, or fewer after Ctrl-C or a camera failure.
 
-    One Ctrl-C ends the episode, which is saved, and the session; a second one soon after it discards that episode.  SIGTERM
-    and SIGHUP end both as well, and the episode is saved at once.
+    Ctrl-C ends the session and saves the episode; a second Ctrl-C soon after it discards the episode.  SIGTERM and SIGHUP end
+    the session and save the episode at once.
 
     Raises:
         FFencError: the recorder failed.
-        KeyboardInterrupt: Ctrl-C came a third time while saving went on.
-        SystemExit: SIGTERM or SIGHUP came a second time.
+        KeyboardInterrupt: Ctrl-C was pressed a third time, during saving.
+        SystemExit: SIGTERM or SIGHUP was received a second time.
     """
     saved: list[tuple[LiveEpisode, PendingResult[EpisodeSummary]]] = []
     discarded, failure = False, None
@@ -101,7 +98,7 @@ def run_session(
             saved.append((live, recorder.save_episode()))
             if live.stopped or failure is not None:
                 break
-        if interrupts.ended_by is None:  # after SIGHUP there may be nothing to show it on
+        if interrupts.ended_by is None:  # after SIGHUP there may be no terminal
             view.show(f"saving {len(saved)} episodes")
         episodes = tuple(Recorded(live=live, summary=handle.wait()) for live, handle in saved)
     return SessionResult(episodes=episodes, discarded=discarded, failure=failure, ended_by=interrupts.ended_by)
@@ -131,7 +128,7 @@ def _episode(
 
 
 def _reset(number: int, plan: SessionPlan, recorder: DatasetRecorder, view: LiveView, interrupts: Interrupts) -> bool:
-    """The time between two episodes; False if somebody ends the session in it."""
+    """Wait between two episodes; return False if the user ends the session."""
     left_s = plan.reset_s
     while left_s > 0:
         view.show(
@@ -147,8 +144,8 @@ def _reset(number: int, plan: SessionPlan, recorder: DatasetRecorder, view: Live
 def _is_discarded(live: LiveEpisode, screen: Screen, view: LiveView, interrupts: Interrupts) -> bool:
     if interrupts.ended_by is not None:
         return False
-    what = f"ended early, {live.frames} frames are saved; Ctrl-C once more within {DISCARD_WINDOW_S:g} s discards them"
-    screen.note(what)
-    view.show(what)
+    text = f"ended early, {live.frames} frames are saved; Ctrl-C once more within {DISCARD_WINDOW_S:g} s discards them"
+    screen.note(text)
+    view.show(text)
     wait_for(DISCARD_WINDOW_S, lambda: interrupts.came_again() or interrupts.ended_by is not None)
     return interrupts.came_again()

@@ -1,4 +1,4 @@
-"""``ffenc concat``: clips joined without re-encoding."""
+"""``ffenc concat``: concatenate clips without re-encoding."""
 
 from __future__ import annotations
 
@@ -8,37 +8,21 @@ from jsonargparse import Namespace
 from rich.filesize import decimal
 
 from ffenc.cli.output.results import frames_text, pairs_table, show_command
-from ffenc.cli.output.screen import Screen, plain
-from ffenc.cli.parsing.arguments import Command, add_job_flags, binaries_of, command_parser
+from ffenc.cli.output.screen import Screen
+from ffenc.cli.parsing.arguments import binaries_of
 from ffenc.plan.concat import plan_concat
 from ffenc.plan.encode import muxer_for
 from ffenc.video.clip import measure_clips
 from ffenc.video.concat import ConcatResult, concat_videos
 from ffenc.video.output import check_target
 
-_DESCRIPTION = """\
-Join clips in the order given, by stream copy: nothing is encoded again, and
-every frame lands at exactly k/fps. Clips that one stream cannot hold are
-refused with the reason. Only video is joined; drop audio first."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("concat [options] CLIP [CLIP ...] --output=OUTPUT", _DESCRIPTION)
-    parser.add_argument("clips", type=Path, nargs="+", metavar="CLIP", help="clips of one encoder with one setting")
-    parser.add_argument(
-        "--output", "-o", type=Path, required=True, metavar="OUTPUT", help="file to write, .mp4 or .mov"
-    )
-    add_job_flags(parser)
-    return Command(parser=parser, run=run)
-
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Join, and say what was written."""
+    """Concatenate, and print the result."""
     if arguments.dry_run:
         _dry_run(arguments, screen)
         return
-    with screen.progress("joining") as progress:
+    with screen.progress("concatenating") as progress:
         result = concat_videos(
             arguments.clips,
             arguments.output,
@@ -47,17 +31,17 @@ def run(arguments: Namespace, screen: Screen) -> None:
             progress=progress,
         )
     screen.result(
-        {**plain(result), "duration_s": float(result.duration_s)},
+        result.to_json(),
         pairs_table(_rows(result), title=f"wrote {result.path}"),
     )
 
 
 def _rows(result: ConcatResult) -> list[tuple[str, object]]:
     stream = result.stream
-    picture = f"{stream.width}x{stream.height} at {result.fps} per second"
+    size = f"{stream.width}x{stream.height} at {result.fps} per second"
     return [
         ("clips", f"{result.clips}, starting at frames {_shortened(result.offsets)}"),
-        ("video", f"{frames_text(result.frames)}, {picture}, {float(result.duration_s):.3f} s"),
+        ("video", f"{frames_text(result.frames)}, {size}, {float(result.duration_s):.3f} s"),
         ("stream", f"{stream.codec}, {stream.pix_fmt}, copied"),
         ("size", decimal(result.size_bytes)),
     ]

@@ -1,48 +1,33 @@
-"""``ffenc info``: what a media file claims to be and what is really in it, or what a dataset holds."""
+"""``ffenc info``: print the header and the real contents of a media file, or a summary of a dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 from jsonargparse import Namespace
 from rich.filesize import decimal
 
 from ffenc.cli.commands.dataset.summary import show_dataset
 from ffenc.cli.output.results import pairs_table
-from ffenc.cli.output.screen import Screen, plain
-from ffenc.cli.parsing.arguments import Command, binaries_of, command_parser
+from ffenc.cli.output.screen import Screen
+from ffenc.cli.parsing.arguments import binaries_of
 from ffenc.dataset.format.video_info import video_info
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
+from ffenc.json_text import as_json
 from ffenc.plan.audio import describe_audio
-
-_DESCRIPTION = """\
-Measure a media file: its header, every packet that is really there, its
-keyframes, and the keys that LeRobot stores of it. Nothing is decoded. Settings
-of the encoder (video.crf, ...) are not in a file.
-Of the directory of a dataset: its episodes, tasks, features and files."""
-
-
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("info [options] FILE|ROOT", _DESCRIPTION)
-    parser.add_argument(
-        "file", type=Path, metavar="FILE", help="a media file with video, or the directory of a dataset"
-    )
-    return Command(parser=parser, run=run)
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Measure and print."""
+    """Measure the file, and print the result."""
     if arguments.file.is_dir():
         show_dataset(arguments.file, screen)
         return
     stream, packets = probe_video_and_packets(arguments.file, binaries=binaries_of(arguments))
     metadata = video_info(stream)
     document = {
-        "stream": plain(stream),
+        "stream": as_json(stream),
         "packets": {
             "frames": packets.count,
             "hidden": packets.hidden,
@@ -56,7 +41,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     screen.result(
         document,
         pairs_table(_header(stream), title=str(arguments.file)),
-        pairs_table(_contents(stream, packets), title="\nreally there"),
+        pairs_table(_contents(stream, packets), title="\ncontents"),
         pairs_table(((key, _value(value)) for key, value in metadata.items()), title="\nLeRobot's keys"),
     )
 
@@ -66,13 +51,13 @@ def _header(stream: VideoStreamInfo) -> Iterator[tuple[str, object]]:
     tag = f", tag {stream.codec_tag}" if stream.codec_tag else ""
     yield "container", f"{stream.container}, {decimal(stream.size_bytes)}"
     yield "codec", f"{stream.codec}{profile}{tag}"
-    turned = f", shown turned by {stream.rotation} degrees" if stream.rotation else ""
-    yield "picture", f"{stream.width}x{stream.height} {stream.pix_fmt}{turned}"
+    rotation = f", rotated by {stream.rotation} degrees" if stream.rotation else ""
+    yield "frame", f"{stream.width}x{stream.height} {stream.pix_fmt}{rotation}"
     constant = "constant" if stream.is_constant_rate else "variable"
     yield "rate", f"{stream.fps} per second, {constant}; time base {stream.time_base} s"
     yield "starts at", "unknown" if stream.start_s is None else f"{float(stream.start_s):.6f} s"
     yield "lasts", "unknown" if stream.duration_s is None else f"{float(stream.duration_s):.6f} s"
-    yield "frames", "not claimed" if stream.frames_declared is None else stream.frames_declared
+    yield "frames", "not declared" if stream.frames_declared is None else stream.frames_declared
     yield "B-frames", stream.has_b_frames or "none"
     colour = (stream.color_range, stream.color_space, stream.color_primaries, stream.color_transfer)
     yield "colour", ", ".join(part or "unspecified" for part in colour) + " (range, matrix, primaries, transfer)"
@@ -83,7 +68,7 @@ def _header(stream: VideoStreamInfo) -> Iterator[tuple[str, object]]:
 
 
 def _contents(stream: VideoStreamInfo, packets: PacketIndex) -> Iterator[tuple[str, object]]:
-    hidden = f", and {packets.hidden} that an edit list hides" if packets.hidden else ""
+    hidden = f", and {packets.hidden} hidden by an edit list" if packets.hidden else ""
     missing = (stream.frames_declared or 0) - packets.count - packets.hidden
     short = f"; {missing} of those declared are missing" if missing > 0 else ""
     yield "frames", f"{packets.count}{hidden}{short}"

@@ -1,4 +1,4 @@
-"""``ffenc probe``: which FFmpeg this is, and which encoders really work with it on this machine."""
+"""``ffenc probe``: print the FFmpeg build, and test which encoders work on this machine."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from rich.text import Text
 
 from ffenc.cli.output.results import pairs_table
 from ffenc.cli.output.screen import Screen
-from ffenc.cli.parsing.arguments import Command, UsageError, binaries_of, checked_config, command_parser
-from ffenc.cli.parsing.values import frame_rate, names, picture_size, positive
+from ffenc.cli.parsing.arguments import UsageError, binaries_of, checked_config
 from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.spec import EncoderSpec
 from ffenc.encoders.table import ENCODERS, auto_candidates, auto_fallbacks
@@ -29,17 +28,9 @@ from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.frames import FrameFormat
 from ffenc.video.selection import Candidate, examine_encoders
 
-_DESCRIPTION = """\
-Find the executables, and try every hardware encoder of this platform and every
-software encoder that ffenc knows: each encodes a few frames with the real
-command at the given size and rate. Keyframes, size, codec, pixel format,
-timestamps and decoded frames are compared with what was sent. That FFmpeg
-lists an encoder says only that it was compiled in. "unknown" means that a
-trial ran out of time: try again when the machine is less busy."""
-
 _NEVER_RUN = (
-    "Hardware encoders were never run by the developers of ffenc, who had no such hardware. What stands here about "
-    "them comes from the trials on this machine alone."
+    "The developers of ffenc have never run hardware encoders, for lack of hardware. These results come only from the "
+    "trials on this machine."
 )
 
 
@@ -48,7 +39,7 @@ _LONG_REASON = 40  # characters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tried:
-    """One encoder and what came out."""
+    """An encoder and the result of its trial."""
 
     spec: EncoderSpec
     listed: bool
@@ -63,31 +54,8 @@ class _Tried:
         return self.spec.device is not None and self.spec.device.never_run
 
 
-def command() -> Command:
-    """The sub-command."""
-    parser = command_parser("probe [options]", _DESCRIPTION)
-    parser.add_argument(
-        "--size", type=picture_size, default="640x480", metavar="WxH", help="picture size (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--fps", type=frame_rate, default="30", metavar="RATE", help="30 or 30000/1001 (default: %(default)s)"
-    )
-    parser.add_argument("--pix_fmt", type=str, metavar="NAME", help="pixel format of the stream (default: yuv420p)")
-    parser.add_argument(
-        "--cameras",
-        type=positive,
-        default="1",
-        metavar="N",
-        help="encodes that must work at the same time; drivers limit their number (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--encoders", type=names, metavar="A,B", help="only these encoders (default: all; then auto's choice is shown)"
-    )
-    return Command(parser=parser, run=run)
-
-
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Try the encoders and print a table of them."""
+    """Try the encoders, and print the results."""
     binaries = binaries_of(arguments)
     capabilities = probe_capabilities(binaries.ffmpeg)
     given = {} if arguments.pix_fmt is None else {"pix_fmt": arguments.pix_fmt}
@@ -126,7 +94,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
 
 
 def _rows(wanted: Sequence[str] | None, capabilities: Capabilities) -> tuple[EncoderSpec, ...]:
-    """Hardware of this platform in the order of ``auto``, then software; or just what was asked for."""
+    """Return the encoders to try: hardware of this platform in the order of ``auto``, then software; or the wanted ones."""
     if wanted is None:
         hardware = [row for row in ENCODERS.values() if row.device and sys.platform in row.device.platforms]
         return (*hardware, *(row for row in ENCODERS.values() if row.device is None))
@@ -142,7 +110,7 @@ def _rows(wanted: Sequence[str] | None, capabilities: Capabilities) -> tuple[Enc
 
 
 def _choice_of_auto(tried: Sequence[_Tried]) -> str | None:
-    """What `select_encoder` takes, from trials that were just made: the first that works, in its order."""
+    """Return the encoder that `select_encoder` would choose after these trials."""
     works = {each.spec.name for each in tried if each.candidate.works}
     order = (*auto_candidates(sys.platform), *auto_fallbacks())
     return next((row.name for row in order if row.name in works), None)
@@ -167,7 +135,7 @@ def _version(tool: Path) -> str:
 def _tool_rows(tools: Mapping[str, Mapping[str, str | None]]) -> Iterator[tuple[str, str]]:
     for name, tool in tools.items():
         if tool["path"] is None:
-            yield name, f"none (its answers come from ffmpeg); {tool['origin']}"
+            yield name, f"none (ffmpeg is used instead); {tool['origin']}"
         else:
             yield name, f"{tool['version']}  {tool['path']}  (from {tool['origin']})"
 
@@ -186,19 +154,19 @@ def _table(tried: Sequence[_Tried], *, title: str) -> Table:
     table.add_column("works", no_wrap=True)
     table.add_column("reason", overflow="fold", ratio=1)
     for _, family in groupby(tried, key=lambda each: each.device):
-        said: dict[str, str] = {}
+        first_with: dict[str, str] = {}
         for each in family:
             candidate = each.candidate
             on_node = f" on {candidate.device_node}" if candidate.works and candidate.device_node else ""
-            # A long sentence about a whole family stands there once.
-            first = said.setdefault(candidate.reason, each.spec.name)
+            # A long reason that a family of encoders shares is printed once.
+            first = first_with.setdefault(candidate.reason, each.spec.name)
             repeats = first != each.spec.name and len(candidate.reason) > _LONG_REASON
             table.add_row(
                 Text(each.spec.name),
                 each.device,
                 "yes" if each.listed else "no",
                 _verdict(each),
-                Text(f"as {first}" if repeats else candidate.reason + on_node),
+                Text(f"see {first}" if repeats else candidate.reason + on_node),
             )
         table.add_section()
     return table
@@ -215,7 +183,7 @@ def _verdict(each: _Tried) -> Text:
 def _conclusion(tried: Sequence[_Tried], auto: str | None, *, asked: bool) -> Iterator[Text]:
     if asked:
         if auto is None:
-            yield Text("auto would find nothing that works.", style="bold red")
+            yield Text("auto would find no working encoder.", style="bold red")
         else:
             spec = ENCODERS[auto]
             kind = spec.device.name if spec.device else "software; no hardware encoder passed its trial"

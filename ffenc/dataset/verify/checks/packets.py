@@ -91,9 +91,9 @@ class Measurer:
         if index is None:
             return probe_video_and_packets(path, binaries=self.binaries)
         with self._lock:  # probe the first of many equal files once
-            stream = self._streams.get(index.likeness)
+            stream = self._streams.get(index.stream_key)
             if stream is None:
-                stream = self._streams[index.likeness] = probe_video(path, binaries=self.binaries)
+                stream = self._streams[index.stream_key] = probe_video(path, binaries=self.binaries)
         return stream, index.packets
 
     def packets(self, path: Path) -> PacketIndex:

@@ -12,8 +12,9 @@ import pytest
 from rich.table import Table
 
 from ffenc.cli.output.logs import logging_to
-from ffenc.cli.output.screen import Screen, plain, visible
+from ffenc.cli.output.screen import Screen, visible
 from ffenc.config import VideoEncoderConfig
+from ffenc.json_text import as_json
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def test_json_has_exact_rates_as_text_and_everything_else_as_json() -> None:
         "b": (1, None, True, 2.5),
         "c": VideoEncoderConfig(g=3),
     }
-    assert plain(value) == {
+    assert as_json(value) == {
         "a": {"fps": "30000/1001", "path": "x/y"},
         "b": [1, None, True, 2.5],
         "c": VideoEncoderConfig(g=3).model_dump(),

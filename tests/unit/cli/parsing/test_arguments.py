@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from argparse import ArgumentError
@@ -12,20 +11,15 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
-from ffenc.cli.command_tree import COMMANDS, command_tree
+from ffenc.cli.command_tree import COMMANDS
 from ffenc.cli.parsing.arguments import BARE_FLAGS, UsageError, encoder_config, flags_first
 from ffenc.config import VideoEncoderConfig
 
 
-@functools.cache
-def parser() -> ArgumentParser:
-    return command_tree(*COMMANDS)[0]
-
-
 def parsed(*flags: str, command: str = "reencode") -> Namespace:
-    arguments: Namespace = parser().parse_args([command, "in", "out.mp4", *flags])[command]
+    arguments: Namespace = COMMANDS[command].parser().parse_args(["in", "out.mp4", *flags])
     return arguments
 
 
@@ -76,8 +70,7 @@ def test_one_field_from_a_flag(prefix: str, flag: str, field: str, value: object
 @pytest.mark.parametrize("field", VideoEncoderConfig.model_fields)
 @pytest.mark.parametrize("command", ["encode", "images", "reencode", "demo"])
 def test_every_field_has_a_flag_that_help_describes(command: str, field: str) -> None:
-    _, commands = command_tree(*COMMANDS)
-    description = " ".join(commands[command].parser.format_help().split())
+    description = " ".join(COMMANDS[command].parser().format_help().split())
     assert f"--camera_encoder.{field} " in description
     assert VideoEncoderConfig.model_fields[field].description in description
 
@@ -222,9 +215,8 @@ def test_inputs_may_stand_anywhere(words: list[str], ordered: list[str]) -> None
 
 
 def test_all_flags_without_a_value_are_known() -> None:
-    _, commands = command_tree(*COMMANDS)
-    for command in commands.values():
-        for option in re.findall(r"^  (-[^=]*?)(?:  |$)", command.parser.format_help(), re.MULTILINE):
+    for command, row in COMMANDS.items():
+        for option in re.findall(r"^  (-[^=]*?)(?:  |$)", row.parser().format_help(), re.MULTILINE):
             names, has_value = re.findall(r"--?[a-z][\w.-]*", option), bool(re.search(r" [A-Z{]", option))
             for name in names:
-                assert (name in BARE_FLAGS) is not has_value, f"{command.name}: {option}"
+                assert (name in BARE_FLAGS) is not has_value, f"{command}: {option}"

@@ -1,4 +1,4 @@
-"""FragmentIndex: the ends of whole fragments, of synthetic files cut at every byte."""
+"""FragmentIndex: the ends of complete fragments, in synthetic files cut at every byte."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "a.mp4"
 
 
-def test_every_whole_fragment_is_found(file: Path) -> None:
+def test_every_complete_fragment_is_found(file: Path) -> None:
     data = HEADER + FRAGMENT * 3
     assert ends_of(file, data) == [len(HEADER) + len(FRAGMENT) * (number + 1) for number in range(3)]
     assert FragmentIndex(file).update().count == 3
 
 
-def test_wherever_it_is_cut_only_whole_fragments_count(file: Path) -> None:
+def test_only_complete_fragments_count_wherever_the_file_is_cut(file: Path) -> None:
     data = HEADER + FRAGMENT * 3
     ends = ends_of(file, data)
     for cut in range(len(data) + 1):
         assert ends_of(file, data[:cut]) == [end for end in ends if end <= cut]
 
 
-def test_a_file_that_grows_is_read_on_from_where_it_was(file: Path) -> None:
+def test_growing_file_is_read_from_the_last_position(file: Path) -> None:
     data = HEADER + FRAGMENT * 4
     file.write_bytes(b"")
     index = FragmentIndex(file)
@@ -55,7 +55,7 @@ def test_a_file_that_grows_is_read_on_from_where_it_was(file: Path) -> None:
     assert index.update().count == 4
 
 
-def test_other_boxes_stand_anywhere(file: Path) -> None:
+def test_other_boxes_are_allowed_anywhere(file: Path) -> None:
     free = box(b"free", 5)
     data = free + HEADER + box(b"sidx", 30) + free + box(b"styp", 8) + box(b"moof", 24) + free + box(b"mdat", 9) + free
     assert ends_of(file, data + box(b"mfra", 20)) == [len(data) - len(free)]
@@ -81,17 +81,17 @@ def test_large_boxes(file: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 7])
-def test_a_box_of_no_possible_size_ends_the_search(file: Path, size: int) -> None:
+def test_box_of_impossible_size_ends_the_search(file: Path, size: int) -> None:
     good = HEADER + FRAGMENT
     broken = struct.pack(">I4s", size, b"mdat") + bytes(8)
     assert ends_of(file, good + box(b"moof", 24) + broken + FRAGMENT) == [len(good)]
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"no video at all, but long enough", bytes(1000), b"\xff" * 1000])
-def test_anything_else_has_none(file: Path, data: bytes) -> None:
+def test_other_files_have_no_fragments(file: Path, data: bytes) -> None:
     assert ends_of(file, data) == []
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         FragmentIndex(tmp_path / "missing.mp4").update()

@@ -1,4 +1,4 @@
-"""Priority: what may be asked for, and that a child gets it and we keep ours."""
+"""Priority: accepted values; a child gets it and this process keeps its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ print(nice, os.sched_getscheduler(0), sorted(os.sched_getaffinity(0)), bounding 
 
 @pytest.mark.parametrize("nice", [-1, 20, 1.0, True, None, "10"])
 def test_a_nice_value_that_makes_no_sense_is_refused(nice: object) -> None:
-    with pytest.raises(ValueError, match="nice must be a whole number from 0 to 19, got"):
+    with pytest.raises(ValueError, match="nice must be an integer from 0 to 19, got"):
         Priority(nice=nice)  # type: ignore[arg-type]
 
 
@@ -43,7 +43,7 @@ def test_only_processors_that_we_may_use_can_be_chosen() -> None:
             Priority(cpus=wrong)
 
 
-def test_processors_cannot_be_chosen_where_the_system_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processors_cannot_be_chosen_on_a_system_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert Priority(nice=3).cpus is None
     with pytest.raises(ValueError, match="cpus cannot be chosen on this system"):
@@ -61,7 +61,7 @@ def _all(process: FFmpegProcess) -> bytes:
 
 
 @linux_only
-def test_a_child_has_the_priority_and_we_keep_ours() -> None:
+def test_child_gets_the_priority_and_this_process_keeps_its_own() -> None:
     before = os.getpriority(os.PRIO_PROCESS, 0), os.sched_getaffinity(0)
     some = frozenset({min(before[1])})
     nice, scheduler, rest = said_by_a_child(Priority(nice=7, cpus=some))
@@ -72,7 +72,7 @@ def test_a_child_has_the_priority_and_we_keep_ours() -> None:
 
 
 @linux_only
-def test_no_child_may_become_stronger_than_we_are() -> None:
+def test_child_never_gets_a_higher_priority() -> None:
     *_, rest = said_by_a_child(Priority())
     may_raise_itself = rest.split()[-1]
     if os.geteuid() != 0:

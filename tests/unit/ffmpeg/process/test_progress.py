@@ -1,4 +1,4 @@
-"""ProgressReader: what every version of ``-progress`` writes, cut anywhere."""
+"""ProgressReader: the reports of every FFmpeg version, cut anywhere."""
 
 from __future__ import annotations
 

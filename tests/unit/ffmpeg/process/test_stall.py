@@ -1,4 +1,4 @@
-"""StallWatch: what counts as progress, and for how long."""
+"""StallWatch: which changes count as progress, and for how long."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def seconds_until_complaint(
 def test_nothing_at_all_is_a_stall(clock: Clock) -> None:
     after_s, why = seconds_until_complaint(clock)
     assert after_s == pytest.approx(10, abs=0.2)
-    assert why == "no sign of progress for 10 s"
+    assert why == "no progress for 10 s"
 
 
 def test_each_change_starts_the_count_again(clock: Clock) -> None:
@@ -58,7 +58,7 @@ def test_each_change_starts_the_count_again(clock: Clock) -> None:
     assert after_s == pytest.approx(5 * 9 + 10, abs=0.2)
 
 
-def test_a_change_every_nine_seconds_is_enough_for_ever(clock: Clock) -> None:
+def test_change_every_nine_seconds_is_never_a_stall(clock: Clock) -> None:
     assert seconds_until_complaint(clock, activity=lambda now: int(now / 9))[1] is None
 
 
@@ -71,12 +71,12 @@ def test_a_change_every_nine_seconds_is_enough_for_ever(clock: Clock) -> None:
         pytest.param(1.0, CPU_ONLY_LIMIT_S, id="works"),
     ],
 )
-def test_cpu_time_counts_but_not_for_ever(clock: Clock, share: float, expected_s: float) -> None:
+def test_cpu_time_counts_as_progress_for_a_limited_time(clock: Clock, share: float, expected_s: float) -> None:
     after_s, _ = seconds_until_complaint(clock, cpu_s=lambda now: 3.0 + round(share * now, 2))
     assert after_s == pytest.approx(expected_s, rel=0.03)
 
 
-def test_when_it_stops_computing_the_count_starts(clock: Clock) -> None:
+def test_stall_is_counted_from_the_last_cpu_use(clock: Clock) -> None:
     after_s, _ = seconds_until_complaint(clock, cpu_s=lambda now: min(now, 60.0))
     assert after_s == pytest.approx(70, abs=0.3)
 
@@ -87,7 +87,7 @@ def test_a_stall_limit_above_600_s_is_kept_for_cpu_as_well(clock: Clock) -> None
     assert why == "busy for 900 s without any progress"
 
 
-def test_our_own_absence_is_not_the_childs(clock: Clock) -> None:
+def test_pause_of_this_process_does_not_count(clock: Clock) -> None:
     watch = StallWatch(activity=lambda: 0, cpu_s=lambda: None, stall_s=10.0)
     clock.now += 3600
     assert watch.complaint() is None
@@ -100,8 +100,8 @@ def test_the_wall_limit_holds_whatever_happens(clock: Clock) -> None:
         clock, activity=lambda now: now, cpu_s=lambda now: now, wall_s=30.0, left_s=20.0
     )
     assert after_s == pytest.approx(20, abs=0.1)
-    assert why == "its 30 s are over"
+    assert why == "it exceeded its 30 s"
 
 
-def test_what_has_no_limit_never_ends(clock: Clock) -> None:
+def test_call_without_limits_never_stalls(clock: Clock) -> None:
     assert seconds_until_complaint(clock, stall_s=float("inf"), cpu_s=lambda now: now)[1] is None

@@ -103,7 +103,7 @@ def test_a_line_without_end_is_cut() -> None:
     assert tail.text == "x" * LINE_BYTES + " [...]"
 
 
-def test_the_last_words_of_much_text_are_short() -> None:
+def test_last_words_of_a_long_text_are_short() -> None:
     tail = fed(*(b"line %d\n" % n for n in range(10_000)), max_lines=10**6, max_bytes=10**6)
     assert len(tail.text.splitlines()) == 10_000
     assert tail.last_words.splitlines() == [f"line {n}" for n in range(10_000 - TAIL_LINES, 10_000)]

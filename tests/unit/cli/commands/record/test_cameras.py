@@ -53,23 +53,23 @@ def test_all_settings_reach_the_source() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{}", "holds a name and settings"),
-        ("[1]", "holds a name and settings"),
+        ("{}", "needs a name and settings"),
+        ("[1]", "needs a name and settings"),
         ("{a: /dev/video0}", "a was given '/dev/video0'"),
         ("{a/b: {type: ffmpeg, source: x}}", "'a/b' cannot be the name"),
         ("{a: {source: x}}", "a needs type: ffmpeg"),
         ("{a: {type: intelrealsense, serial: 1}}", "a needs type: ffmpeg"),
         ("{a: {type: ffmpeg}}", "a.source: Field required"),
-        ("{a: {type: ffmpeg, source: x, colour: 1}}", "a.colour is not a setting .* there are .*width, height, fps"),
+        ("{a: {type: ffmpeg, source: x, colour: 1}}", "a.colour is not a setting .* expected .*width, height, fps"),
         (
             "{a: {type: opencv, index_or_path: 0, rotation: 90}}",
-            "a.rotation is not a setting of a camera of type opencv",
+            "a.rotation is not a setting of cameras of type opencv",
         ),
         ("{a: {type: ffmpeg, source: x, fps: 29.97}}", "a.fps"),
         ("{a: {type: ffmpeg, source: x, fps: 0}}", "must be above 0"),
         ("{a: {type: ffmpeg, source: x, width: 640}}", "width and height"),
         ("{a: {type: ffmpeg, source: x, width: 0, height: 4}}", "a.width"),
-        ("{a: {type: ffmpeg, source: /dev/video0, loop: true}}", "loop is for files"),
+        ("{a: {type: ffmpeg, source: /dev/video0, loop: true}}", "loop is only for files"),
     ],
 )
 def test_what_is_refused(text: str, says: str) -> None:

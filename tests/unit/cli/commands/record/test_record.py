@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ffenc.cli.command_tree import COMMANDS, command_tree
+from ffenc.cli.command_tree import COMMANDS
 from ffenc.cli.commands.record.record import CAMERA_GROUPS, DEPTH_GROUPS, dataset_root
 from ffenc.cli.main import main
 from ffenc.cli.parsing.arguments import UsageError, given_config
@@ -30,7 +30,7 @@ SEED = [
 
 
 def test_the_command_of_the_documentation_is_understood() -> None:
-    arguments = command_tree(*COMMANDS)[0].parse_args(SEED)["record"]
+    arguments = COMMANDS["record"].parser().parse_args(SEED[1:])
     dataset = arguments.dataset
     assert (dataset.num_episodes, dataset.encoder_threads, dataset.single_task) == (2, 2, "Grab the cube")
     assert (dataset.streaming_encoding, dataset.video, dataset.queue_policy, arguments.resume) == (
@@ -54,7 +54,7 @@ def test_the_command_of_the_documentation_is_understood() -> None:
 
 def test_depth_settings_have_their_own_flags() -> None:
     flags = ["--dataset.depth_encoder.depth_max=4.5", "--dataset.rgb_encoder.crf=20"]
-    arguments = command_tree(*COMMANDS)[0].parse_args(["record", *flags])["record"]
+    arguments = COMMANDS["record"].parser().parse_args(flags)
     depth = given_config(arguments, DEPTH_GROUPS, DepthEncoderConfig)
     assert (depth.depth_max, depth.model_fields_set) == (4.5, {"depth_max"})
     assert given_config(arguments, CAMERA_GROUPS, VideoEncoderConfig).crf == 20
@@ -89,8 +89,8 @@ def test_what_is_lerobots_and_not_ours_is_refused_in_a_sentence(capsys: pytest.C
     ]
     assert main([*SEED, *theirs]) == 2
     err = capsys.readouterr().err
-    assert "--robot.type, --robot.port, --teleop.id: ffenc record records cameras and drives no robot" in err
-    assert "--dataset.push_to_hub: ffenc uploads nothing" in err
+    assert "--robot.type, --robot.port, --teleop.id: ffenc records cameras and does not control robots" in err
+    assert "--dataset.push_to_hub: ffenc does not upload" in err
     assert "did you mean" not in err
 
 
@@ -102,12 +102,12 @@ def test_ours_are_not_refused() -> None:
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        ([], "--cameras holds a name"),
+        ([], "--cameras needs a name"),
         (["--cameras={a: {type: ffmpeg, source: x}}"], "--dataset.single_task is missing"),
         (["--cameras={a: {type: ffmpeg, source: x}}", "--dataset.single_task=t"], "--dataset.repo_id is missing"),
         (["--cameras={a: 1}", "--robot.cameras={a: 1}"], "are the same setting"),
-        (["--dataset.episode_time_s=-1"], "is not a length of time"),
-        (["--follow_links"], "--follow_links is for a dataset that exists"),
+        (["--dataset.episode_time_s=-1"], "is not a duration"),
+        (["--follow_links"], "--follow_links is for an existing dataset"),
         (["--dataset.fps=29.97"], "whole number"),
         (["--dataset.num_episode=2"], "did you mean --dataset.num_episodes?"),
         (["--dataset.camera_encoder.crg=2"], "did you mean --dataset.camera_encoder.crf?"),

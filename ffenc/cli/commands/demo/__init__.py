@@ -1,0 +1,1 @@
+"""Record a small dataset from synthetic frames and show every step."""
