@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint format docs bench bench-record bench-datasets option-table clean
+.PHONY: demo test test-all test-lerobot lint format docs bench bench-record bench-datasets option-table clean
 
 # The main job on frames it makes itself, or on a clip of yours: make demo INPUT=clip.mp4
 demo: $(VENV)/.ready-demo
@@ -22,6 +22,11 @@ test: $(VENV)/.ready-nox
 test-all: test
 	@echo "make test-all takes about 35 minutes more."
 	$(CLEAN) $(BIN)/nox --sessions nets tests builds
+
+# LeRobot with ffenc in it, on a simulated robot; needs Python 3.12, and installs LeRobot and torch.
+test-lerobot: $(VENV)/.ready-nox
+	@echo "make test-lerobot takes about 4 minutes, and as long again to install torch once."
+	$(CLEAN) $(BIN)/nox --sessions lerobot
 
 lint: $(VENV)/.ready-nox
 	$(CLEAN) $(BIN)/nox --sessions lint

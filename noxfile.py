@@ -16,6 +16,7 @@ nox.options.reuse_existing_virtualenvs = True
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 OTHER_PYTHONS = [python for python in ("3.10", "3.11", "3.12", "3.13") if python != THIS_PYTHON]
 CACHE = Path(".cache") / "ffmpeg"
+LEROBOT = "lerobot[dataset,deepdiff-dep]==0.6.1"
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,20 @@ def _pytest(session: nox.Session, environment: dict[str, str], chosen: str = "")
     marked = ("-m", chosen) if chosen else ()
     # Most tests wait for processes to start; two at once use the time.
     session.run("pytest", *marked, "-n", "2", *session.posargs, env=environment)
+
+
+@nox.session(python="3.12")
+def lerobot(session: nox.Session) -> None:
+    """LeRobot's own commands with ffenc in them, on a simulated robot; with PyAV, and with it uninstalled."""
+    session.install("--quiet", LEROBOT)
+    session.install("--quiet", "--editable", ".[dataset]", "pytest>=8", "pytest-timeout>=2.3")
+    environment = _environment(session, DEFAULT)
+    assert environment is not None
+    # LeRobot and what it imports warn of much that is not ours.
+    command = ("pytest", "-W", "default", "tests/lerobot", *session.posargs)
+    session.run(*command, "--deselect", "tests/lerobot/test_without_pyav.py", env=environment)
+    session.run("python", "-m", "pip", "uninstall", "--quiet", "--yes", "av")
+    session.run("pytest", "-W", "default", "tests/lerobot/test_without_pyav.py", env=environment)
 
 
 def _environment(session: nox.Session, build: Build) -> dict[str, str] | None:

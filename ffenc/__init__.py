@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from ffenc.video.cut import cut_video
     from ffenc.video.depth import read_depth
     from ffenc.video.encode import encode_frames, encode_images
+    from ffenc.video.encoder_options import available_encoders, encoder_options, pixel_format_channels
     from ffenc.video.image_reader import ImageReader
     from ffenc.video.reader import VideoReader
     from ffenc.video.recording import find_recordings
@@ -150,6 +151,7 @@ __all__ = [
     "VideoReader",
     "VideoStreamInfo",
     "VideoWriter",
+    "available_encoders",
     "concat_videos",
     "convert_images_to_video",
     "cut_video",
@@ -157,10 +159,12 @@ __all__ = [
     "dequantize_depth",
     "encode_frames",
     "encode_images",
+    "encoder_options",
     "executor_from",
     "find_binaries",
     "find_recordings",
     "merge_datasets",
+    "pixel_format_channels",
     "preview_dataset",
     "probe_capabilities",
     "probe_packets",
@@ -240,6 +244,7 @@ _MODULES = {
     "VideoReader": "video.reader",
     "VideoStreamInfo": "ffmpeg.stream_info",
     "VideoWriter": "video.writer",
+    "available_encoders": "video.encoder_options",
     "concat_videos": "video.concat",
     "convert_images_to_video": "dataset.transform.images_to_video",
     "cut_video": "video.cut",
@@ -247,10 +252,12 @@ _MODULES = {
     "dequantize_depth": "depth",
     "encode_frames": "video.encode",
     "encode_images": "video.encode",
+    "encoder_options": "video.encoder_options",
     "executor_from": "jobs.executors",
     "find_binaries": "ffmpeg.binaries",
     "find_recordings": "video.recording",
     "merge_datasets": "dataset.transform.merge",
+    "pixel_format_channels": "video.encoder_options",
     "preview_dataset": "dataset.preview",
     "probe_capabilities": "ffmpeg.capability_probe",
     "probe_packets": "ffmpeg.ffprobe",

@@ -5,6 +5,7 @@
     FFencError
     ├── BinaryNotFoundError          no ffmpeg or ffprobe: every place searched, and what installs one
     ├── DependencyError              also ImportError; a Python package is missing or shadowed
+    ├── LeRobotError                 LeRobot is missing, or is not a version that ffenc can run
     ├── CapabilityError              this FFmpeg or this machine cannot do what was asked
     │   ├── EncoderUnavailableError  unknown, not built in, or its trial failed; every candidate's reason
     │   ├── PixelFormatError         also ValueError
@@ -25,6 +26,7 @@
     ├── OutputError                  the output cannot be written, or is not what was requested
     │   └── OutputExistsError        also FileExistsError
     ├── ProbeError                   a media file cannot be probed
+    │   └── NoVideoError             the file has no video stream
     ├── RecordingError               a camera of an episode failed; its partial recording is kept
     ├── QueueFullError               an encoder does not keep up, and the queue policy is to raise
     ├── ThreadStartError             no new thread can be started, or a library has replaced threads
@@ -119,6 +121,10 @@ class BinaryNotFoundError(FFencError):
 
 class DependencyError(FFencError, ImportError):
     """A required Python package is missing, or another package has taken its import name."""
+
+
+class LeRobotError(FFencError):
+    """LeRobot is missing, or is not a version whose functions ffenc knows; none of them was replaced."""
 
 
 class CapabilityError(FFencError):
@@ -348,6 +354,11 @@ class ProbeError(FFencError):
     """
 
     path: Path
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class NoVideoError(ProbeError):
+    """A media file without a video stream."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

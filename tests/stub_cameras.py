@@ -130,7 +130,11 @@ def open_stub(
     return opened
 
 
-def stub_episode(targets: Mapping[str, StubTarget], *, policy: QueuePolicy = "block", maxsize: int = 2) -> Episode:
+def stub_episode(
+    targets: Mapping[str, StubTarget], *, policy: QueuePolicy = "block", wait_s: float = 0.0, maxsize: int = 2
+) -> Episode:
     """Return an episode whose cameras write into stubs."""
     opener = open_stub(targets, maxsize=maxsize)
-    return Episode(tuple(targets), Path("episode"), fps=float(Fraction(30)), policy=policy, open_camera=opener)
+    return Episode(
+        tuple(targets), Path("episode"), fps=float(Fraction(30)), policy=policy, wait_s=wait_s, open_camera=opener
+    )

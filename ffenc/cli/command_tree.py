@@ -7,7 +7,7 @@ needed, so that ``ffenc --version`` and ``ffenc --help`` import no command.
 from __future__ import annotations
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -29,10 +29,12 @@ class CommandRow:
         summary: one line for the list of commands.
         module: name of its module in ``ffenc.cli.commands``, for example ``"video.encode"``. Its function ``run`` does the
             work. The function of the same name (``encode``) in ``video.flags`` makes the parser.
+        is_foreign: its arguments are another program's; the module has a function ``run_words`` instead.
     """
 
     summary: str
     module: str
+    is_foreign: bool = False
 
     def parser(self) -> jsonargparse.ArgumentParser:
         """Import the flags of the command and make its parser."""
@@ -44,14 +46,20 @@ class CommandRow:
         """Import the command and run it; return its exit status."""
         return import_module(f"ffenc.cli.commands.{self.module}").run(arguments, screen) or 0
 
+    def run_words(self, words: Sequence[str], screen: Screen) -> int:
+        """Run a command whose arguments are another program's."""
+        status: int = import_module(f"ffenc.cli.commands.{self.module}").run_words(words, screen)
+        return status
 
-def _row(module: str, summary: str) -> CommandRow:
-    return CommandRow(module=module, summary=summary)
+
+def _row(module: str, summary: str, *, is_foreign: bool = False) -> CommandRow:
+    return CommandRow(module=module, summary=summary, is_foreign=is_foreign)
 
 
 COMMANDS: Mapping[str, CommandRow] = {
     "probe": _row("video.probe", "test which encoders work on this machine"),
     "record": _row("record.record", "record a dataset from live cameras"),
+    "lerobot": _row("lerobot.lerobot", "run a command of LeRobot, with ffenc as its encoder", is_foreign=True),
     "convert": _row("dataset.convert", "make a dataset from clips or images"),
     "salvage": _row("record.salvage", "recover an interrupted recording or episode"),
     "encode": _row("video.encode", "encode the frames of a clip, through numpy"),

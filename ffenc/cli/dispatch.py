@@ -28,6 +28,10 @@ def dispatch(words: Sequence[str]) -> int:
         SystemExit: for ``--help`` and ``--version``.
     """
     name, rest = split_command(words)
+    if name and COMMANDS[name].is_foreign:
+        from ffenc.cli.output.screen import Screen
+
+        return COMMANDS[name].run_words(rest, Screen.of(as_json=False))
     if name:
         return _run(name, rest)
     if words and words[0] in ("-h", "--help", "--version"):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ffenc.errors import ProbeError, describe_returncode
+from ffenc.errors import NoVideoError, ProbeError, describe_returncode
 from ffenc.ffmpeg.other_media import describe_other_media, rescue_advice
 from ffenc.regular_files import file_path
 
@@ -126,10 +126,10 @@ def crashed(media: MediaFile, tool: Path, returncode: int) -> ProbeError:
     )
 
 
-def no_video(media: MediaFile, kinds: Iterable[str]) -> ProbeError:
+def no_video(media: MediaFile, kinds: Iterable[str]) -> NoVideoError:
     """Return the error for a file without a video stream."""
     seen = ", ".join(sorted(set(kinds))) or "nothing"
-    return ProbeError(
+    return NoVideoError(
         f"{media.path} has no video stream (only {seen}; a cover picture does not count); give a file with video",
         path=media.path,
     )

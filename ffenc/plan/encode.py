@@ -225,10 +225,10 @@ class EncodePlan:
 
     def writing_to(self, output: Path) -> EncodePlan:
         """Return the same plan with another output file."""
-        url = file_url(output)
-        old = file_url(self.output)
-        argv = tuple(url if argument == old else argument for argument in self.argv)
-        return replace(self, argv=argv, output=output)
+        # The output is the last argument; an input before it can be the same file.
+        *before, last = self.argv
+        assert last == file_url(self.output)
+        return replace(self, argv=(*before, file_url(output)), output=output)
 
     def __str__(self) -> str:
         """Return the command as typed into a shell."""

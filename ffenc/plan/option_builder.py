@@ -20,6 +20,7 @@ from ffenc.plan.options import (
     nearest_name,
     number_text,
     parse_parameters,
+    plain_number,
     plain_option_name,
 )
 
@@ -107,7 +108,9 @@ class OptionBuilder:
         low, high = quality.crf
         accepted = f"{number_text(max(low, quality.unset_below))} to {number_text(high)}"
         if not low <= crf <= high:
-            raise self._error("crf", crf, f"crf for {self.name} must be {accepted}", accepted)
+            raise self._error(
+                "crf", crf, f"crf={crf!r} for {self.name} is out of range, it must be {accepted}", accepted
+            )
         if crf < quality.unset_below:
             raise self._error(
                 "crf", crf, f"{self.name} takes a crf of {number_text(crf)} for 'not set'; use {accepted}", accepted
@@ -197,7 +200,9 @@ class OptionBuilder:
             numbers = [self.crf, *(given.get(name) for name in damage.quantizers)]
             if damage.rate in given:
                 numbers = [given.get(damage.floor, "0")]
-            lowest = min((float(number) for number in numbers if number is not None), default=None)
+            # What is not a number is refused when its own option is checked.
+            known = [plain_number(number) for number in numbers if number is not None]
+            lowest = min((number for number in known if number is not None), default=None)
             long_gop = self.config.g is None or self.config.g > damage.g_above
             if (
                 long_gop

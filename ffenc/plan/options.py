@@ -143,16 +143,19 @@ def listed_value(option: EncoderOption, value: OptionValue, *, encoder: str, fie
     choices = [choice.name for choice in option.choices]
     if isinstance(value, str) and value in choices:
         return value
-    number = _number(value)
+    number = plain_number(value)
     accepted = _describe(option.minimum, option.maximum, choices)
     if option.type in _NUMBER_TYPES and number is not None:
         if option.type in _WHOLE_TYPES and not float(number).is_integer():
-            raise _refused(label, value, encoder, f"takes whole numbers only, {accepted}", accepted)
+            raise _refused(
+                label, value, encoder, f"takes whole numbers only (float values are not allowed), {accepted}", accepted
+            )
         if _within(number, option.minimum, option.maximum):
             return number_text(number)
         raise _refused(label, value, encoder, f"is out of range, {accepted}", accepted)
     near = nearest_name(str(value), choices)
-    raise _refused(label, value, encoder, f"is not accepted, {accepted}", accepted, near)
+    what = "is not accepted (not numeric)" if option.type in _NUMBER_TYPES and not choices else "is not accepted"
+    raise _refused(label, value, encoder, f"{what}, {accepted}", accepted, near)
 
 
 _WHOLE_TYPES = frozenset({"int", "int64", "uint64"})
@@ -190,11 +193,13 @@ def _generic_option(name: str, option: GenericOption, value: OptionValue, *, enc
         raise _refused(
             name, value, encoder, f"is not accepted, {accepted}", accepted, nearest_name(str(value), option.choices)
         )
-    number = _rate(value) if option.kind == "rate" else _number(value)
+    number = _rate(value) if option.kind == "rate" else plain_number(value)
     if number is None:
         raise _refused(name, value, encoder, f"is not a number, {accepted}", accepted)
     if option.kind != "float" and not float(number).is_integer():
-        raise _refused(name, value, encoder, f"takes whole numbers only, {accepted}", accepted)
+        raise _refused(
+            name, value, encoder, f"takes whole numbers only (float values are not allowed), {accepted}", accepted
+        )
     if not _within(number, option.low, option.high):
         raise _refused(name, value, encoder, f"is out of range, {accepted}", accepted)
     return number_text(number)
@@ -260,7 +265,7 @@ def _parameter_string(name: str, value: object, parameters: ParameterString, *, 
                 nearest=near,
             )
         low, high = parameters.ranges.get(key, (None, None))
-        numbers = [_number(part) for part in text.split(",")]
+        numbers = [plain_number(part) for part in text.split(",")]
         if not all(number is None or _within(number, low, high) for number in numbers):
             accepted = _describe(low, high, ())
             raise _refused(f"{name}:{key}", text, encoder, f"is out of range, {accepted}", accepted)
@@ -334,7 +339,8 @@ def _flags(label: str, value: OptionValue, choices: Iterable[str], *, encoder: s
     raise _refused(label, value, encoder, f"is not a '+'-joined list of {accepted}", accepted, near)
 
 
-def _number(value: OptionValue) -> float | None:
+def plain_number(value: OptionValue) -> float | None:
+    """Return a number, or the number that a text is; None for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):

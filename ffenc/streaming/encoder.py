@@ -61,6 +61,7 @@ class StreamingVideoEncoder:
     Attributes:
         fps: exact frame rate.
         policy: what happens when a queue is full.
+        wait_s: longest wait for room before the policies ``drop`` and ``raise`` apply.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class StreamingVideoEncoder:
         queue_maxsize: int = 30,
         encoder_threads: int | None = None,
         policy: QueuePolicy = "block",
+        wait_s: float = 0.0,
         streaming_encoding: bool = True,
         priority: Priority = ENCODER_PRIORITY,
         fallback: VideoEncoderConfig | None = None,
@@ -90,6 +92,8 @@ class StreamingVideoEncoder:
             queue_maxsize: most frames per camera that wait for the encoder.
             encoder_threads: threads of each encoder (for SVT-AV1 its ``lp``); None leaves it to the encoder.
             policy: ``"block"``, ``"drop"`` or ``"raise"``, see `ffenc.streaming.queueing.QueuePolicy`.
+            wait_s: longest wait for room in the queues, per time step, before ``drop`` or ``raise`` applies; ``block`` waits
+                without a limit.
             streaming_encoding: encode while frames come; False writes raw frames to disk and encodes them after the episode,
                 in the background.
             priority: priority of the encoder processes.
@@ -111,10 +115,13 @@ class StreamingVideoEncoder:
         for name, value in (("queue_maxsize", queue_maxsize), ("max_finishing", max_finishing)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        if not 0 <= wait_s < float("inf"):
+            raise ValueError(f"wait_s must be a number of seconds from 0 on, got {wait_s!r}")
         if not status_interval_s > 0:
             raise ValueError(f"status_interval_s must be above 0, got {status_interval_s!r}")
         self.fps = parse_frame_rate(fps)
         self.policy: QueuePolicy = policy
+        self.wait_s = wait_s
         self._max_finishing = max_finishing
         self._plan = CameraPlan(
             fps=self.fps,
@@ -137,6 +144,20 @@ class StreamingVideoEncoder:
         # At exit, the finalizers of our processes would run first and kill them.  This runs earlier.
         atexit.register(self._forgotten)
         self._reports = None if on_status is None else StatusReports(self.status, on_status, status_interval_s)
+
+    def prepare(self, cameras: Mapping[str, FrameFormat | DepthFormat]) -> None:
+        """Check the settings of cameras and allocate their queues before an episode, so that its first frame costs little.
+
+        Args:
+            cameras: the format of each video camera; a `DepthFormat` for depth.
+
+        Raises:
+            CapabilityError: this FFmpeg cannot do it.
+        """
+        depth = [name for name, form in cameras.items() if isinstance(form, DepthFormat)]
+        opener = CameraOpener(self._plan, Path(), tuple(cameras), depth=depth)
+        for name, form in cameras.items():
+            opener.prepare(name, form)
 
     def start_episode(
         self,
@@ -187,7 +208,13 @@ class StreamingVideoEncoder:
             opener.check(name, form)
         directory.mkdir(parents=True, exist_ok=True)
         self._episode = episode = Episode(
-            names, directory, fps=float(self.fps), policy=self.policy, open_camera=opener.open, record=record
+            names,
+            directory,
+            fps=float(self.fps),
+            policy=self.policy,
+            wait_s=self.wait_s,
+            open_camera=opener.open,
+            record=record,
         )
         self._started[:] = [episode]
         if self._reports is not None:
@@ -225,6 +252,29 @@ class StreamingVideoEncoder:
         The step is taken or not, even if an interrupt hits the call, and the episode continues.  See `feed_frame`.
         """
         return self._open_episode().feed(frames, time_s)
+
+    def drop_if_full(self, *, time_s: float | None = None) -> bool:
+        """Leave the next time step out if there is no room for it after ``wait_s``, before any frame of it is fed.
+
+        A caller that keeps more than frames of a step can ask first, and keep nothing of a step that is left out.  If the
+        step is not left out, feeding it does not drop it.
+
+        Args:
+            time_s: capture time, for the drop log; None: now.
+
+        Returns:
+            True if the step was left out for all cameras.
+
+        Raises:
+            FrameError: frames of the current step were fed already.
+            QueueFullError: policy ``raise``, and there is no room.
+            RecordingError: see `feed_frame`.
+        """
+        return self._open_episode().drop_if_full(time_s)
+
+    def discard_step(self) -> None:
+        """Forget the frames of the current time step, if it is not complete; it may be fed again.  Nothing is recorded."""
+        self._open_episode().discard_step()
 
     def finish_episode(self) -> PendingResult[EpisodeRecording]:
         """End the episode; it is completed and checked in the background.

@@ -55,6 +55,7 @@ class Episode:
         directory: directory of the files.
         fps: frames per second.
         policy: what happens when a queue is full.
+        wait_s: longest wait for room in the queues, per time step, before the policies ``drop`` and ``raise`` apply.
         open_camera: makes a camera at its first frame.
         record: another record of every step.
 
@@ -72,6 +73,7 @@ class Episode:
         fps: float,
         policy: QueuePolicy,
         open_camera: OpenCamera,
+        wait_s: float = 0.0,
         record: StepRecord | None = None,
     ) -> None:
         self.directory = directory
@@ -82,6 +84,8 @@ class Episode:
         self._names = names
         self._fps = fps
         self._policy = policy
+        self._wait_s = wait_s
+        self._give_up_s: float | None = None  # when the wait of this time step ends, once it has begun
         self._open_camera = open_camera
         self._record = record
         self._started_s = time.monotonic()
@@ -131,8 +135,7 @@ class Episode:
             )
         checked = [(self._camera(name, frame), frame) for name, frame in frames.items()]
         arrays = [(camera, camera.format.check(camera.name, frame, number=self.recorded)) for camera, frame in checked]
-        full = [camera for camera, _ in arrays if camera.queue.is_full]
-        if full and self._policy != "block":
+        if self._policy != "block" and (full := self._still_full([camera for camera, _ in arrays])):
             self._leave_out(self._drop_or_raise(full, time_s))
             return False
         for camera, array in arrays:
@@ -161,6 +164,22 @@ class Episode:
             raise
         self._is_ambiguous = False
         return kept
+
+    def drop_if_full(self, time_s: float | None) -> bool:
+        """Leave the next time step out if there is no room for it; True if it was left out."""
+        self._begin_feed()
+        if self._staged:
+            raise self._out_of_step(next(iter(self._staged)))
+        full = self._still_full(list(self.cameras.values()))
+        if full:
+            self._leave_out(self._drop_or_raise(full, time_s))
+        return bool(full)
+
+    def discard_step(self) -> None:
+        """Forget the frames of a time step that is not complete, so that it can be fed again."""
+        self._settle()
+        self._staged.clear()
+        self._dropping = self._give_up_s = None
 
     def finish(self) -> PendingResult[EpisodeRecording]:
         """End all cameras, and complete the episode in the background.  A second call changes nothing."""
@@ -296,16 +315,19 @@ class Episode:
         if self._record is not None:
             self._record.take()
         self._staged.clear()
-        self._dropping = None
+        self._dropping = self._give_up_s = None
         self._decided = None
 
     def _feed_checked(self, camera: CameraEncoder, array: Any, captured_s: float) -> bool:
         if self._policy == "block":
             self._wait_for_room(camera, array)
-        elif self._dropping is None and not camera.queue.stage(array):
-            if self._policy == "raise":
-                self._staged.clear()  # the step may be fed again
-            self._dropping = self._drop_or_raise([camera], captured_s)
+        elif self._dropping is None:
+            if self._still_full([camera]):
+                if self._policy == "raise":
+                    self._staged.clear()  # the step may be fed again
+                self._dropping = self._drop_or_raise([camera], captured_s)
+            else:
+                camera.queue.stage(array)
         kept = self._dropping is None
         self._staged[camera.name] = captured_s
         if len(self._staged) == len(self._names):
@@ -339,9 +361,23 @@ class Episode:
             # Sleep instead of waiting for a lock, so that an interrupt of the main thread is never delayed.
             time.sleep(_PAUSE_S)
 
+    def _still_full(self, cameras: list[CameraEncoder]) -> list[CameraEncoder]:
+        """The cameras without room for a frame after the wait of this time step."""
+        while full := [camera for camera in cameras if camera.queue.is_full]:
+            if any(camera.error is not None for camera in cameras):
+                self._raise_failed()
+            now = time.monotonic()
+            if self._give_up_s is None:
+                self._give_up_s = now + self._wait_s
+            if now >= self._give_up_s:
+                return full
+            time.sleep(_PAUSE_S)  # see `_wait_for_room`
+        return []
+
     def _drop_or_raise(self, full: list[CameraEncoder], time_s: float | None) -> Drop:
         names = tuple(camera.name for camera in full)
         if self._policy == "raise":
+            self._give_up_s = None
             raise QueueFullError(
                 f"the encoder of {', '.join(names)} does not keep up: {full[0].queue.depth} frames wait; no camera took time "
                 f"step {self.steps}. Use fewer or smaller cameras, a faster preset, or a larger queue",

@@ -25,7 +25,7 @@ from ffenc.streaming.images import ImageTarget
 from ffenc.streaming.parts import images_path, video_path
 from ffenc.streaming.queueing import FrameQueue
 from ffenc.streaming.spool import SpoolTarget
-from ffenc.streaming.target import EncoderJob, VideoTarget, software_fallback
+from ffenc.streaming.target import HISTORY, EncoderJob, VideoTarget, software_fallback
 from ffenc.video.planning import plan_for
 
 logger = logging.getLogger(__name__)
@@ -120,8 +120,7 @@ class CameraOpener:
         """
         form = self.format_of(name, first)
         target = self._target(name, form)
-        key = (form.shape, form.dtype.str, target.history)
-        idle = self._plan.queues.setdefault(key, [])
+        idle = self._idle_queues(form, target.history)
         if idle:
             queue = idle.pop()
             queue.reset()
@@ -134,6 +133,20 @@ class CameraOpener:
             on_end(camera)
 
         return CameraEncoder(name, form, queue, target, on_end=ended)
+
+    def prepare(self, name: str, form: FrameFormat | DepthFormat) -> None:
+        """Check a camera as `check` does, and allocate its queue, so that `open` costs little.
+
+        Raises:
+            CapabilityError: see ``plan_encode``.
+        """
+        camera = self.format_of(name, form)
+        history = 0 if self._job(name, camera).fallback is None else HISTORY
+        queue = FrameQueue(camera.shape, camera.dtype, maxsize=self._plan.queue_maxsize, history=history)
+        self._idle_queues(camera, history).append(queue)
+
+    def _idle_queues(self, form: CameraFormat, history: int) -> list[FrameQueue]:
+        return self._plan.queues.setdefault((form.shape, form.dtype.str, history), [])
 
     def format_of(self, name: str, first: Any) -> CameraFormat:
         """Return the format of a camera from its `FrameFormat` or `DepthFormat`, or from its first frame."""

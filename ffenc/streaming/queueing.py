@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 QueuePolicy: TypeAlias = Literal["block", "drop", "raise"]
 """What a full queue does to the next frame: ``block`` waits (nothing is ever lost), ``drop`` leaves the whole time step out
-for all cameras and says so, ``raise`` raises `ffenc.errors.QueueFullError`."""
+for all cameras and says so, ``raise`` raises `ffenc.errors.QueueFullError`.  The last two wait at most ``wait_s`` first."""
 
 POLICIES: tuple[QueuePolicy, ...] = ("block", "drop", "raise")
 

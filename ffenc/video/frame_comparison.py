@@ -10,6 +10,7 @@ import numpy as np
 
 from ffenc.errors import InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
+from ffenc.frames import LAYOUTS
 from ffenc.threads import ThreadPool
 from ffenc.video.clip import MeasuredClip
 from ffenc.video.reader import VideoReader
@@ -82,5 +83,7 @@ def check_frames(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]]
 
 
 def _reader(clip: MeasuredClip, binaries: Binaries) -> VideoReader:
-    layout = "gray16" if clip.stream.channels == 1 else "rgb"
+    # Samples of depth are compared as they are stored: a conversion would depend on the colour range.
+    stored = (name for name, each in LAYOUTS.items() if each.channels == 1 and each.pix_fmt == clip.stream.pix_fmt)
+    layout = next(stored, "gray16") if clip.stream.channels == 1 else "rgb"
     return VideoReader(clip.stream.path, layout=layout, method="process", clip=clip, binaries=binaries)

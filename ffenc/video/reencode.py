@@ -46,7 +46,7 @@ def reencode_video(
 
     Args:
         source: a clip with constant frame rate.
-        output: ends in ``.mp4`` or ``.mov``; may not be ``source``.
+        output: ends in ``.mp4`` or ``.mov``; with ``overwrite`` it may be ``source``, which stays whole until it is replaced.
         config: encoder settings; LeRobot's defaults if None.
         start: first frame, counted from 0; None means 0.
         end: frame after the last one; None means all.
@@ -83,8 +83,6 @@ def reencode_video(
     )
     plan = plan_of(clip)
     check_target(output, overwrite=overwrite)
-    if output.exists() and output.samefile(source):
-        raise InputError(f"{output} is the input itself; write to another name and rename it", path=output)
     with PendingFile(output, overwrite=overwrite) as pending:
         run = functools.partial(
             run_plan, pending=pending, binaries=binaries, stall_timeout_s=stall_timeout_s, progress=progress

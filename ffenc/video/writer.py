@@ -7,10 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
-from ffenc.config import VideoEncoderConfig
-from ffenc.errors import FFencError, OutputError, ProcessError
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.depth import DepthQuantizer
+from ffenc.errors import FFencError, FrameError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
 from ffenc.ffmpeg.process.priority import Priority
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 
 logger = logging.getLogger(__name__)
+
+DEPTH_LAYOUT = "depth"
+"""Layout of depth that is still to be quantized: uint16 millimetres or float32 metres."""
 
 
 class VideoWriter:
@@ -85,6 +90,7 @@ class VideoWriter:
             size: (width, height) in pixels; None takes it from the first frame.  If given, wrong settings are found on
                 entering the context instead of at the first frame.
             layout: content of the arrays, a key of `ffenc.frames.LAYOUTS`.
+                ``"depth"`` takes ``(H, W)`` uint16 millimetres or float32 metres, which a `DepthEncoderConfig` quantizes.
             overwrite: replace an existing file.
             encoder_threads: threads of the encoder (for SVT-AV1 its ``lp``); None leaves it to the encoder.
             binaries: the executables; found by `find_binaries` if None.
@@ -107,6 +113,12 @@ class VideoWriter:
         self.frames_written = 0
         self.plan: EncodePlan | None = None
         self._config = config or VideoEncoderConfig()
+        self._quantizer: DepthQuantizer | None = None
+        self._depth_dtype: np.dtype[Any] | None = None
+        if layout == DEPTH_LAYOUT:
+            if not isinstance(config, DepthEncoderConfig) or not config.quantizes:
+                raise ValueError(f"layout {layout!r} needs a DepthEncoderConfig that quantizes, got {config!r}")
+            self._quantizer, layout = config.quantizer, config.layout
         self._layout = layout
         self._format = FrameFormat(width=size[0], height=size[1], layout=layout) if size else None
         self._overwrite = overwrite
@@ -149,6 +161,8 @@ class VideoWriter:
         self._owner.check(self)
         if self._ended:
             raise FFencError(f"cannot write to {self.path}: the writer {self._ended}")
+        if self._quantizer is not None:
+            frame = self._codes(frame, self._quantizer)
         form = self._format or FrameFormat.of(frame, self._layout)
         data = form.bytes_of(frame, number=self.frames_written)
         process = self._process or self._start(form)
@@ -165,6 +179,17 @@ class VideoWriter:
             self._fail()
             raise
         self.frames_written += 1
+
+    def _codes(self, depth: npt.NDArray[Any], quantizer: DepthQuantizer) -> npt.NDArray[Any]:
+        codes = quantizer.quantize(depth)
+        if self._depth_dtype not in (None, depth.dtype):
+            raise FrameError(
+                f"depth changed from {self._depth_dtype} to {depth.dtype}; its unit cannot change within a video",
+                expected=str(self._depth_dtype),
+                seen=str(depth.dtype),
+            )
+        self._depth_dtype = depth.dtype
+        return codes
 
     def close(self) -> EncodeResult:
         """End the stream, read the file back, and give it its name.  A second call returns the same result.

@@ -396,7 +396,6 @@ FAILURES: dict[str, tuple[list[str], int, str]] = {
     ),
     "range": (["reencode", "clip.mp4", "out.mp4", "--start=30", "--end=99"], 1, "[0, 40)"),
     "no ffmpeg": (["info", "clip.mp4", "--ffmpeg=no-such-ffmpeg"], 1, "no-such-ffmpeg"),
-    "input is output": (["reencode", "clip.mp4", "clip.mp4", "--overwrite", AS_H264], 1, "is the input itself"),
     "input is output of frames": (["encode", "clip.mp4", "clip.mp4", "--overwrite"], 2, "is the input itself"),
     "invalid config": (["encode", "clip.mp4", "out.mp4", "--camera_encoder.g=0"], 2, "greater than or equal to 1"),
     "misspelt flag": (["encode", "clip.mp4", "out.mp4", "--camera_encoder.crg=1"], 2, "did you mean --camera_encoder.crf"),

@@ -29,8 +29,10 @@ from ffenc.errors import (
     FrameError,
     FrameSizeError,
     InputError,
+    LeRobotError,
     MergeError,
     NotOwnerError,
+    NoVideoError,
     OutputError,
     OutputExistsError,
     PixelFormatError,
@@ -83,6 +85,8 @@ EXAMPLES = [
     NotOwnerError("not yours", owner_pid=7),
     ThreadStartError("limit"),
     EpisodeError("short", episode_index=3, path="set", kept="set/meta/ffenc/episode-000003"),
+    LeRobotError("unknown version"),
+    NoVideoError("only audio", path="sound.m4a"),
 ]
 TREE = {error.__name__: error for error in vars(errors).values() if isinstance(error, type)}
 CLASSES = {name: cls for name, cls in TREE.items() if issubclass(cls, FFencError)}

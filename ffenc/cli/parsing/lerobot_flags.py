@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _NO_ROBOT = (
-    "ffenc records cameras and does not control robots; omit this flag. To record states and actions too, call "
-    "DatasetRecorder.add_frame from your own control loop"
+    "ffenc records cameras and does not control robots; omit this flag. Where LeRobot is installed, `ffenc lerobot record` takes "
+    "the same flags and controls the robot. To record states and actions otherwise, call DatasetRecorder.add_frame from your own "
+    "control loop"
 )
 _NO_UPLOAD = "ffenc does not upload; omit this flag, and upload the finished folder with `hf upload`"
 _NO_IMAGES = "frames are not written as images before they are encoded; omit this flag"

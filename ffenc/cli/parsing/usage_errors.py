@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from ffenc.cli.parsing.arguments import ENCODER_GROUPS
@@ -68,16 +68,23 @@ def quoted_command(command: str, words: Sequence[str]) -> str | None:
     return " ".join(["ffenc", command, *map(shlex.quote, before), text, *map(shlex.quote, after)])
 
 
-def quoted_words(words: Sequence[str]) -> list[str] | None:
-    """Return the words with the dictionary joined; None if no dictionary is broken, or it cannot be joined."""
-    joined = _joined(words)
+def quoted_words(words: Sequence[str], flags: Collection[str] = _DICT_FLAGS) -> list[str] | None:
+    """Return the words with the dictionary joined; None if no dictionary is broken, or it cannot be joined.
+
+    Args:
+        words: words of the command line.
+        flags: flags whose value is a dictionary.
+    """
+    joined = _joined(words, flags)
     if joined is None or not joined[1]:
         return None
     flag, options, before, after = joined
     return [*before, f"{flag}={json.dumps(options)}", *after]
 
 
-def _joined(words: Sequence[str]) -> tuple[str, dict[str, Any], list[str], list[str]] | None:
+def _joined(
+    words: Sequence[str], flags: Collection[str] = _DICT_FLAGS
+) -> tuple[str, dict[str, Any], list[str], list[str]] | None:
     """Return the flag of a broken dictionary, its items, and the words before and after it; None if none is broken.
 
     Without quotes, the shell splits ``extra_options={"tune": "film", "bf": 2}`` into the words ``extra_options={tune:``,
@@ -92,7 +99,7 @@ def _joined(words: Sequence[str]) -> tuple[str, dict[str, Any], list[str], list[
     while rest:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
-        if name not in _DICT_FLAGS:
+        if name not in flags:
             kept.append(word)
             continue
         if not equals and rest:

@@ -41,6 +41,12 @@ def episode_document(
     It has versions, dropped time steps and small images of a few frames (`ffenc.dataset.format.frame_ties`), and for each
     camera the command, the effective settings, fallbacks and CPU time.
     """
+    document = recording_document(recording, episode_index=episode_index, ffmpeg_version=ffmpeg_version)
+    return {**document, "ties": {str(number): shown for number, shown in ties.items()}}
+
+
+def recording_document(recording: EpisodeRecording, *, episode_index: int, ffmpeg_version: str) -> dict[str, Any]:
+    """Return the entry of an episode without its ties, for rows that another program wrote."""
     drop_log = recording.drop_log
     return {
         "episode_index": episode_index,
@@ -52,7 +58,6 @@ def episode_document(
             {"step": drop.step, "time_s": drop.time_s, "cameras": list(drop.cameras), "reason": drop.reason}
             for drop in drop_log.drops
         ],
-        "ties": {str(number): shown for number, shown in ties.items()},
         "cameras": {name: _camera_document(camera) for name, camera in recording.cameras.items()},
     }
 

@@ -1,0 +1,1 @@
+"""LeRobot's own commands, with ffenc as their encoder."""

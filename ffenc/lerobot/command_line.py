@@ -1,0 +1,143 @@
+"""LeRobot's commands, run with ffenc as their encoder."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+
+import yaml  # type: ignore[import-untyped]
+
+from ffenc.errors import FFencError, LeRobotError
+from ffenc.lerobot.installation import Status, install, installed_version
+from ffenc.lerobot.settings import ffenc_config
+from ffenc.video.encoder_options import resolved_encoder
+
+_PREFIX = "lerobot-"
+
+_RGB_NAMES = ("rgb_encoder", "camera_encoder")
+"""What versions of LeRobot call the settings of RGB cameras; the first is that of all versions that ffenc runs."""
+
+_SAVING_IN_BACKGROUND = ("record",)
+"""Commands that do nothing with a saved episode until they finalize the dataset."""
+
+_DEPTH_NAME = "depth_encoder"
+
+_ENCODER_FLAG = re.compile(rf"--(?:[\w]+\.)*(?:{'|'.join(_RGB_NAMES)})(?=[.=]|$)")
+
+
+def command_names() -> tuple[str, ...]:
+    """Return LeRobot's commands without their prefix: ``record``, ``edit-dataset`` and so on.
+
+    Raises:
+        LeRobotError: LeRobot is not installed.
+    """
+    return tuple(sorted(_entry_points()))
+
+
+def dictionary_flags(words: Sequence[str]) -> list[str]:
+    """Return the flags on a command line whose value is a dictionary of encoder options."""
+    names = (word.partition("=")[0] for word in words)
+    return [name for name in names if name.startswith("--") and name.endswith("_encoder.extra_options")]
+
+
+def translated(words: Sequence[str]) -> list[str]:
+    """Spell the flags of the RGB encoder as the installed LeRobot does: ``camera_encoder`` becomes ``rgb_encoder``.
+
+    Raises:
+        LeRobotError: both spellings are given.
+    """
+    spelt = {name for word in words if (found := _ENCODER_FLAG.match(word)) for name in _RGB_NAMES if name in found[0]}
+    if len(spelt) > 1:
+        raise LeRobotError(f"{' and '.join(_RGB_NAMES)} are two names of the same settings; give one of them")
+    return [
+        _ENCODER_FLAG.sub(lambda found: found[0].replace(_RGB_NAMES[1], _RGB_NAMES[0]), word, count=1) for word in words
+    ]
+
+
+def run(name: str, words: Sequence[str]) -> int:
+    """Install ffenc into LeRobot, print one line that says what encodes, and run LeRobot's own command.
+
+    Args:
+        name: one of `command_names`.
+        words: its arguments.
+
+    Returns:
+        Its exit status.
+
+    Raises:
+        LeRobotError: there is no such command, or see `install`.
+    """
+    commands = _entry_points()
+    if name not in commands:
+        raise LeRobotError(
+            f"LeRobot {installed_version()} has no command {name!r}; it has {', '.join(sorted(commands))}"
+        )
+    words = translated(words)
+    state = install(save_in_background=name in _SAVING_IN_BACKGROUND)
+    sys.stderr.write(f"{introduction(state, words)}\n")
+    sys.argv = [f"{_PREFIX}{name}", *words]
+    status = commands[name].load()()
+    return status if isinstance(status, int) else 0
+
+
+def introduction(state: Status, words: Sequence[str]) -> str:
+    """Return the line that says what encodes: versions, and the encoder of each camera that the command line names."""
+    settings = import_module("lerobot.configs.video")
+    kinds = {
+        "RGB": (settings.RGBEncoderConfig, _RGB_NAMES[0]),
+        "depth": (settings.DepthEncoderConfig, _DEPTH_NAME),
+    }
+    said = {}
+    for kind, (config_class, group) in kinds.items():
+        try:
+            config = config_class(**_given(words, group))
+            said[kind] = resolved_encoder(ffenc_config(config)).name
+        except (FFencError, ValueError, TypeError):
+            return str(state)  # LeRobot's own parser, or the check of the settings, says what is wrong
+    cameras = _cameras(words)
+    if not cameras:
+        return f"{state}; RGB cameras: {said['RGB']}, depth cameras: {said['depth']}"
+    return f"{state}; " + ", ".join(
+        f"{name}: {said['RGB']}" + (f" (its depth: {said['depth']})" if has_depth else "")
+        for name, has_depth in cameras.items()
+    )
+
+
+def _entry_points() -> Mapping[str, importlib.metadata.EntryPoint]:
+    try:
+        points = importlib.metadata.distribution("lerobot").entry_points
+    except importlib.metadata.PackageNotFoundError as err:
+        raise LeRobotError(
+            "LeRobot is not installed in this Python environment; install it with: pip install 'lerobot[dataset]'"
+        ) from err
+    return {
+        point.name.removeprefix(_PREFIX): point
+        for point in points
+        if point.group == "console_scripts" and point.name.startswith(_PREFIX)
+    }
+
+
+def _given(words: Sequence[str], group: str) -> dict[str, object]:
+    """The encoder settings on a command line, as YAML reads them."""
+    found = (re.fullmatch(rf"--[\w.]+\.{group}\.(\w+)=(.*)", word, re.DOTALL) for word in words)
+    return {match[1]: _read(match[2]) for match in found if match}
+
+
+def _cameras(words: Sequence[str]) -> dict[str, bool]:
+    """The cameras on a command line, and whether they give depth too."""
+    for word in words:
+        name, _, value = word.partition("=")
+        if name.endswith(".cameras") and isinstance(read := _read(value), dict):
+            return {str(name): bool(isinstance(each, dict) and each.get("use_depth")) for name, each in read.items()}
+    return {}
+
+
+def _read(text: str) -> object:
+    try:
+        value: object = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return value

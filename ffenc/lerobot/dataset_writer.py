@@ -1,0 +1,227 @@
+"""LeRobot's recorder: rows and frames stay together, and an episode is saved behind the back of the next one."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import shutil
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ffenc.dataset.format.provenance import append_provenance, recording_document
+from ffenc.errors import FFencError, LeRobotError
+from ffenc.ffmpeg.binaries import find_binaries
+from ffenc.ffmpeg.capability_probe import probe_capabilities
+from ffenc.frames import FrameFormat
+from ffenc.lerobot.streaming import Finishing, StreamingVideoEncoder
+from ffenc.streaming.camera import DepthFormat
+from ffenc.threads import ThreadPool
+
+logger = logging.getLogger(__name__)
+
+_Own = Callable[..., Any]
+
+
+class Saver:
+    """Saves the episodes of one recorder in another thread, in order.
+
+    Attributes:
+        next_index: number of the episode that is being recorded.
+    """
+
+    enabled = False
+    """Whether recorders save in the background; see ``ffenc.lerobot.install``."""
+
+    def __init__(self) -> None:
+        self.next_index = 0
+        self._jobs: list[Future[None]] = []
+        self._failed: BaseException | None = None
+        self._thread = ThreadPool(1, thread_name_prefix="save episode")
+
+    def save(self, index: int, directory: Path, job: Callable[[], None]) -> None:
+        """Run a job after those before it, unless one of them failed."""
+        self.next_index = index + 1
+        self._jobs.append(self._thread.submit(self._run, index, directory, job))
+
+    def raise_failed(self, *, wait: bool) -> None:
+        """Raise what a job raised, once.
+
+        Args:
+            wait: for all jobs first.
+        """
+        while self._jobs and (wait or self._jobs[0].done()):
+            self._jobs.pop(0).result()
+
+    def _run(self, index: int, directory: Path, job: Callable[[], None]) -> None:
+        if self._failed is not None:
+            raise LeRobotError(
+                f"episode {index} is not saved, because an episode before it could not be ({self._failed}); its videos are in "
+                f"{directory}"
+            ) from self._failed
+        try:
+            job()
+        except BaseException as err:
+            self._failed = err
+            raise
+
+
+_savers: WeakKeyDictionary[Any, Saver] = WeakKeyDictionary()
+
+
+def saver_of(writer: Any) -> Saver | None:
+    """Return what saves the episodes of LeRobot's ``DatasetWriter``, once it has saved one."""
+    return _savers.get(writer)
+
+
+def construct(own: _Own) -> _Own:
+    """Check the encoders of all cameras before the first frame; wraps ``DatasetWriter.__init__``.
+
+    A new dataset whose videos cannot be encoded is removed again.
+    """
+
+    @functools.wraps(own)
+    def replaced(self: Any, meta: Any, root: Any, *arguments: Any, **options: Any) -> None:
+        own(self, meta, root, *arguments, **options)
+        encoder = self._streaming_encoder
+        if not isinstance(encoder, StreamingVideoEncoder):
+            return
+        try:
+            encoder.prepare({key: _format(meta.features[key], key in meta.depth_keys) for key in meta.video_keys})
+        except FFencError:
+            if [path for path in Path(root).rglob("*") if path.is_file()] == [Path(root) / "meta" / "info.json"]:
+                shutil.rmtree(root)
+            raise
+
+    return replaced
+
+
+def _format(feature: dict[str, Any], is_depth: bool) -> FrameFormat | DepthFormat:
+    shape = list(feature["shape"])
+    # The axis of 1 or 3 is that of the channels, wherever the feature has it.
+    height, width = shape[1:] if shape[0] in (1, 3) and shape[2] not in (1, 3) else shape[:2]
+    return DepthFormat(width=width, height=height) if is_depth else FrameFormat(width=width, height=height)
+
+
+def add_frame(own: _Own) -> _Own:
+    """Take a frame's row and its images together; wraps ``DatasetWriter.add_frame``.
+
+    Where an encoder does not keep up, the row is left out with the images.  Where LeRobot refuses a frame in the middle,
+    what it had already taken is taken back.
+    """
+
+    @functools.wraps(own)
+    def replaced(self: Any, frame: dict[str, Any]) -> None:
+        encoder = self._streaming_encoder
+        streams = isinstance(encoder, StreamingVideoEncoder)
+        size = 0 if self.episode_buffer is None else self.episode_buffer["size"]
+        # The first frame of an episode starts the encoders, so there is room for it.
+        if streams and size and encoder.drop_if_full():
+            return
+        try:
+            own(self, frame)
+        except BaseException:
+            _take_back(self.episode_buffer, size)
+            if streams:
+                encoder.discard_step()
+            raise
+
+    return replaced
+
+
+def _take_back(buffer: dict[str, Any] | None, size: int) -> None:
+    for values in (buffer or {}).values():
+        if isinstance(values, list):
+            del values[size:]
+
+
+def save_episode(own: _Own) -> _Own:
+    """Complete the videos before a row is written, and note how they were made; wraps ``DatasetWriter.save_episode``.
+
+    With `Saver.enabled` it returns at once, where LeRobot's recorder has nothing but videos and tables to save.
+    """
+
+    @functools.wraps(own)
+    def replaced(self: Any, episode_data: dict[str, Any] | None = None, parallel_encoding: bool = True) -> None:
+        encoder, saver = self._streaming_encoder, saver_of(self)
+        if not isinstance(encoder, StreamingVideoEncoder) or not encoder.is_active:
+            if saver is not None:
+                saver.raise_failed(wait=True)
+            own(self, episode_data=episode_data, parallel_encoding=parallel_encoding)
+            return
+        in_background = (
+            Saver.enabled and episode_data is None and not self._meta.image_keys and self._batch_encoding_size == 1
+        )
+        if saver is not None:
+            saver.raise_failed(wait=False)
+        begun = encoder.begin_finish()
+        if not in_background:
+            _save(own, self, encoder, begun, episode_data)
+            return
+        if saver is None:
+            saver = _savers[self] = Saver()
+        buffer = self.episode_buffer
+        index = int(buffer["episode_index"])
+        saver.save(index, begun.directory, lambda: _save(own, self, encoder, begun, buffer))
+        self.episode_buffer = self._create_episode_buffer()
+
+    return replaced
+
+
+def _save(
+    own: _Own, writer: Any, encoder: StreamingVideoEncoder, begun: Finishing, data: dict[str, Any] | None
+) -> None:
+    recording = encoder.complete(begun)
+    rows = (writer.episode_buffer if data is None else data)["size"]
+    if rows != recording.frames:
+        raise LeRobotError(
+            f"the episode has {rows} rows but {recording.frames} frames in each video, because add_frame was interrupted; it is "
+            f"not saved. Its videos are in {begun.directory.parent}"
+        )
+    index = writer._meta.total_episodes  # noqa: SLF001  LeRobot's
+    own(writer, episode_data=data)
+    ffmpeg = probe_capabilities(find_binaries().ffmpeg).version.text
+    document = recording_document(recording, episode_index=index, ffmpeg_version=ffmpeg)
+    append_provenance(Path(writer._root), document)  # noqa: SLF001
+
+
+def create_episode_buffer(own: _Own) -> _Own:
+    """Number an episode behind those that are being saved; wraps ``DatasetWriter._create_episode_buffer``."""
+
+    @functools.wraps(own)
+    def replaced(self: Any, episode_index: int | None = None) -> dict[str, Any]:
+        saver = saver_of(self)
+        if episode_index is None and saver is not None:
+            episode_index = saver.next_index
+        buffer: dict[str, Any] = own(self, episode_index)
+        return buffer
+
+    return replaced
+
+
+def finalize(own: _Own) -> _Own:
+    """Wait for episodes that are being saved; wraps ``DatasetWriter.finalize``."""
+
+    @functools.wraps(own)
+    def replaced(self: Any) -> None:
+        saver = saver_of(self)
+        try:
+            if saver is not None:
+                saver.raise_failed(wait=True)
+        finally:
+            own(self)
+
+    return replaced
+
+
+def num_episodes(own: _Own) -> _Own:
+    """Count episodes that are being saved; wraps ``LeRobotDataset.num_episodes``."""
+
+    @functools.wraps(own)
+    def replaced(self: Any) -> int:
+        saver = saver_of(self.writer) if self.reader is None and self.writer is not None else None
+        return int(own(self)) if saver is None else saver.next_index
+
+    return replaced

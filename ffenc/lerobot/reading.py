@@ -1,0 +1,64 @@
+"""``video_backend=ffmpeg`` of LeRobot's readers, and what is read where PyAV is missing."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ffenc.errors import InputError
+from ffenc.lerobot.pyav_stand_in import is_stand_in
+from ffenc.video.reader import VideoReader
+
+_CACHED_READERS = 32
+
+
+def decode_video_frames(own: Callable[..., Any]) -> Callable[..., Any]:
+    """Decode through ffmpeg if the backend says so, or PyAV would be needed and is missing.
+
+    Wraps LeRobot's function of this name; torchcodec and PyAV read as before.
+    """
+
+    @functools.wraps(own)
+    def replaced(
+        video_path: Path | str,
+        timestamps: Sequence[float],
+        tolerance_s: float,
+        backend: str | None = None,
+        return_uint8: bool = False,
+        is_depth: bool = False,
+    ) -> Any:
+        # LeRobot reads depth with PyAV whatever the backend.
+        needs_pyav = is_depth or backend in ("pyav", "video_reader")
+        if backend == "ffmpeg" or (needs_pyav and is_stand_in(sys.modules.get("av"))):
+            return _decode(video_path, timestamps, tolerance_s, return_uint8=return_uint8, is_depth=is_depth)
+        return own(video_path, timestamps, tolerance_s, backend=backend, return_uint8=return_uint8, is_depth=is_depth)
+
+    return replaced
+
+
+def _decode(
+    video_path: Path | str, timestamps: Sequence[float], tolerance_s: float, *, return_uint8: bool, is_depth: bool
+) -> Any:
+    """Return a tensor as LeRobot's decoders do: (n, C, H, W), floats from 0 to 1, uint8, or 12-bit depth codes."""
+    torch: Any = import_module("torch")
+    path = Path(video_path)
+    state = path.stat()
+    reader = _reader(path, "gray12" if is_depth else "rgb", state.st_mtime_ns, state.st_size)
+    try:
+        frames = reader.frames_at([float(time_s) for time_s in timestamps], tolerance_s=tolerance_s)
+    except InputError as err:
+        error: type[ValueError] = import_module("lerobot.datasets.video_utils").FrameTimestampError
+        raise error(str(err)) from err
+    if is_depth:
+        return torch.from_numpy(frames).unsqueeze(1)
+    tensor = torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous()
+    return tensor if return_uint8 else tensor.type(torch.float32) / 255
+
+
+@functools.lru_cache(maxsize=_CACHED_READERS)
+def _reader(path: Path, layout: str, _modified_ns: int, _size_bytes: int) -> VideoReader:
+    return VideoReader(path, layout=layout)

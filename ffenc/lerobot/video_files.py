@@ -1,0 +1,341 @@
+"""LeRobot's functions on video files, on top of ffenc's; the names and arguments are LeRobot's."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import re
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.format.video_info import LEROBOT_BACKEND
+from ffenc.errors import ConcatError, InputError, NoVideoError, OutputError
+from ffenc.ffmpeg.binaries import find_binaries
+from ffenc.ffmpeg.ffprobe import probe_video
+from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
+from ffenc.ffmpeg.stream_info import VideoStreamInfo
+from ffenc.lerobot.settings import ffenc_config
+from ffenc.lerobot.streaming import depth_frame, rgb_frame
+from ffenc.video.clip import measure_clip, measure_clips
+from ffenc.video.concat import concat_videos
+from ffenc.video.cut import cut_video
+from ffenc.video.encode import encode_frames
+from ffenc.video.frame_comparison import check_frames
+from ffenc.video.join import IN_BAND
+from ffenc.video.output import PendingFile
+from ffenc.video.reencode import reencode_video as reencode
+from ffenc.video.writer import DEPTH_LAYOUT
+
+logger = logging.getLogger(__name__)
+
+_IMAGE = re.compile(r"frame-(\d{6})")
+
+_DEFAULT_COLOURS = {"colour range": ("tv",), "colour matrix": ("smpte170m", "bt470bg")}
+"""What decoders assume of a video that LeRobot encoded, which has no tags; ffenc writes them."""
+
+_DEPTH_COLOURS = {"colour range": ("tv", "pc"), "colour matrix": ("smpte170m", "bt470bg", "gbr")}
+"""Tags of depth, whose codes are read as they are."""
+
+_COMPARED = ("height", "width", "fps", "codec", "pix_fmt")
+"""What LeRobot compares before it joins videos of different origin; ffenc compares more, always."""
+
+
+def encode_video_frames(
+    imgs_dir: Path | str,
+    video_path: Path | str,
+    fps: int,
+    video_encoder: Any = None,
+    encoder_threads: int | None = None,
+    *,
+    log_level: int | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Encode the images ``frame-000000.png`` (``.tiff`` for depth) of a folder, in the order of their numbers.
+
+    Raises:
+        FileNotFoundError: no images.
+        FFencError: a number is missing, an image differs from the first, or encoding failed; there is no video then.
+    """
+    video_path, config = Path(video_path), ffenc_config(video_encoder)
+    if video_path.exists() and not overwrite:
+        logger.warning("%s exists already, so nothing is encoded", video_path)
+        return
+    is_depth = isinstance(config, DepthEncoderConfig)
+    images = _images(Path(imgs_dir), ".tiff" if is_depth else ".png")
+    video_path.parent.mkdir(parents=True, exist_ok=True)
+    encode_frames(
+        _frames(images, is_depth=is_depth),
+        video_path,
+        fps=fps,
+        config=config,
+        layout=DEPTH_LAYOUT if is_depth else "rgb",
+        overwrite=overwrite,
+        encoder_threads=encoder_threads,
+    )
+
+
+def _images(directory: Path, suffix: str) -> list[Path]:
+    found = sorted(path for path in directory.glob(f"frame-*{suffix}") if _IMAGE.fullmatch(path.stem))
+    if not found:
+        raise FileNotFoundError(f"No images with suffix {suffix} found in {directory}.")
+    first = int(found[0].stem[-6:])
+    missing = [number for number, path in enumerate(found, first) if int(path.stem[-6:]) != number]
+    if missing:
+        raise InputError(f"{directory} has no image number {missing[0]}, but later ones", path=directory)
+    return found
+
+
+def _frames(images: Sequence[Path], *, is_depth: bool) -> Iterator[npt.NDArray[Any]]:
+    from PIL import Image  # noqa: PLC0415  a dependency of LeRobot, not of ffenc
+
+    for path in images:
+        with Image.open(path) as image:
+            yield depth_frame(np.array(image), path.name) if is_depth else np.asarray(image.convert("RGB"))
+
+
+def write_video(video_path: str | Path, stacked_frames: Sequence[npt.NDArray[Any]], fps: int) -> None:
+    """Write RGB frames to a video for people to look at, H.264 with FFmpeg's own settings; odd sides lose a pixel."""
+    height, width = (side - side % 2 for side in stacked_frames[0].shape[:2])
+    if (height, width) != stacked_frames[0].shape[:2]:
+        logger.warning("frames are cropped to %dx%d, because yuv420p needs even sides", width, height)
+    frames = (np.ascontiguousarray(rgb_frame(frame[:height, :width], str(video_path))) for frame in stacked_frames)
+    config = VideoEncoderConfig(vcodec="h264", g=None, crf=None)
+    encode_frames(frames, video_path, fps=fps, config=config, overwrite=True)
+
+
+def reencode_video(
+    input_video_path: Path | str,
+    output_video_path: Path | str,
+    video_encoder: Any = None,
+    encoder_threads: int | None = None,
+    log_level: int | None = None,
+    overwrite: bool = False,
+    start_time_s: float | None = None,
+    end_time_s: float | None = None,
+) -> None:
+    """Re-encode a video, or its frames from one time to before another; it may be written onto itself.
+
+    Raises:
+        ValueError: times that are negative or in the wrong order, or no frame between them.
+        FFencError: the input is no clip of constant rate, or encoding failed; the output is as it was before.
+    """
+    if (start_time_s is not None and start_time_s < 0) or (end_time_s is not None and end_time_s < 0):
+        raise ValueError(f"Trim times must be non-negative, got start={start_time_s}, end={end_time_s}.")
+    if start_time_s is not None and end_time_s is not None and end_time_s <= start_time_s:
+        raise ValueError(f"end_time_s ({end_time_s}) must be greater than start_time_s ({start_time_s}).")
+    output = Path(output_video_path)
+    if output.exists() and not overwrite:
+        logger.warning("%s exists already, so nothing is re-encoded", output)
+        return
+    _check_exists(input_video_path)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    start = end = None
+    if start_time_s is not None or end_time_s is not None:
+        clip = measure_clip(input_video_path, binaries=find_binaries())
+        start = _first_frame(start_time_s or 0.0, clip.stream.fps)
+        end = clip.packets.count
+        if end_time_s is not None:
+            end = min(end, _first_frame(end_time_s, clip.stream.fps))
+        if start >= end:
+            raise InputError(
+                f"{input_video_path} has no frame from {start_time_s} s to before {end_time_s} s",
+                path=Path(input_video_path),
+            )
+    reencode(
+        input_video_path,
+        output,
+        config=ffenc_config(video_encoder),
+        start=start,
+        end=end,
+        # LeRobot copies no audio here.
+        audio="drop" if probe_video(input_video_path).has_audio else None,
+        overwrite=overwrite,
+        encoder_threads=encoder_threads,
+    )
+
+
+def _first_frame(time_s: float, fps: Fraction) -> int:
+    """The first frame at or behind a time, compared as floats: 0.1 s is frame 3 of 30 a second."""
+    number = max(0, math.floor(time_s * fps) - 1)
+    while float(number / fps) < time_s:
+        number += 1
+    return number
+
+
+def concatenate_video_files(
+    input_video_paths: Sequence[Path | str],
+    output_video_path: Path | str,
+    overwrite: bool = True,
+    compatibility_check: bool = False,
+) -> None:
+    """Join videos by stream copy; the output may be one of the inputs.
+
+    Raises:
+        FileNotFoundError: no inputs, or one does not exist.
+        ConcatError: they cannot be joined without re-encoding; a ValueError.
+        FFencError: joining failed; the output is as it was before.
+    """
+    output = Path(output_video_path)
+    if output.exists() and not overwrite:
+        logger.warning("%s exists already, so nothing is joined", output)
+        return
+    if not input_video_paths:
+        raise FileNotFoundError("No input video paths provided.")
+    for path in input_video_paths:
+        _check_exists(path)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if compatibility_check:
+        _check_alike(input_video_paths)
+    try:
+        concat_videos(input_video_paths, output, overwrite=True)
+    except ConcatError as err:
+        is_depth = probe_video(input_video_paths[0]).channels == 1
+        known = _DEPTH_COLOURS if is_depth else _DEFAULT_COLOURS
+        if not err.disagreements or not all(
+            name in IN_BAND or set(values) <= {None, *known.get(name, ())} for name, values in err.disagreements.items()
+        ):
+            raise
+        _join_checked(input_video_paths, output, err)
+
+
+def _check_alike(paths: Sequence[Path | str]) -> None:
+    first, *others = (probe_video(path) for path in paths)
+    for other in others:
+        differing = [name for name in _COMPARED if getattr(other, name) != getattr(first, name)]
+        if differing:
+            shown = ", ".join(f"{name} {getattr(first, name)} and {getattr(other, name)}" for name in differing)
+            raise ConcatError(
+                f"Input video {other.path} is not compatible with the reference video {first.path}: {shown}",
+                path=other.path,
+                disagreements={name: (getattr(first, name), getattr(other, name)) for name in differing},
+            )
+
+
+def _join_checked(paths: Sequence[Path | str], output: Path, refused: ConcatError) -> None:
+    """Join videos that differ in headers which the stream repeats, or in a tag that states the default.
+
+    The file is kept only if decoding it shows their frames.
+    """
+    binaries = find_binaries()
+    clips = measure_clips(paths, binaries=binaries)
+    with PendingFile(output, overwrite=True) as pending:
+        concat_videos(paths, pending.path, overwrite=True, may_differ=refused.disagreements, binaries=binaries)
+        (made,) = measure_clips([pending.path], binaries=binaries)
+        try:
+            check_frames(made, [(clip, (0, clip.packets.count)) for clip in clips], binaries=binaries)
+        except OutputError as err:
+            raise refused from err
+        pending.commit()
+
+
+def keep_episodes(
+    input_path: Path | str,
+    output_path: Path | str,
+    episodes_to_keep: Sequence[tuple[int, int]],
+    fps: float,
+    video_encoder: Any,
+) -> None:
+    """Keep ranges of frames, with the bits that they have wherever they begin at a keyframe.
+
+    Raises:
+        ValueError: no ranges, or no video.
+        FFencError: ranges that are not in the video, another frame rate, or frames that cannot be kept.
+    """
+    if not episodes_to_keep:
+        raise ValueError("No episodes to keep")
+    _check_exists(input_path)
+    try:
+        stream = probe_video(input_path)
+    except NoVideoError as err:
+        raise InputError(f"No video streams found in {input_path}: {err}", path=Path(input_path)) from err
+    if stream.fps != Fraction(fps).limit_denominator(1001):
+        raise InputError(
+            f"{input_path} has {stream.fps} frames per second where the dataset has {fps:g}", path=Path(input_path)
+        )
+    Path(output_path).parent.mkdir(parents=True, exist_ok=True)
+    cut_video(input_path, output_path, sorted(episodes_to_keep), config=ffenc_config(video_encoder), overwrite=True)
+
+
+def get_video_info(video_path: Path | str, video_encoder: Any = None) -> dict[str, Any]:
+    """Return the ``info`` block of a video feature: what was measured, and the settings as LeRobot has them.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ProbeError: it cannot be described.
+    """
+    _check_exists(video_path)
+    try:
+        stream = probe_video(video_path)
+    except NoVideoError:
+        return {}
+    info: dict[str, Any] = {
+        "video.height": stream.height,
+        "video.width": stream.width,
+        "video.codec": stream.codec,
+        "video.pix_fmt": stream.pix_fmt,
+        "video.fps": round(stream.fps),
+        "video.channels": stream.channels,
+        **_audio_info(stream),
+    }
+    if video_encoder is not None:
+        for name, value in dataclasses.asdict(video_encoder).items():
+            if name != "vcodec":
+                info.setdefault(f"video.{name}", LEROBOT_BACKEND if name == "video_backend" else value)
+    return {**info, "is_depth_map": hasattr(video_encoder, "depth_min")}
+
+
+def get_audio_info(video_path: Path | str) -> dict[str, Any]:
+    """Return the ``audio.*`` keys of an ``info`` block.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ProbeError: it has no video, or cannot be described.
+    """
+    _check_exists(video_path)
+    return _audio_info(probe_video(video_path))
+
+
+def _audio_info(stream: VideoStreamInfo) -> dict[str, Any]:
+    audio = stream.audio
+    if audio is None:
+        return {"has_audio": False}
+    return {
+        "audio.channels": audio.channels,
+        "audio.codec": audio.codec,
+        "audio.bit_rate": audio.bit_rate,
+        "audio.sample_rate": audio.sample_rate,
+        "audio.bit_depth": audio.bit_depth,
+        "audio.channel_layout": audio.channel_layout,
+        "has_audio": True,
+    }
+
+
+def get_video_duration_in_s(video_path: Path | str) -> float:
+    """Return the number of frames divided by the frame rate, so that offsets are times of frames.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FFencError: it is no clip of constant rate.
+    """
+    _check_exists(video_path)
+    path = Path(video_path)
+    index = read_mp4_index(path)
+    if index is not None and index.packets.count > 1:
+        ticks = index.packets.pts
+        per_frame = ticks[1] - ticks[0]
+        if ticks == tuple(range(0, len(ticks) * per_frame, per_frame)):
+            return float(len(ticks) * per_frame * index.packets.time_base)
+    clip = measure_clip(path, binaries=find_binaries())
+    return float(clip.packets.count / clip.stream.fps)
+
+
+def _check_exists(path: Path | str) -> None:
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path} does not exist")

@@ -1,0 +1,48 @@
+"""LeRobot with a simulated robot; these tests need LeRobot, and run by ``make test-lerobot`` only."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+PLUGIN = "lerobot_robot_simulated"
+
+if importlib.util.find_spec("lerobot") is None:
+    collect_ignore_glob = ["test_*.py"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the simulated robot as an installed distribution, in this process and in those it starts."""
+    folder = tmp_path_factory.mktemp("plugins")
+    shutil.copy(HERE / "plugin" / f"{PLUGIN}.py", folder)
+    metadata = folder / f"{PLUGIN}-1.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(f"Metadata-Version: 2.1\nName: {PLUGIN}\nVersion: 1\n")
+    with pytest.MonkeyPatch.context() as patch:
+        path = [str(folder), str(HERE), str(HERE.parent.parent), os.environ.get("PYTHONPATH", "")]
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, path)))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("HF_LEROBOT_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setattr(sys, "path", [str(folder), *sys.path])
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def installed(plugins: Path) -> Iterator[None]:
+    """ffenc in LeRobot, and an error for whoever lets PyAV write."""
+    import ffenc.lerobot
+
+    ffenc.lerobot.install()
+    import lerobot_robot_simulated
+
+    lerobot_robot_simulated.forbid_pyav_writing()
+    yield
+    ffenc.lerobot.uninstall()

@@ -1,0 +1,197 @@
+"""LeRobot's commands through ``ffenc lerobot``: what they record and make is read back by LeRobot, frame by frame."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ffenc.cli.main import main
+from tests.lerobot.judge import check_dataset, numbers_of
+
+CAMERAS = (
+    "{laptop: {type: simulated, width: 160, height: 120, fps: 30}, "
+    "wrist: {type: simulated, width: 128, height: 96, fps: 30, use_depth: true}}"
+)
+
+SEED_EXAMPLE = """lerobot-record \\
+--robot.type=simulated \\
+--robot.port=/dev/tty.usbmodem58760431541 \\
+--robot.cameras="CAMERAS" \\
+--robot.id=black \\
+--teleop.type=simulated \\
+--teleop.port=/dev/tty.usbmodem58760431551 \\
+--teleop.id=blue \\
+--dataset.repo_id=me/cubes \\
+--dataset.num_episodes=3 \\
+--dataset.single_task="Grab the cube" \\
+--dataset.streaming_encoding=true \\
+--dataset.encoder_threads=2 \\
+--dataset.camera_encoder.vcodec=h264 \\
+--dataset.camera_encoder.preset=fast \\
+--dataset.camera_encoder.extra_options={"tune": "film", "profile:v": "high", "bf": 2} \\
+--display_data=false \\
+--dataset.root=ROOT --dataset.episode_time_s=0.8 --dataset.reset_time_s=0.1 \\
+--dataset.push_to_hub=false --play_sounds=false
+"""
+"""The example of the documentation this project started from, with a simulated robot and a folder."""
+
+
+def record_words(root: Path, *more: str) -> list[str]:
+    return [
+        "record", "--robot.type=simulated", f"--robot.cameras={CAMERAS}", "--robot.id=black", "--teleop.type=simulated",
+        "--teleop.id=blue", "--dataset.repo_id=me/cubes", "--dataset.single_task=Grab the cube", f"--dataset.root={root}",
+        "--dataset.episode_time_s=0.8", "--dataset.reset_time_s=0.1", "--dataset.push_to_hub=false",
+        "--play_sounds=false", *more,
+    ]  # fmt: skip
+
+
+def lerobot(*words: object) -> None:
+    """Run ``ffenc lerobot`` in this process."""
+    assert main(["lerobot", *map(str, words)]) == 0
+
+
+def edit(root: Path, operation: str, *words: object) -> None:
+    lerobot(
+        "edit-dataset", "--repo_id=me/cubes", f"--root={root}", "--push_to_hub=false", f"--operation.type={operation}",
+        *words,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory, plugins: Path) -> tuple[Path, str]:
+    """The seed's example, pasted into a shell behind ``ffenc``; the dataset, and what was printed."""
+    root = tmp_path_factory.mktemp("recorded") / "dataset"
+    command = SEED_EXAMPLE.replace("lerobot-record", "lerobot record", 1)
+    command = command.replace("CAMERAS", CAMERAS).replace("ROOT", shlex.quote(str(root)))
+    ran = subprocess.run(
+        ["bash", "-c", f"{shlex.quote(sys.executable)} -m ffenc {command}"],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    return root, ran.stderr
+
+
+@pytest.fixture
+def copied(recorded: tuple[Path, str], tmp_path: Path, installed: None) -> Path:
+    root = tmp_path / "dataset"
+    shutil.copytree(recorded[0], root)
+    return root
+
+
+def info_of(root: Path) -> dict[str, dict[str, object]]:
+    features = json.loads((root / "meta" / "info.json").read_text())["features"]
+    return {key: value["info"] for key, value in features.items() if value["dtype"] == "video"}
+
+
+def test_the_example_of_the_documentation_records(recorded: tuple[Path, str], installed: None) -> None:
+    root, said = recorded
+    numbers = numbers_of(root)
+    assert len(numbers) == 3
+    assert all(len(episode) > 10 for episode in numbers)
+    check_dataset(root, numbers, backends=("pyav", None, "ffmpeg"))
+    line = next(line for line in said.splitlines() if line.startswith("LeRobot 0.6"))
+    assert "encodes through ffenc" in line
+    assert "laptop: libx264, wrist: libx264 (its depth: libx265)" in line
+    assert "a dictionary without quotes, read as:" in said
+    laptop = info_of(root)["observation.images.laptop"]
+    assert laptop["video.codec"] == "h264"
+    assert laptop["video.extra_options"] == {"tune": "film", "profile:v": "high", "bf": 2}
+    assert info_of(root)["observation.images.wrist_depth"]["is_depth_map"] is True
+    lines = (root / "meta" / "ffenc" / "episodes.jsonl").read_text().splitlines()
+    assert [json.loads(line)["episode_index"] for line in lines] == [0, 1, 2]
+
+
+def test_resume_adds_an_episode(copied: Path) -> None:
+    before = numbers_of(copied)
+    lerobot(
+        *record_words(copied, "--resume=true", "--dataset.num_episodes=1", "--dataset.streaming_encoding=true"),
+        "--dataset.rgb_encoder.vcodec=h264",
+    )
+    numbers = numbers_of(copied)
+    assert numbers[:3] == before
+    assert len(numbers) == 4
+    check_dataset(copied, numbers)
+
+
+def test_delete_copies_the_streams(copied: Path, tmp_path: Path) -> None:
+    numbers = numbers_of(copied)
+    new = tmp_path / "deleted"
+    edit(copied, "delete_episodes", "--operation.episode_indices=[1]", f"--new_root={new}", "--new_repo_id=me/new")
+    check_dataset(new, [numbers[0], numbers[2]])
+
+
+def test_split_and_merge(copied: Path, tmp_path: Path) -> None:
+    numbers = numbers_of(copied)
+    edit(copied, "split", '--operation.splits={"a": [0, 2], "b": [1]}', f"--new_root={tmp_path / 'parts'}")
+    parts = sorted(path.parent.parent for path in tmp_path.rglob("meta/info.json") if path.parent.parent != copied)
+    assert len(parts) == 2
+    check_dataset(parts[0], [numbers[0], numbers[2]], backends=(None,))
+    check_dataset(parts[1], [numbers[1]], backends=(None,))
+    merged = tmp_path / "merged"
+    lerobot(
+        "edit-dataset", "--new_repo_id=me/merged", f"--new_root={merged}", "--push_to_hub=false",
+        "--operation.type=merge", "--operation.repo_ids=['me/a', 'me/b']",
+        f"--operation.roots=['{parts[0]}', '{parts[1]}']",
+    )  # fmt: skip
+    check_dataset(merged, [numbers[0], numbers[2], numbers[1]])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_reencode_in_place(copied: Path, workers: int) -> None:
+    numbers = numbers_of(copied)
+    edit(
+        copied, "reencode_videos", "--operation.camera_encoder.vcodec=libsvtav1", "--operation.camera_encoder.g=4",
+        f"--operation.num_workers={workers}", "--operation.overwrite=true", f"--new_root={copied}",
+        "--new_repo_id=me/cubes",
+    )  # fmt: skip
+    check_dataset(copied, numbers, backends=("pyav",))
+    infos = info_of(copied)
+    assert {key: info["video.codec"] for key, info in infos.items()} == {
+        "observation.images.laptop": "av1",
+        "observation.images.wrist": "av1",
+        "observation.images.wrist_depth": "hevc",
+    }
+    assert infos["observation.images.laptop"]["video.g"] == 4
+    assert infos["observation.images.wrist_depth"]["is_depth_map"] is True
+
+
+def test_encoding_after_each_episode_and_images_to_video(tmp_path: Path, installed: None) -> None:
+    """The processes of LeRobot's pool carry ffenc; PyAV would write otherwise."""
+    root = tmp_path / "after"
+    lerobot(*record_words(root, "--dataset.num_episodes=1", "--dataset.no_stamp=true"))
+    check_dataset(root, numbers_of(root))
+
+    images = tmp_path / "images"
+    lerobot(*record_words(images, "--dataset.num_episodes=2", "--dataset.video=false"))
+    numbers = numbers_of(images)
+    videos = tmp_path / "videos"
+    edit(images, "convert_image_to_video", f"--operation.output_dir={videos}", f"--new_root={videos}")
+    check_dataset(videos, numbers)
+
+
+def test_a_command_that_lerobot_does_not_have(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lerobot", "recrod"]) == 1
+    assert "LeRobot 0.6.1 has no command 'recrod'; it has" in capsys.readouterr().err
+
+
+def test_a_setting_that_would_not_take_effect_is_refused_before_anything_is_made(
+    tmp_path: Path, installed: None
+) -> None:
+    root = tmp_path / "dataset"
+    words = record_words(root, "--dataset.rgb_encoder.vcodec=h264", "--dataset.rgb_encoder.extra_options={tun: film}")
+    with pytest.raises(Exception, match="RGBEncoderConfig") as raised:
+        lerobot(*words)
+    causes = [raised.value]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
+        causes.append(cause)
+    assert any("has no option 'tun'; did you mean 'tune'" in str(each) for each in causes)
+    assert not root.exists()

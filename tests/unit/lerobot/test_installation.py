@@ -1,0 +1,151 @@
+"""Binding is all or nothing: unknown versions and signatures are refused, copies are rebound, all of it can be undone."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ffenc.errors import DependencyError, LeRobotError
+from ffenc.lerobot import bindings, installation, pyav_stand_in
+from ffenc.lerobot.bindings import BINDINGS, Binding, signature_text
+
+OWN = {
+    "lerobot.tools": """
+def measure(path, *, exact=False): return "LeRobot"
+class Writer:
+    def add(self, row): return ["LeRobot", row]
+    @classmethod
+    def of(cls, info): return (cls.__name__, info)
+""",
+    "lerobot.copies": "from lerobot.tools import measure, measure as again, Writer",
+    "lerobot.utils": "",
+    "lerobot.utils.import_utils": "_require_package_cache = {}",
+}
+
+REPLACEMENTS = """
+def measure(path, *, exact=False): return "ffenc"
+def add(own):
+    def replaced(self, row): return [*own(self, row), "ffenc"]
+    return replaced
+def of(own):
+    def replaced(cls, info): return (*own(cls, info), "ffenc")
+    return replaced
+"""
+
+TABLE = (
+    Binding(module="lerobot.tools", attribute="measure", signature="path, *, exact=", replacement="fakes:measure"),
+    Binding(module="lerobot.tools", attribute="Writer.add", signature="self, row", replacement="fakes:add", wraps=True),
+    Binding(module="lerobot.tools", attribute="Writer.of", signature="cls, info", replacement="fakes:of", wraps=True),
+)
+
+
+@pytest.fixture
+def lerobot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
+    """A LeRobot of three modules, version 0.6.1, and a table for it."""
+    for name, source in {"lerobot": "", **OWN, "ffenc.lerobot.fakes": REPLACEMENTS}.items():
+        module = ModuleType(name)
+        monkeypatch.setitem(sys.modules, name, module)
+        exec(source, vars(module))
+    versions = {"lerobot": "0.6.1"}
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: versions[name])
+    monkeypatch.setattr(installation, "BINDINGS", TABLE)
+    monkeypatch.setattr(installation, "find_binaries", lambda: None)
+    monkeypatch.setattr(installation, "status", lambda: None)
+    monkeypatch.setattr(installation, "provide_pyav", lambda: None)
+    yield sys.modules["lerobot.tools"]
+    installation.uninstall()
+
+
+def test_every_copy_is_rebound_and_given_back(lerobot: ModuleType) -> None:
+    copies: Any = sys.modules["lerobot.copies"]
+    installation.install()
+    assert lerobot.measure("x") == copies.measure("x") == copies.again("x") == "ffenc"
+    assert copies.Writer().add(1) == ["LeRobot", 1, "ffenc"]
+    assert copies.Writer.of(2) == ("Writer", 2, "ffenc")
+    assert installation.original("lerobot.tools.measure")("x") == "LeRobot"
+    installation.install()
+    assert copies.Writer().add(1) == ["LeRobot", 1, "ffenc"]  # and not wrapped twice
+    installation.uninstall()
+    installation.uninstall()
+    assert lerobot.measure("x") == copies.measure("x") == copies.again("x") == "LeRobot"
+    assert copies.Writer().add(1) == ["LeRobot", 1]
+    assert copies.Writer.of(2) == ("Writer", 2)
+    with pytest.raises(LookupError):
+        installation.original("lerobot.tools.measure")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"signature": "path"}, r"takes \(path, \*, exact=\) and not \(path\)"),
+        ({"attribute": "weigh"}, "has no lerobot.tools.weigh"),
+        ({"module": "lerobot.moved"}, "has no lerobot.moved.measure"),
+    ],
+)
+def test_nothing_is_bound_if_one_name_is_not_as_the_table_says(
+    lerobot: ModuleType, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], said: str
+) -> None:
+    monkeypatch.setattr(installation, "BINDINGS", (TABLE[1], replace(TABLE[0], **change)))  # type: ignore[arg-type]
+    with pytest.raises(LeRobotError, match=said):
+        installation.install()
+    assert lerobot.Writer().add(1) == ["LeRobot", 1]
+
+
+def test_an_unknown_version_is_refused(lerobot: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "version", lambda _: "0.7.0")
+    with pytest.raises(LeRobotError, match=r"LeRobot 0\.7\.0 is not known to ffenc, which runs 0\.6"):
+        installation.install()
+    assert lerobot.measure("x") == "LeRobot"
+
+
+def test_without_lerobot(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    with pytest.raises(LeRobotError, match="LeRobot is not installed"):
+        installation.install()
+    assert str(installation.status()).startswith("LeRobot (not installed) does not run on ffenc")
+
+
+def test_replacements_have_the_signatures_of_what_they_replace() -> None:
+    for binding in BINDINGS:
+        if not binding.wraps:
+            assert signature_text(binding.load()) == binding.signature, binding.name
+        assert set(binding.versions) <= set(bindings.VERSIONS)
+    assert len({binding.name for binding in BINDINGS}) == len(BINDINGS)
+
+
+def test_the_stand_in_for_pyav(lerobot: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name == "av" or name.startswith("av.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "av", None)  # as if it were not installed
+    before = set(sys.modules)
+    try:
+        pyav_stand_in.provide_pyav()
+        import av  # type: ignore[import-not-found]
+
+        assert pyav_stand_in.is_stand_in(av)
+        assert av.logging.WARNING == 24
+        assert av.video.plane.VideoPlane | None  # an annotation
+        assert not isinstance(3, av.VideoFrame)
+        assert not hasattr(av.VideoFrame, "pict_type")
+        assert importlib.util.find_spec("av") is not None
+        assert sys.modules["lerobot.utils.import_utils"]._require_package_cache == {"av": True}
+        for use in (lambda: av.open("x.mp4"), lambda: av.codec.Codec("h264", "w"), lambda: av.VideoFrame(1, 2)):
+            with pytest.raises(DependencyError, match="PyAV is not installed"):
+                use()
+        with pytest.raises(AttributeError, match="PyAV is not installed"):
+            _ = av.filter
+        with pytest.raises(ImportError):
+            from av import audio  # noqa: F401
+    finally:
+        for name in set(sys.modules) - before | {"av"}:
+            sys.modules.pop(name, None)
