@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-VERSIONS = ("0.6.0", "0.6.1")
+VERSIONS = ("0.6.1",)
 """Versions of LeRobot that were read and tested."""
 
 
