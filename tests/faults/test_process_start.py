@@ -49,7 +49,7 @@ def test_failed_start_gives_reason(tmp_path: Path, make: Callable[[Path], str], 
 
 
 def test_empty_command_cannot_start() -> None:
-    with pytest.raises(ProcessStartError, match="no command"):
+    with pytest.raises(ProcessStartError, match="the command is empty"):
         FFmpegProcess.start([])
 
 

@@ -474,5 +474,5 @@ def test_option_that_encoder_reports_as_ignored_is_an_error(
     monkeypatch.setattr(fold.OptionBuilder, "_check_needs", lambda *_: None)
     monkeypatch.setattr(table, "ENCODERS", {**ENCODERS, name: replace(ENCODERS[name], refused={}, limits=())})
     monkeypatch.setattr(plan_options, "check_measured", lambda *_, **__: None)
-    with pytest.raises(EncoderOptionError, match="did not take"):
+    with pytest.raises(EncoderOptionError, match="did not accept"):
         encode(moving_scene(3), vcodec=name, preset=MEDIUM[name], extra_options=options)

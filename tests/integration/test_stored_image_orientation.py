@@ -96,8 +96,16 @@ def test_oriented_images_in_dataset_rows(tmp_path: Path, binaries: Binaries) -> 
     ("images", "shape", "says"),
     [
         ([stored(0, 6), stored(1, 1)], (64, 48, 3), r"episode 0: frame-000001\.jpg differs .* EXIF orientation is 1"),
-        ([stored(0, 6), stored(1, 6)], (48, 64, 3), r"are 48x64, which is not the shape \(48, 64, 3\)"),
-        ([stored(0, 1), stored(1, 1, "PNG")], (48, 64, 3), r"frame 1 of episode 0 has an image of .* another format"),
+        (
+            [stored(0, 6), stored(1, 6)],
+            (48, 64, 3),
+            r"are 48x64 with their EXIF orientation applied, but the shape in info.json is \(48, 64, 3\)",
+        ),
+        (
+            [stored(0, 1), stored(1, 1, "PNG")],
+            (48, 64, 3),
+            r"frame 1 of episode 0 has a .png image of .*another format",
+        ),
         ([stored(0, 1), stored(1, 1, width=32)], (48, 64, 3), r"frame-000001\.jpg differs .* size is 32x48"),
     ],
 )
