@@ -41,14 +41,17 @@ def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
     Raises:
         OSError: it cannot be read, is not a regular file, or has more than ``most_bytes``.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         if most_bytes is not None and status.st_size > most_bytes:
             raise OSError(errno.EFBIG, f"has {status.st_size} bytes; the limit is {most_bytes}", str(path))
         return file.read()
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def check_regular(path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import logging
 import os
 import shutil
 import subprocess
@@ -189,3 +192,21 @@ def test_verify_reports_a_locked_dataset(tmp_path):
     with held_by_another_process(root):
         assert "dataset-in-use" in verify_dataset(root).counts
     assert "dataset-in-use" not in verify_dataset(root).counts
+
+
+def test_lock_that_cannot_be_tested_is_a_warning(tmp_path, monkeypatch, caplog):
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    assert current_holder(tmp_path) is None  # nothing to test
+    assert caplog.records == []
+    (tmp_path / LOCK).parent.mkdir(parents=True)
+    (tmp_path / LOCK).write_text(json.dumps({"pid": 7, "host": "robot"}))
+    monkeypatch.setattr("ffenc.dataset.storage.lock.fcntl.flock", refuse)
+    assert current_holder(tmp_path) is None
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == (
+        f"another process may be writing into {tmp_path}: its lock file cannot be tested (No locks available); "
+        "the last writer was pid 7, host robot"
+    )
