@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ffenc.config import QUANTIZER_FIELDS, DepthEncoderConfig, PerCamera, VideoEncoderConfig
-from ffenc.dataset.format.provenance import load_provenance
+from ffenc.dataset.format.provenance import load_provenance, provenance_path
 from ffenc.dataset.format.schema import DatasetInfo, Feature
 from ffenc.dataset.format.video_info import encoder_config_from_info
 from ffenc.errors import DatasetError
@@ -38,7 +38,8 @@ def settle_encoders(
     Settings that are not given come from the last episode: from ffenc's provenance, or else from ``info.json``.
 
     Raises:
-        DatasetError: the given settings differ from the dataset's and ``allow_mixed`` is False, or a camera is unknown.
+        DatasetError: the given settings differ from the dataset's and ``allow_mixed`` is False, a camera is unknown, or the
+            stored settings cannot be read.
     """
     configs: dict[str, VideoEncoderConfig] = {}
     for name in (name for given in (camera_encoder, depth_encoder) if isinstance(given, Mapping) for name in given):
@@ -83,10 +84,9 @@ def resolved(config: VideoEncoderConfig, feature: Feature, fps: int, binaries: B
 def _stored(root: Path, info: DatasetInfo, name: str) -> VideoEncoderConfig:
     feature = info.features[name]
     kind = DepthEncoderConfig if feature.is_depth else VideoEncoderConfig
-    for document in reversed(list(load_provenance(root).values())):
-        config = document["cameras"].get(name, {}).get("config")
-        if config is not None:
-            return kind.from_record(config)
+    recorded = _last_recorded(root, name, kind)
+    if recorded is not None:
+        return recorded
     if feature.info and "video.codec" in feature.info:
         try:
             return encoder_config_from_info(feature.info)
@@ -96,6 +96,50 @@ def _stored(root: Path, info: DatasetInfo, name: str) -> VideoEncoderConfig:
                 path=root,
             ) from err
     return kind()
+
+
+def _last_recorded(root: Path, name: str, kind: type[VideoEncoderConfig]) -> VideoEncoderConfig | None:
+    """Return the valid settings of the last episode in the provenance, or None; a warning reports invalid ones."""
+    path = provenance_path(root)
+    try:
+        known = load_provenance(root)
+    except OSError as err:
+        raise DatasetError(f"cannot read {path}: {err.strerror}; move it away to resume without it", path=path) from err
+    config, invalid = None, []
+    for number, document in reversed(known.items()):
+        try:
+            config = _recorded(document, name, kind)
+        except ValueError as err:
+            invalid.append(f"episode {number}: {err}".replace("\n", " "))
+        if config is not None:
+            break
+    if invalid:
+        logger.warning(
+            "%s has invalid settings of %s in %d of %d lines, so those of %s are used; %s",
+            path,
+            name,
+            len(invalid),
+            len(known),
+            "info.json" if config is None else "an earlier episode",
+            invalid[0],
+        )
+    return config
+
+
+def _recorded(document: Mapping[str, Any], name: str, kind: type[VideoEncoderConfig]) -> VideoEncoderConfig | None:
+    """Return the settings of a camera in a line of the provenance, or None.
+
+    Raises:
+        ValueError: they are invalid.
+    """
+    value: Any = document
+    for key in ("cameras", name, "config"):
+        value = value.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{key} is not an object")
+    return kind.from_record(value)
 
 
 def _mismatch(given: VideoEncoderConfig, feature: Feature, fps: int, binaries: Binaries) -> str:
