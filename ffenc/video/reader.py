@@ -24,6 +24,7 @@ from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.frames import FrameFormat, describe_array
 from ffenc.plan.clip_frames import MOST_RUNS, ClipFrames, ranges_of
 from ffenc.plan.decode import DecodePlan, plan_decode
+from ffenc.regular_files import file_path
 from ffenc.video.clip import MeasuredClip, measure_with_table
 from ffenc.video.decoder import DecoderKey, can_decode
 from ffenc.video.decoder_pool import DECODERS, SAMPLE_TABLES, FileVersion
@@ -101,7 +102,7 @@ class VideoReader:
         """
         self._binaries = binaries or find_binaries()
         self._stall_timeout_s = stall_timeout_s
-        self.path = Path(path)
+        self.path = file_path(path)
         self._version = FileVersion.of(self.path) if self.path.exists() else None
         table: SampleTable | None = None
         if clip is None:

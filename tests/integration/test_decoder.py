@@ -43,6 +43,7 @@ def maker(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Maker
 
 @pytest.fixture(autouse=True)
 def _no_processes_left() -> Iterator[None]:
+    DECODERS.close()  # of other test modules
     yield
     DECODERS.close()
 

@@ -68,13 +68,15 @@ def test_range_outside_the_clip(tmp_path: Path, binaries: Binaries, clip: Path, 
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_input_is_never_the_output(binaries: Binaries, clip: Path) -> None:
-    before = clip.read_bytes()
+def test_input_is_replaced_only_with_overwrite(tmp_path: Path, binaries: Binaries, clip: Path) -> None:
+    copy = tmp_path / "copy.mp4"
+    copy.write_bytes(clip.read_bytes())
     with pytest.raises(OutputExistsError):
-        reencode_video(clip, clip, config=H264, binaries=binaries)
-    with pytest.raises(InputError, match="input itself"):
-        reencode_video(clip, clip, config=H264, overwrite=True, binaries=binaries)
-    assert clip.read_bytes() == before
+        reencode_video(copy, copy, config=H264, binaries=binaries)
+    assert copy.read_bytes() == clip.read_bytes()
+    result = reencode_video(copy, copy, config=H264, overwrite=True, binaries=binaries)
+    assert (result.path, result.frames) == (copy, COUNT)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "copy.mp4"]
 
 
 def test_truncated_clip(tmp_path: Path, binaries: Binaries, clip: Path) -> None:
