@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from ffenc.video.decoder_pool import DECODERS
+
 FAKE_FFMPEG = Path(__file__).parent.parent / "fakes" / "ffmpeg"
 OWNER_VARIABLE = "FAKE_OWNER"
 
@@ -69,6 +71,7 @@ def nothing_is_left(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
     threads = running_threads()
     before = children()  # pools of other tests keep a process of multiprocessing's
     yield
+    DECODERS.close()  # they stay alive for the next read
     gc.collect()  # the traceback of a caught error keeps files open
     assert children() <= before, "a child or a zombie is left"
     assert open_descriptors() <= descriptors

@@ -81,7 +81,8 @@ def test_ended_command(name: str, moment: str, material: Path, tmp_path: Path, b
     time.sleep(MOMENTS_S[moment])
     child.send_signal(number)
     said = child.communicate(timeout=60)[1]
-    assert child.returncode in (128 + number, 0), said
+    # A signal before the first or after the last step ends the process as if there were no handler; a shell shows 128 + n too.
+    assert child.returncode in (128 + number, -number, 0), said
     left = _names(tmp_path) - before
     assert not [path for path in left if UNFINISHED.search(path)], said
     if child.returncode and name not in ("jobs run", "bench"):  # they keep what is done
