@@ -1,4 +1,4 @@
-"""LeRobot runs on ffenc: its recorder and its dataset tools encode, join and measure videos through FFmpeg subprocesses.
+"""Run LeRobot on ffenc: its recorder and dataset tools encode, join and measure videos through FFmpeg subprocesses.
 
 Example::
 
@@ -9,7 +9,7 @@ Example::
     ...
     ffenc.lerobot.uninstall()
 
-``ffenc lerobot record ...`` does the same around LeRobot's own command.
+``ffenc lerobot record ...`` installs ffenc and then runs LeRobot's own command.
 """
 
 from __future__ import annotations

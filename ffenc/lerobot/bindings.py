@@ -1,4 +1,4 @@
-"""What of LeRobot is replaced, and by what: one table."""
+"""List the functions and classes of LeRobot that ffenc replaces, with their replacements."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from importlib import import_module
 from typing import Any
 
 VERSIONS = ("0.6.1",)
-"""Versions of LeRobot that were read and tested."""
+"""Versions of LeRobot that ffenc is tested with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """One name of LeRobot that ffenc takes over.
+    """One function, class or property of LeRobot that ffenc replaces.
 
     Attributes:
         module: LeRobot's module.
-        attribute: a function or class in it, or a method, classmethod or property: ``Class.method``.
-        signature: its parameters as `signature_text` writes them; another signature is refused.
+        attribute: name of a function or class in it, or ``Class.method`` for a method, classmethod or property.
+        signature: parameters in the format of `signature_text`.  `install` refuses any other signature.
         replacement: ``module:name`` in `ffenc.lerobot`.
-        wraps: the replacement is a function that takes LeRobot's own and returns what replaces it.
-        versions: versions of LeRobot that have the name with this signature.
+        wraps: True if the replacement is a decorator of LeRobot's function.
+        versions: versions of LeRobot that have the attribute with this signature.
     """
 
     module: str
@@ -34,11 +34,11 @@ class Binding:
 
     @property
     def name(self) -> str:
-        """The full name in LeRobot."""
+        """Full name in LeRobot."""
         return f"{self.module}.{self.attribute}"
 
     def load(self) -> Any:
-        """Import the replacement."""
+        """Import and return the replacement."""
         module, _, name = self.replacement.partition(":")
         return getattr(import_module(f"ffenc.lerobot.{module}"), name)
 
@@ -145,11 +145,11 @@ BINDINGS: tuple[Binding, ...] = (
     ),
     _bind("utils.io_utils", "write_video", "video_path, stacked_frames, fps", "video_files:write_video"),
 )
-"""Every name that is replaced.  LeRobot's dataclasses, readers and table code stay."""
+"""All replacements.  LeRobot's dataclasses, dataset classes and table code remain."""
 
 
 def signature_text(value: Callable[..., Any]) -> str:
-    """Write the parameters of a function, or of a class's constructor: ``path, fps, *, overwrite=``."""
+    """Return the parameters of a function or constructor as text, such as ``path, fps, *, overwrite=``."""
     words: list[str] = []
     for parameter in inspect.signature(value).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY and "*" not in words:

@@ -1,4 +1,4 @@
-"""LeRobot's encoder thread of one camera, for code that uses it without `StreamingVideoEncoder`."""
+"""Replace LeRobot's encoder thread of one camera, for code that uses it without `StreamingVideoEncoder`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ffenc.lerobot.streaming import depth_frame, plain_statistics, rgb_frame
 from ffenc.statistics import FrameSampler
 from ffenc.video.writer import DEPTH_LAYOUT, VideoWriter
 
-_LOOK_AROUND_S = 0.5
+_STOP_CHECK_S = 0.5
 
 
 class CameraEncoderThread(threading.Thread):
-    """Encode the frames of a queue into one file until None comes; replaces ``_CameraEncoderThread``.
+    """A thread that encodes frames from a queue into one file until it reads None; replaces ``_CameraEncoderThread``.
 
-    ``("ok", statistics)`` or ``("error", text)`` comes out of ``result_queue``.
+    It puts ``("ok", statistics)`` or ``("error", text)`` into ``result_queue``.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class CameraEncoderThread(threading.Thread):
         self.encoder_threads = encoder_threads
 
     def run(self) -> None:
-        """Encode until the end or the stop."""
+        """Encode until the queue gives None or ``stop_event`` is set."""
         try:
             self.result_queue.put(("ok", self._encode()))
-        except Exception as err:  # LeRobot's protocol: the text crosses the queue
+        except Exception as err:  # LeRobot's protocol: the queue carries the text of the error
             self.result_queue.put(("error", str(err)))
 
     def _encode(self) -> dict[str, Any] | None:
@@ -69,13 +69,13 @@ class CameraEncoderThread(threading.Thread):
                 return None
             writer.close()
         finally:
-            writer.abort()  # does nothing after close
+            writer.abort()  # no effect after close
         return plain_statistics(sampler.statistics(), is_depth=self.is_depth)
 
     def _next(self) -> Any:
         while True:
             try:
-                return self.frame_queue.get(timeout=_LOOK_AROUND_S)
+                return self.frame_queue.get(timeout=_STOP_CHECK_S)
             except queue.Empty:
                 if self.stop_event.is_set():
                     return None

@@ -1,4 +1,4 @@
-"""LeRobot's commands, run with ffenc as their encoder."""
+"""Run LeRobot's commands with ffenc as their encoder."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from importlib import import_module
 import yaml  # type: ignore[import-untyped]
 
 from ffenc.errors import FFencError, LeRobotError
-from ffenc.lerobot.installation import Status, install, installed_version
+from ffenc.lerobot.installation import NOT_INSTALLED, Status, install, installed_version
 from ffenc.lerobot.settings import ffenc_config
 from ffenc.video.encoder_options import resolved_encoder
 
 _PREFIX = "lerobot-"
 
 _RGB_NAMES = ("rgb_encoder", "camera_encoder")
-"""What versions of LeRobot call the settings of RGB cameras; the first is that of all versions that ffenc runs."""
+"""Names of the RGB encoder settings in versions of LeRobot; supported versions use the first."""
 
 _SAVING_IN_BACKGROUND = ("record",)
-"""Commands that do nothing with a saved episode until they finalize the dataset."""
+"""Commands that do not read a saved episode before they finalize the dataset."""
 
 _DEPTH_NAME = "depth_encoder"
 
@@ -29,7 +29,7 @@ _ENCODER_FLAG = re.compile(rf"--(?:[\w]+\.)*(?:{'|'.join(_RGB_NAMES)})(?=[.=]|$)
 
 
 def command_names() -> tuple[str, ...]:
-    """Return LeRobot's commands without their prefix: ``record``, ``edit-dataset`` and so on.
+    """Return the names of LeRobot's commands without their prefix, such as ``record`` and ``edit-dataset``.
 
     Raises:
         LeRobotError: LeRobot is not installed.
@@ -44,13 +44,13 @@ def dictionary_flags(words: Sequence[str]) -> list[str]:
 
 
 def translated(words: Sequence[str]) -> list[str]:
-    """Spell the flags of the RGB encoder as the installed LeRobot does: ``camera_encoder`` becomes ``rgb_encoder``.
+    """Rename the flags of the RGB encoder for the installed LeRobot: ``camera_encoder`` becomes ``rgb_encoder``.
 
     Raises:
-        LeRobotError: both spellings are given.
+        LeRobotError: both names are given.
     """
-    spelt = {name for word in words if (found := _ENCODER_FLAG.match(word)) for name in _RGB_NAMES if name in found[0]}
-    if len(spelt) > 1:
+    used = {name for word in words if (found := _ENCODER_FLAG.match(word)) for name in _RGB_NAMES if name in found[0]}
+    if len(used) > 1:
         raise LeRobotError(f"{' and '.join(_RGB_NAMES)} are two names of the same settings; give one of them")
     return [
         _ENCODER_FLAG.sub(lambda found: found[0].replace(_RGB_NAMES[1], _RGB_NAMES[0]), word, count=1) for word in words
@@ -58,17 +58,17 @@ def translated(words: Sequence[str]) -> list[str]:
 
 
 def run(name: str, words: Sequence[str]) -> int:
-    """Install ffenc into LeRobot, print one line that says what encodes, and run LeRobot's own command.
+    """Install ffenc into LeRobot, print one line with versions and encoders, and run LeRobot's own command.
 
     Args:
         name: one of `command_names`.
-        words: its arguments.
+        words: arguments of the command.
 
     Returns:
-        Its exit status.
+        Exit status of the command.
 
     Raises:
-        LeRobotError: there is no such command, or see `install`.
+        LeRobotError: the command does not exist, or `install` failed.
     """
     commands = _entry_points()
     if name not in commands:
@@ -84,24 +84,24 @@ def run(name: str, words: Sequence[str]) -> int:
 
 
 def introduction(state: Status, words: Sequence[str]) -> str:
-    """Return the line that says what encodes: versions, and the encoder of each camera that the command line names."""
+    """Return one line with the versions and the encoder of each camera on the command line."""
     settings = import_module("lerobot.configs.video")
     kinds = {
         "RGB": (settings.RGBEncoderConfig, _RGB_NAMES[0]),
         "depth": (settings.DepthEncoderConfig, _DEPTH_NAME),
     }
-    said = {}
+    encoders = {}
     for kind, (config_class, group) in kinds.items():
         try:
             config = config_class(**_given(words, group))
-            said[kind] = resolved_encoder(ffenc_config(config)).name
+            encoders[kind] = resolved_encoder(ffenc_config(config)).name
         except (FFencError, ValueError, TypeError):
-            return str(state)  # LeRobot's own parser, or the check of the settings, says what is wrong
+            return str(state)  # LeRobot's parser or the check of the settings reports the error
     cameras = _cameras(words)
     if not cameras:
-        return f"{state}; RGB cameras: {said['RGB']}, depth cameras: {said['depth']}"
+        return f"{state}; RGB cameras: {encoders['RGB']}, depth cameras: {encoders['depth']}"
     return f"{state}; " + ", ".join(
-        f"{name}: {said['RGB']}" + (f" (its depth: {said['depth']})" if has_depth else "")
+        f"{name}: {encoders['RGB']}" + (f" (depth: {encoders['depth']})" if has_depth else "")
         for name, has_depth in cameras.items()
     )
 
@@ -110,9 +110,7 @@ def _entry_points() -> Mapping[str, importlib.metadata.EntryPoint]:
     try:
         points = importlib.metadata.distribution("lerobot").entry_points
     except importlib.metadata.PackageNotFoundError as err:
-        raise LeRobotError(
-            "LeRobot is not installed in this Python environment; install it with: pip install 'lerobot[dataset]'"
-        ) from err
+        raise LeRobotError(NOT_INSTALLED) from err
     return {
         point.name.removeprefix(_PREFIX): point
         for point in points
@@ -121,13 +119,13 @@ def _entry_points() -> Mapping[str, importlib.metadata.EntryPoint]:
 
 
 def _given(words: Sequence[str], group: str) -> dict[str, object]:
-    """The encoder settings on a command line, as YAML reads them."""
+    """Return the encoder settings on a command line, parsed as YAML."""
     found = (re.fullmatch(rf"--[\w.]+\.{group}\.(\w+)=(.*)", word, re.DOTALL) for word in words)
     return {match[1]: _read(match[2]) for match in found if match}
 
 
 def _cameras(words: Sequence[str]) -> dict[str, bool]:
-    """The cameras on a command line, and whether they give depth too."""
+    """Return the cameras on a command line, and for each whether it records depth."""
     for word in words:
         name, _, value = word.partition("=")
         if name.endswith(".cameras") and isinstance(read := _read(value), dict):

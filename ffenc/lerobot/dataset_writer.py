@@ -1,4 +1,4 @@
-"""LeRobot's recorder: rows and frames stay together, and an episode is saved behind the back of the next one."""
+"""Wrap LeRobot's recorder: keep rows and frames in step, and save an episode while the next one is recorded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Own = Callable[..., Any]
 
 
 class Saver:
-    """Saves the episodes of one recorder in another thread, in order.
+    """A background thread that saves the episodes of one recorder in order.
 
     Attributes:
         next_index: number of the episode that is being recorded.
@@ -42,15 +42,15 @@ class Saver:
         self._thread = ThreadPool(1, thread_name_prefix="save episode")
 
     def save(self, index: int, directory: Path, job: Callable[[], None]) -> None:
-        """Run a job after those before it, unless one of them failed."""
+        """Queue a job; it runs after all earlier jobs, unless one of them failed."""
         self.next_index = index + 1
         self._jobs.append(self._thread.submit(self._run, index, directory, job))
 
     def raise_failed(self, *, wait: bool) -> None:
-        """Raise what a job raised, once.
+        """Raise the exception of a failed job, once for each.
 
         Args:
-            wait: for all jobs first.
+            wait: wait for all jobs; False checks only those that have ended.
         """
         while self._jobs and (wait or self._jobs[0].done()):
             self._jobs.pop(0).result()
@@ -58,8 +58,8 @@ class Saver:
     def _run(self, index: int, directory: Path, job: Callable[[], None]) -> None:
         if self._failed is not None:
             raise LeRobotError(
-                f"episode {index} is not saved, because an episode before it could not be ({self._failed}); its videos are in "
-                f"{directory}"
+                f"episode {index} was not saved, because saving an earlier episode failed ({self._failed}); its videos are "
+                f"in {directory}"
             ) from self._failed
         try:
             job()
@@ -72,14 +72,14 @@ _savers: WeakKeyDictionary[Any, Saver] = WeakKeyDictionary()
 
 
 def saver_of(writer: Any) -> Saver | None:
-    """Return what saves the episodes of LeRobot's ``DatasetWriter``, once it has saved one."""
+    """Return the `Saver` of LeRobot's ``DatasetWriter``; None before its first save in the background."""
     return _savers.get(writer)
 
 
 def construct(own: _Own) -> _Own:
     """Check the encoders of all cameras before the first frame; wraps ``DatasetWriter.__init__``.
 
-    A new dataset whose videos cannot be encoded is removed again.
+    Removes a new dataset whose videos cannot be encoded.
     """
 
     @functools.wraps(own)
@@ -100,16 +100,16 @@ def construct(own: _Own) -> _Own:
 
 def _format(feature: dict[str, Any], is_depth: bool) -> FrameFormat | DepthFormat:
     shape = list(feature["shape"])
-    # The axis of 1 or 3 is that of the channels, wherever the feature has it.
+    # The channels are the first or the last axis: the one of length 1 or 3.
     height, width = shape[1:] if shape[0] in (1, 3) and shape[2] not in (1, 3) else shape[:2]
     return DepthFormat(width=width, height=height) if is_depth else FrameFormat(width=width, height=height)
 
 
 def add_frame(own: _Own) -> _Own:
-    """Take a frame's row and its images together; wraps ``DatasetWriter.add_frame``.
+    """Add a row and its images together or not at all; wraps ``DatasetWriter.add_frame``.
 
-    Where an encoder does not keep up, the row is left out with the images.  Where LeRobot refuses a frame in the middle,
-    what it had already taken is taken back.
+    If an encoder does not keep up, the row is dropped with its images.  If LeRobot refuses a frame, the values and images
+    that it had already added are removed.
     """
 
     @functools.wraps(own)
@@ -117,13 +117,13 @@ def add_frame(own: _Own) -> _Own:
         encoder = self._streaming_encoder
         streams = isinstance(encoder, StreamingVideoEncoder)
         size = 0 if self.episode_buffer is None else self.episode_buffer["size"]
-        # The first frame of an episode starts the encoders, so there is room for it.
+        # The first frame of an episode starts the encoders, so their queues have room for it.
         if streams and size and encoder.drop_if_full():
             return
         try:
             own(self, frame)
         except BaseException:
-            _take_back(self.episode_buffer, size)
+            _truncate(self.episode_buffer, size)
             if streams:
                 encoder.discard_step()
             raise
@@ -131,16 +131,17 @@ def add_frame(own: _Own) -> _Own:
     return replaced
 
 
-def _take_back(buffer: dict[str, Any] | None, size: int) -> None:
+def _truncate(buffer: dict[str, Any] | None, size: int) -> None:
     for values in (buffer or {}).values():
         if isinstance(values, list):
             del values[size:]
 
 
 def save_episode(own: _Own) -> _Own:
-    """Complete the videos before a row is written, and note how they were made; wraps ``DatasetWriter.save_episode``.
+    """Complete the videos before LeRobot writes rows, then record provenance; wraps ``DatasetWriter.save_episode``.
 
-    With `Saver.enabled` it returns at once, where LeRobot's recorder has nothing but videos and tables to save.
+    With `Saver.enabled` it returns at once, unless the episode has image features, is passed as ``episode_data``, or is
+    encoded in a batch.
     """
 
     @functools.wraps(own)
@@ -177,8 +178,8 @@ def _save(
     rows = (writer.episode_buffer if data is None else data)["size"]
     if rows != recording.frames:
         raise LeRobotError(
-            f"the episode has {rows} rows but {recording.frames} frames in each video, because add_frame was interrupted; it is "
-            f"not saved. Its videos are in {begun.directory.parent}"
+            f"the episode has {rows} rows but {recording.frames} frames in each video, because add_frame was interrupted; it "
+            f"was not saved, and its videos are in {begun.directory.parent}"
         )
     index = writer._meta.total_episodes  # noqa: SLF001  LeRobot's
     own(writer, episode_data=data)
@@ -188,7 +189,7 @@ def _save(
 
 
 def create_episode_buffer(own: _Own) -> _Own:
-    """Number an episode behind those that are being saved; wraps ``DatasetWriter._create_episode_buffer``."""
+    """Number the next episode after those still being saved; wraps ``DatasetWriter._create_episode_buffer``."""
 
     @functools.wraps(own)
     def replaced(self: Any, episode_index: int | None = None) -> dict[str, Any]:
@@ -202,7 +203,7 @@ def create_episode_buffer(own: _Own) -> _Own:
 
 
 def finalize(own: _Own) -> _Own:
-    """Wait for episodes that are being saved; wraps ``DatasetWriter.finalize``."""
+    """Wait for all episodes that are being saved; wraps ``DatasetWriter.finalize``."""
 
     @functools.wraps(own)
     def replaced(self: Any) -> None:
@@ -217,7 +218,7 @@ def finalize(own: _Own) -> _Own:
 
 
 def num_episodes(own: _Own) -> _Own:
-    """Count episodes that are being saved; wraps ``LeRobotDataset.num_episodes``."""
+    """Include episodes that are being saved in the count; wraps ``LeRobotDataset.num_episodes``."""
 
     @functools.wraps(own)
     def replaced(self: Any) -> int:

@@ -1,4 +1,4 @@
-"""Put ffenc into the LeRobot that is installed, all of it or nothing, and take it out again."""
+"""Replace the video functions of the installed LeRobot, either all or none, and restore them."""
 
 from __future__ import annotations
 
@@ -20,21 +20,27 @@ from ffenc.lerobot.dataset_writer import Saver
 from ffenc.lerobot.pyav_stand_in import is_stand_in, provide_pyav
 from ffenc.version import __version__
 
+NOT_INSTALLED = (
+    "LeRobot is not installed in this Python environment; install it with: "
+    f"pip install 'lerobot[dataset]=={VERSIONS[-1]}'"
+)
+"""Error message that names the supported version."""
+
 _lock = threading.RLock()
 _bound: list[_Bound] = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What encodes for LeRobot in this process.
+    """Whether LeRobot uses ffenc in this process, with all versions.
 
     Attributes:
-        installed: whether LeRobot's functions are replaced.
+        installed: True if LeRobot's functions are replaced.
         lerobot: version of LeRobot; None if it is not installed.
         ffenc: version of ffenc.
-        ffmpeg: version of the FFmpeg that `install` found; None before.
-        bound: full names of what is replaced.
-        has_pyav: whether PyAV is there, for LeRobot's own readers.
+        ffmpeg: version of the FFmpeg that `install` found; None if ffenc is not installed into LeRobot.
+        bound: full names of the replaced functions and classes.
+        has_pyav: True if LeRobot's own readers can use PyAV.
     """
 
     installed: bool
@@ -53,7 +59,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """A name that is replaced, and what it was."""
+    """A replaced attribute with its original value."""
 
     binding: Binding
     original: Any
@@ -61,15 +67,18 @@ class _Bound:
 
 
 def install(*, save_in_background: bool = False) -> Status:
-    """Replace LeRobot's video functions by ffenc's, in every module that has them; a second call replaces nothing more.
+    """Replace LeRobot's video functions with ffenc's in every module that imported them.
+
+    A second call only changes ``save_in_background``.
 
     Args:
-        save_in_background: let ``save_episode`` of a streaming recorder return at once.  Its episode is saved while the next
-            one is recorded; an error comes out of the next ``save_episode``, or of ``finalize``.
+        save_in_background: let ``save_episode`` of a streaming recorder return at once, and save the episode while the next
+            one is recorded.  The next ``save_episode`` or ``finalize`` raises its error.
 
     Raises:
-        LeRobotError: LeRobot is not installed, or is not a version whose functions are known; nothing was replaced then.
-        BinaryNotFoundError: there is no ffmpeg.
+        LeRobotError: LeRobot is not installed, its version is not supported, or one of its functions is not as expected.
+            Nothing was replaced.
+        BinaryNotFoundError: no ffmpeg was found.
     """
     with _lock:
         Saver.enabled = save_in_background
@@ -89,7 +98,7 @@ def install(*, save_in_background: bool = False) -> Status:
 
 
 def uninstall() -> None:
-    """Give LeRobot its own functions back; does nothing if they were not replaced."""
+    """Restore LeRobot's own functions; does nothing if they were not replaced."""
     with _lock:
         Saver.enabled = False
         while _bound:
@@ -98,7 +107,7 @@ def uninstall() -> None:
 
 
 def status() -> Status:
-    """Return what is replaced at the moment."""
+    """Return the current state and all versions."""
     ffmpeg = None
     if _bound:
         ffmpeg = probe_capabilities(find_binaries().ffmpeg).version.text
@@ -113,7 +122,7 @@ def status() -> Status:
 
 
 def installed_version() -> str | None:
-    """Return the version of LeRobot, None if it is not installed."""
+    """Return the version of LeRobot, or None if it is not installed."""
     try:
         return importlib.metadata.version("lerobot")
     except importlib.metadata.PackageNotFoundError:
@@ -121,7 +130,7 @@ def installed_version() -> str | None:
 
 
 def original(name: str) -> Any:
-    """Return what LeRobot had under a full name that is replaced.
+    """Return LeRobot's own function or class of a full name that is replaced.
 
     Raises:
         LookupError: the name is not replaced.
@@ -135,25 +144,23 @@ def original(name: str) -> Any:
 def _checked_version() -> str:
     version = installed_version()
     if version is None:
-        raise LeRobotError(
-            "LeRobot is not installed in this Python environment; install it with: pip install 'lerobot[dataset]'"
-        )
+        raise LeRobotError(NOT_INSTALLED)
     if version not in VERSIONS:
         raise LeRobotError(
-            f"LeRobot {version} is not known to ffenc, which runs {', '.join(VERSIONS)}; install one of these, or run "
-            "LeRobot's own command"
+            f"ffenc does not support LeRobot {version}; supported: {', '.join(VERSIONS)}. Install a supported version, or "
+            "run LeRobot's own command"
         )
     return version
 
 
 def _prepare(binding: Binding, version: str) -> _Bound:
-    """Find a name in LeRobot and check that it is what the table says; nothing is replaced yet."""
+    """Find an attribute in LeRobot and check its signature; nothing is replaced yet."""
     try:
         owner, name = _owner(binding)
         found = inspect.getattr_static(owner, name)
     except (ImportError, AttributeError) as err:
         raise LeRobotError(
-            f"LeRobot {version} has no {binding.name} ({err}), so ffenc does not bind itself to it"
+            f"LeRobot {version} has no {binding.name} ({err}), so ffenc cannot replace it; use LeRobot's own command"
         ) from err
     function: Any = found
     if isinstance(found, classmethod):
@@ -163,8 +170,8 @@ def _prepare(binding: Binding, version: str) -> _Bound:
     seen = signature_text(function)
     if seen != binding.signature:
         raise LeRobotError(
-            f"{binding.name} of LeRobot {version} takes ({seen}) and not ({binding.signature}), so ffenc does not bind itself "
-            "to it"
+            f"{binding.name} of LeRobot {version} takes ({seen}) and not ({binding.signature}), so ffenc cannot replace it; "
+            "use LeRobot's own command"
         )
     replacement = binding.load()
     if binding.wraps:
@@ -191,7 +198,7 @@ def _set(binding: Binding, before: object, after: object) -> None:
 
 
 def _copies(value: object) -> Iterator[tuple[ModuleType, str]]:
-    """Every module that has the object, by ``from ... import``, and under which name."""
+    """Yield (module, name) for every module-level name in the process that refers to the object."""
     for module in list(sys.modules.values()):
         if not isinstance(module, ModuleType) or module.__name__.startswith("ffenc."):
             continue

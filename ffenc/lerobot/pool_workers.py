@@ -1,6 +1,6 @@
-"""Functions that LeRobot runs in processes of their own; in each, ffenc has to be installed first.
+"""Replace the functions that LeRobot runs in worker processes; each of them installs ffenc first.
 
-A process that was forked has it already.  One that was spawned imports this module to find the function.
+A forked process already has ffenc installed.  A spawned process imports this module to find the function.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def encode_video_worker(
 
 
 def reencode_video_worker(args: tuple[Any, ...]) -> Path:
-    """Re-encode one video onto itself; replaces ``_reencode_video_worker``."""
+    """Re-encode one video in place; replaces ``_reencode_video_worker``."""
     install()
     path: Path = original("lerobot.datasets.dataset_tools._reencode_video_worker")(args)
     return path

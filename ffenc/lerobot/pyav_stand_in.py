@@ -1,7 +1,7 @@
-"""A module in the place of PyAV, so that LeRobot can be imported without it.
+"""Provide a stand-in for PyAV, so that LeRobot can be imported without it.
 
-LeRobot names a few things of ``av`` while it is imported: a log level, and classes in annotations.  These exist here.
-Whatever tries to use PyAV raises an error that says so.
+At import, LeRobot refers to a log level and some classes of ``av``.  The stand-in has these.  Any attempt to use PyAV raises
+an error with the reason.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _REASON = (
 
 
 class _Unavailable:
-    """A class of PyAV: it can be named and asked for with isinstance, but not used."""
+    """A class of PyAV that works in annotations and isinstance, but cannot be instantiated."""
 
     def __new__(cls, *_: Any, **__: Any) -> NoReturn:
         raise DependencyError(_REASON)
 
 
 class _StandIn(ModuleType):
-    """A module whose missing names raise the reason."""
+    """A module whose missing attributes raise an error with the reason."""
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
@@ -37,22 +37,22 @@ class _StandIn(ModuleType):
 
 
 class _MissingError(AttributeError):
-    """A name of PyAV that is needed; as an AttributeError, ``hasattr`` answers False and ``from av import`` is an ImportError."""
+    """A missing attribute of PyAV; an AttributeError, so ``hasattr`` returns False and ``from av import`` fails."""
 
 
 def is_stand_in(module: object) -> bool:
-    """Return whether a module is ours and not PyAV."""
+    """Return whether a module is the stand-in."""
     return isinstance(module, _StandIn)
 
 
 def provide_pyav() -> None:
-    """Put the stand-in into ``sys.modules`` if PyAV cannot be imported, and tell LeRobot that the package is there."""
+    """Put the stand-in into ``sys.modules`` if PyAV cannot be imported, and make LeRobot consider PyAV installed."""
     try:
         module = import_module("av")
     except ImportError:
         module = _install_stand_in()
     if is_stand_in(module):
-        # LeRobot asks the metadata of the package, which a module does not have.
+        # LeRobot looks for the metadata of the package, which the stand-in does not have.
         import_module("lerobot.utils.import_utils")._require_package_cache["av"] = True  # noqa: SLF001
 
 
@@ -60,8 +60,8 @@ def _unusable(*_: Any, **__: Any) -> NoReturn:
     raise DependencyError(_REASON)
 
 
-def _nothing(*_: Any, **__: Any) -> None:
-    """Log settings of a library that is not there."""
+def _no_op(*_: Any, **__: Any) -> None:
+    """Ignore PyAV's log settings."""
 
 
 def _class(name: str) -> type:
@@ -80,7 +80,7 @@ def _install_stand_in() -> ModuleType:
         },
         "av.logging": {
             "ERROR": 16, "WARNING": 24, "INFO": 32,
-            "restore_default_callback": _nothing, "set_level": _nothing,
+            "restore_default_callback": _no_op, "set_level": _no_op,
         },
         "av.codec": {"Codec": _class("Codec")},
         "av.option": {"Option": _class("Option")},

@@ -1,4 +1,4 @@
-"""``video_backend=ffmpeg`` of LeRobot's readers, and what is read where PyAV is missing."""
+"""Decode frames for LeRobot's readers with ``video_backend=ffmpeg``, or if PyAV is missing."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _CACHED_READERS = 32
 
 
 def decode_video_frames(own: Callable[..., Any]) -> Callable[..., Any]:
-    """Decode through ffmpeg if the backend says so, or PyAV would be needed and is missing.
+    """Decode through ffmpeg if it is the backend, or if PyAV is needed and missing.
 
-    Wraps LeRobot's function of this name; torchcodec and PyAV read as before.
+    Wraps LeRobot's function of this name, which still reads with torchcodec and PyAV.
     """
 
     @functools.wraps(own)
@@ -31,7 +31,7 @@ def decode_video_frames(own: Callable[..., Any]) -> Callable[..., Any]:
         return_uint8: bool = False,
         is_depth: bool = False,
     ) -> Any:
-        # LeRobot reads depth with PyAV whatever the backend.
+        # LeRobot always reads depth with PyAV.
         needs_pyav = is_depth or backend in ("pyav", "video_reader")
         if backend == "ffmpeg" or (needs_pyav and is_stand_in(sys.modules.get("av"))):
             return _decode(video_path, timestamps, tolerance_s, return_uint8=return_uint8, is_depth=is_depth)
@@ -43,7 +43,7 @@ def decode_video_frames(own: Callable[..., Any]) -> Callable[..., Any]:
 def _decode(
     video_path: Path | str, timestamps: Sequence[float], tolerance_s: float, *, return_uint8: bool, is_depth: bool
 ) -> Any:
-    """Return a tensor as LeRobot's decoders do: (n, C, H, W), floats from 0 to 1, uint8, or 12-bit depth codes."""
+    """Return an (n, C, H, W) tensor like LeRobot's decoders: floats from 0 to 1, uint8, or 12-bit depth codes."""
     torch: Any = import_module("torch")
     path = Path(video_path)
     state = path.stat()

@@ -1,6 +1,6 @@
-"""LeRobot's encoder settings, checked and resolved by ffenc's FFmpeg.
+"""Check and resolve LeRobot's encoder settings with ffenc's FFmpeg.
 
-LeRobot's dataclasses stay what they are, because its command line is made of them.
+LeRobot's dataclasses are not replaced, because its command line is generated from them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ffenc.video.selection import capabilities_for, examine_encoders
 logger = logging.getLogger(__name__)
 
 BACKENDS = ("pyav", "ffmpeg")
-"""Values of ``video_backend``; both encode through ffmpeg here."""
+"""Accepted values of ``video_backend``; ffenc encodes through ffmpeg with either."""
 
 _FILLED_PRESET = 12  # LeRobot: LIBSVTAV1_DEFAULT_PRESET
 _FIELDS_IN_OPTIONS = ("g", "crf", "preset")
@@ -39,13 +39,13 @@ _reading_stored: ContextVar[bool] = ContextVar("reading_stored", default=False)
 
 
 def ffenc_config(config: Any) -> VideoEncoderConfig:
-    """Translate LeRobot's dataclass; only what differs from its defaults counts as given.
+    """Translate LeRobot's dataclass; only fields that differ from their defaults count as set.
 
     Args:
         config: ``RGBEncoderConfig``, ``DepthEncoderConfig`` or their base; None means LeRobot's defaults for RGB.
 
     Raises:
-        ValueError: a value that is wrong on every machine.
+        ValueError: a value is invalid, independent of the FFmpeg build.
     """
     if config is None:
         return VideoEncoderConfig()
@@ -54,7 +54,7 @@ def ffenc_config(config: Any) -> VideoEncoderConfig:
     if "extra_options" in given:
         options = dict(given["extra_options"] or {})
         for name in _FIELDS_IN_OPTIONS:
-            # LeRobot passes such an option on if its field is None.
+            # LeRobot passes such an option to the encoder if its field is None.
             if name in options and getattr(config, name) is None:
                 given[name] = _number(options.pop(name))
         given["extra_options"] = options
@@ -68,13 +68,13 @@ def ffenc_config(config: Any) -> VideoEncoderConfig:
 
 
 def _differing(config: Any) -> dict[str, Any]:
-    """The fields of a dataclass that are not at their defaults."""
+    """Return the fields of a dataclass that differ from their defaults."""
     values = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         factory = field.default_factory
         default = field.default if factory is dataclasses.MISSING else factory()
-        # LeRobot fills in its own default preset of SVT-AV1, as ffenc does.
+        # LeRobot fills in its default preset of SVT-AV1, which is also ffenc's.
         is_filled = field.name == "preset" and config.vcodec == DEFAULT_ENCODER and value == _FILLED_PRESET
         if value != default and not is_filled:
             values[field.name] = value
@@ -92,7 +92,7 @@ def _number(value: Any) -> Any:
 
 @contextmanager
 def value_errors() -> Iterator[None]:
-    """Make ValueErrors, which LeRobot's callers expect, of errors that are not."""
+    """Convert capability errors to ValueError, which LeRobot's callers expect."""
     try:
         yield
     except CapabilityError as err:
@@ -102,17 +102,17 @@ def value_errors() -> Iterator[None]:
 
 
 def available(encoders: Sequence[str] | str) -> list[str]:
-    """Return those of the encoders that ffenc's FFmpeg has; replaces ``detect_available_encoders_pyav``."""
+    """Return the encoders that ffenc's FFmpeg has; replaces ``detect_available_encoders_pyav``."""
     return list(encoder_options.available_encoders([encoders] if isinstance(encoders, str) else encoders))
 
 
 def detect(self: Any, encoders: Sequence[str] | str) -> list[str]:
-    """Return those of the encoders that are available; replaces ``VideoEncoderConfig.detect_available_encoders``."""
+    """Return the encoders that are available; replaces ``VideoEncoderConfig.detect_available_encoders``."""
     return available(encoders) if self.video_backend in BACKENDS else []
 
 
 def resolve_vcodec(self: Any) -> None:
-    """Check the name of the encoder, and settle ``auto`` by trials; replaces ``VideoEncoderConfig.resolve_vcodec``.
+    """Check the name of the encoder, and resolve ``auto`` by trial; replaces ``VideoEncoderConfig.resolve_vcodec``.
 
     Raises:
         ValueError: LeRobot does not know the name, or this FFmpeg does not have the encoder.
@@ -120,7 +120,9 @@ def resolve_vcodec(self: Any) -> None:
     known = import_module("lerobot.configs.video")
     self.vcodec = known.VIDEO_CODECS_ALIASES.get(self.vcodec, self.vcodec)
     if self.vcodec not in known.VALID_VIDEO_CODECS:
-        raise ValueError(f"Invalid vcodec {self.vcodec!r}; LeRobot takes {', '.join(sorted(known.VALID_VIDEO_CODECS))}")
+        raise ValueError(
+            f"Invalid vcodec {self.vcodec!r}; LeRobot accepts {', '.join(sorted(known.VALID_VIDEO_CODECS))}"
+        )
     if self.video_backend not in BACKENDS:
         raise ValueError(f"unknown video_backend {self.video_backend!r}; expected {' or '.join(BACKENDS)}")
     if self.vcodec == "auto":
@@ -132,7 +134,7 @@ def resolve_vcodec(self: Any) -> None:
 
 @functools.cache
 def _working_hardware(names: tuple[str, ...]) -> str | None:
-    """The first hardware encoder whose trial succeeds; the real frames are tried once more when they come."""
+    """Return the first hardware encoder whose trial succeeds; the recorder repeats the trial with the real frame size."""
     rows = tuple(row for row in map(find_encoder, names) if row is not None)
     width, height = encoder_options.NOMINAL_SIZE
     for candidate in examine_encoders(
@@ -145,18 +147,18 @@ def _working_hardware(names: tuple[str, ...]) -> str | None:
         if candidate.works:
             logger.info("auto chose %s", candidate.encoder)
             return candidate.encoder
-        logger.info("%s was not chosen: %s", candidate.encoder, candidate.reason)
-    logger.warning("no hardware encoder works here, encoding with %s (why: ffenc probe)", DEFAULT_ENCODER)
+        logger.info("auto rejected %s: %s", candidate.encoder, candidate.reason)
+    logger.warning("no hardware encoder works here, encoding with %s; `ffenc probe` shows the reasons", DEFAULT_ENCODER)
     return None
 
 
 def validate(self: Any) -> None:
     """Check every setting against ffenc's FFmpeg; replaces ``VideoEncoderConfig.validate``.
 
-    Settings that are read back from a dataset are not checked: who only copies frames does not need them.
+    Settings that are read back from a dataset are not checked, because stream copy does not use them.
 
     Raises:
-        ValueError: a setting that is wrong, or would not take effect.
+        ValueError: a setting is invalid or would not take effect.
     """
     if _reading_stored.get():
         return
@@ -168,7 +170,7 @@ def validate(self: Any) -> None:
 def _check_channels(pix_fmt: str, channels: int | None) -> None:
     if channels is not None and (has := pixel_format_channels(pix_fmt)) < channels:
         raise PixelFormatError(
-            f"pix_fmt={pix_fmt!r} carries only {has} component(s) but the source data has {channels} channel(s)",
+            f"pix_fmt={pix_fmt!r} has only {has} component(s) but the source data has {channels} channel(s)",
             pix_fmt=pix_fmt,
         )
 
@@ -197,7 +199,7 @@ def check_parameters(vcodec: str, pix_fmt: str, codec_options: Mapping[str, Any]
     """Check options that LeRobot has already translated; replaces ``check_video_encoder_parameters_pyav``.
 
     Raises:
-        ValueError: unknown encoder, or the pixel format, ``g`` or an option of its own is not accepted.
+        ValueError: the encoder is unknown, or does not accept the pixel format, ``g`` or another option.
     """
     with value_errors():
         capabilities = capabilities_for(vcodec, find_binaries())

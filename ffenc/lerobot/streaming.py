@@ -1,4 +1,4 @@
-"""LeRobot's streaming encoder, on top of ffenc's."""
+"""Replace LeRobot's streaming encoder with ffenc's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ffenc.streaming.pending_result import PendingResult
 logger = logging.getLogger(__name__)
 
 WAIT_S = 0.1
-"""How long LeRobot waits for room in a queue before it drops a frame."""
+"""Longest wait for room in a queue before a frame is dropped; LeRobot's own value."""
 
 _LEVELS = 255
 
@@ -35,7 +35,7 @@ Result = tuple[Path, dict[str, npt.NDArray[Any]] | None]
 
 
 class StreamingError(FFencError, RuntimeError):
-    """An episode cannot be encoded; a RuntimeError, as LeRobot's own encoder raises."""
+    """An episode cannot be encoded; a RuntimeError, which LeRobot's own encoder raises."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +43,10 @@ class Finishing:
     """An episode that is being completed.
 
     Attributes:
-        directory: where its files are until then.
-        names: name of the camera in ffenc, by LeRobot's key.
+        directory: temporary directory of its files.
+        names: ffenc's name of each camera, by LeRobot's key.
         depth: keys of depth cameras.
-        pending: gives the recording.
+        pending: the future recording.
     """
 
     directory: Path
@@ -55,7 +55,7 @@ class Finishing:
     pending: PendingResult[EpisodeRecording]
 
     def results(self, recording: EpisodeRecording) -> dict[str, Result]:
-        """Move every video into a folder of its own, which LeRobot removes with it."""
+        """Move every video into a separate directory, which LeRobot removes with the video."""
         results: dict[str, Result] = {}
         for key, name in self.names.items():
             camera = recording.cameras[name]
@@ -67,15 +67,15 @@ class Finishing:
 
 
 class StreamingVideoEncoder:
-    """Encode the cameras of LeRobot's recorder while it runs; replaces LeRobot's class of this name.
+    """Encodes the cameras of LeRobot's recorder live; replaces LeRobot's class of this name.
 
-    A frame is dropped for all cameras of its time step, after a wait of `WAIT_S`; see `ffenc.lerobot.dataset_writer` for
-    the row of the table.
+    If a queue is still full after `WAIT_S`, the time step is dropped for all cameras.  `ffenc.lerobot.dataset_writer` drops
+    the row of the table with it.
 
     Attributes:
         fps: frames per second.
-        queue_maxsize: frames per camera that may wait.
-        encoder_threads: threads of each encoder; None leaves it to the encoder.
+        queue_maxsize: most waiting frames per camera.
+        encoder_threads: threads of each encoder; None uses the encoder's default.
     """
 
     def __init__(
@@ -98,14 +98,14 @@ class StreamingVideoEncoder:
             policy="drop",
             wait_s=WAIT_S,
         )
-        self._names: dict[str, str] = {}  # of the camera in ffenc, by LeRobot's key
+        self._names: dict[str, str] = {}  # ffenc's name of each camera, by LeRobot's key
         self._depth: frozenset[str] = frozenset()
         self._directory: Path | None = None
         self._dropped_frames: Counter[str] = Counter()
         self._in_thread = threading.local()
 
     def prepare(self, cameras: Mapping[str, FrameFormat | DepthFormat]) -> None:
-        """Check the settings of cameras before the first episode; see ffenc's encoder."""
+        """Check the encoder settings of all cameras before the first episode."""
         self._encoder.prepare({key.replace("/", "_"): form for key, form in cameras.items()})
 
     @property
@@ -116,12 +116,12 @@ class StreamingVideoEncoder:
     def start_episode(
         self, video_keys: Sequence[str], temp_dir: str | Path, depth_video_keys: Sequence[str] | None = None
     ) -> None:
-        """Begin an episode; one that is open is cancelled.
+        """Begin an episode; cancel an open one.
 
         Args:
-            video_keys: names of the video features.
-            temp_dir: a folder of the episode is made in it.
-            depth_video_keys: those whose frames are depth; others than ``video_keys`` are left alone.
+            video_keys: keys of the video features.
+            temp_dir: parent of the temporary directory of the episode.
+            depth_video_keys: keys of depth features; those that are not in ``video_keys`` are ignored.
         """
         self.cancel_episode()
         self._dropped_frames.clear()
@@ -133,21 +133,21 @@ class StreamingVideoEncoder:
         )
 
     def feed_frame(self, video_key: str, image: npt.NDArray[Any]) -> None:
-        """Take one camera's frame of the current time step; it is copied.
+        """Copy and queue one camera's frame of the current time step.
 
         Args:
-            video_key: the video feature.
-            image: ``(H, W, C)`` or ``(C, H, W)``, uint8 or floats from 0 to 1; depth as integer millimetres or as metres.
+            video_key: key of the video feature.
+            image: ``(H, W, C)`` or ``(C, H, W)``, uint8 or floats from 0 to 1; depth as integer millimetres or float metres.
 
         Raises:
             RuntimeError: no episode is open, or its encoder failed.
-            FrameError: an array that is no frame of this camera; a ValueError.
+            FrameError: the array is not a valid frame of this camera; a ValueError.
         """
         if not self.is_active:
             raise RuntimeError("No active episode. Call start_episode() first.")
         if video_key not in self._names:
             raise FrameError(
-                f"there is no camera {video_key!r} in this episode; it has {', '.join(self._names)}",
+                f"this episode has no camera {video_key!r}; it has {', '.join(self._names)}",
                 expected=", ".join(self._names),
                 seen=video_key,
             )
@@ -161,7 +161,7 @@ class StreamingVideoEncoder:
         self._count_drops()
 
     def drop_if_full(self) -> bool:
-        """Leave the next time step out if there is no room for it after the wait; True if it was left out.
+        """Drop the next time step if a queue is still full after the wait; return True if it was dropped.
 
         Raises:
             RuntimeError: an encoder failed.
@@ -176,12 +176,12 @@ class StreamingVideoEncoder:
             self._count_drops()
 
     def discard_step(self) -> None:
-        """Forget the frames of a time step of which not every camera was fed."""
+        """Discard the frames of an incomplete time step."""
         if self.is_active:
             self._encoder.discard_step()
 
     def begin_finish(self) -> Finishing:
-        """End the episode; its videos are completed in the background, and another episode can begin.
+        """End the episode and complete its videos in the background; another episode can begin.
 
         Raises:
             RuntimeError: no episode is open.
@@ -199,10 +199,10 @@ class StreamingVideoEncoder:
         return begun
 
     def complete(self, begun: Finishing) -> EpisodeRecording:
-        """Wait for the videos of an episode; `finish_episode` of the same thread returns them then.
+        """Wait for the videos of an episode; the next `finish_episode` in this thread returns them.
 
         Raises:
-            RuntimeError: an encoder failed; what was recorded is kept, as the message says.
+            RuntimeError: an encoder failed.  The recorded files are kept, and the message names them.
         """
         try:
             recording = begun.pending.wait()
@@ -210,7 +210,7 @@ class StreamingVideoEncoder:
             raise StreamingError(str(err)) from err
         if recording.drop_log.drops:
             logger.warning(
-                "%d of %d time steps were dropped, their rows with them",
+                "%d of %d time steps were dropped together with their rows",
                 len(recording.drop_log.drops),
                 recording.drop_log.steps,
             )
@@ -221,11 +221,12 @@ class StreamingVideoEncoder:
         """Complete the videos of the episode.
 
         Returns:
-            For each video feature a file in a folder of its own, and statistics of shape (channels,): levels from 0 to 255,
-            depth in its own unit.
+            For each video feature, a file in a separate directory, and statistics of shape (channels,): levels from 0 to
+            255, or depth in its own unit.
 
         Raises:
-            RuntimeError: no episode is open, or an encoder failed; what was recorded is kept then, as the message says.
+            RuntimeError: no episode is open, or an encoder failed.  In that case the recorded files are kept, and the
+                message names them.
         """
         if getattr(self._in_thread, "results", None) is None:
             self.complete(self.begin_finish())
@@ -234,19 +235,19 @@ class StreamingVideoEncoder:
         return results
 
     def cancel_episode(self) -> None:
-        """Throw the open episode away; does nothing between episodes."""
+        """Discard the open episode; does nothing if none is open."""
         self._encoder.cancel_episode()
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
 
     def close(self) -> None:
-        """Throw an open episode away and end; a second call does nothing."""
+        """Discard an open episode and end the encoders; a second call does nothing."""
         self.cancel_episode()
         self._encoder.close()
 
     @property
-    def _episode_active(self) -> bool:  # a name that LeRobot's code may ask for
+    def _episode_active(self) -> bool:  # LeRobot's own attribute, which its code may read
         return self.is_active
 
     def _count_drops(self) -> None:
@@ -258,10 +259,10 @@ class StreamingVideoEncoder:
 
 
 def rgb_frame(image: npt.NDArray[Any], key: str) -> npt.NDArray[np.uint8]:
-    """Return a frame as ``(H, W, C)`` uint8, from one of LeRobot's forms.
+    """Convert an RGB frame of any type and axis order that LeRobot accepts to ``(H, W, C)`` uint8.
 
     Raises:
-        FrameError: another form; CHW and HWC cannot be told apart; or floats outside of 0 to 1.
+        FrameError: the type or shape is wrong, the shape fits both CHW and HWC, or floats are outside 0 to 1.
     """
     image = _channels_last(image, key)
     if image.dtype == np.uint8:
@@ -276,10 +277,10 @@ def rgb_frame(image: npt.NDArray[Any], key: str) -> npt.NDArray[np.uint8]:
 
 
 def depth_frame(image: npt.NDArray[Any], key: str) -> npt.NDArray[Any]:
-    """Return depth as ``(H, W)`` uint16 millimetres or float32 metres.
+    """Convert a depth frame to ``(H, W)`` uint16 millimetres or float32 metres.
 
     Raises:
-        FrameError: not a plane, not numbers, or millimetres that uint16 cannot hold.
+        FrameError: the array has more than one channel, is not numeric, or has millimetres that exceed uint16.
     """
     plane = image
     if isinstance(image, np.ndarray) and image.ndim == 3 and 1 in (image.shape[0], image.shape[2]):
@@ -296,24 +297,22 @@ def depth_frame(image: npt.NDArray[Any], key: str) -> npt.NDArray[Any]:
 def _channels_last(image: npt.NDArray[Any], key: str) -> npt.NDArray[Any]:
     if not isinstance(image, np.ndarray) or image.ndim != 3:
         raise _frame_error(key, image, "(H, W, C) or (C, H, W)")
-    # LeRobot tells CHW by a first axis of 1 or 3.
+    # LeRobot recognizes CHW by a first axis of length 1 or 3.
     if image.shape[0] not in (1, 3):
         return image
     if image.shape[2] in (1, 3):
-        raise _frame_error(key, image, "(H, W, C) or (C, H, W), which cannot be told apart at this size")
-    turned: npt.NDArray[Any] = image.transpose(1, 2, 0)
-    return turned
+        raise _frame_error(key, image, "(H, W, C) or (C, H, W); this shape fits both")
+    transposed: npt.NDArray[Any] = image.transpose(1, 2, 0)
+    return transposed
 
 
 def _frame_error(key: str, image: object, expected: str, detail: str = "") -> FrameError:
     seen = f"{image.shape} {image.dtype.name}" if isinstance(image, np.ndarray) else f"a {type(image).__name__}"
-    return FrameError(
-        f"camera {key!r} was given {seen}{detail}; expected {expected}", expected=expected, seen=seen + detail
-    )
+    return FrameError(f"camera {key!r} got {seen}{detail}; expected {expected}", expected=expected, seen=seen + detail)
 
 
 def plain_statistics(statistics: FeatureStatistics, *, is_depth: bool) -> dict[str, npt.NDArray[Any]]:
-    """Return a camera's statistics as LeRobot's encoder gives them: shape (channels,), levels from 0 to 255."""
+    """Return a camera's statistics in the form of LeRobot's encoder: shape (channels,), levels from 0 to 255."""
     scale = 1 if is_depth else _LEVELS
     values = {field.name: getattr(statistics, field.name) for field in dataclasses.fields(statistics)}
     return {

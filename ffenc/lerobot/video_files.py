@@ -1,4 +1,4 @@
-"""LeRobot's functions on video files, on top of ffenc's; the names and arguments are LeRobot's."""
+"""Replace LeRobot's functions for video files; names and arguments are LeRobot's."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ logger = logging.getLogger(__name__)
 _IMAGE = re.compile(r"frame-(\d{6})")
 
 _DEFAULT_COLOURS = {"colour range": ("tv",), "colour matrix": ("smpte170m", "bt470bg")}
-"""What decoders assume of a video that LeRobot encoded, which has no tags; ffenc writes them."""
+"""Colours that decoders assume for an untagged video, as LeRobot writes; ffenc writes the same as tags."""
 
 _DEPTH_COLOURS = {"colour range": ("tv", "pc"), "colour matrix": ("smpte170m", "bt470bg", "gbr")}
-"""Tags of depth, whose codes are read as they are."""
+"""Colour tags of depth videos, which do not affect the decoded codes."""
 
 _COMPARED = ("height", "width", "fps", "codec", "pix_fmt")
-"""What LeRobot compares before it joins videos of different origin; ffenc compares more, always."""
+"""Properties that LeRobot compares if ``compatibility_check`` is set; ffenc always compares more."""
 
 
 def encode_video_frames(
@@ -57,15 +57,15 @@ def encode_video_frames(
     log_level: int | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Encode the images ``frame-000000.png`` (``.tiff`` for depth) of a folder, in the order of their numbers.
+    """Encode the images ``frame-000000.png`` (``.tiff`` for depth) of a directory, in the order of their numbers.
 
     Raises:
-        FileNotFoundError: no images.
-        FFencError: a number is missing, an image differs from the first, or encoding failed; there is no video then.
+        FileNotFoundError: the directory has no such images.
+        FFencError: a number is missing, an image has another size than the first, or encoding failed.  No video is written.
     """
     video_path, config = Path(video_path), ffenc_config(video_encoder)
     if video_path.exists() and not overwrite:
-        logger.warning("%s exists already, so nothing is encoded", video_path)
+        logger.warning("%s already exists; nothing is encoded", video_path)
         return
     is_depth = isinstance(config, DepthEncoderConfig)
     images = _images(Path(imgs_dir), ".tiff" if is_depth else ".png")
@@ -88,7 +88,7 @@ def _images(directory: Path, suffix: str) -> list[Path]:
     first = int(found[0].stem[-6:])
     missing = [number for number, path in enumerate(found, first) if int(path.stem[-6:]) != number]
     if missing:
-        raise InputError(f"{directory} has no image number {missing[0]}, but later ones", path=directory)
+        raise InputError(f"image number {missing[0]} is missing in {directory}, which has later images", path=directory)
     return found
 
 
@@ -101,10 +101,10 @@ def _frames(images: Sequence[Path], *, is_depth: bool) -> Iterator[npt.NDArray[A
 
 
 def write_video(video_path: str | Path, stacked_frames: Sequence[npt.NDArray[Any]], fps: int) -> None:
-    """Write RGB frames to a video for people to look at, H.264 with FFmpeg's own settings; odd sides lose a pixel."""
+    """Write RGB frames to an H.264 video for viewing, with FFmpeg's default settings; odd sides are cropped by a pixel."""
     height, width = (side - side % 2 for side in stacked_frames[0].shape[:2])
     if (height, width) != stacked_frames[0].shape[:2]:
-        logger.warning("frames are cropped to %dx%d, because yuv420p needs even sides", width, height)
+        logger.warning("frames are cropped to %dx%d: yuv420p needs even sides", width, height)
     frames = (np.ascontiguousarray(rgb_frame(frame[:height, :width], str(video_path))) for frame in stacked_frames)
     config = VideoEncoderConfig(vcodec="h264", g=None, crf=None)
     encode_frames(frames, video_path, fps=fps, config=config, overwrite=True)
@@ -120,11 +120,11 @@ def reencode_video(
     start_time_s: float | None = None,
     end_time_s: float | None = None,
 ) -> None:
-    """Re-encode a video, or its frames from one time to before another; it may be written onto itself.
+    """Re-encode a video, or its frames from a start time up to an end time; the output may be the input.
 
     Raises:
-        ValueError: times that are negative or in the wrong order, or no frame between them.
-        FFencError: the input is no clip of constant rate, or encoding failed; the output is as it was before.
+        ValueError: the times are negative or in the wrong order, or no frame is between them.
+        FFencError: the input is not a constant-rate clip, or encoding failed.  The output is unchanged.
     """
     if (start_time_s is not None and start_time_s < 0) or (end_time_s is not None and end_time_s < 0):
         raise ValueError(f"Trim times must be non-negative, got start={start_time_s}, end={end_time_s}.")
@@ -132,7 +132,7 @@ def reencode_video(
         raise ValueError(f"end_time_s ({end_time_s}) must be greater than start_time_s ({start_time_s}).")
     output = Path(output_video_path)
     if output.exists() and not overwrite:
-        logger.warning("%s exists already, so nothing is re-encoded", output)
+        logger.warning("%s already exists; nothing is re-encoded", output)
         return
     _check_exists(input_video_path)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ def reencode_video(
         config=ffenc_config(video_encoder),
         start=start,
         end=end,
-        # LeRobot copies no audio here.
+        # LeRobot's function copies no audio.
         audio="drop" if probe_video(input_video_path).has_audio else None,
         overwrite=overwrite,
         encoder_threads=encoder_threads,
@@ -162,7 +162,7 @@ def reencode_video(
 
 
 def _first_frame(time_s: float, fps: Fraction) -> int:
-    """The first frame at or behind a time, compared as floats: 0.1 s is frame 3 of 30 a second."""
+    """Return the first frame at or after a time, compared as floats: at 30 fps, 0.1 s is frame 3."""
     number = max(0, math.floor(time_s * fps) - 1)
     while float(number / fps) < time_s:
         number += 1
@@ -178,13 +178,13 @@ def concatenate_video_files(
     """Join videos by stream copy; the output may be one of the inputs.
 
     Raises:
-        FileNotFoundError: no inputs, or one does not exist.
-        ConcatError: they cannot be joined without re-encoding; a ValueError.
-        FFencError: joining failed; the output is as it was before.
+        FileNotFoundError: the list is empty, or an input does not exist.
+        ConcatError: the inputs cannot be joined without re-encoding; a ValueError.
+        FFencError: joining failed.  The output is unchanged.
     """
     output = Path(output_video_path)
     if output.exists() and not overwrite:
-        logger.warning("%s exists already, so nothing is joined", output)
+        logger.warning("%s already exists; nothing is joined", output)
         return
     if not input_video_paths:
         raise FileNotFoundError("No input video paths provided.")
@@ -219,9 +219,9 @@ def _check_alike(paths: Sequence[Path | str]) -> None:
 
 
 def _join_checked(paths: Sequence[Path | str], output: Path, refused: ConcatError) -> None:
-    """Join videos that differ in headers which the stream repeats, or in a tag that states the default.
+    """Join videos that differ only in headers that the stream repeats, or in tags that state the default.
 
-    The file is kept only if decoding it shows their frames.
+    The output is kept only if it decodes to the frames of the inputs.
     """
     binaries = find_binaries()
     clips = measure_clips(paths, binaries=binaries)
@@ -242,11 +242,11 @@ def keep_episodes(
     fps: float,
     video_encoder: Any,
 ) -> None:
-    """Keep ranges of frames, with the bits that they have wherever they begin at a keyframe.
+    """Keep ranges of frames, by stream copy for every range that begins at a keyframe.
 
     Raises:
-        ValueError: no ranges, or no video.
-        FFencError: ranges that are not in the video, another frame rate, or frames that cannot be kept.
+        ValueError: the list of ranges is empty, or the file has no video.
+        FFencError: a range is outside the video, the frame rate differs from ``fps``, or cutting failed.
     """
     if not episodes_to_keep:
         raise ValueError("No episodes to keep")
@@ -257,18 +257,18 @@ def keep_episodes(
         raise InputError(f"No video streams found in {input_path}: {err}", path=Path(input_path)) from err
     if stream.fps != Fraction(fps).limit_denominator(1001):
         raise InputError(
-            f"{input_path} has {stream.fps} frames per second where the dataset has {fps:g}", path=Path(input_path)
+            f"{input_path} has {stream.fps} frames per second, but the dataset has {fps:g}", path=Path(input_path)
         )
     Path(output_path).parent.mkdir(parents=True, exist_ok=True)
     cut_video(input_path, output_path, sorted(episodes_to_keep), config=ffenc_config(video_encoder), overwrite=True)
 
 
 def get_video_info(video_path: Path | str, video_encoder: Any = None) -> dict[str, Any]:
-    """Return the ``info`` block of a video feature: what was measured, and the settings as LeRobot has them.
+    """Return the ``info`` block of a video feature: measured properties, and LeRobot's encoder settings.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ProbeError: it cannot be described.
+        FileNotFoundError: the file does not exist.
+        ProbeError: the file cannot be probed.
     """
     _check_exists(video_path)
     try:
@@ -295,8 +295,8 @@ def get_audio_info(video_path: Path | str) -> dict[str, Any]:
     """Return the ``audio.*`` keys of an ``info`` block.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ProbeError: it has no video, or cannot be described.
+        FileNotFoundError: the file does not exist.
+        ProbeError: the file has no video, or cannot be probed.
     """
     _check_exists(video_path)
     return _audio_info(probe_video(video_path))
@@ -318,11 +318,11 @@ def _audio_info(stream: VideoStreamInfo) -> dict[str, Any]:
 
 
 def get_video_duration_in_s(video_path: Path | str) -> float:
-    """Return the number of frames divided by the frame rate, so that offsets are times of frames.
+    """Return the number of frames divided by the frame rate, so that sums of durations are exact frame times.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        FFencError: it is no clip of constant rate.
+        FileNotFoundError: the file does not exist.
+        FFencError: the file is not a constant-rate clip.
     """
     _check_exists(video_path)
     path = Path(video_path)

@@ -1,12 +1,12 @@
-"""A decoder process that stays alive and decodes chosen frames of any file with the same stream parameters.
+"""Decode chosen frames of any file with the same stream parameters in one persistent ffmpeg process.
 
-Starting ffmpeg costs more than decoding a frame.  A `Decoder` is started once and is sent coded frames as a fragmented MP4
-stream (`ffenc.ffmpeg.mp4.stream`).  How it finds frame k:
+Starting ffmpeg takes longer than decoding a frame.  A `Decoder` starts once and receives coded frames as a fragmented MP4
+stream (`ffenc.ffmpeg.mp4.stream`).  It selects frames as follows:
 
-- The sample table of the file says where decoding has to start and which bytes to send.
-- Every coded frame gets a new timestamp.  That of a wanted frame is odd, and the filter graph lets only those through.
-- Each decoded frame comes back with its timestamp and is taken only if that is the one of the next wanted frame.  A frame
-  that the decoder leaves out, adds or moves is an error, never another frame.
+- The sample table of the file determines where decoding starts and which bytes to send.
+- Every coded frame gets a new timestamp.  Wanted frames get odd ones, and the filter graph passes only those.
+- Each decoded frame is accepted only if its timestamp is that of the next wanted frame.  If the decoder drops, adds or
+  reorders a frame, reading fails instead of returning a wrong frame.
 """
 
 from __future__ import annotations
@@ -29,38 +29,38 @@ from ffenc.video.frame_output import FrameOutput
 from ffenc.video.undecodable import MADE_UP
 
 Views = Callable[[int], Sequence[memoryview]]
-"""Where the bytes of a frame go, by its number: its planes in the order in which ffmpeg writes them."""
+"""Returns the buffers for the frame with this number: its planes in the order in which ffmpeg writes them."""
 
-_TICKS = TIMESCALE // 30  # between two frames; even, so that one more marks a frame
+_TICKS = TIMESCALE // 30  # between two frames; even, so that adding 1 marks a wanted frame
 _READ_AHEAD_BYTES = 64
 _CHUNK_BYTES = 1 << 20
-_LOOK_S = 0.01  # how soon to look whether the decoder waits for more input
-_LOOKS = 2  # in a row, because threads may all be asleep for an instant
-_LOOKS_WITHOUT_PROC = 25
-_MOST_HELD_BACK = 17  # frames, by the standards of H.264 and HEVC, and the one that is being decoded
-_PACKETS_PER_PROCESS = 100_000  # its demuxer remembers every fragment
+_POLL_S = 0.01  # interval between checks of whether the decoder waits for more input
+_POLLS = 2  # consecutive checks, because all threads may sleep for an instant
+_POLLS_WITHOUT_PROC = 25
+_MOST_DELAYED = 17  # frames: the limit of H.264 and HEVC, and one that is being decoded
+_PACKETS_PER_PROCESS = 100_000  # the demuxer keeps a record of every fragment
 
 
 _SKIPS_LEADING = (b"hvc1", b"hev1")
-"""Codecs whose decoder leaves out frames that are stored behind a keyframe and refer to what is before it, so that decoding
-can start at every keyframe.  Of others, decoding starts where the stream falls into two parts."""
+"""Codecs whose decoder skips the leading frames of a keyframe, which refer to frames before it.  Decoding can start at every
+keyframe.  With other codecs, decoding starts only at cut points (see `SampleTable`)."""
 
 _END_OF_SEQUENCE = dict.fromkeys(_SKIPS_LEADING, b"\x00\x00\x00\x02H\x01")
-"""What goes before a keyframe so that nothing before it is referred to: its length and a NAL unit of type 36.  Frames that
-have not come out by then are lost, unless the keyframe is an IDR picture."""
+"""End of sequence for these codecs: a length and a NAL unit of type 36.  Before a keyframe, it prevents references to earlier
+frames.  The decoder loses frames that it has not output by then, unless the keyframe is an IDR picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecoderKey:
-    """What a decoder process depends on; it serves every file for which this is equal.
+    """Parameters of a decoder process, which can read every file with an equal key.
 
     Attributes:
         ffmpeg: the executable.
         entry: sample entry of the stream, see `SampleTable`.
         display: display matrix and size.
-        display_size: (width, height) of decoded frames, any rotation applied.
-        output: what it writes.
-        stall_timeout_s: longest time without progress before it is killed.
+        display_size: (width, height) of decoded frames after rotation.
+        output: format of the frames.
+        stall_timeout_s: longest time without progress before the process is killed.
     """
 
     ffmpeg: Path
@@ -72,21 +72,21 @@ class DecoderKey:
 
 
 def can_decode(table: SampleTable) -> bool:
-    """Return whether a `Decoder` knows the codec of a file, and how its keyframes are stored."""
+    """Return whether a `Decoder` supports the codec of a file and can start at its first frame."""
     return table.codec in STARTS and has_long_lengths(table.entry) and 0 in table.cut_points[:1]
 
 
 class Decoder:
-    """One process; one thread uses it at a time.
+    """A persistent ffmpeg process that decodes frames on request; only one thread may use it at a time.
 
-    After any exception it is of no further use: `close` it.
+    Close it after any exception: it cannot be used again.
 
     Args:
-        key: what it decodes, and into what.
+        key: stream parameters and output format.
 
     Attributes:
         key: as given.
-        delay: coded frames that have to follow a frame until it comes out, as far as was seen yet.
+        delay: largest number of further coded frames that the decoder has needed to output a frame.
     """
 
     def __init__(self, key: DecoderKey) -> None:
@@ -103,7 +103,7 @@ class Decoder:
             argv, stdin=True, stdout="data", stall_timeout_s=key.stall_timeout_s, stderr_errors=MADE_UP
         )
         self._nut = NutReader(self._take, timescale=TIMESCALE)
-        self._held = b""  # read from the process and not used yet
+        self._held = b""  # bytes that were read from the process and not used yet
         self._outgoing = memoryview(stream_header(entry=key.entry, display=key.display))
         self._sender: _Sender | None = None
         self._packets = 0
@@ -117,7 +117,7 @@ class Decoder:
 
     @property
     def is_worn(self) -> bool:
-        """Whether another process should take its place."""
+        """Whether the process should be replaced."""
         return self._packets > _PACKETS_PER_PROCESS or self._was_probed
 
     def close(self) -> None:
@@ -130,14 +130,14 @@ class Decoder:
         Args:
             path: the file.
             table: its sample table.
-            numbers: ascending, without repeats.
-            views: where each frame goes.
+            numbers: frame numbers, ascending and unique.
+            views: returns the buffers for each frame.
 
         Raises:
-            OutputError: a frame did not come out, or refers to one that is missing.
+            OutputError: the decoder did not output a frame, or a frame refers to a missing one.
             ProcessDiedError: the process ended.
-            ProcessTimeoutError: it made no progress for ``stall_timeout_s``.
-            OSError: the file cannot be read, or ends before a frame.
+            ProcessTimeoutError: the process made no progress for ``stall_timeout_s``.
+            OSError: the file cannot be read, or is shorter than its sample table says.
         """
         with path.open("rb", buffering=0) as file:
             sender = _Sender(self, path, file.fileno(), table, numbers)
@@ -146,30 +146,30 @@ class Decoder:
                 try:
                     self._read_frame(path, number, sender, views(number))
                 except ProcessError as err:
-                    what = f"frame {number} of {path} did not come out of the decoder: {err.message}"
+                    what = f"the decoder did not output frame {number} of {path}: {err.message}"
                     raise type(err)(
                         what, argv=err.argv, returncode=err.returncode, stderr_tail=err.stderr_tail
                     ) from err
-            # What is left pushes nothing out, but has its place in the stream.
+            # All frames are read; the rest is sent because the stream must stay complete.
             while self._outgoing:
                 self._process.write(self._outgoing)
                 self._outgoing = sender.next_chunk()
         if self._process.stderr_matches:
             raise OutputError(
-                f"frame {numbers[-1]} of {path}, or one close to it, refers to a frame that is missing or damaged; FFmpeg "
+                f"frame {numbers[-1]} of {path}, or a frame near it, refers to a missing or damaged frame; FFmpeg "
                 f"says: {self._process.stderr_matches[0].strip()}",
                 path=path,
             )
 
     def stamp(self, samples: int, span: int) -> tuple[int, int]:
-        """Reserve numbers and times for a row of coded frames.
+        """Reserve fragment numbers and timestamps for a run of coded frames.
 
         Args:
             samples: number of coded frames.
-            span: number of times.
+            span: number of timestamps.
 
         Returns:
-            (number of the first fragment, first time in frames).
+            (number of the first fragment, first timestamp in frames).
         """
         first = self._packets + 1, self._next_time
         self._packets += samples
@@ -181,7 +181,7 @@ class Decoder:
         expected = sum(view.nbytes for view in views)
         size = len(frame.prefix) + frame.size_bytes
         if frame.pts != sender.expected.get(number) or size != expected:
-            raise OutputError(f"frame {number} of {path} did not come out of the decoder", path=path)
+            raise OutputError(f"the decoder did not output frame {number} of {path}", path=path)
         self._held = frame.prefix + self._held
         for view in views:
             self._receive(view)
@@ -201,45 +201,45 @@ class Decoder:
             into = into[self._receive_some(into) :]
 
     def _receive_some(self, into: memoryview) -> int:
-        """Read at least one byte; meanwhile send what is to be sent."""
+        """Read at least one byte, and send coded frames in the meantime."""
         assert self._sender is not None
-        looks = 0
+        polls = 0
         while True:
             if not self._outgoing:
                 self._outgoing = self._sender.next_chunk()
-            sent, received = self._process.exchange(self._outgoing, into, wait_s=_LOOK_S)
+            sent, received = self._process.exchange(self._outgoing, into, wait_s=_POLL_S)
             self._outgoing = self._outgoing[sent:]
             if received:
                 return received
             if sent or self._outgoing:
                 continue
-            # A decoder that sleeps with nothing left to read holds frames back until more come.
+            # A decoder that sleeps after it has read all input waits for more before it outputs the frame.
             asleep = self._process.is_asleep
-            looks = 0 if asleep is False else looks + 1
-            if looks == (_LOOKS_WITHOUT_PROC if asleep is None else _LOOKS):
+            polls = 0 if asleep is False else polls + 1
+            if polls == (_POLLS_WITHOUT_PROC if asleep is None else _POLLS):
                 self._outgoing = self._pad(self._sender)
-                looks = 0
+                polls = 0
 
     def _pad(self, sender: _Sender) -> memoryview:
         padding = memoryview(sender.pad())
         self.delay = max(self.delay, sender.padded)
-        self._was_probed = self.delay > _MOST_HELD_BACK
+        self._was_probed = self.delay > _MOST_DELAYED
         return padding
 
 
 class _Sender:
-    """The coded frames of one request, made when they are sent.
+    """Generates the coded frames of one request when they are needed.
 
     Args:
-        decoder: gives numbers and times, and says how many frames have to follow the last.
-        path: of the file.
-        descriptor: of the file.
-        table: of the file.
-        numbers: wanted frames, ascending, without repeats.
+        decoder: reserves numbers and timestamps, and knows the decoder's delay.
+        path: path of the file.
+        descriptor: descriptor of the open file.
+        table: sample table of the file.
+        numbers: wanted frames, ascending and unique.
 
     Attributes:
         expected: timestamp of each wanted frame that was sent.
-        padded: coded frames that were sent after the last wanted one, to push it out.
+        padded: number of extra coded frames that were sent to flush the last wanted one.
     """
 
     def __init__(
@@ -255,30 +255,30 @@ class _Sender:
         self.padded = 0
         self._wanted = frozenset(numbers)
         self._access_points = table.keyframes if table.codec in _SKIPS_LEADING else table.cut_points
-        self._place = -1  # of the access point that was looked at last
+        self._place = -1  # index of the access point of the last `_start`
         self._first = 0  # sample at which decoding starts for it
         self._chunks = self._make_chunks(numbers)
 
     def next_chunk(self) -> memoryview:
-        """Return the next bytes to send; none if all were sent."""
+        """Return the next bytes to send; empty if all were sent."""
         return memoryview(next(self._chunks, b""))
 
     def pad(self) -> bytes:
-        """Return one more coded frame to push the last wanted one out.
+        """Return one extra coded frame, which makes the decoder output the last wanted one.
 
-        After `_MOST_HELD_BACK` of them one is marked: it comes out after the frame that is waited for, or instead of it.
+        After `_MOST_DELAYED` of them, mark one as wanted.  If the decoder outputs it first, the frame before it is lost.
         """
         number = int(self._access_points[0])
-        return b"".join(self._padding((number,) if self.padded == _MOST_HELD_BACK else ()))
+        return b"".join(self._padding((number,) if self.padded == _MOST_DELAYED else ()))
 
     def _make_chunks(self, numbers: Sequence[int]) -> Iterator[bytes]:
-        # Frames are held back because of the order in which they are stored; more than that is noticed when none comes out.
-        held_back = max(self._decoder.delay, self._table.delay)
+        # The table gives the delay by reordering.  `Decoder` detects a longer delay when it receives no frame.
+        delay = max(self._decoder.delay, self._table.delay)
         segments = self._segments(numbers)
         for place, (first, end) in enumerate(segments):
             yield from self._segment(first, end, self._wanted)
             if self._end_of_sequence or place == len(segments) - 1:
-                for _ in range(held_back):
+                for _ in range(delay):
                     yield from self._padding(frozenset())
 
     def _padding(self, wanted: Container[int]) -> Iterator[bytes]:
@@ -287,7 +287,7 @@ class _Sender:
         return self._segment(sample, sample + 1, wanted)
 
     def _segments(self, numbers: Sequence[int]) -> list[tuple[int, int]]:
-        """Return rows of samples [first, end), each of which starts where decoding can start."""
+        """Return runs of samples [first, end), each of which starts where decoding can start."""
         segments: list[tuple[int, int]] = []
         places = np.searchsorted(self._access_points, numbers, side="right") - 1
         lasts = self._table.samples[numbers].tolist()
@@ -309,15 +309,15 @@ class _Sender:
             if self._is_start(self._bytes(*self._table.offsets[self._first : self._first + 2].tolist())):
                 return self._first
             if place == 0:
-                raise OutputError("no frame can be decoded: the first refers to frames before it", path=self._path)
+                raise OutputError("no frame can be decoded: the first frame refers to earlier frames", path=self._path)
             place -= 1
 
     def _segment(self, first: int, end: int, wanted: Container[int]) -> Iterator[bytes]:
-        """Yield a row of samples as fragments, some at a time."""
+        """Yield a run of samples as chunks of fragments."""
         table = self._table
         frames = table.frames[first:end]
         lowest = int(frames.min())
-        # Frames are shown as much later as it takes for none to be shown before it is decoded.
+        # Presentation times are delayed so that no frame is presented before it is decoded.
         number, start = self._decoder.stamp(end - first, int(frames.max()) - lowest + 1 + table.delay)
         offsets = table.offsets[first : end + 1]
         shown = (frames + (start + table.delay - lowest)).tolist()
@@ -350,5 +350,5 @@ class _Sender:
     def _bytes(self, start: int, end: int) -> bytes:
         data = os.pread(self._descriptor, end - start, start)
         if len(data) != end - start:
-            raise OSError(f"the file ended at byte {start + len(data)}, before byte {end}")
+            raise OSError(f"the file ends at byte {start + len(data)}, before byte {end}")
         return data

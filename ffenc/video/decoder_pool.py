@@ -1,4 +1,4 @@
-"""Decoder processes that are kept for the next request, and the sample tables of files that were read."""
+"""Keep decoder processes and sample tables for later requests."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _MOST_FRAMES_INDEXED = 4_000_000  # about 50 MB
 
 
 class DecoderPool:
-    """At most `limit` decoder processes, which threads share; the least recently used one makes way for another.
+    """A pool of at most `limit` decoder processes that threads share; it replaces the least recently used one.
 
-    A process that was forked from this one starts with an empty pool.
+    A forked process starts with an empty pool.
 
     Attributes:
         limit: most processes at once; by default the number of cores that this process may use.
@@ -43,10 +43,10 @@ class DecoderPool:
         return len(self._idle) + self._busy
 
     def read(self, key: DecoderKey, path: Path, table: SampleTable, numbers: Sequence[int], views: Views) -> None:
-        """Decode frames of a file; if the process dies, once more in another one.
+        """Decode frames of a file; if the process dies, retry once in another one.
 
         Args:
-            key: what to decode, and into what.
+            key: stream parameters and output format.
             path, table, numbers, views: see `Decoder.read`.
 
         Raises:
@@ -56,7 +56,7 @@ class DecoderPool:
             with self._borrow(key) as decoder:
                 decoder.read(path, table, numbers, views)
         except ProcessDiedError as err:
-            logger.info("a decoder process died and is started again: %s", err.message)
+            logger.info("a decoder process died, retrying in another one: %s", err.message)
             with self._borrow(key) as decoder:
                 decoder.read(path, table, numbers, views)
 
@@ -90,7 +90,7 @@ class DecoderPool:
         self._give_back(decoder)
 
     def _take(self, key: DecoderKey) -> Decoder | None:
-        """Return an idle decoder, or None for a place in which the caller starts one."""
+        """Reserve a place, and return an idle decoder for it; None if the caller has to start one."""
         with self._changed:
             while True:
                 found = next((decoder for decoder in reversed(self._idle) if decoder.key == key), None)
@@ -108,7 +108,7 @@ class DecoderPool:
     def _start(self, key: DecoderKey) -> Decoder:
         decoder = Decoder(key)
         if not self._closes_at_exit:
-            # After the first process has registered its own clean-up, because that would warn of a forgotten process.
+            # Exit handlers run in reverse order.  The first process has registered its own, which warns if it is still open.
             atexit.register(self.close)
             self._closes_at_exit = True
         return decoder
@@ -126,27 +126,27 @@ class DecoderPool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileVersion:
-    """What changes when a file is replaced or written to."""
+    """Size and modification time of a file, which change when it is replaced or written to."""
 
     size_bytes: int
     modified_ns: int
 
     @classmethod
     def of(cls, path: Path) -> FileVersion:
-        """Look at a file.
+        """Return the current version of a file.
 
         Raises:
-            OSError: it is gone.
+            OSError: the file does not exist.
         """
         status = path.stat()
         return cls(size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
 
 
 class SampleTables:
-    """Sample tables by file, the most recently used ones, and read again when a file has changed.
+    """A cache of sample tables by file, which drops the least recently used ones and reads changed files again.
 
     Args:
-        most_frames: frames in all tables together.
+        most_frames: most frames in all tables together.
     """
 
     def __init__(self, most_frames: int = _MOST_FRAMES_INDEXED) -> None:
@@ -163,7 +163,7 @@ class SampleTables:
         """Return the version of a file and its sample table; None if it is not a plain MP4 file, see `read_mp4_index`.
 
         Raises:
-            OSError: it is gone.
+            OSError: the file does not exist.
         """
         version = FileVersion.of(path)
         with self._lock:
@@ -178,7 +178,7 @@ class SampleTables:
         return version, index.table
 
     def put(self, path: Path, version: FileVersion, table: SampleTable) -> None:
-        """Remember a table."""
+        """Store a table."""
         with self._lock:
             replaced = self._tables.pop(path, None)
             self._frames += len(table) - (len(replaced[1]) if replaced else 0)
@@ -200,7 +200,7 @@ SAMPLE_TABLES = SampleTables()
 
 
 def _after_fork_in_child() -> None:
-    # The parent's processes are not ours, and another thread may have held a lock.
+    # The processes belong to the parent, and another of its threads may have held a lock.
     DECODERS.__init__(DECODERS.limit)  # type: ignore[misc]
     SAMPLE_TABLES.__init__()  # type: ignore[misc]
 

@@ -1,4 +1,4 @@
-"""What a reader hands out for each frame: layout, size, planes, depth in a unit."""
+"""Convert raw frames to the arrays that a reader returns: layout, size, planes, unit of depth."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ PLANAR = "rgb_chw"
 """Layout of ``(3, height, width)`` arrays."""
 
 DEPTH_UNITS: dict[str, DepthUnit] = {"depth_mm": "mm", "depth_m": "m"}
-"""Layouts of depth, and the unit of each."""
+"""Unit of each depth layout."""
 
 READER_LAYOUTS = (*LAYOUTS, PLANAR, *DEPTH_UNITS)
-"""Every layout that a reader can hand out."""
+"""Every layout of a reader."""
 
 _DEPTH_SAMPLES = ("gray12", "gray16")
-_PLACES = (1, 2, 0)  # of the planes, in RGB
+_PLANE_ORDER = (1, 2, 0)  # ffmpeg writes green, blue, red
 _MM_PER_M = np.float32(1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameOutput:
-    """Raw frames as ffmpeg writes them, and what becomes of them.
+    """Format of the raw frames that ffmpeg writes, and their conversion to the arrays of a reader.
 
     Attributes:
-        raw: what ffmpeg writes.
-        planar: it writes red, green and blue as planes.
-        unit: unit of depth, or None for the raw samples.
-        quantizer: turns codes into depth; None if the samples are millimetres.
-        nearest: (height, width) that depth is reduced to by taking the nearest samples, because an average of two depths may
-            be where there is nothing; None keeps the size.
+        raw: format of the raw frames.
+        planar: True if ffmpeg writes red, green and blue as planes.
+        unit: unit of depth; None returns the raw samples.
+        quantizer: converts codes to depth; None if the samples are millimetres.
+        nearest: (height, width) to scale depth to with the nearest sample, because interpolation would invent surfaces;
+            None keeps the size.
     """
 
     raw: FrameFormat
@@ -51,44 +51,44 @@ class FrameOutput:
 
     @property
     def pix_fmt(self) -> str:
-        """What ffmpeg writes, by its name."""
+        """FFmpeg's name of the raw pixel format."""
         return PLANES if self.planar else self.raw.pix_fmt
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one frame."""
+        """Shape of the returned array of one frame."""
         return (3, *self.size) if self.planar else (*self.size, *self.raw.shape[2:])
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) of a frame that is handed out."""
+        """(height, width) of the returned array."""
         return self.nearest or (self.raw.height, self.raw.width)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of its elements."""
+        """Element type of the returned array."""
         return np.dtype(np.float32) if self.unit == "m" else self.raw.dtype
 
     @property
     def is_raw(self) -> bool:
-        """Whether frames are handed out byte for byte as ffmpeg writes them, planes apart."""
+        """Whether the returned arrays hold the bytes that ffmpeg writes, except for the order of planes."""
         return self.unit is None and self.nearest is None
 
     def empty(self) -> npt.NDArray[Any]:
-        """Return an array for one frame as ffmpeg writes it."""
+        """Return an uninitialized array for one frame as ffmpeg writes it."""
         return np.empty(self.shape if self.is_raw else self.raw.shape, self.raw.dtype)
 
     def views(self, frame: npt.NDArray[Any]) -> Sequence[memoryview]:
-        """Return where the bytes of a frame go, in the order in which ffmpeg writes them.
+        """Return the buffers of a frame in the order in which ffmpeg writes them.
 
         Args:
-            frame: C-contiguous, see `empty`.
+            frame: C-contiguous array, see `empty`.
         """
-        parts = [frame[place] for place in _PLACES] if self.planar else [frame]
+        parts = [frame[plane] for plane in _PLANE_ORDER] if self.planar else [frame]
         return [part.data.cast("B") for part in parts]
 
     def from_interleaved(self, frame: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return what is handed out for a frame whose channels lie behind each other, of the shape of `raw`."""
+        """Convert a raw frame with interleaved channels, which has the shape of `raw`, to the returned array."""
         if self.planar:
             return np.ascontiguousarray(frame.transpose(2, 0, 1))
         if self.is_raw:
@@ -98,11 +98,11 @@ class FrameOutput:
         return out
 
     def finish(self, frame: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
-        """Turn a frame as ffmpeg wrote it into one to hand out; not needed if `is_raw`.
+        """Convert a frame as ffmpeg wrote it to the returned array; not needed if `is_raw`.
 
         Args:
-            frame: see `empty`.
-            out: see `shape` and `dtype`.
+            frame: the raw frame, see `empty`.
+            out: array to write into, see `shape` and `dtype`.
         """
         if self.nearest is not None:
             rows, columns = (
@@ -126,19 +126,19 @@ def frame_output(
     stream: VideoStreamInfo,
     depth: DepthEncoderConfig | None,
 ) -> FrameOutput:
-    """Return what a reader hands out.
+    """Return the output format of a reader.
 
     Args:
         layout: one of `READER_LAYOUTS`.
-        size: (height, width), or None for that of the file.
-        display_size: (width, height) of the file, any rotation applied.
-        stream: of the file.
-        depth: how depth is stored, for a layout of depth; LeRobot's defaults if None.
+        size: (height, width); None keeps the size of the file.
+        display_size: (width, height) of the file after rotation.
+        stream: header of the file.
+        depth: how depth is stored, for a depth layout; LeRobot's defaults if None.
 
     Raises:
-        ValueError: unknown layout, or ``depth`` for a layout that is not of depth.
-        InputError: a layout of depth for a file whose pixel format is not that of ``depth``: to convert it would change every
-            depth.
+        ValueError: the layout is unknown, or ``depth`` is given for another kind of layout.
+        InputError: the layout is for depth, and the pixel format of the file differs from that of ``depth``.  A conversion
+            would change every value.
     """
     height, width = size or display_size[::-1]
     whole = FrameFormat(width=display_size[0], height=display_size[1])
@@ -146,7 +146,7 @@ def frame_output(
     nearest = size if size is not None and (height, width) != (whole.height, whole.width) else None
     if layout not in DEPTH_UNITS:
         if layout not in READER_LAYOUTS:
-            raise ValueError(f"layout {layout!r} is not known; use one of {', '.join(READER_LAYOUTS)}")
+            raise ValueError(f"unknown layout {layout!r}; expected one of {', '.join(READER_LAYOUTS)}")
         if depth is not None:
             raise ValueError(f"depth= has no effect with layout {layout!r}; use {' or '.join(DEPTH_UNITS)}")
         if layout == PLANAR:
@@ -157,8 +157,8 @@ def frame_output(
     depth = depth or DepthEncoderConfig()
     if stream.pix_fmt != depth.pix_fmt:
         raise InputError(
-            f"{stream.path} holds {stream.pix_fmt} where the config says {depth.pix_fmt}; is it a depth video, and this its "
-            "config?",
+            f"{stream.path} has pixel format {stream.pix_fmt}, but the depth config has {depth.pix_fmt}; read a depth video, "
+            "with the config that encoded it",
             path=stream.path,
         )
     return FrameOutput(

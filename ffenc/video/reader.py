@@ -34,19 +34,19 @@ from ffenc.video.undecodable import MADE_UP, why_undecodable
 logger = logging.getLogger(__name__)
 
 Method = Literal["decoder", "process"]
-"""``"decoder"``: a process that is kept for the next request.  ``"process"``: one that is started for each request."""
+"""``"decoder"`` reads through a persistent process; ``"process"`` starts a process for each request."""
 
 LEROBOT_TOLERANCE_S = 1e-4
-"""How far a frame may be from the time asked for; LeRobot's own default."""
+"""Largest distance of a frame from its requested time; LeRobot's own default."""
 
 
 class VideoReader:
-    """Read frames of a constant-rate clip, in order or at random.
+    """Reads frames of a constant-rate clip, in order or at random.
 
-    Every frame is checked by its timestamp.  Single frames of plain MP4 files (H.264, HEVC, AV1 or VP9) come from a decoder
-    process that is kept for the next request and shared by all readers of files with the same stream parameters.  Other
-    files, and frames that are iterated over, are read by a process for each call; `method` says which.  MPEG-TS and other files
-    without an index are decoded from the start for every call; remux them into MP4 to read single frames quickly.
+    Every frame is checked by its timestamp.  Single frames of plain MP4 files (H.264, HEVC, AV1 or VP9) are read through a
+    persistent decoder process.  All readers of files with the same stream parameters share it.  Other files, and iteration,
+    start a process for each call; see `method`.  MPEG-TS and other files without an index are decoded from the start for
+    every call; remux them into MP4 to read single frames quickly.
 
     Threads may share a reader.  It can be pickled, and used in forked and spawned processes, which start their own decoders.
 
@@ -62,10 +62,10 @@ class VideoReader:
     Attributes:
         path: the file.
         fps: exact frame rate.
-        stream: what its header says.
-        format: raw frames as ffmpeg writes them; `shape` and `dtype` say what is handed out.
+        stream: properties from the header of the file.
+        format: format of the raw frames that ffmpeg writes; `shape` and `dtype` are those of the returned arrays.
         keyframes: numbers of the keyframes.
-        method: how single frames are read; becomes ``"process"`` if a decoder cannot give a frame.
+        method: how single frames are read; changes to ``"process"`` if the decoder cannot read a frame.
     """
 
     def __init__(
@@ -84,21 +84,21 @@ class VideoReader:
 
         Args:
             path: a video file.
-            layout: what the arrays hold: a key of `ffenc.frames.LAYOUTS` such as ``"rgb"``, ``"bgr"``, ``"gray"`` or
+            layout: layout of the arrays: a key of `ffenc.frames.LAYOUTS` such as ``"rgb"``, ``"bgr"``, ``"gray"`` or
                 ``"gray12"`` (depth codes); ``"rgb_chw"`` for planes in ``(3, H, W)`` arrays; ``"depth_mm"`` for uint16
                 millimetres or ``"depth_m"`` for float32 metres.
             size: (height, width) to scale frames to, with bicubic filtering; depth takes the nearest sample.  None
                 keeps the size of the file.
-            depth: how depth is stored, for the two layouts of depth; LeRobot's defaults if None.
-            method: ``"process"`` never uses a decoder that is kept.
-            clip: what `measure_clip` said of it; None measures it.
+            depth: how depth is stored, for the two depth layouts; LeRobot's defaults if None.
+            method: ``"process"`` never uses a persistent decoder.
+            clip: result of `measure_clip`; None measures the file.
             binaries: the executables; found by `find_binaries` if None.
             stall_timeout_s: longest time without a frame before the decoder is killed.
 
         Raises:
-            ProbeError: not a video.
-            InputError: damaged, empty, of variable frame rate, or not depth that is stored as ``depth`` says.
-            ValueError: unknown layout, or a size below 1 pixel.
+            ProbeError: the file is not a video.
+            InputError: the file is damaged or empty, has a variable frame rate, or does not store depth as in ``depth``.
+            ValueError: the layout is unknown, or the size is below 1 pixel.
         """
         self._binaries = binaries or find_binaries()
         self._stall_timeout_s = stall_timeout_s
@@ -123,22 +123,22 @@ class VideoReader:
 
     @property
     def width(self) -> int:
-        """Pixels per row of a frame that is handed out."""
+        """Width of the returned frames in pixels."""
         return self._output.size[1]
 
     @property
     def height(self) -> int:
-        """Rows of a frame that is handed out."""
+        """Height of the returned frames in pixels."""
         return self._output.size[0]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of a frame that is handed out."""
+        """Shape of the array of one frame."""
         return self._output.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of its elements."""
+        """Element type of the arrays."""
         return self._output.dtype
 
     def __enter__(self) -> VideoReader:
@@ -147,17 +147,17 @@ class VideoReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Do nothing: a reader keeps nothing open; decoder processes belong to all readers."""
+        """Do nothing: a reader holds no resources, and all readers share the decoder processes."""
 
     @overload
     def __getitem__(self, item: int) -> npt.NDArray[Any]: ...
     @overload
     def __getitem__(self, item: slice) -> npt.NDArray[Any]: ...
     def __getitem__(self, item: int | slice) -> npt.NDArray[Any]:
-        """One frame, counted from the end if negative; or the frames of a slice, with an axis for them in front.
+        """Return one frame, or the frames of a slice with an additional first axis; negative numbers count from the end.
 
         Raises:
-            IndexError: no such frame.
+            IndexError: the frame does not exist.
         """
         if isinstance(item, slice):
             return self.frames(range(len(self))[item])
@@ -168,26 +168,26 @@ class VideoReader:
         return frame
 
     def __len__(self) -> int:
-        """Frames in the file, counted and not taken from its header."""
+        """Return the number of frames in the file, which is counted and not taken from its header."""
         return self._clip.packets.count
 
     def __iter__(self) -> Iterator[npt.NDArray[Any]]:
-        """All frames in order, each a new array.
+        """Yield all frames in order, each as a new array.
 
         Raises:
-            InputError: a frame cannot be decoded, or has another size than the first; the message names it.
+            InputError: a frame cannot be decoded, or has another size than the first; the message names the frame.
             OutputError: a frame is missing for another reason.
             ProcessError: the decoder failed, died or hung.
         """
         return self.read_range(0, len(self))
 
     def read_range(self, start: int, end: int) -> Iterator[npt.NDArray[Any]]:
-        """Frames ``[start, end)`` in order, each a new array, from a process of its own that decodes on several cores.
+        """Yield frames ``[start, end)`` in order, each as a new array, from a new process that decodes on several cores.
 
-        A few frames come sooner from a slice, ``reader[start:end]``.
+        For a few frames, a slice ``reader[start:end]`` is faster.
 
         Raises:
-            InputError: not within the file.
+            InputError: the range is not within the file.
         """
         if not 0 <= start < end <= len(self):
             raise InputError(
@@ -202,36 +202,36 @@ class VideoReader:
         tolerance_s: float = LEROBOT_TOLERANCE_S,
         out: npt.NDArray[Any] | None = None,
     ) -> npt.NDArray[Any]:
-        """Frames at many times, in the order asked for.
+        """Return the frames at the given times, in the order of the request.
 
         Args:
-            timestamps_s: seconds from the first frame; the same time may be asked for more than once.
-            tolerance_s: how far the nearest frame may be from the time asked for.
+            timestamps_s: seconds from the first frame; times may repeat.
+            tolerance_s: largest distance of the nearest frame from a requested time.
             out: see `frames`.
 
         Returns:
             ``(len(timestamps_s), *shape)`` array.
 
         Raises:
-            InputError: a time with no frame within the tolerance.
+            InputError: no frame is within the tolerance of a requested time.
         """
         return self.frames([self._frame_near(time_s, tolerance_s) for time_s in timestamps_s], out=out)
 
     def frames(self, numbers: Sequence[int], *, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
-        """Return frames by number, in the order asked for.
+        """Return frames by number, in the order of the request.
 
         Args:
-            numbers: from 0 to ``len(reader) - 1``; the same one may be asked for more than once.
-            out: C-contiguous array to write into, of the shape and dtype that are returned; None makes a new one.
+            numbers: frame numbers from 0 to ``len(reader) - 1``; they may repeat.
+            out: C-contiguous array of the returned shape and dtype to write into; None creates one.
 
         Returns:
             ``(len(numbers), *shape)`` array; ``out`` if it was given.
 
         Raises:
-            InputError: a number outside of the file, a frame that cannot be decoded, or the file was changed.
-            FrameError: ``out`` has another shape or dtype.
-            ProcessDiedError: two decoder processes in a row were killed or crashed; names file and frame.
-            ProcessTimeoutError: a decoder hung and was killed; names file and frame.
+            InputError: a number is not in the file, a frame cannot be decoded, or the file was changed.
+            FrameError: ``out`` has a wrong shape, dtype or memory layout.
+            ProcessDiedError: two decoder processes in a row were killed or crashed; the message names file and frame.
+            ProcessTimeoutError: a decoder hung and was killed; the message names file and frame.
         """
         wanted = sorted(set(numbers))
         if wanted and not 0 <= wanted[0] <= wanted[-1] < len(self):
@@ -259,17 +259,17 @@ class VideoReader:
         return out
 
     def _read_kept(self, wanted: Sequence[int], first: Mapping[int, int], result: npt.NDArray[Any]) -> bool:
-        """Read frames through a decoder that is kept; return False if it cannot give them.
+        """Read frames through a persistent decoder; return False if it cannot read them.
 
         Args:
-            wanted: ascending, without repeats.
-            first: place of each of them in ``result``.
-            result: where they go.
+            wanted: frame numbers, ascending and unique.
+            first: index of each frame in ``result``.
+            result: array to write into.
         """
         try:
             version, table = SAMPLE_TABLES.get(self.stream.path)
         except OSError as err:
-            raise InputError(f"{self.path} cannot be read any more: {err.strerror}", path=self.path) from err
+            raise InputError(f"{self.path} can no longer be read: {err.strerror}", path=self.path) from err
         if version != self._version:
             raise InputError(f"{self.path} was changed after it was opened; open it again", path=self.path)
         if table is None:
@@ -293,7 +293,7 @@ class VideoReader:
         except (OutputError, ProcessDiedError) as err:
             if isinstance(err, ProcessDiedError) and (err.returncode or 0) < 0:
                 raise
-            logger.warning("from now on %s is read by a process for each request: %s", self.path, err)
+            logger.warning("each further request for %s starts a process: %s", self.path, err)
             self.method = "process"
             return False
         for number, frame in raw.items():
@@ -305,7 +305,7 @@ class VideoReader:
 
     def _frame_near(self, time_s: float | Fraction, tolerance_s: float) -> int:
         first = self._clip.packets.pts_s(0)
-        # Rounding and not truncation: 0.1 s is a little less than frame 3 of 30 a second.
+        # Round, because the float 0.1 s can be slightly less than the time of frame 3 at 30 fps.
         number = min(max(round(Fraction(time_s) * self.fps), 0), len(self) - 1)
         off_s = abs(float(self._clip.packets.pts_s(number) - first - Fraction(time_s)))
         if off_s > tolerance_s:
@@ -320,11 +320,9 @@ class VideoReader:
         """Divide ascending frames into commands, and each command into seeks."""
         seeks: list[list[int]] = []
         for number in wanted:
-            # What is near is decoded on the way; a new seek costs more.
-            on_the_way = (
-                seeks and max(seeks[-1][-1], self._clip.access_point(number)) - seeks[-1][-1] <= _FRAMES_PER_SEEK
-            )
-            if on_the_way and len(seeks[-1]) < MOST_RUNS:
+            # Decoding on to a nearby frame costs less than another seek.
+            is_near = seeks and max(seeks[-1][-1], self._clip.access_point(number)) - seeks[-1][-1] <= _FRAMES_PER_SEEK
+            if is_near and len(seeks[-1]) < MOST_RUNS:
                 seeks[-1].append(number)
             else:
                 seeks.append([number])
@@ -340,7 +338,7 @@ class VideoReader:
         yield command
 
     def _decode(self, parts: Sequence[ClipFrames]) -> Iterator[npt.NDArray[Any]]:
-        """Run one command; once more from the start of the file, if no good frame comes after a seek."""
+        """Run one command; if decoding after a seek fails, run it again from the start of the file."""
         taken = 0
         try:
             for frame in self._run(parts):
@@ -348,14 +346,14 @@ class VideoReader:
                 taken += 1
         except (InputError, OutputError, ProcessError) as err:
             if isinstance(err, InputError) and taken:
-                raise  # a frame that was given may be the one that the decoder made up
+                raise  # an earlier frame may be one that the decoder made up
             found = why_undecodable(self._clip, binaries=self._binaries)
             if found is not None:
                 raise found from err
             if all(part.seek_s is None for part in parts):
                 raise
             logger.warning(
-                "decoding %s after a seek failed; from now on it is decoded from its start: %s", self.path, err
+                "decoding %s after a seek failed; each further request decodes it from the start: %s", self.path, err
             )
         else:
             return
@@ -376,7 +374,7 @@ class VideoReader:
                     process.finish()
                     self._check_references(process, number)
                     raise OutputError(
-                        f"frame {number} of {self.path} did not come out of the decoder",
+                        f"the decoder did not output frame {number} of {self.path}",
                         path=self.path,
                         frames_expected=plan.count,
                     )
@@ -387,7 +385,7 @@ class VideoReader:
     def _check_references(self, process: FFmpegProcess, number: int) -> None:
         if process.stderr_matches:
             raise InputError(
-                f"frame {number} of {self.path}, or one close to it, refers to a frame that is missing or damaged; FFmpeg "
+                f"frame {number} of {self.path}, or a frame near it, refers to a missing or damaged frame; FFmpeg "
                 f"says: {process.stderr_matches[0].strip()}",
                 path=self.path,
             )
@@ -397,7 +395,7 @@ class VideoReader:
 
 
 _FRAMES_PER_SEEK = 12
-"""Frames that are decoded on rather than sought for: about the cost of opening the file once more."""
+"""Longest distance in frames to decode through instead of seeking; it costs about as much as opening the file again."""
 
 _SEEKS_PER_COMMAND = 32
-"""Each is an input with a decoder of its own."""
+"""Most seeks in a command; each is an input with its own decoder."""
