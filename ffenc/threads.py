@@ -1,7 +1,7 @@
-"""Start threads of the operating system, or say why there are none.
+"""Start operating system threads, and report the limit that prevents it.
 
-All threads of ffenc start here, so that a limit is reported by its name.  A library that replaces threads by cooperative ones
-(gevent, eventlet) is refused: a child process would wait for a thread that never runs.
+All threads of ffenc start here.  Libraries that replace threads with cooperative ones (gevent, eventlet) are refused: a child
+process would wait for a thread that never runs.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _COOPERATIVE = {
     "gevent": "gevent.monkey.patch_all(thread=False, queue=False, select=False, os=False, subprocess=False)",
     "eventlet": "eventlet.monkey_patch(thread=False, select=False, os=False, subprocess=False)",
 }
-"""Libraries that replace threads, and how to let them replace the rest only."""
+"""Libraries that replace threads, with the call that replaces only the rest."""
 
 _PIDS_MAX = Path("/sys/fs/cgroup/pids.max")
 
 
 def require_threads() -> None:
-    """Refuse to work with cooperative threads.
+    """Raise an error if threads are cooperative.
 
     Raises:
-        ThreadStartError: a library has replaced what threads and child processes need.
+        ThreadStartError: a library has replaced functions that threads and child processes need.
     """
     used = (
         (_thread, "start_new_thread"),
@@ -50,7 +50,7 @@ def require_threads() -> None:
         if library in _COOPERATIVE:
             raise ThreadStartError(
                 f"{library} has replaced {module.__name__}.{name}, but ffenc needs threads of the operating system: run ffenc in "
-                f"a process of its own (the command line is one), or patch with {_COOPERATIVE[library]}"
+                f"a separate process (such as its command line), or patch with {_COOPERATIVE[library]}"
             )
 
 
@@ -58,7 +58,7 @@ def start_thread(thread: threading.Thread) -> None:
     """Start a thread.
 
     Raises:
-        ThreadStartError: the system refuses another one, or a library has replaced threads.
+        ThreadStartError: the system refuses to start it, or a library has replaced threads.
     """
     require_threads()
     with limits_reported(thread.name):
@@ -66,12 +66,12 @@ def start_thread(thread: threading.Thread) -> None:
 
 
 class ThreadPool(ThreadPoolExecutor):
-    """A pool that makes do with the threads that it gets, and reports a limit if it gets none.
+    """A pool that works with fewer threads if the system refuses some, and reports the limit if it refuses all.
 
-    If its block ends with an exception, what waits in it is cancelled, and what works in it ends at `stop_if_unwanted`.
+    If its ``with`` block ends with an exception, waiting tasks are cancelled, and running ones end at `stop_if_unwanted`.
 
     Raises:
-        ThreadStartError: a library has replaced threads; or, from `submit`, the system refuses the first one.
+        ThreadStartError: a library has replaced threads; or, from `submit`, the system refuses the first thread.
     """
 
     def __init__(self, max_workers: int, *, thread_name_prefix: str = "") -> None:
@@ -89,7 +89,7 @@ class ThreadPool(ThreadPoolExecutor):
     def _adjust_thread_count(self) -> None:
         try:
             with limits_reported(f"a pool of {self._max_workers}"):
-                super()._adjust_thread_count()  # private: tests notice if it gets another name
+                super()._adjust_thread_count()  # private: a test fails if it is renamed
         except ThreadStartError:
             if not self._threads:
                 raise
@@ -99,10 +99,10 @@ _this_thread = threading.local()
 
 
 def stop_if_unwanted() -> None:
-    """End the work of a pool's thread whose results nobody waits for; call it now and then in long work.
+    """End the current task of a `ThreadPool` if its result is no longer needed; long tasks call this regularly.
 
     Raises:
-        CancelledError: the block of the pool ended with an exception.
+        CancelledError: the ``with`` block of the pool ended with an exception.
     """
     is_unwanted = getattr(_this_thread, "is_unwanted", None)
     if is_unwanted is not None and is_unwanted():
@@ -111,13 +111,13 @@ def stop_if_unwanted() -> None:
 
 @contextmanager
 def limits_reported(what: str) -> Iterator[None]:
-    """Turn the interpreter's error for a thread that did not start into one that names the limits.
+    """Convert the interpreter's error about a thread that did not start to one that names the limits.
 
     Args:
-        what: what the thread was for.
+        what: purpose of the thread, for the message.
 
     Raises:
-        ThreadStartError: no thread could be started inside.
+        ThreadStartError: a thread could not be started in the block.
     """
     try:
         yield
@@ -131,7 +131,7 @@ def limits_reported(what: str) -> Iterator[None]:
 
 
 def _limits() -> Iterator[str]:
-    """Yield the limits that may be the reason."""
+    """Yield descriptions of the limits that may be the reason."""
     kinds = (
         ("RLIMIT_NPROC", "processes and threads of this user", "ulimit -u"),
         ("RLIMIT_AS", "bytes of address space", "ulimit -v"),
@@ -145,4 +145,4 @@ def _limits() -> Iterator[str]:
     except OSError:
         return
     if allowed != "max":
-        yield f"its control group may have {allowed} (pids.max)"
+        yield f"the limit of its control group is {allowed} (pids.max)"

@@ -1,7 +1,8 @@
-"""Mark short steps that an exception from a signal handler must not cut in two.
+"""Mark short steps that an exception from a signal handler must not interrupt.
 
-Between the creation of a temporary directory and the ``try`` that removes it, an exception would leave the directory.  The
-library installs no handlers.  The handlers of the command line ask `is_disturbable` and try again a little later.
+For example, an exception between the creation of a temporary directory and the ``try`` that removes it would leave the
+directory behind.  The library installs no signal handlers.  Those of the command line call `is_disturbable`, and retry a
+little later if it returns False.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ _DELICATE_MODULES = {
     "weakref",
     "_weakrefset",
 }
-"""Modules that run only for a moment and that leave something behind when they are interrupted."""
+"""Modules that run briefly and leave files, locks or threads behind if they are interrupted."""
 
 _LOCKING_MODULES = {"contextlib", "threading", "queue", "concurrent.futures._base"}
-"""Modules that enter marked steps, or take locks that other threads need; they can be interrupted only while they wait."""
+"""Modules that enter marked steps or take locks that other threads need; they may be interrupted only while they wait."""
 
 
 def undisturbed_context(function: Callable[P, Iterator[T]]) -> Callable[P, AbstractContextManager[T]]:
-    """Make a context manager of a generator, as `contextlib.contextmanager` does, whose beginning and end are not cut in two.
+    """Turn a generator function into a context manager whose entry and exit are not interrupted.
 
-    The block itself can be interrupted.
+    It works like `contextlib.contextmanager`.  The body of the ``with`` statement can be interrupted.
     """
     make = contextmanager(function)
 
@@ -45,7 +46,7 @@ def undisturbed_context(function: Callable[P, Iterator[T]]) -> Callable[P, Abstr
 
 
 class _UndisturbedContext(AbstractContextManager[T], Generic[T]):
-    """A context manager that is on the stack, for `is_disturbable`, while it is entered and left."""
+    """A context manager with a stack frame in this module during entry and exit, which `is_disturbable` detects."""
 
     def __init__(self, inner: AbstractContextManager[T]) -> None:
         self._inner = inner
@@ -60,11 +61,11 @@ class _UndisturbedContext(AbstractContextManager[T], Generic[T]):
 
 
 def is_disturbable(frame: FrameType | None, *, is_waiting: bool) -> bool:
-    """Return whether an exception may be raised in a frame: it and its callers are outside of every marked step.
+    """Return whether a stack frame and all its callers are outside marked steps, so that an exception may be raised in it.
 
     Args:
-        frame: what a signal has interrupted.
-        is_waiting: it has not moved since the signal came.
+        frame: the stack frame that a signal interrupted.
+        is_waiting: whether the frame has made no progress since the signal.
     """
     if frame is not None and frame.f_globals.get("__name__") in _LOCKING_MODULES and not is_waiting:
         return False

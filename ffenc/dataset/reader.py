@@ -35,33 +35,33 @@ Item = dict[str, Any]
 Colours = Literal["rgb_chw", "rgb"]
 
 _MOST_FRAMES_OPEN = 1_000_000  # in the indices of open videos, about 100 MB
-_GROUPS_KEPT = 8  # row groups with images
+_GROUPS_KEPT = 8  # cached row groups with images
 
 
 class DatasetReader:
-    """The frames of a dataset, one item for each row; a map-style dataset for PyTorch's ``DataLoader``.
+    """Reads the frames of a dataset, one item per row; a map-style dataset for PyTorch's ``DataLoader``.
 
-    An item has every feature under LeRobot's key: numbers as arrays of the feature's dtype, 0-dimensional for scalars; cameras
-    as uint8 frames; ``task`` as text.  A feature in ``delta_timestamps`` has an axis for its times in front, and
-    ``<key>_is_pad`` says which of them lie outside of the episode and repeat its first or last frame.  As in LeRobot, a video
-    with a single time has no such axis.
+    An item has every feature under LeRobot's key: numbers as arrays of the feature's dtype (0-dimensional for scalars),
+    cameras as uint8 frames, and ``task`` as text.  A feature in ``delta_timestamps`` has a first axis for its times.
+    ``<key>_is_pad`` marks times outside the episode, which repeat its first or last frame.  As in LeRobot, a video with a
+    single time does not have this axis.
 
-    Colours are bytes from 0 to 255, where LeRobot has floats from 0 to 1: divide on the device that trains.
+    Colours are bytes from 0 to 255, but floats from 0 to 1 in LeRobot.  Divide them on the device that trains.
 
-    It can be pickled and used by threads, forked and spawned workers.
+    The reader can be pickled and used by threads, and by forked and spawned workers.
 
     Example::
 
         reader = DatasetReader("datasets/pick", delta_timestamps={"action": [0, 1 / 30]})
         item = reader[0]  # {"observation.images.top": (3, 480, 640) uint8, "action": (2, 6) float32, ...}
-        batch = reader.batch([5, 17, 3])  # the same keys, with an axis for the items in front
+        batch = reader.batch([5, 17, 3])  # the same keys, with a first axis for the items
 
     Attributes:
         root: directory of the dataset.
         info: its ``info.json``.
         fps: frames per second.
-        stats: its statistics by feature; None if it has none.
-        tasks: the texts of its tasks, by number.
+        stats: its statistics by feature; None if it has no statistics.
+        tasks: texts of its tasks, by number.
         cameras: the cameras that are read.
         episodes: the episodes that are read.
     """
@@ -86,16 +86,16 @@ class DatasetReader:
             cameras: keys of the cameras to read; None reads all.
             episodes: numbers of the episodes to read; None reads all.
             delta_timestamps: for a feature, the times to read in seconds from the time of the item.
-            size: (height, width) to scale the frames of videos to; None keeps theirs.
+            size: (height, width) to scale video frames to; None keeps the stored size.
             layout: ``"rgb_chw"`` for ``(channels, height, width)`` as in LeRobot, ``"rgb"`` for channels last.
             depth_unit: ``"mm"`` for uint16 millimetres, ``"m"`` for float32 metres.
-            tolerance_s: how far a frame may be from the time of its row, and a delta from a multiple of 1/fps.
+            tolerance_s: largest distance of a frame from the time of its row, and of a delta from a multiple of 1/fps.
             binaries: the executables; found by `find_binaries` if None.
 
         Raises:
-            DatasetError: not a dataset, unfinished, or without a camera, episode or feature that was named.
-            ValueError: a delta that is not a multiple of 1/fps, another layout or unit, or ``size`` for a camera that is
-                stored as images.
+            DatasetError: the directory is not a complete dataset, or does not have a given camera, episode or feature.
+            ValueError: a delta is not a multiple of 1/fps, the layout or unit is unknown, or ``size`` is given for a camera
+                that is stored as images.
         """
         self._arguments: dict[str, Any] = {
             "cameras": cameras,
@@ -120,14 +120,14 @@ class DatasetReader:
             "episode", all_episodes if episodes is None else tuple(episodes), all_episodes, self.root
         )
         if layout not in ("rgb_chw", "rgb"):
-            raise ValueError(f"layout {layout!r} is not known; use rgb_chw or rgb")
+            raise ValueError(f"unknown layout {layout!r}; expected rgb_chw or rgb")
         if depth_unit not in ("mm", "m"):
-            raise ValueError(f"depth_unit {depth_unit!r} is not known; use 'mm' or 'm'")
+            raise ValueError(f"unknown depth_unit {depth_unit!r}; expected 'mm' or 'm'")
         self._size, self._layout, self._depth_unit, self._tolerance_s = size, layout, depth_unit, tolerance_s
         images = [key for key in self.cameras if not self.info.features[key].is_video]
         if size is not None and images:
             raise ValueError(
-                f"size= scales videos, and {', '.join(images)} is stored as images; scale it after reading"
+                f"size= applies only to videos, but {', '.join(images)} is stored as images; scale it after reading"
             )
         self._deltas = {key: self._frames_of(key, deltas) for key, deltas in (delta_timestamps or {}).items()}
         self._binaries = binaries or find_binaries()
@@ -144,21 +144,21 @@ class DatasetReader:
         self.__init__(**state)  # type: ignore[misc]
 
     def __len__(self) -> int:
-        """Number of items: rows of the episodes that are read."""
+        """Return the number of items: rows of the episodes that are read."""
         return int(self._first_rows[-1])
 
     def __getitem__(self, index: int) -> Item:
-        """One item; counted from the end if negative.
+        """Return one item; negative indices count from the end.
 
         Raises:
-            IndexError: no such item.
-            InputError: a frame that cannot be decoded, or is not at the time of its row.
+            IndexError: the item does not exist.
+            InputError: a frame cannot be decoded, or no frame is at the time of the row.
         """
         item = self.batch([index])
         return {key: values[0] for key, values in item.items()}
 
     def __getitems__(self, indices: Sequence[int]) -> list[Item]:
-        """Items of a whole batch, which PyTorch's ``DataLoader`` asks for at once; see `batch`."""
+        """Return the items of a batch; PyTorch's ``DataLoader`` calls this once per batch.  See `batch`."""
         batch = self.batch(indices)
         return [{key: values[place] for key, values in batch.items()} for place in range(len(indices))]
 
@@ -167,9 +167,9 @@ class DatasetReader:
         return (self[index] for index in range(len(self)))
 
     def batch(self, indices: Sequence[int]) -> Item:
-        """Return many items at once, with an axis for them in front; ``task`` is a list of texts.
+        """Return several items with an additional first axis; ``task`` is a list of texts.
 
-        The frames of one video are decoded together, which is faster than one item after the other.
+        Decodes the frames of each video together, which is faster than reading the items one by one.
 
         Raises:
             IndexError, InputError: as for one item.
@@ -230,7 +230,7 @@ class DatasetReader:
             return np.ascontiguousarray(frames.transpose(0, 3, 1, 2)) if self._layout == "rgb_chw" else frames
         if (feature.info or {}).get("depth_unit", "mm") != "mm":
             raise DatasetError(
-                f"{key} is stored as images in metres, which cannot be read; record it as video", path=self.root
+                f"{key} is stored as images in metres, which are not supported; record it as video", path=self.root
             )
         depth = _decoded(files, "gray16", self._binaries)
         return depth if self._depth_unit == "mm" else depth.astype(np.float32) / np.float32(1000)
@@ -253,7 +253,8 @@ class DatasetReader:
                 result = np.empty((wanted.size, *reader.shape), reader.dtype)
             if result.shape[1:] != reader.shape:
                 raise InputError(
-                    f"{path} has frames of {reader.shape}, other videos of {key} {result.shape[1:]}", path=path
+                    f"{path} has frames of shape {reader.shape}, but other videos of {key} have {result.shape[1:]}",
+                    path=path,
                 )
             times_s = [time_s for _, time_s in cells]
             if len(by_file) == 1:
@@ -274,7 +275,9 @@ class DatasetReader:
                 depth = DepthEncoderConfig(pix_fmt=pix_fmt, **settings)
             reader = VideoReader(path, layout=layout, size=self._size, depth=depth, binaries=self._binaries)
             if reader.fps != self.fps:
-                raise DatasetError(f"{path} has {reader.fps} frames per second; info.json says {self.fps}", path=path)
+                raise DatasetError(
+                    f"{path} has {reader.fps} frames per second, but info.json has {self.fps}", path=path
+                )
         self._open[path] = reader
         while len(self._open) > 1 and sum(map(len, self._open.values())) > _MOST_FRAMES_OPEN:
             self._open.popitem(last=False)
@@ -284,7 +287,8 @@ class DatasetReader:
         if key not in self.info.features or (self.info.features[key].is_camera and key not in self.cameras):
             known = [name for name, feature in self.info.features.items() if not feature.is_camera]
             raise DatasetError(
-                f"delta_timestamps has {key!r}, which is not read; known: {', '.join([*self.cameras, *known])}",
+                f"delta_timestamps has {key!r}, which the reader does not read; it reads "
+                f"{', '.join([*self.cameras, *known])}",
                 path=self.root,
             )
         numbers = [round(delta * self.fps) for delta in deltas]
@@ -299,7 +303,7 @@ class DatasetReader:
         return np.array(numbers, np.int64)
 
     def _load_columns(self) -> dict[str, npt.NDArray[Any]]:
-        """Read all columns except images, whole: they are small."""
+        """Read all columns except images into memory; they are small."""
         columns = {name: feature for name, feature in self.info.columns.items() if not feature.is_camera}
         tables = list(iterate_row_groups(self._layout_on_disk.data_files(), columns=list(columns)))
         if not tables:
@@ -315,8 +319,8 @@ class DatasetReader:
                 loaded[name][:] = table.column(name).to_pylist()
         if len(table) != rows or not np.array_equal(loaded["index"], np.arange(rows)):
             raise DatasetError(
-                f"the data of {self.root} are not the {rows} rows of its episodes in order; `ffenc verify {self.root}` lists "
-                "all faults",
+                f"the data tables of {self.root} do not have the {rows} rows of its episodes in order; `ffenc verify "
+                f"{self.root}` lists all faults",
                 path=self.root,
             )
         return loaded
@@ -326,7 +330,7 @@ class DatasetReader:
 
 
 class _ImageColumns:
-    """Image files that are stored in the tables, read a row group at a time."""
+    """Reads image files that are stored in the data tables, one row group at a time."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._groups: list[tuple[Path, int]] = []
@@ -343,7 +347,7 @@ class _ImageColumns:
         """Return the image file of a camera in a row.
 
         Raises:
-            DatasetError: the table names a file instead of containing it.
+            DatasetError: the table has only the path of the image file.
         """
         group = int(np.searchsorted(self._firsts, row, side="right")) - 1
         path, number = self._groups[group]
@@ -362,7 +366,7 @@ class _ImageColumns:
 
 
 def _decoded(files: Sequence[bytes], layout: str, binaries: Binaries) -> npt.NDArray[Any]:
-    """Decode image files, which must be alike."""
+    """Decode image files of the same size and pixel format."""
     with TemporaryDirectory(prefix="ffenc-images-") as directory:
         for number, content in enumerate(files):
             suffix = next((suffix for magic, suffix in _SUFFIXES.items() if content.startswith(magic)), ".png")
@@ -382,5 +386,5 @@ def _known(what: str, wanted: tuple[Any, ...], known: Sequence[Any], root: Path)
     if not wanted or len(set(wanted)) != len(wanted):
         if not wanted and what == "camera":
             return wanted
-        raise DatasetError(f"{what}s of {root}: {list(wanted)}; name at least one, each once", path=root)
+        raise DatasetError(f"{what}s of {root}: {list(wanted)}; give at least one, without repeats", path=root)
     return wanted

@@ -1,7 +1,7 @@
-"""Read frames and their timestamps from a NUT stream of raw video, as ffmpeg writes it to a pipe.
+"""Parse the NUT stream of raw video frames with timestamps that ffmpeg writes to a pipe.
 
-Of the containers that FFmpeg writes without delay and without seeking, NUT is the one that gives raw frames a timestamp.
-Its specification is ``nut.txt`` by the MPlayer and FFmpeg developers; versions 3 and 4 are read, with one video stream.
+NUT is the only container with timestamps for raw frames that FFmpeg writes without delay and without seeking.  The
+specification is ``nut.txt`` by the MPlayer and FFmpeg developers.  The reader supports versions 3 and 4 with one video stream.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _STARTCODE_BYTES = 8
 _MAIN, _STREAM, _SYNCPOINT = b"NMzV\x1f_\x04\xad", b"NS\x11@[\xf2\xf9\xdb", b"NK\xe4\xad\xee\xcaEi"
 _CODED_PTS, _STREAM_ID, _SIZE_MSB, _CHECKSUM, _RESERVED = 8, 16, 32, 64, 128
 _SIDE_DATA, _HEADER_IDX, _MATCH_TIME, _CODED, _INVALID = 256, 1024, 2048, 4096, 8192
-_LARGE_PACKET_BYTES = 4096  # larger frames never leave out their first bytes
-_LONG_HEADER_BYTES = 4096  # a header that is longer has a checksum in front
+_LARGE_PACKET_BYTES = 4096  # larger frames are stored with all their bytes
+_LONG_HEADER_BYTES = 4096  # a checksum precedes a longer header
 
 
 class NutFrame(NamedTuple):
@@ -26,8 +26,8 @@ class NutFrame(NamedTuple):
 
     Attributes:
         pts: presentation time in ticks.
-        size_bytes: bytes that follow in the stream.
-        prefix: first bytes of the frame, which are not in the stream.
+        size_bytes: number of bytes that follow in the stream.
+        prefix: first bytes of the frame, which the stream omits (elision header).
     """
 
     pts: int
@@ -45,11 +45,11 @@ class _FrameCode(NamedTuple):
 
 
 class NutReader:
-    """Parse the stream; the caller reads it.
+    """Parses the headers of a stream; the caller reads the frames.
 
     Args:
-        take: returns exactly as many bytes of the stream as it is asked for.
-        timescale: ticks per second that the stream must have.
+        take: returns exactly the requested number of bytes from the stream.
+        timescale: required ticks per second of the stream.
     """
 
     def __init__(self, take: Callable[[int], bytes], *, timescale: int) -> None:
@@ -62,13 +62,13 @@ class NutReader:
         self._has_begun = False
 
     def next_frame(self) -> NutFrame:
-        """Read up to the bytes of the next frame, which the caller takes then.
+        """Parse up to the next frame; the caller must read its bytes before the next call.
 
         Raises:
-            OutputError: this is not a stream that ffmpeg writes for one video of raw frames.
+            OutputError: the stream is not NUT with one video stream of raw frames.
         """
         if not self._has_begun:
-            self._require(self._take(len(_FILE_ID)) == _FILE_ID, "it does not begin with the file's name")
+            self._require(self._take(len(_FILE_ID)) == _FILE_ID, "it does not begin with the signature of NUT")
             self._has_begun = True
         while (code := self._take(1)[0]) == _MAIN[0]:
             self._packet(b"N" + self._take(_STARTCODE_BYTES - 1))
@@ -100,7 +100,7 @@ class NutReader:
         full = 1 << self._pts_shift
         if coded >= full:
             return coded - full
-        # Only the low bits are there; the others are those of the nearest time.
+        # The stream has only the low bits; the high bits are those that give the time nearest to the last one.
         mask = full - 1
         start = self._last_pts - mask // 2
         return ((coded - start) & mask) + start
@@ -136,7 +136,7 @@ class NutReader:
         self._elided = [b"", *(fields.text() for _ in range(fields.number()))]
 
     def _stream_header(self, fields: _Fields) -> None:
-        for _ in range(2):  # number and kind of the stream
+        for _ in range(2):  # index and type of the stream
             fields.number()
         fields.text()  # pixel format
         fields.number()  # time base
@@ -145,11 +145,11 @@ class NutReader:
     @staticmethod
     def _require(condition: bool, otherwise: str) -> None:
         if not condition:
-            raise OutputError(f"ffmpeg wrote a NUT stream that cannot be read: {otherwise}", path=Path("pipe:1"))
+            raise OutputError(f"cannot read the NUT stream that ffmpeg wrote: {otherwise}", path=Path("pipe:1"))
 
 
 class _Fields:
-    """The contents of a header, read from front to back."""
+    """Reads the fields of a header in order."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -175,13 +175,13 @@ class _Fields:
 
 
 def _frame_codes(fields: _Fields) -> list[_FrameCode]:
-    """Read the table that says what each of 256 first bytes means; runs of it are stored as one row."""
+    """Read the table of 256 frame codes, the first bytes of frame headers; one row describes a run of codes."""
     codes: list[_FrameCode] = []
     pts_delta, size_mul = 0, 1
     while len(codes) < 256:
         flags, count = fields.number(), fields.number()
-        # Further fields keep their value from the row before, or are 0: pts_delta, size_mul, stream, size_lsb, reserved, run,
-        # match time, elided header.
+        # A row has up to eight fields: pts_delta, size_mul, stream, size_lsb, reserved, run, match time, elided header.
+        # Missing ones keep the value of the previous row (the first two), follow from the others (run), or are 0.
         given = [fields.signed() if place in (0, 6) else fields.number() for place in range(count)]
         pts_delta, size_mul, _, size_lsb, reserved, run, _, header_idx = (
             *given[:8],
@@ -189,7 +189,7 @@ def _frame_codes(fields: _Fields) -> list[_FrameCode]:
         )
         run = size_mul - size_lsb if run < 0 else run
         for step in range(run):
-            if len(codes) == _MAIN[0]:  # the first byte of a header is never that of a frame
+            if len(codes) == _MAIN[0]:  # no frame code may equal the first byte of a header
                 codes.append(_FrameCode(_INVALID, 0, 1, 0, 0, 0))
             codes.append(_FrameCode(flags, pts_delta, size_mul, size_lsb + step, reserved, header_idx))
     return codes

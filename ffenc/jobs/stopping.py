@@ -1,4 +1,4 @@
-"""Stop the jobs that work in this process."""
+"""Stop jobs that run in this process."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from ffenc.errors import FFencError
 
 _stopped_runs: set[str] = set()
-_active_runs: list[str] = []  # once for each job that works in this process
+_active_runs: list[str] = []  # one entry for each job that runs in this process
 
 
 class RunStoppedError(FFencError):
-    """The run was interrupted. Raised in a job's progress callback, it ends the job's ffmpeg."""
+    """The run was interrupted; raised in a job's progress callback, the error ends the job's ffmpeg."""
 
 
 @contextmanager
 def active(run_id: str) -> Iterator[None]:
-    """Register a job of a run for the time of the block, so that an interrupt stops it."""
+    """Register a job of a run while the block executes, so that an interrupt stops it."""
     _active_runs.append(run_id)
     try:
         yield
@@ -33,10 +33,10 @@ def check_not_stopped(run_id: str) -> None:
 
 
 def stop_run(run_id: str) -> None:
-    """End the jobs of a run that work in threads of this process, within about half a second."""
+    """End the jobs of a run that run in threads of this process, within about half a second."""
     _stopped_runs.add(run_id)
 
 
 def stop_on_interrupt() -> None:
-    """Let Ctrl-C in the terminal, which also reaches worker processes, end the active jobs but not the worker."""
+    """Make Ctrl-C end the active jobs but not this worker process, which also receives the signal from the terminal."""
     signal.signal(signal.SIGINT, lambda *_: _stopped_runs.update(_active_runs))

@@ -1,8 +1,9 @@
-"""Names of one camera's files in the directory of an episode.
+"""Name and find the files of one camera in the directory of an episode.
 
-A finished video is ``laptop.mp4``, a folder of images ``laptop``.  Hidden files say at which frame of the camera they begin:
-``.laptop.1a2b3c4d.recording.mp4`` at frame 0, ``..laptop.from120.1a2b3c4d.recording.mp4`` and ``.laptop.from120.mp4`` at
-frame 120.  A recording may be cut off, or hold raw frames; a part of a failed encoder is a complete video.
+A finished video is ``laptop.mp4``, and a directory of images is ``laptop``.  The name of a hidden file contains its first
+frame: ``.laptop.1a2b3c4d.recording.mp4`` begins at frame 0, ``..laptop.from120.1a2b3c4d.recording.mp4`` and
+``.laptop.from120.mp4`` at frame 120.  A recording may be cut off or hold raw frames.  A part that a failed encoder left is a
+complete video.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class VideoPart:
     Attributes:
         path: the file.
         first_frame: number of its first frame.
-        is_recording: it may be cut off, or holds raw frames; otherwise it is a complete video.
+        is_recording: True if it may be cut off or holds raw frames; False for a complete video.
     """
 
     path: Path
@@ -32,28 +33,28 @@ class VideoPart:
 
 
 def video_path(directory: Path, camera: str, suffix: str) -> Path:
-    """Return the finished video of a camera."""
+    """Return the path of a camera's finished video."""
     return directory / f"{camera}{suffix}"
 
 
 def find_video(directory: Path, camera: str) -> Path | None:
-    """Return the finished video of a camera if there is one, whatever its container."""
+    """Return a camera's finished video in either container, or None if there is none."""
     paths = [video_path(directory, camera, suffix) for suffix in (".mp4", ".mov")]
     return next((path for path in paths if path.exists()), None)
 
 
 def images_path(directory: Path, camera: str) -> Path:
-    """Return the folder of a camera's images."""
+    """Return the directory of a camera's images."""
     return directory / camera
 
 
 def part_path(video: Path, first_frame: int) -> Path:
-    """Return the complete video of the frames that one encoder made, from ``first_frame`` on."""
+    """Return the path of a complete part that begins at ``first_frame``."""
     return video.with_name(f".{video.stem}.from{first_frame}{video.suffix}")
 
 
 def find_parts(directory: Path, camera: str) -> list[VideoPart]:
-    """Return every hidden part of a camera's video, sorted by its first frame."""
+    """Return all hidden parts of a camera's video, sorted by first frame."""
     found = []
     for path in sorted(directory.iterdir()):
         final = final_of(path)

@@ -1,7 +1,7 @@
-"""A bounded ring of numbered frames between two threads, in slots that are allocated once.
+"""Pass numbered frames between two threads through a bounded ring of preallocated slots.
 
-Frame ``n`` lies in slot ``n % slots``.  Each thread only advances its own counters, so there is no lock that an interrupt
-could leave taken, and publishing a frame twice changes nothing.
+Frame ``n`` is in slot ``n % slots``.  Each thread advances only its own counters.  So there is no lock that an interrupt
+could leave acquired, and publishing a frame twice has no effect.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 QueuePolicy: TypeAlias = Literal["block", "drop", "raise"]
-"""What a full queue does to the next frame: ``block`` waits (nothing is ever lost), ``drop`` leaves the whole time step out
-for all cameras and says so, ``raise`` raises `ffenc.errors.QueueFullError`.  The last two wait at most ``wait_s`` first."""
+"""Action for the next frame if a queue is full: ``block`` waits until there is room, so that no frame is lost; ``drop`` drops
+and reports the time step of all cameras; ``raise`` raises `ffenc.errors.QueueFullError`.  The last two first wait ``wait_s``."""
 
 POLICIES: tuple[QueuePolicy, ...] = ("block", "drop", "raise")
 
@@ -22,14 +22,14 @@ _Array: TypeAlias = npt.NDArray[Any]
 
 
 class FrameQueue:
-    """Passes frames of one shape and dtype from one thread to another; each frame is copied once, by `stage`.
+    """Passes frames of one shape and dtype from one thread to another; only `stage` copies them.
 
     The feeding thread uses `stage` and `publish`; the other thread uses `take`, `frame` and `release_before`.
 
     Args:
         shape, dtype: shape and dtype of every frame.
-        maxsize: most frames that may wait.
-        history: additional slots, for frames that were taken and may be needed again.
+        maxsize: most waiting frames.
+        history: additional slots for frames that were taken and may be needed again.
 
     Attributes:
         published: number of published frames, which is the number of the next frame.
@@ -39,12 +39,12 @@ class FrameQueue:
         self.maxsize = maxsize
         # One additional slot for the frame that is being written.
         self._slots = np.empty((maxsize + 1 + history, *shape), dtype)
-        # The first write into a page costs as much as copying a page, so write now.
+        # The first write to a memory page is as slow as copying it, so write to all pages now.
         self._slots.fill(0)
         self.reset()
 
     def reset(self) -> None:
-        """Start again at frame 0 for the next episode; no thread may be using it."""
+        """Start again at frame 0 for the next episode; no thread may be using the queue."""
         self.published = 0
         self._taken = 0
         self._released = 0
@@ -53,16 +53,16 @@ class FrameQueue:
 
     @property
     def depth(self) -> int:
-        """Number of frames that wait."""
+        """Number of waiting frames."""
         return self.published - self._taken
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for a frame now."""
+        """Whether there is no room for another frame."""
         return self.depth >= self.maxsize or self.published - self._released >= len(self._slots)
 
     def stage(self, frame: _Array) -> bool:
-        """Copy the next frame into its slot, invisible to the other thread; return False if there is no room.
+        """Copy the next frame into its slot without publishing it; return False if there is no room.
 
         Staging again replaces the frame.
         """
@@ -88,7 +88,7 @@ class FrameQueue:
             queue.Empty: no frame was published within ``timeout_s``.
         """
         while self._taken == self.published:
-            # Check for the end first: a frame published before it is then seen.
+            # Check for the end first, so that a frame that was published before the end is not missed.
             if self._has_ended and self._taken == self.published:
                 return None
             self._wakes.get(timeout=timeout_s)

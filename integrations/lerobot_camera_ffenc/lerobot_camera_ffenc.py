@@ -1,7 +1,7 @@
-"""Cameras of type ``ffmpeg`` for LeRobot; with ``FFENC_LEROBOT=1``, ffenc as its video encoder as well.
+"""Add cameras of type ``ffmpeg`` to LeRobot; with ``FFENC_LEROBOT=1``, also encode its videos with ffenc.
 
-LeRobot imports this module from its own commands, and only logs an exception.  So a failure to install ffenc ends the
-program here: it would record with PyAV otherwise, which nobody asked for.
+LeRobot's commands import this module, and only log exceptions.  Therefore a failure to install ffenc exits the program;
+otherwise LeRobot would record with PyAV.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ def _install() -> None:
 
 if (wanted := os.environ.get(_SWITCH, "0")) != "0":
     if wanted != "1":
-        raise SystemExit(f"{_SWITCH}={wanted!r} is not known; use 1 to let ffenc encode, or 0")
+        raise SystemExit(f"unknown {_SWITCH}={wanted!r}; expected 1 to encode with ffenc, or 0")
     _install()
 
 
 @CameraConfig.register_subclass("ffmpeg")
 @dataclass(kw_only=True)
 class FFmpegCameraConfig(CameraConfig):
-    """Anything that FFmpeg opens; see `ffenc.plan.capture.LiveSource`.
+    """Any source that FFmpeg can open; see `ffenc.plan.capture.LiveSource`.
 
     Attributes:
         source: device, file, URL, or filter graph of ``lavfi``.
-        format: FFmpeg's input format; None takes ``v4l2`` for what is in ``/dev``.
-        loop: start a file again at its end.
-        convert: let FFmpeg scale frames, and repeat or leave some out, if they come otherwise than asked for.
-        options: further options of the input.
-        install_ffenc: let ffenc encode LeRobot's videos, too.
+        format: FFmpeg's input format; None uses ``v4l2`` for paths in ``/dev``.
+        loop: restart a file at its end.
+        convert: let FFmpeg scale, repeat and drop frames if the source has another size or rate.
+        options: further input options.
+        install_ffenc: also encode LeRobot's videos with ffenc.
     """
 
     source: str
@@ -64,7 +64,7 @@ class FFmpegCameraConfig(CameraConfig):
 
 
 class FFmpegCamera(Camera):
-    """A camera that an ffmpeg process reads; only the newest frame counts."""
+    """A camera that an ffmpeg process reads; it returns only the newest frame."""
 
     def __init__(self, config: FFmpegCameraConfig) -> None:
         super().__init__(config)
@@ -78,7 +78,7 @@ class FFmpegCamera(Camera):
 
     @staticmethod
     def find_cameras() -> list[dict[str, Any]]:
-        """Return nothing: what FFmpeg can open cannot be listed."""
+        """Return an empty list: FFmpeg's sources cannot be enumerated."""
         return []
 
     def connect(self, warmup: bool = True) -> None:
@@ -100,18 +100,18 @@ class FFmpegCamera(Camera):
         self.width, self.height = camera.format.width, camera.format.height
 
     def read(self) -> NDArray[Any]:
-        """Return the next frame that was not taken before, ``(height, width, 3)`` uint8 RGB."""
+        """Wait for a new frame and return it, ``(height, width, 3)`` uint8 RGB."""
         return self.async_read(timeout_ms=1000)
 
     def async_read(self, timeout_ms: float = 200) -> NDArray[Any]:
-        """Return the newest frame, after waiting for one that was not taken before."""
+        """Return the newest frame; wait if it was already read."""
         try:
             return self._open_camera().read(timeout_s=timeout_ms / 1000).frame.copy()
         except CameraStalledError as err:
             raise TimeoutError(str(err)) from err
 
     def read_latest(self, max_age_ms: int = 500) -> NDArray[Any]:
-        """Return the newest frame at once."""
+        """Return the newest frame without waiting."""
         captured = self._open_camera().latest()
         age_ms = (time.monotonic() - captured.time_s) * 1000
         if age_ms > max_age_ms:
@@ -121,7 +121,7 @@ class FFmpegCamera(Camera):
         return captured.frame.copy()
 
     def disconnect(self) -> None:
-        """Let go of the source."""
+        """Close the source."""
         camera, self._camera = self._open_camera(), None
         camera.close()
 

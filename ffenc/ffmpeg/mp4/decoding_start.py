@@ -1,7 +1,7 @@
-"""Read from a coded frame whether decoding can start at it, whatever was decoded before.
+"""Detect coded frames at which a decoder can start, even if it decoded another file before.
 
-Containers mark more frames as keyframes than that: in an open GOP, frames behind a keyframe refer to frames before it.  A
-decoder that had decoded another file until then would silently take the frames of that file.
+Not every keyframe of a container is one: in an open GOP, frames after a keyframe refer to frames before it.  A decoder that
+last decoded another file would silently use frames of that file as references.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _hevc_starts(frame: bytes) -> bool:
 
 
 def _nal_types(frame: bytes, shift: int, mask: int) -> Iterator[int]:
-    """Types of the units of a frame, each of which has its length in front, in 4 bytes."""
+    """Yield the types of the NAL units of a frame; a length of 4 bytes precedes each unit."""
     at = 0
     while at + 4 < len(frame):
         yield frame[at + 4] >> shift & mask
@@ -31,7 +31,7 @@ def _nal_types(frame: bytes, shift: int, mask: int) -> Iterator[int]:
 
 
 def _av1_starts(frame: bytes) -> bool:
-    """Whether the first frame is a shown key frame behind a sequence header."""
+    """Return whether the first frame is a shown key frame after a sequence header."""
     has_sequence = False
     at = 0
     while at + 2 < len(frame):
@@ -51,7 +51,7 @@ def _av1_starts(frame: bytes) -> bool:
 
 
 def _leb128(data: bytes, at: int) -> tuple[int, int]:
-    """Return (value, place behind it) of a number in groups of 7 bits, the lowest first."""
+    """Return (value, position after it) of a number in groups of 7 bits, the lowest first."""
     value = shift = 0
     while True:
         byte = data[at]
@@ -63,7 +63,7 @@ def _leb128(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _vp9_starts(frame: bytes) -> bool:
-    """Whether the first frame is a key frame: frame_marker 2, any profile, show_existing_frame 0, frame_type 0."""
+    """Return whether the first frame is a key frame: frame_marker 2, any profile, show_existing_frame 0, frame_type 0."""
     if not frame or frame[0] >> 6 != 0b10:
         return False
     is_profile_3 = frame[0] >> 4 & 0b11 == 0b11  # one more bit follows
@@ -73,13 +73,13 @@ def _vp9_starts(frame: bytes) -> bool:
 STARTS: Mapping[bytes, Callable[[bytes], bool]] = MappingProxyType(
     {b"avc1": _h264_starts, b"hvc1": _hevc_starts, b"hev1": _hevc_starts, b"av01": _av1_starts, b"vp09": _vp9_starts}
 )
-"""For the type of a sample entry: whether decoding can start at a coded frame, given its bytes.
+"""By type of sample entry, a function of a frame's bytes that returns whether decoding can start at it.
 
-H.264 has to begin with an IDR picture.  HEVC may begin with any random access picture behind an end of sequence."""
+H.264 has to begin with an IDR picture.  HEVC may begin with any random access picture after an end of sequence."""
 
 
 def has_long_lengths(entry: bytes) -> bool:
-    """Return whether the units of H.264 or HEVC have their lengths in 4 bytes, given the sample entry; True without any."""
+    """Return whether a sample entry declares NAL unit lengths of 4 bytes; True for codecs without NAL units."""
     for name, place in ((b"avcC", 4), (b"hvcC", 21)):
         at = entry.find(name)
         if at >= 0:

@@ -1,8 +1,8 @@
 """Read the sample tables of a regular MP4 file with one video track, without starting a process.
 
 ffprobe takes 3 ms (static build) to 120 ms (Debian's), and a merge measures thousands of files.  `read_mp4_index` takes
-half a millisecond.  It reads only files without anything unusual; for all others it returns None, and FFmpeg is used.
-ISO/IEC 14496-12 describes the boxes.
+half a millisecond.  It supports only files without unusual features.  For all others it returns None, and the caller uses
+FFmpeg.  ISO/IEC 14496-12 describes the boxes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ENTRY_FIXED_BYTES = 78
 # The bit rate of the file, which does not affect decoding.
 _ENTRY_INCIDENTAL = (b"btrt",)
 _SQUARE = b"pasp" + struct.pack(">II", 1, 1)
-# The contents of a `dref` box: one entry of type `url `, whose flag says "in this file".
+# The contents of a `dref` box: one entry of type `url ` with the flag for "in this file".
 _IN_THIS_FILE = struct.pack(">III4sI", 0, 1, 12, b"url ", 1)
 _UNIFORM_BYTES = 12
 _MOST_SAMPLES = 2_000_000  # 18 hours at 30 frames per second, in 300 MB; FFmpeg measures longer files
@@ -37,20 +37,20 @@ _MOST_TOP_LEVEL_BOXES = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SampleTable:
-    """Where each coded frame of a file lies, and which frame it is; about 12 bytes for each.
+    """Position and frame number of each coded frame (sample) of a file, in about 12 bytes per frame.
 
-    Samples are numbered in the order of the file, frames in the order in which they are shown.
+    Samples are numbered in the order of the file, frames in presentation order.
 
     Attributes:
-        entry: contents of the ``stsd`` box, without what says nothing about how to decode it.
+        entry: contents of the ``stsd`` box without parts that do not affect decoding.
         display: display matrix, width and height, the last 44 bytes of the ``tkhd`` box.
         codec: type of the sample entry, such as ``b"avc1"``.
         offsets: sample ``s`` is in bytes ``[offsets[s], offsets[s + 1])`` of the file.
         frames: frame number of each sample.
-        samples: sample number of each frame; the same array as ``frames`` if nothing is reordered.
-        cut_points: frames at which the file falls into two parts, see `PacketIndex`.
-        keyframes: frames at which decoding can start.
-        delay: most frames that are stored before a frame and shown after it.
+        samples: sample number of each frame; the same array as ``frames`` if no frame is reordered.
+        cut_points: frames at which the file can be cut into two independent parts, see `PacketIndex`.
+        keyframes: frames that the file marks as keyframes.
+        delay: largest number of frames that are stored before a frame and presented after it.
     """
 
     entry: bytes
@@ -73,12 +73,13 @@ class Mp4Index:
     """The index of one video track.
 
     Attributes:
-        stream_key: equal for two files if their streams are the same for a decoder: coded headers, size, colour, display
+        stream_key: equal for two files if a decoder treats their streams alike: coded headers, size, colour, display
             matrix, ticks per second, ticks per frame, and delay by B-frames.
-        packets: every frame, its time and whether it is a keyframe; all of them are within the file.
-        delay: frames between decoding and presentation of the first one.
-        has_square_pixels: the file declares square pixels, as FFmpeg adds when it joins files; not part of ``stream_key``.
-        table: where the frames lie in the file.
+        packets: timestamps and keyframes; every frame is within the file.
+        delay: number of frames between decoding and presentation of the first one.
+        has_square_pixels: whether the file declares square pixels, which FFmpeg adds when it joins files; not part of
+            ``stream_key``.
+        table: positions of the frames in the file.
     """
 
     stream_key: tuple[object, ...]
@@ -93,14 +94,14 @@ def read_mp4_index(path: Path) -> Mp4Index | None:
 
     Returns:
         None unless the file has exactly one video track with one sample entry and at most one simple edit, is not
-        fragmented, and its tables match each other and the media to the byte.  Numbers are compared with the size of the
-        file before they are used, which bounds the memory.
+        fragmented, and its tables match each other and the media exactly.  Comparing counts with the size of the file
+        limits the memory.
     """
     try:
         with path.open("rb") as file:
             return _read(file)
     except (OSError, struct.error, ValueError, LookupError, StopIteration):
-        return None  # the caller then uses FFmpeg, which reports what is wrong
+        return None  # the caller then uses FFmpeg, which reports the error
 
 
 def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return per unusual property
@@ -180,12 +181,12 @@ def _sample_table(stsd: memoryview, display: bytes, packets: PacketIndex, order:
 
 
 def _ends(sizes: _Ints) -> _Ints:
-    """Return 0 and the sum of the sizes up to each."""
+    """Return 0 and the cumulative sums of the sizes."""
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 def _cut_points(times: _Ints, is_key: npt.NDArray[np.bool_]) -> tuple[int, ...]:
-    """Return the same as `find_cut_points`, for arrays."""
+    """Find cut points from arrays; equivalent to `find_cut_points`."""
     earliest = np.minimum.accumulate(times[::-1])[::-1]
     after_all = np.concatenate([[True], np.maximum.accumulate(times)[:-1] < times[1:]])
     return tuple(np.flatnonzero(is_key & (earliest == times) & after_all).tolist())
@@ -195,12 +196,12 @@ def _numbers(table: memoryview, dtype: str, *, columns: int = 1, at: int = 4) ->
     """Return the rows of a table: a 32-bit count at ``at``, then exactly that many rows.
 
     Raises:
-        ValueError: the table has another number of rows.
+        ValueError: the table has a different number of rows.
     """
     (count,) = struct.unpack_from(">I", table, at)
     values = np.frombuffer(table[at + 4 :], dtype)
     if len(values) != count * columns:
-        raise ValueError(f"the table has {len(values)} values, but its header has {count} rows of {columns}")
+        raise ValueError(f"the table has {len(values)} values, but its header declares {count} rows of {columns}")
     return values.astype(np.int64).reshape(count, columns)
 
 
@@ -208,7 +209,7 @@ def _runs(table: memoryview, value_type: str, samples: int) -> _Ints:
     """Expand (count, value) pairs.
 
     Raises:
-        ValueError: they are not for ``samples`` samples; without this check a few bytes could use all memory.
+        ValueError: the counts do not add up to ``samples``; without this check a few bytes could use all memory.
     """
     counts = _numbers(table, ">u4", columns=2)[:, 0]
     if counts.sum() != samples:
@@ -226,21 +227,21 @@ def _sizes(table: memoryview, media_bytes: int) -> _Ints:
     if uniform:
         (count,) = struct.unpack_from(">I", table, 8)
         if len(table) != _UNIFORM_BYTES or count * uniform != media_bytes or count > _MOST_SAMPLES:
-            raise ValueError(f"{count} samples of {uniform} bytes do not make {media_bytes}")
+            raise ValueError(f"{count} samples of {uniform} bytes do not add up to {media_bytes} bytes")
         return np.full(count, uniform, np.int64)
     sizes = _numbers(table, ">u4", at=8)[:, 0]
     if sizes.sum() != media_bytes or len(sizes) > _MOST_SAMPLES:
-        raise ValueError(f"{len(sizes)} samples of {sizes.sum()} bytes do not make {media_bytes}")
+        raise ValueError(f"{len(sizes)} samples add up to {sizes.sum()} bytes, not {media_bytes}")
     return sizes
 
 
 def _keys(table: memoryview | None, count: int) -> npt.NDArray[np.bool_]:
-    """Return which samples are keyframes; without a table all are."""
+    """Return a mask of the samples that are keyframes; without a table, all samples are."""
     if table is None:
         return np.ones(count, np.bool_)
     numbers = _numbers(table, ">u4")[:, 0]
     if len(numbers) == 0 or numbers[0] < 1 or numbers[-1] > count or (np.diff(numbers) <= 0).any():
-        raise ValueError("the numbers of keyframes do not ascend within the samples")
+        raise ValueError("the sample numbers of keyframes are not ascending or not within the file")
     is_key = np.zeros(count, np.bool_)
     is_key[numbers - 1] = True
     return is_key
@@ -261,18 +262,18 @@ def _entry_boxes(table: memoryview) -> list[bytes]:
 
 
 def _has_own_media(track: memoryview) -> bool:
-    """Return whether the track declares that its samples are in this file, in the form that every muxer writes."""
+    """Return whether the track declares its samples to be in this file, in the usual form."""
     references = descend(track, b"mdia", b"minf", b"dinf", b"dref")
     return references is not None and bytes(references) == _IN_THIS_FILE
 
 
 def _timescale(header: memoryview) -> int:
-    """Return the ticks per second of an ``mdhd`` or ``mvhd`` box, whose times have 64 bits in version 1."""
+    """Return the ticks per second of an ``mdhd`` or ``mvhd`` box; in version 1, 64-bit times precede them."""
     return int(struct.unpack_from(">I", header, 20 if header[0] == 1 else 12)[0])
 
 
 def _edit_start(moov: memoryview, track: memoryview, timescale: int, *, last: int) -> int | None:
-    """Return the media time that is shown first; None if the edits do more, such as cutting off the end."""
+    """Return the media time at which presentation starts; None if the edits do more, such as cutting off the end."""
     edits = descend(track, b"edts", b"elst")
     if edits is None:
         return 0
@@ -291,21 +292,21 @@ def _media(file: BinaryIO) -> tuple[int, int]:
     """Return (position, size) of the contents of the only non-empty ``mdat`` box.
 
     Raises:
-        ValueError: there is none or more than one, or the file ends within a box.
+        ValueError: the file has no such box or more than one, or ends within a box.
     """
     found = [(at, kind, size) for at, kind, size in islice(top_level_boxes(file), _MOST_TOP_LEVEL_BOXES)]
     end = file.seek(0, os.SEEK_END)
     media = [(at, size) for at, kind, size in found if kind == b"mdat" and size]
     if len(media) != 1 or sum(found[-1][::2]) != end:
-        raise ValueError(f"the file has {len(media)} boxes of media, or is cut off")
+        raise ValueError(f"the file has {len(media)} mdat boxes with contents instead of 1, or is truncated")
     return media[0]
 
 
 def _fill_the_media(file: BinaryIO, tables: dict[bytes, memoryview], sizes: _Ints) -> bool:
-    """Return whether the samples fill the media contiguously from its first byte to its last.
+    """Return whether the samples fill the media contiguously from the first byte to the last.
 
     Samples are stored in chunks.  A single wrong number in the tables of sizes, chunks or samples per chunk causes a gap,
-    an overlap, or another end.
+    an overlap or a different end.
     """
     wide = b"co64" in tables
     offsets = _numbers(tables[b"co64" if wide else b"stco"], ">u8" if wide else ">u4")[:, 0]

@@ -1,7 +1,7 @@
 """Write coded frames as a fragmented MP4 stream, so that one ffmpeg process can decode frames of many files.
 
-The stream starts with a header whose sample entry is copied from a file.  Each frame follows as a fragment of its own, with
-its bytes unchanged and a timestamp of our choice.  ISO/IEC 14496-12 describes the boxes.
+The stream starts with a header whose sample entry is copied from a file.  Each frame follows in a separate fragment, with
+its bytes unchanged and a new timestamp.  ISO/IEC 14496-12 describes the boxes.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _IDENTITY_MATRIX = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 3
 _FILE_TYPE = b"iso5" + struct.pack(">I", 512) + b"iso5iso6mp41"
 _TRACK = 1
 _KEY_FLAGS, _OTHER_FLAGS = 0x0200_0000, 0x0101_0000
-_FRAGMENT_OFFSET_AT = 0x02_0000  # tfhd: offsets count from the fragment's first byte
+_FRAGMENT_OFFSET_AT = 0x02_0000  # tfhd: offsets start at the first byte of the fragment
 _RUN_FIELDS = 0x0F01  # trun: data offset; duration, size, flags and composition offset of each sample
 _VERSION_1 = 1 << 24
-# Everything in a fragment before the frame's bytes has the same size for every frame.
+# The headers of a fragment have the same size for every frame.
 _FRAGMENT = struct.Struct(
     ">I4s"  # moof
     "I4sII"  # mfhd: version and flags, sequence number
@@ -32,7 +32,7 @@ _MDAT_HEADER_BYTES = 8
 
 
 def stream_header(*, entry: bytes, display: bytes) -> bytes:
-    """Return the ``ftyp`` and ``moov`` boxes of a stream without frames.
+    """Return the ``ftyp`` and ``moov`` boxes at the start of a stream.
 
     Args:
         entry: contents of the ``stsd`` box of a file.
@@ -66,13 +66,13 @@ def stream_header(*, entry: bytes, display: bytes) -> bytes:
 
 
 def fragment_header(*, number: int, dts: int, pts: int, duration: int, is_key: bool, size_bytes: int) -> bytes:
-    """Return what precedes the bytes of one coded frame.
+    """Return the boxes and box headers that precede the bytes of one coded frame.
 
     Args:
-        number: of the fragment, from 1 on.
-        dts, pts, duration: decoding time, presentation time and length in ticks.
-        is_key: decoding can start here.
-        size_bytes: bytes of the coded frame.
+        number: sequence number of the fragment, from 1.
+        dts, pts, duration: decoding time, presentation time and duration in ticks.
+        is_key: whether decoding can start at the frame.
+        size_bytes: size of the coded frame.
     """
     moof_bytes = _FRAGMENT.size - _MDAT_HEADER_BYTES
     return _FRAGMENT.pack(
