@@ -1,4 +1,4 @@
-"""DatasetReader: every row's numbers, task and frames, in time windows and batches, as LeRobot reads them where it is installed."""
+"""Test that `DatasetReader` reads the numbers, task and frames of rows, time windows and batches, as LeRobot does."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def step_of(frame: Any) -> int:
-    """The step that a frame of ``frame_of`` shows."""
+    """Return the step that is drawn in a frame of ``frame_of``."""
     return int((frame[1, 32] > 100).sum()) // 8 - 1
 
 
-def test_items_are_the_rows(recorded: Path) -> None:
+def test_items_match_the_rows(recorded: Path) -> None:
     reader = DatasetReader(recorded)
     assert (len(reader), reader.fps, reader.cameras) == (sum(LENGTHS), FPS, (CAMERA,))
     places = [(episode, step) for episode, length in enumerate(LENGTHS) for step in range(length)]
@@ -84,7 +84,7 @@ def test_items_are_the_rows(recorded: Path) -> None:
         _ = reader[16]
 
 
-def test_windows_end_at_the_episode(recorded: Path) -> None:
+def test_time_windows_are_padded_at_episode_bounds(recorded: Path) -> None:
     deltas = {CAMERA: [-2 / FPS, 0.0, 3 / FPS], "action": [0.0, 1 / FPS]}
     reader = DatasetReader(recorded, delta_timestamps=deltas)
     for index in (0, 4, 5, 6, 11, 12, 15):
@@ -97,7 +97,7 @@ def test_windows_end_at_the_episode(recorded: Path) -> None:
         assert item["action_is_pad"].tolist() == [False, step + 1 > last]
 
 
-def test_batches_and_chosen_episodes(recorded: Path) -> None:
+def test_batches_of_selected_episodes(recorded: Path) -> None:
     reader = DatasetReader(recorded, episodes=[2, 0], layout="rgb")
     assert len(reader) == LENGTHS[2] + LENGTHS[0]
     batch = reader.batch([1, 4, 1, 8])
@@ -114,24 +114,30 @@ def test_batches_and_chosen_episodes(recorded: Path) -> None:
     [
         ({"cameras": ["front"]}, DatasetError, "no camera 'front'; it has observation.images.top"),
         ({"episodes": [0, 9]}, DatasetError, "no episode 9; it has 0, 1, 2"),
-        ({"episodes": []}, DatasetError, "name at least one"),
-        ({"delta_timestamps": {"acton": [0]}}, DatasetError, "'acton', which is not read; known: .*action"),
+        ({"episodes": []}, DatasetError, "give at least one"),
+        (
+            {"delta_timestamps": {"acton": [0]}},
+            DatasetError,
+            "'acton', which the reader does not read; it reads .*action",
+        ),
         (
             {"delta_timestamps": {"action": [0.01]}},
             ValueError,
             r"0\.01, which is not a multiple of 1/30 s; the nearest",
         ),
         ({"delta_timestamps": {"action": []}}, ValueError, "is empty"),
-        ({"layout": "chw"}, ValueError, "use rgb_chw or rgb"),
-        ({"depth_unit": "cm"}, ValueError, "use 'mm' or 'm'"),
+        ({"layout": "chw"}, ValueError, "expected rgb_chw or rgb"),
+        ({"depth_unit": "cm"}, ValueError, "expected 'mm' or 'm'"),
     ],
 )
-def test_refused(recorded: Path, options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_invalid_arguments_are_refused(
+    recorded: Path, options: dict[str, Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         DatasetReader(recorded, **options)
 
 
-def test_size(recorded: Path) -> None:
+def test_size_scales_videos_only(recorded: Path) -> None:
     if DatasetReader(recorded).info.features[CAMERA].is_video:
         assert DatasetReader(recorded, size=(32, 48))[3][CAMERA].shape == (3, 32, 48)
     else:
@@ -146,7 +152,7 @@ def _item(reader: DatasetReader, results: Any) -> None:
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_workers(recorded: Path, method: str) -> None:
+def test_workers_use_a_pickled_reader(recorded: Path, method: str) -> None:
     reader: DatasetReader = pickle.loads(pickle.dumps(DatasetReader(recorded)))
     wanted = reader[6]
     context = multiprocessing.get_context(method)
@@ -165,8 +171,8 @@ def test_torch_is_not_imported(recorded: Path) -> None:
     assert "torch" not in sys.modules
 
 
-def test_depth_of_lerobot(binaries: Binaries) -> None:
-    """The depth that LeRobot recorded, in both units, beside frames of the same row."""
+def test_depth_recorded_by_lerobot(binaries: Binaries) -> None:
+    """Both units give the same depth."""
     needs_av1_decoder(binaries)
     key = "observation.images.laptop_depth"
     millimetres, metres = (DatasetReader(LEROBOT / "D", depth_unit=unit)[5][key] for unit in ("mm", "m"))
@@ -176,7 +182,7 @@ def test_depth_of_lerobot(binaries: Binaries) -> None:
 
 
 @pytest.mark.parametrize("name", ["A", "B"])
-def test_frames_of_lerobots_datasets(name: str, binaries: Binaries) -> None:
+def test_frames_recorded_by_lerobot(name: str, binaries: Binaries) -> None:
     needs_av1_decoder(binaries)
     reader = DatasetReader(LEROBOT / name, layout="rgb")
     rows = rows_of(LEROBOT / name)
@@ -190,7 +196,7 @@ def test_frames_of_lerobots_datasets(name: str, binaries: Binaries) -> None:
             assert np.array_equal(item[key], list(VideoReader(path, method="process"))[number])
 
 
-def test_time_without_a_frame(tmp_path: Path, binaries: Binaries) -> None:
+def test_wrong_frame_rate_is_refused(tmp_path: Path, binaries: Binaries) -> None:
     needs_av1_decoder(binaries)
     root = copy_of("A", tmp_path)
     change_info(root, fps=29)
@@ -199,7 +205,7 @@ def test_time_without_a_frame(tmp_path: Path, binaries: Binaries) -> None:
 
 
 @pytest.mark.parametrize("name", ["A", "D"])
-def test_same_as_lerobot(name: str) -> None:
+def test_items_equal_those_of_lerobot(name: str) -> None:
     torch = pytest.importorskip("torch")
     dataset_class = pytest.importorskip("lerobot.datasets.lerobot_dataset").LeRobotDataset
     keys = ["observation.images.laptop", "action"]

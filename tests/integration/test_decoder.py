@@ -1,4 +1,4 @@
-"""Frames from a decoder process that is kept are bit for bit those of a sequential decode, and failures are never other frames."""
+"""Test that a persistent decoder returns the exact frames of a sequential decode, and raises an error if it cannot."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ pytestmark = [pytest.mark.integration]
 
 Frames = npt.NDArray[Any]
 
-KEPT = ("h264", "hevc", "vp9", "av1")
-"""Codecs that a kept decoder reads."""
+DECODER_CODECS = ("h264", "hevc", "vp9", "av1")
+"""Codecs that a persistent decoder supports."""
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def make(maker: Maker, stream: str, container: str = "mp4", layout: str = "plain
     try:
         return maker.make(MatrixInput(stream=stream, container=container, layout=layout, damage=damage))
     except CannotMakeError as err:
-        pytest.skip(f"not with this FFmpeg: {err}")
+        pytest.skip(f"this FFmpeg cannot write it: {err}")
 
 
 def in_order(path: Path, **options: Any) -> Frames:
@@ -65,21 +65,21 @@ def in_order(path: Path, **options: Any) -> Frames:
 
 
 def requests() -> list[list[int]]:
-    """Requests of one frame, of neighbours, and of several that are far apart; in any order, with repeats."""
+    """Return requests for one frame, for consecutive frames and for distant frames, in any order and with repeats."""
     rng = np.random.default_rng(7)
     single = [[int(number)] for number in (0, FRAMES - 1, *rng.integers(FRAMES, size=6))]
     return [*single, [20, 21, 22, 23], [47, 3, 3, 30, 0], [int(number) for number in rng.integers(FRAMES, size=12)]]
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_same_frames_as_in_order(maker: Maker, stream: str) -> None:
+def test_frames_equal_those_of_a_sequential_decode(maker: Maker, stream: str) -> None:
     path = make(maker, stream)
     wanted = in_order(path)
     reader = VideoReader(path)
-    assert reader.method == ("decoder" if stream.partition("-")[0] in KEPT else "process")
+    assert reader.method == ("decoder" if stream.partition("-")[0] in DECODER_CODECS else "process")
     for numbers in requests():
         assert np.array_equal(reader.frames(numbers), wanted[numbers]), numbers
-    if stream.partition("-")[0] in KEPT and stream != "h264-refresh":
+    if stream.partition("-")[0] in DECODER_CODECS and stream != "h264-refresh":
         assert reader.method == "decoder"
         assert len(DECODERS) == 1
 
@@ -88,9 +88,7 @@ def test_same_frames_as_in_order(maker: Maker, stream: str) -> None:
     ("container", "layout"),
     [("mkv", "plain"), ("ts", "plain"), ("fragmented", "plain"), ("mp4", "audio-first"), ("mp4", "trimmed")],
 )
-def test_files_without_a_plain_index_are_read_by_a_process_per_request(
-    maker: Maker, container: str, layout: str
-) -> None:
+def test_files_without_a_plain_index_start_a_process_per_request(maker: Maker, container: str, layout: str) -> None:
     reader = VideoReader(make(maker, "h264-b", container, layout))
     wanted = np.stack(list(reader))
     assert np.array_equal(reader.frames([30, 2, 31]), wanted[[30, 2, 31]])
@@ -113,24 +111,24 @@ def with_hole(path: Path, target: Path) -> Path:
 
 @pytest.mark.parametrize("stream", ["h264", "hevc-open"])
 @pytest.mark.parametrize("damage", ["hole", "no-key-table", "other-size"])
-def test_damaged_files_give_right_frames_or_an_error(maker: Maker, tmp_path: Path, stream: str, damage: str) -> None:
+def test_damaged_files_give_correct_frames_or_an_error(maker: Maker, tmp_path: Path, stream: str, damage: str) -> None:
     intact = make(maker, stream)
     wanted = in_order(intact)
     path = with_hole(intact, tmp_path / "a.mp4") if damage == "hole" else make(maker, stream, damage=damage)
     reader = VideoReader(path)
-    given = []
+    decoded = []
     for number in range(0, FRAMES, 3):
         try:
             frame = reader[number]
         except (InputError, OutputError, ProcessDiedError):
             continue
-        given.append(number)
+        decoded.append(number)
         assert read(frame) == number
         assert damage == "other-size" or np.array_equal(frame, wanted[number])
-    assert given or damage == "other-size"
+    assert decoded or damage == "other-size"
 
 
-def test_one_decoder_for_many_files(maker: Maker, tmp_path: Path) -> None:
+def test_files_with_equal_parameters_share_a_decoder(maker: Maker, tmp_path: Path) -> None:
     first = make(maker, "h264-b")
     paths = [first]
     for number in range(3):
@@ -160,7 +158,7 @@ def test_indices_slices_and_ranges(maker: Maker) -> None:
             _ = reader[-FRAMES - 1]
 
 
-def test_frames_go_into_a_buffer(maker: Maker) -> None:
+def test_frames_are_written_into_a_buffer(maker: Maker) -> None:
     path = make(maker, "h264-g2")
     wanted = in_order(path)
     reader = VideoReader(path)
@@ -207,27 +205,27 @@ def test_depth_in_a_unit(unit: DepthUnit) -> None:
     )
 
 
-def test_scaled_depth_is_depth_that_was_there() -> None:
+def test_scaled_depth_is_not_interpolated() -> None:
     height, width = VideoReader(LEROBOT_DEPTH).shape[:2]
     whole = VideoReader(LEROBOT_DEPTH, layout="depth_mm")[0]
     small = VideoReader(LEROBOT_DEPTH, layout="depth_mm", size=(height // 3, width // 3))[0]
     assert set(small.ravel()) <= set(whole.ravel())
 
 
-def test_depth_of_a_colour_video(maker: Maker) -> None:
+def test_depth_layout_of_a_colour_video_is_refused(maker: Maker) -> None:
     path = make(maker, "h264")
-    with pytest.raises(InputError, match="holds yuv420p where the config says gray12le"):
+    with pytest.raises(InputError, match="has pixel format yuv420p, but the depth config has gray12le"):
         VideoReader(path, layout="depth_mm")
     with pytest.raises(ValueError, match="depth= has no effect with layout 'rgb'; use depth_mm or depth_m"):
         VideoReader(path, depth=DepthEncoderConfig())
 
 
-def test_unknown_layout(maker: Maker) -> None:
-    with pytest.raises(ValueError, match=r"layout 'chw' is not known; use one of rgb, .*rgb_chw, depth_mm"):
+def test_unknown_layout_is_refused(maker: Maker) -> None:
+    with pytest.raises(ValueError, match=r"unknown layout 'chw'; expected one of rgb, .*rgb_chw, depth_mm"):
         VideoReader(make(maker, "h264"), layout="chw")
 
 
-def test_changed_file_is_noticed(maker: Maker, tmp_path: Path) -> None:
+def test_changed_file_is_detected(maker: Maker, tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(make(maker, "h264-g2").read_bytes())
     reader = VideoReader(path)
@@ -238,11 +236,11 @@ def test_changed_file_is_noticed(maker: Maker, tmp_path: Path) -> None:
     wanted = in_order(path)
     assert np.array_equal(VideoReader(path)[3], wanted[3])
     path.unlink()
-    with pytest.raises(InputError, match="cannot be read any more: No such file"):
+    with pytest.raises(InputError, match="can no longer be read: No such file"):
         _ = reader[3]
 
 
-def test_killed_decoder_is_started_again(maker: Maker) -> None:
+def test_killed_decoder_is_replaced(maker: Maker) -> None:
     path = make(maker, "h264-b")
     wanted = in_order(path)
     reader = VideoReader(path)
@@ -254,7 +252,7 @@ def test_killed_decoder_is_started_again(maker: Maker) -> None:
     assert len(DECODERS) == 1
 
 
-def test_second_crash_is_an_error(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_crash_raises_an_error(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = VideoReader(make(maker, "h264-b"))
 
     def start_dead(pool: DecoderPool, key: Any) -> decoder_pool.Decoder:
@@ -263,14 +261,14 @@ def test_second_crash_is_an_error(maker: Maker, monkeypatch: pytest.MonkeyPatch)
         return decoder
 
     monkeypatch.setattr(DecoderPool, "_start", start_dead)
-    with pytest.raises(ProcessDiedError, match=r"frame 9 of .*h264-b.* did not come out of the decoder.*SIGKILL"):
+    with pytest.raises(ProcessDiedError, match=r"the decoder did not output frame 9 of .*h264-b.*SIGKILL"):
         _ = reader[9]
     assert len(DECODERS) == 0
     monkeypatch.undo()
     assert reader[9] is not None
 
 
-def test_stalled_decoder_is_an_error(maker: Maker) -> None:
+def test_stalled_decoder_raises_an_error(maker: Maker) -> None:
     reader = VideoReader(make(maker, "h264-b"), stall_timeout_s=0.5)
     assert reader[0] is not None
     (pid,) = DECODERS.pids
@@ -295,7 +293,7 @@ def test_interrupted_request_leaves_no_decoder(maker: Maker) -> None:
     assert np.array_equal(reader[9], wanted)
 
 
-def test_threads_share_a_reader_and_the_limit(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_share_a_reader_within_the_process_limit(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DECODERS, "limit", 2)
     clips = {stream: make(maker, stream) for stream in ("h264", "h264-b", "h264-g2")}
     wanted = {stream: in_order(path) for stream, path in clips.items()}
@@ -314,7 +312,7 @@ def test_threads_share_a_reader_and_the_limit(maker: Maker, monkeypatch: pytest.
     assert most <= 2
 
 
-def test_least_recently_used_decoder_makes_way(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_least_recently_used_decoder_is_replaced(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DECODERS, "limit", 2)
     first, second, third = (VideoReader(make(maker, stream)) for stream in ("h264", "h264-b", "h264-g2"))
     assert first[0] is not None
@@ -326,7 +324,7 @@ def test_least_recently_used_decoder_makes_way(maker: Maker, monkeypatch: pytest
     assert kept in DECODERS.pids
 
 
-def test_pickled_reader(maker: Maker) -> None:
+def test_reader_can_be_pickled(maker: Maker) -> None:
     reader = VideoReader(make(maker, "h264-b"))
     other: VideoReader = pickle.loads(pickle.dumps(reader))
     assert other.method == "decoder"
@@ -372,15 +370,15 @@ def print_pid_and_die(path: str) -> None:
 
 
 @pytest.mark.parametrize("function", [print_pid, print_pid_and_die])
-def test_nothing_survives_the_interpreter(maker: Maker, function: Any) -> None:
+def test_no_process_survives_the_interpreter(maker: Maker, function: Any) -> None:
     pid = int(run_python(function, str(make(maker, "h264-b")), timeout_s=60))
     deadline = time.monotonic() + 10
     while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
-        assert time.monotonic() < deadline, f"process {pid} is still there"
+        assert time.monotonic() < deadline, f"process {pid} still exists"
         time.sleep(0.02)
 
 
-def test_tables_are_bounded_and_read_again(maker: Maker, tmp_path: Path) -> None:
+def test_table_cache_is_bounded_and_refreshed(maker: Maker, tmp_path: Path) -> None:
     tables = SampleTables(most_frames=2 * FRAMES)
     content = make(maker, "h264-b").read_bytes()
     paths = [tmp_path / f"{number}.mp4" for number in range(5)]
@@ -396,7 +394,7 @@ def test_tables_are_bounded_and_read_again(maker: Maker, tmp_path: Path) -> None
     assert tables.get(paths[-1])[0] != version
 
 
-def test_second_alike_file_needs_no_process_to_be_measured(
+def test_second_file_with_equal_parameters_is_measured_without_a_process(
     maker: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = make(maker, "h264-b")
@@ -411,7 +409,7 @@ def test_second_alike_file_needs_no_process_to_be_measured(
 
 
 def test_request_larger_than_the_pipes(maker: Maker) -> None:
-    """Input and output are moved together, so neither side waits for the other."""
+    """Input is written and output is read in turn, so neither side waits for the other."""
     path = make(maker, "h264-g2")
     wanted = in_order(path, size=(480, 640))
     numbers = list(range(FRAMES - 1, -1, -1))

@@ -1,4 +1,4 @@
-"""NUT streams of raw video: timestamps and sizes of frames as ffmpeg wrote them, and streams that are refused."""
+"""Test that NUT streams of raw video give the timestamps and bytes of their frames, and that other streams are refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def nut_stream(ffmpeg: Path, size: str, *options: str, frames: int = 5) -> bytes
 
 @pytest.mark.integration
 @pytest.mark.parametrize("size", ["640x480", "64x48", "16x16"])
-def test_timestamps_and_frames(binaries: Binaries, size: str) -> None:
+def test_timestamps_and_frames_are_read(binaries: Binaries, size: str) -> None:
     stream = io.BytesIO(nut_stream(binaries.ffmpeg, size))
     command = ["-v", "error", "-f", "lavfi", "-i", f"testsrc=s={size}:r=30", "-frames:v", "5"]
     raw = run_tool([binaries.ffmpeg, *command, "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1"]).stdout
@@ -36,13 +36,13 @@ def test_timestamps_and_frames(binaries: Binaries, size: str) -> None:
 
 
 @pytest.mark.integration
-def test_other_time_base(binaries: Binaries) -> None:
+def test_wrong_time_base_is_refused(binaries: Binaries) -> None:
     stream = io.BytesIO(nut_stream(binaries.ffmpeg, "64x48"))
     with pytest.raises(OutputError, match=r"time bases are \[\(1, 90000\)\], not 1/1000"):
         NutReader(stream.read, timescale=1000).next_frame()
 
 
-def test_something_else() -> None:
+def test_stream_of_another_format_is_refused() -> None:
     stream = io.BytesIO(b"RIFF" + bytes(100))
     with pytest.raises(OutputError, match="does not begin with"):
         NutReader(stream.read, timescale=90_000).next_frame()

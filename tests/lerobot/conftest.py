@@ -1,4 +1,4 @@
-"""LeRobot with a simulated robot; these tests need LeRobot, and run by ``make test-lerobot`` only."""
+"""Provide LeRobot with a simulated robot; these tests need LeRobot, and only ``make test-lerobot`` runs them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if importlib.util.find_spec("lerobot") is None:
 
 @pytest.fixture(scope="session", autouse=True)
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with the simulated robot as an installed distribution, in this process and in those it starts."""
+    """Install the simulated robot as a distribution for this process and its children; return its directory."""
     folder = tmp_path_factory.mktemp("plugins")
     shutil.copy(HERE / "plugin" / f"{PLUGIN}.py", folder)
     metadata = folder / f"{PLUGIN}-1.dist-info" / "METADATA"
@@ -37,7 +37,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def installed(plugins: Path) -> Iterator[None]:
-    """ffenc in LeRobot, and an error for whoever lets PyAV write."""
+    """Install ffenc into LeRobot, and make PyAV raise an error if it writes."""
     import ffenc.lerobot
 
     ffenc.lerobot.install()

@@ -1,4 +1,4 @@
-"""Open a dataset with LeRobot, and compare every row and every frame with the number that it should have."""
+"""Open a dataset with LeRobot, and compare every row and frame with its expected number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 def numbers_of(root: Path) -> list[list[int]]:
-    """The number of each row, by episode, from the table alone."""
+    """Return the numbers of the rows of each episode, as the data table has them."""
     import pyarrow.parquet as pq
 
     episodes: dict[int, list[int]] = {}
@@ -26,7 +26,7 @@ def numbers_of(root: Path) -> list[list[int]]:
 def check_dataset(
     root: Path, expected: Sequence[Sequence[int]], *, backends: Sequence[str | None] = ("pyav", None)
 ) -> None:
-    """Every row has its number in state, action and every picture, at its time, through each of LeRobot's readers."""
+    """Check that each reader of LeRobot returns the expected number in state, action and frames of every row."""
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
     from lerobot_robot_simulated import number_in
 

@@ -1,4 +1,4 @@
-"""The plugin for LeRobot's own commands: it adds cameras, and installs ffenc only where that was asked for."""
+"""Test the camera plugin: it adds cameras to LeRobot's own commands, and installs ffenc only on request."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         (("{}",), {"FFENC_LEROBOT": "1"}, True),
     ],
 )
-def test_cameras_and_the_switch(
+def test_cameras_read_and_ffenc_is_installed_on_request(
     plugins: Path, words: tuple[str, ...], variables: dict[str, str], installed: bool
 ) -> None:
     ran = run(*words, **variables)
@@ -62,14 +62,14 @@ def test_cameras_and_the_switch(
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "message"),
     [
-        ({"FFENC_LEROBOT": "yes"}, "FFENC_LEROBOT='yes' is not known"),
+        ({"FFENC_LEROBOT": "yes"}, "unknown FFENC_LEROBOT='yes'; expected 1"),
         ({"FFENC_LEROBOT": "1", "FFENC_FFMPEG": "/nowhere/ffmpeg"}, "ffenc cannot encode for LeRobot"),
     ],
 )
-def test_a_failure_ends_the_program(plugins: Path, variables: dict[str, str], said: str) -> None:
+def test_failed_installation_exits(plugins: Path, variables: dict[str, str], message: str) -> None:
     ran = run("{}", **variables)
     assert ran.returncode == 1
-    assert said in ran.stderr
+    assert message in ran.stderr
     assert "Traceback" not in ran.stderr

@@ -1,4 +1,4 @@
-"""LeRobot's commands through ``ffenc lerobot``: what they record and make is read back by LeRobot, frame by frame."""
+"""Test LeRobot's commands through ``ffenc lerobot``, and read the datasets back with LeRobot, frame by frame."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CAMERAS = (
     "wrist: {type: simulated, width: 128, height: 96, fps: 30, use_depth: true}}"
 )
 
-SEED_EXAMPLE = """lerobot-record \\
+EXAMPLE = """lerobot-record \\
 --robot.type=simulated \\
 --robot.port=/dev/tty.usbmodem58760431541 \\
 --robot.cameras="CAMERAS" \\
@@ -39,7 +39,7 @@ SEED_EXAMPLE = """lerobot-record \\
 --dataset.root=ROOT --dataset.episode_time_s=0.8 --dataset.reset_time_s=0.1 \\
 --dataset.push_to_hub=false --play_sounds=false
 """
-"""The example of the documentation this project started from, with a simulated robot and a folder."""
+"""The documented example of a recording, with a simulated robot and a temporary directory."""
 
 
 def record_words(root: Path, *more: str) -> list[str]:
@@ -65,9 +65,9 @@ def edit(root: Path, operation: str, *words: object) -> None:
 
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory: pytest.TempPathFactory, plugins: Path) -> tuple[Path, str]:
-    """The seed's example, pasted into a shell behind ``ffenc``; the dataset, and what was printed."""
+    """Run the documented example in a shell with ``ffenc`` in front; return the dataset and standard error."""
     root = tmp_path_factory.mktemp("recorded") / "dataset"
-    command = SEED_EXAMPLE.replace("lerobot-record", "lerobot record", 1)
+    command = EXAMPLE.replace("lerobot-record", "lerobot record", 1)
     command = command.replace("CAMERAS", CAMERAS).replace("ROOT", shlex.quote(str(root)))
     ran = subprocess.run(
         ["bash", "-c", f"{shlex.quote(sys.executable)} -m ffenc {command}"],
@@ -92,16 +92,16 @@ def info_of(root: Path) -> dict[str, dict[str, object]]:
     return {key: value["info"] for key, value in features.items() if value["dtype"] == "video"}
 
 
-def test_the_example_of_the_documentation_records(recorded: tuple[Path, str], installed: None) -> None:
-    root, said = recorded
+def test_documented_example_records(recorded: tuple[Path, str], installed: None) -> None:
+    root, stderr = recorded
     numbers = numbers_of(root)
     assert len(numbers) == 3
     assert all(len(episode) > 10 for episode in numbers)
     check_dataset(root, numbers, backends=("pyav", None, "ffmpeg"))
-    line = next(line for line in said.splitlines() if line.startswith("LeRobot 0.6"))
+    line = next(line for line in stderr.splitlines() if line.startswith("LeRobot 0.6"))
     assert "encodes through ffenc" in line
-    assert "laptop: libx264, wrist: libx264 (its depth: libx265)" in line
-    assert "a dictionary without quotes, read as:" in said
+    assert "laptop: libx264, wrist: libx264 (depth: libx265)" in line
+    assert "a dictionary without quotes, read as:" in stderr
     laptop = info_of(root)["observation.images.laptop"]
     assert laptop["video.codec"] == "h264"
     assert laptop["video.extra_options"] == {"tune": "film", "profile:v": "high", "bf": 2}
@@ -110,7 +110,7 @@ def test_the_example_of_the_documentation_records(recorded: tuple[Path, str], in
     assert [json.loads(line)["episode_index"] for line in lines] == [0, 1, 2]
 
 
-def test_resume_adds_an_episode(copied: Path) -> None:
+def test_resume_appends_an_episode(copied: Path) -> None:
     before = numbers_of(copied)
     lerobot(
         *record_words(copied, "--resume=true", "--dataset.num_episodes=1", "--dataset.streaming_encoding=true"),
@@ -165,7 +165,7 @@ def test_reencode_in_place(copied: Path, workers: int) -> None:
 
 
 def test_encoding_after_each_episode_and_images_to_video(tmp_path: Path, installed: None) -> None:
-    """The processes of LeRobot's pool carry ffenc; PyAV would write otherwise."""
+    """LeRobot's worker processes use ffenc; in this test, PyAV raises an error if it writes."""
     root = tmp_path / "after"
     lerobot(*record_words(root, "--dataset.num_episodes=1", "--dataset.no_stamp=true"))
     check_dataset(root, numbers_of(root))
@@ -178,14 +178,12 @@ def test_encoding_after_each_episode_and_images_to_video(tmp_path: Path, install
     check_dataset(videos, numbers)
 
 
-def test_a_command_that_lerobot_does_not_have(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_command_is_refused(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lerobot", "recrod"]) == 1
     assert "LeRobot 0.6.1 has no command 'recrod'; it has" in capsys.readouterr().err
 
 
-def test_a_setting_that_would_not_take_effect_is_refused_before_anything_is_made(
-    tmp_path: Path, installed: None
-) -> None:
+def test_invalid_option_is_refused_before_files_are_created(tmp_path: Path, installed: None) -> None:
     root = tmp_path / "dataset"
     words = record_words(root, "--dataset.rgb_encoder.vcodec=h264", "--dataset.rgb_encoder.extra_options={tun: film}")
     with pytest.raises(Exception, match="RGBEncoderConfig") as raised:

@@ -1,4 +1,4 @@
-"""LeRobot's recorder on ffenc: rows and frames stay together, and no process or reader is left to PyAV."""
+"""Test LeRobot's recorder on ffenc: rows and frames stay in step, and no process uses PyAV."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def new_dataset(root: Path, height: int = 96, width: int = 128, *, channels_firs
 def frame(number: int, height: int = 96, width: int = 128) -> dict[str, Any]:
     from lerobot_robot_simulated import draw
 
-    picture = np.repeat(draw(number, height, width)[:, :, None], 3, axis=2)
+    image = np.repeat(draw(number, height, width)[:, :, None], 3, axis=2)
     value = np.full(2, number, np.float32)
-    return {CAMERA: picture, "observation.state": value, "action": value, "task": "count"}
+    return {CAMERA: image, "observation.state": value, "action": value, "task": "count"}
 
 
-def test_a_dropped_frame_takes_its_row_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slow encoder and a queue of one frame: what is in the table is what is in the video."""
+def test_row_is_dropped_with_its_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a slow encoder and a queue of one frame, table and video have the same frames."""
     from lerobot.configs import RGBEncoderConfig
 
     monkeypatch.setattr("ffenc.lerobot.streaming.WAIT_S", 0.0)
@@ -66,7 +66,7 @@ def test_a_dropped_frame_takes_its_row_along(tmp_path: Path, monkeypatch: pytest
     assert document["steps"] == fed
 
 
-def test_a_wait_keeps_the_frames_of_a_stall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_wait_prevents_drops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ffenc.lerobot.streaming.WAIT_S", 60.0)
     dataset = new_dataset(tmp_path / "d", encoder_queue_maxsize=1)
     for number in range(60):
@@ -77,7 +77,7 @@ def test_a_wait_keeps_the_frames_of_a_stall(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("wrong", ["shape", "dtype", "name"])
-def test_a_frame_that_is_refused_leaves_nothing_behind(tmp_path: Path, wrong: str) -> None:
+def test_refused_frame_adds_nothing(tmp_path: Path, wrong: str) -> None:
     dataset = new_dataset(tmp_path / "d")
     for number in range(5):
         dataset.add_frame(frame(number))
@@ -87,7 +87,7 @@ def test_a_frame_that_is_refused_leaves_nothing_behind(tmp_path: Path, wrong: st
     elif wrong == "dtype":
         bad[CAMERA] = bad[CAMERA].astype(np.int32)
     else:
-        bad["nobody"] = bad.pop(CAMERA)
+        bad["unknown"] = bad.pop(CAMERA)
     with pytest.raises(ValueError):
         dataset.add_frame(bad)
     for number in range(5, 10):
@@ -98,7 +98,7 @@ def test_a_frame_that_is_refused_leaves_nothing_behind(tmp_path: Path, wrong: st
 
 
 @pytest.mark.parametrize("form", ["chw", "float", "chw float"])
-def test_every_form_of_a_frame(tmp_path: Path, form: str) -> None:
+def test_frame_layouts_and_types(tmp_path: Path, form: str) -> None:
     dataset = new_dataset(tmp_path / "d", channels_first="chw" in form)
     for number in range(6):
         row = frame(number)
@@ -112,7 +112,7 @@ def test_every_form_of_a_frame(tmp_path: Path, form: str) -> None:
     check_dataset(tmp_path / "d", [list(range(6))], backends=(None,))
 
 
-def test_an_episode_of_one_frame_and_one_that_is_recorded_again(tmp_path: Path) -> None:
+def test_discarded_episode_and_episode_of_one_frame(tmp_path: Path) -> None:
     dataset = new_dataset(tmp_path / "d")
     for number in range(5):
         dataset.add_frame(frame(number + 50))
@@ -124,8 +124,8 @@ def test_an_episode_of_one_frame_and_one_that_is_recorded_again(tmp_path: Path) 
     assert not [path for path in (tmp_path / "d").iterdir() if path.name not in ("data", "meta", "videos")]
 
 
-def test_a_pool_whose_processes_are_spawned_encodes_with_ffenc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They cannot find an ffmpeg, which only ffenc would miss."""
+def test_spawned_worker_encodes_with_ffenc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker fails because ffmpeg is missing, which only ffenc needs."""
     from lerobot.configs import RGBEncoderConfig
     from lerobot.datasets import dataset_writer
 
@@ -138,7 +138,7 @@ def test_a_pool_whose_processes_are_spawned_encodes_with_ffenc(tmp_path: Path, m
             job.result()
 
 
-def test_lerobots_camera_thread(tmp_path: Path) -> None:
+def test_camera_encoder_thread(tmp_path: Path) -> None:
     import queue
 
     from lerobot.configs import RGBEncoderConfig
@@ -170,7 +170,7 @@ def background() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("background")
-def test_episodes_are_saved_behind_the_next_one(tmp_path: Path) -> None:
+def test_episodes_are_saved_in_the_background(tmp_path: Path) -> None:
     dataset = new_dataset(tmp_path / "d")
     for episode in range(4):
         assert dataset.num_episodes == episode
@@ -192,10 +192,8 @@ def test_episodes_are_saved_behind_the_next_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("background")
-def test_an_episode_that_cannot_be_saved_is_an_error_of_the_next_call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The episodes before it are there; the videos of those behind it are kept."""
+def test_failed_background_save_is_raised_by_the_next_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Earlier episodes are saved, and later ones are not."""
     from lerobot.datasets import dataset_writer
 
     from ffenc.errors import LeRobotError
@@ -205,11 +203,11 @@ def test_an_episode_that_cannot_be_saved_is_an_error_of_the_next_call(
     for episode in range(3):
         if episode == 1:
 
-            def fails(*_: Any) -> None:
+            def fail(*_: Any) -> None:
                 raise OSError("the disk is full")
 
             saver_of(dataset.writer).raise_failed(wait=True)
-            monkeypatch.setattr(dataset_writer, "get_video_duration_in_s", fails)
+            monkeypatch.setattr(dataset_writer, "get_video_duration_in_s", fail)
         for number in range(10):
             dataset.add_frame(frame(100 * episode + number))
         try:
@@ -223,7 +221,7 @@ def test_an_episode_that_cannot_be_saved_is_an_error_of_the_next_call(
     assert dataset.meta.total_episodes == 1
 
 
-def test_a_size_that_cannot_be_encoded_leaves_no_dataset(tmp_path: Path) -> None:
+def test_unsupported_frame_size_creates_no_dataset(tmp_path: Path) -> None:
     from ffenc.errors import FrameSizeError
 
     with pytest.raises(FrameSizeError):

@@ -1,4 +1,4 @@
-"""LeRobot without PyAV: recording, editing, merging and reading through ffenc."""
+"""Test recording, editing, merging and reading with LeRobot through ffenc, without PyAV."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ assert main([*one, "--operation.episode_indices=[0]", f"--new_root={root}-1", "-
 merge = [*edit, "--new_repo_id=me/all", f"--new_root={root}-all", "--operation.type=merge"]
 assert main([*merge, "--operation.repo_ids=['me/a','me/b']", f"--operation.roots=['{root}','{root}-1']"]) == 0
 check_dataset(Path(f"{root}-all"), [*numbers, numbers[1]], backends=("ffmpeg", "pyav"))
-print("all of it worked")
+print("all steps passed")
 """
 
 
 def test_record_edit_merge_and_read(tmp_path: Path, plugins: Path) -> None:
     environment = dict(os.environ)
-    if importlib.util.find_spec("av") is not None:  # a module in its place fails like one that is missing
+    if importlib.util.find_spec("av") is not None:  # replace it with a module that fails to import
         blocked = tmp_path / "blocked"
         blocked.mkdir()
         (blocked / "av.py").write_text("raise ModuleNotFoundError(\"No module named 'av'\", name='av')\n")
@@ -56,10 +56,10 @@ def test_record_edit_merge_and_read(tmp_path: Path, plugins: Path) -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr[-6000:]
-    assert "all of it worked" in ran.stdout
+    assert "all steps passed" in ran.stdout
     assert ", without PyAV" in ran.stderr
 
 
 @pytest.fixture(autouse=True)
 def only_plugins(plugins: Path) -> None:
-    """These tests start processes of their own."""
+    """Provide the plugins but do not install ffenc in this process: the test starts another one."""

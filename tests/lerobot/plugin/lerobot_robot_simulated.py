@@ -1,6 +1,6 @@
-"""A robot and a teleoperator that exist in memory: every frame and every joint says which one it is.
+"""Simulate a robot and a teleoperator whose frames and joints contain the number of the observation.
 
-LeRobot imports every distribution whose name begins with ``lerobot_robot_``; this module is installed as one.
+LeRobot imports every distribution whose name begins with ``lerobot_robot_``; the tests install this module as one.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ BITS = 16
 
 
 def draw(number: int, height: int, width: int) -> np.ndarray:
-    """A grey picture whose left to right blocks are the bits of a number, bright for 1."""
+    """Return a grey frame with the bits of a number as blocks from left to right, bright for 1."""
     levels = np.array([200 if number >> bit & 1 else 40 for bit in range(BITS)], np.uint8)
     row = levels[np.arange(width) * BITS // width]
     return np.broadcast_to(row, (height, width)).copy()
 
 
-def number_in(picture: np.ndarray) -> int:
-    """The number that was drawn in a picture of one channel, of any scale."""
-    width = picture.shape[1]
-    blocks = [picture[:, width * bit // BITS : width * (bit + 1) // BITS] for bit in range(BITS)]
+def number_in(frame: np.ndarray) -> int:
+    """Return the number that was drawn in a frame with one channel of any scale."""
+    width = frame.shape[1]
+    blocks = [frame[:, width * bit // BITS : width * (bit + 1) // BITS] for bit in range(BITS)]
     levels = np.array([float(block.mean()) for block in blocks])
     bright = levels > 2 * levels[-1]  # the last bit is never set
     return int(sum(1 << bit for bit in range(BITS) if bright[bit]))
@@ -36,10 +36,10 @@ def number_in(picture: np.ndarray) -> int:
 @CameraConfig.register_subclass("simulated")
 @dataclass(kw_only=True)
 class SimulatedCameraConfig(CameraConfig):
-    """A camera of the simulated robot.
+    """Settings of a camera of the simulated robot.
 
     Attributes:
-        use_depth: give depth beside colour.
+        use_depth: also return depth.
     """
 
     use_depth: bool = False
@@ -48,11 +48,11 @@ class SimulatedCameraConfig(CameraConfig):
 @RobotConfig.register_subclass("simulated")
 @dataclass(kw_only=True)
 class SimulatedRobotConfig(RobotConfig):
-    """The simulated robot.
+    """Settings of the simulated robot.
 
     Attributes:
-        port: not looked at.
-        cameras: by name.
+        port: ignored.
+        cameras: cameras by name.
     """
 
     port: str = ""
@@ -60,7 +60,7 @@ class SimulatedRobotConfig(RobotConfig):
 
 
 class SimulatedRobot(Robot):
-    """Observation n has n in every joint and every picture; depth is n millimetres plus a slope."""
+    """A robot whose observation n contains n in every joint, frame and depth frame."""
 
     config_class = SimulatedRobotConfig
     name = "simulated"
@@ -104,10 +104,10 @@ class SimulatedRobot(Robot):
         number, self._number = self._number, self._number + 1
         seen: dict[str, Any] = dict.fromkeys(JOINTS, float(number))
         for name, camera in self.config.cameras.items():
-            picture = draw(number, camera.height, camera.width)
-            seen[name] = np.repeat(picture[:, :, None], 3, axis=2)
+            frame = draw(number, camera.height, camera.width)
+            seen[name] = np.repeat(frame[:, :, None], 3, axis=2)
             if camera.use_depth:
-                seen[f"{name}_depth"] = (picture.astype(np.uint16) * 10)[:, :, None]
+                seen[f"{name}_depth"] = (frame.astype(np.uint16) * 10)[:, :, None]
         return seen
 
     def send_action(self, action: dict[str, Any]) -> dict[str, Any]:
@@ -120,17 +120,17 @@ class SimulatedRobot(Robot):
 @TeleoperatorConfig.register_subclass("simulated")
 @dataclass(kw_only=True)
 class SimulatedLeaderConfig(TeleoperatorConfig):
-    """The leader of the simulated robot.
+    """Settings of the simulated teleoperator.
 
     Attributes:
-        port: not looked at.
+        port: ignored.
     """
 
     port: str = ""
 
 
 class SimulatedLeader(Teleoperator):
-    """Action n has n in every joint."""
+    """A teleoperator whose action n contains n in every joint."""
 
     config_class = SimulatedLeaderConfig
     name = "simulated"
@@ -174,7 +174,7 @@ class SimulatedLeader(Teleoperator):
 
 
 def forbid_pyav_writing() -> None:
-    """Let PyAV read only."""
+    """Make PyAV raise an error if it opens a file for writing."""
     try:
         import av
     except ImportError:
@@ -185,7 +185,7 @@ def forbid_pyav_writing() -> None:
 
     def open_to_read(file: Any, mode: str | None = None, *arguments: Any, **options: Any) -> Any:
         if mode not in (None, "r"):
-            raise AssertionError(f"PyAV was to write {file}")
+            raise AssertionError(f"PyAV tried to write {file}")
         return own(file, mode, *arguments, **options)
 
     open_to_read.reads_only = True

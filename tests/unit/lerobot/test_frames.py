@@ -1,4 +1,4 @@
-"""LeRobot's forms of a frame become ffenc's; what cannot be told apart is refused."""
+"""Test the conversion of LeRobot's frames to ffenc's, and the refusal of ambiguous shapes."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ RGB = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
     ],
     ids=["hwc", "chw", "float64", "float32 chw", "float16"],
 )
-def test_rgb(image: np.ndarray) -> None:
+def test_rgb_frame_is_converted(image: np.ndarray) -> None:
     assert np.array_equal(rgb_frame(image, "a"), RGB)
 
 
 @pytest.mark.parametrize(
-    ("image", "said"),
+    ("image", "message"),
     [
         (RGB / 60, "with values from 0 to"),
         (RGB / 255 - 0.1, "with values from -0.1"),
         (np.full((4, 6, 3), np.nan), "floats from 0 to 1"),
         (RGB.astype(np.int64), "uint8, or floats"),
-        (np.zeros((3, 6, 3), np.uint8), "cannot be told apart"),
+        (np.zeros((3, 6, 3), np.uint8), "this shape fits both"),
         (np.zeros((4, 6), np.uint8), r"\(H, W, C\) or"),
         ([[1]], "a list"),
     ],
 )
-def test_what_is_no_rgb_frame(image: object, said: str) -> None:
-    with pytest.raises(FrameError, match=f"camera 'a' was given .*{said}"):
+def test_invalid_rgb_frame_is_refused(image: object, message: str) -> None:
+    with pytest.raises(FrameError, match=f"camera 'a' got .*{message}"):
         rgb_frame(image, "a")  # type: ignore[arg-type]
 
 
@@ -65,6 +65,6 @@ def test_depth_in_metres(dtype: type) -> None:
 @pytest.mark.parametrize(
     "image", [np.full((4, 6), -1), np.full((4, 6), 65536), np.zeros((4, 6), bool), np.zeros((4, 6, 3), np.uint16)]
 )
-def test_what_is_no_depth(image: np.ndarray) -> None:
-    with pytest.raises(FrameError, match="camera 'a' was given"):
+def test_invalid_depth_frame_is_refused(image: np.ndarray) -> None:
+    with pytest.raises(FrameError, match="camera 'a' got"):
         depth_frame(image, "a")

@@ -1,4 +1,4 @@
-"""Binding is all or nothing: unknown versions and signatures are refused, copies are rebound, all of it can be undone."""
+"""Test installation into LeRobot: it replaces all functions or none, and uninstall restores them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ TABLE = (
 
 @pytest.fixture
 def lerobot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
-    """A LeRobot of three modules, version 0.6.1, and a table for it."""
+    """Provide a fake LeRobot 0.6.1 with a few modules, and a table of bindings for it."""
     for name, source in {"lerobot": "", **OWN, "ffenc.lerobot.fakes": REPLACEMENTS}.items():
         module = ModuleType(name)
         monkeypatch.setitem(sys.modules, name, module)
@@ -63,7 +63,7 @@ def lerobot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleT
     installation.uninstall()
 
 
-def test_every_copy_is_rebound_and_given_back(lerobot: ModuleType) -> None:
+def test_all_imported_names_are_replaced_and_restored(lerobot: ModuleType) -> None:
     copies: Any = sys.modules["lerobot.copies"]
     installation.install()
     assert lerobot.measure("x") == copies.measure("x") == copies.again("x") == "ffenc"
@@ -71,7 +71,7 @@ def test_every_copy_is_rebound_and_given_back(lerobot: ModuleType) -> None:
     assert copies.Writer.of(2) == ("Writer", 2, "ffenc")
     assert installation.original("lerobot.tools.measure")("x") == "LeRobot"
     installation.install()
-    assert copies.Writer().add(1) == ["LeRobot", 1, "ffenc"]  # and not wrapped twice
+    assert copies.Writer().add(1) == ["LeRobot", 1, "ffenc"]  # not wrapped twice
     installation.uninstall()
     installation.uninstall()
     assert lerobot.measure("x") == copies.measure("x") == copies.again("x") == "LeRobot"
@@ -82,40 +82,40 @@ def test_every_copy_is_rebound_and_given_back(lerobot: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"signature": "path"}, r"takes \(path, \*, exact=\) and not \(path\)"),
         ({"attribute": "weigh"}, "has no lerobot.tools.weigh"),
         ({"module": "lerobot.moved"}, "has no lerobot.moved.measure"),
     ],
 )
-def test_nothing_is_bound_if_one_name_is_not_as_the_table_says(
-    lerobot: ModuleType, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], said: str
+def test_nothing_is_replaced_if_one_function_is_not_as_expected(
+    lerobot: ModuleType, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], message: str
 ) -> None:
     monkeypatch.setattr(installation, "BINDINGS", (TABLE[1], replace(TABLE[0], **change)))  # type: ignore[arg-type]
-    with pytest.raises(LeRobotError, match=said):
+    with pytest.raises(LeRobotError, match=message):
         installation.install()
     assert lerobot.Writer().add(1) == ["LeRobot", 1]
 
 
-def test_an_unknown_version_is_refused(lerobot: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsupported_version_is_refused(lerobot: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "version", lambda _: "0.7.0")
-    with pytest.raises(LeRobotError, match=r"LeRobot 0\.7\.0 is not known to ffenc, which runs 0\.6"):
+    with pytest.raises(LeRobotError, match=r"ffenc does not support LeRobot 0\.7\.0; supported: 0\.6"):
         installation.install()
     assert lerobot.measure("x") == "LeRobot"
 
 
-def test_without_lerobot(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_lerobot_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", missing)
-    with pytest.raises(LeRobotError, match="LeRobot is not installed"):
+    with pytest.raises(LeRobotError, match=r"LeRobot is not installed .* 'lerobot\[dataset\]==0\.6\.1'"):
         installation.install()
     assert str(installation.status()).startswith("LeRobot (not installed) does not run on ffenc")
 
 
-def test_replacements_have_the_signatures_of_what_they_replace() -> None:
+def test_replacements_have_the_expected_signatures() -> None:
     for binding in BINDINGS:
         if not binding.wraps:
             assert signature_text(binding.load()) == binding.signature, binding.name
@@ -123,7 +123,7 @@ def test_replacements_have_the_signatures_of_what_they_replace() -> None:
     assert len({binding.name for binding in BINDINGS}) == len(BINDINGS)
 
 
-def test_the_stand_in_for_pyav(lerobot: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pyav_stand_in(lerobot: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name == "av" or name.startswith("av.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "av", None)  # as if it were not installed
