@@ -177,7 +177,7 @@ def dequantize_depth(
 
 @functools.lru_cache(maxsize=32)
 def _code_table(quantizer: DepthQuantizer) -> Codes:
-    """Return the code of every uint16 millimetre."""
+    """Return a lookup table from uint16 millimetres to depth codes."""
     table = _computed(quantizer, np.arange(_LARGEST_MM + 1, dtype=np.float32), _MM_PER_M).astype(np.uint16)
     table.flags.writeable = False
     return table
@@ -185,7 +185,7 @@ def _code_table(quantizer: DepthQuantizer) -> Codes:
 
 @functools.lru_cache(maxsize=32)
 def _depth_table(quantizer: DepthQuantizer, unit: DepthUnit) -> npt.NDArray[Any]:
-    """Return the depth of every code."""
+    """Return a lookup table from depth codes to depth in a unit."""
     table: npt.NDArray[Any] = _depths_m(quantizer)
     if unit == "mm":
         table = np.clip(np.rint(table * np.float32(_MM_PER_M)), 0, _LARGEST_MM).astype(np.uint16)

@@ -1,4 +1,4 @@
-"""Frames whose number survives any lossy codec, and can be read back from the decoded picture."""
+"""Generate frames that show their number in bars, and read it from decoded frames, even after lossy encoding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BITS = 8
 
 
 def numbered_frame(number: int, *, width: int = 128, height: int = 96) -> Frame:
-    """A ``(height, width, 3)`` picture whose eight bars spell a number from 0 to 255, bright for one."""
+    """Return a ``(height, width, 3)`` frame with the bits of a number from 0 to 255 as eight bars, bright for 1."""
     frame = np.full((height, width, 3), (70, 60, 50), np.uint8)
     bar = width // _BITS
     for bit in range(_BITS):
@@ -23,12 +23,12 @@ def numbered_frame(number: int, *, width: int = 128, height: int = 96) -> Frame:
 
 
 def numbered_frames(count: int, *, start: int = 0, width: int = 128, height: int = 96) -> Iterator[Frame]:
-    """Frames ``start`` to ``start + count - 1``."""
+    """Yield frames ``start`` to ``start + count - 1``."""
     return (numbered_frame(number, width=width, height=height) for number in range(start, start + count))
 
 
 def number_of(frame: Frame) -> int:
-    """What the bars of a decoded frame spell."""
+    """Return the number that the bars of a decoded frame show."""
     height, width = frame.shape[:2]
     bar = width // _BITS
     middle = frame[height * 3 // 8 : height * 5 // 8].astype(float)
@@ -37,5 +37,5 @@ def number_of(frame: Frame) -> int:
 
 
 def numbers_of(frames: Iterable[Frame]) -> list[int]:
-    """What every frame spells, in order."""
+    """Return the number that each frame shows, in order."""
     return [number_of(frame) for frame in frames]

@@ -1,4 +1,4 @@
-"""Small datasets that LeRobot itself recorded: two cameras (A, B: other encoder settings), and one of them with depth (D)."""
+"""Small datasets that LeRobot recorded: A and B with two cameras and different encoder settings, and D with depth."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def _works(ffmpeg: Path, *options: str) -> bool:
 
 
 def needs_av1_decoder(binaries: Binaries) -> None:
-    """Skip where this FFmpeg cannot show the pictures of A and B (a build can list a decoder that only hardware has)."""
+    """Skip if this FFmpeg cannot decode the frames of A and B (a build can list a decoder that needs hardware)."""
     video = LEROBOT / "A/videos/observation.images.laptop/chunk-000/file-000.mp4"
     if not _works(binaries.ffmpeg, "-i", str(video), "-frames:v", "1", "-f", "rawvideo"):
         pytest.skip("this build cannot decode AV1")
 
 
 def needs_png_encoder(binaries: Binaries) -> None:
-    """Skip where this FFmpeg cannot write PNG."""
+    """Skip if this FFmpeg cannot write PNG."""
     raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "1x1", "-i", os.devnull)
     said = run_tool(
         [binaries.ffmpeg, "-v", "error", *raw, "-c:v", "png", "-f", "image2pipe", "-y", os.devnull], check=False

@@ -1,8 +1,8 @@
-"""Open datasets with LeRobot and print what it reads, as JSON; run by a Python that has LeRobot, never imported by a test.
+"""Read datasets with LeRobot and print the results as JSON; a Python that has LeRobot runs this, and no test imports it.
 
-Usage: ``python -P lerobot_judge.py ROOT...`` or ``python -P lerobot_judge.py merge OUTPUT ROOT...``.  (``-P``, because the
-``datasets.py`` beside this file is not the library of that name.)  Prints one object: for each root its frames, or the error
-that LeRobot raised.  Frames are read one by one, as windows of two rows, and of one chosen episode, as training does.
+Usage: ``python -P lerobot_judge.py ROOT...`` or ``python -P lerobot_judge.py merge OUTPUT ROOT...``.  (``-P`` is necessary
+because the ``datasets.py`` in this directory is not the library of that name.)  It prints one object: for each root its
+frames, or the error that LeRobot raised.  Like a training, it reads single frames, a window of two rows and one episode.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
 
 def described(value):
-    """A value of an item as JSON: pictures and other large arrays by their digest."""
+    """Convert a value of an item for JSON; frames and other large arrays become digests."""
     if hasattr(value, "numpy"):
         array = value.numpy()
         return hashlib.sha256(array.tobytes()).hexdigest()[:16] if array.size > 64 else array.tolist()
@@ -38,7 +38,7 @@ def judge(root):
 
 
 def merge(output, roots):
-    """Merge datasets with LeRobot, and say what is read of the result."""
+    """Merge datasets with LeRobot, and return what LeRobot reads from the result."""
     sources = [LeRobotDataset(f"test/source{number}", root=root) for number, root in enumerate(roots)]
     try:
         merge_datasets(sources, output_repo_id="test/merged", output_dir=output)

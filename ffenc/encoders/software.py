@@ -110,7 +110,7 @@ LIBX265 = EncoderSpec(
     fast_decode=FastDecode(option="tune", value="fastdecode"),
     generic=_VBV
     | {"bf", "refs", "keyint_min", "qmin", "qmax", "qdiff", "qcomp", "i_qfactor", "b_qfactor", "rc_init_occupancy"},
-    # FFmpeg's wrapper reads these since 4.3 (libavcodec 58.91); 4.2's ignores them.
+    # Since FFmpeg 4.3 (libavcodec 58.91) the wrapper reads these; in 4.2 it ignores them.
     generic_since=dict.fromkeys(
         ("bf", "refs", "keyint_min", "qmin", "qmax", "qdiff", "qcomp", "i_qfactor", "b_qfactor"), (58, 91)
     ),
@@ -149,7 +149,7 @@ LIBX265 = EncoderSpec(
     # A frame with a single column of coding units (64x64 each) decodes to another one than x265 reconstructed, by its own
     # checksums: 4.2.2 to 9.0.2, 8 and 12 bits, lossless or not.  With smaller units there are two columns.
     narrow_frame=NarrowFrame(width=64, option="x265-params:ctu", value="32"),
-    # Below one coding unit it fails with some presets, and crashes in some builds (34x34 in 5.1.9 and 8.1.2).
+    # Frames smaller than one coding unit fail with some presets and crash some builds (34x34 in 5.1.9 and 8.1.2).
     minimum_size=ByVersion((((0,), 64),)),
     complaints=(
         r"Unknown option: \S+",

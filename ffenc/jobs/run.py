@@ -365,7 +365,7 @@ def _not_visible(spec: JobSpec) -> str | None:
         os.listdir(output.parent)  # noqa: PTH208  makes a network file system update its cache
         record, size_bytes = read_record(output), output.stat().st_size
     except (OSError, FFencError) as err:
-        return f"{output} cannot be seen from here ({getattr(err, 'strerror', None) or err})"
+        return f"{output} is not visible on this machine ({getattr(err, 'strerror', None) or err})"
     if record is not None and record.size_bytes == size_bytes:
         return None
     return f"{output} here is another file"

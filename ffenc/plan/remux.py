@@ -25,7 +25,7 @@ def plan_remux(
 
     Args:
         source: the recording, complete or cut off between two fragments.
-        fps: frame rate of both; it sets the duration of the last frame, without which FFmpeg 4.2 hides that frame.
+        fps: frame rate of both. It sets the duration of the last frame; without it, FFmpeg 4.2 hides that frame.
         fragmented: write fragments, see ``FRAGMENTS``.
         start_s: timestamp of the first frame, which becomes 0; None keeps timestamps.
         audio: audio to encode beside the video.

@@ -21,7 +21,7 @@ _PAIR = re.compile(r"[\w-]+(:v)?:[^:/]+")
 
 
 def explain(error: str, command: str, words: Sequence[str], *, flags: Iterable[str]) -> str:
-    """Rewrite the parser's message in plain words, and add what was probably meant.
+    """Rewrite the parser's message in plain words, and suggest a correction.
 
     Args:
         error: the message of jsonargparse.

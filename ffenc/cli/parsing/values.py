@@ -1,4 +1,4 @@
-"""Read values from flags and configuration files, as YAML with JSON's scalars; and the types of flags.
+"""Parse values of flags and configuration files (YAML syntax, JSON scalars), and define the types of flags.
 
 YAML 1.1, which PyYAML and jsonargparse follow, reads ``1:1`` as 61 (base 60), ``on`` as true and ``010`` as 8.  For FFmpeg
 these are texts: ``deblock=1:1`` would silently become ``deblock=61``.  Here a word is a number, a boolean or null only if it

@@ -1,6 +1,6 @@
 """Read and write ``meta/info.json`` and ``meta/stats.json``, byte for byte as LeRobot writes them.
 
-Not through `ffenc.json_text`: LeRobot indents by 4 and writes NaN.
+This module does not use `ffenc.json_text`, because LeRobot indents by 4 and writes NaN.
 """
 
 from __future__ import annotations

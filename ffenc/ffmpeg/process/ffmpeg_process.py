@@ -320,7 +320,10 @@ class FFmpegProcess:
         self._detach_finalizer()
 
     def _detach_finalizer(self) -> None:
-        """Drop the finalizer of an exited child: it would keep everything alive that a callback refers to."""
+        """Drop the finalizer of an exited child.
+
+        It would keep alive everything that a callback refers to.
+        """
         if self._managed.state == "exited":
             self._finalizer.detach()
 

@@ -86,7 +86,7 @@ class ManagedChild:
         self._failure: tuple[type[ProcessError], str] | None = None
 
     def start_threads(self) -> None:
-        """Start to read standard error, and reports.
+        """Start reading standard error and progress reports.
 
         Raises:
             ThreadStartError: no thread could be started; the child was killed.

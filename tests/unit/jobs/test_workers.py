@@ -117,7 +117,7 @@ def test_output_that_is_not_here_is_not_done(fakes, monkeypatch) -> None:
     spec = fakes.spec("a")
 
     class Elsewhere(Cluster):
-        """The first worker's output folder is not shared: what it writes cannot be seen from here."""
+        """The first worker's output directory is not shared, so its files are not visible on this machine."""
 
         def submit_avoiding(self, avoided: Collection[str], fn: Any, /, *args: Any) -> Future[Any]:
             future = super().submit_avoiding(avoided, fn, *args)
@@ -129,7 +129,7 @@ def test_output_that_is_not_here_is_not_done(fakes, monkeypatch) -> None:
     assert [(result.status, result.worker) for result in results] == [("done", "good")]
     results, _ = run_on(Elsewhere({"unshared": good}), [fakes.spec("a", text="other")])
     assert results[0].error is not None
-    assert "cannot be seen from here (No such file or directory)" in results[0].error.message
+    assert "is not visible on this machine (No such file or directory)" in results[0].error.message
 
 
 def test_output_that_is_another_file_here_is_not_done(fakes, monkeypatch) -> None:

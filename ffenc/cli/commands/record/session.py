@@ -44,7 +44,7 @@ class Recorded:
     """An episode that is in the dataset.
 
     Attributes:
-        live: course of the recording.
+        live: its steps, drops and late ticks.
         summary: the saved episode.
     """
 
