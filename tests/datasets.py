@@ -54,21 +54,21 @@ def rows_of(root: Path) -> list[dict[str, Any]]:
     return [row for path in sorted(root.glob("data/*/*.parquet")) for row in pq.read_table(path).to_pylist()]
 
 
-def pictures_of(root: Path, binaries: Binaries) -> list[dict[str, list[str]]]:
-    """For every episode and camera the hash of each frame, found as a reader finds it."""
+def frames_of(root: Path, binaries: Binaries) -> list[dict[str, list[str]]]:
+    """Return the hash of each frame by episode and camera, read at the positions in the episode table."""
     info = load_info(root)
     layout = DatasetLayout.of(root, info)
     hashes: dict[Path, list[str]] = {}
     episodes = []
     for row in load_episodes(root, info):
-        pictures = {}
+        frames = {}
         for key, span in row.videos.items():
             path = layout.video(key, span.file)
             if path not in hashes:
                 hashes[path] = frame_hashes(path, binaries=binaries)
-            pictures[key] = hashes[path][span.from_frame : span.to_frame]
-            assert len(pictures[key]) == row.length
-        episodes.append(pictures)
+            frames[key] = hashes[path][span.from_frame : span.to_frame]
+            assert len(frames[key]) == row.length
+        episodes.append(frames)
     return episodes
 
 

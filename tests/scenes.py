@@ -1,4 +1,4 @@
-"""Pictures with something to encode in them: gradients, texture and motion, the same in every run."""
+"""Generate frames with gradients, texture and motion to encode, the same in every run."""
 
 from __future__ import annotations
 

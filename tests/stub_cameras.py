@@ -25,7 +25,7 @@ FORM = FrameFormat(width=4, height=4)
 SHAPE = (4, 4, 3)
 
 
-def picture(number: int) -> npt.NDArray[np.uint8]:
+def stub_frame(number: int) -> npt.NDArray[np.uint8]:
     """Return a tiny frame filled with its number."""
     return np.full(SHAPE, number, np.uint8)
 

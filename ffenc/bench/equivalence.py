@@ -38,16 +38,26 @@ class Found:
     Attributes:
         crf: the highest integer crf with at least the quality of the reference, on the complete clip.
         exact_crf: interpolated crf of equal quality, between this crf and the next.
-        likeness: quality of the complete clip at ``crf``.
+        similarity: quality of the complete clip at ``crf``; stored as ``likeness``.
         size_bytes: size of the complete clip at ``crf``.
         encodes: number of encodes of the search.
     """
 
     crf: int
     exact_crf: float
-    likeness: float
+    similarity: float
     size_bytes: int
     encodes: int
+
+    def to_json(self) -> Row:
+        """Return the fields of a stored row."""
+        return {
+            "crf": self.crf,
+            "exact_crf": self.exact_crf,
+            "likeness": self.similarity,
+            "size_bytes": self.size_bytes,
+            "encodes": self.encodes,
+        }
 
 
 def equivalents_of(
@@ -112,7 +122,7 @@ def find_equivalents(
         on_step: called before every search, and at the end.
 
     Returns:
-        Rows with ``source``, ``reference``, ``fields``, ``metric``, ``target``, ``status``, and `Found`'s attributes.
+        Rows with ``source``, ``reference``, ``fields``, ``metric``, ``target``, ``status``, and the fields of `Found.to_json`.
     """
     store = ResultsFile(results)
     report = on_step or (lambda *_: None)
@@ -154,7 +164,7 @@ def _search(
     row: Row = {"status": "done", "target": target, "reference_bytes": goal.size_bytes(footage, crf)}
     if found is None:
         return row | {"status": "failed", "reason": f"no crf reaches {metric} {target}"}
-    return row | {name: getattr(found, name) for name in Found.__slots__}
+    return row | found.to_json()
 
 
 class _QualityByCrf:
@@ -225,7 +235,7 @@ def _closest(
     return Found(
         crf=crf,
         exact_crf=round(exact, 2),
-        likeness=here,
+        similarity=here,
         size_bytes=candidate.size_bytes(footage, crf),
         encodes=candidate.encodes,
     )

@@ -49,7 +49,7 @@ class Step:
         key: key of its row.
         round_number: from 0; quality and size are measured in the first round only.
         row: results of earlier rounds.
-        likeness: quality that was measured earlier, by SHA-256 of file and source.
+        similarity: quality that was measured earlier, by SHA-256 of file and source.
         spec: the sweep.
         binaries: the executables.
         scratch: directory for temporary files.
@@ -60,7 +60,7 @@ class Step:
     key: str
     round_number: int
     row: Row
-    likeness: Mapping[str, Row]
+    similarity: Mapping[str, Row]
     spec: SweepSpec
     binaries: Binaries
     scratch: Path
@@ -119,13 +119,15 @@ def run_sweep(
         _warm_up(planned, store, keys, binaries, Path(directory))
 
         def step(trial: Trial, key: str, number: int) -> Step:
-            likeness = {row["sha256"] + row["source"]["digest"]: row for row in store.rows.values() if "sha256" in row}
+            similarity = {
+                row["sha256"] + row["source"]["digest"]: row for row in store.rows.values() if "sha256" in row
+            }
             return Step(
                 trial=trial,
                 key=key,
                 round_number=number,
                 row=store.rows[key],
-                likeness=likeness if number == 0 else {},
+                similarity=similarity if number == 0 else {},
                 spec=spec,
                 binaries=binaries,
                 scratch=Path(directory),
@@ -267,7 +269,7 @@ def _first_time(step: Step, result: EncodeResult) -> Row:
     if isinstance(config, DepthEncoderConfig):
         error = measure_depth_error(result, footage, config, binaries=step.binaries)
         return row | {"depth_error": error.to_json()}
-    known = step.likeness.get(digest + footage.digest, {})
+    known = step.similarity.get(digest + footage.digest, {})
     row["quality"] = known.get("quality") or measure_quality(result, footage, binaries=step.binaries).to_json()
     middle = VideoReader(result.path, method="process", binaries=step.binaries).frames([footage.count // 2])[0]
     save_crop(middle, CROP, step.crops / f"{step.key}.png")

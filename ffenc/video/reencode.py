@@ -121,7 +121,7 @@ def plan_reencode(
     clip = source if isinstance(source, MeasuredClip) else measure_clip(source, binaries=binaries)
     first, stop = _frame_range(clip, start, end)
     if thinning is not None:
-        _check_thinning(thinning, clip, whole=start is None and end is None, audio=audio)
+        _check_stride(thinning, clip, whole=start is None and end is None, audio=audio)
     frames = (
         clip.select([(first, stop - first)]) if thinning is None else clip.select(thinning.runs, every=thinning.every)
     )
@@ -156,16 +156,16 @@ def plan_reencode(
     )
 
 
-def _check_thinning(thinning: FrameStride, clip: MeasuredClip, *, whole: bool, audio: AudioChoice | None) -> None:
+def _check_stride(stride: FrameStride, clip: MeasuredClip, *, whole: bool, audio: AudioChoice | None) -> None:
     path, before = clip.stream.path, 0
-    for first, stop in thinning.ranges:
+    for first, stop in stride.ranges:
         if not before <= first < stop <= clip.packets.count:
             raise InputError(
                 f"frames [{first}, {stop}) of {path} are not an ascending range within [0, {clip.packets.count})",
                 path=path,
             )
         before = stop
-    if thinning.every < 1 or not thinning.ranges or not whole or audio == "keep":
+    if stride.every < 1 or not stride.ranges or not whole or audio == "keep":
         raise InputError(
             f"every n-th frame of {path} can be kept only without start, end and audio, and with n of 1 or more",
             path=path,

@@ -1,8 +1,8 @@
 """Prove that an encoder works here: encode a few frames with the real plan and check the file.
 
 FFmpeg lists every encoder that was compiled in, whether it works or not.  Drivers are known to ignore the GOP size or the
-bit rate, to pad the frame, to return a green, torn or old one, or to fail only at the second session.  ffmpeg then exits
-with status 0.
+bit rate, to pad the frame, to return a green, damaged or old frame, or to fail only in the second session.  ffmpeg then
+exits with status 0.
 """
 
 from __future__ import annotations

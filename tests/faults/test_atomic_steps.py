@@ -19,7 +19,7 @@ from ffenc.errors import FFencError, FrameError, OutputError, RecordingError
 from ffenc.streaming.episode import Episode
 from ffenc.streaming.queueing import POLICIES, QueuePolicy
 from tests.interruptions import Interruption
-from tests.stub_cameras import StubTarget, open_stub, picture
+from tests.stub_cameras import StubTarget, open_stub, stub_frame
 
 LONG_S = 30.0
 CAMERAS = ("a", "b", "c")
@@ -55,7 +55,7 @@ class Recording:
     def add(self, number: int, **changed: Any) -> bool:
         frame = {"observation.state": np.array([number], np.float32)}
         self.table.stage(frame, "a task")
-        return self.episode.feed({**dict.fromkeys(CAMERAS, picture(number)), **changed}, None)
+        return self.episode.feed({**dict.fromkeys(CAMERAS, stub_frame(number)), **changed}, None)
 
     def check(self, *, at_least: list[int], at_most: list[int]) -> list[int]:
         """Check that cameras, rows and log recorded the same steps; return these."""
@@ -161,16 +161,16 @@ def test_interrupt_while_cameras_are_fed_one_by_one(order: str) -> None:
         targets = {name: StubTarget() for name in CAMERAS}
         episode = Episode(CAMERAS, Path("episode"), fps=30, policy="block", open_camera=open_stub(targets, maxsize=30))
         for name in order:
-            assert episode.feed_one(name, picture(0), None)
+            assert episode.feed_one(name, stub_frame(0), None)
         interruption = Interruption(at, STEP_MODULES)
         with contextlib.suppress(KeyboardInterrupt):
-            interruption.during(lambda e=episode: [e.feed_one(name, picture(1), None) for name in order])
+            interruption.during(lambda e=episode: [e.feed_one(name, stub_frame(1), None) for name in order])
         came = interruption.came
         refused = False
         for number in (2, 3):  # the caller continues with the next step, and gives a step up when it is refused
             try:
                 for name in order:
-                    episode.feed_one(name, picture(number), None)
+                    episode.feed_one(name, stub_frame(number), None)
             except (RecordingError, FrameError):
                 refused = True
         episode.finish().wait(LONG_S)
@@ -184,7 +184,7 @@ def test_interrupt_while_cameras_are_fed_one_by_one(order: str) -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"b": picture(1)[1:]}, {"c": picture(1).astype(float)}, {"c": None}],
+    [{"b": stub_frame(1)[1:]}, {"c": stub_frame(1).astype(float)}, {"c": None}],
     ids=["shape", "dtype", "nothing"],
 )
 def test_invalid_frame_of_a_later_camera_takes_nothing(recording: Callable[..., Recording], changed: Any) -> None:

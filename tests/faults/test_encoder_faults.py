@@ -71,8 +71,8 @@ def double(binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def encode(binaries: Binaries, path: Path, size: FrameFormat = SIZE, **fields: Any) -> Any:
     scene = TrialScene(size)
     config = VideoEncoderConfig.model_validate(fields)
-    pictures = (scene.frame(number) for number in range(9))
-    return encode_frames(pictures, path, fps=30, config=config, binaries=binaries)
+    frames = (scene.frame(number) for number in range(9))
+    return encode_frames(frames, path, fps=30, config=config, binaries=binaries)
 
 
 FAULTS = [

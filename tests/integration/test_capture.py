@@ -26,18 +26,20 @@ def clip(tmp_path: Path, binaries: Binaries) -> Path:
 
 def test_clip_is_played_frame_by_frame_and_ends(clip: Path, binaries: Binaries) -> None:
     seen: dict[int, int] = {}
-    pictures = {}
+    captured_frames = {}
     with CameraSource(LiveSource(source=str(clip), fps=Fraction(30)), binaries=binaries) as camera:
         with pytest.raises(CameraEndedError, match="after 20 frames; a file is played once, unless it has loop: true"):
             while True:
                 captured = camera.read(timeout_s=10)
                 seen[captured.number] = number_of(captured.frame)
-                pictures[captured.number] = captured.frame
+                captured_frames[captured.number] = captured.frame
         assert len(seen) + camera.superseded in (19, 20)  # the last one may come with the end
     assert len(seen) > 1
     assert all(number == shown for number, shown in seen.items())
-    for number, frame in zip(pictures, VideoReader(clip, binaries=binaries).frames(list(pictures)), strict=True):
-        assert np.array_equal(frame, pictures[number])
+    for number, frame in zip(
+        captured_frames, VideoReader(clip, binaries=binaries).frames(list(captured_frames)), strict=True
+    ):
+        assert np.array_equal(frame, captured_frames[number])
 
 
 def test_looped_clip_restarts(clip: Path, binaries: Binaries) -> None:

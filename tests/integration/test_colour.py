@@ -22,7 +22,7 @@ BT601 = (0.299, 0.114)
 BT709 = (0.2126, 0.0722)
 
 
-def picture(width: int, height: int) -> npt.NDArray[np.uint8]:
+def colour_patches(width: int, height: int) -> npt.NDArray[np.uint8]:
     """Return a frame with patches of saturated and mixed colours, wide enough that shared chroma does not matter inside."""
     values = np.array([0, 96, 160, 255], np.uint8)
     colours = np.stack(np.meshgrid(values, values, values, indexing="ij"), axis=-1).reshape(8, 8, 3)
@@ -73,7 +73,7 @@ def psnr(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic]) -> flo
 def test_colours_decode_correctly_with_and_without_tags(
     tmp_path: Path, binaries: Binaries, width: int, height: int
 ) -> None:
-    frame = picture(width, height)
+    frame = colour_patches(width, height)
     config = VideoEncoderConfig(vcodec="h264", crf=4, preset="ultrafast")
     result = encode_frames([frame] * 3, tmp_path / "a.mp4", fps=30, config=config, binaries=binaries)
     with_tags = next(iter(VideoReader(result.path, binaries=binaries)))
@@ -99,7 +99,7 @@ def test_natural_frames_are_close_in_rgb(tmp_path: Path, binaries: Binaries, wid
 
 
 def test_detects_another_matrix(tmp_path: Path, binaries: Binaries) -> None:
-    frame = picture(640, 480)
+    frame = colour_patches(640, 480)
     config = VideoEncoderConfig(vcodec="h264", crf=4, preset="ultrafast")
     result = encode_frames([frame] * 3, tmp_path / "a.mp4", fps=30, config=config, binaries=binaries)
     assert shift(decode_without_tags(result.path, binaries, 640, 480, BT709), frame) > 15
@@ -108,7 +108,7 @@ def test_detects_another_matrix(tmp_path: Path, binaries: Binaries) -> None:
 def test_detects_a_wrong_tag(tmp_path: Path, binaries: Binaries, monkeypatch: pytest.MonkeyPatch) -> None:
     """A BT.709 conversion under a BT.601 tag would fail the first test."""
     monkeypatch.setattr(encode_plan, "MATRIX", "bt709")
-    frame = picture(640, 480)
+    frame = colour_patches(640, 480)
     config = VideoEncoderConfig(vcodec="h264", crf=4, preset="ultrafast")
     result = encode_frames([frame] * 3, tmp_path / "a.mp4", fps=30, config=config, binaries=binaries)
     assert shift(next(iter(VideoReader(result.path, binaries=binaries))), frame) > 15
@@ -130,7 +130,7 @@ def test_all_encoders_agree(
 ) -> None:
     if name not in encoders_here:
         pytest.skip(f"this build has no {name}")
-    frame = picture(640, 480)
+    frame = colour_patches(640, 480)
     config = VideoEncoderConfig.model_validate({"vcodec": name, **settings})
     result = encode_frames([frame] * 4, tmp_path / "a.mp4", fps=30, config=config, binaries=binaries)
     if result.stream.codec == "av1" and not can_decode_av1(binaries):

@@ -49,8 +49,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> funct
         source = (
             f"testsrc2=s={size}:r=30,negate=enable='mod(n,2)',scale=out_range={color_range(pix_fmt)},format={pix_fmt}"
         )
-        picture = ["-f", "lavfi", "-i", source, "-frames:v", str(FRAMES)]
-        run_tool([str(binaries.ffmpeg), "-v", "error", *picture, "-f", "rawvideo", str(path)], timeout_s=120)
+        source_options = ["-f", "lavfi", "-i", source, "-frames:v", str(FRAMES)]
+        run_tool([str(binaries.ffmpeg), "-v", "error", *source_options, "-f", "rawvideo", str(path)], timeout_s=120)
         return path
 
     return raw
@@ -73,11 +73,11 @@ def worst_error(
     encoder = resolve_encoder(config, capabilities, width=width, height=height, muxer=spec.muxers[0])
     ffmpeg = [str(capabilities.ffmpeg), "-v", "error", "-y"]
     levels = color_range(config.pix_fmt)
-    picture = ("-f", "rawvideo", "-pix_fmt", config.pix_fmt, "-s", size, "-framerate", "30", "-i", str(raw))
-    picture = (*picture, "-vf", f"setparams=range={levels}", "-color_range", levels)
+    source_options = ("-f", "rawvideo", "-pix_fmt", config.pix_fmt, "-s", size, "-framerate", "30", "-i", str(raw))
+    source_options = (*source_options, "-vf", f"setparams=range={levels}", "-color_range", levels)
     options = (part for name, text in encoder.options for part in (f"-{name}:v", text))
     run_tool(
-        [*ffmpeg, *picture, "-c:v", encoder.name, "-pix_fmt", f"+{config.pix_fmt}", *options, str(output)],
+        [*ffmpeg, *source_options, "-c:v", encoder.name, "-pix_fmt", f"+{config.pix_fmt}", *options, str(output)],
         timeout_s=120,
     )
     decoded = run_tool(

@@ -188,13 +188,13 @@ def test_sheet_shows_right_frames_of_every_camera(tmp_path, binaries):
         LAPTOP,
         (0.0, 8 / 30, 16 / 30, 24 / 30),
     )
-    picture = np.asarray(Image.open(sheet.path).convert("RGB")).astype(int)
-    assert picture.shape == (2 * (96 + GAP) + GAP, 4 * (128 + GAP) + GAP, 3)
+    image = np.asarray(Image.open(sheet.path).convert("RGB")).astype(int)
+    assert image.shape == (2 * (96 + GAP) + GAP, 4 * (128 + GAP) + GAP, 3)
     for row, name in enumerate((VIDEO, OTHER_VIDEO)):
         frames = VideoReader(LEROBOT / "A" / name, binaries=binaries).frames([20, 28, 36, 44]).astype(int)
         for column in range(4):
             top, left = GAP + row * (96 + GAP), GAP + column * (128 + GAP)
-            cell = picture[top : top + 96, left : left + 128]
+            cell = image[top : top + 96, left : left + 128]
             off = [np.abs(cell - other).mean() for other in frames]
             assert off[column] < 3
             assert min(off) == off[column]

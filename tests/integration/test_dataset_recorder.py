@@ -194,7 +194,7 @@ def test_images_are_stored_without_video(root, binaries, png_works):
     for place, each in enumerate(view.rows[CAMERAS[0]].to_pylist()):
         (folder / f"frame-{place:06d}.png").write_bytes(each["bytes"])
     seen = png_works(folder, 5)
-    assert all((picture == frame_of(number)[CAMERAS[0]]).all() for number, picture in enumerate(seen))
+    assert all((frame == frame_of(number)[CAMERAS[0]]).all() for number, frame in enumerate(seen))
 
 
 def test_spooled_frames_are_encoded_after_episode(root, binaries):

@@ -10,7 +10,7 @@ import pytest
 from ffenc import Binaries, probe_packets, verify_dataset
 from ffenc.errors import DatasetError, OutputExistsError, UnsafePathError
 from ffenc.statistics import aggregate_statistics, vector_statistics
-from tests.datasets import change_info, copy_of, encoded_with, pictures_of, rows_of, tree_of
+from tests.datasets import change_info, copy_of, encoded_with, frames_of, rows_of, tree_of
 from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
 pytest.importorskip("pyarrow")
@@ -61,9 +61,9 @@ def check_kept(root: Path, source: Path, kept: list[int], binaries: Binaries, *,
         for key, values in stats[name].to_json().items():
             np.testing.assert_allclose(values, wanted.to_json()[key], atol=1e-9)
     assert verify_dataset(root, "packets", binaries=binaries).ok
-    pictures = pictures_of(source, binaries)
+    frames = frames_of(source, binaries)
     if bits:
-        assert pictures_of(root, binaries) == [pictures[number] for number in kept]
+        assert frames_of(root, binaries) == [frames[number] for number in kept]
     for path in root.glob("videos/*/*/*"):
         packets = probe_packets(path, binaries=binaries)
         assert packets.first_off_grid(load_info(root).fps) is None
@@ -102,14 +102,14 @@ def test_episode_starting_between_keyframes_is_partly_encoded(
     source = encoded_with(copy_of("A", tmp_path), settings, binaries)
     result = delete_episodes(source, [0], tmp_path / "out", binaries=binaries)
     check_kept(result.root, source, [1, 2], binaries, bits=False)
-    pictures, before = pictures_of(result.root, binaries), pictures_of(source, binaries)
+    frames, before = frames_of(result.root, binaries), frames_of(source, binaries)
     for path, ranges in result.reencoded.items():
         key = path.parts[-3]
         ((first, stop),) = ranges
         assert first == 20
         assert stop == next(k for k in probe_packets(path, binaries=binaries).cut_points if k >= 20)
-        assert pictures[0][key][stop - 20 :] == before[1][key][stop - 20 :]
-        assert pictures[1][key] == before[2][key]
+        assert frames[0][key][stop - 20 :] == before[1][key][stop - 20 :]
+        assert frames[1][key] == before[2][key]
     assert len(result.reencoded) == 2
     assert "re-encoded" in caplog.text
 
@@ -123,7 +123,7 @@ def test_depth_cut_between_keyframes_is_exact(tmp_path: Path, binaries: Binaries
         binaries,
     )
     result = delete_episodes(source, [0], tmp_path / "out", binaries=binaries)
-    assert pictures_of(result.root, binaries)[0][depth] == pictures_of(D, binaries)[1][depth]
+    assert frames_of(result.root, binaries)[0][depth] == frames_of(D, binaries)[1][depth]
     assert any(path.parts[-3] == depth for path in result.reencoded)
 
 

@@ -216,12 +216,12 @@ class Checker:
         yield from self.written(list(range(22, 29)), write)
 
     def reencode_thinned(self) -> Iterator[str]:
-        thinning = FrameStride(every=3, ranges=((2, 12), (19, 33)))
+        stride = FrameStride(every=3, ranges=((2, 12), (19, 33)))
 
         def write(output: Path) -> None:
             reencode_video(
                 *(self.path, output),
-                thinning=thinning,
+                thinning=stride,
                 size=(256, 128),
                 config=CONFIG,
                 audio=self.audio(),
@@ -334,7 +334,7 @@ def test_long_list_of_frames_uses_several_commands(maker: Maker, binaries: Binar
     numbers = list(range(0, 2 * MOST_RUNS + 40, 2))
     reader = VideoReader(path, binaries=binaries)
     assert read_all(reader.frames(numbers)) == [number % 256 for number in numbers]
-    thinning = FrameStride(every=3, ranges=tuple((number, number + 1) for number in numbers[: MOST_RUNS + 1]))
+    stride = FrameStride(every=3, ranges=tuple((number, number + 1) for number in numbers[: MOST_RUNS + 1]))
     with pytest.raises(InputError, match=f"at most {MOST_RUNS}"):
-        reencode_video(path, tmp_path / "thin.mp4", thinning=thinning, config=CONFIG, binaries=binaries)
+        reencode_video(path, tmp_path / "thin.mp4", thinning=stride, config=CONFIG, binaries=binaries)
     assert not (tmp_path / "thin.mp4").exists()

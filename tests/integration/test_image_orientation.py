@@ -70,28 +70,28 @@ def test_orientation_is_applied(
     check_upright(way(directory, binaries), files, off=5)
 
 
-def jpeg(picture: npt.NDArray[Any], **how: Any) -> bytes:
+def jpeg(pixels: npt.NDArray[Any], **how: Any) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=95, **how)
+    Image.fromarray(pixels).save(file, "JPEG", quality=95, **how)
     return file.getvalue()
 
 
-def thumbnail(picture: npt.NDArray[Any], **how: Any) -> bytes:
+def thumbnail(pixels: npt.NDArray[Any], **how: Any) -> bytes:
     """Return a JPEG file with a thumbnail in its EXIF data."""
-    data = exif_images.exif(6) + jpeg(np.ascontiguousarray(picture[::4, ::4]))
-    return exif_images.with_segment(jpeg(picture, **how), 0xE1, b"Exif\0\0" + data)
+    data = exif_images.exif(6) + jpeg(np.ascontiguousarray(pixels[::4, ::4]))
+    return exif_images.with_segment(jpeg(pixels, **how), 0xE1, b"Exif\0\0" + data)
 
 
-def several(picture: npt.NDArray[Any]) -> bytes:
-    """Return a multi-picture file (MPF), with further images behind the first."""
+def several(pixels: npt.NDArray[Any]) -> bytes:
+    """Return a multi-picture file (MPF), with further images after the first."""
     file = io.BytesIO()
-    image, small = Image.fromarray(picture), Image.fromarray(np.ascontiguousarray(picture[::2, ::2]))
+    image, small = Image.fromarray(pixels), Image.fromarray(np.ascontiguousarray(pixels[::2, ::2]))
     image.save(file, "MPO", save_all=True, append_images=[small])
     return file.getvalue()
 
 
-def after_others(picture: npt.NDArray[Any]) -> bytes:
-    data = jpeg(picture)
+def after_others(pixels: npt.NDArray[Any]) -> bytes:
+    data = jpeg(pixels)
     data = exif_images.with_segment(data, 0xE1, b"Exif\0\0" + exif_images.exif(6))
     data = exif_images.with_segment(data, 0xE1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>")
     return exif_images.with_segment(data, 0xED, b"Photoshop 3.0\0")
@@ -101,13 +101,13 @@ def after_others(picture: npt.NDArray[Any]) -> bytes:
     "make",
     [
         pytest.param(thumbnail, id="thumbnail"),
-        pytest.param(lambda picture: thumbnail(picture, progressive=True), id="progressive"),
-        pytest.param(lambda picture: thumbnail(picture, subsampling="4:2:0"), id="4:2:0"),
-        pytest.param(lambda picture: thumbnail(picture, subsampling="4:2:2"), id="4:2:2"),
+        pytest.param(lambda pixels: thumbnail(pixels, progressive=True), id="progressive"),
+        pytest.param(lambda pixels: thumbnail(pixels, subsampling="4:2:0"), id="4:2:0"),
+        pytest.param(lambda pixels: thumbnail(pixels, subsampling="4:2:2"), id="4:2:2"),
         pytest.param(several, id="multi-picture"),
-        pytest.param(after_others, id="behind-other-segments"),
-        pytest.param(lambda picture: thumbnail(picture[..., 0]), id="grey"),
-        pytest.param(lambda picture: jpeg(picture) + bytes(5000), id="data-behind-the-end"),
+        pytest.param(after_others, id="after-other-segments"),
+        pytest.param(lambda pixels: thumbnail(pixels[..., 0]), id="grey"),
+        pytest.param(lambda pixels: jpeg(pixels) + bytes(5000), id="trailing-data"),
     ],
 )
 def test_kinds_of_jpeg(tmp_path: Path, binaries: Binaries, make: Callable[[npt.NDArray[Any]], bytes]) -> None:
@@ -132,11 +132,11 @@ def test_mixed_orientations_are_refused(tmp_path: Path, binaries: Binaries) -> N
 def test_rotation_keeps_samples(tmp_path: Path, binaries: Binaries, decoders: str, mode: str, orientation: int) -> None:
     if " png " not in decoders:
         pytest.skip("this FFmpeg has no PNG decoder")
-    picture = Image.fromarray(exif_images.asymmetric(0))
+    original = Image.fromarray(exif_images.asymmetric(0))
     if mode == "I;16":
-        stored = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+        stored = Image.fromarray(np.asarray(original.convert("L")).astype(np.uint16) * 257)
     else:
-        stored = picture.convert(mode)
+        stored = original.convert(mode)
     stored.save(tmp_path / "f-0.png", exif=exif_images.exif(orientation))
     grey = mode in ("L", "I;16", "LA")
     layout = {"I;16": "gray16"}.get(mode, "gray" if grey else "rgb")

@@ -75,12 +75,12 @@ def test_image_k_becomes_frame_k(tmp_path: Path, binaries: Binaries, way: Way, n
 
 def saved(kind: str, mode: str = "RGB", **how: Any) -> bytes:
     file = io.BytesIO()
-    picture = Image.fromarray(numbered_frame(3))
+    stored_image = Image.fromarray(numbered_frame(3))
     if mode == "I;16":
-        picture = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+        stored_image = Image.fromarray(np.asarray(stored_image.convert("L")).astype(np.uint16) * 257)
     else:
-        picture = picture.convert(mode)
-    picture.save(file, kind, **how)
+        stored_image = stored_image.convert(mode)
+    stored_image.save(file, kind, **how)
     return file.getvalue()
 
 

@@ -51,7 +51,7 @@ def test_series_becomes_a_video(tmp_path: Path, binaries: Binaries, suffix: str,
 
 def test_jpeg_series_beside_other_files(tmp_path: Path, binaries: Binaries) -> None:
     write_series(tmp_path / "in", list(range(5)), "jpg")
-    (tmp_path / "in" / "notes.txt").write_text("not a picture 7")
+    (tmp_path / "in" / "notes.txt").write_text("not an image 7")
     result = encode_images(tmp_path / "in", tmp_path / "a.mp4", fps="30000/1001", config=H264, binaries=binaries)
     assert numbers_of(VideoReader(result.path, binaries=binaries)) == [0, 1, 2, 3, 4]
 

@@ -53,8 +53,8 @@ def images(tmp_path: Path, binaries: Binaries) -> Path:
         for length in LENGTHS:
             for _ in range(length):
                 action = np.array([number, -number], np.float32)
-                picture = numbered_frame(number, width=64, height=64)
-                recorder.add_frame({"action": action, RGB: picture, DEPTH: depth_of(number), "task": "count"})
+                image = numbered_frame(number, width=64, height=64)
+                recorder.add_frame({"action": action, RGB: image, DEPTH: depth_of(number), "task": "count"})
                 number += 1
             recorder.save_episode(wait=True)
         recorder.finalize()

@@ -31,7 +31,7 @@ H264 = VideoEncoderConfig(vcodec="h264")
 SHARP = VideoEncoderConfig(vcodec="h264", crf=20)
 
 
-def pictures(path: str | Path, binaries: Binaries) -> list[int]:
+def frame_numbers(path: str | Path, binaries: Binaries) -> list[int]:
     return numbers_of(VideoReader(path, binaries=binaries))
 
 
@@ -54,7 +54,7 @@ def reencodes(clips: Sequence[Path]) -> list[JobSpec]:
 def check_outputs(specs: Sequence[JobSpec], binaries: Binaries) -> None:
     """Check that every output has its own frames, and that only their records are beside the outputs."""
     for number, spec in enumerate(specs):
-        assert pictures(spec.output, binaries) == list(range(10 * number, 10 * number + FRAMES))
+        assert frame_numbers(spec.output, binaries) == list(range(10 * number, 10 * number + FRAMES))
     names = {Path(spec.output).name for spec in specs}
     folder = Path(specs[0].output).parent
     assert {path.name for path in folder.iterdir()} == names | {f".{name}.job.json" for name in names}
@@ -77,9 +77,9 @@ def test_each_kind_equals_its_function(clips: list[Path], tmp_path: Path, binari
     ]
     results = run_jobs(specs, binaries=binaries)
     assert [result.error for result in results] == [None] * 3
-    assert pictures(specs[0].output, binaries) == [2, 3, 4]
-    assert pictures(specs[1].output, binaries) == [*range(10, 16), *range(20, 26)]
-    assert pictures(specs[2].output, binaries) == [100, 101, 102, 103]
+    assert frame_numbers(specs[0].output, binaries) == [2, 3, 4]
+    assert frame_numbers(specs[1].output, binaries) == [*range(10, 16), *range(20, 26)]
+    assert frame_numbers(specs[2].output, binaries) == [100, 101, 102, 103]
     details = [result.result or {} for result in results]
     assert [detail["frames"] for detail in details] == [3, 12, 4]
     again = reencode_video(clips[0], tmp_path / "again.mp4", config=SHARP, start=2, end=5, binaries=binaries).to_json()
@@ -206,7 +206,7 @@ def test_next_run_completes_interrupted_jobs(
     assert not list(out.glob(".*part*"))
     again = run_json("run", jobs)
     assert [result["status"] for result in again["results"]] == ["skipped", "done", *["skipped"] * 4]
-    assert pictures(specs[1].output, binaries) == list(range(100))
+    assert frame_numbers(specs[1].output, binaries) == list(range(100))
 
 
 def wait_until(happened: Any) -> None:

@@ -29,7 +29,7 @@ def test_equal_parts_are_copied(tmp_path: Path, binaries: Binaries) -> None:
     assert join_parts(parts, output, config=H264, binaries=binaries) is True
     assert numbers_of(VideoReader(output, binaries=binaries)) == list(range(18))
     assert frame_hashes(output, binaries=binaries) == [
-        picture for part in parts for picture in frame_hashes(part, binaries=binaries)
+        frame_hash for part in parts for frame_hash in frame_hashes(part, binaries=binaries)
     ]
 
 
@@ -43,7 +43,7 @@ def test_parts_of_two_encoders_keep_every_frame(tmp_path: Path, binaries: Binari
     assert numbers_of(VideoReader(output, binaries=binaries)) == list(range(12))
     if same_bits:
         assert frame_hashes(output, binaries=binaries) == [
-            picture for part in parts for picture in frame_hashes(part, binaries=binaries)
+            frame_hash for part in parts for frame_hash in frame_hashes(part, binaries=binaries)
         ]
 
 

@@ -27,7 +27,7 @@ from ffenc.dataset.transform.reencode import reencode_dataset
 from ffenc.dataset.verify.verify import verify_dataset
 from ffenc.errors import DatasetError, FFencError, MergeError
 from tests.dataset_faults import DATA, EPISODES
-from tests.datasets import change_info, copy_of, pictures_of, rows_of
+from tests.datasets import change_info, copy_of, frames_of, rows_of
 from tests.lerobot_data import LEROBOT
 from tests.lerobot_variants import READS, VARIANTS
 
@@ -127,13 +127,13 @@ def test_dataset_keeps_its_info_layout(tmp_path, ours, binaries):
 @pytest.mark.parametrize("ours_first", [True, False])
 def test_untagged_videos_are_copied_beside_bt601(tmp_path, ours, binaries, ours_first):
     sources = [ours, THEIRS][:: 1 if ours_first else -1]
-    before = [pictures for source in sources for pictures in pictures_of(source, binaries)]
+    before = [episode for source in sources for episode in frames_of(source, binaries)]
     result = merge_datasets(sources, tmp_path / "merged", binaries=binaries)
     assert result.reencoded == ()
     assert result.videos == 2  # FFmpeg from 7.0 on loses frames where the tags of a file change
     (other,) = result.other_colour_tags
     assert sources[1] in other.parents
-    assert pictures_of(result.root, binaries) == before
+    assert frames_of(result.root, binaries) == before
     shown = [list(VideoReader(path, binaries=binaries)) for root in sources for path in root.glob("videos/*/*/*.mp4")]
     merged = [list(VideoReader(path, binaries=binaries)) for path in sorted(result.root.glob("videos/*/*/*.mp4"))]
     assert all(np.array_equal(one, other) for one, other in zip(shown, merged, strict=True))
@@ -142,7 +142,7 @@ def test_untagged_videos_are_copied_beside_bt601(tmp_path, ours, binaries, ours_
     assert (kept["video"], kept["tags"][1]) == (str(other), None if ours_first else "smpte170m")
     assert verify_dataset(result.root, "packets", binaries=binaries).findings == ()
     pack_dataset(result.root, binaries=binaries)
-    assert pictures_of(result.root, binaries) == before
+    assert frames_of(result.root, binaries) == before
 
 
 # Columns, tables and keys of others
@@ -242,11 +242,11 @@ def test_merged_dataset_has_lerobot_paths(tmp_path, ours, binaries):
     VARIANTS["data_path of others"](root)
     VARIANTS["video_path flat"](root)
     change_info(root, fps=30.0)
-    before = pictures_of(root, binaries)
+    before = frames_of(root, binaries)
     delete_episodes(root, [0], tmp_path / "deleted", binaries=binaries)
     merge_datasets([root, ours], tmp_path / "merged", binaries=binaries)
-    assert pictures_of(tmp_path / "deleted", binaries) == before[1:]
-    assert pictures_of(tmp_path / "merged", binaries)[:2] == before
+    assert frames_of(tmp_path / "deleted", binaries) == before[1:]
+    assert frames_of(tmp_path / "merged", binaries)[:2] == before
     for name in ("deleted", "merged"):
         assert (tmp_path / name / DATA).is_file()
         assert verify_dataset(tmp_path / name).findings == ()

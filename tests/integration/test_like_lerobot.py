@@ -61,8 +61,8 @@ def recorded_again(name, root, binaries):
         for episode in load_episodes(theirs, info):
             for row in range(episode.dataset_from_index, episode.dataset_to_index):
                 values = {key: column[row].reshape(info.features[key].shape) for key, column in columns.items()}
-                pictures = {key: each[row] for key, each in frames.items()}
-                recorder.add_frame({**values, **pictures, "task": tasks[rows["task_index"][row].as_py()]})
+                images = {key: each[row] for key, each in frames.items()}
+                recorder.add_frame({**values, **images, "task": tasks[rows["task_index"][row].as_py()]})
             recorder.save_episode()
     return theirs
 

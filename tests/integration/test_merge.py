@@ -14,7 +14,7 @@ from ffenc import Binaries, VideoEncoderConfig, probe_packets, probe_video, veri
 from ffenc.errors import DatasetError, FFencError, MergeError, OutputError, OutputExistsError
 from ffenc.statistics import vector_statistics
 from ffenc.video.clip import MeasuredClip
-from tests.datasets import change_info, copy_of, encoded_with, pictures_of, rows_of, tree_of
+from tests.datasets import change_info, copy_of, encoded_with, frames_of, rows_of, tree_of
 from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
 pytest.importorskip("pyarrow")
@@ -66,7 +66,7 @@ def check_merged(root: Path, sources: list[Path], binaries: Binaries) -> None:
     assert stats["index"].max == len(rows) - 1
     assert stats["episode_index"].max == len(episodes) - 1
     assert verify_dataset(root, "packets", binaries=binaries).ok
-    assert pictures_of(root, binaries) == [each for source in sources for each in pictures_of(source, binaries)]
+    assert frames_of(root, binaries) == [each for source in sources for each in frames_of(source, binaries)]
 
 
 @pytest.mark.parametrize("sources", [[A, B], [B, A], [A, A], [D, D], [A]], ids=["AB", "BA", "AA", "DD", "A"])
@@ -159,9 +159,9 @@ def test_only_mismatched_videos_are_reencoded(tmp_path: Path, binaries: Binaries
     result = merge_datasets([first, odd, alike], tmp_path / "out", on_mismatch="reencode", binaries=binaries)
     assert set(result.reencoded) == set(odd.rglob("*.mp4"))
     assert not [path for path in result.root.iterdir() if path.name.startswith(".")]
-    merged = pictures_of(result.root, binaries)
-    assert merged[:3] == pictures_of(first, binaries)
-    assert merged[5:] == pictures_of(alike, binaries)
+    merged = frames_of(result.root, binaries)
+    assert merged[:3] == frames_of(first, binaries)
+    assert merged[5:] == frames_of(alike, binaries)
     assert load_info(result.root).features[LAPTOP].info["video.codec"] == "h264"  # type: ignore[index]
     assert result.frames == 60 + 40 + 40
 
@@ -182,7 +182,7 @@ def test_differing_headers_are_verified_by_decoding_or_kept_separate(
     assert joined.videos == 2
 
     def deny(made: MeasuredClip, *_: object, **__: object) -> None:
-        raise OutputError("it is another picture", path=made.stream.path)
+        raise OutputError("it is another frame", path=made.stream.path)
 
     monkeypatch.setattr("ffenc.dataset.transform.video_groups.check_frames", deny)
     apart = merge_datasets(sources, tmp_path / "apart", binaries=binaries)

@@ -418,7 +418,7 @@ def test_every_key_is_accepted_or_an_error(
     if listing is None or name not in listing.options:
         pytest.skip(f"this build has no {name}")
     values = {key: VALUES[name].get(key, 1) for key in positive(row.parameters[name].keys)}
-    # x265 has a search that it turns off for small pictures.
+    # x265 has a search that it turns off for small frames.
     frames = moving_scene(3, width=640, height=544) if "hme" in values else moving_scene(3)
     refused = []
     for _ in range(len(values)):

@@ -172,10 +172,10 @@ def test_salvage_respects_frame_limit(tmp_path: Path, binaries: Binaries, name: 
 def test_shortening_keeps_encoded_bits(tmp_path: Path, binaries: Binaries) -> None:
     path = encode_frames(numbered_frames(8), tmp_path / "a.mp4", fps=30, config=config("g2"), binaries=binaries).path
     assert shorten_video(path, tmp_path / "b.mp4", frames=5, binaries=binaries) == 5
-    assert pictures(tmp_path / "b.mp4", binaries) == pictures(path, binaries)[:5]
+    assert frame_bytes(tmp_path / "b.mp4", binaries) == frame_bytes(path, binaries)[:5]
 
 
-def pictures(path: Path, binaries: Binaries) -> list[bytes]:
+def frame_bytes(path: Path, binaries: Binaries) -> list[bytes]:
     return [frame.tobytes() for frame in VideoReader(path, binaries=binaries)]
 
 
@@ -319,7 +319,7 @@ def test_last_frame_has_full_duration(
     with VideoWriter(path, fps=fps, config=settings, durable=True, binaries=binaries) as writer:
         for frame in numbered_frames(count):
             writer.write(frame)
-    # Pictures are for others to compare: not every FFmpeg that writes AV1 can read it.
+    # Frames are compared in other tests: not every FFmpeg that writes AV1 can read it.
     packets = probe_packets(path, binaries=binaries)
     assert [packets.pts_s(k) for k in range(packets.count)] == [k / Fraction(fps) for k in range(count)]
     stream = VideoReader(path, binaries=binaries).stream

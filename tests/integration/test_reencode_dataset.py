@@ -14,7 +14,7 @@ from ffenc import Binaries, VideoEncoderConfig, VideoReader, concat_videos, prob
 from ffenc.config import DepthEncoderConfig
 from ffenc.errors import DatasetError, DatasetLockedError, FFencError, OutputExistsError
 from ffenc.statistics import FrameSampler, vector_statistics
-from tests.datasets import copy_of, pictures_of, rows_of, tree_of
+from tests.datasets import copy_of, frames_of, rows_of, tree_of
 from tests.lerobot_data import LEROBOT, needs_av1_decoder
 
 pytest.importorskip("pyarrow")
@@ -38,7 +38,7 @@ LAPTOP, PHONE, DEPTH = (f"observation.images.{name}" for name in ("laptop", "pho
 H264 = VideoEncoderConfig(vcodec="h264", crf=10, g=4)
 
 
-def likeness(root: Path, source: Path, binaries: Binaries, *, every: int = 1) -> float:
+def largest_difference(root: Path, source: Path, binaries: Binaries, *, every: int = 1) -> float:
     """Return the largest mean difference of a frame, over all episodes of the laptop's camera."""
     worst = 0.0
     info, old = load_info(root), load_info(source)
@@ -87,7 +87,7 @@ def test_new_videos_of_the_same_frames(tmp_path: Path, binaries: Binaries, in_pl
 
 def test_frames_stay_similar(tmp_path: Path, binaries: Binaries) -> None:
     root = reencode_dataset(A, camera_encoder=H264, output=tmp_path / "out", binaries=binaries).root
-    assert likeness(root, A, binaries) < 3
+    assert largest_difference(root, A, binaries) < 3
 
 
 @pytest.mark.parametrize("fps", [None, 5])
@@ -100,7 +100,7 @@ def test_episodes_begin_at_keyframes(tmp_path: Path, binaries: Binaries, fps: in
 def test_depth_is_exact_or_refused(tmp_path: Path, binaries: Binaries) -> None:
     exact = DepthEncoderConfig(g=5)
     root = reencode_dataset(D, depth_encoder=exact, output=tmp_path / "exact", binaries=binaries).root
-    new, old = pictures_of(root, binaries), pictures_of(D, binaries)
+    new, old = frames_of(root, binaries), frames_of(D, binaries)
     assert new == old
     block, before = load_info(root).features[DEPTH].info, load_info(D).features[DEPTH].info
     assert block is not None
@@ -160,7 +160,7 @@ def test_frames_between_episodes_do_not_shift_others(tmp_path: Path, binaries: B
     height, width, _ = info.features[LAPTOP].shape
     chosen: dict[str, Any] = {"resize": (width, height)} if changes == "resize" else {"fps": 10}
     root = reencode_dataset(source, camera_encoder=H264, output=tmp_path / "out", binaries=binaries, **chosen).root
-    assert likeness(root, A, binaries, every=3 if changes == "fps" else 1) < 3
+    assert largest_difference(root, A, binaries, every=3 if changes == "fps" else 1) < 3
     assert load_episodes(root, load_info(root))[0].videos[LAPTOP].from_frame == (0 if changes == "fps" else 60)
 
 
@@ -184,7 +184,7 @@ def test_slower_rate_drops_same_rows_and_frames(tmp_path: Path, binaries: Binari
     stats = load_stats(root)
     assert stats is not None
     assert stats["index"].max == 20
-    assert likeness(root, A, binaries, every=3) < 3
+    assert largest_difference(root, A, binaries, every=3) < 3
     assert verify_dataset(root, "decode", binaries=binaries).ok
     for block in (feature.info for feature in info.videos.values()):
         assert (block or {})["video.fps"] == 10

@@ -87,7 +87,7 @@ PACKETS: dict[str, tuple[Damage, set[str]]] = {
         all_of(encoded(pix_fmt="yuv444p"), plain(block(LAPTOP, **{"video.codec": "h264"}))),
         {"video-format-foreign"},
     ),
-    "pictures of half the size": (encoded(half=True), {"video-size-foreign", "video-codec-foreign"}),
+    "frames of half the size": (encoded(half=True), {"video-size-foreign", "video-codec-foreign"}),
     "few keyframes": (encoded(g=60), {"video-codec-foreign", "video-key-frame-missing"}),
     "sound that is not there": (plain(block(PHONE, has_audio=True)), {"video-info-wrong"}),
 }

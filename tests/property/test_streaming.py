@@ -14,7 +14,7 @@ from ffenc.errors import FrameError, ProcessDiedError, QueueFullError, Recording
 from ffenc.streaming.drop_log import DropLog, EpisodeRecording
 from ffenc.streaming.episode import Episode
 from ffenc.streaming.queueing import POLICIES
-from tests.stub_cameras import StubTarget, is_idle, picture, stub_episode
+from tests.stub_cameras import StubTarget, is_idle, stub_episode, stub_frame
 
 LONG_S = 30.0  # a hang is the fault, slowness is not
 
@@ -51,12 +51,12 @@ def feed_step(episode: Episode, names: list[str], number: int, how: str) -> bool
     """Feed a time step; whether all cameras took it."""
     if how == "wrong":
         with pytest.raises(FrameError):
-            episode.feed({name: picture(number)[1:] for name in names}, None)
+            episode.feed({name: stub_frame(number)[1:] for name in names}, None)
         return False
     if how == "together":
-        return episode.feed({name: picture(number) for name in names}, None)
+        return episode.feed({name: stub_frame(number) for name in names}, None)
     order = names[number % len(names) :] + names[: number % len(names)]
-    taken = [episode.feed_one(name, picture(number), None) for name in order]
+    taken = [episode.feed_one(name, stub_frame(number), None) for name in order]
     return all(taken)
 
 

@@ -33,7 +33,7 @@ def test_a_front_is_of_one_source():
     assert len(pareto_front([summary(row()), summary(other)])) == 2
 
 
-def test_half_the_bits_at_every_likeness_are_a_bd_rate_of_minus_half():
+def test_half_the_bits_at_equal_similarity_have_a_bd_rate_of_minus_half():
     base, half = curves(sweep()), curves(sweep("libx265", times=0.5))
     assert bd_rate(base[0], half[0]) == (-50.0, None)
     assert bd_rate(half[0], base[0]) == (100.0, None)
@@ -50,7 +50,7 @@ def test_a_bd_rate_that_cannot_be_said_has_a_reason():
     assert (percent, reason) == (None, "the curve covers less than half of the reference's range of ssim")
 
 
-def test_figures_at_a_likeness_lie_between_measured_points():
+def test_values_at_a_similarity_are_interpolated():
     (curve,) = curves(sweep())
     assert at_quality(curve, "ssim", 0.95)["kbit_per_s"] == pytest.approx(8.0)
     between = at_quality(curve, "ssim", 0.925)

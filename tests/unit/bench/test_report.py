@@ -71,15 +71,15 @@ def test_a_gap_and_the_equivalent_crf_stand_in_tables():
 
 
 def test_the_same_part_of_the_same_frame_is_shown_of_every_encoder(tmp_path):
-    (picture,) = pattern(1, 64, 48)
+    (frame,) = pattern(1, 64, 48)
     for name in ("s", *(one["key"] for one in rows())):
-        save_crop(picture, (32, 32), tmp_path / f"{name}.png")
+        save_crop(frame, (32, 32), tmp_path / f"{name}.png")
     page = render(rows(), crops=tmp_path, reference=REFERENCE)
-    pictures = re.findall(r'<img alt="([^"]+)" src="data:image/png;base64,([^"]+)"', page)
-    assert [caption.split(":")[0] for caption, _ in pictures] == [
+    images = re.findall(r'<img alt="([^"]+)" src="data:image/png;base64,([^"]+)"', page)
+    assert [caption.split(":")[0] for caption, _ in images] == [
         "original", "libx264 preset=fast g=2 crf=30 pix_fmt=yuv420p", "libx265 preset=fast g=2 crf=30 pix_fmt=yuv420p",
     ]  # fmt: skip
-    assert all(base64.b64decode(data) == (tmp_path / "s.png").read_bytes() for _, data in pictures)
+    assert all(base64.b64decode(data) == (tmp_path / "s.png").read_bytes() for _, data in images)
 
 
 def test_a_page_needs_one_trial_that_worked():

@@ -16,10 +16,10 @@ from ffenc.errors import InputError
 from ffenc.ffmpeg.image_header import exif_orientation, read_image_header
 from tests.exif_images import SUFFIXES, asymmetric, exif, with_chunk, with_segment, write
 
-PICTURE = Image.fromarray(asymmetric(0))
+IMAGE = Image.fromarray(asymmetric(0))
 
 
-def saved(kind: str, image: Image.Image = PICTURE, **how: object) -> bytes:
+def saved(kind: str, image: Image.Image = IMAGE, **how: object) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **how)
     return file.getvalue()
@@ -98,7 +98,7 @@ def test_first_exif_of_a_jpeg_counts(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_samples(tmp_path: Path, kind: str, mode: str, how: dict[str, object], samples: str) -> None:
     path = tmp_path / f"a{SUFFIXES[kind.lower()]}"
-    image = Image.fromarray(np.zeros((48, 64), np.uint16)) if mode == "I;16" else PICTURE.convert(mode)
+    image = Image.fromarray(np.zeros((48, 64), np.uint16)) if mode == "I;16" else IMAGE.convert(mode)
     path.write_bytes(saved(kind, image, **how))
     header = read_image_header(path)
     assert (header.kind, header.width, header.height, header.samples) == (kind, 64, 48, samples)
@@ -128,9 +128,9 @@ def frames(kind: str) -> bytes:
         pytest.param("a.jpg", lambda: saved("JPEG")[:-200], "its end marker is missing", id="cut-jpeg"),
         pytest.param("a.jpg", lambda: saved("JPEG")[:100], "is cut off", id="cut-jpeg-header"),
         pytest.param("a.tiff", lambda: saved("TIFF")[:-20], "is cut off", id="cut-tiff"),
-        pytest.param("a.jpg", lambda: saved("JPEG", PICTURE.convert("CMYK")), "has 4 components", id="cmyk-jpeg"),
-        pytest.param("a.tiff", lambda: saved("TIFF", PICTURE.convert("CMYK")), "is CMYK", id="cmyk-tiff"),
-        pytest.param("a.tiff", lambda: saved("TIFF", PICTURE.convert("F")), "has float samples", id="float-tiff"),
+        pytest.param("a.jpg", lambda: saved("JPEG", IMAGE.convert("CMYK")), "has 4 components", id="cmyk-jpeg"),
+        pytest.param("a.tiff", lambda: saved("TIFF", IMAGE.convert("CMYK")), "is CMYK", id="cmyk-tiff"),
+        pytest.param("a.tiff", lambda: saved("TIFF", IMAGE.convert("F")), "has float samples", id="float-tiff"),
     ],
 )
 def test_refused(tmp_path: Path, name: str, make: Callable[[], bytes], message: str) -> None:

@@ -86,7 +86,7 @@ def test_pieces_together_are_the_ranges(bounds: list[int], in_order: bool) -> No
 def test_stride_counts_again_in_every_range(every: int, lengths: list[int]) -> None:
     starts = [sum(lengths[:number]) for number in range(len(lengths))]
     ranges = tuple((start, start + length) for start, length in zip(starts, lengths, strict=True))
-    thinning = FrameStride(every=every, ranges=ranges)
+    stride = FrameStride(every=every, ranges=ranges)
     wanted = [n for first, stop in ranges for n in range(first, stop) if (n - first) % every == 0]
-    assert thinning.count == len(wanted)
-    assert [first + step * every for first, count in thinning.runs for step in range(count)] == wanted
+    assert stride.count == len(wanted)
+    assert [first + step * every for first, count in stride.runs for step in range(count)] == wanted

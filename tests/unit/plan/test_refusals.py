@@ -136,7 +136,7 @@ def test_fields(fields: dict[str, Any], message: str) -> None:
         plan(**fields)
 
 
-PICTURES = [
+FORMATS_AND_SIZES = [
     pytest.param(PixelFormatError, {"pix_fmt": "yuv420"}, "yuv420p", id="misspelt-format"),
     pytest.param(PixelFormatError, {"vcodec": "libsvtav1", "pix_fmt": "yuv444p"}, "yuv420p10le", id="svt-444"),
     pytest.param(PixelFormatError, {"vcodec": "h264_vaapi", "pix_fmt": "vaapi"}, "nv12", id="hardware-format"),
@@ -155,8 +155,10 @@ PICTURES = [
 ]
 
 
-@pytest.mark.parametrize(("error", "fields", "message"), PICTURES)
-def test_pictures(error: type[CapabilityError], fields: dict[str, Any], message: str) -> None:
+@pytest.mark.parametrize(("error", "fields", "message"), FORMATS_AND_SIZES)
+def test_unsupported_pixel_formats_and_sizes(
+    error: type[CapabilityError], fields: dict[str, Any], message: str
+) -> None:
     with pytest.raises(error, match=message):
         plan(**{"vcodec": "libx264", **fields})
 

@@ -31,7 +31,7 @@ def test_regular_file_has_its_index_at_the_front(muxer: str) -> None:
     assert after(argv, "-r") == "30000/1001"
     assert after(argv, "-movflags") == "+faststart"
     assert argv[source:][argv[source:].index("-f") + 1] == muxer
-    assert after(argv, "-map") == "0:V:0"  # the first that is no cover picture
+    assert after(argv, "-map") == "0:V:0"  # the first video stream that is not a cover picture
 
 
 def test_fragments_again() -> None:

@@ -18,7 +18,7 @@ from ffenc.ffmpeg.binaries import Binaries
 from ffenc.streaming import encoder as encoder_module
 from ffenc.streaming.drop_log import RecordingStatus
 from ffenc.streaming.encoder import StreamingVideoEncoder
-from tests.stub_cameras import FORM, StubTarget, open_stub, picture
+from tests.stub_cameras import FORM, StubTarget, open_stub, stub_frame
 
 NOWHERE = Binaries(ffmpeg=Path("ffmpeg"), ffprobe=None, ffmpeg_origin="test", ffprobe_origin="test")
 LONG_S = 20.0
@@ -64,7 +64,7 @@ def no_thread_is_left() -> Iterator[None]:
 def record(encoder: StreamingVideoEncoder, directory: Path, count: int, start: int = 0) -> None:
     encoder.start_episode(["a", "b"], directory)
     for number in range(start, start + count):
-        assert encoder.feed_frames({"a": picture(number), "b": picture(number)})
+        assert encoder.feed_frames({"a": stub_frame(number), "b": stub_frame(number)})
 
 
 @pytest.mark.parametrize(
@@ -155,13 +155,17 @@ def test_start_episode_with_formats_opens_all_cameras(make: Make, targets: Targe
         encoder.start_episode({"a": FORM, "b": None, "c": FORM}, tmp_path)
         assert list(encoder.status().cameras) == ["a", "c"]
         with pytest.raises(FrameError, match="camera 'a'"):
-            encoder.feed_frames({name: picture(0)[:2] for name in "abc"})
+            encoder.feed_frames({name: stub_frame(0)[:2] for name in "abc"})
 
 
 def test_calls_out_of_order_are_refused(make: Make, tmp_path: Path) -> None:
     encoder = make()
     encoder.cancel_episode()  # nothing to cancel
-    for call in (lambda: encoder.feed_frame("a", picture(0)), lambda: encoder.feed_frames({}), encoder.finish_episode):
+    for call in (
+        lambda: encoder.feed_frame("a", stub_frame(0)),
+        lambda: encoder.feed_frames({}),
+        encoder.finish_episode,
+    ):
         with pytest.raises(FFencError, match="there is no open episode; call start_episode first"):
             call()
     encoder.start_episode(["a"], tmp_path / "one")
@@ -237,7 +241,7 @@ def test_error_raised_by_feed_is_not_raised_again_and_recordings_are_kept(
     def feed(encoder: StreamingVideoEncoder) -> None:
         encoder.start_episode(["a", "b"], tmp_path)
         while True:
-            encoder.feed_frames({"a": picture(1), "b": picture(1)})
+            encoder.feed_frames({"a": stub_frame(1), "b": stub_frame(1)})
 
     if leave == "with":
         with pytest.raises(RecordingError, match="camera 'a'"), make() as encoder:
@@ -414,7 +418,7 @@ def test_drops_are_those_of_the_open_episode(make: Make, targets: Targets, tmp_p
     with make(policy="drop") as encoder:
         assert encoder.drops == ()
         encoder.start_episode(["a"], tmp_path)
-        while encoder.feed_frames({"a": picture(0)}, time_s=1.5):
+        while encoder.feed_frames({"a": stub_frame(0)}, time_s=1.5):
             pass
         assert [drop.time_s for drop in encoder.drops] == [1.5]
         assert encoder.status().dropped == 1

@@ -12,13 +12,13 @@ import pytest
 from ffenc.errors import FrameError, ProcessDiedError, QueueFullError, RecordingError
 from ffenc.streaming.drop_log import Drop, DropLog, EpisodeRecording
 from ffenc.streaming.episode import Episode
-from tests.stub_cameras import StubTarget, is_idle, picture, stub_episode
+from tests.stub_cameras import StubTarget, is_idle, stub_episode, stub_frame
 
 LONG_S = 20.0  # a hang is the fault, slowness is not
 
 
 def step(number: int, *names: str) -> dict[str, np.ndarray]:
-    return {name: picture(number) for name in names or ("a", "b")}
+    return {name: stub_frame(number) for name in names or ("a", "b")}
 
 
 def drain(episode: Episode, *names: str) -> None:
@@ -132,7 +132,7 @@ def test_cameras_can_be_fed_one_by_one(policy: str) -> None:
     episode = stub_episode(targets, policy=policy, maxsize=50)  # type: ignore[arg-type]
     for number in range(10):
         for name in ("ab", "ba")[number % 2]:
-            assert episode.feed_one(name, picture(number), None)
+            assert episode.feed_one(name, stub_frame(number), None)
     recording = finished(episode)
     assert targets["a"].frames == targets["b"].frames == list(range(10))
     assert recording.drop_log == DropLog(steps=10, drops=())
@@ -142,14 +142,14 @@ def test_cameras_can_be_fed_one_by_one(policy: str) -> None:
 def test_camera_fed_twice_in_a_step_is_refused_and_the_step_continues(policy: str) -> None:
     targets = {"a": StubTarget(), "b": StubTarget()}
     episode = stub_episode(targets, policy=policy, maxsize=50)  # type: ignore[arg-type]
-    assert episode.feed_one("a", picture(0), None)
+    assert episode.feed_one("a", stub_frame(0), None)
     with pytest.raises(FrameError, match="camera 'a' was fed again before time step 0 was complete; missing: b"):
-        episode.feed_one("a", picture(9), None)
+        episode.feed_one("a", stub_frame(9), None)
     with pytest.raises(FrameError, match="before time step 0 was complete"):
         episode.feed(step(9), None)
     with pytest.raises(FrameError, match="before time step 0 was complete"):
         episode.feed({}, None)
-    assert episode.feed_one("b", picture(0), None)
+    assert episode.feed_one("b", stub_frame(0), None)
     assert finished(episode).frames == 1
     assert targets["a"].frames == targets["b"].frames == [0]
 
@@ -159,19 +159,19 @@ def test_drop_also_drops_frames_fed_before_in_the_step() -> None:
     targets = {"a": StubTarget(), "b": StubTarget(gate=gate), "c": StubTarget()}
     episode = stub_episode(targets, policy="drop", maxsize=1)
     for name in targets:
-        assert episode.feed_one(name, picture(0), None)
+        assert episode.feed_one(name, stub_frame(0), None)
     assert targets["b"].entered.wait(LONG_S)
     drain(episode, "a", "c")
     for name in targets:
-        assert episode.feed_one(name, picture(1), None)
+        assert episode.feed_one(name, stub_frame(1), None)
     drain(episode, "a", "c")
-    assert episode.feed_one("a", picture(2), 5.0) is True  # nobody knows yet
-    assert episode.feed_one("b", picture(2), 6.0) is False
-    assert episode.feed_one("c", picture(2), 7.0) is False
+    assert episode.feed_one("a", stub_frame(2), 5.0) is True  # nobody knows yet
+    assert episode.feed_one("b", stub_frame(2), 6.0) is False
+    assert episode.feed_one("c", stub_frame(2), 7.0) is False
     gate.set()
     drain(episode, "b")
     for name in targets:
-        assert episode.feed_one(name, picture(3), None)
+        assert episode.feed_one(name, stub_frame(3), None)
     recording = finished(episode)
     assert targets["a"].frames == targets["b"].frames == targets["c"].frames == [0, 1, 3]
     assert recording.drop_log == DropLog(steps=4, drops=(Drop(step=2, time_s=6.0, cameras=("b",)),))
@@ -182,13 +182,13 @@ def test_step_that_raised_queue_full_can_be_fed_again() -> None:
     targets = {"a": StubTarget(), "b": StubTarget(gate=gate)}
     episode = stub_episode(targets, policy="raise")
     accepted = fill(episode, targets["b"])
-    assert episode.feed_one("a", picture(100), None)
+    assert episode.feed_one("a", stub_frame(100), None)
     with pytest.raises(QueueFullError):
-        episode.feed_one("b", picture(100), None)
+        episode.feed_one("b", stub_frame(100), None)
     gate.set()
     drain(episode, "b")
     for name in targets:
-        assert episode.feed_one(name, picture(101), None)
+        assert episode.feed_one(name, stub_frame(101), None)
     recording = finished(episode)
     assert targets["a"].frames == targets["b"].frames == [*range(accepted), 101]
     assert recording.drop_log.recorded == accepted + 1
@@ -199,8 +199,8 @@ def test_incomplete_last_step_is_dropped_and_logged(policy: str) -> None:
     targets = {"a": StubTarget(), "b": StubTarget(), "c": StubTarget()}
     episode = stub_episode(targets, policy=policy, maxsize=50)  # type: ignore[arg-type]
     episode.feed(step(0, "a", "b", "c"), None)
-    episode.feed_one("b", picture(1), 3.5)
-    episode.feed_one("a", picture(1), 3.25)
+    episode.feed_one("b", stub_frame(1), 3.5)
+    episode.feed_one("a", stub_frame(1), 3.25)
     recording = finished(episode)
     assert [target.frames for target in targets.values()] == [[0]] * 3
     incomplete = Drop(step=1, time_s=3.25, cameras=("c",), reason="incomplete")
@@ -209,7 +209,7 @@ def test_incomplete_last_step_is_dropped_and_logged(policy: str) -> None:
 
 def test_camera_that_was_never_fed_is_an_error() -> None:
     episode = stub_episode({"a": StubTarget(), "b": StubTarget()})
-    episode.feed_one("a", picture(0), None)
+    episode.feed_one("a", stub_frame(0), None)
     with pytest.raises(RecordingError, match="camera 'b' got no frame"):
         finished(episode)
     with pytest.raises(RecordingError, match="camera 'a' got no frame"):
@@ -223,8 +223,8 @@ def test_camera_that_was_never_fed_is_an_error() -> None:
         (step(0, "a", "b", "c"), "unknown cameras c"),
         (step(0, "a", "c"), "no frame of b; unknown cameras c"),
         ({}, "no frame of a, b"),
-        ({"a": picture(0), "b": picture(0)[:2]}, "camera 'b' got"),
-        ({"a": picture(0).astype(float), "b": picture(0)}, "camera 'a' got"),
+        ({"a": stub_frame(0), "b": stub_frame(0)[:2]}, "camera 'b' got"),
+        ({"a": stub_frame(0).astype(float), "b": stub_frame(0)}, "camera 'a' got"),
     ],
 )
 def test_invalid_step_takes_nothing(frames: dict[str, np.ndarray], said: str) -> None:
@@ -243,11 +243,11 @@ def test_invalid_frame_takes_nothing(policy: str) -> None:
     targets = {"a": StubTarget(), "b": StubTarget()}
     episode = stub_episode(targets, policy=policy, maxsize=50)  # type: ignore[arg-type]
     with pytest.raises(FrameError, match="unknown camera 'x'; this episode has a, b"):
-        episode.feed_one("x", picture(0), None)
-    episode.feed_one("a", picture(0), None)
+        episode.feed_one("x", stub_frame(0), None)
+    episode.feed_one("a", stub_frame(0), None)
     with pytest.raises(FrameError, match="camera 'b'"):
-        episode.feed_one("b", picture(0)[:1], None)
-    episode.feed_one("b", picture(0), None)
+        episode.feed_one("b", stub_frame(0)[:1], None)
+    episode.feed_one("b", stub_frame(0), None)
     assert finished(episode).drop_log == DropLog(steps=1, drops=())
 
 

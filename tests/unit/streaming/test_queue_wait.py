@@ -10,13 +10,13 @@ import pytest
 from ffenc.errors import FrameError, QueueFullError
 from ffenc.streaming.encoder import StreamingVideoEncoder
 from ffenc.streaming.episode import Episode
-from tests.stub_cameras import StubTarget, is_idle, picture, stub_episode
+from tests.stub_cameras import StubTarget, is_idle, stub_episode, stub_frame
 
 LONG_S = 20.0
 
 
 def step(number: int) -> dict[str, object]:
-    return {"a": picture(number), "b": picture(number)}
+    return {"a": stub_frame(number), "b": stub_frame(number)}
 
 
 def filled(policy: str, wait_s: float) -> tuple[Episode, StubTarget, threading.Event, int]:
@@ -48,8 +48,8 @@ def test_the_step_is_dropped_after_the_wait_and_not_before(one_by_one: bool) -> 
     episode, slow, gate, before = filled("drop", 0.1)
     began = time.monotonic()
     if one_by_one:
-        assert episode.feed_one("b", picture(9), None) is False
-        assert episode.feed_one("a", picture(9), None) is False
+        assert episode.feed_one("b", stub_frame(9), None) is False
+        assert episode.feed_one("a", stub_frame(9), None) is False
     else:
         assert episode.feed(step(9), None) is False
     assert 0.1 <= time.monotonic() - began < LONG_S
@@ -86,10 +86,10 @@ def test_asking_first_drops_the_step_before_any_frame_of_it_is_fed() -> None:
     while not is_idle(episode.cameras["b"].queue):
         time.sleep(0.001)
     assert episode.drop_if_full(None) is False
-    assert episode.feed_one("a", picture(before), None)
+    assert episode.feed_one("a", stub_frame(before), None)
     with pytest.raises(FrameError, match="before time step"):
         episode.drop_if_full(None)
-    assert episode.feed_one("b", picture(before), None)
+    assert episode.feed_one("b", stub_frame(before), None)
     recording = episode.finish().wait(LONG_S)
     assert slow.frames == list(range(before + 1))
     assert [(drop.step, drop.time_s, drop.cameras) for drop in recording.drop_log.drops] == [(before, 3.5, ("b",))]
@@ -98,7 +98,7 @@ def test_asking_first_drops_the_step_before_any_frame_of_it_is_fed() -> None:
 def test_an_incomplete_step_can_be_discarded_and_fed_again() -> None:
     targets = {"a": StubTarget(), "b": StubTarget()}
     episode = stub_episode(targets, policy="drop")
-    assert episode.feed_one("a", picture(50), None)
+    assert episode.feed_one("a", stub_frame(50), None)
     episode.discard_step()
     assert episode.feed(step(0), None)
     recording = episode.finish().wait(LONG_S)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ffenc.streaming.queueing import FrameQueue
-from tests.stub_cameras import SHAPE, is_idle, picture
+from tests.stub_cameras import SHAPE, is_idle, stub_frame
 
 
 def queue(maxsize: int = 3, history: int = 0) -> FrameQueue:
@@ -16,7 +16,7 @@ def queue(maxsize: int = 3, history: int = 0) -> FrameQueue:
 
 
 def put(to: FrameQueue, number: int) -> bool:
-    if not to.stage(picture(number)):
+    if not to.stage(stub_frame(number)):
         return False
     to.publish(to.published)
     return True
@@ -33,7 +33,7 @@ def take(of: FrameQueue) -> int | None:
 
 def test_frames_come_out_in_order_and_are_copies() -> None:
     frames = queue()
-    source = picture(1)
+    source = stub_frame(1)
     assert frames.stage(source)
     source[...] = 9
     frames.publish(frames.published)
@@ -45,7 +45,7 @@ def test_frames_come_out_in_order_and_are_copies() -> None:
 
 def test_staged_frame_is_invisible_until_published() -> None:
     frames = queue()
-    frames.stage(picture(1))
+    frames.stage(stub_frame(1))
     assert frames.depth == 0
     with pytest.raises(Empty):
         frames.take(0)
@@ -56,7 +56,7 @@ def test_staged_frame_is_invisible_until_published() -> None:
 def test_staged_frame_can_be_replaced() -> None:
     frames = queue(maxsize=1)
     for number in range(5):
-        assert frames.stage(picture(number))
+        assert frames.stage(stub_frame(number))
     assert frames.depth == 0
     assert put(frames, 7)
     assert take(frames) == 7
@@ -65,7 +65,7 @@ def test_staged_frame_can_be_replaced() -> None:
 @pytest.mark.parametrize("is_taken_between", [False, True])
 def test_publishing_a_number_again_changes_nothing(is_taken_between: bool) -> None:
     frames = queue(maxsize=2)
-    assert frames.stage(picture(1))
+    assert frames.stage(stub_frame(1))
     frames.publish(0)
     taken = [take(frames)] if is_taken_between else []
     frames.publish(0)
