@@ -31,8 +31,8 @@ def needs_av1_decoder(binaries: Binaries) -> None:
 def needs_png_encoder(binaries: Binaries) -> None:
     """Skip if this FFmpeg cannot write PNG."""
     raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "1x1", "-i", os.devnull)
-    said = run_tool(
+    result = run_tool(
         [binaries.ffmpeg, "-v", "error", *raw, "-c:v", "png", "-f", "image2pipe", "-y", os.devnull], check=False
     )
-    if "Unknown encoder" in said.stderr:
+    if "Unknown encoder" in result.stderr:
         pytest.skip("this build cannot write PNG")

@@ -192,7 +192,7 @@ def concatenate_video_files(
         _check_exists(path)
     output.parent.mkdir(parents=True, exist_ok=True)
     if compatibility_check:
-        _check_alike(input_video_paths)
+        _check_compatible(input_video_paths)
     try:
         concat_videos(input_video_paths, output, overwrite=True)
     except ConcatError as err:
@@ -205,7 +205,7 @@ def concatenate_video_files(
         _join_checked(input_video_paths, output, err)
 
 
-def _check_alike(paths: Sequence[Path | str]) -> None:
+def _check_compatible(paths: Sequence[Path | str]) -> None:
     first, *others = (probe_video(path) for path in paths)
     for other in others:
         differing = [name for name in _COMPARED if getattr(other, name) != getattr(first, name)]
