@@ -279,6 +279,7 @@ def test_stalled_decoder_raises_an_error(maker: Maker) -> None:
     assert reader[9] is not None
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # an interrupt while /proc is read
 def test_interrupted_request_leaves_no_decoder(maker: Maker) -> None:
     reader = VideoReader(make(maker, "h264-b"))
     wanted = reader[9]
