@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from ffenc import Binaries, VideoEncoderConfig, encode_frames, probe_packets
+from ffenc import (
+    Binaries,
+    CapabilityError,
+    ConcatError,
+    VideoEncoderConfig,
+    VideoReader,
+    concat_videos,
+    encode_frames,
+    probe_packets,
+    probe_video,
+)
 from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from tests.footage import numbered_frames
@@ -68,6 +79,44 @@ def test_streams_of_other_settings_compare_unequal(
     assert first is not None
     assert second is not None
     assert first.stream_key != second.stream_key
+
+
+@pytest.mark.parametrize(
+    ("vcodec", "suffix", "formats"),
+    [
+        ("ffv1", ".mov", ("gray12le", "gray16le")),
+        ("ffv1", ".mov", ("yuv420p", "yuv444p")),
+        ("mjpeg", ".mp4", ("yuvj420p", "yuvj444p")),
+        ("h264", ".mp4", ("yuv420p", "yuv444p")),
+        ("hevc", ".mp4", ("yuv420p", "yuv444p")),
+        ("vp9", ".mp4", ("yuv420p", "yuv444p")),
+    ],
+    ids=str,
+)
+def test_pixel_formats_are_never_confused(
+    tmp_path: Path, binaries: Binaries, vcodec: str, suffix: str, formats: tuple[str, str]
+) -> None:
+    paths = []
+    for number, pix_fmt in enumerate(formats):
+        config = VideoEncoderConfig(vcodec=vcodec, pix_fmt=pix_fmt, g=None)
+        layout = "gray12" if pix_fmt == "gray12le" else "gray16" if pix_fmt == "gray16le" else "rgb"
+        frames = (np.full((64, 64), 7, np.uint16),) * 3 if layout != "rgb" else numbered_frames(3)
+        path = tmp_path / f"{number}{suffix}"
+        try:
+            encode_frames(frames, path, fps=30, config=config, layout=layout, binaries=binaries)
+        except CapabilityError as err:
+            pytest.skip(f"this FFmpeg cannot write {pix_fmt}: {err}")
+        paths.append(path)
+    keys = [index.stream_key for index in map(read_mp4_index, paths) if index is not None]
+    assert len(set(keys)) == len(keys)
+    stored = [probe_video(path, binaries=binaries).pix_fmt for path in paths]
+    for order in (paths, paths[::-1]):
+        read = [
+            VideoReader(path, layout="gray16" if "gray" in formats[0] else "rgb", binaries=binaries) for path in order
+        ]
+        assert sorted(reader.stream.pix_fmt for reader in read) == sorted(stored)
+    with pytest.raises(ConcatError, match="pixel format"):
+        concat_videos(paths, tmp_path / f"both{suffix}", binaries=binaries)
 
 
 @pytest.mark.parametrize("keep", [0, 7, 60, 0.3, 0.7, -1])

@@ -27,6 +27,9 @@ _Ints = npt.NDArray[np.int64]
 _ENTRY_FIXED_BYTES = 78
 # The bit rate of the file, which does not affect decoding.
 _ENTRY_INCIDENTAL = (b"btrt",)
+_SELF_DESCRIBING = (b"avc1", b"hvc1", b"av01", b"vp09", b"mp4v")
+"""Types of sample entry that hold the headers of the codec.  Those of FFV1 and MJPEG are equal for other pixel formats."""
+
 _SQUARE = b"pasp" + struct.pack(">II", 1, 1)
 # The contents of a `dref` box: one entry of type `url ` with the flag for "in this file".
 _IN_THIS_FILE = struct.pack(">III4sI", 0, 1, 12, b"url ", 1)
@@ -74,7 +77,8 @@ class Mp4Index:
 
     Attributes:
         stream_key: equal for two files if a decoder treats their streams alike: coded headers, size, colour, display
-            matrix, ticks per second, ticks per frame, and delay by B-frames.
+            matrix, ticks per second, ticks per frame, and delay by B-frames.  Never equal for two files whose sample
+            entries do not hold the headers of the codec.
         packets: timestamps and keyframes; every frame is within the file.
         delay: number of frames between decoding and presentation of the first one.
         has_square_pixels: whether the file declares square pixels, which FFmpeg adds when it joins files; not part of
@@ -149,7 +153,10 @@ def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return per 
         is_reordered=bool((np.diff(times) < 0).any()),
     )
     # The last 44 bytes of a track header are its matrix, width and height.
-    stream_key = (entry, bytes(display[-44:]), timescale, int(steps[0]), shift)
+    stream_key: tuple[object, ...] = (entry, bytes(display[-44:]), timescale, int(steps[0]), shift)
+    if next(boxes(tables[b"stsd"][8:]))[0] not in _SELF_DESCRIBING:
+        status = os.fstat(file.fileno())
+        stream_key = (*stream_key, status.st_dev, status.st_ino, status.st_mtime_ns)
     return Mp4Index(
         stream_key=stream_key,
         packets=packets,
