@@ -111,8 +111,8 @@ def write_clip(
         flashes: those that are white.
     """
     white = "+".join(f"eq(n,{flash})" for flash in flashes)
-    video = f"color=black:s={SIZE[0]}x{SIZE[1]}:r={fps},drawbox=c=white:t=fill:enable='{white}'"
-    inputs = ["-itsoffset", str(start_s), "-f", "lavfi", "-i", video]
+    flashing = f"color=black:s={SIZE[0]}x{SIZE[1]}:r={fps},drawbox=c=white:t=fill:enable='{white}'"
+    inputs = ["-itsoffset", str(start_s), "-f", "lavfi", "-i", flashing]
     outputs = ["-map", "0:v", "-frames:v", str(frames), *video]
     for number, sound in enumerate(sounds):
         inputs += [
