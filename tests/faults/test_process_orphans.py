@@ -138,6 +138,7 @@ def test_interpreter_can_always_exit(fake: Fake, within: Within, mode: str) -> N
 import sys, threading
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 process = FFmpegProcess.start(sys.argv[2:], stdin=True, stdout=sys.argv[1])
+threading.excepthook = lambda _: None  # a daemon thread that prints while the interpreter ends can abort it
 threading.Thread(target=process.write, args=(bytes(3_000_000),), daemon=True).start()
 """
     with within(20):
