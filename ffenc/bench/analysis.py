@@ -108,7 +108,7 @@ class Gap:
         curve, reference: the compared curves.
         bd_rate_percent: Bjøntegaard delta rate: additional bits for the same quality, in percent, over the range that both
             curves cover (negative: fewer bits).  None if it cannot be computed.
-        reason: why there is no BD-rate.
+        reason: reason for a missing BD-rate.
         at_equal: ratio of each figure to the reference's, at the quality that the reference has at ``crf``; empty if the
             curve does not reach it.
         crf: crf of the reference.

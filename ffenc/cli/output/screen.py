@@ -98,7 +98,7 @@ class Screen:
             self.err.print(Text(visible(text)), soft_wrap=True)
 
     def failure(self, title: str, message: str) -> None:
-        """Print why there is no result."""
+        """Print the reason for a failure."""
         message = visible(message)
         if not self.err.is_terminal:
             self.err.print(Text(f"{title}: {message}"), soft_wrap=True)

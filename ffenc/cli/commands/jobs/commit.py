@@ -22,7 +22,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     """Assemble the dataset, and print the result.
 
     Raises:
-        InputError: there is no plan, or a job is not done.
+        InputError: the plan is missing, or a job is not done.
     """
     root, settings = _plan(arguments.work)
     plan = plan_reencode_dataset(root, arguments.work, **settings)
