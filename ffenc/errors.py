@@ -28,6 +28,7 @@
     ├── ProbeError                   a media file cannot be probed
     │   └── NoVideoError             the file has no video stream
     ├── RecordingError               a camera of an episode failed; its partial recording is kept
+    ├── ErrorGroup                   also ExceptionGroup; several cameras or episodes failed
     ├── QueueFullError               an encoder does not keep up, and the queue policy is to raise
     ├── ThreadStartError             no new thread can be started, or a library has replaced threads
     ├── NotOwnerError                a forked process used an object of its parent
@@ -49,10 +50,14 @@ import errno
 import os
 import shlex
 import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
 
 Disagreements: TypeAlias = Mapping[str, Sequence[object]]
 """For each property that differs, the value of every source, in the order of the sources."""
@@ -102,6 +107,23 @@ class FFencError(Exception):
     def __reduce__(self) -> tuple[Callable[..., FFencError], tuple[object, ...]]:
         # BaseException would call __init__ with the message alone, but keyword arguments are required.
         return _restore, (type(self), self.args, self.__dict__)
+
+
+class ErrorGroup(FFencError, ExceptionGroup[Exception]):  # noqa: N818  # named as ExceptionGroup
+    """Several cameras or episodes failed.
+
+    Both ``except FFencError`` and ``except*`` catch it.
+
+    Attributes:
+        exceptions: the error of each.
+    """
+
+    def __init__(self, message: str, exceptions: Sequence[Exception]) -> None:
+        ExceptionGroup.__init__(self, message, exceptions)  # FFencError would set `message`, which a group has already
+
+    def derive(self, excs: Sequence[Exception]) -> ErrorGroup:  # type: ignore[override]  # generic in Exception
+        """Return a group of some of the errors, for ``except*``."""
+        return ErrorGroup(self.message, excs)
 
 
 class BinaryNotFoundError(FFencError):

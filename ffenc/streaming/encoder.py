@@ -303,7 +303,7 @@ class StreamingVideoEncoder:
         If a camera of the open episode failed, its recording is kept, and the error says where.
 
         Raises:
-            FFencError: an error that was not raised yet; an ExceptionGroup if there are several.
+            FFencError: an error that was not raised yet; an `ErrorGroup` if there are several.
         """
         self._owner.check(self)
         self._closed = True

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from ffenc.errors import ErrorGroup
 from ffenc.owner import Owner
-
-if sys.version_info < (3, 11):
-    from exceptiongroup import ExceptionGroup
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -47,7 +44,7 @@ class PendingResult(Generic[T_co]):
             timeout_s: longest wait in seconds; None waits until the end (hanging work is killed and ends with an error).
 
         Raises:
-            FFencError: the error of the work; an ExceptionGroup if several cameras failed.
+            FFencError: the error of the work; an `ErrorGroup` if several cameras failed.
             NotOwnerError: this process was forked from the one that does the work.
             TimeoutError: the work has not ended; wait again.
         """
@@ -84,11 +81,11 @@ class PendingResult(Generic[T_co]):
 
 
 def one_error(message: str, errors: Sequence[BaseException]) -> BaseException:
-    """Return the only error, or a group of several."""
+    """Return the only error or a group of several; an interrupt takes precedence."""
     if len(errors) == 1:
         return errors[0]
-    kept = [error for error in errors if isinstance(error, Exception)]
-    if len(kept) < len(errors):
+    grouped = [error for error in errors if isinstance(error, Exception)]
+    if len(grouped) < len(errors):
         return next(error for error in errors if not isinstance(error, Exception))
-    reasons = "; ".join(str(error).partition("\n")[0] for error in kept)
-    return ExceptionGroup(f"{message}: {reasons}", kept)
+    reasons = "; ".join(str(error).partition("\n")[0] for error in grouped)
+    return ErrorGroup(f"{message}: {reasons}", grouped)

@@ -25,6 +25,7 @@ from ffenc.errors import (
     EncoderOptionError,
     EncoderUnavailableError,
     EpisodeError,
+    ErrorGroup,
     FFencError,
     FrameError,
     FrameSizeError,
@@ -51,6 +52,7 @@ from ffenc.errors import (
 
 PROCESS = {"argv": ("ffmpeg", "-i", "a b"), "returncode": -9, "stderr_tail": "first\nlast", "frames_written": 7}
 EXAMPLES = [
+    ErrorGroup("2 cameras failed", [FFencError("a"), FFencError("b")]),
     FFencError("plain"),
     BinaryNotFoundError("ffmpeg", [("PATH", "nothing"), ("package", "not installed")], remedy="install it"),
     DependencyError("shadowed"),
@@ -102,7 +104,7 @@ def test_drawn_tree_matches_the_base_classes():
     parents = {}
     levels = {}
     for line in errors.__doc__.splitlines():
-        if match := re.match(r"^    ([│├└─ ]*)(\w+Error)\b(.*)", line):
+        if match := re.match(r"^    ([│├└─ ]*)(\w+(?:Error|Group))\b(.*)", line):
             depth = len(match[1]) // 4
             levels[depth] = match[2]
             parents[match[2]] = (levels.get(depth - 1), re.search(r"also (\w+)", match[3]))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ffenc.errors import FFencError, FrameError, OutputError, RecordingError, UnsafePathError
+from ffenc.errors import ErrorGroup, FFencError, FrameError, OutputError, RecordingError, UnsafePathError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.streaming import encoder as encoder_module
 from ffenc.streaming.drop_log import RecordingStatus
@@ -225,10 +225,10 @@ def test_close_raises_all_unseen_errors(make: Make, targets: Targets, tmp_path: 
         record(encoder, tmp_path / str(number), 2)
         encoder.finish_episode()
     gate.set()
-    with pytest.raises(Exception, match="2 episodes failed") as caught:
+    with pytest.raises(FFencError, match="2 episodes failed") as caught:
         encoder.close()
-    assert type(caught.value).__name__ == "ExceptionGroup"
-    assert [error.camera for error in caught.value.exceptions] == ["a", "b"]  # type: ignore[attr-defined]
+    assert isinstance(caught.value, ErrorGroup)
+    assert [error.camera for error in caught.value.exceptions] == ["a", "b"]
     encoder.close()
 
 

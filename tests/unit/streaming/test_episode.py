@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ffenc.errors import FrameError, ProcessDiedError, QueueFullError, RecordingError
+from ffenc.errors import ErrorGroup, FrameError, ProcessDiedError, QueueFullError, RecordingError
 from ffenc.streaming.drop_log import Drop, DropLog, EpisodeRecording
 from ffenc.streaming.episode import Episode
 from tests.stub_cameras import StubTarget, is_idle, stub_episode, stub_frame
@@ -303,8 +303,8 @@ def test_errors_of_several_cameras_are_a_group() -> None:
     handle = episode.finish()
     assert handle.settle(LONG_S)
     error = handle.unseen_error()
-    assert type(error).__name__ == "ExceptionGroup"
-    assert [each.camera for each in error.exceptions] == ["a", "b", "c"]  # type: ignore[union-attr]
+    assert isinstance(error, ErrorGroup)
+    assert [each.camera for each in error.exceptions] == ["a", "b", "c"]
     assert "3 cameras failed in episode" in str(error)
 
 
