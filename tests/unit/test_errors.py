@@ -96,7 +96,7 @@ CLASSES = {name: cls for name, cls in TREE.items() if issubclass(cls, FFencError
 
 def test_every_class_is_drawn_and_in_the_examples():
     assert {type(example).__name__ for example in EXAMPLES} == set(CLASSES)
-    drawn = re.findall(r"^ +(?:[│├└─ ]*)(\w+Error)\b", errors.__doc__, re.MULTILINE)
+    drawn = re.findall(r"^ +(?:[│├└─ ]*)(\w+(?:Error|Group))\b", errors.__doc__, re.MULTILINE)
     assert sorted(drawn) == sorted(CLASSES)
 
 
