@@ -52,7 +52,6 @@ from ffenc.errors import (
 
 PROCESS = {"argv": ("ffmpeg", "-i", "a b"), "returncode": -9, "stderr_tail": "first\nlast", "frames_written": 7}
 EXAMPLES = [
-    ErrorGroup("2 cameras failed", [FFencError("a"), FFencError("b")]),
     FFencError("plain"),
     BinaryNotFoundError("ffmpeg", [("PATH", "nothing"), ("package", "not installed")], remedy="install it"),
     DependencyError("shadowed"),
@@ -89,6 +88,7 @@ EXAMPLES = [
     EpisodeError("short", episode_index=3, path="set", kept="set/meta/ffenc/episode-000003"),
     LeRobotError("unknown version"),
     NoVideoError("only audio", path="sound.m4a"),
+    ErrorGroup("2 cameras failed", [FFencError("a"), FFencError("b")]),
 ]
 TREE = {error.__name__: error for error in vars(errors).values() if isinstance(error, type)}
 CLASSES = {name: cls for name, cls in TREE.items() if issubclass(cls, FFencError)}
