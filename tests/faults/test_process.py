@@ -17,6 +17,7 @@ import pytest
 
 from ffenc.errors import FrameError, ProcessDiedError
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess, run_tool
+from ffenc.ffmpeg.process.pipes import Drain
 from ffenc.ffmpeg.process.progress import Progress
 
 Fake = Callable[..., list[str]]
@@ -196,6 +197,21 @@ def test_important_lines_survive_a_flood(fake: Fake) -> None:
     assert finished.stderr_matches == ("Error parsing option a=b", "Unknown option q")
     assert "Error parsing" not in finished.stderr_text
     assert len(finished.stderr_text) <= 16 * 1024
+
+
+def test_lines_written_before_output_are_known_after_it(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether or not the thread that reads standard error has run."""
+    resumed = threading.Event()
+    pour = Drain._pour
+    monkeypatch.setattr(Drain, "_pour", lambda drain: (resumed.wait(SOON_S), pour(drain)))
+    process = FFmpegProcess.start(
+        fake("say:missing reference\\n", "out:9", "hang"), stdout="data", stderr_errors=[re.compile("missing")]
+    )
+    assert len(process.read_exactly(9)) == 9
+    assert process.stderr_matches == ("missing reference",)
+    resumed.set()
+    process.abort()
+    assert process.stderr_matches == ("missing reference",)
 
 
 def test_status_line_replaces_previous_one(fake: Fake) -> None:

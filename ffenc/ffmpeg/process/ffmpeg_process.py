@@ -172,8 +172,8 @@ class FFmpegProcess:
 
     @property
     def stderr_matches(self) -> tuple[str, ...]:
-        """The first 100 lines so far that match one of ``stderr_errors``; complete once it exited."""
-        return self._managed.tail.matches
+        """The first 100 lines that match one of ``stderr_errors``, of all that it wrote before the call."""
+        return self._managed.stderr_matches
 
     def __repr__(self) -> str:
         status = ""

@@ -231,6 +231,12 @@ class ManagedChild:
         warnings.warn(what, ResourceWarning, stacklevel=2)
 
     @property
+    def stderr_matches(self) -> tuple[str, ...]:
+        """Matching lines of everything that the child has written to standard error before the call."""
+        self._drains[0].catch_up()
+        return self.tail.matches
+
+    @property
     def progress(self) -> Progress | None:
         """The latest report of ``-progress``, or None."""
         return None if self._reports is None else self._reports.latest

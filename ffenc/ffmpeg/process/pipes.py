@@ -173,6 +173,8 @@ class Drain(threading.Thread):
         self._on_error = on_error
         self._stopping = False
         self._ended = threading.Event()
+        self._view = memoryview(bytearray(_DRAIN_BYTES))
+        self._feeding = threading.Lock()
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -212,14 +214,28 @@ class Drain(threading.Thread):
                 return
         self.join()
 
+    def catch_up(self) -> None:
+        """Return when the sink has received every byte that is in the pipe at the call."""
+        try:
+            while self._pass_on() == len(self._view):  # fewer bytes: the pipe was empty then
+                pass
+        except BrokenPipeError:  # it ended, and the pipe is closed
+            return
+
     def _pour(self) -> None:
-        view = memoryview(bytearray(_DRAIN_BYTES))
         while not self._stopping:
-            count = self._pipe.read_some(view, _DRAIN_POLL_S)
-            if count == 0:
+            # Wait without the lock, which `catch_up` needs at once.
+            wait_for_either(None, self._pipe, _DRAIN_POLL_S)
+            if self._pass_on() == 0:
                 return
+
+    def _pass_on(self) -> int | None:
+        """Read what is available and feed it, as one step; return as `PipeEnd.read_some`."""
+        with self._feeding:
+            count = self._pipe.read_some(self._view, 0)
             if count:
-                self._sink.feed(bytes(view[:count]))
+                self._sink.feed(bytes(self._view[:count]))
+            return count
 
 
 # Both starting a child and os.fork hold this lock.  Otherwise a fork between the creation of a pipe and its entry here
