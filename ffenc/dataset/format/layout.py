@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ffenc.dataset.format.paths import expand_template, file_numbers, glob_pattern, numbers_files
 from ffenc.dataset.format.schema import DATA_PATH, VIDEO_PATH, DatasetInfo
+from ffenc.dataset.storage.local_root import check_local
 from ffenc.errors import DatasetError
 
 _EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
@@ -43,6 +44,10 @@ class DatasetLayout:
     root: Path
     data_path: str = DATA_PATH
     video_path: str | None = VIDEO_PATH
+
+    def __post_init__(self) -> None:
+        """Refuse a URL, because every reader of a dataset starts here."""
+        check_local(self.root)
 
     @classmethod
     def of(cls, root: Path, info: DatasetInfo) -> DatasetLayout:

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from ffenc.dataset.storage.local_root import check_local
 from ffenc.errors import DatasetError
 
 _SERIES = ("data", "meta", "videos")
@@ -19,8 +20,9 @@ def resolve_root(root: str | Path) -> Path:
     """Resolve all symbolic links of a path, so that an in-place change never replaces a link.
 
     Raises:
-        DatasetError: the links form a loop.
+        DatasetError: the path is a URL, or the links form a loop.
     """
+    check_local(root)
     try:
         return Path(root).resolve()
     except (OSError, RuntimeError) as err:  # a RuntimeError before Python 3.13

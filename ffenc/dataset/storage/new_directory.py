@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ffenc.dataset.storage.atomic_file import make_directory
+from ffenc.dataset.storage.local_root import check_local
 from ffenc.dataset.storage.lock import LOCK, DatasetLock, FileLock
 from ffenc.errors import FFencError, OutputError, OutputExistsError
 from ffenc.undisturbed import undisturbed_context
@@ -42,9 +43,11 @@ def check_new(output: Path) -> None:
     """Refuse an output directory that exists, or whose parent does not exist.
 
     Raises:
+        DatasetError: ``output`` is a URL.
         OutputExistsError: ``output`` exists.
         OutputError: its parent does not exist.
     """
+    check_local(output)
     if output.exists() or output.is_symlink():
         raise OutputExistsError(output, "name a new directory, or remove this one first")
     if not output.absolute().parent.is_dir():

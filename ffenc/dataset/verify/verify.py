@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ffenc.dataset.storage.local_root import check_local
 from ffenc.dataset.verify.checks.decoded_frames import check_decoded_frames
 from ffenc.dataset.verify.checks.documents import check_counters, check_info, check_tasks
 from ffenc.dataset.verify.checks.episode_rows import check_episodes
@@ -73,10 +74,12 @@ def verify_dataset(
 
     Raises:
         ValueError: the level is unknown.
+        DatasetError: ``root`` is a URL.
         BinaryNotFoundError: the level needs FFmpeg, and there is none.
     """
     if level not in LEVELS:
         raise ValueError(f"unknown level {level!r}; expected one of {', '.join(LEVELS)}")
+    check_local(root)
     subject = inspect_dataset(Path(root), level, binaries=binaries, progress=progress)
     findings = subject.findings
     return VerifyReport(

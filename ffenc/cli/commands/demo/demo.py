@@ -26,6 +26,7 @@ from ffenc.dataset.format.episode_columns import time_of_frame
 from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.preview import preview_dataset
 from ffenc.dataset.recording.recorder import DatasetRecorder
+from ffenc.dataset.storage.local_root import check_local
 from ffenc.dataset.storage.lock import DatasetLock
 from ffenc.dataset.storage.new_directory import build_dataset
 from ffenc.encoders.lerobot_names import DEFAULT_ENCODER
@@ -134,6 +135,7 @@ def _footage(arguments: Namespace, binaries: Binaries) -> _Footage:
 
 
 def _make_room(root: Path, *, overwrite: bool) -> None:
+    check_local(root)
     if not root.exists():
         return
     if not overwrite:

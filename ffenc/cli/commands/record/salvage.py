@@ -10,6 +10,7 @@ from ffenc.cli.output.results import frames_text, pairs_table
 from ffenc.cli.output.screen import Screen, visible
 from ffenc.cli.parsing.arguments import UsageError, binaries_of
 from ffenc.dataset.format.documents import load_info
+from ffenc.dataset.storage.local_root import check_local
 from ffenc.dataset.storage.lock import check_not_locked
 from ffenc.errors import FFencError
 from ffenc.json_text import as_json
@@ -18,6 +19,7 @@ from ffenc.video.salvage import salvage_video
 
 def run(arguments: Namespace, screen: Screen) -> None:
     """Recover, and print what was and was not recovered."""
+    check_local(arguments.path)
     if not arguments.path.is_dir():
         _salvage_file(arguments, screen)
         return

@@ -13,6 +13,7 @@ from ffenc.cli.output.results import pairs_table
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import binaries_of
 from ffenc.dataset.format.video_info import video_info
+from ffenc.dataset.storage.local_root import check_local
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.json_text import as_json
@@ -21,6 +22,7 @@ from ffenc.plan.audio import describe_audio
 
 def run(arguments: Namespace, screen: Screen) -> None:
     """Measure the file, and print the result."""
+    check_local(arguments.file)
     if arguments.file.is_dir():
         show_dataset(arguments.file, screen)
         return
