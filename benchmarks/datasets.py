@@ -9,6 +9,7 @@ SECTIONS = {
     "delete": "deleting.run",
     "jobs": "jobs.run",
     "verify": "verifying.run",
+    "metadata": "verifying.metadata",
 }
 
 if __name__ == "__main__":

@@ -14,11 +14,12 @@ from ffenc.dataset.format.documents import save_info, save_stats
 from ffenc.dataset.format.episode_columns import EpisodeRow, VideoSpan
 from ffenc.dataset.format.frame_columns import data_table
 from ffenc.dataset.format.layout import DatasetLayout, FileId
-from ffenc.dataset.format.schema import DatasetInfo
-from ffenc.statistics import FeatureStatistics, aggregate_statistics, vector_statistics
+from ffenc.dataset.format.schema import DEFAULT_FEATURES, DatasetInfo
+from ffenc.statistics import FeatureStatistics, FrameSampler, aggregate_statistics, vector_statistics
 
 CAMERA = "observation.images.front"
 TASK = "do it"
+FPS = 30
 
 
 def make_dataset(root: Path, clips: Sequence[Path], *, fps: int, binaries: Binaries) -> Path:
@@ -86,4 +87,47 @@ def write_tables(root: Path, info: DatasetInfo, spans: Sequence[VideoSpan]) -> P
     save_stats(root, aggregate_statistics(parts))
     frames = sum(span.to_frame - span.from_frame for span in spans)
     save_info(root, info.with_totals(episodes=len(spans), frames=frames, tasks=1))
+    return root
+
+
+def make_metadata(root: Path, *, episodes: int, frames: int, per_video: int) -> Path:
+    """Write only the folder ``meta/`` of a dataset with two cameras.
+
+    Args:
+        root: the dataset.
+        episodes: number of episodes; all have the same statistics.
+        frames: frames of each episode.
+        per_video: episodes in each video.
+    """
+    camera = {"dtype": "video", "shape": (480, 640, 3), "names": ["height", "width", "channels"]}
+    block = {"video.fps": FPS, "video.height": 480, "video.width": 640, "video.codec": "av1"}
+    cameras = (CAMERA, "observation.images.wrist")
+    features = {"action": {"dtype": "float32", "shape": (6,), "names": None}}
+    info = DatasetInfo.create(FPS, features | dict.fromkeys(cameras, {**camera, "info": block}))
+    sampler = FrameSampler()
+    sampler.add(np.zeros((48, 64, 3), np.uint8))
+    sampler.add(np.full((48, 64, 3), 200, np.uint8))
+    numbers = np.linspace(0, 1, frames)
+    vectors = {"action": np.stack([numbers] * 6, axis=1)} | dict.fromkeys(DEFAULT_FEATURES, numbers)
+    statistics = {name: vector_statistics(values) for name, values in vectors.items()}
+    statistics |= dict.fromkeys(cameras, sampler.statistics())
+
+    def rows() -> Iterator[EpisodeRow]:
+        for episode in range(episodes):
+            file, place = divmod(episode, per_video)
+            span = VideoSpan(file=FileId(file=file), from_frame=place * frames, to_frame=(place + 1) * frames)
+            yield EpisodeRow(
+                episode_index=episode,
+                tasks=(TASK,),
+                length=frames,
+                data=FileId(),
+                dataset_from_index=episode * frames,
+                videos=dict.fromkeys(cameras, span),
+                statistics=statistics,
+            )
+
+    save_episodes(root, info, rows())
+    save_tasks(root, [TASK])
+    save_stats(root, aggregate_statistics([statistics]))
+    save_info(root, info.with_totals(episodes=episodes, frames=episodes * frames, tasks=1))
     return root

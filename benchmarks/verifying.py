@@ -1,12 +1,14 @@
-"""Section ``verify``: verify a dataset of many episode files, with and without ffprobe."""
+"""Sections ``verify`` and ``metadata``: verify many episode files, and a folder with only ``meta/``."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import peers
 from files import clips_of
-from made_datasets import make_dataset
+from made_datasets import make_dataset, make_metadata
 from measure import Report, interleaved, spread
 from settings import Settings
 
@@ -14,6 +16,10 @@ from ffenc import Binaries, find_binaries, verify_dataset
 
 FILES = 1000
 MS_TARGET = 2.0
+
+EPISODES = 10_000
+S_TARGET = 1.0
+_FRAMES, _EPISODES_PER_VIDEO = 300, 300
 
 
 def run(report: Report, settings: Settings) -> None:
@@ -45,3 +51,22 @@ def run(report: Report, settings: Settings) -> None:
     )
     for name, values in each_ms.items():
         report.figure("verify", name, values, unit="ms per file", at_most=MS_TARGET)
+
+
+def metadata(report: Report, settings: Settings) -> None:
+    """Measure level ``metadata`` on the tables of many episodes with two cameras, as a command and as a function."""
+    count = EPISODES // 10 if settings.quick else EPISODES
+    root = make_metadata(settings.scratch / "dataset", episodes=count, frames=_FRAMES, per_video=_EPISODES_PER_VIDEO)
+
+    def check() -> None:
+        assert set(verify_dataset(root).counts) == {"meta-only"}
+
+    def command() -> None:
+        subprocess.run(
+            [sys.executable, "-m", "ffenc", "verify", root, "--level=metadata"], check=True, stdout=subprocess.DEVNULL
+        )
+
+    for name, runs in interleaved({"function": check, "command": command}, settings.repeats).items():
+        report.figure(
+            "metadata", f"{count} episodes, {name}", [run.wall_s for run in runs], unit="s", at_most=S_TARGET
+        )

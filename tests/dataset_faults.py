@@ -110,6 +110,10 @@ def remove(name: str) -> Damage:
     return lambda root: (root / name).unlink()
 
 
+def remove_tree(name: str) -> Damage:
+    return lambda root: shutil.rmtree(root / name)
+
+
 def cut(name: str, keep: float) -> Damage:
     def damage(root: Path) -> None:
         content = (root / name).read_bytes()
@@ -199,6 +203,7 @@ ORDER = list(range(60))
 METADATA: dict[str, tuple[Damage, set[str]]] = {
     # the documents
     "no info.json": (remove("meta/info.json"), {"dataset-missing"}),
+    "only meta": (both(remove_tree("data"), remove_tree("videos")), {"meta-only"}),
     "v2.1": (info(codebase_version="v2.1"), {"dataset-version"}),
     "a version of the future": (info(codebase_version="v4.0"), {"dataset-version"}),
     "info.json cut off": (cut("meta/info.json", 0.5), {"info-unreadable"}),

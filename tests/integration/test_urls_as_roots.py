@@ -39,7 +39,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "read": DatasetReader,
     "lock": DatasetLock,
     "record": lambda url: DatasetRecorder.create(url, "me/cubes", fps=30, features=FEATURES),
-    "resume": lambda url: DatasetRecorder.resume(url),
+    "resume": DatasetRecorder.resume,
     "verify": verify_dataset,
     "verify frames": lambda url: verify_dataset(url, "decode"),
     "repair": repair_dataset,

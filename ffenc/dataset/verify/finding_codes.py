@@ -25,6 +25,7 @@ _REMEDIES = {
     "none": "nothing to do",
     "name": "give the directory of a dataset",
     "convert": "convert it with LeRobot",
+    "fetch": "get data/ and videos/ too if they are to be checked",
     "wait": "wait until it has finished, then verify again",
     "restore": "restore the file in the message",
     "elsewhere": "store it elsewhere if it is needed",
@@ -45,6 +46,7 @@ _TABLE = """
 dataset-missing         | error   | metadata | name      | the directory does not exist or has no meta/info.json
 dataset-version         | error   | metadata | convert   | the version of the format is not v3.0
 dataset-in-use          | note    | metadata | wait      | a process is writing the dataset
+meta-only               | note    | metadata | fetch     | the folder has only meta/, so data and videos were not checked
 check-failed            | error   | metadata | restore   | a check ended with an unexpected error
 info-unreadable         | error   | metadata | edit      | info.json is not JSON, or a value in it is missing or invalid
 info-key-unknown        | note    | metadata | elsewhere | info.json has a key that LeRobot does not know and drops

@@ -6,6 +6,7 @@ code is kept.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from ffenc.dataset.verify.checks.frame_rows import FrameChecks
 from ffenc.dataset.verify.checks.leftovers import check_leftovers
 from ffenc.dataset.verify.checks.packets import check_packets_of_videos
 from ffenc.dataset.verify.checks.spans import check_spans, check_video_info
-from ffenc.dataset.verify.checks.statistics import StatisticsChecks
+from ffenc.dataset.verify.checks.statistics import Aggregate, StatisticsChecks
 from ffenc.dataset.verify.checks.stats_document import check_stats_document
 from ffenc.dataset.verify.checks.subject import Subject
 from ffenc.dataset.verify.finding_codes import LEVELS, Level, Severity
@@ -103,6 +104,7 @@ def inspect_dataset(
         check_info(subject)
     if subject.info is None:
         return subject
+    subject.is_meta_only = level == "metadata" and not _has_rows_or_videos(subject)
     _check_tables(subject)
     for what, check in (
         ("the frame ranges of episodes in videos", check_spans),
@@ -123,18 +125,33 @@ def inspect_dataset(
     return subject
 
 
+def _check_data(subject: Subject) -> None:
+    statistics = StatisticsChecks(subject)
+    frames = FrameChecks(subject, statistics.take)
+    try:
+        frames.run()
+    finally:
+        measured, cameras = statistics.finish(complete=frames.complete, spoilt=frames.spoilt)
+        check_stats_document(subject, measured=measured, cameras=cameras)
+
+
+def _has_rows_or_videos(subject: Subject) -> bool:
+    info = subject.known_info
+    folders = {"data", *(Path(template).parts[0] for template in (info.data_path, info.video_path) if template)}
+    return any(os.path.lexists(subject.root / folder) for folder in folders)
+
+
 def _check_tables(subject: Subject) -> None:
     with subject.checking("meta/tasks.parquet"):
         check_tasks(subject)
     with subject.checking("meta/episodes"):
         check_episodes(subject)
     with subject.checking("data and meta/stats.json"):
-        statistics = StatisticsChecks(subject)
-        frames = FrameChecks(subject, statistics.take)
-        try:
-            frames.run()
-        finally:
-            measured, cameras = statistics.finish(complete=frames.complete, spoilt=frames.spoilt)
-            check_stats_document(subject, measured=measured, cameras=cameras)
+        if subject.is_meta_only:
+            check_stats_document(subject, measured=Aggregate(), cameras=Aggregate())
+            if subject.episodes:
+                subject.findings.add("meta-only", "the folder has neither data nor videos, so neither was checked")
+        else:
+            _check_data(subject)
     with subject.checking("the counters of meta/info.json"):
         check_counters(subject)

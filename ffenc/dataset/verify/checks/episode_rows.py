@@ -29,7 +29,8 @@ def check_episodes(subject: Subject) -> None:
     schemas: dict[Path, dict[str, pa.DataType]] = {}
     place = 0
     for path in paths:
-        if subject.layout.episodes_number(path) is None:
+        number = subject.layout.episodes_number(path)
+        if number is None:
             subject.findings.add("file-name-foreign", "its name is not chunk-NNN/file-NNN.parquet", path=path)
             continue
         try:
@@ -41,7 +42,7 @@ def check_episodes(subject: Subject) -> None:
                 needed = [name for name in _needed(subject) if name in schemas[path]]
                 for group in range(file.num_row_groups):
                     for values in file.read_row_group(group, columns=needed).to_pylist():
-                        _take(subject, values, place, path)
+                        _take(subject, values, place, path, number)
                         place += 1
         except DatasetError as err:
             subject.findings.add("episodes-unreadable", str(err), path=path)
@@ -105,7 +106,7 @@ def _check_schemas(subject: Subject, schemas: Mapping[Path, Mapping[str, pa.Data
         )
 
 
-def _take(subject: Subject, values: Mapping[str, Any], place: int, path: Path) -> None:
+def _take(subject: Subject, values: Mapping[str, Any], place: int, path: Path, file: FileId) -> None:
     with suppress(KeyError, TypeError):  # a missing value is found below
         values = with_derived(values, subject.known_info)
     wrong = [name for name, value in values.items() if not _is_possible(name, value)]
@@ -121,7 +122,7 @@ def _take(subject: Subject, values: Mapping[str, Any], place: int, path: Path) -
             "episode-length-wrong", f"length is {length}, but its rows are [{start}, {stop})", episode=place, path=path
         )
     meta = _file(values, "meta/episodes")
-    if subject.layout.episodes(meta) != path:
+    if meta != file:
         message = f"it says that it is in chunk {meta.chunk} file {meta.file}"
         subject.findings.add("episode-meta-file-wrong", message, episode=place, path=path)
     subject.episodes.append(

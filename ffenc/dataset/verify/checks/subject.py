@@ -65,6 +65,7 @@ class Subject:
         episodes_whole: whether all rows could be read; if not, checks that need all of them are skipped.
         rows: number of data rows; None if they cannot be counted.
         videos: number of video files that were opened.
+        is_meta_only: whether the folder has only ``meta/``, and the level accepts that.
         impossible: features that no table or video can hold; they are not checked further.
     """
 
@@ -76,6 +77,7 @@ class Subject:
     episodes_whole: bool = False
     rows: int | None = None
     videos: int = 0
+    is_meta_only: bool = False
     impossible: set[str] = field(default_factory=set)
 
     @property

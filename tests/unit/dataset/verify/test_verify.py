@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -54,6 +55,32 @@ def test_finding_has_its_place(tmp_path):
     assert (finding.episode, finding.frame, finding.path) == (1, 10, Path(DATA))
     assert finding.severity == "error"
     assert finding.message == "timestamp is 9.0, expected 0.3333333432674408; 1 of 25 rows are wrong"
+
+
+def test_folder_with_only_meta_is_verified_at_level_metadata(tmp_path):
+    root = copy_of("A", tmp_path)
+    METADATA["only meta"][0](root)
+    report = verify_dataset(root)
+    assert report.ok
+    assert (report.episodes, report.frames) == (3, 0)
+    assert report.findings[0].message == "the folder has neither data nor videos, so neither was checked"
+    cell("length", 1, 26, table=EPISODES)(root)
+    assert set(verify_dataset(root).counts) == {"meta-only", "episode-length-wrong"}
+
+
+@pytest.mark.parametrize("lost", ["data", "videos"])
+def test_lost_folder_is_an_error_beside_the_other(tmp_path, lost):
+    root = copy_of("A", tmp_path)
+    shutil.rmtree(root / lost)
+    report = verify_dataset(root)
+    assert report.severities["error"]
+    assert "meta-only" not in report.counts
+
+
+def test_levels_that_read_videos_need_them(tmp_path):
+    root = copy_of("A", tmp_path)
+    METADATA["only meta"][0](root)
+    assert {"data-missing", "video-missing"} <= set(verify_dataset(root, "packets").counts)
 
 
 def test_dataset_without_episodes_has_no_findings(tmp_path):
