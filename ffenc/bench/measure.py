@@ -29,6 +29,7 @@ from ffenc.plan.encode import EncodePlan, RawFrames
 from ffenc.threads import start_thread
 from ffenc.video.planning import plan_for
 from ffenc.video.run import EncodeResult
+from ffenc.video.run_context import RunContext
 from ffenc.video.writer import VideoWriter
 
 R_co = TypeVar("R_co", covariant=True)
@@ -279,8 +280,7 @@ def plan_trial(trial: Trial, *, binaries: Binaries) -> EncodePlan:
         trial.config,
         RawFrames(frames=feed_format(trial), fps=trial.footage.fps),
         None,
-        binaries=binaries,
-        encoder_threads=trial.encoder_threads,
+        RunContext(binaries=binaries, encoder_threads=trial.encoder_threads),
         cameras=trial.cameras,
     )
 

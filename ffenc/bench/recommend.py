@@ -24,8 +24,10 @@ from ffenc.errors import CapabilityError, FFencError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.frame_rate import FrameRate, parse_frame_rate
 from ffenc.frames import FrameFormat
+from ffenc.plan.encode import RawFrames
 from ffenc.streaming.encoder import StreamingVideoEncoder
 from ffenc.video.run import EncodeResult
+from ffenc.video.run_context import RunContext
 from ffenc.video.selection import examine_encoders
 
 BUDGET_S = 60.0
@@ -158,15 +160,14 @@ def _expanded(
 ) -> Iterator[Candidate]:
     """Yield the candidates; those for hardware once for each hardware encoder that works here."""
     form = FrameFormat(width=footage.format.width, height=footage.format.height)
+    source = RawFrames(frames=form, fps=footage.fps)
     for candidate in candidates:
         if not candidate.is_hardware:
             yield candidate
             continue
         rows = auto_candidates(sys.platform)
         config = VideoEncoderConfig.model_validate(candidate.fields)
-        for examined in examine_encoders(
-            config, frames=form, fps=footage.fps, binaries=binaries, cameras=cameras, encoders=rows
-        ):
+        for examined in examine_encoders(config, source, RunContext(binaries=binaries), cameras=cameras, encoders=rows):
             if examined.works:
                 yield Candidate(fields={"vcodec": examined.encoder, **candidate.fields}, why=candidate.why)
 

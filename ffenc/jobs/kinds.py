@@ -17,7 +17,8 @@ from ffenc.video.concat import ConcatResult, concat_videos
 from ffenc.video.encode import encode_images
 from ffenc.video.image_series import ImageOrder, find_images
 from ffenc.video.reencode import reencode_video
-from ffenc.video.run import EncodeResult, ProgressCallback
+from ffenc.video.run import EncodeResult
+from ffenc.video.run_context import ProgressCallback
 
 Count: TypeAlias = Annotated[StrictInt, Field(ge=1)]
 FrameNumber: TypeAlias = Annotated[StrictInt, Field(ge=0)]

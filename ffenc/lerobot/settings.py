@@ -23,9 +23,11 @@ from ffenc.encoders.table import find_encoder
 from ffenc.errors import CapabilityError, EncoderUnavailableError, PixelFormatError
 from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.frames import FrameFormat
+from ffenc.plan.encode import RawFrames
 from ffenc.plan.options import listed_value
 from ffenc.plan.resolve import name_encoder
 from ffenc.video import encoder_options
+from ffenc.video.run_context import RunContext
 from ffenc.video.selection import capabilities_for, examine_encoders
 
 logger = logging.getLogger(__name__)
@@ -139,9 +141,8 @@ def _working_hardware(names: tuple[str, ...]) -> str | None:
     width, height = encoder_options.NOMINAL_SIZE
     for candidate in examine_encoders(
         VideoEncoderConfig(),
-        frames=FrameFormat(width=width, height=height),
-        fps=Fraction(30),
-        binaries=find_binaries(),
+        RawFrames(frames=FrameFormat(width=width, height=height), fps=Fraction(30)),
+        RunContext(binaries=find_binaries()),
         encoders=rows,
     ):
         if candidate.works:

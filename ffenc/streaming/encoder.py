@@ -30,6 +30,7 @@ from ffenc.streaming.pending_result import PendingResult, one_error
 from ffenc.streaming.queueing import POLICIES, QueuePolicy
 from ffenc.streaming.reports import StatusReports
 from ffenc.video.names import check_path_part
+from ffenc.video.run_context import RunContext
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -128,10 +129,12 @@ class StreamingVideoEncoder:
             camera_encoder=camera_encoder or VideoEncoderConfig(),
             depth_encoder=depth_encoder or DepthEncoderConfig(),
             queue_maxsize=queue_maxsize,
-            encoder_threads=encoder_threads,
-            priority=priority,
-            stall_timeout_s=stall_timeout_s,
-            binaries=binaries or find_binaries(),
+            context=RunContext(
+                binaries=binaries or find_binaries(),
+                encoder_threads=encoder_threads,
+                priority=priority,
+                stall_timeout_s=stall_timeout_s,
+            ),
             streaming_encoding=streaming_encoding,
             fallback=fallback,
         )

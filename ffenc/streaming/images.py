@@ -14,10 +14,10 @@ import numpy.typing as npt
 from ffenc.errors import OutputError, OutputExistsError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
-from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat
 from ffenc.plan.images import SUFFIXES, image_name, plan_image_files, plan_image_reading
 from ffenc.streaming.frame_target import FrameTarget
+from ffenc.video.run_context import RunContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +44,10 @@ class ImageTarget(FrameTarget):
 
     encoder = "images"
 
-    def __init__(
-        self, path: Path, *, frames: FrameFormat, binaries: Binaries, priority: Priority, stall_timeout_s: float
-    ) -> None:
+    def __init__(self, path: Path, *, frames: FrameFormat, context: RunContext) -> None:
         self.path = path
         self._frames = frames
-        self._binaries = binaries
-        self._priority = priority
-        self._stall_timeout_s = stall_timeout_s
+        self._context = context
         self._process: FFmpegProcess | None = None
         self._written = 0
         self._is_ours = False
@@ -85,11 +81,11 @@ class ImageTarget(FrameTarget):
                 raise OutputError(f"cannot make {self.path}: {err.strerror}", path=self.path) from err
             self._is_ours = True
             self._process = FFmpegProcess.start(
-                plan_image_files(self._binaries.ffmpeg, self._frames, self.path),
+                plan_image_files(self._context.binaries.ffmpeg, self._frames, self.path),
                 stdin=True,
                 stdout="progress",
-                stall_timeout_s=self._stall_timeout_s,
-                priority=self._priority,
+                stall_timeout_s=self._context.stall_timeout_s,
+                priority=self._context.priority,
             )
 
     def write(self, frame: npt.NDArray[Any]) -> None:

@@ -13,9 +13,7 @@ import numpy as np
 
 from ffenc.config import DepthEncoderConfig, PerCamera, VideoEncoderConfig
 from ffenc.errors import CapabilityError, EncoderUnavailableError, FFencError, FrameError
-from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
-from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import EncodePlan, RawFrames
 from ffenc.plan.images import SUFFIXES, image_encoder
@@ -27,6 +25,7 @@ from ffenc.streaming.queueing import FrameQueue
 from ffenc.streaming.spool import SpoolTarget
 from ffenc.streaming.target import HISTORY, EncoderJob, VideoTarget, software_fallback
 from ffenc.video.planning import plan_for
+from ffenc.video.run_context import RunContext
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +43,7 @@ class CameraPlan:
     camera_encoder: PerCamera[VideoEncoderConfig]
     depth_encoder: PerCamera[DepthEncoderConfig]
     queue_maxsize: int
-    encoder_threads: int | None
-    priority: Priority
-    stall_timeout_s: float
-    binaries: Binaries
+    context: RunContext
     streaming_encoding: bool
     fallback: VideoEncoderConfig | None
     queues: dict[tuple[object, ...], list[FrameQueue]] = field(default_factory=dict)
@@ -194,13 +190,7 @@ class CameraOpener:
         plan = self._plan
         if name in self._images:
             self._check_images(name, form)
-            return ImageTarget(
-                images_path(self._directory, name),
-                frames=form.frames,
-                binaries=plan.binaries,
-                priority=plan.priority,
-                stall_timeout_s=plan.stall_timeout_s,
-            )
+            return ImageTarget(images_path(self._directory, name), frames=form.frames, context=plan.context)
         job = self._job(name, form)
         path = video_path(self._directory, name, job.suffix)
         video = VideoTarget(path, job)
@@ -210,7 +200,7 @@ class CameraOpener:
 
     def _check_images(self, name: str, form: CameraFormat) -> None:
         encoder = image_encoder(form.frames.layout)
-        ffmpeg = self._plan.binaries.ffmpeg
+        ffmpeg = self._plan.context.binaries.ffmpeg
         if encoder not in probe_capabilities(ffmpeg).encoders:
             raise EncoderUnavailableError(
                 f"camera {name!r}: {ffmpeg} has no encoder {encoder!r} for images; use another build", requested=encoder
@@ -219,16 +209,13 @@ class CameraOpener:
     def _job(self, name: str, form: CameraFormat) -> EncoderJob:
         plan = self._plan
         config = plan.config_of(name, is_depth=name in self._depth)
-        planned = self._plan_encoder(config, form, None, encoder_threads=plan.encoder_threads)
+        planned = self._plan_encoder(config, form, None, plan.context)
         job = EncoderJob(
             fps=plan.fps,
             config=config,
             encoder=planned.encoder.name,
             frames=form.frames,
-            binaries=plan.binaries,
-            encoder_threads=plan.encoder_threads,
-            priority=plan.priority,
-            stall_timeout_s=plan.stall_timeout_s,
+            context=plan.context,
             cameras=self._videos,
             fallback=plan.fallback or software_fallback(planned.encoder.name, config),
             refused=() if planned.selection is None else planned.selection.refused,
@@ -236,7 +223,7 @@ class CameraOpener:
         if job.fallback is None:
             return job
         try:
-            self._plan_encoder(job.fallback, form, planned.output)
+            self._plan_encoder(job.fallback, form, planned.output, replace(plan.context, encoder_threads=None))
         except CapabilityError as err:
             if plan.fallback is not None:
                 raise
@@ -245,15 +232,8 @@ class CameraOpener:
         return job
 
     def _plan_encoder(
-        self, config: VideoEncoderConfig, form: CameraFormat, path: Path | None, *, encoder_threads: int | None = None
+        self, config: VideoEncoderConfig, form: CameraFormat, path: Path | None, context: RunContext
     ) -> EncodePlan:
         """Settle and check an encoder; the writer makes its own plan, for the file that it writes."""
-        plan = self._plan
-        return plan_for(
-            config,
-            RawFrames(frames=form.frames, fps=plan.fps),
-            path,
-            binaries=plan.binaries,
-            encoder_threads=encoder_threads,
-            cameras=self._videos,
-        )
+        source = RawFrames(frames=form.frames, fps=self._plan.fps)
+        return plan_for(config, source, path, context, cameras=self._videos)

@@ -17,12 +17,12 @@ from ffenc.errors import FFencError, ProcessError, ProcessTimeoutError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.ffprobe import probe_video
 from ffenc.ffmpeg.mp4.fragments import FragmentIndex
-from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat
 from ffenc.streaming.frame_target import Fallback, FrameTarget
 from ffenc.streaming.parts import part_path
 from ffenc.video.join import join_parts
 from ffenc.video.run import EncodeResult
+from ffenc.video.run_context import RunContext
 from ffenc.video.salvage import MOST_REORDERED, salvage_video
 from ffenc.video.writer import VideoWriter
 
@@ -46,10 +46,7 @@ class EncoderJob:
         config: encoder settings.
         encoder: FFmpeg's encoder; ``auto`` is resolved.
         frames: format of the raw frames.
-        binaries: the executables.
-        encoder_threads: threads of the encoder; None leaves it to the encoder.
-        priority: priority of the encoder's process.
-        stall_timeout_s: longest time without progress before it is killed.
+        context: settings of the encoder's process.
         cameras: number of videos that are encoded at the same time.
         fallback: settings to continue with if the encoder fails; None: no fallback.
         refused: (encoder, reason) for encoders that ``auto`` preferred but could not use.
@@ -59,10 +56,7 @@ class EncoderJob:
     config: VideoEncoderConfig
     encoder: str
     frames: FrameFormat
-    binaries: Binaries
-    encoder_threads: int | None
-    priority: Priority
-    stall_timeout_s: float
+    context: RunContext
     cameras: int
     fallback: VideoEncoderConfig | None
     refused: tuple[tuple[str, str], ...] = ()
@@ -149,7 +143,7 @@ class VideoTarget(FrameTarget):
         Raises:
             ProcessTimeoutError: the encoder takes frames but writes none.
         """
-        deadline = time.monotonic() + self.job.stall_timeout_s
+        deadline = time.monotonic() + self.job.context.stall_timeout_s
         while True:
             safe = max(0, self._recorded() - MOST_REORDERED)
             if self._writer.frames_written - safe <= at_most_missing:
@@ -192,7 +186,7 @@ class VideoTarget(FrameTarget):
             return result
         try:
             parts = [*self._parts, result.path]
-            same_bits = join_parts(parts, self.path, config=result.encoder.config, binaries=self.job.binaries)
+            same_bits = join_parts(parts, self.path, config=result.encoder.config, binaries=self.job.context.binaries)
         except FFencError:
             logger.warning("the parts of %s are kept: %s", self.path, ", ".join(map(str, parts)))
             raise
@@ -200,7 +194,7 @@ class VideoTarget(FrameTarget):
             part.unlink()
         if not same_bits:
             self._fallbacks[-1] = replace(self._fallbacks[-1], same_bits=False)
-        return _joined(result, self.path, self._before + result.frames, self.job.binaries)
+        return _joined(result, self.path, self._before + result.frames, self.job.context.binaries)
 
     @property
     def kept(self) -> Path | None:
@@ -230,13 +224,15 @@ class VideoTarget(FrameTarget):
     def _keep_part(self, recording: Path) -> None:
         part = part_path(self.path, self._before)
         if FragmentIndex(recording).update().count:
-            salvaged = salvage_video(recording, part, fps=self.job.fps, overwrite=True, binaries=self.job.binaries)
+            salvaged = salvage_video(
+                recording, part, fps=self.job.fps, overwrite=True, binaries=self.job.context.binaries
+            )
             self._parts.append(salvaged.path)
             self._before += salvaged.frames
         recording.unlink()
 
     def _next_writer(self) -> VideoWriter:
-        job = self.job
+        job, context = self.job, self.job.context
         path = part_path(self.path, self._before) if self._parts else self.path
         form = job.frames
         return VideoWriter(
@@ -245,13 +241,13 @@ class VideoTarget(FrameTarget):
             config=self._config,
             size=(form.width, form.height),
             layout=form.layout,
-            encoder_threads=job.encoder_threads if self._config is job.config else None,
-            binaries=job.binaries,
-            stall_timeout_s=job.stall_timeout_s,
+            encoder_threads=context.encoder_threads if self._config is job.config else None,
+            binaries=context.binaries,
+            stall_timeout_s=context.stall_timeout_s,
             progress=self._note_progress,
             cameras=job.cameras,
             durable=True,
-            priority=job.priority,
+            priority=context.priority,
         )
 
     def _note_progress(self, frames: int, _: int | None) -> None:

@@ -21,7 +21,7 @@ from ffenc.plan.encode import muxer_for
 from ffenc.regular_files import file_path
 from ffenc.video.clip import measure_clips, read_back
 from ffenc.video.output import PendingFile, WrittenVideo, check_packets, check_target
-from ffenc.video.run import ProgressCallback
+from ffenc.video.run_context import ProgressCallback, RunContext
 
 _CODEC_NOT_IN_CONTAINER = "codec not currently supported in container"
 
@@ -82,23 +82,19 @@ def concat_videos(
     return join_measured(
         measured,
         output,
+        RunContext(binaries=binaries, stall_timeout_s=stall_timeout_s, progress=progress),
         overwrite=overwrite,
         may_differ=may_differ,
-        binaries=binaries,
-        stall_timeout_s=stall_timeout_s,
-        progress=progress,
     )
 
 
 def join_measured(
     clips: Sequence[tuple[VideoStreamInfo, int]],
     output: Path,
+    context: RunContext,
     *,
     overwrite: bool = False,
     may_differ: Collection[str] = (),
-    binaries: Binaries,
-    stall_timeout_s: float = STALL_TIMEOUT_S,
-    progress: ProgressCallback | None = None,
 ) -> ConcatResult:
     """Join clips as `concat_videos` does, given the stream and the number of frames of each."""
     counts = [count for _, count in clips]
@@ -107,7 +103,7 @@ def join_measured(
         PendingFile(output, overwrite=overwrite) as pending,
     ):
         plan = plan_concat(
-            binaries.ffmpeg,
+            context.binaries.ffmpeg,
             [stream for stream, _ in clips],
             counts,
             pending.path,
@@ -116,8 +112,8 @@ def join_measured(
             muxer=muxer_for(output),
             may_differ=may_differ,
         )
-        run_copy(plan, clips[0][0], stall_timeout_s=stall_timeout_s, progress=progress)
-        joined = read_back(pending.path, clips[0][0], binaries=binaries)
+        run_copy(plan, clips[0][0], context)
+        joined = read_back(pending.path, clips[0][0], binaries=context.binaries)
         check_packets(joined.packets, path=output, fps=plan.fps, frames=plan.frames)
         pending.commit()
     return ConcatResult(
@@ -141,24 +137,17 @@ def nameable(path: Path, directory: Path, number: int) -> Path:
     return link
 
 
-def run_copy(
-    plan: ConcatPlan,
-    clip: VideoStreamInfo,
-    *,
-    stall_timeout_s: float = STALL_TIMEOUT_S,
-    progress: ProgressCallback | None = None,
-) -> None:
+def run_copy(plan: ConcatPlan, clip: VideoStreamInfo, context: RunContext) -> None:
     """Write the list of a plan and run its command.
 
     Args:
         clip: the first clip that is copied.
-        stall_timeout_s: longest time without progress.
-        progress: called with (frames copied, frames in all), from another thread.
 
     Raises:
         ConcatError: the output's container cannot hold the codec.
         ProcessError: ffmpeg failed, died or hung.
     """
+    progress = context.progress
 
     def report(update: Progress) -> None:
         if progress is not None:
@@ -166,7 +155,7 @@ def run_copy(
 
     plan.list_path.write_bytes(os.fsencode(plan.list_text))
     with FFmpegProcess.start(
-        plan.argv, stdout="progress", stall_timeout_s=stall_timeout_s, on_progress=report
+        plan.argv, stdout="progress", stall_timeout_s=context.stall_timeout_s, on_progress=report
     ) as process:
         try:
             process.finish()

@@ -22,7 +22,7 @@ from ffenc.video.frame_comparison import Range, check_copy, check_frames
 from ffenc.video.join import IN_BAND
 from ffenc.video.output import PendingFile, WrittenVideo, check_packets, check_target
 from ffenc.video.reencode import reencode_video
-from ffenc.video.run import ProgressCallback
+from ffenc.video.run_context import ProgressCallback, RunContext
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,11 @@ def cut_video(
             "re-encode them",
             path=Path(source),
         )
-    job = _Cut(clip=clip, delay=delay, binaries=binaries, stall_timeout_s=stall_timeout_s, progress=progress)
+    job = _Cut(
+        clip=clip,
+        delay=delay,
+        context=RunContext(binaries=binaries, stall_timeout_s=stall_timeout_s, progress=progress),
+    )
     with (
         tempfile.TemporaryDirectory(prefix=".ffenc-cut-", dir=output.parent) as directory,
         PendingFile(output, overwrite=overwrite) as pending,
@@ -108,9 +112,7 @@ class _Cut:
 
     clip: MeasuredClip
     delay: int
-    binaries: Binaries
-    stall_timeout_s: float
-    progress: ProgressCallback | None
+    context: RunContext
 
     def copy(self, pieces: Sequence[Piece], output: Path) -> MeasuredClip:
         """Copy the packets of pieces, and check that the file decodes to their frames."""
@@ -118,7 +120,7 @@ class _Cut:
         # The name of the output folder may not be allowed in an ffconcat list.
         with tempfile.TemporaryDirectory(prefix="ffenc-cut-") as directory:
             plan = plan_cut(
-                self.binaries.ffmpeg,
+                self.context.binaries.ffmpeg,
                 stream,
                 pieces,
                 output,
@@ -127,10 +129,10 @@ class _Cut:
                 list_path=Path(directory) / "list.ffconcat",
                 muxer=muxer_for(output),
             )
-            run_copy(plan, stream, stall_timeout_s=self.stall_timeout_s, progress=self.progress)
-        made = read_back(output, stream, binaries=self.binaries)
+            run_copy(plan, stream, self.context)
+        made = read_back(output, stream, binaries=self.context.binaries)
         check_packets(made.packets, path=output, fps=stream.fps, frames=plan.frames)
-        check_copy(made, [(self.clip, (p.first, p.stop)) for p in pieces], binaries=self.binaries)
+        check_copy(made, [(self.clip, (p.first, p.stop)) for p in pieces], binaries=self.context.binaries)
         return made
 
     def encode(self, piece: Piece, output: Path, config: VideoEncoderConfig) -> MeasuredClip:
@@ -141,16 +143,16 @@ class _Cut:
             config=config,
             start=piece.first,
             end=piece.stop,
-            binaries=self.binaries,
-            stall_timeout_s=self.stall_timeout_s,
+            binaries=self.context.binaries,
+            stall_timeout_s=self.context.stall_timeout_s,
         )
-        (made,) = measure_clips([output], binaries=self.binaries)
+        (made,) = measure_clips([output], binaries=self.context.binaries)
         return made
 
     def join(self, parts: Sequence[Path], output: Path) -> MeasuredClip:
         """Join parts into an existing temporary file."""
-        concat_videos(parts, output, overwrite=True, may_differ=IN_BAND, binaries=self.binaries)
-        (made,) = measure_clips([output], binaries=self.binaries)
+        concat_videos(parts, output, overwrite=True, may_differ=IN_BAND, binaries=self.context.binaries)
+        (made,) = measure_clips([output], binaries=self.context.binaries)
         return made
 
 
@@ -194,7 +196,7 @@ def _mend(
         part = directory / f"part-{number}{output.suffix}"
         parts.append(job.copy([piece], part) if piece.copied else job.encode(piece, part, config))
     made = job.join([part.stream.path for part in parts], output)
-    check_frames(made, [(part, (0, part.packets.count)) for part in parts], binaries=job.binaries)
+    check_frames(made, [(part, (0, part.packets.count)) for part in parts], binaries=job.context.binaries)
     return made
 
 

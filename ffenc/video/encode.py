@@ -18,7 +18,8 @@ from ffenc.regular_files import file_path
 from ffenc.video.image_series import ImageOrder, find_unreadable, image_series
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.planning import plan_for
-from ffenc.video.run import EncodeResult, ProgressCallback, run_plan
+from ffenc.video.run import EncodeResult, run_plan
+from ffenc.video.run_context import ProgressCallback, RunContext
 from ffenc.video.writer import VideoWriter
 
 
@@ -91,14 +92,18 @@ def encode_images(
     path, rate = file_path(path), parse_frame_rate(fps)
     check_target(path, overwrite=overwrite)
     series = image_series(directory, order=order)
-    binaries = binaries or find_binaries()
+    context = RunContext(
+        binaries=binaries or find_binaries(),
+        encoder_threads=encoder_threads,
+        stall_timeout_s=stall_timeout_s,
+        progress=progress,
+    )
     with series.readable(rate) as source, PendingFile(path, overwrite=overwrite) as pending:
-        plan = plan_for(config, source, path, binaries=binaries, encoder_threads=encoder_threads)
-        plan = plan.writing_to(pending.path)
+        plan = plan_for(config, source, path, context).writing_to(pending.path)
         try:
-            return run_plan(plan, pending, binaries, stall_timeout_s=stall_timeout_s, progress=progress)
+            return run_plan(plan, pending, context)
         except (ProcessError, OutputError) as err:
-            unreadable = None if is_disk_full(err) else find_unreadable(series, binaries=binaries)
+            unreadable = None if is_disk_full(err) else find_unreadable(series, binaries=context.binaries)
             if unreadable is None:
                 raise
             raise InputError(f"{unreadable} cannot be decoded. {err}", path=unreadable) from err
@@ -119,4 +124,5 @@ def plan_images(
     If no single pattern matches the images, they are read through links that exist only while `encode_images` runs.
     """
     source = image_series(directory, order=order).planned(parse_frame_rate(fps))
-    return plan_for(config, source, output, binaries=binaries or find_binaries(), encoder_threads=encoder_threads)
+    context = RunContext(binaries=binaries or find_binaries(), encoder_threads=encoder_threads)
+    return plan_for(config, source, output, context)

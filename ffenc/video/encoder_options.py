@@ -16,6 +16,7 @@ from ffenc.plan.encode import RawFrames
 from ffenc.plan.options import nearest_name
 from ffenc.plan.resolve import ResolvedEncoder, name_encoder
 from ffenc.video.planning import plan_for
+from ffenc.video.run_context import RunContext
 
 TypedOption: TypeAlias = int | float | str
 
@@ -62,8 +63,8 @@ def resolved_encoder(
     width, height = size or NOMINAL_SIZE
     layout = config.layout if isinstance(config, DepthEncoderConfig) else "rgb"
     frames = RawFrames(frames=FrameFormat(width=width, height=height, layout=layout), fps=parse_frame_rate(fps))
-    binaries = binaries or find_binaries()
-    return plan_for(config, frames, None, binaries=binaries, encoder_threads=encoder_threads).encoder
+    context = RunContext(binaries=binaries or find_binaries(), encoder_threads=encoder_threads)
+    return plan_for(config, frames, None, context).encoder
 
 
 def available_encoders(names: Iterable[str] | None = None, *, binaries: Binaries | None = None) -> tuple[str, ...]:

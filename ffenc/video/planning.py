@@ -7,13 +7,13 @@ from pathlib import Path
 from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.software import SOFTWARE
 from ffenc.encoders.table import AUTO, find_encoder
-from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import EncodePlan, RawFrames, Source, plan_encode
 from ffenc.plan.frame_checks import accepted_pixel_formats
 from ffenc.plan.resolve import name_encoder
 from ffenc.plan.selection import Selection
+from ffenc.video.run_context import RunContext
 from ffenc.video.selection import capabilities_for, device_nodes, select_encoder
 
 
@@ -21,9 +21,8 @@ def plan_for(
     config: VideoEncoderConfig | None,
     source: Source,
     output: Path | str | None,
+    context: RunContext,
     *,
-    binaries: Binaries,
-    encoder_threads: int | None = None,
     cameras: int = 1,
     fragmented: bool = False,
 ) -> EncodePlan:
@@ -33,7 +32,7 @@ def plan_for(
         config: encoder settings; LeRobot's defaults if None.
         source: frames, an image sequence or a clip.
         output: file to write; None plans for ``video`` with the suffix that the encoder prefers.
-        encoder_threads: threads of the encoder; None leaves it to the encoder.
+        context: the executables and the number of threads.
         cameras: hardware encodes that have to work at the same time.
         fragmented: see `plan_encode`.
 
@@ -43,16 +42,16 @@ def plan_for(
         InputError: the output's suffix names no container of `MUXERS`.
     """
     config = config or VideoEncoderConfig()
-    selection = _select(config, source, binaries=binaries, encoder_threads=encoder_threads, cameras=cameras)
+    selection = _select(config, source, context, cameras)
     if selection is not None:
         config = config.model_copy(update={"vcodec": selection.encoder})
-    capabilities = capabilities_for(config.vcodec, binaries)
+    capabilities = capabilities_for(config.vcodec, context.binaries)
     if not any(
         config.pix_fmt in (accepted_pixel_formats(capabilities, listing, find_encoder(name)) or (config.pix_fmt,))
         for name, listing in capabilities.helps.items()
     ):
         # The plan refuses the pixel format, and suggests only encoders whose listings it has.
-        capabilities = capabilities_for(config.vcodec, binaries, also=[row.name for row in SOFTWARE])
+        capabilities = capabilities_for(config.vcodec, context.binaries, also=[row.name for row in SOFTWARE])
     if output is None:
         spec = find_encoder(name_encoder(config.vcodec, capabilities))
         output = f"video.{spec.muxers[0] if spec else 'mp4'}"
@@ -61,29 +60,27 @@ def plan_for(
         source,
         output,
         capabilities,
-        encoder_threads=encoder_threads,
+        encoder_threads=context.encoder_threads,
         device_node=None if selection is None else selection.device_node,
         selection=selection,
         fragmented=fragmented,
     )
 
 
-def _select(
-    config: VideoEncoderConfig, source: Source, *, binaries: Binaries, encoder_threads: int | None, cameras: int
-) -> Selection | None:
+def _select(config: VideoEncoderConfig, source: Source, context: RunContext, cameras: int) -> Selection | None:
     """Settle ``auto`` and try named hardware; None for a named software encoder."""
     spec = None
     if config.vcodec != AUTO:
         spec = find_encoder(config.vcodec)
-        if spec is None or spec.device is None or spec.name not in probe_capabilities(binaries.ffmpeg).encoders:
+        if spec is None or spec.device is None or spec.name not in probe_capabilities(context.binaries.ffmpeg).encoders:
             return None
         # Settings that the encoder does not take are the plan's error, not a failed trial.
         plan_encode(
             config,
             source,
             f"video.{spec.muxers[0]}",
-            capabilities_for(spec.name, binaries),
-            encoder_threads=encoder_threads,
+            capabilities_for(spec.name, context.binaries),
+            encoder_threads=context.encoder_threads,
             device_node=next(iter(device_nodes(spec)), "/dev/null"),
         )
     width, height = source.size
@@ -91,8 +88,8 @@ def _select(
         config,
         frames=source.frames if isinstance(source, RawFrames) else FrameFormat(width=width, height=height),
         fps=source.fps,
-        binaries=binaries,
+        binaries=context.binaries,
         cameras=cameras,
-        encoder_threads=encoder_threads,
+        encoder_threads=context.encoder_threads,
         encoder=None if spec is None else spec.name,
     )

@@ -20,15 +20,14 @@ from pathlib import Path
 from weakref import WeakSet
 
 from ffenc.errors import OutputError
-from ffenc.ffmpeg.binaries import Binaries
-from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S, FFmpegProcess
-from ffenc.ffmpeg.process.priority import Priority
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.owner import Owner
 from ffenc.plan.audio import AudioPlan
 from ffenc.plan.encode import muxer_for
 from ffenc.plan.remux import plan_remux
 from ffenc.threads import start_thread
 from ffenc.video.names import sibling
+from ffenc.video.run_context import RunContext
 
 logger = logging.getLogger(__name__)
 
@@ -210,12 +209,10 @@ def final_of(recording: Path) -> Path:
 def copy_recording(
     source: Path,
     output: Path,
+    context: RunContext,
     *,
     fps: Fraction,
-    binaries: Binaries,
-    stall_timeout_s: float = STALL_TIMEOUT_S,
     fragmented: bool = False,
-    priority: Priority = Priority(),  # noqa: B008  it is immutable
     start_s: Fraction | None = None,
     audio: AudioPlan | None = None,
 ) -> None:
@@ -223,13 +220,12 @@ def copy_recording(
 
     Args:
         source, output, fps, fragmented, start_s, audio: see `plan_remux`.
-        stall_timeout_s: longest time without progress.
 
     Raises:
         ProcessError: ffmpeg failed, died or hung.
     """
     argv = plan_remux(
-        binaries.ffmpeg,
+        context.binaries.ffmpeg,
         source,
         output,
         fps=fps,
@@ -238,7 +234,9 @@ def copy_recording(
         start_s=start_s,
         audio=audio,
     )
-    with FFmpegProcess.start(argv, stdout="progress", stall_timeout_s=stall_timeout_s, priority=priority) as process:
+    with FFmpegProcess.start(
+        argv, stdout="progress", stall_timeout_s=context.stall_timeout_s, priority=context.priority
+    ) as process:
         process.finish()
 
 

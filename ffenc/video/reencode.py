@@ -19,7 +19,8 @@ from ffenc.regular_files import file_path
 from ffenc.video.clip import MeasuredClip, measure_clip
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.planning import plan_for
-from ffenc.video.run import EncodeResult, ProgressCallback, run_plan
+from ffenc.video.run import EncodeResult, run_plan
+from ffenc.video.run_context import ProgressCallback, RunContext
 from ffenc.video.undecodable import why_undecodable
 
 logger = logging.getLogger(__name__)
@@ -65,9 +66,14 @@ def reencode_video(
         InputError: not a constant-rate clip, a range outside of it, audio without a choice or audio that AAC cannot hold.
         FFencError: see `VideoWriter`.  After any error there is no output.
     """
-    binaries = binaries or find_binaries()
+    context = RunContext(
+        binaries=binaries or find_binaries(),
+        encoder_threads=encoder_threads,
+        stall_timeout_s=stall_timeout_s,
+        progress=progress,
+    )
     output = file_path(output)
-    clip = measure_clip(source, binaries=binaries)
+    clip = measure_clip(source, binaries=context.binaries)
     plan_of = functools.partial(
         plan_reencode,
         output=output,
@@ -79,27 +85,24 @@ def reencode_video(
         key_frames=key_frames,
         audio=audio,
         encoder_threads=encoder_threads,
-        binaries=binaries,
+        binaries=context.binaries,
     )
     plan = plan_of(clip)
     check_target(output, overwrite=overwrite)
     with PendingFile(output, overwrite=overwrite) as pending:
-        run = functools.partial(
-            run_plan, pending=pending, binaries=binaries, stall_timeout_s=stall_timeout_s, progress=progress
-        )
         try:
-            return run(plan.writing_to(pending.path))
+            return run_plan(plan.writing_to(pending.path), pending, context)
         except (InputError, OutputError, ProbeError, ProcessError) as err:
             if is_disk_full(err):
                 raise
-            found = why_undecodable(clip, binaries=binaries)
+            found = why_undecodable(clip, binaries=context.binaries)
             if found is not None:
                 raise found from err
             again = plan_of(replace(clip, is_seekable=False))
             if again == plan:
                 raise
             logger.warning("re-encoding %s after a seek failed; trying again from its start: %s", source, err)
-        return run(again.writing_to(pending.path))
+        return run_plan(again.writing_to(pending.path), pending, context)
 
 
 def plan_reencode(
@@ -151,8 +154,7 @@ def plan_reencode(
             key_frames=tuple(sorted(set(key_frames))),
         ),
         output,
-        binaries=binaries,
-        encoder_threads=encoder_threads,
+        RunContext(binaries=binaries, encoder_threads=encoder_threads),
     )
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ffenc.encoders.table import find_encoder
 from ffenc.errors import EncoderOptionError, InputError, OutputError, PixelFormatError
-from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.encoder_report import find_report
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.process.child import Usage
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess, Finished
-from ffenc.ffmpeg.process.priority import Priority
 from ffenc.ffmpeg.process.progress import Progress
 from ffenc.json_text import as_json
 from ffenc.plan.clip_frames import MISSING_REFERENCE
@@ -25,12 +23,10 @@ from ffenc.plan.encode import EncodePlan, VideoClip
 from ffenc.plan.resolve import ResolvedEncoder
 from ffenc.plan.selection import Selection
 from ffenc.video.output import PendingFile, WrittenVideo, check_audio
+from ffenc.video.run_context import RunContext
 from ffenc.video.stream_check import check_stream, missing_key_frames
 
 logger = logging.getLogger(__name__)
-
-ProgressCallback = Callable[[int, int | None], None]
-"""Called with (frames done, total frames or None), from any thread."""
 
 # FFmpeg reports these faults only by a line on standard error and exits with status 0.
 _CHANGED_FRAME = "Changing video frame properties on the fly"
@@ -72,21 +68,13 @@ class EncodeResult(WrittenVideo):
         }
 
 
-def start_plan(
-    plan: EncodePlan,
-    *,
-    stdin: bool,
-    stall_timeout_s: float,
-    progress: ProgressCallback | None = None,
-    priority: Priority = Priority(),  # noqa: B008  it is immutable
-    kept_open: Sequence[int] = (),
-) -> FFmpegProcess:
+def start_plan(plan: EncodePlan, context: RunContext, *, stdin: bool, kept_open: Sequence[int] = ()) -> FFmpegProcess:
     """Start the plan's command and watch standard error for lines that report an ignored option."""
     total = plan.source.count
 
     def report(update: Progress) -> None:
-        if progress is not None:
-            progress(update.frame, total)
+        if context.progress is not None:
+            context.progress(update.frame, total)
 
     concealed = MISSING_REFERENCE if isinstance(plan.source, VideoClip) else ()
     patterns = [re.compile(text) for text in (*plan.encoder.complaints, *_SILENT_LOSSES, *concealed)]
@@ -94,22 +82,15 @@ def start_plan(
         plan.argv,
         stdin=stdin,
         stdout="progress",
-        stall_timeout_s=stall_timeout_s,
+        stall_timeout_s=context.stall_timeout_s,
         on_progress=report,
         stderr_errors=patterns,
-        priority=priority,
+        priority=context.priority,
         kept_open=kept_open,
     )
 
 
-def run_plan(
-    plan: EncodePlan,
-    pending: PendingFile,
-    binaries: Binaries,
-    *,
-    stall_timeout_s: float,
-    progress: ProgressCallback | None = None,
-) -> EncodeResult:
+def run_plan(plan: EncodePlan, pending: PendingFile, context: RunContext) -> EncodeResult:
     """Run a plan whose source ffmpeg reads itself, and check its file.
 
     Raises:
@@ -118,10 +99,10 @@ def run_plan(
         OutputError: the file differs from the plan.
     """
     log_reductions(plan.encoder)
-    with start_plan(plan, stdin=False, stall_timeout_s=stall_timeout_s, progress=progress) as process:
+    with start_plan(plan, context, stdin=False) as process:
         finished = process.finish()
         check_complaints(process, plan)
-    return check_result(plan, pending, binaries, finished, frames=plan.source.count or 0)
+    return check_result(plan, pending, context, finished, frames=plan.source.count or 0)
 
 
 def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
@@ -157,14 +138,14 @@ def check_complaints(process: FFmpegProcess, plan: EncodePlan) -> None:
 
 
 def check_result(
-    plan: EncodePlan, pending: PendingFile, binaries: Binaries, finished: Finished, *, frames: int
+    plan: EncodePlan, pending: PendingFile, context: RunContext, finished: Finished, *, frames: int
 ) -> EncodeResult:
     """Read the file back, compare it with the plan, and give it its name.
 
     Raises:
         OutputError: see `check_stream`; or a forced keyframe is missing.
     """
-    stream, packets = probe_video_and_packets(pending.path, binaries=binaries)
+    stream, packets = probe_video_and_packets(pending.path, binaries=context.binaries)
     check_stream(plan, stream, packets, frames=frames, path=pending.final)
     if isinstance(plan.source, VideoClip):
         check_audio(stream, plan.source.audio, path=pending.final)

@@ -26,6 +26,7 @@ from ffenc.plan.encode import muxer_for
 from ffenc.regular_files import file_path
 from ffenc.video.output import PendingFile, WrittenVideo, check_audio, check_packets, check_target
 from ffenc.video.recording import copy_recording, final_of, is_held
+from ffenc.video.run_context import RunContext
 
 MOST_REORDERED = 33
 """Most fragments to drop at the end because frames that are shown earlier are missing.
@@ -109,7 +110,7 @@ def salvage_video(
             start_s=start_s,
             duration_s=count / rate,
         )
-        copy_recording(cut, pending.path, fps=rate, binaries=binaries, start_s=start_s, audio=sound)
+        copy_recording(cut, pending.path, RunContext(binaries=binaries), fps=rate, start_s=start_s, audio=sound)
         stream, packets = probe_video_and_packets(pending.path, binaries=binaries)
         check_packets(packets, path=final, fps=rate, frames=count)
         check_audio(stream, sound, path=final)
@@ -257,5 +258,5 @@ def shorten_video(path: Path, output: Path, *, frames: int, binaries: Binaries) 
     with tempfile.TemporaryDirectory(prefix=".ffenc-shorten-", dir=output.parent) as directory:
         fragments = Path(directory) / f"fragments{path.suffix}"
         fps = probe_video(path, binaries=binaries).fps
-        copy_recording(path, fragments, fps=fps, binaries=binaries, fragmented=True)
+        copy_recording(path, fragments, RunContext(binaries=binaries), fps=fps, fragmented=True)
         return salvage_video(fragments, output, most_frames=frames, binaries=binaries).frames

@@ -19,8 +19,10 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.frames import FrameFormat
+from ffenc.plan.encode import RawFrames
 from ffenc.plan.resolve import candidate_encoders, library_version_patterns
 from ffenc.plan.selection import Candidate, Selection
+from ffenc.video.run_context import RunContext
 from ffenc.video.trial import TrialTooSlowError, try_encoder
 
 logger = logging.getLogger(__name__)
@@ -68,9 +70,8 @@ def select_encoder(
         EncoderUnavailableError: no encoder works; it has the reason of each.
     """
     given = frozenset(config.model_fields_set)
-    select = functools.partial(
-        _select, config, given, frames, fps, binaries or find_binaries(), cameras, encoder_threads, encoder
-    )
+    context = RunContext(binaries=binaries or find_binaries(), encoder_threads=encoder_threads)
+    select = functools.partial(_select, config, given, RawFrames(frames=frames, fps=fps), context, cameras, encoder)
     selection, made_at = select()
     undecided = any(candidate.works is None for candidate in selection.candidates)
     if undecided and time.monotonic() - made_at > RETRY_AFTER_S:
@@ -83,33 +84,24 @@ def select_encoder(
 def _select(
     config: VideoEncoderConfig,
     _given: frozenset[str],  # for the cache: configs with a default and with the same value given are equal
-    frames: FrameFormat,
-    fps: Fraction,
-    binaries: Binaries,
+    source: RawFrames,
+    context: RunContext,
     cameras: int,
-    encoder_threads: int | None,
     named: str | None,
 ) -> tuple[Selection, float]:
     """Return the selection and when its trials ended."""
     spec = None if named is None else find_encoder(named)
     tried: list[Candidate] = []
-    for candidate in examine_encoders(
-        config,
-        frames=frames,
-        fps=fps,
-        binaries=binaries,
-        cameras=cameras,
-        encoder_threads=encoder_threads,
-        encoders=None if spec is None else (spec,),
-    ):
+    rows = None if spec is None else (spec,)
+    for candidate in examine_encoders(config, source, context, cameras=cameras, encoders=rows):
         tried.append(candidate)
         if candidate.works:
             selection = Selection(encoder=candidate.encoder, device_node=candidate.device_node, candidates=tuple(tried))
             _announce(selection)
             return selection, time.monotonic()
-    where = f"at {frames.width}x{frames.height} {config.pix_fmt}"
+    where = f"at {source.frames.width}x{source.frames.height} {config.pix_fmt}"
     if named is None:
-        message = f"no encoder of {binaries.ffmpeg} passed its trial {where}"
+        message = f"no encoder of {context.binaries.ffmpeg} passed its trial {where}"
     else:
         message = f"{config.vcodec} did not pass its trial on this machine {where}"
     raise EncoderUnavailableError(
@@ -121,12 +113,10 @@ def _select(
 
 def examine_encoders(
     config: VideoEncoderConfig,
+    source: RawFrames,
+    context: RunContext,
     *,
-    frames: FrameFormat,
-    fps: Fraction,
-    binaries: Binaries,
     cameras: int = 1,
-    encoder_threads: int | None = None,
     encoders: tuple[EncoderSpec, ...] | None = None,
 ) -> Iterator[Candidate]:
     """Try encoders in order, and yield the result of each; see `select_encoder` for the other arguments.
@@ -135,16 +125,14 @@ def examine_encoders(
         encoders: rows to try; None means all that ``auto`` considers on this platform.
     """
     rows = encoders if encoders is not None else (*auto_candidates(sys.platform), *auto_fallbacks())
-    listed = probe_capabilities(binaries.ffmpeg).encoders
+    listed = probe_capabilities(context.binaries.ffmpeg).encoders
 
     def try_on(row: EncoderSpec, node: str | None) -> str:
         return try_encoder(
             config.model_copy(update={"vcodec": row.name}),
-            capabilities=capabilities_for(row.name, binaries),
-            frames=frames,
-            fps=fps,
-            binaries=binaries,
-            encoder_threads=encoder_threads,
+            source,
+            context,
+            capabilities=capabilities_for(row.name, context.binaries),
             device_node=node,
             # Only hardware limits its sessions.
             cameras=cameras if row.device else 1,

@@ -23,7 +23,6 @@ import numpy.typing as npt
 from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.table import device_of, find_encoder
 from ffenc.errors import FFencError, OutputError, ProcessDiedError
-from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
@@ -33,6 +32,7 @@ from ffenc.threads import start_thread
 from ffenc.video.clip import MeasuredClip
 from ffenc.video.reader import VideoReader
 from ffenc.video.run import check_complaints, start_plan
+from ffenc.video.run_context import RunContext
 from ffenc.video.similarity import find_wrong_frame
 from ffenc.video.stream_check import check_stream
 
@@ -107,12 +107,10 @@ class TrialScene:
 
 def try_encoder(
     config: VideoEncoderConfig,
+    source: RawFrames,
+    context: RunContext,
     *,
     capabilities: Capabilities,
-    frames: FrameFormat,
-    fps: Fraction,
-    binaries: Binaries,
-    encoder_threads: int | None = None,
     device_node: str | None = None,
     cameras: int = 1,
 ) -> str:
@@ -120,10 +118,9 @@ def try_encoder(
 
     Args:
         config: the settings of the real job, with a named encoder.
+        source: format and rate of the real frames.
+        context: the executables and the number of threads of the real job.
         capabilities: of this FFmpeg, with the encoder's listing.
-        frames: format of the real frames.
-        fps: frame rate of the real job.
-        encoder_threads: as for the real job.
         cameras: encodes that have to work at the same time.
 
     Returns:
@@ -137,17 +134,18 @@ def try_encoder(
         suffix = spec.muxers[0] if spec else "mp4"
         plan = plan_encode(
             config,
-            RawFrames(frames=frames, fps=fps),
+            source,
             Path(directory) / f"trial-0.{suffix}",
             capabilities,
-            encoder_threads=encoder_threads,
+            encoder_threads=context.encoder_threads,
             device_node=device_node,
         )
         plans = [plan.writing_to(plan.output.with_name(f"trial-{number}.{suffix}")) for number in range(cameras)]
-        scene = TrialScene(frames)
-        count = _encode(plans, scene, trial_length(plan))
+        scene = TrialScene(source.frames)
+        trial = RunContext(binaries=context.binaries, stall_timeout_s=TRIAL_STALL_TIMEOUT_S)
+        count = _encode(plans, scene, trial_length(plan), trial)
         sent = [scene.frame(number) for number in range(count)]
-        proofs = [_check_file(each, sent, binaries) for each in plans]
+        proofs = [_check_file(each, sent, trial) for each in plans]
         return proofs[0]
 
 
@@ -177,7 +175,7 @@ def lowest_psnr_db(plan: EncodePlan) -> float:
     return _FINE_DB - coarseness * (_FINE_DB - _COARSE_DB)
 
 
-def _encode(plans: Sequence[EncodePlan], scene: TrialScene, count: int) -> int:
+def _encode(plans: Sequence[EncodePlan], scene: TrialScene, count: int, context: RunContext) -> int:
     """Encode the scene with every plan at the same time, and return the number of frames.
 
     No input ends before every encoder has given a packet, so that all of them are open at once.
@@ -187,7 +185,7 @@ def _encode(plans: Sequence[EncodePlan], scene: TrialScene, count: int) -> int:
         limit_s = TIME_LIMIT_S if _is_hardware(plans[0]) else SOFTWARE_TIME_LIMIT_S
         watch = stack.enter_context(_time_limit(processes, limit_s))
         for plan in plans:
-            process = start_plan(plan, stdin=True, stall_timeout_s=TRIAL_STALL_TIMEOUT_S)
+            process = start_plan(plan, context, stdin=True)
             processes.append(stack.enter_context(process))
         sent = 0
         while sent < count or (len(plans) > 1 and sent < count + _MOST_WAITING and not all(map(_has_begun, processes))):
@@ -232,8 +230,8 @@ def _time_limit(processes: Sequence[FFmpegProcess], limit_s: float) -> Iterator[
         timer.join()
 
 
-def _check_file(plan: EncodePlan, sent: Sequence[Frame], binaries: Binaries) -> str:
-    stream, packets = probe_video_and_packets(plan.output, binaries=binaries)
+def _check_file(plan: EncodePlan, sent: Sequence[Frame], context: RunContext) -> str:
+    stream, packets = probe_video_and_packets(plan.output, binaries=context.binaries)
     check_stream(plan, stream, packets, frames=len(sent))
     _check_bit_rate(plan, 8 * packets.size_bytes * plan.fps / len(sent))
     assert isinstance(plan.source, RawFrames)
@@ -246,8 +244,8 @@ def _check_file(plan: EncodePlan, sent: Sequence[Frame], binaries: Binaries) -> 
             layout=form.layout,
             method="process",
             clip=clip,
-            binaries=binaries,
-            stall_timeout_s=TRIAL_STALL_TIMEOUT_S,
+            binaries=context.binaries,
+            stall_timeout_s=context.stall_timeout_s,
         )
         decoded = reader.frames(numbers)
     except ProcessDiedError as err:

@@ -24,7 +24,8 @@ from ffenc.regular_files import file_path
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.planning import plan_for
 from ffenc.video.recording import RecordingFile, copy_recording
-from ffenc.video.run import EncodeResult, ProgressCallback, check_complaints, check_result, log_reductions, start_plan
+from ffenc.video.run import EncodeResult, check_complaints, check_result, log_reductions, start_plan
+from ffenc.video.run_context import ProgressCallback, RunContext
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -122,14 +123,16 @@ class VideoWriter:
         self._layout = layout
         self._format = FrameFormat(width=size[0], height=size[1], layout=layout) if size else None
         self._overwrite = overwrite
-        self._encoder_threads = encoder_threads
-        self._binaries = binaries or find_binaries()
-        self._stall_timeout_s = stall_timeout_s
-        self._progress = progress
+        self._context = RunContext(
+            binaries=binaries or find_binaries(),
+            encoder_threads=encoder_threads,
+            stall_timeout_s=stall_timeout_s,
+            priority=priority,
+            progress=progress,
+        )
         self._process: FFmpegProcess | None = None
         self._cameras = cameras
         self._durable = durable
-        self._priority = priority
         self._pending: PendingFile | None = None
         self.recording: RecordingFile | None = None
         self._result: EncodeResult | None = None
@@ -209,7 +212,7 @@ class VideoWriter:
             finished = self._process.finish()
             check_complaints(self._process, self.plan)
             with self._written() as pending:
-                self._result = check_result(self.plan, pending, self._binaries, finished, frames=self.frames_written)
+                self._result = check_result(self.plan, pending, self._context, finished, frames=self.frames_written)
         except ProcessError as err:
             err.frames_written = self.frames_written
             self._fail()
@@ -257,14 +260,7 @@ class VideoWriter:
             return self._pending
         pending = PendingFile(self.path, overwrite=self._overwrite)
         try:
-            copy_recording(
-                self.recording.path,
-                pending.path,
-                fps=self.fps,
-                binaries=self._binaries,
-                stall_timeout_s=self._stall_timeout_s,
-                priority=self._priority,
-            )
+            copy_recording(self.recording.path, pending.path, self._context, fps=self.fps)
         except BaseException:
             pending.discard()
             raise
@@ -276,8 +272,7 @@ class VideoWriter:
             self._config,
             RawFrames(frames=form, fps=self.fps),
             self.path,
-            binaries=self._binaries,
-            encoder_threads=self._encoder_threads,
+            self._context,
             cameras=self._cameras,
             fragmented=self._durable,
         )
@@ -292,10 +287,8 @@ class VideoWriter:
         try:
             self._process = start_plan(
                 self.plan,
+                self._context,
                 stdin=True,
-                stall_timeout_s=self._stall_timeout_s,
-                progress=self._progress,
-                priority=self._priority,
                 kept_open=() if self.recording is None else (self.recording.descriptor,),
             )
         except BaseException:

@@ -13,6 +13,7 @@ from ffenc.encoders.software import SOFTWARE
 from ffenc.encoders.spec import EncoderSpec
 from ffenc.errors import ProcessError
 from ffenc.plan.encode import RawFrames, plan_encode
+from ffenc.video.run_context import RunContext
 from ffenc.video.selection import capabilities_for
 from ffenc.video.similarity import find_wrong_frame
 from ffenc.video.trial import MOST_FRAMES, TrialScene, lowest_psnr_db, trial_length, try_encoder
@@ -105,9 +106,8 @@ def test_hardware_trial_reaches_third_keyframe_within_limit(g: int | None, size:
 def test_every_layout_passes_trial(layout: str, binaries: Binaries) -> None:
     proof = try_encoder(
         VideoEncoderConfig(vcodec="libx264", preset="veryfast"),
+        RawFrames(frames=FrameFormat(width=160, height=128, layout=layout), fps=Fraction(30000, 1001)),
+        RunContext(binaries=binaries),
         capabilities=capabilities_for("libx264", binaries),
-        frames=FrameFormat(width=160, height=128, layout=layout),
-        fps=Fraction(30000, 1001),
-        binaries=binaries,
     )
     assert proof == "its trial succeeded"

@@ -30,6 +30,7 @@ from ffenc.plan import options as plan_options
 from ffenc.plan.encode import EncodePlan, RawFrames, plan_encode
 from ffenc.plan.frame_checks import accepted_pixel_formats
 from ffenc.video.run import check_complaints, start_plan
+from ffenc.video.run_context import RunContext
 from tests.scenes import moving_scene
 
 pytestmark = pytest.mark.integration
@@ -46,7 +47,7 @@ Encode = Callable[..., Path]
 
 
 @pytest.fixture
-def encode(tmp_path: Path, capabilities_here: Capabilities) -> Encode:
+def encode(tmp_path: Path, binaries: Binaries, capabilities_here: Capabilities) -> Encode:
     """Run only the plan of a config, with complaints as errors; one process instead of three."""
 
     def run(frames: list[np.ndarray], *, encoder_threads: int | None = None, **settings: Any) -> Path:
@@ -57,14 +58,14 @@ def encode(tmp_path: Path, capabilities_here: Capabilities) -> Encode:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.{ENCODERS[config.vcodec].muxers[0]}"
         source = RawFrames(frames=form, fps=Fraction(30))
         plan = plan_encode(config, source, path, capabilities_here, encoder_threads=encoder_threads)
-        run_plan(plan, frames)
+        run_plan(plan, frames, binaries)
         return path
 
     return run
 
 
-def run_plan(plan: EncodePlan, frames: list[np.ndarray]) -> None:
-    with start_plan(plan, stdin=True, stall_timeout_s=20) as process:
+def run_plan(plan: EncodePlan, frames: list[np.ndarray], binaries: Binaries) -> None:
+    with start_plan(plan, RunContext(binaries=binaries, stall_timeout_s=20), stdin=True) as process:
         for frame in frames:
             process.write(plan.source.frames.bytes_of(frame))  # type: ignore[union-attr]
         process.finish()

@@ -17,6 +17,7 @@ from ffenc.errors import InputError, OutputError, OutputExistsError, ProcessErro
 from ffenc.ffmpeg.mp4.fragments import FragmentIndex
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.video.recording import copy_recording, find_recordings, is_held
+from ffenc.video.run_context import RunContext
 from ffenc.video.salvage import salvage_video, shorten_video
 from tests.footage import numbered_frame, numbered_frames, numbers_of
 
@@ -158,7 +159,7 @@ def test_other_rate_is_refused(tmp_path: Path, binaries: Binaries) -> None:
 def test_salvage_respects_frame_limit(tmp_path: Path, binaries: Binaries, name: str) -> None:
     recording = record(tmp_path / "a.mp4", binaries, name, 9)
     plain = tmp_path / "plain.mp4"
-    copy_recording(recording, plain, fps=Fraction(30), binaries=binaries)
+    copy_recording(recording, plain, RunContext(binaries=binaries), fps=Fraction(30))
     for most in (1, 6):
         few = 0 if name == "g2" else 4
         salvaged = salvage_video(recording, tmp_path / "s.mp4", most_frames=most, overwrite=True, binaries=binaries)
@@ -208,7 +209,7 @@ def test_non_recording_is_refused(tmp_path: Path, binaries: Binaries) -> None:
     with pytest.raises(InputError, match="is not a file"):
         salvage_video(tmp_path / "missing.mp4", binaries=binaries)
     fragmented = tmp_path / "b.mp4"
-    copy_recording(path, fragmented, fps=Fraction(30), binaries=binaries, fragmented=True)
+    copy_recording(path, fragmented, RunContext(binaries=binaries), fps=Fraction(30), fragmented=True)
     content = fragmented.read_bytes()
     for output in (None, fragmented):
         with pytest.raises(InputError, match="is not a hidden recording whose name"):

@@ -19,12 +19,15 @@ from ffenc import (
 )
 from ffenc.encoders.table import ENCODERS, auto_candidates, auto_fallbacks
 from ffenc.errors import EncoderUnavailableError
+from ffenc.plan.encode import RawFrames
+from ffenc.video.run_context import RunContext
 from ffenc.video.selection import device_nodes, examine_encoders
 from tests.footage import numbered_frames, numbers_of
 
 pytestmark = pytest.mark.integration
 
 VGA = FrameFormat(width=640, height=480)
+SOURCE = RawFrames(frames=VGA, fps=Fraction(30))
 HAS_DEVICES = any(device_nodes(row) for row in auto_candidates("linux"))
 
 
@@ -46,13 +49,11 @@ def test_without_hardware_software_is_chosen_with_every_reason(binaries: Binarie
 def test_listed_is_not_available(binaries: Binaries) -> None:
     """Trials of listed hardware that is missing end with the driver's message, not with a wrong file."""
     listed = probe_capabilities(binaries.ffmpeg).encoders
-    # Without their device files they are not even tried by `auto`; here they are run all the same.
+    # Without their device files they are not even tried by `auto`; here they are run.
     rows = tuple(row for row in auto_candidates("linux") if row.name in listed and not device_nodes(row))
     if not rows:
         pytest.skip("this build lists no hardware encoder, or this machine has all devices")
-    candidates = list(
-        examine_encoders(VideoEncoderConfig(), frames=VGA, fps=Fraction(30), binaries=binaries, encoders=rows)
-    )
+    candidates = list(examine_encoders(VideoEncoderConfig(), SOURCE, RunContext(binaries=binaries), encoders=rows))
     assert [candidate.works for candidate in candidates] == [False] * len(rows)
 
 
@@ -86,7 +87,7 @@ def test_no_working_encoder_gives_every_reason(binaries: Binaries) -> None:
 def test_several_cameras_at_once(binaries: Binaries) -> None:
     row = ENCODERS["libx264"]
     (candidate,) = examine_encoders(
-        VideoEncoderConfig(), frames=VGA, fps=Fraction(30), binaries=binaries, cameras=3, encoders=(row,)
+        VideoEncoderConfig(), SOURCE, RunContext(binaries=binaries), cameras=3, encoders=(row,)
     )
     assert candidate.works
 

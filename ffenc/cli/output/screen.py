@@ -20,7 +20,7 @@ from ffenc.cli.output.standard_streams import StandardOutputError
 from ffenc.json_text import as_json
 
 if TYPE_CHECKING:
-    from ffenc.video.run import ProgressCallback
+    from ffenc.video.run_context import ProgressCallback
 
 _FILE_WIDTH = 120
 """Characters per line where the output is not a terminal, unless COLUMNS says otherwise."""

@@ -18,6 +18,7 @@ from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames
 from ffenc.plan.resolve import ResolvedEncoder
 from ffenc.video.planning import plan_for
+from ffenc.video.run_context import RunContext
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def resolved(config: VideoEncoderConfig, feature: Feature, fps: int, binaries: B
     layout = config.layout if isinstance(config, DepthEncoderConfig) else "rgb"
     frames = FrameFormat(width=width, height=height, layout=layout)
     source = RawFrames(frames=frames, fps=Fraction(fps))
-    return plan_for(config, source, None, binaries=binaries).encoder
+    return plan_for(config, source, None, RunContext(binaries=binaries)).encoder
 
 
 def _stored(root: Path, info: DatasetInfo, name: str) -> VideoEncoderConfig:

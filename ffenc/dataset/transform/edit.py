@@ -28,7 +28,7 @@ from ffenc.plan.cut import join_ranges
 from ffenc.threads import ThreadPool
 from ffenc.video.cut import cut_video
 from ffenc.video.names import check_path_part
-from ffenc.video.run import ProgressCallback
+from ffenc.video.run_context import ProgressCallback
 
 logger = logging.getLogger(__name__)
 

@@ -28,7 +28,8 @@ from ffenc.threads import ThreadPool
 from ffenc.video.clip import iterate_clips
 from ffenc.video.encode import encode_frames, encode_images
 from ffenc.video.image_reader import ImageReader
-from ffenc.video.run import EncodeResult, ProgressCallback
+from ffenc.video.run import EncodeResult
+from ffenc.video.run_context import ProgressCallback
 
 _CAMERAS_AT_ONCE = 2
 _SUFFIXES = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"), (b"II*\0", ".tiff"), (b"MM\0*", ".tiff"))

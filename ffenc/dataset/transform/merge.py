@@ -43,7 +43,7 @@ from ffenc.plan.concat import AGREEMENT
 from ffenc.threads import ThreadPool
 from ffenc.video.clip import iterate_clips
 from ffenc.video.reencode import reencode_video
-from ffenc.video.run import ProgressCallback
+from ffenc.video.run_context import ProgressCallback
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from ffenc.plan.concat import AGREEMENT
 from ffenc.video.clip import MeasuredClip, iterate_clips
 from ffenc.video.concat import join_measured
 from ffenc.video.frame_comparison import check_frames
-from ffenc.video.run import ProgressCallback
+from ffenc.video.run_context import ProgressCallback, RunContext
 
 logger = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ def _write(
         report(group[0].frames, None)
         return
     clips = [(video.stream, video.frames) for video in group]
-    join_measured(clips, output, may_differ=PROVED_BY_DECODING, binaries=binaries, progress=report)
+    join_measured(clips, output, RunContext(binaries=binaries, progress=report), may_differ=PROVED_BY_DECODING)
     if len({_headers(video) for video in group}) > 1:
         (made,) = iterate_clips([output], binaries=binaries)
         parts = iterate_clips([video.stream.path for video in group], binaries=binaries)

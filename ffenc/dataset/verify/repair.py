@@ -32,7 +32,7 @@ from ffenc.dataset.verify.repairs.episode_table import EpisodeRepair
 from ffenc.dataset.verify.verify import VerifyReport, inspect_dataset, verify_dataset
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.video.run import ProgressCallback
+from ffenc.video.run_context import ProgressCallback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

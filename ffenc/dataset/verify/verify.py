@@ -25,7 +25,7 @@ from ffenc.dataset.verify.checks.subject import Subject
 from ffenc.dataset.verify.finding_codes import LEVELS, Level, Severity
 from ffenc.dataset.verify.findings import Finding, Findings
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.video.run import ProgressCallback
+from ffenc.video.run_context import ProgressCallback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

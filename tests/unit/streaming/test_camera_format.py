@@ -11,10 +11,10 @@ import pytest
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.errors import FFencError, FrameError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat
 from ffenc.streaming.camera import CameraFormat, DepthFormat
 from ffenc.streaming.opening import CameraOpener, CameraPlan
+from ffenc.video.run_context import RunContext
 
 NOWHERE = Binaries(ffmpeg=Path("ffmpeg"), ffprobe=None, ffmpeg_origin="test", ffprobe_origin="test")
 
@@ -31,10 +31,7 @@ def opener(
         camera_encoder=camera_encoder or VideoEncoderConfig(),  # type: ignore[arg-type]
         depth_encoder=depth_encoder or DepthEncoderConfig(),  # type: ignore[arg-type]
         queue_maxsize=3,
-        encoder_threads=None,
-        priority=Priority(),
-        stall_timeout_s=1,
-        binaries=NOWHERE,
+        context=RunContext(binaries=NOWHERE),
         streaming_encoding=True,
         fallback=None,
     )

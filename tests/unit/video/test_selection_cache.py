@@ -32,7 +32,7 @@ def select(config: VideoEncoderConfig) -> str:
 def test_given_crf_is_tried_apart_from_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
 
-    def examine(config: VideoEncoderConfig, **_: object) -> list[Candidate]:
+    def examine(config: VideoEncoderConfig, *_: object, **__: object) -> list[Candidate]:
         tried.append(config.was_given("crf"))
         return [Candidate(encoder="libx264", works=True, reason="")]
 
@@ -48,7 +48,7 @@ def test_trial_that_ran_out_of_time_is_repeated(
 ) -> None:
     outcomes = [first, True]
 
-    def examine(config: VideoEncoderConfig, **_: object) -> list[Candidate]:
+    def examine(config: VideoEncoderConfig, *_: object, **__: object) -> list[Candidate]:
         hardware = Candidate(encoder="h264_nvenc", works=outcomes.pop(0), reason="")
         return [hardware, Candidate(encoder="libx264", works=True, reason="")]
 

@@ -38,6 +38,7 @@ from ffenc.plan.encode import RawFrames
 from ffenc.video import similarity
 from ffenc.video.planning import plan_for
 from ffenc.video.reader import VideoReader
+from ffenc.video.run_context import RunContext
 
 LAPTOP, WRIST, STATE = "observation.images.laptop", "observation.images.wrist", "observation.state"
 SAMPLES = 5
@@ -82,7 +83,9 @@ def run(arguments: Namespace, screen: Screen) -> None:
     if arguments.dry_run:
         frames = RawFrames(frames=footage.laptop.format, fps=Fraction(footage.fps))
         output = folder / "laptop.mp4"
-        plan = plan_for(config, frames, output, binaries=binaries, encoder_threads=arguments.encoder_threads)
+        plan = plan_for(
+            config, frames, output, RunContext(binaries=binaries, encoder_threads=arguments.encoder_threads)
+        )
         show_plan(screen, plan, note="This is one of the two encoders; raw frames go to its standard input.")
         return
     root, preview = folder / "dataset", folder / "preview"

@@ -19,6 +19,7 @@ from ffenc.video.encode import encode_frames
 from ffenc.video.output import check_target
 from ffenc.video.planning import plan_for
 from ffenc.video.reader import VideoReader
+from ffenc.video.run_context import RunContext
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
@@ -38,7 +39,9 @@ def run(arguments: Namespace, screen: Screen) -> None:
     if arguments.dry_run:
         check_target(output, overwrite=arguments.overwrite)
         frames = RawFrames(frames=reader.format, fps=reader.fps)
-        plan = plan_for(config, frames, output, binaries=binaries, encoder_threads=arguments.encoder_threads)
+        plan = plan_for(
+            config, frames, output, RunContext(binaries=binaries, encoder_threads=arguments.encoder_threads)
+        )
         show_plan(screen, plan, note="Raw frames go to its standard input.")
         return
     with screen.progress("encoding", total=len(reader)) as progress:

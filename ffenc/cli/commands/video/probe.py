@@ -26,6 +26,8 @@ from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.listing import parse_version
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.frames import FrameFormat
+from ffenc.plan.encode import RawFrames
+from ffenc.video.run_context import RunContext
 from ffenc.video.selection import Candidate, examine_encoders
 
 _NEVER_RUN = (
@@ -64,9 +66,8 @@ def run(arguments: Namespace, screen: Screen) -> None:
     rows = _rows(arguments.encoders, capabilities)
     candidates = examine_encoders(
         config,
-        frames=FrameFormat(width=width, height=height),
-        fps=arguments.fps,
-        binaries=binaries,
+        RawFrames(frames=FrameFormat(width=width, height=height), fps=arguments.fps),
+        RunContext(binaries=binaries),
         cameras=arguments.cameras,
         encoders=rows,
     )

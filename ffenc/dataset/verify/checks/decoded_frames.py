@@ -27,7 +27,7 @@ from ffenc.errors import FFencError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.statistics import FeatureStatistics, FrameSampler
 from ffenc.video.reader import VideoReader
-from ffenc.video.run import ProgressCallback
+from ffenc.video.run_context import ProgressCallback
 
 _MEAN, _STD = 0.008, 0.06
 """Largest change of mean and deviation by lossy coding, as a fraction of the value range.  Measured at crf 40 on noisy footage:

@@ -24,7 +24,7 @@ from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.plan.clip_frames import ranges_of
 from ffenc.plan.decode import plan_readable_frames
 from ffenc.threads import ThreadPool
-from ffenc.video.run import ProgressCallback
+from ffenc.video.run_context import ProgressCallback
 
 _DECODE_TIMEOUT_S = 3600.0
 _NO_DECODER = re.compile(
