@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.filesize import decimal
 from rich.table import Table
@@ -38,6 +39,23 @@ def encode_table(result: EncodeResult) -> Table:
         ],
         title=f"wrote {result.path}",
     )
+
+
+def dataset_table(result: Any, videos: str, *others: tuple[str, object]) -> Table:
+    """Make a table of a new dataset.
+
+    Args:
+        result: has ``root``, ``episodes``, ``frames``, ``videos``, and possibly ``tasks``.
+        videos: what to say about the video files besides their number.
+        others: further rows.
+    """
+    tasks = f", {result.tasks} tasks" if hasattr(result, "tasks") else ""
+    rows = [
+        *others,
+        ("episodes", f"{result.episodes} of {frames_text(result.frames)}{tasks}"),
+        ("videos", f"{result.videos} files, {videos}"),
+    ]
+    return pairs_table(rows, title=f"wrote {result.root}")
 
 
 def frames_text(count: int) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,8 +61,8 @@ class Screen:
         """Use the streams of this process."""
         return cls(out=_Console(stderr=False), err=_Console(stderr=True), as_json=as_json)
 
-    def result(self, value: Mapping[str, object], *shown: RenderableType) -> None:
-        """Print a result: ``value`` as JSON, or the ``shown`` parts for people."""
+    def result(self, value: object, *shown: RenderableType) -> None:
+        """Print a result: ``value`` as JSON (see `as_json`), or the ``shown`` parts for people."""
         if self.as_json:
             self.lines(json.dumps(as_json(value), indent=2, allow_nan=False))
             return

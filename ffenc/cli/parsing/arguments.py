@@ -6,24 +6,42 @@
 from __future__ import annotations
 
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
+from inspect import getdoc, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import SUPPRESS, ArgumentParser, Namespace
 
-from ffenc.cli.parsing.values import PARSER_MODE, load_leniently, positive
+from ffenc.cli.parsing.values import (
+    PARSER_MODE,
+    count,
+    episode_numbers,
+    executor_name,
+    frame_number,
+    frame_rate,
+    frame_size,
+    load_leniently,
+    names,
+    positive,
+    seconds,
+    whole_rate,
+)
 from ffenc.regular_files import read_regular
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-    from ffenc.config import VideoEncoderConfig
+    from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
     from ffenc.ffmpeg.binaries import Binaries
 
 ENCODER_GROUPS = ("camera_encoder", "rgb_encoder")
 """The prefix of the encoder's flags, and its alias."""
 
+DEPTH_GROUPS = ("depth_encoder",)
+
+_Result = TypeVar("_Result")
 _Config = TypeVar("_Config", bound="VideoEncoderConfig")
 
 BARE_FLAGS = (
@@ -60,33 +78,75 @@ class _Parser(ArgumentParser):
         return parsed
 
 
-def command_parser(usage: str, description: str) -> ArgumentParser:
-    """Make the parser of one command, with the flags that all commands have."""
-    parser = _Parser(
-        usage=f"ffenc {usage}",
-        description=description,
-        formatter_class=RawDescriptionHelpFormatter,
-        parser_mode=PARSER_MODE,
-        print_config=None,
-        exit_on_error=False,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--config", action="config", metavar="FILE", help="YAML file with values for these flags")
-    parser.add_argument(
-        "--ffmpeg",
-        type=str,
-        metavar="PATH",
-        help="the ffmpeg to use (default: $FFENC_FFMPEG, then PATH, then the package imageio-ffmpeg)",
-    )
-    parser.add_argument(
-        "--ffprobe",
-        type=str,
-        metavar="PATH",
-        help="the ffprobe to use, or none (default: $FFENC_FFPROBE, then PATH; without ffprobe, ffmpeg is used)",
-    )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON only")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log every command")
-    return parser
+def command(usage: str) -> Callable[[Callable[[ArgumentParser], None]], Callable[[], ArgumentParser]]:
+    """Turn a function that adds the flags of a command into one that makes the parser of the command.
+
+    The docstring of the function is the description in ``--help``.
+
+    Args:
+        usage: the command line without ``ffenc``.
+    """
+
+    def decorate(add_flags: Callable[[ArgumentParser], None]) -> Callable[[], ArgumentParser]:
+        @wraps(add_flags)
+        def make() -> ArgumentParser:
+            parser = _Parser(
+                usage=f"ffenc {usage}",
+                description=getdoc(add_flags),
+                formatter_class=RawDescriptionHelpFormatter,
+                parser_mode=PARSER_MODE,
+                print_config=None,
+                exit_on_error=False,
+                allow_abbrev=False,
+            )
+            parser.add_argument(
+                "--config", action="config", metavar="FILE", help="YAML file with values for these flags"
+            )
+            ffmpeg = "the ffmpeg to use (default: $FFENC_FFMPEG, then PATH, then the package imageio-ffmpeg)"
+            add_flag(parser, "--ffmpeg", str, ffmpeg, metavar="PATH")
+            ffprobe = (
+                "the ffprobe to use, or none (default: $FFENC_FFPROBE, then PATH; without ffprobe, ffmpeg is used)"
+            )
+            add_flag(parser, "--ffprobe", str, ffprobe, metavar="PATH")
+            add_flag(parser, "--json", None, "print the result as JSON only")
+            parser.add_argument("-v", "--verbose", action="store_true", help="log every command")
+            add_flags(parser)
+            return parser
+
+        return make
+
+    return decorate
+
+
+_METAVARS: Mapping[Any, str] = {
+    bool: "BOOL", dict: "DICT", str: "NAME", positive: "N", count: "N", whole_rate: "N", frame_rate: "RATE", seconds: "S",
+    frame_size: "WxH", frame_number: "FRAME", executor_name: "NAME", names: "NAMES", episode_numbers: "NUMBERS",
+}  # fmt: skip
+"""Placeholder of a value in ``--help``, by its type."""
+
+
+def add_flag(group: Any, name: str, kind: Any, text: str, *other_names: str, **options: Any) -> None:
+    """Add a flag or an argument.
+
+    Args:
+        group: a parser or a group of flags.
+        name: ``"--fps"``, or ``"root"`` for an argument, which ``--help`` shows as ``ROOT``.
+        kind: type of the value; a tuple of choices; or None for a flag without a value.
+        text: description.  The default is appended, unless the text names one.
+        other_names: for example ``"-o"``.
+        options: further arguments of `ArgumentParser.add_argument`.
+    """
+    if kind is None:
+        options["action"] = "store_true"
+    elif isinstance(kind, tuple):
+        options["choices"] = kind
+    else:
+        metavar = _METAVARS.get(kind) if name.startswith("-") else name.upper()
+        options = {"type": kind, "metavar": metavar} | options
+    default = options.get("default", SUPPRESS)
+    if default is not SUPPRESS and "(default:" not in text:
+        text += f" (default: {str(default).lower() if isinstance(default, bool) else default})"
+    group.add_argument(name, *other_names, help=text, **options)
 
 
 def flags_first(words: Sequence[str]) -> list[str]:
@@ -112,35 +172,42 @@ def flags_first(words: Sequence[str]) -> list[str]:
 
 def add_job_flags(parser: ArgumentParser) -> None:
     """Add the flags of commands that write a file."""
-    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
-    parser.add_argument(
-        "--dry_run",
-        "--dry-run",
-        action="store_true",
-        help="check everything, print the command, and write nothing",
-    )
+    add_flag(parser, "--overwrite", None, "replace the output if it exists")
+    add_dry_run_flag(parser, "check everything, print the command, and write nothing")
+
+
+def add_dry_run_flag(parser: ArgumentParser, text: str) -> None:
+    """Add the flag of commands that can show what they would do."""
+    add_flag(parser, "--dry_run", None, text, "--dry-run")
 
 
 def add_order_flag(parser: ArgumentParser) -> None:
     """Add the flag of commands that read folders of images."""
-    parser.add_argument(
-        "--order",
-        choices=("number", "name"),
-        default="number",
-        help="sort images by number, without a gap, or by name, for example timestamps (default: number)",
-    )
+    text = "sort images by number, without a gap, or by name, for example timestamps"
+    add_flag(parser, "--order", ("number", "name"), text, default="number")
 
 
-def add_output_flag(parser: ArgumentParser, *, required: bool = True, help_text: str) -> None:
-    """Add the flag that names the output directory."""
-    parser.add_argument("--output", "-o", type=Path, required=required, metavar="OUTPUT", help=help_text)
+def add_output_flag(parser: ArgumentParser, *, in_place: str = "") -> None:
+    """Add the flag that names the directory of a new dataset.
+
+    Args:
+        parser: gets the flag.
+        in_place: what happens without the flag, such as ``"the videos are replaced in place"``.  If empty, it is required.
+    """
+    otherwise = f"without it, {in_place}" if in_place else "must not exist"
+    text = f"directory of the result; {otherwise}"
+    add_flag(parser, "--output", Path, text, "-o", required=not in_place, metavar="OUTPUT")
 
 
 def add_follow_links_flag(parser: ArgumentParser) -> None:
     """Add the flag that allows reading through links in a dataset."""
-    parser.add_argument(
-        "--follow_links", action="store_true", help="follow symbolic links in the dataset instead of refusing them"
-    )
+    add_flag(parser, "--follow_links", None, "follow symbolic links in the dataset instead of refusing them")
+
+
+def add_executor_flag(parser: ArgumentParser, *, note: str = "") -> None:
+    """Add the flag that selects where jobs run."""
+    text = f"threads, processes or dask, also with a number of workers (threads:4), or dask://host:port{note}"
+    add_flag(parser, "--executor", executor_name, text, default="threads")
 
 
 def add_encoder_flags(parser: ArgumentParser) -> None:
@@ -148,14 +215,19 @@ def add_encoder_flags(parser: ArgumentParser) -> None:
     from ffenc.config import VideoEncoderConfig
 
     group = add_config_flags(parser, ENCODER_GROUPS, title="camera encoder", model=VideoEncoderConfig)
-    add_threads_flag(group, "encoder_threads")
+    add_threads_flag(group, "--encoder_threads")
+
+
+def add_depth_flags(parser: ArgumentParser) -> None:
+    """Add a flag for each field of `DepthEncoderConfig`."""
+    from ffenc.config import DepthEncoderConfig
+
+    add_config_flags(parser, DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig)
 
 
 def add_threads_flag(group: Any, name: str) -> None:
     """Add the flag for the number of threads of each encoder."""
-    group.add_argument(
-        f"--{name}", type=positive, metavar="N", help="threads of the encoder (default: the encoder decides)"
-    )
+    add_flag(group, name, positive, "threads of the encoder (default: the encoder decides)")
 
 
 def add_layout_flag(group: Any, *names: str) -> None:
@@ -163,11 +235,8 @@ def add_layout_flag(group: Any, *names: str) -> None:
 
     None keeps the layout of the dataset, or means the newer layout for a new dataset.
     """
-    group.add_argument(
-        *(f"--{name}" for name in names),
-        choices=("lerobot-0.6", "seed"),
-        help="write is_depth_map into info.json, or video.is_depth_map as LeRobot did up to 0.5 (default: lerobot-0.6)",
-    )
+    text = "write is_depth_map into info.json, or video.is_depth_map as LeRobot did up to 0.5 (default: lerobot-0.6)"
+    add_flag(group, names[0], ("lerobot-0.6", "seed"), text, *names[1:])
 
 
 def add_config_flags(
@@ -217,6 +286,13 @@ def encoder_config(arguments: Namespace) -> VideoEncoderConfig:
     return given_config(arguments, ENCODER_GROUPS, VideoEncoderConfig)
 
 
+def depth_config(arguments: Namespace) -> DepthEncoderConfig:
+    """Return the depth encoder config, with only the fields set that the user gave; see `encoder_config`."""
+    from ffenc.config import DepthEncoderConfig
+
+    return given_config(arguments, DEPTH_GROUPS, DepthEncoderConfig)
+
+
 def given_config(arguments: Namespace, groups: Sequence[str], model: type[_Config]) -> _Config:
     """Return a config from the flags under these prefixes, with only the fields set that the user gave."""
     given: dict[str, object] = {}
@@ -260,6 +336,26 @@ def binaries_of(arguments: Namespace) -> Binaries:
     from ffenc.ffmpeg.binaries import find_binaries
 
     return find_binaries(arguments.ffmpeg, arguments.ffprobe)
+
+
+def call(function: Callable[..., _Result], arguments: Namespace, **given: object) -> _Result:
+    """Call a function of the library; each of its parameters gets the value of the flag with the same name.
+
+    Args:
+        function: for example `merge_datasets`.
+        arguments: the flags.  Encoder configs and ``binaries`` are made from several of them.
+        given: values of other parameters, or in place of a flag.
+    """
+    made = {
+        "config": encoder_config,
+        "camera_encoder": encoder_config,
+        "depth_encoder": depth_config,
+        "binaries": binaries_of,
+    }
+    for name in signature(function).parameters:
+        if name not in given and (name in made or name in arguments):
+            given[name] = made[name](arguments) if name in made else arguments[name]
+    return function(**given)
 
 
 def is_same_file(first: Path, second: Path) -> bool:

@@ -12,21 +12,13 @@ from rich.text import Text
 from ffenc.bench.recommend import confirm, recommend
 from ffenc.cli.output.results import pairs_table
 from ffenc.cli.output.screen import Screen
-from ffenc.cli.parsing.arguments import binaries_of
+from ffenc.cli.parsing.arguments import binaries_of, call
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
     """Print the recommended settings."""
     binaries = binaries_of(arguments)
-    advice = recommend(
-        cameras=arguments.cameras,
-        size=arguments.size,
-        fps=arguments.fps,
-        use=arguments.use,
-        source=arguments.input,
-        binaries=binaries,
-        on_trial=lambda text: screen.note(f"trying {text}"),
-    )
+    advice = call(recommend, arguments, source=arguments.input, on_trial=lambda text: screen.note(f"trying {text}"))
     chosen = advice.chosen
     document: dict[str, Any] = {"advice": advice, "use": pasted(chosen.fields)}
     pairs = {

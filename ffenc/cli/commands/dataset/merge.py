@@ -4,65 +4,41 @@ from __future__ import annotations
 
 from jsonargparse import Namespace
 
-from ffenc.cli.output.results import frames_text, pairs_table
+from ffenc.cli.output.results import dataset_table, frames_text, pairs_table
 from ffenc.cli.output.screen import Screen
-from ffenc.cli.parsing.arguments import binaries_of
+from ffenc.cli.parsing.arguments import call
 from ffenc.dataset.storage.new_directory import check_new
 from ffenc.dataset.transform.merge import MergePlan, merge_datasets, plan_merge
-from ffenc.json_text import as_json
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
     """Merge, and print the result."""
-    binaries = binaries_of(arguments)
     if arguments.dry_run:
         check_new(arguments.output)
-        plan = plan_merge(
-            arguments.sources,
-            on_mismatch=arguments.on_mismatch,
-            follow_links=arguments.follow_links,
-            binaries=binaries,
-        )
-        _show_plan(plan, arguments, screen)
+        _show_plan(call(plan_merge, arguments), arguments, screen)
         return
     with screen.progress("merging") as progress:
-        result = merge_datasets(
-            arguments.sources,
-            arguments.output,
-            repo_id=arguments.repo_id,
-            concatenate_videos=arguments.concatenate_videos,
-            concatenate_data=arguments.concatenate_data,
-            on_mismatch=arguments.on_mismatch,
-            follow_links=arguments.follow_links,
-            binaries=binaries,
-            progress=progress,
-        )
-    rows = [
-        ("sources", result.sources),
-        ("episodes", f"{result.episodes} of {frames_text(result.frames)}, {result.tasks} tasks"),
-        ("videos", f"{result.videos} files, {_reencoded_text(len(result.reencoded))}"),
-    ]
-    if result.other_colour_tags:
-        count = len(result.other_colour_tags)
-        rows.append(("colour", f"{count} source files keep their own output files: only some have BT.601 tags"))
-    screen.result(as_json(result), pairs_table(rows, title=f"wrote {result.root}"))
+        result = call(merge_datasets, arguments, progress=progress)
+    other = len(result.other_colour_tags)
+    colour = ("colour", f"{other} source files keep their own output files: only some have BT.601 tags")
+    videos = _reencoded_text(len(result.reencoded))
+    screen.result(result, dataset_table(result, videos, ("sources", result.sources), *([colour] if other else [])))
 
 
 def _show_plan(plan: MergePlan, arguments: Namespace, screen: Screen) -> None:
     episodes = sum(source.info.total_episodes for source in plan.sources)
     frames = sum(source.info.total_frames for source in plan.sources)
-    unlike = sorted(map(str, plan.mismatched))
     document = {
-        "output": str(arguments.output),
+        "output": arguments.output,
         "episodes": episodes,
         "frames": frames,
-        "tasks": list(plan.tasks),
-        "videos": {key: [str(video.stream.path) for video in videos] for key, videos in plan.videos.items()},
-        "reencoded": unlike,
+        "tasks": plan.tasks,
+        "videos": {key: [video.stream.path for video in videos] for key, videos in plan.videos.items()},
+        "reencoded": sorted(map(str, plan.mismatched)),
     }
     rows = [
         ("episodes", f"{episodes} of {frames_text(frames)}, {len(plan.tasks)} tasks"),
-        ("videos", f"{sum(map(len, plan.videos.values()))} source files, {_reencoded_text(len(unlike))}"),
+        ("videos", f"{sum(map(len, plan.videos.values()))} source files, {_reencoded_text(len(plan.mismatched))}"),
     ]
     screen.result(document, pairs_table(rows, title=f"would write {arguments.output}"))
 

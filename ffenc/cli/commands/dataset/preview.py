@@ -8,10 +8,9 @@ from jsonargparse import Namespace
 
 from ffenc.cli.output.results import pairs_table
 from ffenc.cli.output.screen import Screen
-from ffenc.cli.parsing.arguments import UsageError, binaries_of
+from ffenc.cli.parsing.arguments import UsageError, call
 from ffenc.dataset.preview import Sheet, preview_dataset
 from ffenc.errors import PreviewError
-from ffenc.json_text import as_json
 
 _SHOWN = 20
 
@@ -23,16 +22,8 @@ def run(arguments: Namespace, screen: Screen) -> int:
     failed: PreviewError | None = None
     with screen.progress("drawing", unit="episodes") as progress:
         try:
-            sheets = preview_dataset(
-                root,
-                output,
-                episodes=_numbers(arguments.episodes),
-                columns=arguments.columns,
-                width=arguments.width,
-                overwrite=arguments.overwrite,
-                binaries=binaries_of(arguments),
-                progress=progress,
-            )
+            numbers = _numbers(arguments.episodes)
+            sheets = call(preview_dataset, arguments, output=output, episodes=numbers, progress=progress)
         except PreviewError as err:
             sheets, failed = err.sheets, err
     shown = [(sheet.path.name, _columns_text(sheet)) for sheet in sheets[:_SHOWN]]
@@ -43,8 +34,8 @@ def run(arguments: Namespace, screen: Screen) -> int:
     screen.result(
         {
             "output": str(output),
-            "sheets": [as_json(sheet) for sheet in sheets],
-            "missing": [as_json(row) for row in failed.failures] if failed else [],
+            "sheets": sheets,
+            "missing": failed.failures if failed else [],
         },
         *([pairs_table([*rows, *shown], title=f"wrote {output}")] if sheets else []),
     )

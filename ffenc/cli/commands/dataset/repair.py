@@ -11,7 +11,7 @@ from rich.text import Text
 from ffenc.cli.commands.dataset.verify import FAULTY, show_report
 from ffenc.cli.output.results import pairs_table
 from ffenc.cli.output.screen import Screen
-from ffenc.cli.parsing.arguments import binaries_of
+from ffenc.cli.parsing.arguments import call
 from ffenc.dataset.verify.repair import repair_dataset
 from ffenc.dataset.verify.repairs.changes import Change
 from ffenc.json_text import as_json
@@ -20,13 +20,7 @@ from ffenc.json_text import as_json
 def run(arguments: Namespace, screen: Screen) -> int:
     """Repair, and print the changes and the remaining findings."""
     with screen.progress("verifying", unit="videos") as progress:
-        report = repair_dataset(
-            arguments.root,
-            dry_run=arguments.dry_run,
-            follow_links=arguments.follow_links,
-            binaries=binaries_of(arguments),
-            progress=progress,
-        )
+        report = call(repair_dataset, arguments, progress=progress)
     would = "would be " if report.dry_run else ""
     shown: list[Table | Text] = []
     if report.changes:

@@ -6,13 +6,9 @@ from collections.abc import Mapping
 
 from jsonargparse import Namespace
 
-from ffenc.cli.commands.dataset.delete_episodes import edit_document, edit_rows
-from ffenc.cli.output.results import pairs_table
+from ffenc.cli.commands.dataset.delete_episodes import edit_table
 from ffenc.cli.output.screen import Screen
-from ffenc.cli.parsing.arguments import (
-    UsageError,
-    binaries_of,
-)
+from ffenc.cli.parsing.arguments import UsageError, call
 from ffenc.dataset.transform.edit import split_dataset
 
 
@@ -24,13 +20,5 @@ def run(arguments: Namespace, screen: Screen) -> None:
             "--splits takes a share or a list of episodes for each name, for example '{train: 0.8, val: 0.2}'"
         )
     with screen.progress("copying") as progress:
-        made = split_dataset(
-            arguments.root,
-            dict(splits),
-            arguments.output,
-            follow_links=arguments.follow_links,
-            binaries=binaries_of(arguments),
-            progress=progress,
-        )
-    tables = [pairs_table(edit_rows(result), title=f"wrote {result.root}") for result in made.values()]
-    screen.result({name: edit_document(result) for name, result in made.items()}, *tables)
+        made = call(split_dataset, arguments, source=arguments.root, splits=dict(splits), progress=progress)
+    screen.result(made, *map(edit_table, made.values()))

@@ -6,28 +6,25 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
-from ffenc.cli.parsing.arguments import add_encoder_flags, add_job_flags, command_parser
+from ffenc.cli.parsing.arguments import add_encoder_flags, add_flag, add_job_flags, command
 from ffenc.cli.parsing.values import positive
 
 EPISODES = 2
 FRAMES_MADE, FRAMES_TAKEN = 60, 150
 """Default frames of an episode: synthetic ones, and at most this many from a clip."""
 
-_DEMO = f"""\
-Record a small LeRobot dataset: {EPISODES} episodes of {FRAMES_MADE} synthetic frames from two
-cameras, and a state. Then read some frames back by episode and time, compare
-them with the originals, and write a contact sheet of each episode. With
---input, one camera shows a clip (up to {FRAMES_TAKEN} frames per episode)."""
 
+@command("demo [options]")
+def demo(parser: ArgumentParser) -> None:
+    """Record a small LeRobot dataset, and check it.
 
-def demo() -> ArgumentParser:
-    """Make the parser of ``ffenc demo``."""
-    parser = command_parser("demo [options]", _DEMO)
-    parser.add_argument("--input", type=Path, metavar="CLIP", help="clip that one of the cameras shows")
-    parser.add_argument(
-        "--output_dir", type=Path, default="demo", metavar="DIR", help="output folder (default: %(default)s)"
-    )
-    parser.add_argument("--frames", type=positive, metavar="N", help="frames of an episode")
+    It has 2 episodes of 60 synthetic frames from two cameras, and a state. Some
+    frames are read back by episode and time and compared with the originals. Each
+    episode gets a contact sheet. With --input, one camera shows a clip (up to 150
+    frames per episode).
+    """
+    add_flag(parser, "--input", Path, "clip that one of the cameras shows", metavar="CLIP")
+    add_flag(parser, "--output_dir", Path, "output folder", default="demo", metavar="DIR")
+    add_flag(parser, "--frames", positive, "frames of an episode")
     add_job_flags(parser)
     add_encoder_flags(parser)
-    return parser

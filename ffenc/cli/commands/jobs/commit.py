@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from ffenc.cli.commands.dataset.reencode_dataset import encode, show
+from ffenc.cli.commands.dataset.reencode_dataset import encode_dataset
 from ffenc.cli.commands.jobs.plan import PLAN
 from ffenc.cli.output.screen import Screen
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
@@ -34,7 +34,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
             path=arguments.work,
         )
     arguments.executor = "threads"
-    show(encode(root, settings, arguments, screen), screen)
+    encode_dataset(root, settings, arguments, screen)
 
 
 def _plan(work: Path) -> tuple[Path, dict[str, Any]]:

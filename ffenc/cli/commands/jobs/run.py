@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ffenc.cli.output.screen import Screen, visible
-from ffenc.cli.parsing.arguments import binaries_of
+from ffenc.cli.parsing.arguments import binaries_of, call
 from ffenc.errors import FFencError
-from ffenc.jobs.executors import executor_from
+from ffenc.jobs.executors import Workers, executor_from
 from ffenc.jobs.run import JobProgress, JobResult, jobs_at_once, run_jobs
-from ffenc.jobs.spec import read_specs, take_shard
+from ffenc.jobs.spec import JobSpec, read_specs, take_shard
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
@@ -31,27 +31,30 @@ def run(arguments: Namespace, screen: Screen) -> None:
     binaries = binaries_of(arguments) if arguments.ffmpeg or arguments.ffprobe else None
     began = time.monotonic()
     set_aside: dict[str, str] = {}
-    with executor_from(arguments.executor, at_once=jobs_at_once(specs)) as workers:
-        if workers.dashboard is not None:
-            screen.note(f"Dask's dashboard: {workers.dashboard}")
-        with _progress(screen) as progress:
-            results = run_jobs(
-                specs,
-                executor=workers.executor,
-                max_in_flight=arguments.max_in_flight or workers.in_flight,
-                retries=arguments.retries,
-                allow_mixed_builds=arguments.allow_mixed_builds,
-                progress=progress,
-                set_aside=set_aside.__setitem__,
-                binaries=binaries,
-            )
+    with job_workers(arguments.executor, specs, screen, unit="jobs") as (workers, progress):
+        results = call(
+            run_jobs,
+            arguments,
+            specs=specs,
+            executor=workers.executor,
+            max_in_flight=arguments.max_in_flight or workers.in_flight,
+            progress=progress,
+            set_aside=set_aside.__setitem__,
+            binaries=binaries,
+        )
     _show(screen, results, elapsed_s=time.monotonic() - began, executor=arguments.executor, set_aside=set_aside)
 
 
 @contextmanager
-def _progress(screen: Screen) -> Iterator[JobProgress | None]:
-    with screen.progress("jobs", unit="jobs") as report:
-        yield None if report is None else lambda done, total, _result: report(done, total)
+def job_workers(
+    executor: str, specs: Sequence[JobSpec], screen: Screen, *, unit: str
+) -> Iterator[tuple[Workers, JobProgress | None]]:
+    """Start the workers that ``--executor`` names, and show a progress bar of their jobs."""
+    with executor_from(executor, at_once=jobs_at_once(specs)) as workers:
+        if workers.dashboard is not None:
+            screen.note(f"Dask's dashboard: {workers.dashboard}")
+        with screen.progress("encoding", unit=unit) as report:
+            yield workers, None if report is None else lambda done, total, _result: report(done, total)
 
 
 def _show(

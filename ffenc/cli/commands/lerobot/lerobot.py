@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from inspect import getdoc
 
-from ffenc.cli.commands.lerobot.flags import DESCRIPTION
+from ffenc.cli.commands.lerobot.flags import lerobot
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.usage_errors import quoted_words
 from ffenc.lerobot import command_line
@@ -29,4 +30,4 @@ def run_words(words: Sequence[str], screen: Screen) -> int:
 
 def _help() -> str:
     names = ", ".join(command_line.command_names())
-    return f"usage: ffenc lerobot COMMAND [LeRobot's flags]\n\n{DESCRIPTION}\n\nLeRobot's commands here: {names}\n"
+    return f"usage: ffenc lerobot COMMAND [LeRobot's flags]\n\n{getdoc(lerobot)}\n\nLeRobot's commands here: {names}\n"

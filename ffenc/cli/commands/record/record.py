@@ -13,7 +13,7 @@ from typing import Any
 from jsonargparse import Namespace
 
 from ffenc.cli.commands.record.cameras import opened, parse_cameras
-from ffenc.cli.commands.record.flags import CAMERA_GROUPS, DEPTH_GROUPS
+from ffenc.cli.commands.record.flags import RECORD_CAMERA_GROUPS, RECORD_DEPTH_GROUPS
 from ffenc.cli.commands.record.live_view import LiveView
 from ffenc.cli.commands.record.report import saved_text, show_session
 from ffenc.cli.commands.record.session import SessionPlan, SessionResult, run_session
@@ -169,8 +169,8 @@ def _cameras_given(arguments: Namespace) -> object:
 
 def _configs(arguments: Namespace) -> RecorderOptions:
     """Return the encoder configs that flags give; without them, a resumed dataset keeps its own."""
-    camera = given_config(arguments, CAMERA_GROUPS, VideoEncoderConfig)
-    depth = given_config(arguments, DEPTH_GROUPS, DepthEncoderConfig)
+    camera = given_config(arguments, RECORD_CAMERA_GROUPS, VideoEncoderConfig)
+    depth = given_config(arguments, RECORD_DEPTH_GROUPS, DepthEncoderConfig)
     configs: RecorderOptions = {}
     if camera.model_fields_set:
         configs["camera_encoder"] = camera

@@ -1,4 +1,4 @@
-"""``ffenc salvage``: what a crash left of a recording, as a video or as episodes of its dataset."""
+"""``ffenc salvage``: recover an interrupted recording as a video, or interrupted episodes of a dataset."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from rich.text import Text
 
 from ffenc.cli.output.results import frames_text, pairs_table
 from ffenc.cli.output.screen import Screen, visible
-from ffenc.cli.parsing.arguments import UsageError, binaries_of
+from ffenc.cli.parsing.arguments import UsageError, binaries_of, call
 from ffenc.dataset.format.documents import load_info
 from ffenc.dataset.storage.local_root import check_local
 from ffenc.dataset.storage.lock import check_not_locked
 from ffenc.errors import FFencError
-from ffenc.json_text import as_json
 from ffenc.video.salvage import salvage_video
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
-    """Recover, and print what was and was not recovered."""
+    """Recover, and print the result."""
     check_local(arguments.path)
     if not arguments.path.is_dir():
         _salvage_file(arguments, screen)
@@ -35,14 +34,7 @@ def _salvage_file(arguments: Namespace, screen: Screen) -> None:
         raise UsageError("--dry_run is for datasets; a recording is never changed")
     if arguments.follow_links:
         raise UsageError(f"--follow_links is for datasets, and {arguments.path} is not a folder; omit it")
-    result = salvage_video(
-        arguments.path,
-        arguments.output,
-        fps=arguments.fps,
-        audio=arguments.audio,
-        overwrite=arguments.overwrite,
-        binaries=binaries_of(arguments),
-    )
+    result = call(salvage_video, arguments)
     stream = result.stream
     rows = [
         ("video", f"{frames_text(result.frames)}, {stream.width}x{stream.height} at {result.fps} per second"),
@@ -51,7 +43,7 @@ def _salvage_file(arguments: Namespace, screen: Screen) -> None:
         ("lost", f"{decimal(result.lost_bytes)} after the last complete frame"),
         ("kept", f"{result.source}; delete it when the video is right"),
     ]
-    screen.result(as_json(result), pairs_table(rows, title=f"wrote {result.path}"))
+    screen.result(result, pairs_table(rows, title=f"wrote {result.path}"))
 
 
 def _list_interrupted(arguments: Namespace, screen: Screen) -> None:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from jsonargparse import ArgumentParser
 
-from ffenc.cli.parsing.arguments import command_parser
+from ffenc.cli.parsing.arguments import add_flag, command
 
 SHELLS = ("bash", "zsh", "fish")
 
-_COMPLETION = """\
-Print a script that completes ffenc's commands, flags, choices and file names on
-TAB. Write it where your shell looks for it:
 
-  ffenc completion bash > ~/.local/share/bash-completion/completions/ffenc
-  ffenc completion zsh > DIR/_ffenc             # DIR is a directory of $fpath
-  ffenc completion fish > ~/.config/fish/completions/ffenc.fish
+@command("completion SHELL")
+def completion(parser: ArgumentParser) -> None:
+    """Print a script that completes words of ffenc command lines on TAB.
 
-Repeat it after an update of ffenc. bash needs the package bash-completion, or
-`source` of the file in ~/.bashrc."""
+    It completes commands, flags, choices and file names. Write it where your shell looks for it:
 
+      ffenc completion bash > ~/.local/share/bash-completion/completions/ffenc
+      ffenc completion zsh > DIR/_ffenc             # DIR is a directory of $fpath
+      ffenc completion fish > ~/.config/fish/completions/ffenc.fish
 
-def completion() -> ArgumentParser:
-    """Make the parser of ``ffenc completion``."""
-    parser = command_parser("completion SHELL", _COMPLETION)
-    parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
-    return parser
+    Repeat it after an update of ffenc. bash needs the package bash-completion, or
+    `source` of the file in ~/.bashrc.
+    """
+    add_flag(parser, "shell", SHELLS, f"one of {', '.join(SHELLS)}", metavar="SHELL")

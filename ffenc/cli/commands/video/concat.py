@@ -9,7 +9,7 @@ from rich.filesize import decimal
 
 from ffenc.cli.output.results import frames_text, pairs_table, show_command
 from ffenc.cli.output.screen import Screen
-from ffenc.cli.parsing.arguments import binaries_of
+from ffenc.cli.parsing.arguments import binaries_of, call
 from ffenc.plan.concat import plan_concat
 from ffenc.plan.encode import muxer_for
 from ffenc.video.clip import measure_clips
@@ -23,17 +23,8 @@ def run(arguments: Namespace, screen: Screen) -> None:
         _dry_run(arguments, screen)
         return
     with screen.progress("concatenating") as progress:
-        result = concat_videos(
-            arguments.clips,
-            arguments.output,
-            overwrite=arguments.overwrite,
-            binaries=binaries_of(arguments),
-            progress=progress,
-        )
-    screen.result(
-        result.to_json(),
-        pairs_table(_rows(result), title=f"wrote {result.path}"),
-    )
+        result = call(concat_videos, arguments, progress=progress)
+    screen.result(result.to_json(), pairs_table(_rows(result), title=f"wrote {result.path}"))
 
 
 def _rows(result: ConcatResult) -> list[tuple[str, object]]:

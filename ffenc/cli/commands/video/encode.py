@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from jsonargparse import Namespace
 
 from ffenc.cli.output.results import encode_table, show_plan
 from ffenc.cli.output.screen import Screen
-from ffenc.cli.parsing.arguments import (
-    UsageError,
-    binaries_of,
-    encoder_config,
-    is_same_file,
-)
+from ffenc.cli.parsing.arguments import UsageError, binaries_of, call, is_same_file
 from ffenc.errors import InputError
 from ffenc.ffmpeg.ffprobe import probe_video
-from ffenc.plan.encode import RawFrames
+from ffenc.plan.encode import EncodePlan, RawFrames
 from ffenc.video.encode import encode_frames
 from ffenc.video.output import check_target
 from ffenc.video.planning import plan_for
 from ffenc.video.reader import VideoReader
+from ffenc.video.run import EncodeResult
 from ffenc.video.run_context import RunContext
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
     """Encode, and print the result."""
-    config, binaries = encoder_config(arguments), binaries_of(arguments)
-    source, output = arguments.input, arguments.output
+    binaries, source, output = binaries_of(arguments), arguments.input, arguments.output
     if is_same_file(source, output):
         raise UsageError(f"{output} is the input itself; write to another name and rename it")
     audio = probe_video(source, binaries=binaries).audio
@@ -36,23 +34,41 @@ def run(arguments: Namespace, screen: Screen) -> None:
             path=source,
         )
     reader = VideoReader(source, binaries=binaries)
+    frames = RawFrames(frames=reader.format, fps=reader.fps)
+    context = RunContext(binaries=binaries, encoder_threads=arguments.encoder_threads)
+    run_encode(
+        arguments,
+        screen,
+        partial(call, plan_for, arguments, source=frames, context=context),
+        partial(call, encode_frames, arguments, frames=reader, path=output, fps=reader.fps),
+        total=len(reader),
+        note="Raw frames go to its standard input.",
+    )
+
+
+def run_encode(
+    arguments: Namespace,
+    screen: Screen,
+    plan: Callable[[], EncodePlan],
+    encode: Callable[..., EncodeResult],
+    *,
+    total: int | None = None,
+    note: str = "",
+) -> None:
+    """Print the command if ``--dry_run`` is given; otherwise encode and print the result.
+
+    Args:
+        arguments: the flags.
+        screen: the output.
+        plan: makes the command.
+        encode: runs it; gets ``progress``.
+        total: number of frames, if known.
+        note: printed below the command.
+    """
     if arguments.dry_run:
-        check_target(output, overwrite=arguments.overwrite)
-        frames = RawFrames(frames=reader.format, fps=reader.fps)
-        plan = plan_for(
-            config, frames, output, RunContext(binaries=binaries, encoder_threads=arguments.encoder_threads)
-        )
-        show_plan(screen, plan, note="Raw frames go to its standard input.")
+        check_target(arguments.output, overwrite=arguments.overwrite)
+        show_plan(screen, plan(), note=note)
         return
-    with screen.progress("encoding", total=len(reader)) as progress:
-        result = encode_frames(
-            reader,
-            output,
-            fps=reader.fps,
-            config=config,
-            overwrite=arguments.overwrite,
-            encoder_threads=arguments.encoder_threads,
-            binaries=binaries,
-            progress=progress,
-        )
+    with screen.progress("encoding", total=total) as progress:
+        result = encode(progress=progress)
     screen.result(result.to_json(), encode_table(result))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ffenc.cli.command_tree import COMMANDS
-from ffenc.cli.commands.record.record import CAMERA_GROUPS, DEPTH_GROUPS, dataset_root
+from ffenc.cli.commands.record.record import RECORD_CAMERA_GROUPS, RECORD_DEPTH_GROUPS, dataset_root
 from ffenc.cli.main import main
 from ffenc.cli.parsing.arguments import UsageError, given_config
 from ffenc.cli.parsing.lerobot_flags import refusals
@@ -46,18 +46,18 @@ def test_the_command_of_the_documentation_is_understood() -> None:
         30,
     )
     assert arguments["robot.cameras"]["laptop"]["index_or_path"] == 0
-    assert given_config(arguments, CAMERA_GROUPS, VideoEncoderConfig) == VideoEncoderConfig(
+    assert given_config(arguments, RECORD_CAMERA_GROUPS, VideoEncoderConfig) == VideoEncoderConfig(
         vcodec="h264", preset="fast", extra_options={"tune": "film", "profile:v": "high", "bf": 2}
     )
-    assert given_config(arguments, DEPTH_GROUPS, DepthEncoderConfig).model_fields_set == set()
+    assert given_config(arguments, RECORD_DEPTH_GROUPS, DepthEncoderConfig).model_fields_set == set()
 
 
 def test_depth_settings_have_their_own_flags() -> None:
     flags = ["--dataset.depth_encoder.depth_max=4.5", "--dataset.rgb_encoder.crf=20"]
     arguments = COMMANDS["record"].parser().parse_args(flags)
-    depth = given_config(arguments, DEPTH_GROUPS, DepthEncoderConfig)
+    depth = given_config(arguments, RECORD_DEPTH_GROUPS, DepthEncoderConfig)
     assert (depth.depth_max, depth.model_fields_set) == (4.5, {"depth_max"})
-    assert given_config(arguments, CAMERA_GROUPS, VideoEncoderConfig).crf == 20
+    assert given_config(arguments, RECORD_CAMERA_GROUPS, VideoEncoderConfig).crf == 20
 
 
 def test_the_documentation_prints_its_dictionary_without_quotes() -> None:
