@@ -97,6 +97,10 @@ class DatasetLayout:
             raise DatasetError(f"{self.info} has no video_path, but {key!r} is a video feature", path=self.root)
         return self.root / expand_template(self.video_path, chunk=file.chunk, file=file.file, video_key=key)
 
+    def tables(self) -> set[Path]:
+        """Return all files that `write_tables` of `ffenc.dataset.transform` writes."""
+        return {*self.data_files(), *self.episodes_files(), self.stats, self.tasks, self.info}
+
     def data_files(self) -> list[Path]:
         """Return all data files in LeRobot's reading order, which ignores ``data_path``."""
         return _nested(self.root / "data")

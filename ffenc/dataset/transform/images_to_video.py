@@ -16,11 +16,11 @@ from ffenc.dataset.format.provenance import append_operation
 from ffenc.dataset.format.schema import VIDEO_PATH, DatasetInfo
 from ffenc.dataset.format.video_info import InfoLayout, markers_to_write, video_info, with_depth_markers
 from ffenc.dataset.storage.dataset_tree import resolve_root
-from ffenc.dataset.storage.new_directory import check_new, work_beside
+from ffenc.dataset.storage.new_directory import work_beside
 from ffenc.dataset.transform.in_place import copy_unchanged, new_form
 from ffenc.dataset.transform.source import DatasetSource, reading
 from ffenc.dataset.transform.video_groups import FrameCounter, SourceVideo, group_videos, write_groups
-from ffenc.dataset.transform.write_tables import EpisodeSelection, VideoPlacement, write_tables
+from ffenc.dataset.transform.write_tables import EpisodeSelection, write_tables
 from ffenc.errors import DatasetError, InputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.plan.images import image_name
@@ -93,8 +93,6 @@ def convert_images_to_video(
     """
     binaries = binaries or find_binaries()
     final = None if output is None else Path(output)
-    if final is not None:
-        check_new(final)
     place = resolve_root(root)
     with new_form(place, final) as building, work_beside(building) as work, ExitStack() as stack:
         source = DatasetSource.open(place, follow_links=follow_links)
@@ -271,12 +269,6 @@ def _write(
     *,
     in_place: bool,
 ) -> DatasetInfo:
-    old = source.layout
-    written = {*old.data_files(), *old.episodes_files(), old.stats, old.tasks, old.info}
-    copy_unchanged(source.root, building, leave=written, link=in_place)
-    videos = {
-        key: {file: VideoPlacement(file=file, ranges=((0, frames),)) for file, frames in files.items()}
-        for key, files in source.videos.items()
-    }
-    selection = EpisodeSelection(source=source, videos=videos, new_videos=new_videos)
+    copy_unchanged(source.root, building, leave=source.layout.tables(), link=in_place)
+    selection = EpisodeSelection(source=source, videos=None, new_videos=new_videos)
     return write_tables(building, info, [selection], source.tasks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ffenc.config import PerCamera, VideoEncoderConfig
@@ -18,12 +18,12 @@ from ffenc.dataset.format.provenance import append_operation
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.format.video_info import depth_markers, markers_to_write, video_info, with_depth_markers
 from ffenc.dataset.storage.dataset_tree import resolve_root
-from ffenc.dataset.storage.new_directory import check_new, work_beside
+from ffenc.dataset.storage.new_directory import work_beside
 from ffenc.dataset.storage.swap_directory import link_or_copy
 from ffenc.dataset.transform.in_place import copy_unchanged, new_form
-from ffenc.dataset.transform.reencode_plan import ReencodePlan, plan_reencode_dataset, strides_of
+from ffenc.dataset.transform.reencode_plan import ReencodePlan, plan_reencode_dataset
 from ffenc.dataset.transform.source import reading
-from ffenc.dataset.transform.write_tables import EpisodeSelection, StridedVideo, VideoPlacement, write_tables
+from ffenc.dataset.transform.write_tables import EpisodeSelection, VideoPlacement, write_tables
 from ffenc.errors import DatasetError, OutputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
@@ -103,8 +103,6 @@ def reencode_dataset(
     """
     binaries = binaries or find_binaries()
     final = None if output is None else Path(output)
-    if final is not None:
-        check_new(final)
     place = resolve_root(root)
     with ExitStack() as stack:
         building = stack.enter_context(new_form(place, final))
@@ -155,14 +153,7 @@ def _write_new_form(
     for key, config in plan.configs.items():
         first = next(r for (k, _), r in zip(plan.files, results, strict=True) if k == key)
         info = _with_measured(info, key, streams[key], config, (first.result or {}).get("config"))
-    written = {source.layout.info}
-    if plan.changes_frames:
-        written |= {
-            *source.layout.data_files(),
-            *source.layout.episodes_files(),
-            source.layout.stats,
-            source.layout.tasks,
-        }
+    written = source.layout.tables() if plan.changes_frames else {source.layout.info}
     copy_unchanged(source.root, building, leave=replaced | written, link=in_place)
     if plan.changes_frames:
         info = _write_new_tables(plan, info, building, binaries)
@@ -240,40 +231,21 @@ def _with_measured(
 def _write_new_tables(plan: ReencodePlan, info: DatasetInfo, building: Path, binaries: Binaries) -> DatasetInfo:
     """Write the tables of the kept rows, with statistics of the new frames."""
     source = plan.source
-    moved = _placements(plan)
+    videos: dict[str, dict[FileId, VideoPlacement]] = {key: {} for key in source.info.videos}
+    for (key, file), ranges in source.spans().items():
+        videos[key][file] = VideoPlacement(file=file, ranges=tuple(ranges), every=plan.every)
+    selection = EpisodeSelection(source=source, videos=videos if plan.every > 1 else None, every=plan.every)
     spans: dict[tuple[str, FileId], list[tuple[int, VideoSpan]]] = {}
     for row in iterate_episodes(source.root, source.info, statistics=False):
         for key, span in row.videos.items():
             if key in plan.configs:
-                place = moved[key, span.file].place(span)
+                place = selection.place(key, span)
                 spans.setdefault((key, span.file), []).append((row.episode_index, place))
     statistics: dict[str, dict[int, FeatureStatistics]] = {key: {} for key in plan.configs}
     layout = DatasetLayout.of(building, info)
     for (key, file), some in spans.items():
-        measured = span_statistics(
-            layout.video(key, file), info.features[key], [span for _, span in some], binaries=binaries
-        )
+        places = [span for _, span in some]
+        measured = span_statistics(layout.video(key, file), info.features[key], places, binaries=binaries)
         statistics[key].update(zip((episode for episode, _ in some), measured, strict=True))
-    selection = EpisodeSelection(
-        source=source,
-        videos={
-            key: {file: each for (camera, file), each in moved.items() if camera == key} for key in source.info.videos
-        },
-        every=plan.every,
-        frame_statistics={key: [some[episode] for episode in sorted(some)] for key, some in statistics.items()},
-    )
     slower = info.model_copy(update={"fps": info.fps // plan.every})
-    return write_tables(building, slower, [selection], source.tasks)
-
-
-def _placements(plan: ReencodePlan) -> dict[tuple[str, FileId], VideoPlacement | StridedVideo]:
-    """Return the place of every old video; a strided video has frames of episodes only, others keep all frames."""
-    spans = plan.source.spans()
-    if plan.every == 1:
-        return {
-            (key, file): VideoPlacement(file=file, ranges=((0, some[-1][1]),)) for (key, file), some in spans.items()
-        }
-    return {
-        (key, file): StridedVideo(file=file, stride=stride)
-        for (key, file), stride in strides_of(spans, plan.every).items()
-    }
+    return write_tables(building, slower, [replace(selection, frame_statistics=statistics)], source.tasks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,12 +76,11 @@ def plan_reencode_dataset(
     }
     _check_cameras(source, configs, cameras, camera_encoder, depth_encoder, strided=every > 1)
     spans = source.spans()
-    strides = strides_of(spans, every) if every > 1 else {}
     files, specs = [], []
     for key, config in configs.items():
         for file in source.videos[key]:
             path = source.layout.video(key, file)
-            stride = strides.get((key, file))
+            stride = FrameStride(every=every, ranges=tuple(spans[key, file])) if every > 1 else None
             # Episodes start at keyframes, so that they can be cut by stream copy later.
             starts = [first for first, _ in spans[key, file]] if stride is None else stride.starts
             given: dict[str, Any] = {
@@ -185,10 +184,3 @@ def _check_cameras(
         )
     if strided and configs.keys() != source.info.videos.keys():
         raise DatasetError("another fps applies to all cameras; leave out cameras (--cameras)", path=source.root)
-
-
-def strides_of(
-    spans: Mapping[tuple[str, FileId], Sequence[tuple[int, int]]], every: int
-) -> dict[tuple[str, FileId], FrameStride]:
-    """Return the kept frames of each video: every n-th one of each episode in ``spans`` (`DatasetSource.spans`)."""
-    return {place: FrameStride(every=every, ranges=tuple(some)) for place, some in spans.items()}

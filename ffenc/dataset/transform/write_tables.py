@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ from ffenc.dataset.format.parquet_series import SeriesWriter
 from ffenc.dataset.format.provenance import load_provenance, save_provenance
 from ffenc.dataset.format.schema import DEFAULT_FEATURES, OLD_COUNTERS, DatasetInfo, Feature
 from ffenc.dataset.transform.source import DatasetSource
+from ffenc.dataset.transform.video_groups import PlacedVideo
 from ffenc.errors import DatasetError
 from ffenc.plan.frame_stride import FrameStride
 from ffenc.statistics import STATISTICS, FeatureStatistics, aggregate_statistics, vector_statistics
@@ -46,56 +47,30 @@ _AGGREGATED_AT_ONCE = 50  # episodes whose statistics are in memory
 _SHIFTED = tuple(name for name in STATISTICS if name not in ("std", "count"))
 
 
-class Placement(Protocol):
-    """Map the episodes of an old video file to a new one."""
-
-    def place(self, span: VideoSpan) -> VideoSpan:
-        """Return the place of an episode in the new video."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class VideoPlacement:
     """Map frames of an old video to frames of a new one that contains some ranges of it.
 
     Attributes:
         file: the new video.
         ranges: frames of the old video that are in the new one, as (first, stop), ascending.
-        offset: frame of the new video at which the first range starts.
+        every: the new video has every n-th frame of each range; each range is then one episode.
     """
 
     file: FileId
     ranges: tuple[tuple[int, int], ...]
-    offset: int = 0
+    every: int = 1
 
     def place(self, span: VideoSpan) -> VideoSpan:
         """Return the place of an episode in the new video."""
         number = bisect.bisect_right(self.ranges, span.from_frame, key=lambda kept: kept[0]) - 1
-        before = sum(stop - first for first, stop in self.ranges[:number])
-        start = self.offset + before + span.from_frame - self.ranges[number][0]
-        return VideoSpan(file=self.file, from_frame=start, to_frame=start + span.to_frame - span.from_frame)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StridedVideo:
-    """Map frames of an old video to frames of a new one that has every n-th frame of each episode.
-
-    Attributes:
-        file: the new video.
-        stride: the frames that were kept; each of its ranges is an episode.
-    """
-
-    file: FileId
-    stride: FrameStride
-
-    def place(self, span: VideoSpan) -> VideoSpan:
-        """Return the place of an episode in the new video."""
-        start = self._starts[span.from_frame]
-        length = replace(self.stride, ranges=((span.from_frame, span.to_frame),)).count
+        start = self._starts[number] + span.from_frame - self.ranges[number][0]
+        length = len(range(span.from_frame, span.to_frame, self.every))
         return VideoSpan(file=self.file, from_frame=start, to_frame=start + length)
 
     @cached_property
-    def _starts(self) -> dict[int, int]:
-        return {first: start for (first, _), start in zip(self.stride.ranges, self.stride.starts, strict=True)}
+    def _starts(self) -> tuple[int, ...]:
+        return FrameStride(every=self.every, ranges=self.ranges).starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +79,7 @@ class EpisodeSelection:
 
     Attributes:
         source: the dataset that has them.
-        videos: for each camera and old video file, the place of its frames.
+        videos: for each camera and old video file, the place of its frames; None if the files are unchanged.
         keep: numbers of the episodes; None takes all.
         every: keep every n-th row of each episode, starting with the first.
         frame_statistics: for each camera whose frames changed, new statistics of each episode.
@@ -113,16 +88,20 @@ class EpisodeSelection:
     """
 
     source: DatasetSource
-    videos: Mapping[str, Mapping[FileId, Placement]]
+    videos: Mapping[str, Mapping[FileId, VideoPlacement | PlacedVideo]] | None
     keep: Collection[int] | None = None
     every: int = 1
-    frame_statistics: Mapping[str, Sequence[FeatureStatistics]] = field(default_factory=dict)
+    frame_statistics: Mapping[str, Mapping[int, FeatureStatistics]] = field(default_factory=dict)
     new_videos: Mapping[str, Sequence[VideoSpan]] = field(default_factory=dict)
     subtasks: npt.NDArray[np.int64] | None = None
 
     def takes(self, episode: int) -> bool:
         """Return True if the new dataset has this episode of the source."""
         return self.keep is None or episode in self.keep
+
+    def place(self, key: str, span: VideoSpan) -> VideoSpan:
+        """Return the place of an episode in the new video of a camera."""
+        return span if self.videos is None else self.videos[key][span.file].place(span)
 
 
 def write_tables(
@@ -228,7 +207,7 @@ class _EpisodeWriter:
             feature = info.features[SUBTASK_INDEX]
             columns[SUBTASK_INDEX] = _renumbered(selection, row, table, SUBTASK_INDEX, feature, selection.subtasks)
         table = _with_columns(conform(table, self._data.schema), columns)
-        videos = {key: selection.videos[key][span.file].place(span) for key, span in row.videos.items()}
+        videos = {key: selection.place(key, span) for key, span in row.videos.items()}
         new_videos = {key: spans[row.episode_index] for key, spans in selection.new_videos.items()}
         new = replace(
             row,

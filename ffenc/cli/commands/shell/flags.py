@@ -13,7 +13,8 @@ SHELLS = ("bash", "zsh", "fish")
 def completion(parser: ArgumentParser) -> None:
     """Print a script that completes words of ffenc command lines on TAB.
 
-    It completes commands, flags, choices and file names. Write it where your shell looks for it:
+    It completes commands, flags, choices and file names. Write it where your shell
+    looks for it:
 
       ffenc completion bash > ~/.local/share/bash-completion/completions/ffenc
       ffenc completion zsh > DIR/_ffenc             # DIR is a directory of $fpath

@@ -17,8 +17,8 @@ _OUTPUT = "file to write, .mp4 or .mov"
 def encode(parser: ArgumentParser) -> None:
     """Decode the frames of a clip into numpy arrays, and encode the arrays.
 
-    Camera frames are encoded in the same way. A clip with audio needs --audio=drop. ffenc reencode is faster and can keep
-    audio.
+    Camera frames are encoded in the same way. A clip with audio needs --audio=drop.
+    ffenc reencode is faster and can keep audio.
     """
     add_flag(parser, "input", Path, _CLIP)
     add_flag(parser, "output", Path, _OUTPUT)
