@@ -103,7 +103,7 @@ def make_metadata(root: Path, *, episodes: int, frames: int, per_video: int) -> 
     block = {"video.fps": FPS, "video.height": 480, "video.width": 640, "video.codec": "av1"}
     cameras = (CAMERA, "observation.images.wrist")
     features = {"action": {"dtype": "float32", "shape": (6,), "names": None}}
-    info = DatasetInfo.create(FPS, features | dict.fromkeys(cameras, {**camera, "info": block}))
+    info = DatasetInfo.create(FPS, features | {key: {**camera, "info": block} for key in cameras})
     sampler = FrameSampler()
     sampler.add(np.zeros((48, 64, 3), np.uint8))
     sampler.add(np.full((48, 64, 3), 200, np.uint8))
