@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ffenc.dataset.transform.images_to_video import convert_images_to_video
     from ffenc.dataset.transform.merge import merge_datasets
     from ffenc.dataset.transform.reencode import reencode_dataset
+    from ffenc.dataset.transform.upgrade import UpgradeResult, upgrade_dataset
     from ffenc.dataset.verify.findings import Finding
     from ffenc.dataset.verify.repair import RepairReport, repair_dataset
     from ffenc.dataset.verify.verify import VerifyReport, verify_dataset
@@ -154,6 +155,7 @@ __all__ = [
     "StreamingVideoEncoder",
     "ThreadStartError",
     "UnsafePathError",
+    "UpgradeResult",
     "VerifyReport",
     "VideoEncoderConfig",
     "VideoReader",
@@ -186,6 +188,7 @@ __all__ = [
     "salvage_video",
     "select_encoder",
     "split_dataset",
+    "upgrade_dataset",
     "verify_dataset",
     "video_info",
 ]
@@ -251,6 +254,7 @@ _MODULES = {
     "StreamingVideoEncoder": "streaming.encoder",
     "ThreadStartError": "errors",
     "UnsafePathError": "errors",
+    "UpgradeResult": "dataset.transform.upgrade",
     "VerifyReport": "dataset.verify.verify",
     "VideoEncoderConfig": "config",
     "VideoReader": "video.reader",
@@ -283,6 +287,7 @@ _MODULES = {
     "salvage_video": "video.salvage",
     "select_encoder": "video.selection",
     "split_dataset": "dataset.transform.edit",
+    "upgrade_dataset": "dataset.transform.upgrade",
     "verify_dataset": "dataset.verify.verify",
     "video_info": "dataset.format.video_info",
 }

@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,57 @@ def read_json(path: Path) -> Any:
         OSError: see `read_regular`.
         ValueError: it is not JSON, not UTF-8, or has too many values or levels.
     """
-    content = read_regular(path, most_bytes=DOCUMENT_BYTES)
+    return _parsed(read_regular(path, most_bytes=DOCUMENT_BYTES))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonLine:
+    """A line of a JSON lines file.
+
+    Attributes:
+        number: its number, from 1.
+        offset: where it starts in the file, in bytes.
+        value: its document.
+    """
+
+    number: int
+    offset: int
+    value: Any
+
+
+def iterate_json_lines(path: Path) -> Iterator[JsonLine]:
+    """Yield the documents of a JSON lines file, in which NaN is allowed; one line is in memory at a time.
+
+    Raises:
+        OSError: see `read_regular`.
+        ValueError: a line is not JSON, not UTF-8, or has too many values or levels; the message has its number.
+    """
+    check_regular(path)
+    with path.open("rb") as file:
+        number = offset = 0
+        while line := file.readline(DOCUMENT_BYTES):
+            number += 1
+            if line.strip():
+                try:
+                    value = _parsed(line)
+                except ValueError as err:
+                    raise ValueError(f"line {number}: {err}") from err
+                yield JsonLine(number=number, offset=offset, value=value)
+            offset += len(line)
+
+
+def read_json_line(path: Path, offset: int) -> Any:
+    """Read the line of a JSON lines file that starts at an offset.
+
+    Raises:
+        OSError, ValueError: see `iterate_json_lines`.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        return _parsed(file.readline(DOCUMENT_BYTES))
+
+
+def _parsed(content: bytes) -> Any:
     values = sum(content.count(mark) for mark in (b",", b"[", b"{"))
     if values > _MOST_VALUES:
         raise ValueError(f"the document has about {values} values; the limit is {_MOST_VALUES}")

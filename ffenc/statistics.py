@@ -7,6 +7,7 @@ of the episode is not known in advance.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from ffenc.histograms import QUANTILES, Depths, FloatArray, Levels, histogram_qu
 STATISTICS = ("min", "max", "mean", "std", "count", *QUANTILES)
 """Names of all statistics, in LeRobot's order."""
 
+_AGGREGATED_AT_ONCE = 50  # episodes whose statistics are in memory
 _FRAMES_KEPT = 4  # times the number of sampled frames, so that the nearest kept frame is close
 _LARGE = 300  # LeRobot subsamples frames whose long side has at least this many pixels,
 _SAMPLED_SIDE = 150  # to about this many
@@ -151,6 +153,32 @@ def _aggregate(name: str, parts: Sequence[FeatureStatistics]) -> FeatureStatisti
         count=np.array([counts.sum()], np.int64),
         **quantiles,
     )
+
+
+class StatisticsTotal:
+    """Aggregate the statistics of many episodes with few in memory."""
+
+    def __init__(self) -> None:
+        self._parts: list[Mapping[str, FeatureStatistics]] = []
+        self._described: Counter[str] = Counter()
+        self._episodes = 0
+
+    def add(self, statistics: Mapping[str, FeatureStatistics]) -> None:
+        """Add the next episode.
+
+        Raises:
+            ValueError: a feature has another shape than in an earlier episode.
+        """
+        self._episodes += 1
+        self._described.update(statistics.keys())
+        self._parts.append(statistics)
+        if len(self._parts) > _AGGREGATED_AT_ONCE:
+            self._parts = [aggregate_statistics(self._parts)]
+
+    def result(self) -> dict[str, FeatureStatistics]:
+        """Return the statistics of the features that every episode describes; see `aggregate_statistics`."""
+        known = aggregate_statistics(self._parts)
+        return {name: known[name] for name, count in self._described.items() if count == self._episodes}
 
 
 def sample_count(frames: int) -> int:

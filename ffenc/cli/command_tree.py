@@ -75,6 +75,7 @@ COMMANDS: Mapping[str, CommandRow] = {
     "split": _row("dataset.split", "split a dataset into several datasets"),
     "reencode-dataset": _row("dataset.reencode_dataset", "re-encode the videos of a dataset"),
     "images-to-video": _row("dataset.images_to_video", "turn image features of a dataset into video"),
+    "upgrade": _row("dataset.upgrade", "convert a dataset of format 2.1 to 3.0"),
     "jobs plan": _row("jobs.plan", "print the jobs that re-encode a dataset, as JSON lines"),
     "jobs run": _row("jobs.run", "run a list of jobs, here or on a cluster"),
     "jobs status": _row("jobs.status", "show which jobs of a list are done"),

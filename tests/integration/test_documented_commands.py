@@ -47,6 +47,7 @@ def environment(tmp_path: Path, binaries: Binaries) -> dict[str, str]:
         "PATH": f"{commands}:/usr/bin:/bin",
         "HOME": str(tmp_path),
         "LANG": "C.UTF-8",
+        "PYTHONPATH": str(ROOT),  # for hidden code that uses modules of the tests
         "FFENC_FFMPEG": str(binaries.ffmpeg),
         "FFENC_FFPROBE": os.environ.get("FFENC_FFPROBE", "none"),
     }

@@ -17,6 +17,7 @@ from ffenc.statistics import (
     STATISTICS,
     FeatureStatistics,
     FrameSampler,
+    StatisticsTotal,
     aggregate_statistics,
     sample_count,
     vector_statistics,
@@ -287,3 +288,15 @@ def test_frame_of_another_shape_or_dtype_is_refused():
 def test_sampler_without_frames_is_refused():
     with pytest.raises(ValueError, match="at least one frame"):
         FrameSampler().statistics()
+
+
+def test_total_of_many_episodes_is_that_of_all_and_has_only_what_every_episode_has():
+    parts = [{"a": vector_statistics(np.arange(10.0) * number)} for number in range(120)]
+    parts[7] = {**parts[7], "b": parts[7]["a"]}
+    total = StatisticsTotal()
+    for part in parts:
+        total.add(part)
+    (expected,) = aggregate_statistics([{"a": part["a"]} for part in parts]).values()
+    assert total.result().keys() == {"a"}
+    for name in STATISTICS:
+        np.testing.assert_allclose(getattr(total.result()["a"], name), getattr(expected, name), rtol=1e-12)

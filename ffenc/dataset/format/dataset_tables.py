@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -84,17 +84,18 @@ def save_episodes(
     first: FileId | None = None,
     group: int = 100,
     others: Mapping[str, pa.DataType] | None = None,
+    leave_out: Collection[str] = (),
 ) -> list[FileId]:
     """Write episodes files with ``group`` rows per row group, and set `EpisodeRow.meta` of each row to its file.
 
-    The rows are consumed lazily.  ``others`` are columns that LeRobot does not define.
+    The rows are consumed lazily.  ``others`` are columns that LeRobot does not define, ``leave_out`` columns that it does.
 
     Raises:
         OutputError: a file cannot be written.
     """
     with SeriesWriter(
         DatasetLayout.of(root, info).episodes,
-        episodes_schema(info, others),
+        episodes_schema(info, others, leave_out=leave_out),
         limit_mb=info.data_files_size_in_mb,
         chunks_size=info.chunks_size,
         first=first,
@@ -102,7 +103,8 @@ def save_episodes(
         source = iter(rows)
         while some := list(islice(source, group)):
             file = writer.place(len(some))
-            writer.write(episodes_table([replace(row, meta=file) for row in some], info, others))
+            numbered = [replace(row, meta=file) for row in some]
+            writer.write(episodes_table(numbered, info, others, leave_out=leave_out))
     return writer.files
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.format.schema import DatasetInfo
+from ffenc.dataset.format.versions import format_1_info
 from ffenc.dataset.storage.atomic_file import write_text_atomically
 from ffenc.errors import DatasetError
 from ffenc.regular_files import read_json
@@ -25,8 +26,14 @@ def load_info(root: Path) -> DatasetInfo:
         DatasetError: it is missing, not JSON, of another version, or has an invalid value.
         UnsafePathError: a name or path template in it would leave the dataset.
     """
+    path = info_path(root)
+    return DatasetInfo.from_json(read_document(path), path=path)
+
+
+def info_path(root: Path) -> Path:
+    """Return ``meta/info.json``, or the ``info.json`` of a dataset of format 1, which only its version is read from."""
     path = DatasetLayout(root=root).info
-    return DatasetInfo.from_json(_read(path), path=path)
+    return path if path.exists() else format_1_info(root) or path
 
 
 def save_info(root: Path, info: DatasetInfo) -> None:
@@ -47,7 +54,7 @@ def load_stats(root: Path) -> dict[str, FeatureStatistics] | None:
     path = DatasetLayout(root=root).stats
     if not path.exists():
         return None
-    document = _read(path)
+    document = read_document(path)
     try:
         return {name: FeatureStatistics.from_json(values) for name, values in document.items()}
     except (AttributeError, TypeError, ValueError) as err:
@@ -64,7 +71,12 @@ def save_stats(root: Path, stats: Mapping[str, FeatureStatistics]) -> None:
     write_text_atomically(DatasetLayout(root=root).stats, _text(document))
 
 
-def _read(path: Path) -> Any:
+def read_document(path: Path) -> Any:
+    """Read a JSON document of a dataset.
+
+    Raises:
+        DatasetError: it is missing or not JSON.
+    """
     try:
         return read_json(path)
     except FileNotFoundError as err:

@@ -6,7 +6,7 @@ durations, so times are read with the tolerance of its reader.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -87,8 +87,10 @@ def frame_at_time(time_s: float, fps: int) -> int:
     return frame
 
 
-def episodes_schema(info: DatasetInfo, others: Mapping[str, pa.DataType] | None = None) -> pa.Schema:
-    """Return the columns of LeRobot's recorder in its order, followed by ``others``."""
+def episodes_schema(
+    info: DatasetInfo, others: Mapping[str, pa.DataType] | None = None, *, leave_out: Collection[str] = ()
+) -> pa.Schema:
+    """Return the columns of LeRobot's recorder in its order except ``leave_out``, followed by ``others``."""
     count, text = pa.int64(), pa.string()
     fields = [
         ("episode_index", count), ("tasks", pa.list_(text)), ("length", count), ("data/chunk_index", count),
@@ -104,7 +106,7 @@ def episodes_schema(info: DatasetInfo, others: Mapping[str, pa.DataType] | None 
                 values = pa.list_(pa.list_(values))
             fields += [(f"stats/{name}/{key}", pa.list_(count) if key == "count" else values) for key in STATISTICS]
     fields += [("meta/episodes/chunk_index", count), ("meta/episodes/file_index", count)]
-    return pa.schema([*fields, *(others or {}).items()])
+    return pa.schema([*(field for field in fields if field[0] not in leave_out), *(others or {}).items()])
 
 
 def other_columns(schema: pa.Schema, info: DatasetInfo) -> dict[str, pa.DataType]:
@@ -121,14 +123,24 @@ def other_columns(schema: pa.Schema, info: DatasetInfo) -> dict[str, pa.DataType
 
 
 def episodes_table(
-    rows: Sequence[EpisodeRow], info: DatasetInfo, others: Mapping[str, pa.DataType] | None = None
+    rows: Sequence[EpisodeRow],
+    info: DatasetInfo,
+    others: Mapping[str, pa.DataType] | None = None,
+    *,
+    leave_out: Collection[str] = (),
 ) -> pa.Table:
     """Return the rows as a table; unknown statistics and missing values of ``others`` are null.
+
+    Args:
+        rows: the episodes.
+        info: document of the dataset.
+        others: columns that LeRobot does not define.
+        leave_out: columns that the table does not have.
 
     Raises:
         DatasetError: a row does not have exactly the cameras of ``info``, or statistics of the wrong shape.
     """
-    schema = episodes_schema(info, others)
+    schema = episodes_schema(info, others, leave_out=leave_out)
     for row in rows:
         if row.videos.keys() != info.videos.keys():
             raise DatasetError(

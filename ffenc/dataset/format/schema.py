@@ -5,7 +5,6 @@ The fields are those of LeRobot's ``DatasetInfo`` in ``datasets/utils.py``.  Unk
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -27,10 +26,10 @@ from pydantic import (
 )
 
 from ffenc.dataset.format.paths import check_feature_name, check_template
+from ffenc.dataset.format.versions import CODEBASE_VERSION, is_known_version, version_message
 from ffenc.errors import DatasetError
 from ffenc.frame_rate import MAX_FRAME_RATE
 
-CODEBASE_VERSION = "v3.0"
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 
@@ -50,7 +49,6 @@ LARGEST_COUNT = 1 << 53  # a float64 cannot represent every larger integer
 _MOST_AXES = 32  # limit of numpy 1; LeRobot stores at most 5
 _LONGEST_BITS = 200  # of a number in a message
 _FRAME_KEYS = ("task",)  # keys of a recorded frame that are not features
-_VERSION = re.compile(r"v?3(\.0)*")  # spellings of v3.0 that LeRobot's reader accepts
 _NOT_NUMERIC = ("string", "image", "video", "language")
 
 
@@ -233,7 +231,8 @@ class DatasetInfo(BaseModel):
             raise DatasetError(f"{where} does not contain a JSON object", path=path)
         version = document.get("codebase_version")
         if not is_known_version(version):
-            raise DatasetError(_version_message(version, where), path=path)
+            root = "ROOT" if path is None else path.parents[1]
+            raise DatasetError(version_message(version, where, root), path=path)
         document = {**document, "codebase_version": CODEBASE_VERSION}
         try:
             return cls.model_validate(document)
@@ -302,11 +301,6 @@ def _short(value: int) -> str:
     return str(value) if value.bit_length() < _LONGEST_BITS else "a number of hundreds of digits"
 
 
-def is_known_version(version: object) -> bool:
-    """Return True if a ``codebase_version`` is v3.0 in any spelling that LeRobot reads."""
-    return isinstance(version, str) and _VERSION.fullmatch(version) is not None
-
-
 def check_recordable(name: str, feature: Feature) -> None:
     """Refuse a feature that cannot be recorded.
 
@@ -345,12 +339,3 @@ def _is_number(dtype: str) -> bool:
         return np.dtype(dtype).kind in "biuf" and np.dtype(dtype).name == dtype
     except TypeError:
         return False
-
-
-def _version_message(version: object, where: Path | str) -> str:
-    if isinstance(version, str) and version.startswith("v2."):
-        return (
-            f"{where} has LeRobot's older format {version}; convert the dataset with LeRobot, "
-            "`python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id=...`"
-        )
-    return f"{where} has codebase_version {version!r}; expected {CODEBASE_VERSION!r}"

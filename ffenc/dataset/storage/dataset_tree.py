@@ -79,6 +79,16 @@ def check_tree(root: Path, *, follow_links: bool, written: bool = False) -> str:
     return digest.hexdigest()
 
 
+def check_same_tree(root: Path, digest: str) -> None:
+    """Check that a dataset still has the digest of an earlier `check_tree`.
+
+    Raises:
+        DatasetError: it was changed, moved or replaced.
+    """
+    if check_tree(root, follow_links=True) != digest:
+        raise DatasetError(f"another process changed {root} while it was read; try again", path=root)
+
+
 def _entries(directory: Path, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[Path, os.stat_result | None]]:
     """Yield everything below a directory with the status of its target; None for a broken symbolic link."""
     try:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from itertools import groupby, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 from ffenc.dataset.format.dataset_tables import data_writer, iterate_episodes, other_episode_columns, save_episodes
@@ -18,12 +17,10 @@ from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.storage.dataset_tree import check_tree, resolve_root
 from ffenc.dataset.storage.lock import DatasetLock
 from ffenc.dataset.transform.in_place import copy_unchanged, locked_dataset, new_form
-from ffenc.dataset.transform.video_groups import PlacedVideo, SourceVideo, group_videos, write_groups
+from ffenc.dataset.transform.video_groups import PlacedVideo, group_joinable, write_groups
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.video.clip import iterate_clips, obstacle
-
-logger = logging.getLogger(__name__)
+from ffenc.video.clip import iterate_clips
 
 
 def pack_dataset(
@@ -106,13 +103,8 @@ def _moved(
 def _join_videos(
     key: str, old: DatasetLayout, new: DatasetLayout, info: DatasetInfo, binaries: Binaries
 ) -> dict[FileId, PlacedVideo]:
-    groups: list[list[SourceVideo]] = []
     clips = iterate_clips(old.video_files(key), binaries=binaries, check=False)
-    for found, some in groupby(clips, obstacle):
-        if found is not None:
-            logger.warning("a video keeps a file of its own: %s", found)
-        numbered = ((clip, old.video_number(key, clip.stream.path)) for clip in some)
-        videos = [SourceVideo.of(clip, file) for clip, file in numbered if file is not None]
-        groups += group_videos(videos, info, concatenate=found is None)
+    numbered = ((clip, old.video_number(key, clip.stream.path)) for clip in clips)
+    groups = group_joinable(((clip, file) for clip, file in numbered if file is not None), info)
     placed = write_groups(key, groups, new.root, info, binaries=binaries, link=True)
     return {each.video.file: each for each in placed}

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from ffenc.dataset.format.frame_columns import column_values
 from ffenc.dataset.format.layout import DatasetLayout, FileId
 from ffenc.dataset.format.parquet_series import iterate_episode_tables
 from ffenc.dataset.format.schema import DEFAULT_FEATURES, DatasetInfo
-from ffenc.dataset.storage.dataset_tree import check_tree, resolve_root
+from ffenc.dataset.storage.dataset_tree import check_same_tree, check_tree, resolve_root
 from ffenc.errors import DatasetError
 
 
@@ -99,8 +100,7 @@ class DatasetSource:
         Raises:
             DatasetError: it was changed, moved or replaced.
         """
-        if check_tree(self.root, follow_links=True) != self.digest:
-            raise DatasetError(f"another process changed {self.root} while it was read; try again", path=self.root)
+        check_same_tree(self.root, self.digest)
 
     def spans(self) -> dict[tuple[str, FileId], list[tuple[int, int]]]:
         """Return the frames (first, stop) of the episodes in each camera and file, ascending."""
@@ -118,12 +118,19 @@ class DatasetSource:
         return bool(episode[0] == row.episode_index and np.array_equal(index, expected))
 
 
+class ReadSource(Protocol):
+    """A dataset that is read without a lock."""
+
+    def check_unchanged(self) -> None:
+        """Raise `DatasetError` if another process changed it since it was opened."""
+
+
 @contextmanager
-def reading(sources: Iterable[DatasetSource]) -> Iterator[None]:
+def reading(sources: Iterable[ReadSource]) -> Iterator[None]:
     """Check after a block that the sources are unchanged; a change replaces any error that it has caused.
 
     Raises:
-        DatasetError: see `DatasetSource.check_unchanged`.
+        DatasetError: see `ReadSource.check_unchanged`.
     """
     try:
         yield

@@ -20,7 +20,7 @@ from ffenc.errors import ConcatError, OutputError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.concat import AGREEMENT
-from ffenc.video.clip import MeasuredClip, iterate_clips
+from ffenc.video.clip import MeasuredClip, iterate_clips, obstacle
 from ffenc.video.concat import join_measured
 from ffenc.video.frame_comparison import check_frames
 from ffenc.video.run_context import ProgressCallback, RunContext
@@ -107,6 +107,22 @@ def group_videos(
             size = 0
         groups[-1].append(video)
         size += length
+    return groups
+
+
+def group_joinable(clips: Iterable[tuple[MeasuredClip, FileId]], info: DatasetInfo) -> list[list[SourceVideo]]:
+    """Group videos as `group_videos` does; one that cannot be joined exactly keeps a file of its own, with a warning.
+
+    Args:
+        clips: the videos of one camera in order, with their file numbers; not checked for an `obstacle`.
+        info: document with the size limit of a file.
+    """
+    groups: list[list[SourceVideo]] = []
+    for found, some in groupby(clips, lambda each: obstacle(each[0])):
+        if found is not None:
+            logger.warning("a video keeps a file of its own: %s", found)
+        videos = (SourceVideo.of(clip, file) for clip, file in some)
+        groups += group_videos(videos, info, concatenate=found is None)
     return groups
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import bisect
 import logging
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -36,14 +35,13 @@ from ffenc.dataset.transform.source import DatasetSource
 from ffenc.dataset.transform.video_groups import PlacedVideo
 from ffenc.errors import DatasetError
 from ffenc.plan.frame_stride import FrameStride
-from ffenc.statistics import STATISTICS, FeatureStatistics, aggregate_statistics, vector_statistics
+from ffenc.statistics import STATISTICS, FeatureStatistics, StatisticsTotal, aggregate_statistics, vector_statistics
 
 logger = logging.getLogger(__name__)
 
 SUBTASK_INDEX = "subtask_index"
 """The column whose numbers are rows of ``meta/subtasks.parquet``."""
 
-_AGGREGATED_AT_ONCE = 50  # episodes whose statistics are in memory
 _SHIFTED = tuple(name for name in STATISTICS if name not in ("std", "count"))
 
 
@@ -140,7 +138,7 @@ def write_tables(
             writer = _EpisodeWriter(info, tasks, data)
             rows = (row for each in selections for row in writer.write(each, separate_data=separate_data))
             save_episodes(root, info, rows, others=others)
-        stats = _dataset_statistics(info, selections, writer.statistics())
+        stats = _dataset_statistics(info, selections, writer.total.result())
     except ValueError as err:
         raise DatasetError(f"the statistics of the episodes cannot be aggregated: {err}") from err
     save_tasks(root, tasks)
@@ -168,8 +166,7 @@ class _EpisodeWriter:
         self._tasks = {task: number for number, task in enumerate(tasks)}
         self._data = data
         self.episodes = self.frames = 0
-        self._described: Counter[str] = Counter()
-        self._statistics: list[Mapping[str, FeatureStatistics]] = []
+        self.total = StatisticsTotal()
 
     def write(self, selection: EpisodeSelection, *, separate_data: bool) -> Iterator[EpisodeRow]:
         """Write the selected episodes and yield their new rows of ``meta/episodes``."""
@@ -181,11 +178,6 @@ class _EpisodeWriter:
                     self._data.close()
                 last = row.data
                 yield self._write_episode(selection, row, table, tasks)
-
-    def statistics(self) -> dict[str, FeatureStatistics]:
-        """Return the aggregated statistics of the features that every episode describes."""
-        known = aggregate_statistics(self._statistics)
-        return {name: known[name] for name, count in self._described.items() if count == self.episodes}
 
     def _write_episode(
         self, selection: EpisodeSelection, row: EpisodeRow, table: pa.Table, tasks: npt.NDArray[np.int64]
@@ -220,10 +212,7 @@ class _EpisodeWriter:
         )
         self.episodes += 1
         self.frames += length
-        self._described.update(new.statistics.keys())
-        self._statistics.append(new.statistics)
-        if len(self._statistics) > _AGGREGATED_AT_ONCE:
-            self._statistics = [aggregate_statistics(self._statistics)]
+        self.total.add(new.statistics)
         return new
 
     def _new_statistics(

@@ -24,7 +24,7 @@ _REMEDIES = {
     "edit": "edit meta/info.json by hand, or restore it from a copy",
     "none": "nothing to do",
     "name": "give the directory of a dataset",
-    "convert": "convert it with LeRobot",
+    "convert": "run the command in the message",
     "fetch": "get data/ and videos/ too if they are to be checked",
     "wait": "wait until it has finished, then verify again",
     "restore": "restore the file in the message",

@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ffenc.dataset.format.documents import load_info
+from ffenc.dataset.format.versions import format_1_info
 from ffenc.dataset.storage.dataset_tree import check_tree, resolve_root
 from ffenc.dataset.storage.lock import LOCK, check_not_locked
 from ffenc.dataset.storage.swap_directory import SIBLINGS, restore_missing, sibling
@@ -85,6 +87,8 @@ def repair_dataset(
         OutputError: the file system refused; the dataset is not worse than before.
     """
     given, root = Path(root), resolve_root(root)
+    if format_1_info(root):
+        load_info(root)  # the lock would find no dataset
     with _workplace(root, dry_run=dry_run, follow_links=follow_links) as (place, siblings):
         before = verify_dataset(root, level, binaries=binaries, progress=progress)
         if before.counts.keys() & {"dataset-missing", "dataset-version", "info-unreadable"}:

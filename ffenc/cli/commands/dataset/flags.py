@@ -176,6 +176,41 @@ def images_to_video(parser: ArgumentParser) -> None:
     add_depth_flags(parser)
 
 
+_UPGRADE = """\
+Convert a LeRobot dataset of format 2.1 to 3.0, into a new dataset, or in place
+without --output. The videos of episodes are joined by stream copy, so no frame
+is re-encoded. Files that do not agree are refused, with the file and the line.
+All files are replaced in one step at the end."""
+
+
+def upgrade() -> ArgumentParser:
+    """Make the parser of ``ffenc upgrade``."""
+    parser = command_parser("upgrade [options] ROOT [--output=OUTPUT]", _UPGRADE)
+    parser.add_argument("root", type=Path, metavar="ROOT", help="directory of a dataset of format 2.1")
+    add_output_flag(
+        parser, required=False, help_text="directory of the new dataset; without it, the dataset is changed in place"
+    )
+    parser.add_argument(
+        "--data_files_size_in_mb",
+        type=positive,
+        default=100,
+        metavar="MIB",
+        help="size at which a new data file starts (default: 100)",
+    )
+    parser.add_argument(
+        "--video_files_size_in_mb",
+        type=positive,
+        default=200,
+        metavar="MIB",
+        help="size at which a new video starts (default: 200)",
+    )
+    add_follow_links_flag(parser)
+    parser.add_argument(
+        "--dry_run", "--dry-run", action="store_true", help="check every row and video, and write nothing"
+    )
+    return parser
+
+
 def add_settings(parser: ArgumentParser) -> None:
     """Add the flags for the settings of new videos."""
     add_flag(parser, "--cameras", names, "only these features (default: all)")

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from ffenc.dataset.format.arrow import pa
+from ffenc.dataset.format.documents import info_path
 from ffenc.dataset.format.frame_columns import data_schema
 from ffenc.dataset.format.parquet_series import load_table, open_parquet
-from ffenc.dataset.format.schema import DEFAULT_FEATURES, DatasetInfo, Feature, axes_of, is_known_version
+from ffenc.dataset.format.schema import DEFAULT_FEATURES, DatasetInfo, Feature, axes_of
+from ffenc.dataset.format.versions import is_known_version
 from ffenc.dataset.verify.checks.subject import Subject
 from ffenc.dataset.verify.finding_codes import Severity
 from ffenc.errors import DatasetError, UnsafePathError
@@ -25,7 +27,7 @@ _RANGE = re.compile(r"(\d{1,18}):(\d{1,18})")
 
 def check_info(subject: Subject) -> None:
     """Read and check ``info.json``; without it, nothing else can be checked."""
-    findings, path = subject.findings, subject.layout.info
+    findings, path = subject.findings, info_path(subject.root)
     try:
         document = read_json(path)
     except (FileNotFoundError, NotADirectoryError):

@@ -119,7 +119,7 @@ def test_error_names_an_invalid_value_of_the_document(change):
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ({**DOCUMENT, "codebase_version": "v2.1"}, "convert_dataset_v21_to_v30"),
+        ({**DOCUMENT, "codebase_version": "v2.1"}, "ffenc upgrade"),
         ({**DOCUMENT, "codebase_version": "v4.0"}, "v4.0"),
         ({}, "None"),
         ([], "JSON object"),

@@ -41,11 +41,11 @@ def test_every_metadata_code_is_tested():
     assert wanted - tested == {"check-failed", "dataset-in-use"}  # the second needs a second process: test_lock
 
 
-def test_v2_dataset_is_reported_with_the_converter(tmp_path):
+def test_v2_dataset_is_reported_with_the_command_that_converts_it(tmp_path):
     root = copy_of("A", tmp_path)
     METADATA["v2.1"][0](root)
     (finding,) = verify_dataset(root).findings
-    assert "lerobot.scripts.convert_dataset_v21_to_v30" in finding.message
+    assert f"run `ffenc upgrade {root}` first" in finding.message
 
 
 def test_finding_has_its_place(tmp_path):
