@@ -67,6 +67,4 @@ def metadata(report: Report, settings: Settings) -> None:
         )
 
     for name, runs in interleaved({"function": check, "command": command}, settings.repeats).items():
-        report.figure(
-            "metadata", f"{count} episodes, {name}", [run.wall_s for run in runs], unit="s", at_most=S_TARGET
-        )
+        report.figure("metadata", f"{count} episodes, {name}", [run.wall_s for run in runs], unit="s", at_most=S_TARGET)

@@ -41,7 +41,7 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.statistics import StatisticsTotal
 from ffenc.threads import ThreadPool
 from ffenc.video.clip import MeasuredClip, iterate_clips
-from ffenc.video.run import ProgressCallback
+from ffenc.video.run_context import ProgressCallback
 
 _CAMERAS_AT_ONCE = 2
 

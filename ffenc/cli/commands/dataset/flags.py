@@ -176,39 +176,22 @@ def images_to_video(parser: ArgumentParser) -> None:
     add_depth_flags(parser)
 
 
-_UPGRADE = """\
-Convert a LeRobot dataset of format 2.1 to 3.0, into a new dataset, or in place
-without --output. The videos of episodes are joined by stream copy, so no frame
-is re-encoded. Files that do not agree are refused, with the file and the line.
-All files are replaced in one step at the end."""
+@command("upgrade [options] ROOT [--output=OUTPUT]")
+def upgrade(parser: ArgumentParser) -> None:
+    """Convert a LeRobot dataset of format 2.1 to 3.0.
 
-
-def upgrade() -> ArgumentParser:
-    """Make the parser of ``ffenc upgrade``."""
-    parser = command_parser("upgrade [options] ROOT [--output=OUTPUT]", _UPGRADE)
-    parser.add_argument("root", type=Path, metavar="ROOT", help="directory of a dataset of format 2.1")
-    add_output_flag(
-        parser, required=False, help_text="directory of the new dataset; without it, the dataset is changed in place"
-    )
-    parser.add_argument(
-        "--data_files_size_in_mb",
-        type=positive,
-        default=100,
-        metavar="MIB",
-        help="size at which a new data file starts (default: 100)",
-    )
-    parser.add_argument(
-        "--video_files_size_in_mb",
-        type=positive,
-        default=200,
-        metavar="MIB",
-        help="size at which a new video starts (default: 200)",
-    )
+    The result is a new dataset, or replaces the old one if --output is not given.
+    The videos of episodes are joined by stream copy, so no frame is re-encoded.
+    Files that do not agree are refused, with the file and the line. All files are
+    replaced in one step at the end.
+    """
+    add_flag(parser, "root", Path, "directory of a dataset of format 2.1")
+    add_output_flag(parser, in_place="the dataset is changed in place")
+    sizes = (("--data_files_size_in_mb", "data file", 100), ("--video_files_size_in_mb", "video", 200))
+    for name, file, default in sizes:
+        add_flag(parser, name, positive, f"size at which a new {file} starts", default=default, metavar="MIB")
     add_follow_links_flag(parser)
-    parser.add_argument(
-        "--dry_run", "--dry-run", action="store_true", help="check every row and video, and write nothing"
-    )
-    return parser
+    add_dry_run_flag(parser, "check every row and video, and write nothing")
 
 
 def add_settings(parser: ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from jsonargparse import Namespace
 
 from ffenc.cli.output.results import frames_text, pairs_table
 from ffenc.cli.output.screen import Screen
-from ffenc.cli.parsing.arguments import binaries_of
+from ffenc.cli.parsing.arguments import call
 from ffenc.dataset.transform.upgrade import upgrade_dataset
 from ffenc.json_text import as_json
 
@@ -14,16 +14,7 @@ from ffenc.json_text import as_json
 def run(arguments: Namespace, screen: Screen) -> None:
     """Upgrade, and print the result."""
     with screen.progress("joining videos") as progress:
-        result = upgrade_dataset(
-            arguments.root,
-            arguments.output,
-            data_files_size_in_mb=arguments.data_files_size_in_mb,
-            video_files_size_in_mb=arguments.video_files_size_in_mb,
-            dry_run=arguments.dry_run,
-            follow_links=arguments.follow_links,
-            binaries=binaries_of(arguments),
-            progress=progress,
-        )
+        result = call(upgrade_dataset, arguments, progress=progress)
     rows = [
         ("episodes", f"{result.episodes} of {frames_text(result.frames)}, {result.tasks} tasks"),
         ("videos", f"{result.videos_before} files joined into {result.videos}, nothing re-encoded"),

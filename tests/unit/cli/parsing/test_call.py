@@ -19,6 +19,7 @@ from ffenc.dataset.transform.edit import delete_episodes, split_dataset
 from ffenc.dataset.transform.images_to_video import convert_images_to_video
 from ffenc.dataset.transform.merge import merge_datasets
 from ffenc.dataset.transform.reencode import reencode_dataset
+from ffenc.dataset.transform.upgrade import upgrade_dataset
 from ffenc.dataset.verify.repair import repair_dataset
 from ffenc.jobs.run import run_jobs
 from ffenc.video.concat import concat_videos
@@ -36,6 +37,7 @@ _CALLS: list[tuple[str, Callable[..., Any], set[str]]] = [
     ("salvage", salvage_video, {"follow_links"}),
     ("preview", preview_dataset, set()),
     ("repair", repair_dataset, set()),
+    ("upgrade", upgrade_dataset, set()),
     ("merge", merge_datasets, set()),
     ("delete-episodes", delete_episodes, {"root"}),
     ("split", split_dataset, {"root"}),
