@@ -1,8 +1,9 @@
 """Kill decoder processes at random while frames are read, and compare every frame with a sequential decode.
 
-Usage: python benchmarks/decoder_soak.py CLIP... [--minutes 20] [--kill-every-s 0.5] [--pause-s 0]
+Usage: python benchmarks/decoder_soak.py CLIP... [--minutes 20] [--kill-every-s 0.5] [--pause-s 0] [--nice 10]
 
-A frame that differs ends the run with status 1.  A request that fails because two decoders in a row were killed is counted.
+All frames of a clip must differ, so that each identifies its own number.  A wrong frame ends the run with status 1.  A request
+that fails because two decoders in a row were killed is counted.
 """
 
 from __future__ import annotations
@@ -66,7 +67,10 @@ def read_at_random(
             continue
         for number, frame in zip(numbers, frames, strict=True):
             counts["frames"] += 1
-            counts["wrong frames"] += frame.tobytes() != wanted[number]
+            if (content := frame.tobytes()) != wanted[number]:
+                counts["wrong frames"] += 1
+                seen = wanted.index(content) if content in wanted else "none of the clip"
+                sys.stdout.write(f"{reader.path}: asked for frame {number}, got {seen}\n")
 
 
 def main() -> int:
@@ -76,10 +80,14 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--kill-every-s", type=float, default=0.5)
     parser.add_argument("--pause-s", type=float, default=0.0, help="of each thread between two requests")
+    parser.add_argument("--nice", type=int, default=10, help="leave the cores to other programs")
     arguments = parser.parse_args()
+    os.nice(arguments.nice)
     clips = []
     for path in arguments.clips:
         wanted = [frame.tobytes() for frame in VideoReader(path, method="process", size=(96, 128))]
+        if len(set(wanted)) < len(wanted):
+            parser.error(f"{path} has equal frames; a frame would not identify its number")
         clips.append((VideoReader(path, size=(96, 128)), wanted))
     counts = dict.fromkeys(("requests", "frames", "wrong frames", "failed requests", "kills"), 0)
     done = threading.Event()

@@ -50,7 +50,7 @@ def plan_decoder(
 
     It writes the frames whose timestamp is odd, as NUT.  Every part of it is there so that no frame is held back: the
     smallest probe, one thread for the decoder, one for the raw-video encoder, which has a frame in every thread, and no
-    buffer in front of the pipe.
+    buffer in front of the pipe.  Two threads convert a frame; by default ffmpeg starts up to 16 for each filter.
 
     Args:
         ffmpeg: the executable.
@@ -78,6 +78,7 @@ def plan_decoder(
         inputs=[Input(url="pipe:0", options=options, stream=VIDEO, filters=wanted)],
         video=converted,
         output="pipe:1",
+        global_options=[("filter_complex_threads", "2")],
         output_options=[
             ("c:v", "rawvideo"),
             ("pix_fmt", f"+{pix_fmt}"),

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ffenc.errors import OutputError, ProcessError
-from ffenc.ffmpeg.mp4.decoding_start import STARTS, has_long_lengths
+from ffenc.ffmpeg.mp4.decoding_start import STARTS, has_long_lengths, has_other_headers
 from ffenc.ffmpeg.mp4.sample_tables import SampleTable
 from ffenc.ffmpeg.mp4.stream import TIMESCALE, fragment_header, stream_header
 from ffenc.ffmpeg.nut import NutReader
@@ -109,6 +109,7 @@ class Decoder:
         self._packets = 0
         self._next_time = 0
         self._was_probed = False
+        self._has_other_headers = False
 
     @property
     def pid(self) -> int:
@@ -117,8 +118,8 @@ class Decoder:
 
     @property
     def is_worn(self) -> bool:
-        """Whether the process should be replaced."""
-        return self._packets > _PACKETS_PER_PROCESS or self._was_probed
+        """Whether the process must be replaced."""
+        return self._packets > _PACKETS_PER_PROCESS or self._was_probed or self._has_other_headers
 
     def close(self) -> None:
         """Kill the process; safe at any time."""
@@ -160,6 +161,10 @@ class Decoder:
                 f"says: {self._process.stderr_matches[0].strip()}",
                 path=path,
             )
+
+    def inspect(self, codec: bytes, coded: memoryview) -> None:
+        """Note whether a frame that will be sent changes how the process decodes other files."""
+        self._has_other_headers |= has_other_headers(codec, self.key.entry, coded)
 
     def stamp(self, samples: int, span: int) -> tuple[int, int]:
         """Reserve fragment numbers and timestamps for a run of coded frames.
@@ -329,6 +334,7 @@ class _Sender:
             parts: list[bytes | memoryview] = []
             for at in range(place, stop):
                 coded = data[int(offsets[at] - offsets[place]) : int(offsets[at + 1] - offsets[place])]
+                self._decoder.inspect(table.codec, coded)
                 prefix = b"" if at else self._end_of_sequence
                 frame = int(frames[at])
                 pts = shown[at] * _TICKS

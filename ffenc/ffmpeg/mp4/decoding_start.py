@@ -6,31 +6,46 @@ last decoded another file would silently use frames of that file as references.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
+from typing import TypeAlias
 
-_H264_SLICES, _H264_IDR = range(1, 6), 5
-_HEVC_SLICES, _HEVC_RANDOM_ACCESS = range(32), range(16, 22)
+_H264_SLICES, _H264_IDR, _H264_SETS = range(1, 6), 5, range(7, 9)
+_HEVC_SLICES, _HEVC_RANDOM_ACCESS, _HEVC_SETS = range(32), range(16, 22), range(32, 35)
 _AV1_SEQUENCE, _AV1_FRAMES = 1, (3, 6)
 
-
-def _h264_starts(frame: bytes) -> bool:
-    return next((kind == _H264_IDR for kind in _nal_types(frame, 0, 0x1F) if kind in _H264_SLICES), False)
-
-
-def _hevc_starts(frame: bytes) -> bool:
-    return next((kind in _HEVC_RANDOM_ACCESS for kind in _nal_types(frame, 1, 0x3F) if kind in _HEVC_SLICES), False)
+Coded: TypeAlias = bytes | memoryview
+"""The bytes of a coded frame."""
 
 
-def _nal_types(frame: bytes, shift: int, mask: int) -> Iterator[int]:
-    """Yield the types of the NAL units of a frame; a length of 4 bytes precedes each unit."""
+def _h264_starts(frame: Coded) -> bool:
+    return next((kind == _H264_IDR for kind, _ in _h264_units(frame) if kind in _H264_SLICES), False)
+
+
+def _hevc_starts(frame: Coded) -> bool:
+    return next((kind in _HEVC_RANDOM_ACCESS for kind, _ in _hevc_units(frame) if kind in _HEVC_SLICES), False)
+
+
+def _h264_units(frame: Coded) -> Iterator[tuple[int, Coded]]:
+    return ((unit[0] & 0x1F, unit) for unit in _nal_units(frame))
+
+
+def _hevc_units(frame: Coded) -> Iterator[tuple[int, Coded]]:
+    return ((unit[0] >> 1 & 0x3F, unit) for unit in _nal_units(frame))
+
+
+def _nal_units(frame: Coded) -> Iterator[Coded]:
+    """Yield the NAL units of a frame; a length of 4 bytes precedes each unit."""
     at = 0
     while at + 4 < len(frame):
-        yield frame[at + 4] >> shift & mask
-        at += 4 + int.from_bytes(frame[at : at + 4], "big")
+        start = at + 4
+        at = start + int.from_bytes(frame[at:start], "big")
+        if at > start:
+            yield frame[start:at]
 
 
-def _av1_starts(frame: bytes) -> bool:
+def _av1_starts(frame: Coded) -> bool:
     """Return whether the first frame is a shown key frame after a sequence header."""
     has_sequence = False
     at = 0
@@ -50,7 +65,7 @@ def _av1_starts(frame: bytes) -> bool:
     return False
 
 
-def _leb128(data: bytes, at: int) -> tuple[int, int]:
+def _leb128(data: Coded, at: int) -> tuple[int, int]:
     """Return (value, position after it) of a number in groups of 7 bits, the lowest first."""
     value = shift = 0
     while True:
@@ -62,7 +77,7 @@ def _leb128(data: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
-def _vp9_starts(frame: bytes) -> bool:
+def _vp9_starts(frame: Coded) -> bool:
     """Return whether the first frame is a key frame: frame_marker 2, any profile, show_existing_frame 0, frame_type 0."""
     if not frame or frame[0] >> 6 != 0b10:
         return False
@@ -70,12 +85,30 @@ def _vp9_starts(frame: bytes) -> bool:
     return frame[0] >> (1 if is_profile_3 else 2) & 0b11 == 0
 
 
-STARTS: Mapping[bytes, Callable[[bytes], bool]] = MappingProxyType(
+STARTS: Mapping[bytes, Callable[[Coded], bool]] = MappingProxyType(
     {b"avc1": _h264_starts, b"hvc1": _hevc_starts, b"hev1": _hevc_starts, b"av01": _av1_starts, b"vp09": _vp9_starts}
 )
 """By type of sample entry, a function of a frame's bytes that returns whether decoding can start at it.
 
 H.264 has to begin with an IDR picture.  HEVC may begin with any random access picture after an end of sequence."""
+
+_SETS: Mapping[bytes, tuple[Callable[[Coded], Iterator[tuple[int, Coded]]], range]] = MappingProxyType(
+    {b"avc1": (_h264_units, _H264_SETS), b"hvc1": (_hevc_units, _HEVC_SETS), b"hev1": (_hevc_units, _HEVC_SETS)}
+)
+
+
+def has_other_headers(codec: bytes, entry: bytes, frame: Coded) -> bool:
+    """Return whether a frame brings parameter sets that are not in the sample entry.
+
+    A decoder keeps them, and would decode another file with an equal entry by them.  AV1 and VP9 have no such headers: every
+    frame at which decoding starts replaces all.
+    """
+    if codec not in _SETS:
+        return False
+    units, kinds = _SETS[codec]
+    # The entry stores each set after its length in 2 bytes.
+    sets = (bytes(unit) for kind, unit in units(frame) if kind in kinds)
+    return any(struct.pack(">H", len(one) & 0xFFFF) + one not in entry for one in sets)
 
 
 def has_long_lengths(entry: bytes) -> bool:

@@ -8,7 +8,9 @@ FFmpeg.  ISO/IEC 14496-12 describes the boxes.
 from __future__ import annotations
 
 import os
+import re
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
@@ -27,8 +29,15 @@ _Ints = npt.NDArray[np.int64]
 _ENTRY_FIXED_BYTES = 78
 # The bit rate of the file, which does not affect decoding.
 _ENTRY_INCIDENTAL = (b"btrt",)
-_SELF_DESCRIBING = (b"avc1", b"hvc1", b"av01", b"vp09", b"mp4v")
-"""Types of sample entry that hold the headers of the codec.  Those of FFV1 and MJPEG are equal for other pixel formats."""
+_HOLDS_HEADERS: dict[bytes, Callable[[bytes], bool]] = {
+    b"avcC": lambda box: box[5] & 0x1F > 0,  # number of sequence parameter sets
+    b"hvcC": lambda box: box[22] > 0,  # number of arrays of parameter sets
+    b"av1C": lambda box: len(box) > 4 and box[4] >> 3 & 0xF == 1,  # a sequence header
+    b"vpcC": lambda box: True,
+    b"esds": lambda box: re.search(rb"\x00\x00\x01[\x20-\x2f]", box) is not None,  # a video object layer
+}
+"""Whether a box of a sample entry holds the headers of the codec.  FFV1 and MJPEG have none: their entries are equal for other
+pixel formats."""
 
 _SQUARE = b"pasp" + struct.pack(">II", 1, 1)
 # The contents of a `dref` box: one entry of type `url ` with the flag for "in this file".
@@ -154,7 +163,8 @@ def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return per 
     )
     # The last 44 bytes of a track header are its matrix, width and height.
     stream_key: tuple[object, ...] = (entry, bytes(display[-44:]), timescale, int(steps[0]), shift)
-    if next(boxes(tables[b"stsd"][8:]))[0] not in _SELF_DESCRIBING:
+    described = [(box[:4], box[4:]) for box in _entry_boxes(tables[b"stsd"])]
+    if not any(kind in _HOLDS_HEADERS and _HOLDS_HEADERS[kind](contents) for kind, contents in described):
         status = os.fstat(file.fileno())
         stream_key = (*stream_key, status.st_dev, status.st_ino, status.st_mtime_ns)
     return Mp4Index(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ffenc.ffmpeg.mp4.decoding_start import STARTS, has_long_lengths
+from ffenc.ffmpeg.mp4.decoding_start import STARTS, has_long_lengths, has_other_headers
 
 
 def unit(*contents: int) -> bytes:
@@ -51,3 +51,25 @@ def test_start(codec: bytes, frame: bytes, starts: bool) -> None:
 )  # fmt: skip
 def test_lengths(entry: bytes, is_long: bool) -> None:
     assert has_long_lengths(entry) is is_long
+
+
+SPS, PPS, OTHER_PPS = bytes([0x67, 100, 0, 31]), bytes([0x68, 0xEB]), bytes([0x68, 0xEC])
+HEVC_PPS, OTHER_HEVC_PPS = bytes([34 << 1, 1, 7]), bytes([34 << 1, 1, 8])
+ENTRY = b"".join(len(one).to_bytes(2, "big") + one for one in (SPS, PPS, HEVC_PPS))
+
+
+@pytest.mark.parametrize(
+    ("codec", "frame", "has_others"),
+    [
+        pytest.param(b"avc1", SEI + IDR, False, id="h264-none"),
+        pytest.param(b"avc1", unit(*SPS) + unit(*PPS) + IDR, False, id="h264-repeated"),
+        pytest.param(b"avc1", unit(*SPS) + unit(*OTHER_PPS) + IDR, True, id="h264-other"),
+        pytest.param(b"avc1", SLICE + unit(*PPS[:1]), True, id="h264-prefix-of-a-known-one"),
+        pytest.param(b"hev1", unit(*HEVC_PPS) + HEVC_IDR, False, id="hevc-repeated"),
+        pytest.param(b"hvc1", unit(*OTHER_HEVC_PPS) + HEVC_CRA, True, id="hevc-other"),
+        pytest.param(b"av01", SEQUENCE + KEY, False, id="av1"),
+        pytest.param(b"avc1", b"\0\0\0\0" + IDR, False, id="empty-unit"),
+    ],
+)
+def test_headers_that_the_entry_does_not_have(codec: bytes, frame: bytes, has_others: bool) -> None:
+    assert has_other_headers(codec, ENTRY, frame) is has_others
