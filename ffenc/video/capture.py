@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -14,20 +16,15 @@ from ffenc.errors import (
     CameraEndedError,
     CameraError,
     CameraFormatError,
-    CameraStalledError,
     CameraUnavailableError,
     ProcessDiedError,
     ProcessError,
-    ProcessTimeoutError,
 )
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.frames import FrameFormat
 from ffenc.plan.capture import LiveSource, plan_capture
-from ffenc.video.live_camera import FIRST_FRAME_TIMEOUT_S, LiveCamera
-
-CAMERA_STALL_TIMEOUT_S = 5.0
-"""Longest time without a frame before a camera counts as stalled."""
+from ffenc.video.live_camera import CAMERA_STALL_TIMEOUT_S, FIRST_FRAME_TIMEOUT_S, LiveCamera
 
 _OUTPUT = re.compile(r"^Output #0")
 _STREAM = re.compile(r"Stream #0:\d+.*: Video: ")
@@ -39,6 +36,8 @@ _DEEP_GREY = ("gray16le", "gray16be")
 
 # FFmpeg prints rates with two decimals (29.97), and cameras report 30.01 for 30.
 _RATE_TOLERANCE = 2e-3
+# A network camera's stated rate may be a guess of FFmpeg, so its measured rate counts.
+_MEASURED_TOLERANCE = 0.1
 # Another thread reads standard error; lines from before the first frame arrive at once or soon.
 _STREAMS_TIMEOUT_S = 5.0
 
@@ -81,10 +80,16 @@ class CameraSource(LiveCamera):
             stall_timeout_s: longest time between two frames.
             first_frame_timeout_s: longest time from the start to the first frame.
         """
-        super().__init__(str(source), first_frame_timeout_s=first_frame_timeout_s)
+        super().__init__(
+            str(source),
+            first_frame_timeout_s=first_frame_timeout_s,
+            stall_timeout_s=stall_timeout_s,
+            has_backlog=source.is_live,
+            measures_rate=source.kind == "network" and source.fps is not None and not source.convert,
+        )
         self.source = source
         self._binaries = binaries
-        self._stall_timeout_s = stall_timeout_s
+        self._streams: _Streams | None = None
         self._form: FrameFormat | None = None
         self._process: FFmpegProcess | None = None
 
@@ -95,7 +100,8 @@ class CameraSource(LiveCamera):
         self._process = FFmpegProcess.start(
             plan_capture((self._binaries or find_binaries()).ffmpeg, self.source),
             stdout="data",
-            stall_timeout_s=self._stall_timeout_s,
+            stall_timeout_s=math.inf,  # `LiveCamera` has its own limits
+            ends_with_us=True,
             stderr_errors=(_OUTPUT, _STREAM, _CHANGED),
         )
 
@@ -123,20 +129,38 @@ class CameraSource(LiveCamera):
         return frame
 
     def _shut(self) -> None:
+        self._interrupt()
+
+    def _interrupt(self) -> None:
         if self._process is not None:
             self._process.abort()
+
+    @property
+    def _stated_rate(self) -> float | None:
+        return None if self._streams is None else self._streams.rate
+
+    def _check_open(self) -> None:
+        wanted, stated, measured = self.source.fps, self._stated_rate, self.rate
+        if not self._measures_rate or wanted is None or measured is None:
+            return
+        if stated is not None and abs(stated - measured) <= _MEASURED_TOLERANCE * measured:
+            came, tolerance = stated, _RATE_TOLERANCE
+        else:
+            came, tolerance = round(measured, 1), _MEASURED_TOLERANCE
+        self._check_rate(wanted, came, tolerance)
 
     def _first(self, process: FFmpegProcess) -> tuple[FrameFormat, bytes]:
         """Wait for the first byte: by then ffmpeg has printed its streams."""
         head = bytes(process.read_exactly(1))
         if not head:
             raise self._ended(process)
-        streams = self._streams(process)
+        streams = self._printed_streams(process)
+        self._streams = streams
         self._check(streams)
         width, height = streams.size
         return FrameFormat(width=width, height=height, layout=self.source.layout), head
 
-    def _streams(self, process: FFmpegProcess) -> _Streams:
+    def _printed_streams(self, process: FFmpegProcess) -> _Streams:
         deadline = time.monotonic() + _STREAMS_TIMEOUT_S
         while time.monotonic() < deadline:
             lines = process.stderr_matches
@@ -168,14 +192,14 @@ class CameraSource(LiveCamera):
                 f"{width}x{height}",
                 f"ask for width: {width}, height: {height}, or add convert: true to have it scaled",
             )
-        if (
-            source.fps is not None
-            and streams.rate is not None
-            and abs(streams.rate - float(source.fps)) > _RATE_TOLERANCE * float(source.fps)
-        ):
+        if source.fps is not None and streams.rate is not None and not self._measures_rate:
+            self._check_rate(source.fps, streams.rate, _RATE_TOLERANCE)
+
+    def _check_rate(self, asked: Fraction, came: float, tolerance: float) -> None:
+        if abs(came - float(asked)) > tolerance * float(asked):
             raise self._differs(
-                f"{source.fps} frames per second",
-                f"{streams.rate:g}",
+                f"{asked} frames per second",
+                f"{came:g}",
                 "leave out fps to accept any rate, or add convert: true to have frames repeated or dropped",
             )
 
@@ -196,9 +220,6 @@ class CameraSource(LiveCamera):
 
     def _explained(self, err: ProcessError) -> CameraError:
         frames = self.frames_read
-        if isinstance(err, ProcessTimeoutError):
-            what = f"sent nothing for {self._stall_timeout_s:g} s after {frames} frames: {err}"
-            return self._error_of(CameraStalledError, what)
         if isinstance(err, ProcessDiedError) and frames:
             return self._error_of(CameraEndedError, f"failed after {frames} frames: {err}")
         return self._error_of(CameraUnavailableError, f"cannot be opened: {err}")

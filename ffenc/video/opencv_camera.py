@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ffenc.errors import CameraEndedError, CameraFormatError, CameraUnavailableError, DependencyError
-from ffenc.video.live_camera import FIRST_FRAME_TIMEOUT_S, LiveCamera
+from ffenc.video.live_camera import CAMERA_STALL_TIMEOUT_S, FIRST_FRAME_TIMEOUT_S, LiveCamera
 
 try:
     import cv2
@@ -31,7 +30,8 @@ class OpenCVCamera(LiveCamera):
         index_or_path: the number of a camera, or a device; a file would be read as fast as it can be decoded.
         width, height: requested size in pixels; None accepts any.
         fps: requested rate; None accepts any.
-        first_frame_timeout_s: longest time from the start to the first frame.
+        first_frame_timeout_s: longest wait for the camera to open.
+        stall_timeout_s: longest time between two frames.
     """
 
     def __init__(
@@ -42,15 +42,20 @@ class OpenCVCamera(LiveCamera):
         height: int | None = None,
         fps: Fraction | None = None,
         first_frame_timeout_s: float = FIRST_FRAME_TIMEOUT_S,
+        stall_timeout_s: float = CAMERA_STALL_TIMEOUT_S,
     ) -> None:
-        super().__init__(str(index_or_path), first_frame_timeout_s=first_frame_timeout_s)
+        super().__init__(
+            str(index_or_path),
+            first_frame_timeout_s=first_frame_timeout_s,
+            stall_timeout_s=stall_timeout_s,
+            has_backlog=True,
+        )
         self._index_or_path = index_or_path
         self._wanted = {
             cv2.CAP_PROP_FRAME_WIDTH: width,
             cv2.CAP_PROP_FRAME_HEIGHT: height,
             cv2.CAP_PROP_FPS: fps,
         }
-        self._lock = threading.Lock()
         self._capture: Any = None
 
     def _open(self) -> None:
@@ -73,15 +78,13 @@ class OpenCVCamera(LiveCamera):
                 )
 
     def _next(self) -> npt.NDArray[Any]:
-        with self._lock:
-            was_read, frame = (False, None) if self._capture is None else self._capture.read()
+        was_read, frame = self._capture.read()
         if not was_read or frame is None:
             raise self._error_of(CameraEndedError, f"ended after {self.frames_read} frames")
         return np.ascontiguousarray(frame[:, :, ::-1])
 
     def _shut(self) -> None:
-        # OpenCV must not release a device while another thread reads it.
-        with self._lock:
-            if self._capture is not None:
-                self._capture.release()
+        # OpenCV must not release a device while it reads it, so only the thread that reads does.
+        if self._capture is not None:
+            self._capture.release()
             self._capture = None

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ffenc.errors import ProcessDiedError, ProcessStartError, describe_returncode
 from ffenc.ffmpeg.process.child import Usage, child_environment, start_error
+from ffenc.ffmpeg.process.guard import Guard
 from ffenc.ffmpeg.process.managed_child import ManagedChild, State
 from ffenc.ffmpeg.process.pipes import PipeEnd, flat_view, start_lock
 from ffenc.ffmpeg.process.priority import Priority, lower_child, lower_this_thread
@@ -110,6 +111,7 @@ class FFmpegProcess:
         stderr_errors: Sequence[re.Pattern[str]] = (),
         priority: Priority = Priority(),  # noqa: B008  it is immutable
         kept_open: Sequence[int] = (),
+        ends_with_us: bool = False,
     ) -> FFmpegProcess:
         """Start a child process.
 
@@ -124,6 +126,7 @@ class FFmpegProcess:
                 some errors only there and exits with status 0.
             priority: of the child, see `Priority`.
             kept_open: descriptors that the child inherits, so that a lock on them lasts as long as it lives.
+            ends_with_us: kill the child when this process is killed; a child with ``stdin=True`` ends anyway.
 
         Raises:
             ProcessStartError: it could not be started.
@@ -141,6 +144,7 @@ class FFmpegProcess:
             on_progress=on_progress,
             priority=priority,
             kept_open=tuple(kept_open),
+            ends_with_us=ends_with_us,
         )
         # Constructed inside, so that its finalizer runs if an interrupt keeps it from being returned.
         return make_uninterrupted(lambda: cls(launch()), cls.abort)
@@ -373,6 +377,7 @@ def _launch(
     wall_s: float = math.inf,
     priority: Priority = Priority(),  # noqa: B008  it is immutable
     kept_open: tuple[int, ...] = (),
+    ends_with_us: bool = False,
 ) -> ManagedChild:
     # Runs in its own thread, see `make_uninterrupted`.
     lower_this_thread(priority)
@@ -392,6 +397,7 @@ def _launch(
             reports=ProgressReader(on_progress) if stdout == "progress" else None,
             stall_timeout_s=stall_timeout_s,
             wall_s=wall_s,
+            guard=Guard(popen.pid) if ends_with_us else None,
         )
     managed.start_threads()
     logger.debug("started PID %d: %s", popen.pid, shlex.join(argv))

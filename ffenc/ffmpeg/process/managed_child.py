@@ -11,6 +11,7 @@ from typing import Literal
 
 from ffenc.errors import ProcessDiedError, ProcessError, ProcessTimeoutError, ThreadStartError
 from ffenc.ffmpeg.process.child import Child
+from ffenc.ffmpeg.process.guard import Guard
 from ffenc.ffmpeg.process.pipes import Drain, PipeEnd, wait_for_either
 from ffenc.ffmpeg.process.progress import Progress, ProgressReader
 from ffenc.ffmpeg.process.stall import SLICE_S, StallWatch
@@ -43,6 +44,7 @@ class ManagedChild:
         reports: receives standard output; without it the user reads that.
         stall_timeout_s: longest time without progress, in seconds.
         wall_s: seconds from now after which it is killed in any case.
+        guard: kills the child if this process dies; ended with the child.
 
     Attributes:
         name: the executable's file name, for messages.
@@ -63,6 +65,7 @@ class ManagedChild:
         reports: ProgressReader | None,
         stall_timeout_s: float,
         wall_s: float,
+        guard: Guard | None = None,
     ) -> None:
         self.argv = argv
         self.name = Path(argv[0]).name
@@ -80,6 +83,7 @@ class ManagedChild:
             self._drains.append(drain)
         self._stall_timeout_s = stall_timeout_s
         self._wall_s = wall_s
+        self._guard = guard
         self._started = time.monotonic()
         self._sending = False
         self._exchange_watch: StallWatch | None = None
@@ -312,6 +316,8 @@ class ManagedChild:
     def _clear_away(self) -> None:
         """Wait for a child that has ended or was killed, close the pipes, and join the threads."""
         ended = self.child.wait(_KILL_WAIT_S)
+        if self._guard is not None:
+            self._guard.end()
         for pipe in (self._stdin, self._stdout):
             if pipe is not None:
                 pipe.close()

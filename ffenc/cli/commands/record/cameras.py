@@ -127,7 +127,7 @@ def check_camera_name(name: object) -> str:
 
 @contextmanager
 def opened(cameras: Mapping[str, CameraSettings], binaries: Binaries) -> Iterator[dict[str, LiveCamera]]:
-    """Open all cameras for the time of the block, and yield them by feature name once each has a frame.
+    """Open all cameras side by side for the time of the block, and yield them by feature name once all are open.
 
     Raises:
         CameraError: a camera cannot be opened as requested. The others are closed.
@@ -137,7 +137,10 @@ def opened(cameras: Mapping[str, CameraSettings], binaries: Binaries) -> Iterato
         for name, settings in cameras.items():
             camera = settings.camera(binaries)
             camera.name = name  # so that messages show the name and not the URL
-            live[FEATURE_PREFIX + name] = stack.enter_context(camera)
+            stack.callback(camera.close)
+            live[FEATURE_PREFIX + name] = camera.begin()
+        for camera in live.values():
+            camera.wait_until_open()
         yield live
 
 
