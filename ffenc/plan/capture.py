@@ -23,15 +23,17 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _LONE_FILTER = re.compile(r"[A-Za-z0-9_]+")
 _ANY_RATE = Fraction(30)
 
-_LOW_DELAY: tuple[Option, ...] = (("threads", "1"), ("flags", "low_delay"))
-"""Input options of live sources: each decoding thread holds back a frame (178 ms on 2 cores, 598 ms on 16, 76 ms with these)."""
+LOW_DELAY_CODECS = frozenset({"av1", "h264", "hevc", "mjpeg", "rawvideo", "vp8", "vp9"})
+"""Codecs whose decoders return frames in order with FFmpeg's ``low_delay``.  MPEG-2 and MPEG-4 with B-frames come out of
+order (measured with 4.2 to 9.0)."""
 
-_NETWORK_ANALYSIS: tuple[Option, ...] = (("analyzeduration", "1000000"),)
+_ONE_THREAD: Option = ("threads", "1")
+_LOW_DELAY: Option = ("flags", "low_delay")
+"""With one thread, the defaults of live sources: each decoding thread holds back a frame (178 ms on 2 cores, 598 ms on 16
+cores, 76 ms with these options)."""
+
+_NETWORK_ANALYSIS: Option = ("analyzeduration", "1000000")
 """FFmpeg would analyse an MPEG-TS or FLV stream for 5 s before it gives the first frame."""
-
-_NEWER = "isnan(prev_selected_t)+gt(t,prev_selected_t)+lt(t,prev_selected_t-1)"
-"""Keeps frames that are newer than the one before, or start a new clock.  With low delay, FFmpeg returns the B-frames of MPEG-2
-and MPEG-4 after newer frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +48,9 @@ class LiveSource:
         loop: start a file again when it ends.
         convert: let FFmpeg scale frames, and repeat or drop some, if the source has another size or rate than requested.
         depth: the frames are depth maps: 16-bit grey, in millimetres.
-        options: further options for the input, e.g. ``{"input_format": "mjpeg"}``.  Devices and network cameras get
-            ``threads: 1`` and ``flags: low_delay``, network cameras also ``analyzeduration: 1000000`` (microseconds), unless
-            given here.
+        options: further options for the input, e.g. ``{"input_format": "mjpeg"}``.  Unless given here, devices and network
+            cameras get ``threads: 1`` and, for most codecs, ``flags: low_delay``, and network cameras get
+            ``analyzeduration: 1000000`` (microseconds).
     """
 
     source: str
@@ -111,16 +113,19 @@ class LiveSource:
         return CameraFormatError(f"camera {self}: {why}", source=self.source, asked=str(self), came="")
 
 
-def plan_capture(ffmpeg: Path | str, source: LiveSource) -> tuple[str, ...]:
+def plan_capture(ffmpeg: Path | str, source: LiveSource, *, low_delay: bool = True) -> tuple[str, ...]:
     """Return the command that writes every frame of a live source once, in real time, to standard output.
 
     Frames are not scaled or re-timed unless ``source.convert`` is set.  The real size and rate are known only while the
     command runs, from FFmpeg's description of its streams.
+
+    Args:
+        ffmpeg: the executable.
+        source: the camera.
+        low_delay: whether the codec of a live source is in `LOW_DELAY_CODECS`.
     """
     rate = _ANY_RATE
     video: list[Filter] = []
-    if source.is_live:
-        video.append(("select", {"expr": _NEWER}))
     if source.convert and source.fps is not None:
         rate = source.fps
         if source.is_live:
@@ -139,7 +144,7 @@ def plan_capture(ffmpeg: Path | str, source: LiveSource) -> tuple[str, ...]:
     video += [("scale", scale), ("format", {"pix_fmts": pix_fmt}), restart_clock(rate)]
     return ffmpeg_argv(
         ffmpeg,
-        inputs=[_input(source)],
+        inputs=[_input(source, low_delay=low_delay)],
         video=video,
         output="pipe:1",
         output_options=[("c:v", "rawvideo"), ("pix_fmt", f"+{pix_fmt}"), ("r", str(rate)), ("f", "rawvideo")],
@@ -148,14 +153,9 @@ def plan_capture(ffmpeg: Path | str, source: LiveSource) -> tuple[str, ...]:
     )
 
 
-def _input(source: LiveSource) -> Input:
+def _input(source: LiveSource, *, low_delay: bool) -> Input:
     # A frame of another size is then a warning, which the caller watches for, and scale keeps the first size.
-    defaults = (*(_LOW_DELAY if source.is_live else ()), *(_NETWORK_ANALYSIS if source.kind == "network" else ()))
-    options: list[Option] = [
-        ("reinit_filter", "0"),
-        *((name, value) for name, value in defaults if name not in source.options),
-        *source.options.items(),
-    ]
+    options: list[Option] = [("reinit_filter", "0"), *_decoding_options(source, low_delay=low_delay)]
     if source.kind == "lavfi":
         return Input(url=_sized_graph(source), options=(*options, ("f", "lavfi")))
     if source.kind == "device":
@@ -175,6 +175,15 @@ def _input(source: LiveSource) -> Input:
     if source.loop:
         options.append(("stream_loop", "-1"))
     return Input(url=file_url(source.source), options=tuple(options), stream=VIDEO)
+
+
+def _decoding_options(source: LiveSource, *, low_delay: bool) -> list[Option]:
+    defaults: list[Option] = []
+    if source.is_live:
+        defaults += [_ONE_THREAD, _LOW_DELAY] if low_delay else [_ONE_THREAD]
+    if source.kind == "network":
+        defaults.append(_NETWORK_ANALYSIS)
+    return [*(option for option in defaults if option[0] not in source.options), *source.options.items()]
 
 
 def _sized_graph(source: LiveSource) -> str:

@@ -23,7 +23,7 @@ from ffenc.errors import (
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.frames import FrameFormat
-from ffenc.plan.capture import LiveSource, plan_capture
+from ffenc.plan.capture import LOW_DELAY_CODECS, LiveSource, plan_capture
 from ffenc.video.live_camera import CAMERA_STALL_TIMEOUT_S, FIRST_FRAME_TIMEOUT_S, LiveCamera
 
 _OUTPUT = re.compile(r"^Output #0")
@@ -31,6 +31,7 @@ _STREAM = re.compile(r"Stream #0:\d+.*: Video: ")
 _CHANGED = re.compile(r"Changing video frame properties on the fly")
 _SIZE = re.compile(r", (\d{1,5})x(\d{1,5})[ ,\n]|, (\d{1,5})x(\d{1,5})$")
 _RATE = re.compile(r", (\d+(?:\.\d+)?) (?:fps|tbr)\b")
+_CODEC = re.compile(r"Video: (\w+)")
 _PIX_FMT = re.compile(r"Video: [^,]*(?:\([^)]*\))*, ([a-z0-9]+)")
 _DEEP_GREY = ("gray16le", "gray16be")
 
@@ -44,10 +45,11 @@ _STREAMS_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Streams:
-    """The stream that ffmpeg reports: size as written, rate and pixel format as read."""
+    """The stream that ffmpeg reports: size as written, the rest as read."""
 
     size: tuple[int, int]
     rate: float | None
+    codec: str
     pix_fmt: str
 
 
@@ -97,19 +99,24 @@ class CameraSource(LiveCamera):
         path = self.source.path
         if path is not None and not path.exists():
             raise self._error_of(CameraUnavailableError, f"cannot be opened: {path} does not exist")
-        self._process = FFmpegProcess.start(
-            plan_capture((self._binaries or find_binaries()).ffmpeg, self.source),
+        self._launch(low_delay=True)
+
+    def _launch(self, *, low_delay: bool) -> FFmpegProcess:
+        process = self._process = FFmpegProcess.start(
+            plan_capture((self._binaries or find_binaries()).ffmpeg, self.source, low_delay=low_delay),
             stdout="data",
             stall_timeout_s=math.inf,  # `LiveCamera` has its own limits
             ends_with_us=True,
             stderr_errors=(_OUTPUT, _STREAM, _CHANGED),
         )
+        return process
 
     def _next(self) -> npt.NDArray[Any]:
         process = self._process
         assert process is not None
         try:
             form, head = (self._form, b"") if self._form else self._first(process)
+            process = self._process or process  # `_first` may have started another one
             frame = np.empty(form.shape, form.dtype)
             buffer = frame.data.cast("B")
             buffer[: len(head)] = head
@@ -155,6 +162,10 @@ class CameraSource(LiveCamera):
         if not head:
             raise self._ended(process)
         streams = self._printed_streams(process)
+        if self._streams is None and self.source.is_live and streams.codec not in LOW_DELAY_CODECS:
+            self._streams = streams
+            process.abort()
+            return self._first(self._launch(low_delay=False))
         self._streams = streams
         self._check(streams)
         width, height = streams.size
@@ -169,11 +180,12 @@ class CameraSource(LiveCamera):
             size = _SIZE.search(written[0]) if written else None
             if size is not None:
                 read = next((line for line in lines[:output] if _STREAM.search(line)), written[0])
-                rate, pix_fmt = _RATE.search(read), _PIX_FMT.search(read)
+                rate, codec, pix_fmt = _RATE.search(read), _CODEC.search(read), _PIX_FMT.search(read)
                 width, height = (int(part) for part in size.groups() if part is not None)
                 return _Streams(
                     size=(width, height),
                     rate=float(rate[1]) if rate else None,
+                    codec=codec[1] if codec else "unknown",
                     pix_fmt=pix_fmt[1] if pix_fmt else "unknown",
                 )
             time.sleep(0.01)
