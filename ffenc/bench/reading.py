@@ -163,6 +163,23 @@ def measure_reading(
     return found
 
 
+def random_frame_ms(path: Path, *, binaries: Binaries, requests: int) -> float:
+    """Return the median time in which `VideoReader` reads one random frame of an open file, in milliseconds.
+
+    Raises:
+        InputError, ProcessError: the file cannot be decoded by this FFmpeg.
+    """
+    reader = VideoReader(path, binaries=binaries)
+    reader.frames([0])  # starts the decoder
+    times_ms = []
+    for numbers in _requests(len(reader), (0,), requests, 0):
+        clock = time.perf_counter()
+        reader.frames(numbers)
+        times_ms.append(1000 * (time.perf_counter() - clock))
+    DECODERS.close()
+    return float(np.median(times_ms))
+
+
 def _open_and_read(opens: Callable[[Path, Fraction], Opened], reference: VideoReader, numbers: Sequence[int]) -> Frames:
     return opens(reference.path, reference.fps).frames(numbers)
 

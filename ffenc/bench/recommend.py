@@ -6,13 +6,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ffenc.bench.measure import Timed, encode_trial
+from ffenc.bench.reading import random_frame_ms
 from ffenc.bench.rows import plain_fields
 from ffenc.bench.sources import Footage, SourceSpec, materialise
 from ffenc.bench.sweep import Trial
@@ -40,6 +41,7 @@ MARGIN = 1.25
 """Required speed of a trial in multiples of real time; a robot needs the rest for other work."""
 
 _FRAMES = 60
+_READS = 40
 _SLOWEST = 3.0  # a trial fails if it takes this many times longer than its feeding
 
 
@@ -53,6 +55,8 @@ class Tried:
         realtime: speed of the slowest camera in multiples of real time; None if not measured.
         cpus: processors that all cameras together use; None if not measured.
         gb_per_hour: size of all cameras together, for similar footage; None if not measured.
+        frame_ms: median time in which `VideoReader` reads one random frame of a camera, for training; None if not measured,
+            or if this FFmpeg cannot decode it.
         refused: why it is not recommended; None for the recommended config.
     """
 
@@ -61,6 +65,7 @@ class Tried:
     realtime: float | None = None
     cpus: float | None = None
     gb_per_hour: float | None = None
+    frame_ms: float | None = None
     refused: str | None = None
 
     @property
@@ -139,7 +144,8 @@ def recommend(
                 continue
             if on_trial is not None:
                 on_trial(plain_fields(candidate.fields))
-            one = _try(trial, candidate, Path(directory), binaries, min(TRIAL_S, left_s / _SLOWEST))
+            seconds = min(TRIAL_S, left_s / _SLOWEST)
+            one = _try(trial, candidate, Path(directory), binaries, seconds, is_read=use == "training")
             tried.append(one)
             if one.refused is None:
                 return Advice(
@@ -172,7 +178,9 @@ def _expanded(
                 yield Candidate(fields={"vcodec": examined.encoder, **candidate.fields}, why=candidate.why)
 
 
-def _try(trial: Trial, candidate: Candidate, directory: Path, binaries: Binaries, seconds: float) -> Tried:
+def _try(
+    trial: Trial, candidate: Candidate, directory: Path, binaries: Binaries, seconds: float, *, is_read: bool
+) -> Tried:
     fields, why = dict(candidate.fields), candidate.why
     try:
         timed = encode_trial(trial, directory, binaries=binaries, seconds=seconds, limit_s=seconds * _SLOWEST)
@@ -183,7 +191,14 @@ def _try(trial: Trial, candidate: Candidate, directory: Path, binaries: Binaries
         return Tried(fields=fields, why=why, refused=refused)
     except FFencError as err:
         return Tried(fields=fields, why=why, refused=str(err).splitlines()[0])
-    return _judged(timed, trial, fields, why)
+    tried = _judged(timed, trial, fields, why)
+    if tried.refused is not None or not is_read:
+        return tried
+    try:
+        frame_ms = random_frame_ms(timed.cameras[0].result.path, binaries=binaries, requests=_READS)
+    except FFencError:  # training may run on another machine, with another FFmpeg
+        return tried
+    return replace(tried, frame_ms=round(frame_ms, 2))
 
 
 def _judged(timed: Timed[EncodeResult], trial: Trial, fields: dict[str, Any], why: str) -> Tried:

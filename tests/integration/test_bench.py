@@ -233,6 +233,15 @@ def test_recommendation_keeps_up_and_is_valid_python(binaries, monkeypatch, caps
     assert found["confirmed"]["steps"] == 5
 
 
+@pytest.mark.one_build
+@pytest.mark.parametrize(("use", "is_read"), [("training", True), ("live", False)])
+def test_recommendation_for_training_times_a_random_frame(binaries, monkeypatch, use, is_read):
+    monkeypatch.setattr(advising, "TRIAL_S", 0.3)
+    monkeypatch.setattr(advising, "MARGIN", 0.01)
+    advice = advising.recommend(size=(96, 64), fps=5, use=use, binaries=binaries)
+    assert (advice.chosen.frame_ms is not None) is is_read
+
+
 def test_no_config_keeping_up_exits_1_with_every_reason(binaries, monkeypatch, capsys):
     monkeypatch.setattr(advising, "TRIAL_S", 0.1)
     monkeypatch.setattr(advising, "MARGIN", 1e9)

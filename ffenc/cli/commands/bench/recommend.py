@@ -27,6 +27,8 @@ def run(arguments: Namespace, screen: Screen) -> None:
         "processors": f"{chosen.cpus} kept busy",
         "size": f"{chosen.gb_per_hour} GB an hour, all cameras, of footage like {advice.source}",
     }
+    if chosen.frame_ms is not None:
+        pairs["reading"] = f"{chosen.frame_ms} ms for a random frame, through ffenc's reader"
     for one in advice.tried[:-1]:
         pairs[f"not {one.fields['vcodec']} {one.fields.get('preset', '')}".strip()] = str(one.refused)
     if arguments.confirm is not None:
