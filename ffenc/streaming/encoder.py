@@ -10,6 +10,7 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,7 @@ class StreamingVideoEncoder:
             encoder_threads: threads of each encoder (for SVT-AV1 its ``lp``); None leaves it to the encoder.
             policy: ``"block"``, ``"drop"`` or ``"raise"``, see `ffenc.streaming.queueing.QueuePolicy`.
             wait_s: longest wait for room in the queues, per time step, before ``drop`` or ``raise`` applies; ``block`` waits
-                without a limit.
+                without a limit, and refuses one.
             streaming_encoding: encode while frames come; False writes raw frames to disk and encodes them after the episode,
                 in the background.
             priority: priority of the encoder processes.
@@ -116,8 +117,12 @@ class StreamingVideoEncoder:
         for name, value in (("queue_maxsize", queue_maxsize), ("max_finishing", max_finishing)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        if not 0 <= wait_s < float("inf"):
+        if isinstance(wait_s, bool) or not isinstance(wait_s, Real) or not 0 <= wait_s < float("inf"):
             raise ValueError(f"wait_s must be a number of seconds from 0 on, got {wait_s!r}")
+        if wait_s and policy == "block":
+            raise ValueError(
+                f"wait_s={wait_s!r} has no effect with the policy 'block', which waits without a limit; choose 'drop' or 'raise'"
+            )
         if not status_interval_s > 0:
             raise ValueError(f"status_interval_s must be above 0, got {status_interval_s!r}")
         self.fps = parse_frame_rate(fps)

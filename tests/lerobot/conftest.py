@@ -22,7 +22,8 @@ if importlib.util.find_spec("lerobot") is None:
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Install the simulated robot as a distribution for this process and its children; return its directory."""
     folder = tmp_path_factory.mktemp("plugins")
-    shutil.copy(HERE / "plugin" / f"{PLUGIN}.py", folder)
+    for module in (HERE / "plugin").glob("*.py"):
+        shutil.copy(module, folder)
     metadata = folder / f"{PLUGIN}-1.dist-info" / "METADATA"
     metadata.parent.mkdir()
     metadata.write_text(f"Metadata-Version: 2.1\nName: {PLUGIN}\nVersion: 1\n")

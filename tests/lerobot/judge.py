@@ -28,7 +28,7 @@ def check_dataset(
 ) -> None:
     """Check that each reader of LeRobot returns the expected number in state, action and frames of every row."""
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
-    from lerobot_robot_simulated import number_in
+    from numbered_frames import number_in
 
     for backend in backends:
         dataset = LeRobotDataset("me/cubes", root=root, video_backend=backend)

@@ -37,7 +37,7 @@ def new_dataset(root: Path, height: int = 96, width: int = 128, *, channels_firs
 
 
 def frame(number: int, height: int = 96, width: int = 128) -> dict[str, Any]:
-    from lerobot_robot_simulated import draw
+    from numbered_frames import draw
 
     image = np.repeat(draw(number, height, width)[:, :, None], 3, axis=2)
     value = np.full(2, number, np.float32)

@@ -49,6 +49,9 @@ class RecorderOptions(TypedDict, total=False):
     """What happens when a queue is full: ``"block"`` waits (default), ``"drop"`` drops the time step for all cameras and its row,
     and logs the drop, ``"raise"`` raises an error."""
 
+    wait_s: float
+    """Longest wait for room in the queues, per time step, before ``"drop"`` or ``"raise"`` applies (default: 0)."""
+
     warm_start: bool
     """Start the encoders of the next episode before its first frame (default: False)."""
 
@@ -73,6 +76,7 @@ def streaming_encoder(
         queue_maxsize=options.get("encoder_queue_maxsize", 30),
         encoder_threads=options.get("encoder_threads"),
         policy=options.get("queue_policy", "block"),
+        wait_s=options.get("wait_s", 0.0),
         streaming_encoding=options.get("streaming_encoding", True),
         priority=options.get("priority", ENCODER_PRIORITY),
         on_status=options.get("on_status"),

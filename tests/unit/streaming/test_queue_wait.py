@@ -106,7 +106,12 @@ def test_an_incomplete_step_can_be_discarded_and_fed_again() -> None:
     assert recording.drop_log.drops == ()
 
 
-@pytest.mark.parametrize("wait_s", [-1, float("inf"), float("nan")])
+@pytest.mark.parametrize("wait_s", [-1, float("inf"), float("nan"), "1", None, True])
 def test_a_wait_that_is_no_time_is_refused(wait_s: float) -> None:
     with pytest.raises(ValueError, match="wait_s must be a number of seconds"):
         StreamingVideoEncoder(30, policy="drop", wait_s=wait_s)
+
+
+def test_wait_is_refused_with_the_policy_that_waits_without_a_limit() -> None:
+    with pytest.raises(ValueError, match=r"wait_s=0\.1 has no effect with the policy 'block'"):
+        StreamingVideoEncoder(30, policy="block", wait_s=0.1)

@@ -62,6 +62,8 @@ def record(parser: ArgumentParser) -> None:
     add_flag(group, "--dataset.encoder_queue_maxsize", positive, queue, default=30)
     policy = "if a queue is full: drop the time step for all cameras and log it, wait, or fail"
     add_flag(group, "--dataset.queue_policy", ("drop", "block", "raise"), policy, default="drop")
+    wait = "longest wait for room in the queues before a step is dropped or fails, in seconds"
+    add_flag(group, "--dataset.wait_s", seconds, wait, default=0.0)
     add_layout_flag(group, "--dataset.info_layout")
     add_threads_flag(group, "--dataset.encoder_threads")
     add_config_flags(parser, RECORD_CAMERA_GROUPS, title="camera encoder", model=VideoEncoderConfig)

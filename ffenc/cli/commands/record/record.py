@@ -52,6 +52,11 @@ def run(arguments: Namespace, screen: Screen) -> None:
     )
     if plan.episode_s <= 0:
         raise UsageError("--dataset.episode_time_s must be above 0")
+    if dataset.wait_s and dataset.queue_policy == "block":
+        raise UsageError(
+            f"--dataset.wait_s={dataset.wait_s:g} has no effect with --dataset.queue_policy=block, which waits without a limit; "
+            "omit it, or choose drop or raise"
+        )
     if not arguments.resume and root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise OutputExistsError(
             root, "add episodes to it with --resume=true, or name another folder with --dataset.root"
@@ -91,6 +96,7 @@ def _record(
         "encoder_threads": dataset.encoder_threads,
         "encoder_queue_maxsize": dataset.encoder_queue_maxsize,
         "queue_policy": dataset.queue_policy,
+        "wait_s": dataset.wait_s,
         "info_layout": dataset.info_layout,
         # The first tick of an episode must not wait for encoders to start.
         "warm_start": True,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from ffenc.cli.command_tree import COMMANDS
+from ffenc.cli.commands.record import record
 from ffenc.cli.commands.record.record import RECORD_CAMERA_GROUPS, RECORD_DEPTH_GROUPS, dataset_root
 from ffenc.cli.main import main
 from ffenc.cli.parsing.arguments import UsageError, given_config
 from ffenc.cli.parsing.lerobot_flags import refusals
 from ffenc.cli.parsing.usage_errors import quoted_words
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.errors import CameraError
 
 SEED = [
     "record",
@@ -108,6 +111,16 @@ def test_ours_are_not_refused() -> None:
         (["--cameras={a: 1}", "--robot.cameras={a: 1}"], "are the same setting"),
         (["--dataset.episode_time_s=-1"], "is not a duration"),
         (["--follow_links"], "--follow_links is for an existing dataset"),
+        (
+            [
+                "--cameras={a: {type: ffmpeg, source: x}}",
+                "--dataset.single_task=t",
+                "--dataset.repo_id=me/x",
+                "--dataset.queue_policy=block",
+                "--dataset.wait_s=2",
+            ],
+            "--dataset.wait_s=2 has no effect with --dataset.queue_policy=block",
+        ),
         (["--dataset.fps=29.97"], "whole number"),
         (["--dataset.num_episode=2"], "did you mean --dataset.num_episodes?"),
         (["--dataset.camera_encoder.crg=2"], "did you mean --dataset.camera_encoder.crf?"),
@@ -127,3 +140,17 @@ def test_a_dataset_lies_where_lerobot_looks_for_it(monkeypatch: pytest.MonkeyPat
     assert dataset_root("me/x", None) == Path("/data/me/x")
     with pytest.raises(UsageError, match="repo_id"):
         dataset_root(None, Path("here"))
+
+
+def test_wait_is_passed_to_the_recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, object] = {}
+
+    def create(*_: object, **options: object) -> None:
+        seen.update(options)
+        raise CameraError("stop here", source="a", frames_read=0)
+
+    monkeypatch.setattr(record.DatasetRecorder, "create", create)
+    monkeypatch.setattr(record, "opened", lambda *_: nullcontext({}))
+    words = [*SEED[1:], f"--dataset.root={tmp_path / 'set'}", "--dataset.wait_s=0.25"]
+    assert main(["record", *words]) == 1
+    assert (seen["wait_s"], seen["queue_policy"]) == (0.25, "drop")
