@@ -105,6 +105,52 @@ BINDINGS: tuple[Binding, ...] = (
         "reading:decode_video_frames",
         wraps=True,
     ),
+    _bind("utils.import_utils", "get_safe_default_video_backend", "", "reading:default_backend"),
+    _bind(
+        "configs.default",
+        "DatasetConfig.__init__",
+        "self, repo_id, repo_type=, root=, episodes=, image_transforms=, revision=, use_imagenet_stats=, video_backend=, "
+        "return_uint8=, depth_output_unit=, streaming=, eval_split=",
+        "reading:construct_dataset_config",
+        wraps=True,
+    ),
+    _bind(
+        "datasets.dataset_metadata",
+        "LeRobotDatasetMetadata.create",
+        "cls, repo_id, fps, features, robot_type=, root=, use_videos=, metadata_buffer_size=, chunks_size=, "
+        "data_files_size_in_mb=, video_files_size_in_mb=",
+        "dataset_tools:create_metadata",
+        wraps=True,
+    ),
+    _bind(
+        "datasets.aggregate",
+        "aggregate_datasets",
+        "repo_ids, aggr_repo_id, roots=, aggr_root=, data_files_size_in_mb=, video_files_size_in_mb=, chunk_size=, "
+        "concatenate_videos=, concatenate_data=",
+        "dataset_tools:aggregate_datasets",
+        wraps=True,
+    ),
+    _bind(
+        "datasets.aggregate",
+        "validate_all_metadata",
+        "all_metadata",
+        "dataset_tools:validate_all_metadata",
+        wraps=True,
+    ),
+    *(
+        _bind("datasets.dataset_tools", name, signature, "dataset_tools:completed_or_removed", wraps=True)
+        for name, signature in {
+            "delete_episodes": "dataset, episode_indices, output_dir=, repo_id=",
+            "split_dataset": "dataset, splits, output_dir=",
+            "modify_features": "dataset, add_features=, remove_features=, output_dir=, repo_id=",
+            "convert_image_to_video_dataset": "dataset, output_dir=, repo_id=, rgb_encoder=, depth_encoder=, "
+            "episode_indices=, num_workers=, max_episodes_per_batch=, max_frames_per_batch=",
+        }.items()
+    ),
+    *(
+        _bind(f"datasets.{module}", f"{name}.__reduce_ex__", "self, protocol", "pool_workers:carry", wraps=True)
+        for module, name in {"dataset_reader": "DatasetReader", "streaming_dataset": "StreamingLeRobotDataset"}.items()
+    ),
     _bind(
         "datasets.dataset_tools",
         "_keep_episodes_from_video_with_av",

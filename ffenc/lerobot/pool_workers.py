@@ -1,14 +1,33 @@
-"""Replace the functions that LeRobot runs in worker processes; each of them installs ffenc first.
+"""Install ffenc in LeRobot's worker processes: with each function that they run, and each dataset that they read.
 
-A forked process already has ffenc installed.  A spawned process imports this module to find the function.
+A forked process already has ffenc installed.  A spawned process imports this module when it unpickles one of these.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ffenc.lerobot.installation import install, original
+from ffenc.lerobot.installation import install, original, status
+
+
+def carry(own: Callable[..., Any]) -> Callable[..., Any]:
+    """Pickle an object so that unpickling it installs ffenc first; wraps ``__reduce_ex__``."""
+
+    @functools.wraps(own)
+    def replaced(self: Any, protocol: Any) -> Any:
+        make, arguments, *state = own(self, protocol)
+        return (_made_with_ffenc, (make, arguments), *state)
+
+    return replaced
+
+
+def _made_with_ffenc(make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    if not status().installed:
+        install()
+    return make(*arguments)
 
 
 def encode_video_worker(

@@ -1,8 +1,9 @@
-"""Decode frames for LeRobot's readers with ``video_backend=ffmpeg``, or if PyAV is missing."""
+"""Decode frames for LeRobot's readers, unless another reader is named and can be used."""
 
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -13,13 +14,34 @@ from ffenc.errors import InputError
 from ffenc.lerobot.pyav_stand_in import is_stand_in
 from ffenc.video.reader import VideoReader
 
+BACKEND = "ffmpeg"
+"""Value of LeRobot's ``video_backend`` for this reader."""
+
 _CACHED_READERS = 32
 
 
-def decode_video_frames(own: Callable[..., Any]) -> Callable[..., Any]:
-    """Decode through ffmpeg if it is the backend, or if PyAV is needed and missing.
+def default_backend() -> str:
+    """Return the reader that is used if none is named; replaces ``get_safe_default_video_backend``."""
+    return BACKEND
 
-    Wraps LeRobot's function of this name, which still reads with torchcodec and PyAV.
+
+def construct_dataset_config(own: Callable[..., None]) -> Callable[..., None]:
+    """Fill in `default_backend`; wraps ``DatasetConfig.__init__``, which holds on to LeRobot's default."""
+    signature = inspect.signature(own)
+
+    @functools.wraps(own)
+    def replaced(*arguments: Any, **options: Any) -> None:
+        if "video_backend" not in signature.bind(*arguments, **options).arguments:
+            options["video_backend"] = default_backend()
+        own(*arguments, **options)
+
+    return replaced
+
+
+def decode_video_frames(own: Callable[..., Any]) -> Callable[..., Any]:
+    """Decode through ffmpeg if it is the backend, if none is named, or if PyAV is needed and missing.
+
+    Wraps LeRobot's function of this name, which reads with torchcodec and PyAV if they are named.
     """
 
     @functools.wraps(own)
@@ -31,9 +53,10 @@ def decode_video_frames(own: Callable[..., Any]) -> Callable[..., Any]:
         return_uint8: bool = False,
         is_depth: bool = False,
     ) -> Any:
+        backend = backend or default_backend()
         # LeRobot always reads depth with PyAV.
         needs_pyav = is_depth or backend in ("pyav", "video_reader")
-        if backend == "ffmpeg" or (needs_pyav and is_stand_in(sys.modules.get("av"))):
+        if backend == BACKEND or (needs_pyav and is_stand_in(sys.modules.get("av"))):
             return _decode(video_path, timestamps, tolerance_s, return_uint8=return_uint8, is_depth=is_depth)
         return own(video_path, timestamps, tolerance_s, backend=backend, return_uint8=return_uint8, is_depth=is_depth)
 

@@ -23,6 +23,7 @@ from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.lerobot.settings import ffenc_config
 from ffenc.lerobot.streaming import depth_frame, rgb_frame
+from ffenc.plan.concat import check_agreement
 from ffenc.video.clip import measure_clip, measure_clips
 from ffenc.video.concat import concat_videos
 from ffenc.video.cut import cut_video
@@ -42,9 +43,6 @@ _DEFAULT_COLOURS = {"colour range": ("tv",), "colour matrix": ("smpte170m", "bt4
 
 _DEPTH_COLOURS = {"colour range": ("tv", "pc"), "colour matrix": ("smpte170m", "bt470bg", "gbr")}
 """Colour tags of depth videos, which do not affect the decoded codes."""
-
-_COMPARED = ("height", "width", "fps", "codec", "pix_fmt")
-"""Properties that LeRobot compares if ``compatibility_check`` is set; ffenc always compares more."""
 
 
 def encode_video_frames(
@@ -177,6 +175,8 @@ def concatenate_video_files(
 ) -> None:
     """Join videos by stream copy; the output may be one of the inputs.
 
+    They are always compared, whatever ``compatibility_check`` is.
+
     Raises:
         FileNotFoundError: the list is empty, or an input does not exist.
         ConcatError: the inputs cannot be joined without re-encoding; a ValueError.
@@ -191,38 +191,37 @@ def concatenate_video_files(
     for path in input_video_paths:
         _check_exists(path)
     output.parent.mkdir(parents=True, exist_ok=True)
-    if compatibility_check:
-        _check_compatible(input_video_paths)
     try:
         concat_videos(input_video_paths, output, overwrite=True)
     except ConcatError as err:
-        is_depth = probe_video(input_video_paths[0]).channels == 1
-        known = _DEPTH_COLOURS if is_depth else _DEFAULT_COLOURS
-        if not err.disagreements or not all(
-            name in IN_BAND or set(values) <= {None, *known.get(name, ())} for name, values in err.disagreements.items()
-        ):
+        if not _may_join(err, is_depth=probe_video(input_video_paths[0]).channels == 1):
             raise
         _join_checked(input_video_paths, output, err)
 
 
-def _check_compatible(paths: Sequence[Path | str]) -> None:
-    first, *others = (probe_video(path) for path in paths)
-    for other in others:
-        differing = [name for name in _COMPARED if getattr(other, name) != getattr(first, name)]
-        if differing:
-            shown = ", ".join(f"{name} {getattr(first, name)} and {getattr(other, name)}" for name in differing)
-            raise ConcatError(
-                f"Input video {other.path} is not compatible with the reference video {first.path}: {shown}",
-                path=other.path,
-                disagreements={name: (getattr(first, name), getattr(other, name)) for name in differing},
-            )
+def check_joinable(streams: Sequence[VideoStreamInfo]) -> None:
+    """Refuse videos that `concatenate_video_files` cannot join.
+
+    Raises:
+        ConcatError: with every property that differs and each video's value.
+    """
+    try:
+        check_agreement(streams)
+    except ConcatError as err:
+        if not _may_join(err, is_depth=streams[0].channels == 1):
+            raise
+
+
+def _may_join(refused: ConcatError, *, is_depth: bool) -> bool:
+    """Return whether videos differ only in headers that the stream repeats, or in tags that state the default."""
+    known = _DEPTH_COLOURS if is_depth else _DEFAULT_COLOURS
+    return bool(refused.disagreements) and all(
+        name in IN_BAND or set(values) <= {None, *known.get(name, ())} for name, values in refused.disagreements.items()
+    )
 
 
 def _join_checked(paths: Sequence[Path | str], output: Path, refused: ConcatError) -> None:
-    """Join videos that differ only in headers that the stream repeats, or in tags that state the default.
-
-    The output is kept only if it decodes to the frames of the inputs.
-    """
+    """Join videos of which `_may_join` is true; the output is kept only if it decodes to the frames of the inputs."""
     binaries = find_binaries()
     clips = measure_clips(paths, binaries=binaries)
     with PendingFile(output, overwrite=True) as pending:

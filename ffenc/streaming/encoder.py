@@ -10,7 +10,6 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -117,7 +116,7 @@ class StreamingVideoEncoder:
         for name, value in (("queue_maxsize", queue_maxsize), ("max_finishing", max_finishing)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        if isinstance(wait_s, bool) or not isinstance(wait_s, Real) or not 0 <= wait_s < float("inf"):
+        if isinstance(wait_s, bool) or not isinstance(wait_s, int | float) or not 0 <= wait_s < float("inf"):
             raise ValueError(f"wait_s must be a number of seconds from 0 on, got {wait_s!r}")
         if wait_s and policy == "block":
             raise ValueError(
