@@ -21,7 +21,7 @@ from ffenc.streaming.frame_target import Fallback, FrameTarget
 from ffenc.streaming.images import ImageFolder
 from ffenc.streaming.queueing import FrameQueue
 from ffenc.threads import start_thread
-from ffenc.video.run import EncodeResult
+from ffenc.video.output import WrittenVideo
 
 _Array = npt.NDArray[Any]
 
@@ -90,7 +90,7 @@ class CameraRecording:
         frames: number of frames.
         dtype: dtype of the input frames.
         statistics: of the input frames: LeRobot's shape (channels, 1, 1), over LeRobot's sampled frames.
-        result: measured properties of the file, and how it was encoded.
+        result: measured properties of the file; an `EncodeResult` if it was encoded, and not copied from a clip.
         fallbacks: encoders that failed while recording.
         refused: (encoder, reason) for encoders that ``auto`` preferred but could not use.
     """
@@ -99,7 +99,7 @@ class CameraRecording:
     frames: int
     dtype: str
     statistics: FeatureStatistics
-    result: EncodeResult | ImageFolder
+    result: WrittenVideo | ImageFolder
     fallbacks: tuple[Fallback, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
 

@@ -11,7 +11,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ffenc.config import DepthEncoderConfig, PerCamera, VideoEncoderConfig
@@ -29,6 +29,7 @@ from ffenc.streaming.opening import CameraOpener, CameraPlan
 from ffenc.streaming.pending_result import PendingResult, one_error
 from ffenc.streaming.queueing import POLICIES, QueuePolicy
 from ffenc.streaming.reports import StatusReports
+from ffenc.video.clip import MeasuredClip
 from ffenc.video.names import check_path_part
 from ffenc.video.run_context import RunContext
 
@@ -173,6 +174,7 @@ class StreamingVideoEncoder:
         *,
         depth_cameras: Collection[str] = (),
         image_cameras: Collection[str] = (),
+        copies: Mapping[str, MeasuredClip] = MappingProxyType({}),
         record: StepRecord | None = None,
     ) -> PendingResult[EpisodeRecording]:
         """Begin an episode.
@@ -183,6 +185,8 @@ class StreamingVideoEncoder:
             directory: created if it is missing; camera ``laptop`` is written to ``laptop.mp4`` in it.
             depth_cameras: cameras whose frames are depth: uint16 millimetres or float32 metres, ``(H, W)``.
             image_cameras: cameras that are stored as images, ``laptop/frame-000000.png``.
+            copies: clips of cameras whose video is copied instead of encoded.  Their frames must be given too, for the
+                statistics.
             record: another record of every time step, taken or dropped together with its frames.
 
         Returns:
@@ -200,7 +204,7 @@ class StreamingVideoEncoder:
         self._raise_unseen()
         self._wait_for_background()
         names = tuple(cameras)
-        unknown = [name for name in (*depth_cameras, *image_cameras) if name not in names]
+        unknown = [name for name in (*depth_cameras, *image_cameras, *copies) if name not in names]
         if isinstance(cameras, str) or len(set(names)) < len(names):
             raise FFencError(f"cameras must be a list of different names, got {cameras!r}")
         if not names or unknown:
@@ -208,7 +212,7 @@ class StreamingVideoEncoder:
         directory = Path(directory)
         for name in names:
             check_path_part(name, "the name of a camera")
-        opener = CameraOpener(self._plan, directory, names, depth=depth_cameras, images=image_cameras)
+        opener = CameraOpener(self._plan, directory, names, depth=depth_cameras, images=image_cameras, copies=copies)
         given = cameras if isinstance(cameras, Mapping) else {}
         formats = {name: form for name, form in given.items() if form is not None}
         for name, form in formats.items():

@@ -12,7 +12,7 @@ from ffenc.errors import FFencError
 
 if TYPE_CHECKING:
     from ffenc.streaming.images import ImageFolder
-    from ffenc.video.run import EncodeResult
+    from ffenc.video.output import WrittenVideo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Fallback:
 
 
 class FrameTarget(Protocol):
-    """Writes the frames of one camera: `VideoTarget`, `SpoolTarget` or `ImageTarget`.
+    """Writes the frames of one camera: `VideoTarget`, `SpoolTarget`, `ImageTarget` or `CopyTarget`.
 
     One thread uses it, except for `abort`, which may be called from any.
 
@@ -96,7 +96,7 @@ class FrameTarget(Protocol):
         """
         raise error
 
-    def finish(self) -> EncodeResult | ImageFolder:
+    def finish(self) -> WrittenVideo | ImageFolder:
         """Complete the file or folder."""
 
     def fail(self) -> None:

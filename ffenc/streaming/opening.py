@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,14 @@ from ffenc.frames import FrameFormat
 from ffenc.plan.encode import EncodePlan, RawFrames
 from ffenc.plan.images import SUFFIXES, image_encoder
 from ffenc.streaming.camera import CameraEncoder, CameraFormat, DepthFormat
+from ffenc.streaming.copy_target import CopyTarget
 from ffenc.streaming.frame_target import FrameTarget
 from ffenc.streaming.images import ImageTarget
 from ffenc.streaming.parts import images_path, video_path
 from ffenc.streaming.queueing import FrameQueue
 from ffenc.streaming.spool import SpoolTarget
 from ffenc.streaming.target import HISTORY, EncoderJob, VideoTarget, software_fallback
+from ffenc.video.clip import MeasuredClip
 from ffenc.video.planning import plan_for
 from ffenc.video.run_context import RunContext
 
@@ -72,6 +75,7 @@ class CameraOpener:
         names: names of its cameras.
         depth: cameras whose frames are depth.
         images: cameras that are stored as images.
+        copies: clips of cameras that are copied instead of encoded.
     """
 
     def __init__(
@@ -82,13 +86,15 @@ class CameraOpener:
         *,
         depth: Collection[str] = (),
         images: Collection[str] = (),
+        copies: Mapping[str, MeasuredClip] = MappingProxyType({}),
     ) -> None:
         self._plan = plan
         self._directory = directory
         self._names = names
         self._depth = frozenset(depth)
         self._images = frozenset(images)
-        self._videos = len(names) - len(self._images)  # encoded at the same time
+        self._copies = copies
+        self._videos = max(1, len(names) - len(self._images) - len(copies))  # encoded at the same time
 
     def check(self, name: str, first: Any) -> None:
         """Check whether this FFmpeg can encode the camera.
@@ -99,7 +105,7 @@ class CameraOpener:
         form = self.format_of(name, first)
         if name in self._images:
             self._check_images(name, form)
-        else:
+        elif name not in self._copies:
             self._job(name, form)
 
     def open(self, name: str, first: Any, on_end: Callable[[CameraEncoder], None]) -> CameraEncoder:
@@ -191,6 +197,8 @@ class CameraOpener:
         if name in self._images:
             self._check_images(name, form)
             return ImageTarget(images_path(self._directory, name), frames=form.frames, context=plan.context)
+        if name in self._copies:
+            return CopyTarget(video_path(self._directory, name, ".mp4"), self._copies[name], context=plan.context)
         job = self._job(name, form)
         path = video_path(self._directory, name, job.suffix)
         video = VideoTarget(path, job)

@@ -45,7 +45,7 @@ def dataset_table(result: Any, videos: str, *others: tuple[str, object]) -> Tabl
     """Make a table of a new dataset.
 
     Args:
-        result: has ``root``, ``episodes``, ``frames``, ``videos``, and possibly ``tasks``.
+        result: has ``root``, ``episodes``, ``frames``, ``videos``, and possibly ``tasks`` and ``dry_run``.
         videos: what to say about the video files besides their number.
         others: further rows.
     """
@@ -55,7 +55,8 @@ def dataset_table(result: Any, videos: str, *others: tuple[str, object]) -> Tabl
         ("episodes", f"{result.episodes} of {frames_text(result.frames)}{tasks}"),
         ("videos", f"{result.videos} files, {videos}"),
     ]
-    return pairs_table(rows, title=f"wrote {result.root}")
+    done = "would write" if getattr(result, "dry_run", False) else "wrote"
+    return pairs_table(rows, title=f"{done} {result.root}")
 
 
 def frames_text(count: int) -> str:

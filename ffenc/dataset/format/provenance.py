@@ -21,7 +21,7 @@ from ffenc.regular_files import read_regular
 from ffenc.streaming.camera import CameraRecording
 from ffenc.streaming.drop_log import EpisodeRecording
 from ffenc.version import __version__
-from ffenc.video.output import sync
+from ffenc.video.output import WrittenVideo, sync
 from ffenc.video.run import EncodeResult
 
 _NAME = "episodes.jsonl"
@@ -76,6 +76,8 @@ def _camera_document(camera: CameraRecording) -> dict[str, Any]:
             "size_bytes": result.size_bytes,
             "cpu_s": result.usage.cpu_user_s + result.usage.cpu_system_s,
         }
+    elif isinstance(result, WrittenVideo):
+        document |= {"encoder": "copy", "config": None, "size_bytes": result.size_bytes}
     return document
 
 

@@ -16,21 +16,33 @@ from ffenc.dataset.format.layout import DatasetLayout, FileId
 from ffenc.dataset.format.parquet_series import save_table
 from ffenc.dataset.format.provenance import append_provenance, episode_document
 from ffenc.dataset.format.schema import DatasetInfo
-from ffenc.dataset.format.video_info import InfoLayout, depth_markers, markers_to_write, video_info, with_depth_markers
+from ffenc.dataset.format.video_info import (
+    LEROBOT_BACKEND,
+    InfoLayout,
+    depth_markers,
+    markers_to_write,
+    video_info,
+    with_depth_markers,
+)
 from ffenc.dataset.recording.commit import commit, finish_commits
 from ffenc.dataset.recording.episode_directory import EpisodeDirectory
 from ffenc.dataset.recording.rows import EpisodeRows
 from ffenc.dataset.storage.identity import DatasetIdentity
+from ffenc.dataset.transform.compatibility import ENCODER_KEYS
 from ffenc.errors import DatasetError, EpisodeError
 from ffenc.statistics import FeatureStatistics, aggregate_statistics, vector_statistics
 from ffenc.streaming.camera import CameraRecording
 from ffenc.streaming.drop_log import EpisodeRecording
 from ffenc.streaming.images import ImageFolder
+from ffenc.video.output import WrittenVideo
 from ffenc.video.run import EncodeResult
 
 _MEASURED = frozenset(  # equal in all episodes
     {"video.codec", "video.pix_fmt", "video.height", "video.width", "video.fps", "depth_unit"}
 )
+
+_UNKNOWN: Mapping[str, object] = {**ENCODER_KEYS, "video.video_backend": LEROBOT_BACKEND}
+"""Encoder settings of a video that was copied from a clip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,11 +246,11 @@ class EpisodeAppender:
             feature = info.features[name]
             known = feature.info or {}
             measured = {"depth_unit": _depth_unit(camera.dtype)} if feature.is_depth else {}
-            if isinstance(camera.result, EncodeResult):
-                config = camera.result.encoder.config
-                measured |= with_depth_markers(
-                    video_info(camera.result.stream, config, is_depth_map=feature.is_depth), self._markers
-                )
+            is_copied = isinstance(camera.result, WrittenVideo) and not isinstance(camera.result, EncodeResult)
+            if isinstance(camera.result, WrittenVideo):
+                config = camera.result.encoder.config if isinstance(camera.result, EncodeResult) else None
+                block = video_info(camera.result.stream, config, is_depth_map=feature.is_depth)
+                measured |= with_depth_markers({**block, **(_UNKNOWN if is_copied else {})}, self._markers)
             if not measured.keys() & known.keys() & _MEASURED:
                 block = with_depth_markers(
                     known | measured, self._markers if feature.is_video else depth_markers([known])
@@ -254,6 +266,8 @@ class EpisodeAppender:
                     episode_index=index,
                     path=self.root,
                 )
+            if is_copied:
+                info = info.with_feature_info(name, {**known, **ENCODER_KEYS})
         return info
 
 
@@ -271,6 +285,6 @@ def _statistics(
     return {name: known[name] for name in info.features if name in known}
 
 
-def _images(result: EncodeResult | ImageFolder) -> list[bytes]:
+def _images(result: WrittenVideo | ImageFolder) -> list[bytes]:
     assert isinstance(result, ImageFolder)
     return [path.read_bytes() for path in result.files()]

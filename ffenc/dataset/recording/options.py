@@ -18,6 +18,7 @@ from ffenc.streaming.encoder import ENCODER_PRIORITY, StreamingVideoEncoder
 from ffenc.streaming.episode import StepRecord
 from ffenc.streaming.pending_result import PendingResult
 from ffenc.streaming.queueing import QueuePolicy
+from ffenc.video.clip import MeasuredClip
 
 
 class RecorderOptions(TypedDict, total=False):
@@ -85,7 +86,12 @@ def streaming_encoder(
 
 
 def start_cameras(
-    encoder: StreamingVideoEncoder, info: DatasetInfo, directory: Path, record: StepRecord
+    encoder: StreamingVideoEncoder,
+    info: DatasetInfo,
+    directory: Path,
+    record: StepRecord,
+    *,
+    copies: Mapping[str, MeasuredClip],
 ) -> PendingResult[EpisodeRecording]:
     """Begin an episode of all cameras of a dataset; raises as ``StreamingVideoEncoder.start_episode``."""
     cameras = {name: feature for name, feature in info.features.items() if feature.is_camera}
@@ -102,5 +108,6 @@ def start_cameras(
         directory,
         depth_cameras=[name for name, feature in cameras.items() if feature.is_depth],
         image_cameras=[name for name, feature in cameras.items() if not feature.is_video],
+        copies=copies,
         record=record,
     )

@@ -31,6 +31,7 @@ from ffenc.frame_rate import FrameRate, whole_frame_rate
 from ffenc.owner import Owner
 from ffenc.streaming.drop_log import RecordingStatus
 from ffenc.streaming.pending_result import PendingResult
+from ffenc.video.clip import MeasuredClip
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -96,6 +97,7 @@ class DatasetRecorder:
         self._encoder = streaming_encoder(self.info, self._configs, options, binaries=self._binaries)
         self._cameras = tuple(name for name, feature in self.info.features.items() if feature.is_camera)
         self._open_episode: OpenEpisode | None = None
+        self._copies: dict[str, MeasuredClip] = {}  # of the next episode
         self._queue = EpisodeQueue(self._appender, self._identity)
         self._owner = Owner()
         self._closed = False
@@ -224,6 +226,24 @@ class DatasetRecorder:
     def status(self) -> RecordingStatus:
         """Return the progress of the open episode; call it from any thread."""
         return self._encoder.status()
+
+    def copy_clips(self, clips: Mapping[str, MeasuredClip]) -> None:
+        """Copy the videos of these cameras from clips in the next episode, instead of encoding their frames.
+
+        All frames of the clips have to be added too, for rows and statistics.  ``info.json`` then has null for the encoder
+        settings of these cameras, which are unknown.
+
+        Args:
+            clips: by feature name; each shows frame k at k/fps, and has the codec and pixel format of the camera's other videos.
+
+        Raises:
+            DatasetError: an episode is open.
+        """
+        self._prepare()
+        if self.frames_open:
+            raise DatasetError(f"an episode of {self.root} is open; copy clips before its first frame", path=self.root)
+        self.clear_episode()
+        self._copies = dict(clips)
 
     def add_frame(self, frame: Mapping[str, Any]) -> bool:
         """Add one time step to the open episode.
@@ -370,7 +390,9 @@ class DatasetRecorder:
         episode = OpenEpisode(self.root, self.info, self._configs, number=number)
         try:
             if self._cameras:
-                episode.recorded = start_cameras(self._encoder, self.info, episode.directory.path, episode)
+                episode.recorded = start_cameras(
+                    self._encoder, self.info, episode.directory.path, episode, copies=self._copies
+                )
         except BaseException:
             episode.discard()
             raise
@@ -393,7 +415,7 @@ class DatasetRecorder:
         else:
             self._encoder.cancel_episode()
             episode.discard()
-        self._open_episode = None
+        self._open_episode, self._copies = None, {}
 
     def _prepare(self) -> None:
         """Complete an interrupted ending, and raise errors that were not raised yet."""

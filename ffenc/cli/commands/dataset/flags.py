@@ -187,9 +187,8 @@ def upgrade(parser: ArgumentParser) -> None:
     """
     add_flag(parser, "root", Path, "directory of a dataset of format 2.1")
     add_output_flag(parser, in_place="the dataset is changed in place")
-    sizes = (("--data_files_size_in_mb", "data file", 100), ("--video_files_size_in_mb", "video", 200))
-    for name, file, default in sizes:
-        add_flag(parser, name, positive, f"size at which a new {file} starts", default=default, metavar="MIB")
+    add_flag(parser, "--data_files_size_in_mb", positive, "size at which a new data file starts", default=100)
+    add_flag(parser, "--video_files_size_in_mb", positive, "size at which a new video starts", default=200)
     add_follow_links_flag(parser)
     add_dry_run_flag(parser, "check every row and video, and write nothing")
 

@@ -37,12 +37,12 @@ _CALLS: list[tuple[str, Callable[..., Any], set[str]]] = [
     ("salvage", salvage_video, {"follow_links"}),
     ("preview", preview_dataset, set()),
     ("repair", repair_dataset, set()),
-    ("upgrade", upgrade_dataset, set()),
     ("merge", merge_datasets, set()),
     ("delete-episodes", delete_episodes, {"root"}),
     ("split", split_dataset, {"root"}),
     ("reencode-dataset", reencode_dataset, set()),
     ("images-to-video", convert_images_to_video, set()),
+    ("upgrade", upgrade_dataset, set()),
     ("jobs run", run_jobs, {"file", "shard"}),
     ("recommend", recommend, {"input", "confirm"}),
 ]
