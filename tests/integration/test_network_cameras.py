@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pytest
 
 from ffenc import Binaries, CameraSource, LiveSource
-from ffenc.cli.commands.record.cameras import opened, parse_cameras
+from ffenc.cli.commands.record.cameras import OpenCameras, parse_cameras
 from ffenc.errors import CameraFormatError, CameraStalledError, CameraUnavailableError
 from tests import frame_numbers
 from tests.network_camera import Send, encoded, jpegs, paced, part, serving
@@ -112,7 +112,7 @@ def test_cameras_open_side_by_side(binaries: Binaries) -> None:
 
     with serving(respond) as first, serving(respond) as second:
         settings = {name: {"type": "ffmpeg", "source": url} for name, url in (("a", first), ("b", second))}
-        with opened(parse_cameras(settings), binaries) as live:
+        with OpenCameras(parse_cameras(settings), binaries) as live:
             assert [each.frames_read > 0 for each in live.values()] == [True, True]
 
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from ffenc.errors import CameraError
 from ffenc.frame_rate import FrameRate, parse_frame_rate
-from ffenc.video.live_camera import LiveCamera
+from ffenc.video.live_camera import CapturedFrame, LiveCamera
+
+OnStale: TypeAlias = Literal["stop", "continue", "discard"]
+"""What happens if a camera gives nothing new for a while: ``stop`` ends the episode at the last step at which every camera was
+new; ``discard`` ends it and keeps none of it; ``continue`` repeats the newest frame."""
+
+STALE_AFTER_S = 1.0
+"""Time without a new frame after which a camera is stale."""
 
 _LONGEST_SLEEP_S = 0.05  # longest time until a stop is noticed
+_STEPS_AT_ONCE = 2  # most held steps that are recorded in one tick, so that they do not fill the queues of the encoders
 
 
 class FrameTaker(Protocol):
@@ -29,12 +38,13 @@ class LiveEpisode:
     Attributes:
         steps_wanted: number of ticks to record.
         fps: frame rate.
-        steps: ticks so far; each one is a frame or a drop.
+        steps: recorded ticks so far; each one is a frame or a drop.
         dropped: ticks that the recorder dropped because an encoder was behind.
         late: ticks that came at least one frame period late; their frames are newer than their timestamps.
         latest_s: the largest delay of a late tick in seconds.
-        repeated: for each camera, ticks at which it had no newer frame than at the tick before.
+        repeated: for each camera, recorded ticks at which it had no newer frame than at the tick before.
         stopped: whether the caller stopped it early.
+        stale: name of the camera that gave nothing new and thereby ended it.
         failure: error of the camera that ended it.
     """
 
@@ -46,6 +56,7 @@ class LiveEpisode:
     latest_s: float = 0.0
     repeated: dict[str, int] = field(default_factory=dict)
     stopped: bool = False
+    stale: str | None = None
     failure: CameraError | None = None
 
     @property
@@ -68,11 +79,14 @@ def record_episode(
     duration_s: float,
     stop: Callable[[], bool] = lambda: False,
     on_tick: Callable[[LiveEpisode], None] = lambda _: None,
+    on_stale: OnStale = "stop",
+    stale_after_s: float = STALE_AFTER_S,
 ) -> LiveEpisode:
     """Record ``duration_s`` seconds: tick k at start + k/fps, on the clock of ``time.monotonic``.
 
     A late tick is recorded and counted, so the number of ticks depends only on duration and frame rate.  When a camera
-    fails, the episode ends with the complete ticks before it.
+    fails, the episode ends with the complete ticks before it.  Unless ``on_stale`` is ``continue``, ticks with a repeated
+    frame are held until every camera has given a newer one, so that no frame of a camera that died is recorded.
 
     Args:
         recorder: gets one frame of every camera, and the task, for every tick.
@@ -82,6 +96,8 @@ def record_episode(
         duration_s: length of the episode in seconds.
         stop: called before every tick, and at least 20 times a second; True ends the episode.
         on_tick: called after every tick.
+        on_stale: what happens if a camera gives nothing new.
+        stale_after_s: for how long, in seconds.
 
     Raises:
         FFencError: the recorder failed.  The error of a camera is not raised, see ``failure``.
@@ -90,7 +106,7 @@ def record_episode(
     episode = LiveEpisode(
         steps_wanted=max(1, round(Fraction(duration_s) * rate)), fps=rate, repeated=dict.fromkeys(cameras, 0)
     )
-    seen = dict.fromkeys(cameras, -1)
+    steps = _Steps(recorder, episode, task=task, names=tuple(cameras), holds=on_stale != "continue")
     start = time.monotonic()
     for step in range(episode.steps_wanted):
         behind_s = _wait_until(start + float(step / rate), stop)
@@ -105,15 +121,67 @@ def record_episode(
         if behind_s * rate >= 1:
             episode.late += 1
             episode.latest_s = max(episode.latest_s, behind_s)
-        for name, newest in captured.items():
-            episode.repeated[name] += newest.number == seen[name]
-            seen[name] = newest.number
-        frames = {name: newest.frame for name, newest in captured.items()}
-        was_taken = recorder.add_frame({**frames, "task": task})
-        episode.steps += 1
-        episode.dropped += not was_taken
+        oldest = min(captured, key=lambda name: captured[name].time_s)
+        if on_stale != "continue" and time.monotonic() - captured[oldest].time_s > stale_after_s:
+            episode.stale = oldest
+            break
+        steps.take(captured)
         on_tick(episode)
+    if episode.stale is None:
+        steps.record_rest()
     return episode
+
+
+class _Steps:
+    """Time steps of an episode on their way to the recorder.
+
+    Args:
+        recorder: gets the steps.
+        episode: its counts are updated.
+        task: text of the task.
+        names: names of the cameras.
+        holds: whether steps wait until every camera has given a newer frame.
+    """
+
+    def __init__(
+        self, recorder: FrameTaker, episode: LiveEpisode, *, task: str, names: tuple[str, ...], holds: bool
+    ) -> None:
+        self._recorder = recorder
+        self._episode = episode
+        self._task = task
+        self._holds = holds
+        self._seen = dict.fromkeys(names, -1)
+        self._new_at = dict.fromkeys(names, 0)  # the last step at which each camera had a new frame
+        self._taken = 0
+        self._held: deque[tuple[dict[str, Any], list[str]]] = deque()
+
+    def take(self, captured: Mapping[str, CapturedFrame]) -> None:
+        """Add a step, and record steps that wait for nothing."""
+        repeated = [name for name, newest in captured.items() if newest.number == self._seen[name]]
+        for name, newest in captured.items():
+            if name not in repeated:
+                self._new_at[name] = self._taken
+            self._seen[name] = newest.number
+        self._held.append(({name: newest.frame for name, newest in captured.items()}, repeated))
+        self._taken += 1
+        certain = min(self._new_at.values()) + 1 if self._holds else self._taken
+        for _ in range(min(_STEPS_AT_ONCE, certain - (self._taken - len(self._held)))):
+            self._record_one()
+
+    def record_rest(self) -> None:
+        """Record all steps, not faster than at the rate of `take`."""
+        while self._held:
+            self._record_one()
+            if len(self._held) % _STEPS_AT_ONCE == 1:
+                time.sleep(float(1 / self._episode.fps))
+
+    def _record_one(self) -> None:
+        frames, repeated = self._held.popleft()
+        was_taken = self._recorder.add_frame({**frames, "task": self._task})
+        self._episode.steps += 1
+        self._episode.dropped += not was_taken
+        for name in repeated:
+            self._episode.repeated[name] += 1
 
 
 def wait_for(seconds: float, stop: Callable[[], bool]) -> bool:

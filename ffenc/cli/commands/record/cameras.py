@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, TypeAdapter, ValidationError
@@ -70,6 +70,11 @@ class FFmpegCamera(_Settings):
             options={name: str(value) for name, value in self.options.items()},
         )
 
+    @property
+    def is_live(self) -> bool:
+        """Whether it may come back after an error."""
+        return self.live_source().is_live
+
     def camera(self, binaries: Binaries) -> LiveCamera:
         """Return the camera, not opened yet."""
         return CameraSource(self.live_source(), binaries=binaries)
@@ -81,6 +86,11 @@ class OpenCVCameraSettings(_Settings):
     type: Literal["opencv"]
     index_or_path: StrictInt | StrictStr
     depth: Literal[False] = False
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may come back after an error."""
+        return True
 
     def camera(self, binaries: Binaries) -> LiveCamera:
         """Return the camera, not opened yet.
@@ -125,23 +135,73 @@ def check_camera_name(name: object) -> str:
     return name
 
 
-@contextmanager
-def opened(cameras: Mapping[str, CameraSettings], binaries: Binaries) -> Iterator[dict[str, LiveCamera]]:
-    """Open all cameras side by side for the time of the block, and yield them by feature name once all are open.
+class OpenCameras(Mapping[str, LiveCamera]):
+    """The cameras of a recording by feature name, open while this context manager is entered.
 
-    Raises:
-        CameraError: a camera cannot be opened as requested. The others are closed.
+    Args:
+        settings: settings by camera name.
+        binaries: the executables.
     """
-    with ExitStack() as stack:
-        live = {}
-        for name, settings in cameras.items():
-            camera = settings.camera(binaries)
-            camera.name = name  # so that messages show the name and not the URL
-            stack.callback(camera.close)
-            live[FEATURE_PREFIX + name] = camera.begin()
-        for camera in live.values():
-            camera.wait_until_open()
-        yield live
+
+    def __init__(self, settings: Mapping[str, CameraSettings], binaries: Binaries) -> None:
+        self._settings = {FEATURE_PREFIX + name: each for name, each in settings.items()}
+        self._binaries = binaries
+        self._cameras: dict[str, LiveCamera] = {}
+
+    def __enter__(self) -> OpenCameras:
+        """Open all cameras side by side.
+
+        Raises:
+            CameraError: a camera cannot be opened as requested. The others are closed.
+        """
+        try:
+            for name in self._settings:
+                self._begin(name)
+            for camera in self._cameras.values():
+                camera.wait_until_open()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all cameras."""
+        for camera in self._cameras.values():
+            camera.close()
+
+    def can_reopen(self, name: str) -> bool:
+        """Return whether a camera may come back; a file that has ended does not."""
+        return self._settings[name].is_live
+
+    def reopen(self, name: str) -> None:
+        """Close a camera and open it again.
+
+        Raises:
+            CameraError: it cannot be opened.
+        """
+        self._cameras[name].close()
+        self._begin(name)
+        self._cameras[name].wait_until_open()
+
+    def _begin(self, name: str) -> None:
+        camera = self._settings[name].camera(self._binaries)
+        camera.name = name.removeprefix(FEATURE_PREFIX)  # so that messages show the name and not the URL
+        self._cameras[name] = camera
+        camera.begin()
+
+    def __getitem__(self, name: str) -> LiveCamera:
+        return self._cameras[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cameras)
+
+    def __len__(self) -> int:
+        return len(self._cameras)
 
 
 def _parsed(name: str, settings: Mapping[str, Any]) -> CameraSettings:

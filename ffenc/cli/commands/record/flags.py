@@ -29,8 +29,11 @@ def record(parser: ArgumentParser) -> None:
     """Record episodes from cameras into a LeRobot dataset.
 
     Each time step takes the newest frame of every camera. Each camera has its own
-    encoder, which encodes during the recording. Ctrl-C ends an episode early and
-    saves it; a second Ctrl-C discards it.
+    encoder, which encodes during the recording.
+
+    Keys: right arrow ends the episode and saves it; left arrow discards it and
+    records it again, also during the reset time after it; Escape saves it and stops.
+    Ctrl-C saves it and stops too, and a second Ctrl-C discards it.
 
     A camera is a name and its settings:
       laptop: {type: ffmpeg, source: /dev/video0, width: 640, height: 480, fps: 30}
@@ -46,6 +49,11 @@ def record(parser: ArgumentParser) -> None:
     add_flag(parser, "--robot.cameras", dict, "alias of --cameras, for lerobot-record")
     add_flag(parser, "--resume", bool, "add episodes to a dataset", default=False)
     add_flag(parser, "--display_data", bool, "show the state of the cameras on a terminal", default=True)
+    add_flag(parser, "--keys", bool, "control the recording with the keys above", default=True)
+    stale = "if a camera gives nothing new: end the episode at the last step at which every camera was new, repeat the "
+    stale += "newest frame, or discard the episode"
+    add_flag(parser, "--on_stale", ("stop", "continue", "discard"), stale, default="stop")
+    add_flag(parser, "--stale_after_s", seconds, "time for which a camera may give nothing new", default=1.0)
     add_follow_links_flag(parser)
     group = parser.add_argument_group("dataset")
     add_flag(group, "--dataset.repo_id", str, "name of the dataset, USER/NAME")

@@ -117,11 +117,12 @@ class Rate:
         return None if now == since else (count - before) / (now - since)
 
 
-def episode_title(number: int, of: int, episode: LiveEpisode) -> str:
-    """Return ``episode 2 of 5: 12 s left, 510 frames``, with drops and delays so far."""
+def episode_title(number: int, of: int, episode: LiveEpisode, *, keys: bool = False) -> str:
+    """Return ``episode 2 of 5: 12 s left, 510 frames``, with drops and delays so far, and the keys that work."""
     parts = [f"{episode.left_s:.0f} s left", frames_text(episode.frames)]
     if episode.dropped:
         parts.append(f"{episode.dropped} dropped")
     if episode.late:
         parts.append(f"{episode.late} late, by up to {episode.latest_s:.2f} s")
-    return f"episode {number} of {of}: {', '.join(parts)}   (Ctrl-C ends it early)"
+    help_text = "right arrow: next, left arrow: again, Esc: stop" if keys else "Ctrl-C: stop"
+    return f"episode {number} of {of}: {', '.join(parts)}   ({help_text})"

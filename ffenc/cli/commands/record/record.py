@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from ffenc.cli.commands.record.cameras import opened, parse_cameras
+from ffenc.cli.commands.record.cameras import OpenCameras, parse_cameras
 from ffenc.cli.commands.record.flags import RECORD_CAMERA_GROUPS, RECORD_DEPTH_GROUPS
 from ffenc.cli.commands.record.live_view import LiveView
 from ffenc.cli.commands.record.report import saved_text, show_session
@@ -49,6 +48,9 @@ def run(arguments: Namespace, screen: Screen) -> None:
         reset_s=dataset.reset_time_s,
         fps=Fraction(dataset.fps),
         task=dataset.single_task,
+        on_stale=arguments.on_stale,
+        stale_after_s=arguments.stale_after_s,
+        keys=arguments["keys"],
     )
     if plan.episode_s <= 0:
         raise UsageError("--dataset.episode_time_s must be above 0")
@@ -62,7 +64,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
             root, "add episodes to it with --resume=true, or name another folder with --dataset.root"
         )
     screen.note(f"opening {len(cameras)} camera{'s' * (len(cameras) > 1)}: {', '.join(cameras)}")
-    with opened(cameras, binaries) as live:
+    with OpenCameras(cameras, binaries) as live:
         result = _record(arguments, root, live, plan, configs, binaries, screen)
     if result.failure is None or screen.as_json:
         # After SIGHUP the terminal may be closed, which is not a failure.
@@ -83,7 +85,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
 def _record(
     arguments: Namespace,
     root: Path,
-    cameras: Mapping[str, LiveCamera],
+    cameras: OpenCameras,
     plan: SessionPlan,
     configs: RecorderOptions,
     binaries: Binaries,

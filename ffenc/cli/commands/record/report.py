@@ -29,7 +29,7 @@ def show_session(screen: Screen, root: Path, repo_id: str, plan: SessionPlan, re
         "failure": None if result.failure is None else str(result.failure),
         "files": {str(file.relative_to(root)): size for file, size in files.items()},
     }
-    shown: list[RenderableType] = [_episodes_table(result.episodes), files_table(root, files)]
+    shown: list[RenderableType] = [_episodes_table(result.episodes, plan.episodes), files_table(root, files)]
     if result.episodes:
         shown.append(pairs_table(_next_steps(root, repo_id, files), title="next"))
     screen.result(document, *shown)
@@ -57,13 +57,14 @@ def _document(recorded: Recorded) -> dict[str, object]:
         "latest_s": round(live.latest_s, 6),
         "repeated": dict(live.repeated),
         "stopped": live.stopped,
+        "stale": live.stale,
         "complete": live.steps == live.steps_wanted,
     }
 
 
-def _episodes_table(episodes: tuple[Recorded, ...]) -> Table:
+def _episodes_table(episodes: tuple[Recorded, ...], planned: int) -> Table:
     table = Table(
-        title=f"{len(episodes)} episode{'' if len(episodes) == 1 else 's'} saved",
+        title=f"{len(episodes)} of {planned} episode{'' if planned == 1 else 's'} saved",
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
@@ -74,7 +75,7 @@ def _episodes_table(episodes: tuple[Recorded, ...]) -> Table:
     table.add_column("")
     for recorded in episodes:
         live, summary = recorded.live, recorded.summary
-        remark = "ended early" if live.stopped else "" if live.failure is None else "until a camera failed"
+        remark = "ended early" if live.stopped else "until a camera failed" if live.failure or live.stale else ""
         counts = (summary.dropped, live.late, max(live.repeated.values(), default=0))
         seconds = f"{float(summary.frames / live.fps):.1f}"
         size = decimal(summary.size_bytes)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ffenc.cli.commands.record.cameras import OpenCameras
 from ffenc.cli.commands.record.interrupts import Interrupts
+from ffenc.cli.commands.record.keys import Key, Keys
 from ffenc.cli.commands.record.live_view import LiveView, episode_title
 from ffenc.cli.output.screen import Screen
 from ffenc.dataset.recording.append_episode import EpisodeSummary
-from ffenc.dataset.recording.live_recording import LiveEpisode, record_episode, wait_for
+from ffenc.dataset.recording.live_recording import STALE_AFTER_S, LiveEpisode, OnStale, record_episode, wait_for
 from ffenc.dataset.recording.recorder import DatasetRecorder
-from ffenc.errors import CameraError
+from ffenc.errors import CameraError, CameraStalledError
 from ffenc.streaming.pending_result import PendingResult
-from ffenc.video.live_camera import LiveCamera
 
 DISCARD_WINDOW_S = 2.0
-"""Time after the Ctrl-C that ends an episode in which a second one discards it."""
+"""Time after the Ctrl-C that ends the recording in which a second one discards the episode."""
+
+_SLOW = 0.9  # a camera below this share of the dataset's rate is reported
+_EMPTY_EPISODES = 3  # most episodes in a row that may end before their first frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,9 @@ class SessionPlan:
         reset_s: time between episodes, in seconds, to reset the scene.
         fps: frame rate of the dataset.
         task: description of the task.
+        on_stale: what happens if a camera gives nothing new.
+        stale_after_s: for how long, in seconds.
+        keys: whether the keys of the terminal control the recording.
     """
 
     episodes: int
@@ -37,6 +43,9 @@ class SessionPlan:
     reset_s: float
     fps: Fraction
     task: str
+    on_stale: OnStale = "stop"
+    stale_after_s: float = STALE_AFTER_S
+    keys: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,82 +79,177 @@ class SessionResult:
 
 
 def run_session(
-    recorder: DatasetRecorder, cameras: Mapping[str, LiveCamera], plan: SessionPlan, view: LiveView, screen: Screen
+    recorder: DatasetRecorder, cameras: OpenCameras, plan: SessionPlan, view: LiveView, screen: Screen
 ) -> SessionResult:
-    """Record all episodes, or fewer after Ctrl-C or a camera failure.
+    """Record all episodes, or fewer if the user ends the recording or a camera fails.
 
-    Ctrl-C ends the session and saves the episode; a second Ctrl-C soon after it discards the episode.  SIGTERM and SIGHUP end
-    the session and save the episode at once.
+    Right arrow ends an episode and saves it; left arrow discards it and records it again, also during the reset after it;
+    Escape saves it and ends the recording.  Ctrl-C does too, and a second Ctrl-C soon after it discards the episode.  SIGTERM
+    and SIGHUP save the episode and end the recording at once.
 
     Raises:
         FFencError: the recorder failed.
         KeyboardInterrupt: Ctrl-C was pressed a third time, during saving.
         SystemExit: SIGTERM or SIGHUP was received a second time.
     """
-    saved: list[tuple[LiveEpisode, PendingResult[EpisodeSummary]]] = []
-    discarded, failure = False, None
-    with Interrupts() as interrupts:
-        for number in range(1, plan.episodes + 1):
-            if number > 1 and not _reset(number, plan, recorder, view, interrupts):
-                break
-            live = _episode(number, recorder, cameras, plan, view, interrupts)
-            failure = live.failure
-            discarded = live.stopped and _is_discarded(live, screen, view, interrupts)
-            if discarded or live.frames == 0:
-                recorder.clear_episode()
-                screen.note(f"episode {number} was discarded" if discarded else f"episode {number} has no frames")
-                break
-            saved.append((live, recorder.save_episode()))
-            if live.stopped or failure is not None:
-                break
+    with Interrupts() as interrupts, Keys(wanted=plan.keys) as keys:
+        session = _Session(recorder, cameras, plan, view, screen, interrupts, keys)
+        session.run()
         if interrupts.ended_by is None:  # after SIGHUP there may be no terminal
-            view.show(f"saving {len(saved)} episodes")
-        episodes = tuple(Recorded(live=live, summary=handle.wait()) for live, handle in saved)
-    return SessionResult(episodes=episodes, discarded=discarded, failure=failure, ended_by=interrupts.ended_by)
-
-
-def _episode(
-    number: int,
-    recorder: DatasetRecorder,
-    cameras: Mapping[str, LiveCamera],
-    plan: SessionPlan,
-    view: LiveView,
-    interrupts: Interrupts,
-) -> LiveEpisode:
-    def tick(episode: LiveEpisode) -> None:
-        if view.is_due:
-            view.show(episode_title(number, plan.episodes, episode), recorder.status())
-
-    return record_episode(
-        recorder,
-        cameras,
-        task=plan.task,
-        fps=plan.fps,
-        duration_s=plan.episode_s,
-        stop=interrupts.came,
-        on_tick=tick,
+            view.show(f"saving {len(session.saved)} episodes")
+        episodes = tuple(Recorded(live=live, summary=handle.wait()) for live, handle in session.saved)
+    return SessionResult(
+        episodes=episodes, discarded=session.discarded, failure=session.failure, ended_by=interrupts.ended_by
     )
 
 
-def _reset(number: int, plan: SessionPlan, recorder: DatasetRecorder, view: LiveView, interrupts: Interrupts) -> bool:
-    """Wait between two episodes; return False if the user ends the session."""
-    left_s = plan.reset_s
-    while left_s > 0:
-        view.show(
-            f"episode {number} of {plan.episodes} starts in {left_s:.0f} s   (Ctrl-C ends here)", recorder.status()
+class _Session:
+    """The state of a recording between its episodes; see `run_session`."""
+
+    def __init__(
+        self,
+        recorder: DatasetRecorder,
+        cameras: OpenCameras,
+        plan: SessionPlan,
+        view: LiveView,
+        screen: Screen,
+        interrupts: Interrupts,
+        keys: Keys,
+    ) -> None:
+        self._recorder = recorder
+        self._cameras = cameras
+        self._plan = plan
+        self._view = view
+        self._screen = screen
+        self._interrupts = interrupts
+        self._keys = keys
+        self._key: Key | None = None
+        self._empty = 0  # episodes in a row that have no frame
+        self.saved: list[tuple[LiveEpisode, PendingResult[EpisodeSummary]]] = []
+        self.discarded = False
+        self.failure: CameraError | None = None
+
+    def run(self) -> None:
+        """Record episodes until all are saved, or the recording is ended."""
+        self._warn_of_slow_cameras()
+        while len(self.saved) < self._plan.episodes:
+            number = len(self.saved) + 1
+            self._key = None
+            live = self._record(number)
+            self.discarded = live.stopped and self._interrupts.came() and self._is_discarded(live)
+            is_kept = live.frames > 0 and not self.discarded and self._key is not Key.AGAIN
+            if live.stale is not None:
+                is_kept = is_kept and self._plan.on_stale != "discard"
+                self._tell_stale(live, live.stale, is_kept=is_kept)
+            self._empty = 0 if live.frames else self._empty + 1
+            goes_on = self._goes_on(live, is_last=is_kept and number == self._plan.episodes)
+            if is_kept and self._key is not Key.AGAIN:
+                self.saved.append((live, self._recorder.save_episode()))
+            else:
+                self._recorder.clear_episode()
+                self._screen.note(
+                    f"episode {number} was discarded" if live.frames else f"episode {number} has no frames"
+                )
+            if not goes_on:
+                break
+
+    def _record(self, number: int) -> LiveEpisode:
+        def tick(episode: LiveEpisode) -> None:
+            if self._view.is_due:
+                title = episode_title(number, self._plan.episodes, episode, keys=self._keys.is_active)
+                self._view.show(title, self._recorder.status())
+
+        return record_episode(
+            self._recorder,
+            self._cameras,
+            task=self._plan.task,
+            fps=self._plan.fps,
+            duration_s=self._plan.episode_s,
+            stop=self._is_ended,
+            on_tick=tick,
+            on_stale=self._plan.on_stale,
+            stale_after_s=self._plan.stale_after_s,
         )
-        step_s = min(left_s, 0.25)
-        if not wait_for(step_s, interrupts.came):
+
+    def _is_ended(self) -> bool:
+        self._key = self._key or self._keys.pressed()
+        return self._key is not None or self._interrupts.came()
+
+    def _goes_on(self, live: LiveEpisode, *, is_last: bool) -> bool:
+        """Open a lost camera again and wait for the next episode; return False if the recording ends here."""
+        if self._interrupts.came() or self._key is Key.STOP or is_last:
+            self.failure = live.failure
             return False
-        left_s -= step_s
-    return not interrupts.came()
+        lost = live.stale or (live.failure and self._name_of(live.failure))
+        if lost and not self._reopens(lost, live.failure):
+            return False
+        again = self._key is Key.AGAIN
+        self._key = None
+        goes_on = self._reset()
+        self._key = Key.AGAIN if again else self._key
+        return goes_on
 
+    def _name_of(self, failure: CameraError) -> str:
+        return next(name for name, camera in self._cameras.items() if camera.name == failure.source)
 
-def _is_discarded(live: LiveEpisode, screen: Screen, view: LiveView, interrupts: Interrupts) -> bool:
-    if interrupts.ended_by is not None:
-        return False
-    text = f"ended early, {live.frames} frames are saved; Ctrl-C once more within {DISCARD_WINDOW_S:g} s discards them"
-    screen.note(text)
-    view.show(text)
-    wait_for(DISCARD_WINDOW_S, lambda: interrupts.came_again() or interrupts.ended_by is not None)
-    return interrupts.came_again()
+    def _reopens(self, name: str, failure: CameraError | None) -> bool:
+        if not self._cameras.can_reopen(name) or self._empty >= _EMPTY_EPISODES:
+            self.failure = failure or CameraStalledError(
+                f"camera {self._cameras[name].name} gives nothing new", source=self._cameras[name].name
+            )
+            return False
+        text = f"opening camera {self._cameras[name].name} again"
+        self._screen.note(text)
+        self._view.show(text)
+        try:
+            self._cameras.reopen(name)
+        except CameraError as err:
+            self.failure = err
+            return False
+        return True
+
+    def _reset(self) -> bool:
+        """Wait before the next episode; return False if the user ends the recording."""
+        left_s = self._plan.reset_s
+        number = len(self.saved) + 2
+        keys = (
+            "right arrow: start now, left arrow: record the last one again, Esc: stop" if self._keys.is_active else ""
+        )
+        while left_s > 0 and not self._interrupts.came():
+            title = f"episode {number} of {self._plan.episodes} starts in {left_s:.0f} s   ({keys or 'Ctrl-C: stop'})"
+            self._view.show(title, self._recorder.status())
+            step_s = min(left_s, 0.25)
+            if not wait_for(step_s, self._is_ended):
+                break
+            left_s -= step_s
+        return not self._interrupts.came() and self._key is not Key.STOP
+
+    def _is_discarded(self, live: LiveEpisode) -> bool:
+        interrupts = self._interrupts
+        if interrupts.ended_by is not None or not live.frames:
+            return False
+        text = (
+            f"recording ended; {live.frames} frames of this episode are saved; "
+            f"Ctrl-C once more within {DISCARD_WINDOW_S:g} s discards them"
+        )
+        self._screen.note(text)
+        self._view.show(text)
+        wait_for(DISCARD_WINDOW_S, lambda: interrupts.came_again() or interrupts.ended_by is not None)
+        return interrupts.came_again()
+
+    def _tell_stale(self, live: LiveEpisode, name: str, *, is_kept: bool) -> None:
+        kept = f"{live.frames} frames are saved" if is_kept else "nothing of it is saved"
+        self._screen.note(
+            f"camera {self._cameras[name].name} sent nothing new for {self._plan.stale_after_s:g} s; the episode ends at the "
+            f"last step at which every camera was new, and {kept}"
+        )
+
+    def _warn_of_slow_cameras(self) -> None:
+        fps = float(self._plan.fps)
+        for camera in self._cameras.values():
+            rate = camera.rate
+            if rate is not None and rate < _SLOW * fps:
+                self._screen.note(
+                    f"warning: camera {camera.name} sends {rate:.1f} frames per second, and the dataset has {fps:g}; "
+                    f"{1 - rate / fps:.0%} of its frames will be repeated"
+                )

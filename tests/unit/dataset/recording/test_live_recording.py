@@ -83,7 +83,7 @@ def record(recorder: Recorder, cameras: dict[str, LiveCamera], **more: Any) -> A
 
 def test_ticks_come_at_exactly_the_rate_with_the_newest_frame_of_every_camera(clock: Clock) -> None:
     recorder = Recorder(clock)
-    episode = record(recorder, {"fast": Camera(clock, 30), "slow": Camera(clock, 4)})
+    episode = record(recorder, {"fast": Camera(clock, 30), "slow": Camera(clock, 4)}, on_stale="continue")
     assert recorder.times == pytest.approx([k / 10 for k in range(10)])
     assert recorder.shown("fast") == [0, 3, 6, 9, 12, 15, 18, 21, 24, 27]
     assert recorder.shown("slow") == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3]
@@ -101,7 +101,7 @@ def test_time_does_not_drift_over_a_rate_that_no_float_holds(clock: Clock) -> No
 
 def test_late_ticks_are_recorded_and_counted(clock: Clock) -> None:
     recorder = Recorder(clock, slow={2: 0.35})
-    episode = record(recorder, {"a": Camera(clock, 10)})
+    episode = record(recorder, {"a": Camera(clock, 10)}, on_stale="continue")
     assert recorder.times == pytest.approx([0, 0.1, 0.2, 0.55, 0.55, 0.55, 0.6, 0.7, 0.8, 0.9])
     assert episode.steps == 10
     assert episode.late == 2  # ticks 3 and 4; tick 5 was less than a frame behind
@@ -149,3 +149,57 @@ def test_every_tick_is_reported(clock: Clock) -> None:
 def test_wait_for(clock: Clock, asked: Callable[[], bool], whole: bool) -> None:
     assert wait_for(2.0, asked) is whole
     assert (clock.now_s >= 1002) is whole
+
+
+class Silent(Camera):
+    """A camera that gives nothing new between two times, in seconds after its start."""
+
+    def __init__(self, clock: Clock, fps: float, *, silent: tuple[float, float]) -> None:
+        super().__init__(clock, fps)
+        self.silent = silent
+
+    def latest(self) -> CapturedFrame:
+        elapsed_s = self.clock.now_s - self.start_s
+        if not self.silent[0] <= elapsed_s < self.silent[1]:
+            self.last_s = elapsed_s
+        number = int(self.last_s * self.fps + 1e-6)
+        time_s = self.start_s + number / self.fps
+        return CapturedFrame(frame=np.full((2, 2, 3), number % 256, np.uint8), time_s=time_s, number=number)
+
+
+def test_episode_ends_at_the_last_step_at_which_every_camera_was_new(clock: Clock) -> None:
+    recorder = Recorder(clock)
+    cameras: dict[str, LiveCamera] = {"a": Camera(clock, 10), "b": Silent(clock, 10, silent=(1.25, 99))}
+    episode = record(recorder, cameras, duration_s=5.0)
+    assert (episode.stale, episode.steps, episode.repeated) == ("b", 13, {"a": 0, "b": 0})
+    assert recorder.shown("a") == recorder.shown("b") == list(range(13))
+
+
+def test_steps_of_a_pause_are_recorded_when_the_camera_comes_back(clock: Clock) -> None:
+    recorder = Recorder(clock)
+    cameras: dict[str, LiveCamera] = {"a": Camera(clock, 10), "b": Silent(clock, 10, silent=(1.05, 1.85))}
+    episode = record(recorder, cameras, duration_s=3.0)
+    assert (episode.stale, episode.steps, episode.repeated) == (None, 30, {"a": 0, "b": 8})
+    assert recorder.shown("a") == list(range(30))
+    assert recorder.shown("b") == [*range(11), *[10] * 8, *range(19, 30)]
+
+
+def test_held_steps_are_recorded_a_few_at_a_time(clock: Clock) -> None:
+    recorder = Recorder(clock)
+    record(recorder, {"b": Silent(clock, 10, silent=(1.05, 1.85))}, duration_s=3.0)
+    assert max(recorder.times.count(time) for time in recorder.times) == 2
+
+
+def test_slower_camera_is_repeated_and_not_stale(clock: Clock) -> None:
+    recorder = Recorder(clock)
+    cameras: dict[str, LiveCamera] = {"a": Camera(clock, 30), "b": Silent(clock, 10, silent=(99, 99))}
+    episode = record(recorder, cameras, fps=30, duration_s=2.0)
+    assert (episode.stale, episode.steps, episode.repeated) == (None, 60, {"a": 0, "b": 40})
+    assert recorder.shown("b") == [step // 3 for step in range(60)]
+
+
+def test_stale_camera_can_be_repeated(clock: Clock) -> None:
+    recorder = Recorder(clock)
+    cameras: dict[str, LiveCamera] = {"b": Silent(clock, 10, silent=(1.05, 99))}
+    episode = record(recorder, cameras, duration_s=4.0, on_stale="continue")
+    assert (episode.stale, episode.steps, episode.repeated) == (None, 40, {"b": 29})

@@ -75,6 +75,6 @@ def test_a_rate_is_that_of_the_last_two_seconds(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_title_says_what_went_wrong() -> None:
     episode = LiveEpisode(steps_wanted=90, fps=Fraction(30), steps=30)
-    assert episode_title(2, 5, episode) == "episode 2 of 5: 2 s left, 30 frames   (Ctrl-C ends it early)"
+    assert episode_title(2, 5, episode) == "episode 2 of 5: 2 s left, 30 frames   (Ctrl-C: stop)"
     episode.dropped, episode.late, episode.latest_s = 3, 4, 0.125
     assert "27 frames, 3 dropped, 4 late, by up to 0.12 s" in episode_title(2, 5, episode)
