@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -209,8 +210,14 @@ class LiveCamera(ABC):
             CameraError: the source has ended or was never started.
         """
         with self._news:
-            self._news.wait_for(lambda: self._error or self.frames_read > self._taken + 1, timeout=timeout_s)
-            if self._error is None and self.frames_read <= self._taken + 1:
+            until_stall_s = (
+                self._stall_timeout_s - (time.monotonic() - self._newest.time_s) if self._newest else math.inf
+            )
+            self._news.wait_for(
+                lambda: self._error or self.frames_read > self._taken + 1,
+                timeout=max(0.0, min(timeout_s, until_stall_s)),
+            )
+            if self._error is None and self.frames_read <= self._taken + 1 and not self._is_silent():
                 raise self._error_of(CameraStalledError, f"sent no new frame within {timeout_s:g} s")
             return self._take()
 

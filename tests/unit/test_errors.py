@@ -119,7 +119,7 @@ def test_error_survives_pickling(error):
     copied = pickle.loads(pickle.dumps(error))
     assert type(copied) is type(error)
     assert str(copied) == str(error)
-    assert vars(copied) == vars(error)
+    assert repr(vars(copied)) == repr(vars(error))
 
 
 def test_attribute_set_later_survives_pickling():
