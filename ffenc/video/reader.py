@@ -291,7 +291,7 @@ class VideoReader:
         except OSError as err:
             raise InputError(f"{self.path} cannot be read: {err}", path=self.path) from err
         except (OutputError, ProcessDiedError) as err:
-            if isinstance(err, ProcessDiedError) and (err.returncode or 0) < 0:
+            if _was_killed(err):
                 raise
             logger.warning("each further request for %s starts a process: %s", self.path, err)
             self.method = "process"
@@ -347,6 +347,8 @@ class VideoReader:
         except (InputError, OutputError, ProcessError) as err:
             if isinstance(err, InputError) and taken:
                 raise  # an earlier frame may be one that the decoder made up
+            if _was_killed(err):
+                raise
             found = why_undecodable(self._clip, binaries=self._binaries)
             if found is not None:
                 raise found from err
@@ -392,6 +394,11 @@ class VideoReader:
 
     def __repr__(self) -> str:
         return f"<VideoReader {self.path}: {len(self)} frames of {self.format} at {self.fps}/s>"
+
+
+def _was_killed(error: Exception) -> bool:
+    """Return whether a signal ended the process, which says nothing about the file."""
+    return isinstance(error, ProcessDiedError) and (error.returncode or 0) < 0
 
 
 _FRAMES_PER_SEEK = 12

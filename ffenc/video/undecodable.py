@@ -40,9 +40,12 @@ def why_undecodable(clip: MeasuredClip, *, binaries: Binaries) -> InputError | N
     """Decode the complete clip and return an error that names its first faulty frame, or None if there is none."""
     try:
         argv = plan_frame_list(binaries.ffmpeg, clip.stream.path, demuxer=clip.demuxer)
-        listed = run_tool(argv, timeout_s=_TIMEOUT_S, check=False).stderr
+        tool = run_tool(argv, timeout_s=_TIMEOUT_S, check=False)
     except FFencError:
         return None  # the caller's error is the better one
+    if tool.returncode < 0:
+        return None  # killed: the list is incomplete
+    listed = tool.stderr
     shown = [(int(found[1]), found[2], found[3]) for found in _SHOWN.finditer(listed)]
     return _changed(clip, shown) or _missing(clip, shown)
 

@@ -22,7 +22,8 @@ from ffenc import Binaries, DepthEncoderConfig, VideoReader, find_binaries, read
 from ffenc.depth import DepthUnit
 from ffenc.errors import FrameError, InputError, OutputError, ProcessDiedError, ProcessTimeoutError
 from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
-from ffenc.video import decoder_pool
+from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess, ToolOutput
+from ffenc.video import decoder_pool, undecodable
 from ffenc.video.decoder_pool import DECODERS, DecoderPool, SampleTables
 from tests.children import run_python
 from tests.frame_matrix import FRAMES, STREAMS, CannotMakeError, Maker, MatrixInput
@@ -266,6 +267,27 @@ def test_second_crash_raises_an_error(maker: Maker, monkeypatch: pytest.MonkeyPa
     assert len(DECODERS) == 0
     monkeypatch.undo()
     assert reader[9] is not None
+
+
+def test_killed_command_says_nothing_about_the_file(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = VideoReader(make(maker, "h264-b"), method="process")
+    wanted = reader[40]
+    start = FFmpegProcess.start
+
+    def start_killed(*arguments: Any, **options: Any) -> FFmpegProcess:
+        process = start(*arguments, **options)
+        os.kill(process.pid, signal.SIGKILL)
+        return process
+
+    monkeypatch.setattr(FFmpegProcess, "start", start_killed)
+    with pytest.raises(ProcessDiedError, match="SIGKILL"):
+        _ = reader[40]
+    monkeypatch.undo()
+    assert np.array_equal(reader[40], wanted)
+    assert reader._clip.is_seekable
+    listed = ToolOutput(argv=(), returncode=-9, stdout=b"", stderr="")
+    monkeypatch.setattr(undecodable, "run_tool", lambda *_, **__: listed)
+    assert undecodable.why_undecodable(reader._clip, binaries=find_binaries()) is None
 
 
 def test_stalled_decoder_raises_an_error(maker: Maker) -> None:
