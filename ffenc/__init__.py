@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from ffenc.dataset.recording.append_episode import EpisodeSummary
     from ffenc.dataset.recording.recorder import DatasetRecorder
     from ffenc.dataset.transform.edit import delete_episodes, split_dataset
+    from ffenc.dataset.transform.features import add_features, remove_features, rename_features
     from ffenc.dataset.transform.images_to_video import convert_images_to_video
     from ffenc.dataset.transform.merge import merge_datasets
+    from ffenc.dataset.transform.recompute_stats import recompute_stats
     from ffenc.dataset.transform.reencode import reencode_dataset
     from ffenc.dataset.transform.upgrade import UpgradeResult, upgrade_dataset
+    from ffenc.dataset.transform.tasks import modify_tasks
     from ffenc.dataset.verify.findings import Finding
     from ffenc.dataset.verify.repair import RepairReport, repair_dataset
     from ffenc.dataset.verify.verify import VerifyReport, verify_dataset
@@ -161,6 +164,7 @@ __all__ = [
     "VideoReader",
     "VideoStreamInfo",
     "VideoWriter",
+    "add_features",
     "available_encoders",
     "concat_videos",
     "convert_images_to_video",
@@ -174,6 +178,7 @@ __all__ = [
     "find_binaries",
     "find_recordings",
     "merge_datasets",
+    "modify_tasks",
     "pixel_format_channels",
     "preview_dataset",
     "probe_capabilities",
@@ -181,8 +186,11 @@ __all__ = [
     "probe_video",
     "quantize_depth",
     "read_depth",
+    "recompute_stats",
     "reencode_dataset",
     "reencode_video",
+    "remove_features",
+    "rename_features",
     "repair_dataset",
     "run_jobs",
     "salvage_video",
@@ -260,6 +268,7 @@ _MODULES = {
     "VideoReader": "video.reader",
     "VideoStreamInfo": "ffmpeg.stream_info",
     "VideoWriter": "video.writer",
+    "add_features": "dataset.transform.features",
     "available_encoders": "video.encoder_options",
     "concat_videos": "video.concat",
     "convert_images_to_video": "dataset.transform.images_to_video",
@@ -273,6 +282,7 @@ _MODULES = {
     "find_binaries": "ffmpeg.binaries",
     "find_recordings": "video.recording",
     "merge_datasets": "dataset.transform.merge",
+    "modify_tasks": "dataset.transform.tasks",
     "pixel_format_channels": "video.encoder_options",
     "preview_dataset": "dataset.preview",
     "probe_capabilities": "ffmpeg.capability_probe",
@@ -280,8 +290,11 @@ _MODULES = {
     "probe_video": "ffmpeg.ffprobe",
     "quantize_depth": "depth",
     "read_depth": "video.depth",
+    "recompute_stats": "dataset.transform.recompute_stats",
     "reencode_dataset": "dataset.transform.reencode",
     "reencode_video": "video.reencode",
+    "remove_features": "dataset.transform.features",
+    "rename_features": "dataset.transform.features",
     "repair_dataset": "dataset.verify.repair",
     "run_jobs": "jobs.run",
     "salvage_video": "video.salvage",

@@ -30,9 +30,24 @@ def histogram_quantiles(values: npt.NDArray[Any], weights: npt.NDArray[Any]) -> 
     """
     if not np.isfinite(values).all():
         return dict.fromkeys(QUANTILES, float("nan"))
-    edges = np.linspace(float(values.min()) - _EDGE, float(values.max()) + _EDGE, _BINS + 1)
+    edges = bin_edges(float(values.min()), float(values.max()))
+    return binned_quantiles(bin_counts(values, edges, weights), edges)
+
+
+def bin_edges(low: float, high: float) -> FloatArray:
+    """Return the edges of LeRobot's bins for values from ``low`` to ``high``."""
+    return np.linspace(low - _EDGE, high + _EDGE, _BINS + 1)
+
+
+def bin_counts(values: npt.NDArray[Any], edges: FloatArray, weights: npt.NDArray[Any] | None = None) -> FloatArray:
+    """Return the number of values, or the sum of their weights, in each bin."""
     bins = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, _BINS - 1)
-    reached = np.cumsum(np.bincount(bins, weights, minlength=_BINS), dtype=np.float64)
+    return np.bincount(bins, weights, minlength=_BINS).astype(np.float64)
+
+
+def binned_quantiles(counts: FloatArray, edges: FloatArray) -> dict[str, float]:
+    """Return the quantiles by name of values in bins."""
+    reached = np.cumsum(counts)
     return {name: _inside_bin(reached, edges, share * reached[-1]) for name, share in QUANTILES.items()}
 
 

@@ -8,7 +8,7 @@ of the episode is not known in advance.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,22 @@ import numpy as np
 import numpy.typing as npt
 
 from ffenc.errors import FrameError
-from ffenc.histograms import QUANTILES, Depths, FloatArray, Levels, histogram_quantiles
+from ffenc.histograms import (
+    QUANTILES,
+    Depths,
+    FloatArray,
+    Levels,
+    bin_counts,
+    bin_edges,
+    binned_quantiles,
+    histogram_quantiles,
+)
 
 STATISTICS = ("min", "max", "mean", "std", "count", *QUANTILES)
 """Names of all statistics, in LeRobot's order."""
 
 _AGGREGATED_AT_ONCE = 50  # episodes whose statistics are in memory
+_CHUNKS_AT_ONCE = 4096
 _FRAMES_KEPT = 4  # times the number of sampled frames, so that the nearest kept frame is close
 _LARGE = 300  # LeRobot subsamples frames whose long side has at least this many pixels,
 _SAMPLED_SIDE = 150  # to about this many
@@ -114,11 +124,72 @@ def vector_statistics(rows: npt.NDArray[Any]) -> FeatureStatistics:
     return FeatureStatistics(min=low, max=high, mean=mean, std=std, count=np.array([len(rows)]), **quantiles)
 
 
-def aggregate_statistics(parts: Sequence[Mapping[str, FeatureStatistics]]) -> dict[str, FeatureStatistics]:
+def relative_action_statistics(
+    episodes: Callable[[], Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any]]]],
+    *,
+    relative: npt.NDArray[np.bool_],
+    chunk_size: int,
+) -> FeatureStatistics | None:
+    """Return LeRobot's statistics of relative actions: those of all chunks of actions minus the state at the chunk's start.
+
+    A chunk is ``chunk_size`` consecutive actions of one episode.  Chunks overlap: every frame that has enough frames after it
+    starts one.
+
+    Args:
+        episodes: called twice; yields for each episode the actions ``(rows, n)``, and the states with at least n components.
+        relative: shape (n,); components where it is False stay absolute.
+        chunk_size: actions in a chunk.
+
+    Returns:
+        The statistics, with ``count`` = number of chunks times ``chunk_size``; None if no episode has enough frames.
+    """
+    count, total, squares = 0, np.zeros(len(relative)), np.zeros(len(relative))
+    low, high = np.full(len(relative), np.inf), np.full(len(relative), -np.inf)
+    for values in _relative_chunks(episodes(), relative, chunk_size):
+        exact = values.astype(np.float64)
+        count += len(exact)
+        total += exact.sum(axis=0)
+        squares += (exact**2).sum(axis=0)
+        low, high = np.minimum(low, exact.min(axis=0)), np.maximum(high, exact.max(axis=0))
+    if not count:
+        return None
+    edges = [bin_edges(*ends) for ends in zip(low, high, strict=True)]
+    counts = [np.zeros(len(each) - 1) for each in edges]
+    for values in _relative_chunks(episodes(), relative, chunk_size):
+        for component, each in enumerate(edges):
+            counts[component] += bin_counts(values[:, component], each)
+    columns = [binned_quantiles(*each) for each in zip(counts, edges, strict=True)]
+    mean = total / count
+    return FeatureStatistics(
+        min=low,
+        max=high,
+        mean=mean,
+        std=np.sqrt(np.maximum(squares / count - mean**2, 0)),
+        count=np.array([count], np.int64),
+        **{name: np.array([column[name] for column in columns]) for name in QUANTILES},
+    )
+
+
+def _relative_chunks(
+    episodes: Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any]]], relative: npt.NDArray[np.bool_], chunk_size: int
+) -> Iterator[npt.NDArray[np.float32]]:
+    for actions, states in episodes:
+        base = np.where(relative, states[:, : len(relative)], 0).astype(np.float32)
+        starts = np.arange(max(len(actions) - chunk_size + 1, 0))
+        for first in range(0, len(starts), _CHUNKS_AT_ONCE):
+            some = starts[first : first + _CHUNKS_AT_ONCE]
+            chunks = actions.astype(np.float32)[some[:, np.newaxis] + np.arange(chunk_size)] - base[some, np.newaxis]
+            yield chunks.reshape(-1, len(relative))
+
+
+def aggregate_statistics(
+    parts: Sequence[Mapping[str, FeatureStatistics]], *, mean_quantiles: bool = False
+) -> dict[str, FeatureStatistics]:
     """Return the statistics of several episodes or datasets together.
 
     As in LeRobot, ``mean`` is weighted by ``count``, and the variance uses the parallel formula.  Quantiles cannot be combined
-    exactly: the result is the minimum of the lower quantiles and the median, and the maximum of the upper quantiles.
+    exactly: the result is the minimum of the lower quantiles and the median, and the maximum of the upper quantiles.  With
+    ``mean_quantiles`` it is their weighted mean, as in LeRobot up to 0.6.1.
 
     Returns:
         The statistics of every feature of any part, in order of first appearance.  A quantile is unknown if it is unknown in
@@ -128,10 +199,10 @@ def aggregate_statistics(parts: Sequence[Mapping[str, FeatureStatistics]]) -> di
         ValueError: a feature has different shapes in different parts.
     """
     names = dict.fromkeys(name for part in parts for name in part)
-    return {name: _aggregate(name, [part[name] for part in parts if name in part]) for name in names}
+    return {name: _aggregate(name, [part[name] for part in parts if name in part], mean_quantiles) for name in names}
 
 
-def _aggregate(name: str, parts: Sequence[FeatureStatistics]) -> FeatureStatistics:
+def _aggregate(name: str, parts: Sequence[FeatureStatistics], mean_quantiles: bool) -> FeatureStatistics:
     shapes = {part.mean.shape for part in parts}
     if len(shapes) > 1:
         raise ValueError(f"the statistics of {name!r} have different shapes and cannot be aggregated: {sorted(shapes)}")
@@ -143,7 +214,9 @@ def _aggregate(name: str, parts: Sequence[FeatureStatistics]) -> FeatureStatisti
     quantiles = {}
     for quantile, share in QUANTILES.items():
         values = [getattr(part, quantile) for part in parts]
-        if all(value is not None for value in values):
+        if mean_quantiles and all(value is not None for value in values):
+            quantiles[quantile] = (np.stack(values) * weights).sum(axis=0)
+        elif all(value is not None for value in values):
             quantiles[quantile] = np.min(values, axis=0) if share <= 0.5 else np.max(values, axis=0)
     return FeatureStatistics(
         min=np.min([part.min for part in parts], axis=0),

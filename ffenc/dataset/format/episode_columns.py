@@ -115,10 +115,11 @@ def other_columns(schema: pa.Schema, info: DatasetInfo) -> dict[str, pa.DataType
     Columns of removed features are not included, because LeRobot leaves them behind.
     """
     known = set(episodes_schema(info).names)
+    cameras = tuple(f"videos/{key}/" for key in info.videos)
     return {
         name: schema.field(name).type
         for name in schema.names
-        if name not in known and not name.startswith(("stats/", "videos/"))
+        if name not in known and (name.startswith(cameras) or not name.startswith(("stats/", "videos/")))
     }
 
 

@@ -81,6 +81,33 @@ def _camera_document(camera: CameraRecording) -> dict[str, Any]:
     return document
 
 
+def renamed_document(document: Mapping[str, Any], names: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return the line of an episode with the new names of cameras, without those whose name is None.
+
+    A drop with all its cameras removed stays, because a time step is missing in the rows.
+    """
+    if not names:
+        return dict(document)
+
+    def by_name(values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        new = {name: names.get(name, name) for name in values}
+        return {name: values[old] for old, name in new.items() if name is not None}
+
+    new = dict(document)
+    if "cameras" in new:
+        new["cameras"] = by_name(new["cameras"])
+    if isinstance(new.get("ties"), Mapping):
+        new["ties"] = {number: by_name(grids) for number, grids in new["ties"].items()}
+    if isinstance(new.get("drops"), list):
+        new["drops"] = [
+            {**drop, "cameras": list(by_name(dict.fromkeys(drop["cameras"])))} if "cameras" in drop else drop
+            for drop in new["drops"]
+        ]
+    return new
+
+
 def append_provenance(root: Path, document: Mapping[str, Any]) -> None:
     """Append one line and sync the file.
 

@@ -49,6 +49,7 @@ LARGEST_COUNT = 1 << 53  # a float64 cannot represent every larger integer
 _MOST_AXES = 32  # limit of numpy 1; LeRobot stores at most 5
 _LONGEST_BITS = 200  # of a number in a message
 _FRAME_KEYS = ("task",)  # keys of a recorded frame that are not features
+_LANGUAGE = ("language_persistent", "language_events")
 _NOT_NUMERIC = ("string", "image", "video", "language")
 
 
@@ -275,6 +276,27 @@ class DatasetInfo(BaseModel):
         """Return a copy with the ``info`` block of one feature replaced."""
         feature = self.features[name].model_copy(update={"info": dict(info)})
         return self.model_copy(update={"features": {**self.features, name: feature}})
+
+
+def check_new_name(name: str, feature: Feature) -> None:
+    """Refuse a name that cannot be stored, or to which LeRobot gives its own meaning.
+
+    Raises:
+        DatasetError: the name has another meaning.
+        UnsafePathError: the name cannot be a file name.
+    """
+    check_feature_name(name)
+    if name in _FRAME_KEYS:
+        raise DatasetError(f"{name!r} is the key of the task text in a frame; give the feature another name")
+    if name in DEFAULT_FEATURES:
+        raise DatasetError(f"{name!r} is a feature that the recorder fills; choose another name")
+    if name in _LANGUAGE and feature.dtype != "language":
+        raise DatasetError(f"{name!r} is the name of LeRobot's language column; choose another name")
+    if feature.is_numeric and "image" in name:
+        raise DatasetError(
+            f"LeRobot takes {name!r} for a camera because of 'image' in its name, and cannot merge the dataset; choose "
+            "another name"
+        )
 
 
 def _check_new_feature(name: str, feature: Feature) -> None:

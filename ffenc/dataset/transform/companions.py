@@ -26,23 +26,25 @@ _OF_OLD_FORMATS = ("meta/episodes.jsonl", "meta/episodes_stats.jsonl", "meta/tas
 def companions(source: DatasetSource) -> list[Path]:
     """Return the other files of a dataset, relative to its root; hidden directories such as a download cache are skipped."""
     root, layout = source.root, source.layout
-    known = {layout.info, layout.stats, layout.tasks, layout.subtasks, *unfinished_files(root)}
+    known = {layout.info, layout.stats, layout.tasks, *unfinished_files(root)}
     known |= {root / name for name in (*_SERIES, *_OF_OLD_FORMATS)}
     known |= {layout.video(key, file) for key, files in source.videos.items() for file in files}
     return [path.relative_to(root) for path in _files(root, known)]
 
 
 def copy_companions(source: DatasetSource, root: Path) -> None:
-    """Copy the other files of a single source."""
+    """Copy the other files of a single source, except those that exist, which were rewritten."""
     for name in companions(source):
         _copy(source.root / name, root / name)
 
 
 def copy_common_companions(sources: Sequence[DatasetSource], root: Path) -> None:
-    """Copy the files that are equal in all sources; a warning names the others."""
+    """Copy the files that are equal in all sources, except those that exist; a warning names the others."""
     found = [set(companions(source)) for source in sources]
     others = []
     for name in sorted(set().union(*found)):
+        if (root / name).exists():
+            continue
         paths = [source.root / name for source in sources]
         if all(name in names for names in found) and all(filecmp.cmp(paths[0], path, shallow=False) for path in paths):
             _copy(paths[0], root / name)
@@ -63,5 +65,7 @@ def _files(directory: Path, known: set[Path]) -> Iterator[Path]:
 
 
 def _copy(source: Path, target: Path) -> None:
+    if target.exists():
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)

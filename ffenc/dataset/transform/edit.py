@@ -244,8 +244,6 @@ class _Job:
             encoded = list(pool.map(lambda job: self._write_video(name, *job), jobs))
         selection = EpisodeSelection(source=self.source, videos=moved, keep=keep)
         written = write_tables(root, info, [selection], self._tasks(keep))
-        if self.source.layout.subtasks.exists():
-            shutil.copyfile(self.source.layout.subtasks, layout.subtasks)
         copy_companions(self.source, root)
         return EditResult(
             root=final,

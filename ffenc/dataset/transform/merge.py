@@ -9,11 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from ffenc.dataset.format.dataset_tables import load_subtasks, save_subtasks
 from ffenc.dataset.format.documents import load_info
-from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.format.provenance import append_operation
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.format.video_info import encoder_config_from_info
@@ -27,6 +23,7 @@ from ffenc.dataset.transform.compatibility import (
     merged_info,
     mismatches,
 )
+from ffenc.dataset.transform.side_tables import NumberedTables, merge_numbered
 from ffenc.dataset.transform.source import DatasetSource, reading
 from ffenc.dataset.transform.video_groups import (
     FrameCounter,
@@ -36,7 +33,7 @@ from ffenc.dataset.transform.video_groups import (
     place_groups,
     write_groups,
 )
-from ffenc.dataset.transform.write_tables import SUBTASK_INDEX, EpisodeSelection, write_tables
+from ffenc.dataset.transform.write_tables import EpisodeSelection, write_tables
 from ffenc.errors import DatasetError, MergeError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.plan.concat import AGREEMENT
@@ -83,7 +80,7 @@ class MergePlan:
         sources: the datasets, in order.
         info: document of the merged dataset, without its counters.
         tasks: tasks of the merged dataset.
-        subtasks: subtasks of the merged dataset; None if all sources have the same table, or none.
+        numbered: its tables such as ``meta/subtasks.parquet``.
         videos: for each camera, every source file in order.
         mismatched: source files that must be re-encoded.
     """
@@ -91,7 +88,7 @@ class MergePlan:
     sources: tuple[DatasetSource, ...]
     info: DatasetInfo
     tasks: tuple[str, ...]
-    subtasks: tuple[str, ...] | None
+    numbered: NumberedTables
     videos: Mapping[str, tuple[SourceVideo, ...]]
     mismatched: frozenset[Path]
 
@@ -208,26 +205,10 @@ def plan_merge(
         sources=tuple(opened),
         info=merged_info(infos, roots, [key for key, some in mismatched.items() if some]).with_standard_paths(),
         tasks=tuple(dict.fromkeys(task for source in opened for task in source.tasks)),
-        subtasks=_merged_subtasks(opened),
+        numbered=merge_numbered(opened),
         videos=videos,
         mismatched=frozenset().union(*mismatched.values()),
     )
-
-
-def _merged_subtasks(sources: Sequence[DatasetSource]) -> tuple[str, ...] | None:
-    """Return all subtasks in order of first appearance, or None if all sources have the same table.
-
-    Raises:
-        MergeError: the tables differ, and a source lacks one, or there is no column with subtask numbers.
-    """
-    tables = [load_subtasks(source.root) for source in sources]
-    if all(table == tables[0] for table in tables):
-        return None
-    without = [str(source.root) for source, table in zip(sources, tables, strict=True) if table is None]
-    if SUBTASK_INDEX not in sources[0].info.features or without:
-        reason = f"{', '.join(without)} has none" if without else f"the feature {SUBTASK_INDEX!r} is missing"
-        raise MergeError(f"the datasets differ in meta/subtasks.parquet, and {reason}; make the tables equal first")
-    return tuple(dict.fromkeys(text for table in tables for text in table or ()))
 
 
 def _measured(key: str, sources: Sequence[DatasetSource], binaries: Binaries) -> list[SourceVideo]:
@@ -294,11 +275,7 @@ def _write_tables(
         shutil.rmtree(building / name, ignore_errors=True)
     selections = [_selection(plan, number, placed) for number in range(len(plan.sources))]
     written = write_tables(building, plan.info, selections, plan.tasks, separate_data=separate_data)
-    first = plan.sources[0].layout.subtasks
-    if plan.subtasks is not None:
-        save_subtasks(building, plan.subtasks)
-    elif first.exists():
-        shutil.copyfile(first, DatasetLayout(root=building).subtasks)
+    plan.numbered.write(building)
     return written
 
 
@@ -323,10 +300,7 @@ def _encoded(
 
 def _selection(plan: MergePlan, number: int, placed: Mapping[str, Sequence[PlacedVideo]]) -> EpisodeSelection:
     source = plan.sources[number]
-    subtasks = None
-    if plan.subtasks is not None:
-        subtasks = np.array([plan.subtasks.index(text) for text in load_subtasks(source.root) or ()], np.int64)
     videos = {
         key: {each.video.file: each for each in some if each.video.source == number} for key, some in placed.items()
     }
-    return EpisodeSelection(source=source, videos=videos, subtasks=subtasks)
+    return EpisodeSelection(source=source, videos=videos, numbers=plan.numbered.numbers[number])

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import bisect
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,9 @@ from ffenc.dataset.format.episode_columns import EpisodeRow, VideoSpan
 from ffenc.dataset.format.frame_columns import column_values, conform
 from ffenc.dataset.format.layout import FileId
 from ffenc.dataset.format.parquet_series import SeriesWriter
-from ffenc.dataset.format.provenance import load_provenance, save_provenance
+from ffenc.dataset.format.provenance import load_provenance, renamed_document, save_provenance
 from ffenc.dataset.format.schema import DEFAULT_FEATURES, OLD_COUNTERS, DatasetInfo, Feature
+from ffenc.dataset.transform.side_tables import MovedEpisodes, write_row_tables
 from ffenc.dataset.transform.source import DatasetSource
 from ffenc.dataset.transform.video_groups import PlacedVideo
 from ffenc.errors import DatasetError
@@ -39,8 +40,7 @@ from ffenc.statistics import STATISTICS, FeatureStatistics, StatisticsTotal, agg
 
 logger = logging.getLogger(__name__)
 
-SUBTASK_INDEX = "subtask_index"
-"""The column whose numbers are rows of ``meta/subtasks.parquet``."""
+_Value = TypeVar("_Value")
 
 _SHIFTED = tuple(name for name in STATISTICS if name not in ("std", "count"))
 
@@ -82,7 +82,10 @@ class EpisodeSelection:
         every: keep every n-th row of each episode, starting with the first.
         frame_statistics: for each camera whose frames changed, new statistics of each episode.
         new_videos: for each image feature that becomes video, the place of each episode.
-        subtasks: the new number of each subtask; None keeps the numbers.
+        numbers: for features that number the rows of a table, the new number of each old one.
+        names: the new name of each renamed feature; None for a removed one.
+        added: new columns with the rows of the whole dataset.
+        retask: returns the new text of a task in an episode; None keeps the tasks.
     """
 
     source: DatasetSource
@@ -91,7 +94,21 @@ class EpisodeSelection:
     every: int = 1
     frame_statistics: Mapping[str, Mapping[int, FeatureStatistics]] = field(default_factory=dict)
     new_videos: Mapping[str, Sequence[VideoSpan]] = field(default_factory=dict)
-    subtasks: npt.NDArray[np.int64] | None = None
+    numbers: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    names: Mapping[str, str | None] = field(default_factory=dict)
+    added: pa.Table | None = None
+    retask: Callable[[int, str], str] | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """True if all rows of all episodes stay."""
+        return self.keep is None and self.every == 1
+
+    @property
+    def recomputed(self) -> set[str]:
+        """Return the features whose numbers change, and the new ones."""
+        added = [] if self.added is None else self.added.column_names
+        return {*self.numbers, *added, "task_index"}
 
     def takes(self, episode: int) -> bool:
         """Return True if the new dataset has this episode of the source."""
@@ -133,7 +150,8 @@ def write_tables(
         others: dict[str, pa.DataType] = {}
         for selection in selections:
             source = selection.source
-            add_columns(others, other_episode_columns(source.root, source.info), source.root)
+            columns = renamed_columns(other_episode_columns(source.root, source.info), selection.names)
+            add_columns(others, columns, source.root)
         with data_writer(root, info, like=selections[0].source.layout) as data:
             writer = _EpisodeWriter(info, tasks, data)
             rows = (row for each in selections for row in writer.write(each, separate_data=separate_data))
@@ -144,10 +162,15 @@ def write_tables(
     save_tasks(root, tasks)
     save_stats(root, stats)
     save_provenance(root, _provenance(selections))
+    write_row_tables(root, writer.moved)
     dropped = sorted(OLD_COUNTERS & (info.model_extra or {}).keys())
     if dropped:
         logger.warning("removed %s from info.json: LeRobot's format 3.0 does not have it", " and ".join(dropped))
     written = info.with_totals(episodes=writer.episodes, frames=writer.frames, tasks=len(tasks))
+    if len(selections) == 1 and selections[0].is_complete:
+        written = written.model_copy(update={"splits": info.splits})
+    elif info.splits.keys() - {"train"}:
+        logger.warning("the splits %s of info.json are not kept; they are not those of the new episodes", info.splits)
     save_info(root, written)
     return written
 
@@ -167,17 +190,28 @@ class _EpisodeWriter:
         self._data = data
         self.episodes = self.frames = 0
         self.total = StatisticsTotal()
+        self.moved: list[MovedEpisodes] = []
 
     def write(self, selection: EpisodeSelection, *, separate_data: bool) -> Iterator[EpisodeRow]:
         """Write the selected episodes and yield their new rows of ``meta/episodes``."""
-        tasks = np.array([self._tasks.get(task, -1) for task in selection.source.tasks], np.int64)
+        rows: dict[int, tuple[int, int, range]] = {}
+        tasks: dict[int, npt.NDArray[np.int64]] = {}
+        fps, source = self._info.fps, selection.source
+        self.moved.append(MovedEpisodes(source=source, rows=rows, fps=fps, tasks=tasks, numbers=selection.numbers))
+        same = self._numbers_of(source.tasks)
         last: FileId | None = None
-        for row, table in selection.source.episodes():
+        for row, table in source.episodes():
             if selection.takes(row.episode_index):
                 if separate_data and row.data != last:
                     self._data.close()
                 last = row.data
-                yield self._write_episode(selection, row, table, tasks)
+                episode, retask = row.episode_index, selection.retask
+                rows[episode] = (self.episodes, self.frames, range(0, row.length, selection.every))
+                tasks[episode] = same if retask is None else self._numbers_of(retask(episode, t) for t in source.tasks)
+                yield self._write_episode(selection, row, table, tasks[episode])
+
+    def _numbers_of(self, texts: Iterable[str]) -> npt.NDArray[np.int64]:
+        return np.array([self._tasks.get(text, -1) for text in texts], np.int64)
 
     def _write_episode(
         self, selection: EpisodeSelection, row: EpisodeRow, table: pa.Table, tasks: npt.NDArray[np.int64]
@@ -185,7 +219,13 @@ class _EpisodeWriter:
         info, every = self._info, selection.every
         if every > 1:
             _check_language_columns(info, selection, row, table)
-        table = table.drop_columns(list(selection.new_videos)).take(pa.array(range(0, len(table), every)))
+        if selection.added is not None:
+            more = selection.added.slice(row.dataset_from_index, row.length)
+            for name in more.column_names:
+                table = table.append_column(name, more[name])
+        removed = [name for name, new in selection.names.items() if new is None and name in table.column_names]
+        table = table.drop_columns([*selection.new_videos, *removed]).take(pa.array(range(0, len(table), every)))
+        table = table.rename_columns([selection.names.get(name) or name for name in table.column_names])
         length = len(table)
         columns: dict[str, npt.NDArray[Any]] = {
             "episode_index": np.full(length, self.episodes),
@@ -195,19 +235,21 @@ class _EpisodeWriter:
         if every > 1:
             columns["frame_index"] = np.arange(length)
             columns["timestamp"] = (np.arange(length) / info.fps).astype(np.float32)
-        if selection.subtasks is not None:
-            feature = info.features[SUBTASK_INDEX]
-            columns[SUBTASK_INDEX] = _renumbered(selection, row, table, SUBTASK_INDEX, feature, selection.subtasks)
+        for name, numbers in selection.numbers.items():
+            columns[name] = _renumbered(selection, row, table, name, info.features[name], numbers)
         table = _with_columns(conform(table, self._data.schema), columns)
         videos = {key: selection.place(key, span) for key, span in row.videos.items()}
         new_videos = {key: spans[row.episode_index] for key, spans in selection.new_videos.items()}
+        retask = selection.retask or (lambda _, task: task)
         new = replace(
             row,
             episode_index=self.episodes,
+            tasks=tuple(dict.fromkeys(retask(row.episode_index, task) for task in row.tasks)),
             length=length,
             dataset_from_index=self.frames,
             data=self._data.write(table),
-            videos=videos | new_videos,
+            videos=renamed(videos, selection.names) | new_videos,
+            others=renamed_columns(row.others, selection.names),
             statistics=self._new_statistics(selection, row, table),
         )
         self.episodes += 1
@@ -219,7 +261,8 @@ class _EpisodeWriter:
         self, selection: EpisodeSelection, row: EpisodeRow, table: pa.Table
     ) -> dict[str, FeatureStatistics]:
         """Return the statistics of an episode after renumbering; those of removed features are omitted."""
-        known = {name: row.statistics[name] for name in self._info.features if name in row.statistics}
+        old = renamed(row.statistics, selection.names)
+        known = {name: old[name] for name in self._info.features if name in old}
         shifts = {
             "episode_index": self.episodes - row.episode_index,
             "index": self.frames - row.dataset_from_index,
@@ -228,12 +271,13 @@ class _EpisodeWriter:
             if name in known:
                 values = {each: getattr(known[name], each) for each in _SHIFTED}
                 known[name] = replace(known[name], **{each: v + shift for each, v in values.items() if v is not None})
-        recomputed = {"task_index", *([SUBTASK_INDEX] if selection.subtasks is not None else [])}
+        added = set() if selection.added is None else set(selection.added.column_names)
         for name, feature in self._info.columns.items():
-            if name in known and (name in recomputed or (selection.every > 1 and feature.is_numeric)):
+            changed = name in known and (name in selection.recomputed or selection.every > 1)
+            if feature.is_numeric and (changed or name in added):
                 known[name] = vector_statistics(column_values(table, name, feature))
-        changed = selection.frame_statistics
-        return known | {key: some[row.episode_index] for key, some in changed.items() if key in known}
+        frames = selection.frame_statistics
+        return known | {key: some[row.episode_index] for key, some in frames.items() if key in known}
 
 
 def _renumbered(
@@ -281,13 +325,34 @@ def _dataset_statistics(
     info: DatasetInfo, selections: Sequence[EpisodeSelection], stats: dict[str, FeatureStatistics]
 ) -> dict[str, FeatureStatistics]:
     """Return the statistics for ``stats.json``; see `write_tables`."""
-    if all(each.keep is None for each in selections):
-        stored = [load_stats(each.source.root) or {} for each in selections]
-        renumbered = {SUBTASK_INDEX} if any(each.subtasks is not None for each in selections) else set()
-        for name in info.features.keys() - stats.keys() - renumbered:
-            if all(name in each for each in stored):
-                stats |= aggregate_statistics([{name: each[name]} for each in stored])
+    if any(each.keep is not None for each in selections):
+        return {name: stats[name] for name in info.features if name in stats}
+    stored = [renamed(load_stats(each.source.root) or {}, each.names) for each in selections]
+    changed = {name for each in selections for name in (*each.recomputed, *each.frame_statistics)}
+    if len(selections) == 1 and selections[0].is_complete:
+        stats |= {name: known for name, known in stored[0].items() if name not in changed}
+    for name in info.features.keys() - stats.keys() - changed:
+        if all(name in each for each in stored):
+            stats |= aggregate_statistics([{name: each[name]} for each in stored])
     return {name: stats[name] for name in info.features if name in stats}
+
+
+def renamed(values: Mapping[str, _Value], names: Mapping[str, str | None]) -> dict[str, _Value]:
+    """Return values by feature with the new names, without removed features."""
+    new = {name: names.get(name, name) for name in values}
+    return {name: values[old] for old, name in new.items() if name is not None}
+
+
+def renamed_columns(columns: Mapping[str, _Value], names: Mapping[str, str | None]) -> dict[str, _Value]:
+    """Return columns of the episodes with the new names of cameras, without those of removed cameras."""
+    found = {}
+    for column, value in columns.items():
+        series, _, rest = column.partition("/")
+        key, _, rest = rest.partition("/")
+        new = names.get(key, key) if series == "videos" else key
+        if new is not None:
+            found[f"videos/{new}/{rest}" if series == "videos" else column] = value
+    return found
 
 
 def _provenance(selections: Sequence[EpisodeSelection]) -> Iterator[dict[str, object]]:
@@ -296,5 +361,5 @@ def _provenance(selections: Sequence[EpisodeSelection]) -> Iterator[dict[str, ob
         known = load_provenance(selection.source.root)
         for episode in filter(selection.takes, range(selection.source.info.total_episodes)):
             if episode in known:
-                yield {**known[episode], "episode_index": number}
+                yield {**renamed_document(known[episode], selection.names), "episode_index": number}
             number += 1
