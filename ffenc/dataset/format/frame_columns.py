@@ -176,6 +176,21 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
+def nested_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Return Python values in a type that can contain extension types, such as LeRobot's language columns with JSON."""
+    return pa.array(values, _without_extensions(kind)).cast(kind)
+
+
+def _without_extensions(kind: pa.DataType) -> pa.DataType:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _without_extensions(kind.storage_type)
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_without_extensions(field.type)) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_without_extensions(kind.value_type)))
+    return kind
+
+
 def _storage(column: pa.ChunkedArray) -> pa.Array:
     # Hugging Face's arrays have an extension type only if its library is loaded.
     array = pa.concat_arrays(column.chunks) if column.num_chunks != 1 else column.chunk(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,13 +11,16 @@ from typing import Any
 from ffenc.dataset.format.arrow import pa
 from ffenc.dataset.format.dataset_tables import iterate_episodes
 from ffenc.dataset.format.frame_columns import data_table
-from ffenc.dataset.format.parquet_series import open_parquet
+from ffenc.dataset.format.parquet_series import iterate_episode_tables, open_parquet
 from ffenc.dataset.format.schema import DEFAULT_FEATURES, DatasetInfo, Feature, check_new_name
 from ffenc.dataset.transform.joined_rows import KEYS, column_feature, key_columns, row_order
+from ffenc.dataset.transform.renamed import camera_entries
 from ffenc.dataset.transform.rewrite import Rewrite, RewriteResult, rewrite_dataset, table_rewrite, warn_of_names
 from ffenc.dataset.transform.side_tables import numbered_features
 from ffenc.dataset.transform.source import DatasetSource
 from ffenc.errors import DatasetError
+
+logger = logging.getLogger(__name__)
 
 
 def remove_features(
@@ -89,6 +93,7 @@ def _plan_names(source: DatasetSource, *, names: dict[str, str | None]) -> Rewri
     if not info.videos:
         info = info.model_copy(update={"video_path": None})
     warn_of_names(source, names)
+    _warn_of_entries(source, {name for name, new in names.items() if new is None})
     changes = {name: "removed" if new is None else f"renamed to {new}" for name, new in names.items()}
     return table_rewrite(source, changes, info=info, names=names)
 
@@ -104,6 +109,17 @@ def _check_old_names(source: DatasetSource, names: Mapping[str, str | None]) -> 
             raise DatasetError(f"{name!r} has dtype 'language', which LeRobot finds by this name; it cannot be renamed")
         if new is not None and name in numbered:
             raise DatasetError(f"{name!r} numbers the rows of {numbered[name]}, which has a column of that name")
+
+
+def _warn_of_entries(source: DatasetSource, removed: set[str]) -> None:
+    """Log language columns with entries that refer to a removed camera; they are kept."""
+    languages = [name for name, feature in source.info.columns.items() if feature.dtype == "language"]
+    if languages and removed & source.info.videos.keys():
+        tables = iterate_episode_tables(source.layout.data_files(), columns=languages)
+        entries = (each for table in tables for each in camera_entries(table, source.info))
+        found = {(name, entry["camera"]) for name, entry in entries if entry["camera"] in removed}
+        for name, camera in sorted(found):
+            logger.warning("%s has entries about %s, which is removed; they are kept", name, camera)
 
 
 def _listed(info: DatasetInfo) -> str:

@@ -169,7 +169,7 @@ def _shape(column: pa.ChunkedArray, name: str, path: Path) -> tuple[tuple[int, .
         array = pc.list_flatten(array)
     if array.null_count:
         per_row = int(np.prod(shape))
-        missing = np.asarray(array.is_null()).reshape(-1, per_row).any(axis=1)
+        missing = np.asarray(array.is_null(), bool).reshape(-1, per_row).max(axis=1)
         raise DatasetError(f"rows {_some(missing)} of {path} have missing values in {name!r}", path=path)
     return tuple(shape) or (1,), array.type
 

@@ -154,6 +154,7 @@ class _Recomputed:
         self._cameras = cameras
         self._parts: list[Mapping[str, FeatureStatistics]] = []
         self._changed: Counter[str] = Counter()
+        self._count = 0
 
     def episodes(self) -> Iterator[EpisodeRow]:
         """Yield the rows of ``meta/episodes`` with the new statistics."""
@@ -166,6 +167,7 @@ class _Recomputed:
             }
             for name, statistics in new.items():
                 self._changed[name] += not _same(row.statistics.get(name), statistics)
+            self._count += 1
             self._parts.append(new)
             if len(self._parts) > _AGGREGATED_AT_ONCE:
                 self._parts = [self.of_dataset()]
@@ -181,7 +183,7 @@ class _Recomputed:
         found = {}
         for name, new in stats.items():
             document = "unchanged" if _same(old.get(name), new) else "changed"
-            found[name] = f"stats.json {document}, {self._changed[name]} episodes changed"
+            found[name] = f"stats.json {document}, {self._changed[name]} of {self._count} episodes changed"
         return found
 
 

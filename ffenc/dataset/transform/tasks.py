@@ -85,5 +85,6 @@ def _plan(source: DatasetSource, *, task: str | None, by_episode: dict[int, str]
             old = source.tasks[number]
             used.add(new_task(episode, old))
             changes[old, new_task(episode, old)] += 1
-    shown = {f"{old!r} -> {new!r}": f"{count} episodes" for (old, new), count in changes.items() if old != new}
+    changed = {pair: count for pair, count in changes.items() if pair[0] != pair[1]}
+    shown = {f"{old!r} -> {new!r}": f"{count} of {len(known)} episodes" for (old, new), count in changed.items()}
     return table_rewrite(source, shown, tasks=sorted(used), retask=new_task)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ from ffenc.dataset.format.layout import FileId
 from ffenc.dataset.format.parquet_series import SeriesWriter
 from ffenc.dataset.format.provenance import load_provenance, renamed_document, save_provenance
 from ffenc.dataset.format.schema import DEFAULT_FEATURES, OLD_COUNTERS, DatasetInfo, Feature
+from ffenc.dataset.transform.renamed import renamed, renamed_columns, renamed_rows
 from ffenc.dataset.transform.side_tables import MovedEpisodes, write_row_tables
 from ffenc.dataset.transform.source import DatasetSource
 from ffenc.dataset.transform.video_groups import PlacedVideo
@@ -39,8 +40,6 @@ from ffenc.plan.frame_stride import FrameStride
 from ffenc.statistics import STATISTICS, FeatureStatistics, StatisticsTotal, aggregate_statistics, vector_statistics
 
 logger = logging.getLogger(__name__)
-
-_Value = TypeVar("_Value")
 
 _SHIFTED = tuple(name for name in STATISTICS if name not in ("std", "count"))
 
@@ -223,9 +222,8 @@ class _EpisodeWriter:
             more = selection.added.slice(row.dataset_from_index, row.length)
             for name in more.column_names:
                 table = table.append_column(name, more[name])
-        removed = [name for name, new in selection.names.items() if new is None and name in table.column_names]
-        table = table.drop_columns([*selection.new_videos, *removed]).take(pa.array(range(0, len(table), every)))
-        table = table.rename_columns([selection.names.get(name) or name for name in table.column_names])
+        table = renamed_rows(table, selection.source.info, selection.names)
+        table = table.drop_columns(list(selection.new_videos)).take(pa.array(range(0, len(table), every)))
         length = len(table)
         columns: dict[str, npt.NDArray[Any]] = {
             "episode_index": np.full(length, self.episodes),
@@ -325,34 +323,33 @@ def _dataset_statistics(
     info: DatasetInfo, selections: Sequence[EpisodeSelection], stats: dict[str, FeatureStatistics]
 ) -> dict[str, FeatureStatistics]:
     """Return the statistics for ``stats.json``; see `write_tables`."""
-    if any(each.keep is not None for each in selections):
-        return {name: stats[name] for name in info.features if name in stats}
     stored = [renamed(load_stats(each.source.root) or {}, each.names) for each in selections]
-    changed = {name for each in selections for name in (*each.recomputed, *each.frame_statistics)}
     if len(selections) == 1 and selections[0].is_complete:
+        changed = {*selections[0].recomputed, *selections[0].frame_statistics}
         stats |= {name: known for name, known in stored[0].items() if name not in changed}
-    for name in info.features.keys() - stats.keys() - changed:
-        if all(name in each for each in stored):
-            stats |= aggregate_statistics([{name: each[name]} for each in stored])
+    else:
+        for selection, known in zip(selections, stored, strict=True):
+            _warn_of_other_statistics(selection.source, known)
+    if all(each.keep is None for each in selections):
+        renumbered = {name for each in selections for name in each.numbers}
+        for name in info.features.keys() - stats.keys() - renumbered:
+            if all(name in each for each in stored):
+                stats |= aggregate_statistics([{name: each[name]} for each in stored])
     return {name: stats[name] for name in info.features if name in stats}
 
 
-def renamed(values: Mapping[str, _Value], names: Mapping[str, str | None]) -> dict[str, _Value]:
-    """Return values by feature with the new names, without removed features."""
-    new = {name: names.get(name, name) for name in values}
-    return {name: values[old] for old, name in new.items() if name is not None}
-
-
-def renamed_columns(columns: Mapping[str, _Value], names: Mapping[str, str | None]) -> dict[str, _Value]:
-    """Return columns of the episodes with the new names of cameras, without those of removed cameras."""
-    found = {}
-    for column, value in columns.items():
-        series, _, rest = column.partition("/")
-        key, _, rest = rest.partition("/")
-        new = names.get(key, key) if series == "videos" else key
-        if new is not None:
-            found[f"videos/{new}/{rest}" if series == "videos" else column] = value
-    return found
+def _warn_of_other_statistics(source: DatasetSource, stored: Mapping[str, FeatureStatistics]) -> None:
+    """Log statistics in ``stats.json`` that are not those of the rows, such as those of relative actions."""
+    columns = source.info.columns
+    numbers = [name for name in stored if name in columns and columns[name].is_numeric]
+    other = [name for name in numbers if stored[name].count[0] != source.info.total_frames]
+    if other:
+        logger.warning(
+            "stats.json of %s has statistics of %s that are not those of its rows (relative actions?); the new dataset has "
+            "those of its rows. `ffenc recompute-stats` computes those of relative actions",
+            source.root,
+            ", ".join(other),
+        )
 
 
 def _provenance(selections: Sequence[EpisodeSelection]) -> Iterator[dict[str, object]]:

@@ -102,6 +102,7 @@ stats-feature-missing   | warning | metadata | repair    | stats.json lacks a fe
 stats-feature-extra     | note    | metadata | none      | stats.json has an unknown feature
 stats-shape-wrong       | error   | metadata | repair    | statistics do not have the shape of their feature
 stats-incomplete        | note    | metadata | repair    | quantiles are missing, as in older LeRobot versions
+stats-relative          | note    | metadata | none      | stats.json has statistics of relative actions, not of the rows
 stats-wrong             | error   | metadata | repair    | stats.json does not match the data
 episode-stats-missing   | warning | metadata | repair    | an episode lacks statistics, so merged statistics will be incomplete
 episode-stats-wrong     | warning | metadata | repair    | statistics of an episode do not match its rows

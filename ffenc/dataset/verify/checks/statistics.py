@@ -184,6 +184,18 @@ def mismatch(recorded: FeatureStatistics, right: FeatureStatistics, *, quantiles
     return None
 
 
+def chunk_of_relative_actions(subject: Subject, name: str, recorded: FeatureStatistics) -> int | None:
+    """Return the number of actions in a chunk if statistics can be those of relative actions, which count overlapping chunks."""
+    if name != "action" or "observation.state" not in subject.known_info.features:
+        return None
+    lengths = np.array([episode.length or 0 for episode in subject.episodes], np.int64)
+    count = int(recorded.count[0])
+    for size in range(2, int(lengths.max(initial=0)) + 1):
+        if count % size == 0 and int(np.maximum(lengths - size + 1, 0).sum()) * size == count:
+            return size
+    return None
+
+
 def expected_shape(feature: Feature) -> tuple[int, ...] | None:
     """Return the shape of a feature's statistics; None if it is not certain, as for matrices."""
     if feature.is_camera:

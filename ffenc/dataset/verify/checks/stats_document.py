@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ffenc.dataset.verify.checks.statistics import COUNTING, Aggregate, expected_shape, mismatch
+from ffenc.dataset.verify.checks.statistics import (
+    COUNTING,
+    Aggregate,
+    chunk_of_relative_actions,
+    expected_shape,
+    mismatch,
+)
 from ffenc.dataset.verify.checks.subject import Subject
 from ffenc.histograms import QUANTILES
 from ffenc.regular_files import read_json
@@ -55,6 +61,12 @@ def _check_feature(subject: Subject, name: str, document: Any, aggregate: Aggreg
         findings.add("stats-incomplete", f"{name!r} has no quantiles", camera=name, path=path)
     right = aggregate.features().get(name)
     if right is None or name in COUNTING or (difference := mismatch(recorded, right)) is None:
+        return
+    if (size := chunk_of_relative_actions(subject, name, recorded)) is not None:
+        message = (
+            f"{name!r} has statistics of relative actions in chunks of {size}; they are not compared with the rows"
+        )
+        findings.add("stats-relative", message, camera=name, path=path)
         return
     quantiles_only = mismatch(recorded, right, quantiles=False) is None
     if quantiles_only and mismatch(recorded, _with_mean_quantiles(right, aggregate, name)) is None:

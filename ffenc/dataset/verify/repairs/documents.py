@@ -16,7 +16,7 @@ from ffenc.dataset.verify.checks.frame_rows import FrameChecks
 from ffenc.dataset.verify.checks.leftovers import staging_directories
 from ffenc.dataset.verify.checks.packets import Measurer
 from ffenc.dataset.verify.checks.spans import video_uses
-from ffenc.dataset.verify.checks.statistics import StatisticsChecks, mismatch
+from ffenc.dataset.verify.checks.statistics import StatisticsChecks, chunk_of_relative_actions, mismatch
 from ffenc.dataset.verify.checks.subject import Subject
 from ffenc.dataset.verify.finding_codes import CODES
 from ffenc.dataset.verify.repairs.changes import Changes
@@ -130,7 +130,7 @@ def repair_stats(subject: Subject, changes: Changes) -> None:
     right = measured.features() | cameras.features()
     document, before = _document(path), len(changes.made)
     for name, feature in subject.known_info.features.items():
-        if not feature.has_statistics or _is_right(document.get(name), right.get(name)):
+        if not feature.has_statistics or _is_right(subject, name, document.get(name), right.get(name)):
             continue
         if name not in right:
             changes.refuse(path, f"the statistics of {name!r}: not every episode has the values they are computed from")
@@ -149,11 +149,12 @@ def _document(path: Path) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _is_right(document: Any, right: FeatureStatistics | None) -> bool:
+def _is_right(subject: Subject, name: str, document: Any, right: FeatureStatistics | None) -> bool:
     try:
         recorded = FeatureStatistics.from_json(document)
     except (ValueError, TypeError, AttributeError):
         return False
     if right is None:
         return True  # the right value is unknown
-    return recorded.q50 is not None and mismatch(recorded, right) is None
+    is_relative = chunk_of_relative_actions(subject, name, recorded) is not None
+    return recorded.q50 is not None and (is_relative or mismatch(recorded, right) is None)
