@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from argparse import ArgumentTypeError
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -134,6 +134,19 @@ def names(value: str | Sequence[str]) -> tuple[str, ...]:
     if not found:
         raise ArgumentTypeError(f"{value!r} names nothing; write names with commas between them")
     return found
+
+
+def names_or_none(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Parse ``a,b,c``, or ``none`` for no names; a file may give a list."""
+    return () if value in ("none", [], ()) else names(value)
+
+
+def episode_texts(value: str | Mapping[Any, Any]) -> dict[int, Any]:
+    """Parse ``{0: text, 3: text}`` as texts by episode number; the keys of JSON are numbers in quotes."""
+    loaded = load_leniently(value) if isinstance(value, str) else value
+    if not isinstance(loaded, Mapping) or not all(re.fullmatch(r"[0-9]{1,9}", str(key)) for key in loaded):
+        raise ArgumentTypeError(f"{value!r} has no episode numbers; write for example '{{0: \"Pick the cube\"}}'")
+    return {int(key): text for key, text in loaded.items()}
 
 
 def positive(value: str | int) -> int:

@@ -15,7 +15,7 @@ from ffenc.dataset.storage.swap_directory import link_or_copy
 from ffenc.dataset.transform.companions import companions
 from ffenc.dataset.transform.in_place import copy_unchanged, new_form
 from ffenc.dataset.transform.source import DatasetSource, reading
-from ffenc.dataset.transform.write_tables import EpisodeSelection, VideoPlacement, write_tables
+from ffenc.dataset.transform.write_tables import EpisodeSelection, write_tables
 
 logger = logging.getLogger(__name__)
 
@@ -87,10 +87,10 @@ def rewrite_dataset(
             no output.
     """
     final = None if output is None else Path(output)
-    if final is not None:
-        check_new(final)
     place = resolve_root(root)
     if dry_run:
+        if final is not None:
+            check_new(final)
         source = DatasetSource.open(place, follow_links=follow_links)
         with reading([source]):
             rewrite = plan(source)
@@ -140,12 +140,7 @@ def table_rewrite(
     texts = list(source.tasks if tasks is None else tasks)
     new = (info or source.info).model_copy(update={"data_path": DATA_PATH, "total_tasks": len(texts)})
     moved = {path: key for key in names if key in source.videos for path in old.video_files(key)}
-    files = {*old.data_files(), *old.episodes_files(), *moved, old.stats, old.tasks, old.info}
-    videos = {
-        key: {file: VideoPlacement(file=file, ranges=((0, frames),)) for file, frames in numbered.items()}
-        for key, numbered in source.videos.items()
-    }
-    selection = EpisodeSelection(source=source, videos=videos, names=names, **selected)  # type: ignore[arg-type]
+    selection = EpisodeSelection(source=source, videos=None, names=names, **selected)  # type: ignore[arg-type]
 
     def write(building: Path) -> DatasetInfo:
         layout = old.__class__.of(building, new)
@@ -155,7 +150,7 @@ def table_rewrite(
                 link_or_copy(path, layout.video(name, file))
         return write_tables(building, new, [selection], texts, separate_data=True)
 
-    return Rewrite(info=new, changes=changes, replaced=files, write=write)
+    return Rewrite(info=new, changes=changes, replaced={*old.tables(), *moved}, write=write)
 
 
 def warn_of_names(source: DatasetSource, names: Collection[str]) -> None:

@@ -18,7 +18,15 @@ from ffenc.cli.parsing.arguments import (
     add_output_flag,
     command,
 )
-from ffenc.cli.parsing.values import episode_numbers, frame_size, names, positive, whole_rate
+from ffenc.cli.parsing.values import (
+    episode_numbers,
+    episode_texts,
+    frame_size,
+    names,
+    names_or_none,
+    positive,
+    whole_rate,
+)
 from ffenc.dataset.verify.finding_codes import LEVELS
 
 
@@ -191,6 +199,79 @@ def upgrade(parser: ArgumentParser) -> None:
     add_flag(parser, "--video_files_size_in_mb", positive, "size at which a new video starts", default=200)
     add_follow_links_flag(parser)
     add_dry_run_flag(parser, "check every row and video, and write nothing")
+
+
+@command("modify-tasks [options] ROOT [--output=OUTPUT]")
+def modify_tasks(parser: ArgumentParser) -> None:
+    """Change the tasks of a LeRobot dataset, and keep its videos.
+
+    --episode_tasks has precedence over --replace, and --replace over --task. Tasks
+    that no frame has are removed. The others are in alphabetical order.
+    """
+    add_flag(parser, "root", Path, "directory of a dataset")
+    add_flag(parser, "--task", str, "the task of every episode", metavar="TEXT")
+    by_episode = """tasks of some episodes: '{0: "Pick the cube", 2: "Place it"}'"""
+    add_flag(parser, "--episode_tasks", episode_texts, by_episode, "--episode-tasks", metavar="DICT")
+    add_flag(parser, "--replace", dict, """new tasks by old task: '{"Pick cube": "Pick the cube"}'""")
+    _add_rewrite_flags(parser)
+
+
+@command("add-features [options] ROOT --from=TABLE [--output=OUTPUT]")
+def add_features(parser: ArgumentParser) -> None:
+    """Add columns of a parquet file to a LeRobot dataset, and keep its videos.
+
+    The file has one row for each frame, in any order. The column index, or the
+    columns episode_index and frame_index, name the frame. Frames without a row, rows
+    without a frame, wrong types and NaN are refused with the row numbers.
+    """
+    add_flag(parser, "root", Path, "directory of a dataset")
+    add_flag(parser, "--from", Path, "the parquet file", required=True, metavar="TABLE")
+    features = "the columns to add, and what they must be: '{force: {dtype: float32, shape: [2], names: [x, y]}}'; {} "
+    add_flag(parser, "--features", dict, features + "accepts any type (default: all columns)")
+    _add_rewrite_flags(parser)
+
+
+@command("remove-features [options] ROOT --features=NAMES [--output=OUTPUT]")
+def remove_features(parser: ArgumentParser) -> None:
+    """Remove features of a LeRobot dataset, also cameras with their videos."""
+    add_flag(parser, "root", Path, "directory of a dataset")
+    add_flag(parser, "--features", names, "the features to remove", required=True)
+    _add_rewrite_flags(parser)
+
+
+@command("rename-features [options] ROOT --names='{OLD: NEW, ...}' [--output=OUTPUT]")
+def rename_features(parser: ArgumentParser) -> None:
+    """Rename features of a LeRobot dataset, also cameras with their videos.
+
+    Files of other programs, such as meta/modality.json, are not changed. A warning
+    names those that contain an old name.
+    """
+    add_flag(parser, "root", Path, "directory of a dataset")
+    add_flag(parser, "--names", dict, "the new name of each feature: '{state: observation.state}'", required=True)
+    _add_rewrite_flags(parser)
+
+
+@command("recompute-stats [options] ROOT [--output=OUTPUT]")
+def recompute_stats(parser: ArgumentParser) -> None:
+    """Compute the statistics of a LeRobot dataset again, as LeRobot defines them.
+
+    This means the statistics of each episode and those in meta/stats.json.
+    """
+    add_flag(parser, "root", Path, "directory of a dataset")
+    text = "only these features; cameras are decoded (default: all numbers, without timestamp, index and the like)"
+    add_flag(parser, "--features", names, text)
+    relative = "write statistics of actions relative to the state at the start of their chunk"
+    add_flag(parser, "--relative_action", None, relative, "--relative-action")
+    joints = "joints whose actions stay absolute, by parts of their names, or none (default: gripper)"
+    add_flag(parser, "--relative_exclude_joints", names_or_none, joints, default=("gripper",), metavar="NAMES")
+    add_flag(parser, "--chunk_size", positive, "actions in a chunk", default=50)
+    _add_rewrite_flags(parser)
+
+
+def _add_rewrite_flags(parser: ArgumentParser) -> None:
+    add_output_flag(parser, in_place="the dataset is changed in place")
+    add_follow_links_flag(parser)
+    add_dry_run_flag(parser, "check everything, show the changes, and write nothing")
 
 
 def add_settings(parser: ArgumentParser) -> None:

@@ -16,10 +16,13 @@ from ffenc.cli.parsing.arguments import call
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.dataset.preview import preview_dataset
 from ffenc.dataset.transform.edit import delete_episodes, split_dataset
+from ffenc.dataset.transform.features import add_features, remove_features, rename_features
 from ffenc.dataset.transform.images_to_video import convert_images_to_video
 from ffenc.dataset.transform.merge import merge_datasets
+from ffenc.dataset.transform.recompute_stats import recompute_stats
 from ffenc.dataset.transform.reencode import reencode_dataset
 from ffenc.dataset.transform.upgrade import upgrade_dataset
+from ffenc.dataset.transform.tasks import modify_tasks
 from ffenc.dataset.verify.repair import repair_dataset
 from ffenc.jobs.run import run_jobs
 from ffenc.video.concat import concat_videos
@@ -43,6 +46,11 @@ _CALLS: list[tuple[str, Callable[..., Any], set[str]]] = [
     ("reencode-dataset", reencode_dataset, set()),
     ("images-to-video", convert_images_to_video, set()),
     ("upgrade", upgrade_dataset, set()),
+    ("modify-tasks", modify_tasks, set()),
+    ("add-features", add_features, {"from"}),
+    ("remove-features", remove_features, set()),
+    ("rename-features", rename_features, set()),
+    ("recompute-stats", recompute_stats, set()),
     ("jobs run", run_jobs, {"file", "shard"}),
     ("recommend", recommend, {"input", "confirm"}),
 ]
