@@ -71,6 +71,9 @@ def rename_features(
         UnsafePathError: a new name cannot be a file name.
         FFencError: see `rewrite_dataset`.
     """
+    for name, new in names.items():
+        if not isinstance(new, str):
+            raise DatasetError(f"the new name of {name!r} is {new!r}; expected a text")
     plan = partial(_plan_names, names=dict(names))
     return rewrite_dataset(root, "rename features", plan, output=output, dry_run=dry_run, follow_links=follow_links)
 
