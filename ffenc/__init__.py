@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ffenc.dataset.transform.merge import merge_datasets
     from ffenc.dataset.transform.recompute_stats import recompute_stats
     from ffenc.dataset.transform.reencode import reencode_dataset
-    from ffenc.dataset.transform.upgrade import UpgradeResult, upgrade_dataset
     from ffenc.dataset.transform.tasks import modify_tasks
+    from ffenc.dataset.transform.upgrade import UpgradeResult, upgrade_dataset
     from ffenc.dataset.verify.findings import Finding
     from ffenc.dataset.verify.repair import RepairReport, repair_dataset
     from ffenc.dataset.verify.verify import VerifyReport, verify_dataset

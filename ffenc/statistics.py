@@ -229,9 +229,14 @@ def _aggregate(name: str, parts: Sequence[FeatureStatistics], mean_quantiles: bo
 
 
 class StatisticsTotal:
-    """Aggregate the statistics of many episodes with few in memory."""
+    """Aggregate the statistics of many episodes with few in memory.
 
-    def __init__(self) -> None:
+    Args:
+        mean_quantiles: see `aggregate_statistics`.
+    """
+
+    def __init__(self, *, mean_quantiles: bool = False) -> None:
+        self._mean_quantiles = mean_quantiles
         self._parts: list[Mapping[str, FeatureStatistics]] = []
         self._described: Counter[str] = Counter()
         self._episodes = 0
@@ -246,12 +251,15 @@ class StatisticsTotal:
         self._described.update(statistics.keys())
         self._parts.append(statistics)
         if len(self._parts) > _AGGREGATED_AT_ONCE:
-            self._parts = [aggregate_statistics(self._parts)]
+            self._parts = [self._joined()]
 
     def result(self) -> dict[str, FeatureStatistics]:
         """Return the statistics of the features that every episode describes; see `aggregate_statistics`."""
-        known = aggregate_statistics(self._parts)
+        known = self._joined()
         return {name: known[name] for name, count in self._described.items() if count == self._episodes}
+
+    def _joined(self) -> dict[str, FeatureStatistics]:
+        return aggregate_statistics(self._parts, mean_quantiles=self._mean_quantiles)
 
 
 def sample_count(frames: int) -> int:

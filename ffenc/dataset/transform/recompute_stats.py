@@ -27,14 +27,13 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.statistics import (
     STATISTICS,
     FeatureStatistics,
-    aggregate_statistics,
+    StatisticsTotal,
     relative_action_statistics,
     vector_statistics,
 )
 
 ACTION, STATE = "action", "observation.state"
 
-_AGGREGATED_AT_ONCE = 50
 _ROUNDING = 1e-4  # LeRobot computes in float32
 
 logger = logging.getLogger(__name__)
@@ -106,7 +105,7 @@ def _plan(
     changes: dict[str, str] = {}
 
     def finish() -> dict[str, FeatureStatistics]:
-        stats = new.of_dataset()
+        stats = new.total.result()
         if of_actions is not None:
             stats[ACTION] = of_actions
         changes.update(new.changes(stats))
@@ -152,7 +151,7 @@ class _Recomputed:
         self._source = source
         self._features = features
         self._cameras = cameras
-        self._parts: list[Mapping[str, FeatureStatistics]] = []
+        self.total = StatisticsTotal(mean_quantiles=True)
         self._changed: Counter[str] = Counter()
         self._count = 0
 
@@ -168,14 +167,8 @@ class _Recomputed:
             for name, statistics in new.items():
                 self._changed[name] += not _same(row.statistics.get(name), statistics)
             self._count += 1
-            self._parts.append(new)
-            if len(self._parts) > _AGGREGATED_AT_ONCE:
-                self._parts = [self.of_dataset()]
+            self.total.add(new)
             yield replace(row, statistics={**row.statistics, **new})
-
-    def of_dataset(self) -> dict[str, FeatureStatistics]:
-        """Return the statistics of all episodes so far."""
-        return aggregate_statistics(self._parts, mean_quantiles=True)
 
     def changes(self, stats: Mapping[str, FeatureStatistics]) -> dict[str, str]:
         """Return what changes, by feature."""

@@ -21,8 +21,8 @@ from ffenc.dataset.transform.images_to_video import convert_images_to_video
 from ffenc.dataset.transform.merge import merge_datasets
 from ffenc.dataset.transform.recompute_stats import recompute_stats
 from ffenc.dataset.transform.reencode import reencode_dataset
-from ffenc.dataset.transform.upgrade import upgrade_dataset
 from ffenc.dataset.transform.tasks import modify_tasks
+from ffenc.dataset.transform.upgrade import upgrade_dataset
 from ffenc.dataset.verify.repair import repair_dataset
 from ffenc.jobs.run import run_jobs
 from ffenc.video.concat import concat_videos
