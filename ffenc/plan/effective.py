@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ffenc.config import Options, OptionValue
 from ffenc.encoders.spec import EncoderSpec, Limit, Setting
 from ffenc.errors import EncoderOptionError
-from ffenc.plan.options import number_text, parse_parameters, plain_option_name
+from ffenc.plan.options import number_text, option_error, parse_parameters, plain_option_name
 
 if TYPE_CHECKING:
     from ffenc.plan.resolve import ResolvedEncoder
@@ -154,12 +154,8 @@ def _requests(spec: EncoderSpec, extra_options: Options, options: Mapping[str, s
             continue
         setting = names[name]
         if setting in requests:
-            raise EncoderOptionError(
-                f"{given!r} and {requests[setting].option!r} are one setting of {spec.name}; give it once",
-                option=given,
-                value=options[name],
-                encoder=spec.name,
-            )
+            what = f"{given!r} and {requests[setting].option!r} are one setting of {spec.name}; give it once"
+            raise option_error(spec.name, given, options[name], what)
         text = _normal(spec.settings[setting], name, options[name])
         requests[setting] = Request(setting=setting, option=given, text=text)
     return requests
@@ -203,13 +199,11 @@ def _left(limit: Limit, spec: EncoderSpec, values: Mapping[str, str]) -> int | N
 
 def _refusal(limit: Limit, request: Request, spec: EncoderSpec, values: Mapping[str, str]) -> EncoderOptionError:
     what = "contradicts another option" if limit.contradiction else "would have no effect"
-    return EncoderOptionError(
+    text = (
         f"{request.option}={request.text} of {spec.name} {what}: {limit.why}{_because(limit, values)}; change one of them "
-        "or leave it out",
-        option=request.option,
-        value=request.text,
-        encoder=spec.name,
+        "or leave it out"
     )
+    return option_error(spec.name, request.option, request.text, text)
 
 
 def _because(limit: Limit, values: Mapping[str, str]) -> str:

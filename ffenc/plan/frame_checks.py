@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 
-from ffenc.encoders.spec import EncoderSpec, Version
+from ffenc.encoders.spec import EncoderSpec
 from ffenc.encoders.table import ENCODERS, find_encoder
 from ffenc.errors import FrameSizeError, PixelFormatError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.listing import EncoderHelp
 from ffenc.plan.graph import Filter
-from ffenc.plan.options import nearest_name
+from ffenc.plan.options import InstalledEncoder, nearest_name
 
 MATRIX = "bt601"
 """The scale filter's name of the matrix."""
@@ -82,16 +82,7 @@ def stored_pixel_format(pix_fmt: str, spec: EncoderSpec | None) -> tuple[str, ..
 
 
 def check_frame_format(
-    pix_fmt: str,
-    *,
-    capabilities: Capabilities,
-    listing: EncoderHelp,
-    spec: EncoderSpec | None,
-    encoder: str,
-    width: int,
-    height: int,
-    muxer: str,
-    library: Version | None,
+    encoder: InstalledEncoder, capabilities: Capabilities, pix_fmt: str, *, size: tuple[int, int], muxer: str
 ) -> str:
     """Check that the encoder takes frames of this format and size into this container.
 
@@ -102,23 +93,24 @@ def check_frame_format(
         PixelFormatError: unknown, or not listed by the encoder (ffmpeg would convert silently).
         FrameSizeError: too small, too large, or an odd side although pixels share chroma samples.
     """
-    feed = _check_pix_fmt(pix_fmt, capabilities, listing, spec, encoder)
+    spec = encoder.spec
+    feed = _check_pix_fmt(encoder, capabilities, pix_fmt)
     if has_alpha(pix_fmt) and not (spec and spec.keeps_alpha):
         keeping = [row for row in ENCODERS.values() if row.keeps_alpha]
         hint = ", ".join(f"{row.name} into .{row.muxers[0]}" for row in keeping)
         raise PixelFormatError(
-            f"{encoder} into {muxer} loses the alpha of pix_fmt={pix_fmt!r} silently; choose a format without alpha, or "
+            f"{encoder.name} into {muxer} loses the alpha of pix_fmt={pix_fmt!r} silently; choose a format without alpha, or "
             f"an encoder that keeps it ({hint})",
             pix_fmt=pix_fmt,
             alternatives=tuple(row.name for row in keeping),
         )
     if spec and muxer not in spec.muxers:
         raise PixelFormatError(
-            f"{encoder} cannot be stored in {muxer} with exact timestamps; use a file name ending in "
+            f"{encoder.name} cannot be stored in {muxer} with exact timestamps; use a file name ending in "
             + " or ".join(f".{name}" for name in spec.muxers),
             pix_fmt=pix_fmt,
         )
-    _check_size(pix_fmt, spec, encoder, width, height, library)
+    _check_size(encoder, pix_fmt, *size)
     return feed
 
 
@@ -140,10 +132,9 @@ def accepted_pixel_formats(
     return listed
 
 
-def _check_pix_fmt(
-    pix_fmt: str, capabilities: Capabilities, listing: EncoderHelp, spec: EncoderSpec | None, encoder: str
-) -> str:
-    accepted = accepted_pixel_formats(capabilities, listing, spec)
+def _check_pix_fmt(encoder: InstalledEncoder, capabilities: Capabilities, pix_fmt: str) -> str:
+    spec = encoder.spec
+    accepted = accepted_pixel_formats(capabilities, encoder.listing, spec)
     if pix_fmt not in capabilities.pixel_formats:
         near = nearest_name(pix_fmt, capabilities.pixel_formats)
         hint = f"; did you mean {near!r}?" if near else ""
@@ -155,7 +146,7 @@ def _check_pix_fmt(
         names = [row.name if "mp4" in row.muxers else f"{row.name} (into .{row.muxers[0]})" for row in others]
         hint = f"; vcodecs that take {pix_fmt} here: {', '.join(names)}" if names else ""
         raise PixelFormatError(
-            f"{encoder} of this FFmpeg does not take pix_fmt={pix_fmt!r}; it takes {', '.join(accepted)}{hint}",
+            f"{encoder.name} of this FFmpeg does not take pix_fmt={pix_fmt!r}; it takes {', '.join(accepted)}{hint}",
             pix_fmt=pix_fmt,
             accepted=accepted,
             alternatives=tuple(row.name for row in others),
@@ -175,9 +166,7 @@ def _software_encoders_taking(pix_fmt: str, capabilities: Capabilities) -> list[
     ]
 
 
-def _check_size(
-    pix_fmt: str, spec: EncoderSpec | None, encoder: str, width: int, height: int, library: Version | None
-) -> None:
+def _check_size(encoder: InstalledEncoder, pix_fmt: str, width: int, height: int) -> None:
     across, down = chroma_steps(pix_fmt)
     if width % across or height % down:
         raise FrameSizeError(
@@ -186,12 +175,14 @@ def _check_size(
             width=width,
             height=height,
         )
-    smallest = spec.minimum_size.at(library) if spec else 1
+    spec = encoder.spec
+    smallest = spec.minimum_size.at(encoder.library) if spec else 1
     narrowest = max(smallest, spec.minimum_width) if spec else 1
     if width < narrowest or height < smallest or max(width, height) > _LARGEST_SIDE:
         least = f"; the width is at least {narrowest}" if narrowest > smallest else ""
         raise FrameSizeError(
-            f"{encoder} does not take {width}x{height} here; each side must have {smallest} to {_LARGEST_SIDE} pixels{least}",
+            f"{encoder.name} does not take {width}x{height} here; each side must have {smallest} to {_LARGEST_SIDE} "
+            f"pixels{least}",
             width=width,
             height=height,
         )

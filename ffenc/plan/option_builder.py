@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from ffenc.config import OptionValue, VideoEncoderConfig
-from ffenc.encoders.spec import Damage, EncoderSpec, Quality, Version
-from ffenc.errors import EncoderOptionError
-from ffenc.ffmpeg.listing import EncoderHelp
+from ffenc.encoders.spec import Damage, Quality
 from ffenc.plan.effective import Settled, given_options, is_on, settle
 from ffenc.plan.frame_checks import bit_depth
 from ffenc.plan.options import (
-    extra_option,
+    InstalledEncoder,
     join_parameters,
     listed_value,
     nearest_name,
@@ -26,18 +24,13 @@ from ffenc.plan.options import (
 
 
 @dataclass(slots=True, kw_only=True)
-class OptionBuilder:
+class OptionBuilder(InstalledEncoder):
     """The options of one encode; each method adds one field of the config and returns its effective value.
 
     Attributes:
-        name: FFmpeg's encoder name.
-        spec: its row, if there is one.
-        listing: its options in this FFmpeg.
         config: requested settings.
         width, height: frame size in pixels.
         fps: frame rate.
-        libavcodec: version of this FFmpeg's libavcodec.
-        library: version of the library behind the encoder, if it is known.
         options: text of each option on the command line.
         parameters: text of each key, by dictionary option.
         owners: options (``name`` or ``name:key``) that a field sets, and that field.
@@ -47,15 +40,10 @@ class OptionBuilder:
         remarks: a sentence for every default that was replaced.
     """
 
-    name: str
-    spec: EncoderSpec | None
-    listing: EncoderHelp
     config: VideoEncoderConfig
     width: int
     height: int
     fps: Fraction
-    libavcodec: Version
-    library: Version | None
     options: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, dict[str, str]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
@@ -78,7 +66,7 @@ class OptionBuilder:
         if g is None:
             return None
         if gop and g == 1 and self.libavcodec[0] < gop.one_since_libavcodec:
-            raise self._error(
+            raise self.error(
                 "g", g, f"{self.name} of FFmpeg before libavcodec {gop.one_since_libavcodec} takes g=1 for 'not set' and "
                 "writes one keyframe in all; use g=2 or more, or another encoder",
             )  # fmt: skip
@@ -108,11 +96,11 @@ class OptionBuilder:
         low, high = quality.crf
         accepted = f"{number_text(max(low, quality.unset_below))} to {number_text(high)}"
         if not low <= crf <= high:
-            raise self._error(
+            raise self.error(
                 "crf", crf, f"crf={crf!r} for {self.name} is out of range, it must be {accepted}", accepted
             )
         if crf < quality.unset_below:
-            raise self._error(
+            raise self.error(
                 "crf", crf, f"{self.name} takes a crf of {number_text(crf)} for 'not set'; use {accepted}", accepted
             )
         options = quality.options
@@ -149,7 +137,7 @@ class OptionBuilder:
                 return quality.fraction_option
             dotted = ".".join(map(str, quality.fraction_since))
             reason += f"; its library takes fractions from version {dotted}, this one is {self._library_text()}"
-        raise self._error("crf", crf, reason, accepted)
+        raise self.error("crf", crf, reason, accepted)
 
     def preset(self) -> int | str | None:
         """``preset``."""
@@ -164,14 +152,14 @@ class OptionBuilder:
         names = preset.names or (self._choices(preset.option) if preset.names_only else ())
         accepted = ", ".join(names)
         if preset.names_only and (not isinstance(value, str) or value.lstrip("-").isdigit()):
-            raise self._error(
+            raise self.error(
                 "preset", value,
                 f"preset numbers of {self.name} differ between FFmpeg versions; use a name: {accepted}", accepted,
             )  # fmt: skip
         if names and value not in names:
             near = nearest_name(str(value), names)
             hint = f"; did you mean {near!r}?" if near else ""
-            raise self._error("preset", value, f"preset of {self.name} must be one of {accepted}{hint}", accepted, near)
+            raise self.error("preset", value, f"preset of {self.name} must be one of {accepted}{hint}", accepted, near)
         text = str(value) if names else self._check_listed(preset.option, value, field="preset")
         self._set(preset.option, text, owner="preset")
         return value
@@ -219,10 +207,10 @@ class OptionBuilder:
             return 0
         fast = self.spec.fast_decode if self.spec else None
         if fast is None:
-            raise self._error("fast_decode", level, f"{self.name} has no fast-decode setting; leave fast_decode at 0")
+            raise self.error("fast_decode", level, f"{self.name} has no fast-decode setting; leave fast_decode at 0")
         highest = fast.highest.at(self.library)
         if level > highest:
-            raise self._error(
+            raise self.error(
                 "fast_decode", level,
                 f"{self.name} with library version {self._library_text()} knows fast_decode 0 to {highest}", f"0 to {highest}",
             )  # fmt: skip
@@ -230,14 +218,14 @@ class OptionBuilder:
         preset_option = self.spec.preset.option if self.spec and self.spec.preset else ""
         preset = self.options.get(preset_option, "")
         if limit is not None and preset.isdigit() and int(preset) > limit:
-            raise self._error(
+            raise self.error(
                 "fast_decode", level, f"{self.name} with library version {self._library_text()} ignores fast_decode above "
                 f"preset {limit} (this is preset {preset}); use preset {limit} or lower, or fast_decode=0",
             )  # fmt: skip
         area = (self.width + 7) // 8 * 8 * ((self.height + 7) // 8 * 8)
         smallest = fast.smallest_area.at(self.library)
         if area < smallest:
-            raise self._error(
+            raise self.error(
                 "fast_decode", level, f"{self.name} with library version {self._library_text()} ignores fast_decode for frames "
                 f"of less than {smallest} pixels, such as {self.width}x{self.height}; use fast_decode=0",
             )  # fmt: skip
@@ -255,7 +243,7 @@ class OptionBuilder:
         threads = self.spec.threads if self.spec else None
         if threads is None:
             if count is not None:
-                raise self._error(
+                raise self.error(
                     "encoder_threads", count, f"{self.name} has no thread setting; leave encoder_threads unset"
                 )
             return
@@ -266,7 +254,7 @@ class OptionBuilder:
         whole = isinstance(count, int) and not isinstance(count, bool)
         if not whole or count < 1 or (highest is not None and count > highest):
             accepted = "1 or more" if highest is None else f"1 to {highest}"
-            raise self._error("encoder_threads", count, f"encoder_threads for {self.name} is {accepted}", accepted)
+            raise self.error("encoder_threads", count, f"encoder_threads for {self.name} is {accepted}", accepted)
         self._set(threads.option, str(count), owner="encoder_threads")
         for key, text in threads.companions.items():
             self._set(key, text, owner="encoder_threads")
@@ -278,13 +266,11 @@ class OptionBuilder:
             return
         device = self.spec.device if self.spec else None
         if device is None:
-            raise self._error("device", wanted, f"{self.name} uses no device; leave device unset")
+            raise self.error("device", wanted, f"{self.name} uses no device; leave device unset")
         if not device.device_pattern:
-            raise self._error(
-                "device", wanted, f"FFmpeg offers no choice of device for {self.name}; leave device unset"
-            )
+            raise self.error("device", wanted, f"FFmpeg offers no choice of device for {self.name}; leave device unset")
         if not re.fullmatch(device.device_pattern, wanted):
-            raise self._error(
+            raise self.error(
                 "device", wanted, f"device={wanted!r} is not a device of {self.name}; it takes {device.device_pattern}",
                 device.device_pattern,
             )  # fmt: skip
@@ -306,10 +292,10 @@ class OptionBuilder:
         for given, value in self.config.extra_options.items():
             name = plain_option_name(given)
             if name in seen:
-                raise self._error(given, value, f"{given!r} and {seen[name]!r} are the same option; give it once")
+                raise self.error(given, value, f"{given!r} and {seen[name]!r} are the same option; give it once")
             seen[name] = given
             self._check_ownership(name, given, value)
-            text = self._checked(name, value)
+            text = self.extra_option(name, value)
             if self.spec and name in self.spec.parameters:
                 pairs = parse_parameters(name, text, encoder=self.name)
                 for key, part in pairs.items():
@@ -340,7 +326,7 @@ class OptionBuilder:
             fastest = damage.fastest_preset.at(self.library)
             if fastest is not None and preset.isdigit() and int(preset) > fastest:
                 number = number_text(damage.quality_below)
-                raise self._error(
+                raise self.error(
                     "preset", self.config.preset, f"{self.name} with library version {self._library_text()} damages frames of "
                     f"{damage.bits} bits at preset {preset} with a crf or quantizer below {number}; use preset {fastest} or "
                     f"lower, a crf or quantizer of {number} or more, or {damage.way_out}",
@@ -359,12 +345,12 @@ class OptionBuilder:
             f"contradicts pix_fmt={self.config.pix_fmt!r}, which makes a stream of another profile; it needs {formats}"
             if formats else "makes every frame a keyframe whatever g says; use g=1 and another profile"
         )  # fmt: skip
-        raise self._error(given["profile"], profile, f"profile {profile} of {self.name} {reason}", formats)
+        raise self.error(given["profile"], profile, f"profile {profile} of {self.name} {reason}", formats)
 
     def _check_needs(self, given: Mapping[str, str]) -> None:
         for option, needed in (self.spec.needs if self.spec else {}).items():
             if option in given and needed not in self.options:
-                raise self._error(
+                raise self.error(
                     given[option], self.config.extra_options[given[option]],
                     f"{self.name} ignores {given[option]!r} unless {needed!r} is set too",
                 )  # fmt: skip
@@ -373,13 +359,13 @@ class OptionBuilder:
         rates = {self.options.get(name) for name in ("b", "minrate", "maxrate")}
         for option in sorted((spec.constant_rate_only if spec else frozenset()) & given.keys()):
             if len(rates) > 1 or None in rates:
-                raise self._error(
+                raise self.error(
                     given[option], self.config.extra_options[given[option]],
                     f"{self.name} reads {given[option]!r} only at a constant bit rate: set b, minrate and maxrate to one value",
                 )  # fmt: skip
         for option, since in (spec.since if spec else {}).items():
             if option in given and (self.library is None or self.library < since):
-                raise self._error(
+                raise self.error(
                     given[option], self.config.extra_options[given[option]],
                     f"{self.name} with library version {self._library_text()} ignores {given[option]!r}; leave it out",
                 )  # fmt: skip
@@ -387,15 +373,15 @@ class OptionBuilder:
     def _check_ownership(self, option: str, given: str, value: object) -> None:
         if option in self.rivals or (option in self.switches and is_on(str(value))):
             field = (self.rivals | self.switches)[option]
-            raise self._error(
+            raise self.error(
                 given, value, f"{given!r} contradicts {field} for {self.name}: the encoder would follow only one of them; "
                 f"leave it out, or set {field} to None",
             )  # fmt: skip
         if option in self.owners:
             field = self.owners[option]
-            raise self._error(given, value, f"{given!r} is set by {field} for {self.name}; use {field} instead")
+            raise self.error(given, value, f"{given!r} is set by {field} for {self.name}; use {field} instead")
         if option in _FORMAT_OPTIONS:
-            raise self._error(
+            raise self.error(
                 given, value, f"{given!r} follows from {_FORMAT_OPTIONS[option]}; it cannot be set by itself"
             )
 
@@ -404,18 +390,6 @@ class OptionBuilder:
         yield from self.options.items()
         for key, pairs in self.parameters.items():
             yield key, join_parameters(pairs)
-
-    def _checked(self, option: str, value: object) -> str:
-        """Check an option like one of the user's, and return its value as text."""
-        return extra_option(
-            option,
-            value,
-            encoder=self.name,
-            spec=self.spec,
-            listing=self.listing,
-            libavcodec=self.libavcodec,
-            library=self.library,
-        )
 
     def _set(self, option: str, text: str, *, owner: str) -> None:
         self.owners[option] = owner
@@ -450,15 +424,15 @@ class OptionBuilder:
         listed = self.listing.options.get(option)
         if listed is None:
             # A generic option for a field (vaapi's compression_level): checked like one of the user's.
-            return self._checked(option, value)
+            return self.extra_option(option, value)
         if listed.type == "string":
-            raise self._error(field, value, f"{option} of {self.name} takes free text, which ffenc does not pass on")
+            raise self.error(field, value, f"{option} of {self.name} takes free text, which ffenc does not pass on")
         return listed_value(listed, value, encoder=self.name, field=field)
 
     def _refuse_if_given(self, field: str, reason: str, *, unless: bool = False) -> None:
         value = getattr(self.config, field)
         if self.config.was_given(field) and value is not None and not unless:
-            raise self._error(field, value, reason)
+            raise self.error(field, value, reason)
 
     def _choices(self, option: str) -> tuple[str, ...]:
         listed = self.listing.options.get(option)
@@ -466,13 +440,6 @@ class OptionBuilder:
 
     def _library_text(self) -> str:
         return ".".join(map(str, self.library)) if self.library else "unknown"
-
-    def _error(
-        self, option: str, value: object, message: str, accepted: str = "", near: str | None = None
-    ) -> EncoderOptionError:
-        return EncoderOptionError(
-            message, option=option, value=value, encoder=self.name, accepted=accepted, nearest=near
-        )
 
 
 _FORMAT_OPTIONS: Mapping[str, str] = {

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from ffenc.config import OptionValue
@@ -48,82 +47,131 @@ def plain_option_name(name: str) -> str:
     return re.sub(r":v(:0)?$", "", name)
 
 
-def extra_option(
-    name: str,
-    value: object,
-    *,
-    encoder: str,
-    spec: EncoderSpec | None,
-    listing: EncoderHelp,
-    libavcodec: Version,
-    library: Version | None,
-) -> str:
-    """Check one of the user's extra options and return its value as text for ``-name:v``.
+@dataclass(slots=True, kw_only=True)
+class InstalledEncoder:
+    """An encoder as this FFmpeg has it.
 
-    Args:
-        name: option name without stream specifier.
-        value: as given; a mapping only for dictionary options.
-        listing: the encoder's options in this FFmpeg.
-        libavcodec: version of its libavcodec.
+    Attributes:
+        name: FFmpeg's encoder name.
+        spec: its row, if there is one.
+        listing: its options in this FFmpeg.
+        libavcodec: version of this FFmpeg's libavcodec.
         library: version of the library behind the encoder, if it is known.
-
-    Raises:
-        EncoderOptionError: unknown, ignored by this encoder, wrong type, out of range, or free text.
     """
-    parameters = spec.parameters.get(name) if spec else None
-    measured = functools.partial(check_measured, encoder=encoder, libavcodec=libavcodec, library=library)
-    if parameters and name in listing.options:
-        text = _parameter_string(name, value, parameters, encoder=encoder)
-        for key, part in parse_parameters(name, text, encoder=encoder).items():
-            measured(f"{name}:{key}", part)
+
+    name: str
+    spec: EncoderSpec | None
+    listing: EncoderHelp
+    libavcodec: Version
+    library: Version | None
+
+    def extra_option(self, name: str, value: object) -> str:
+        """Check one of the user's extra options and return its value as text for ``-name:v``.
+
+        Args:
+            name: option name without stream specifier.
+            value: as given; a mapping only for dictionary options.
+
+        Raises:
+            EncoderOptionError: unknown, ignored by this encoder, wrong type, out of range, or free text.
+        """
+        spec = self.spec
+        parameters = spec.parameters.get(name) if spec else None
+        if parameters and name in self.listing.options:
+            pairs = _checked_parameters(name, value, parameters, self.name)
+            for key, part in pairs.items():
+                self.check_measured(f"{name}:{key}", part)
+            return join_parameters(pairs)
+        if spec and name in spec.refused:
+            raise self.error(name, value, f"{name} of {self.name} is not passed on: {spec.refused[name]}")
+        own, generic = self.listing.options.get(name), GENERIC_OPTIONS.get(name)
+        flags = spec.flags if spec and name == "flags" else frozenset()
+        if own is None and not flags and (generic is None or not self._reads(name)):
+            raise self._unknown(name, value)
+        if isinstance(value, Mapping):
+            what = f"{name} of {self.name} takes one value, not a dictionary: {dict(value)!r}"
+            raise self.error(name, value, what)
+        assert isinstance(value, bool | int | float | str)
+        self.check_measured(name, str(value))
+        if own is not None:
+            return self._own_option(own, value)
+        if flags:
+            return _flags(name, value, sorted(flags), self.name)
+        assert generic is not None
+        low, high = spec.ranges.get(name, (generic.low, generic.high)) if spec else (generic.low, generic.high)
+        return _generic_option(name, replace(generic, low=low, high=high), value, self.name)
+
+    def check_measured(self, option: str, text: str) -> None:
+        """Refuse an option, ``name`` or ``name:key``, that had no effect when measured on this FFmpeg or on both sides of it.
+
+        Raises:
+            EncoderOptionError: the option is ignored.
+        """
+        effect = effect_of(self.name, option, text, libavcodec=self.libavcodec, library=self.library)
+        if effect.kind == "ignored":
+            what = (
+                f"{self.name} of this FFmpeg ignores {option!r} in one pass (measured on FFmpeg "
+                f"{' and '.join(effect.measured_on)}: the stream is the same with and without it); leave it out"
+            )
+            raise self.error(option, text, what)
+
+    def error(
+        self, option: str, value: object, message: str, accepted: str = "", near: str | None = None
+    ) -> EncoderOptionError:
+        """Return the error for an option of this encoder."""
+        return option_error(self.name, option, value, message, accepted, near)
+
+    def _reads(self, name: str) -> bool:
+        """Return whether the encoder reads an option of every codec."""
+        if self.spec is None:
+            return name == "b"
+        return name in self.spec.generic and self.libavcodec >= self.spec.generic_since.get(name, ())
+
+    def _own_option(self, option: EncoderOption, value: OptionValue) -> str:
+        spec = self.spec
+        if option.type in _NUMBER_TYPES or option.type in ("boolean", "flags"):
+            if spec and option.name in spec.ranges:
+                low, high = spec.ranges[option.name]
+                option = replace(option, minimum=low, maximum=high)
+            return listed_value(option, value, encoder=self.name)
+        pattern = spec.text_options.get(option.name) if spec and option.type == "string" else None
+        if pattern is None:
+            advice = f"; use a dictionary option: {', '.join(spec.parameters)}" if spec and spec.parameters else ""
+            what = (
+                f"{option.name} of {self.name} takes free text, which could name a file or go unread, so ffenc does not "
+                f"pass it on{advice}"
+            )
+            raise self.error(option.name, value, what)
+        text = str(value)
+        if not re.fullmatch(pattern, text):
+            near = nearest_name(text, re.findall(r"[a-z][a-z0-9-]+", pattern))
+            raise _refused(option.name, value, self.name, f"does not fit the pattern {pattern}", pattern, near)
         return text
-    if spec and name in spec.refused:
-        raise EncoderOptionError(
-            f"{name} of {encoder} is not passed on: {spec.refused[name]}", option=name, value=value, encoder=encoder
-        )
-    own, generic = listing.options.get(name), GENERIC_OPTIONS.get(name)
-    flags = spec.flags if spec and name == "flags" else frozenset()
-    if own is None and not flags and (generic is None or not _is_read(name, spec, libavcodec)):
-        raise _unknown(name, value, encoder=encoder, spec=spec, listing=listing)
-    if isinstance(value, Mapping):
-        raise EncoderOptionError(
-            f"{name} of {encoder} takes one value, not a dictionary: {dict(value)!r}",
-            option=name,
-            value=value,
-            encoder=encoder,
-        )
-    assert isinstance(value, bool | int | float | str)
-    measured(name, str(value))
-    if own is not None:
-        return _own_option(own, value, encoder=encoder, spec=spec)
-    if flags:
-        return _flags(name, value, sorted(flags), encoder=encoder)
-    assert generic is not None
-    low, high = spec.ranges.get(name, (generic.low, generic.high)) if spec else (generic.low, generic.high)
-    return _generic_option(name, replace(generic, low=low, high=high), value, encoder=encoder)
 
-
-def check_measured(option: str, text: str, *, encoder: str, libavcodec: Version, library: Version | None) -> None:
-    """Refuse an option, ``name`` or ``name:key``, that had no effect when measured on this FFmpeg or the versions next to it.
-
-    Raises:
-        EncoderOptionError: the option is ignored.
-    """
-    effect = effect_of(encoder, option, text, libavcodec=libavcodec, library=library)
-    if effect.kind == "ignored":
-        raise EncoderOptionError(
-            f"{encoder} of this FFmpeg ignores {option!r} in one pass (measured on FFmpeg "
-            f"{' and '.join(effect.measured_on)}: the stream is the same with and without it); leave it out",
-            option=option,
-            value=text,
-            encoder=encoder,
-        )
-
-
-def _is_read(name: str, spec: EncoderSpec | None, libavcodec: Version) -> bool:
-    if spec is None:
-        return name == "b"
-    return name in spec.generic and libavcodec >= spec.generic_since.get(name, ())
+    def _unknown(self, name: str, value: object) -> EncoderOptionError:
+        spec = self.spec
+        known = [
+            *self.listing.options,
+            *(spec.generic if spec else ("b",)),
+            *(["flags"] if spec and spec.flags else []),
+        ]
+        near = nearest_name(name, known)
+        inside = [option for option, keys in (spec.parameters if spec else {}).items() if name in keys.keys]
+        if inside:
+            option = inside[0]
+            reason = f"{self.name} has no option {name!r}, but {option} has a key of that name: {{{option!r}: {{{name!r}: ...}}}}"
+        elif name in GENERIC_OPTIONS or name == "flags":
+            reason = (
+                f"{name!r} is an option of FFmpeg that {self.name} of this FFmpeg ignores, always or with other options"
+            )
+        elif name in _PROGRAM_OPTIONS:
+            reason = (
+                f"{name!r} is an option of the ffmpeg program, not of an encoder; it would change which frames or files ffenc "
+                "writes"
+            )
+        else:
+            reason = f"{self.name} of this FFmpeg has no option {name!r}" + _did_you_mean(near)
+        return self.error(name, value, reason, near=near)
 
 
 def listed_value(option: EncoderOption, value: OptionValue, *, encoder: str, field: str | None = None) -> str:
@@ -137,9 +185,9 @@ def listed_value(option: EncoderOption, value: OptionValue, *, encoder: str, fie
     """
     label = field or option.name
     if option.type == "boolean":
-        return _boolean(label, value, encoder=encoder)
+        return _boolean(label, value, encoder)
     if option.type == "flags":
-        return _flags(label, value, [choice.name for choice in option.choices], encoder=encoder)
+        return _flags(label, value, [choice.name for choice in option.choices], encoder)
     choices = [choice.name for choice in option.choices]
     if isinstance(value, str) and value in choices:
         return value
@@ -162,30 +210,7 @@ _WHOLE_TYPES = frozenset({"int", "int64", "uint64"})
 _NUMBER_TYPES = _WHOLE_TYPES | {"float", "double"}
 
 
-def _own_option(option: EncoderOption, value: OptionValue, *, encoder: str, spec: EncoderSpec | None) -> str:
-    if option.type in _NUMBER_TYPES or option.type in ("boolean", "flags"):
-        if spec and option.name in spec.ranges:
-            low, high = spec.ranges[option.name]
-            option = replace(option, minimum=low, maximum=high)
-        return listed_value(option, value, encoder=encoder)
-    pattern = spec.text_options.get(option.name) if spec and option.type == "string" else None
-    if pattern is None:
-        raise EncoderOptionError(
-            f"{option.name} of {encoder} takes free text, which could name a file or go unread, so ffenc does not pass "
-            "it on" + (f"; use a dictionary option: {', '.join(spec.parameters)}" if spec and spec.parameters else ""),
-            option=option.name,
-            value=value,
-            encoder=encoder,
-        )
-    text = str(value)
-    if not re.fullmatch(pattern, text):
-        names = re.findall(r"[a-z][a-z0-9-]+", pattern)
-        near = nearest_name(text, names)
-        raise _refused(option.name, value, encoder, f"does not fit the pattern {pattern}", pattern, near)
-    return text
-
-
-def _generic_option(name: str, option: GenericOption, value: OptionValue, *, encoder: str) -> str:
+def _generic_option(name: str, option: GenericOption, value: OptionValue, encoder: str) -> str:
     if isinstance(value, str) and value in option.choices:
         return value
     accepted = _describe(option.low, option.high, option.choices)
@@ -221,55 +246,42 @@ def parse_parameters(
             for key, equals, text in (part.partition("=") for part in value.split(":") if part.strip())
         ]
     else:
-        raise EncoderOptionError(
-            f"{name} of {encoder} takes a dictionary or text such as 'key=value:key=value', got {value!r}",
-            option=name,
-            value=value,
-            encoder=encoder,
-        )
+        what = f"{name} of {encoder} takes a dictionary or text such as 'key=value:key=value', got {value!r}"
+        raise option_error(encoder, name, value, what)
     if not pairs:
-        raise EncoderOptionError(
-            f"{name} of {encoder} is empty, which sets nothing; leave it out", option=name, value=value, encoder=encoder
-        )
+        raise option_error(encoder, name, value, f"{name} of {encoder} is empty, which sets nothing; leave it out")
     parsed: dict[str, str] = {}
     for key, text in pairs:
-        if key in parsed or key in refused or not _PARAMETER_VALUE.fullmatch(text):
-            wrong = f"of {encoder} is not passed on: {refused[key]}" if key in refused else "is given twice"
-            if key not in parsed and key not in refused:
-                wrong = (
-                    f"has the value {text!r}; ffenc passes on letters, digits and _.,+()|- only, which can name no file"
-                )
-            raise EncoderOptionError(f"{name}: {key} {wrong}", option=f"{name}:{key}", value=text, encoder=encoder)
+        wrong = None
+        if key in refused:
+            wrong = f"of {encoder} is not passed on: {refused[key]}"
+        elif key in parsed:
+            wrong = "is given twice"
+        elif not _PARAMETER_VALUE.fullmatch(text):
+            wrong = f"has the value {text!r}; ffenc passes on letters, digits and _.,+()|- only, which can name no file"
+        if wrong:
+            raise option_error(encoder, f"{name}:{key}", text, f"{name}: {key} {wrong}")
         parsed[key] = text
     return parsed
 
 
-def _parameter_string(name: str, value: object, parameters: ParameterString, *, encoder: str) -> str:
+def _checked_parameters(name: str, value: object, parameters: ParameterString, encoder: str) -> dict[str, str]:
     pairs = parse_parameters(name, value, encoder=encoder, refused=parameters.refused)
     for key, text in pairs.items():
         if key in parameters.owned:
             field = parameters.owned[key]
-            raise EncoderOptionError(
-                f"{key} in {name} belongs to {field}; set {field} instead",
-                option=f"{name}:{key}",
-                value=text,
-                encoder=encoder,
-            )
+            what = f"{key} in {name} belongs to {field}; set {field} instead"
+            raise option_error(encoder, f"{name}:{key}", text, what)
         if key not in parameters.keys:
             near = nearest_name(key, parameters.keys)
-            raise EncoderOptionError(
-                f"{name} of {encoder} has no key {key!r} that ffenc passes on" + _did_you_mean(near),
-                option=f"{name}:{key}",
-                value=text,
-                encoder=encoder,
-                nearest=near,
-            )
+            what = f"{name} of {encoder} has no key {key!r} that ffenc passes on" + _did_you_mean(near)
+            raise option_error(encoder, f"{name}:{key}", text, what, near=near)
         low, high = parameters.ranges.get(key, (None, None))
         numbers = [plain_number(part) for part in text.split(",")]
         if not all(number is None or _within(number, low, high) for number in numbers):
             accepted = _describe(low, high, ())
             raise _refused(f"{name}:{key}", text, encoder, f"is out of range, {accepted}", accepted)
-    return join_parameters(pairs)
+    return pairs
 
 
 def join_parameters(pairs: Mapping[str, str]) -> str:
@@ -283,26 +295,6 @@ def _parameter_text(value: object) -> str:
     return number_text(value) if isinstance(value, int | float) else str(value)
 
 
-def _unknown(
-    name: str, value: object, *, encoder: str, spec: EncoderSpec | None, listing: EncoderHelp
-) -> EncoderOptionError:
-    known = [*listing.options, *(spec.generic if spec else ("b",)), *(["flags"] if spec and spec.flags else [])]
-    near = nearest_name(name, known)
-    inside = [option for option, keys in (spec.parameters if spec else {}).items() if name in keys.keys]
-    if inside:
-        reason = f"{encoder} has no option {name!r}, but a key of that name in {inside[0]}: {{{inside[0]!r}: {{{name!r}: ...}}}}"
-    elif name in GENERIC_OPTIONS or name == "flags":
-        reason = f"{name!r} is an option of FFmpeg that {encoder} of this FFmpeg ignores, always or with other options"
-    elif name in _PROGRAM_OPTIONS:
-        reason = (
-            f"{name!r} is an option of the ffmpeg program, not of an encoder; it would change which frames or files ffenc "
-            "writes"
-        )
-    else:
-        reason = f"{encoder} of this FFmpeg has no option {name!r}" + _did_you_mean(near)
-    return EncoderOptionError(reason, option=name, value=value, encoder=encoder, nearest=near)
-
-
 def _did_you_mean(near: str | None) -> str:
     return f"; did you mean {near!r}?" if near else ""
 
@@ -310,24 +302,25 @@ def _did_you_mean(near: str | None) -> str:
 def _refused(
     label: str, value: object, encoder: str, what: str, accepted: str, near: str | None = None
 ) -> EncoderOptionError:
-    return EncoderOptionError(
-        f"{label}={value!r} for {encoder} {what}" + _did_you_mean(near),
-        option=label,
-        value=value,
-        encoder=encoder,
-        accepted=accepted,
-        nearest=near,
-    )
+    text = f"{label}={value!r} for {encoder} {what}" + _did_you_mean(near)
+    return option_error(encoder, label, value, text, accepted, near)
 
 
-def _boolean(label: str, value: OptionValue, *, encoder: str) -> str:
+def option_error(
+    encoder: str, option: str, value: object, message: str, accepted: str = "", near: str | None = None
+) -> EncoderOptionError:
+    """Return the error for an option of an encoder."""
+    return EncoderOptionError(message, option=option, value=value, encoder=encoder, accepted=accepted, nearest=near)
+
+
+def _boolean(label: str, value: OptionValue, encoder: str) -> str:
     text = str(value).lower()
     if text == "auto" or text in _TRUE_FALSE:
         return _TRUE_FALSE.get(text, text)
     raise _refused(label, value, encoder, "is not true, false or auto", "true, false, auto")
 
 
-def _flags(label: str, value: OptionValue, choices: Iterable[str], *, encoder: str) -> str:
+def _flags(label: str, value: OptionValue, choices: Iterable[str], encoder: str) -> str:
     known = tuple(choices)
     text = str(value)
     names = re.findall(r"[+-]?([^+-]+)", text)

@@ -165,17 +165,7 @@ def resolve_encoder(
         library=capabilities.library_versions.get(name),
     )
     spec = builder.spec
-    feed = check_frame_format(
-        config.pix_fmt,
-        capabilities=capabilities,
-        listing=builder.listing,
-        spec=spec,
-        encoder=name,
-        width=width,
-        height=height,
-        muxer=muxer,
-        library=builder.library,
-    )
+    feed = check_frame_format(builder, capabilities, config.pix_fmt, size=(width, height), muxer=muxer)
     effective: dict[str, object] = {
         "vcodec": name,
         "g": (g := builder.gop()),

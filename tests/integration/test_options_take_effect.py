@@ -474,6 +474,6 @@ def test_option_that_encoder_reports_as_ignored_is_an_error(
     """The library's messages count even if the plan had no objection."""
     monkeypatch.setattr(fold.OptionBuilder, "_check_needs", lambda *_: None)
     monkeypatch.setattr(table, "ENCODERS", {**ENCODERS, name: replace(ENCODERS[name], refused={}, limits=())})
-    monkeypatch.setattr(plan_options, "check_measured", lambda *_, **__: None)
+    monkeypatch.setattr(plan_options.InstalledEncoder, "check_measured", lambda *_: None)
     with pytest.raises(EncoderOptionError, match="did not accept"):
         encode(moving_scene(3), vcodec=name, preset=MEDIUM[name], extra_options=options)
