@@ -8,6 +8,7 @@ machine decides whether one works, never this table.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ffenc.encoders.spec import BitRate, ByVersion, EncoderSpec, Gop, HardwareDevice, Preset, Quality
 
@@ -89,6 +90,7 @@ V4L2 comes last: it has no constant quality, and some drivers ignore ``g``.
 # B-frames conflict with short GOPs: with g=2 NVENC's GOP is shorter than its P-frame interval, and VA-API's default of two
 # B-frames slows random access.  extra_options can override this.
 _NO_B_FRAMES = {"bf": "0"}
+_SHORT_GOP = Gop(companions=_NO_B_FRAMES, exact=True)
 _RATE = frozenset({"b", "maxrate", "bufsize", "bf"})
 # A constant quantiser disables rate control.
 _RATE_ONLY = ("b", "maxrate", "bufsize", "qp", "cq", "q", "global_quality")
@@ -106,46 +108,33 @@ def _row(
     device: HardwareDevice,
     quality: Quality | None,
     *,
-    preset: Preset | None = None,
-    gop: Gop | None = None,
-    bit_rate: BitRate | None = None,
+    gop: Gop = _SHORT_GOP,
     generic: frozenset[str] = _RATE,
     pixel_formats: tuple[str, ...] = (),
-    if_listed: frozenset[str] = frozenset(),
-    minimum_width: int = 0,
-    complaints: tuple[str, ...] = (),
+    **more: Any,
 ) -> EncoderSpec:
-    gop = gop or Gop(companions=_NO_B_FRAMES, exact=True)
+    """Return a row with the properties that all hardware encoders of a codec share; ``more`` are other fields of it."""
     return EncoderSpec(
         name=f"{codec}_{device.name}",
         codec=codec,
         quality=quality,
-        bit_rate=bit_rate,
-        preset=preset,
         gop=gop,
         generic=generic,
-        if_listed=if_listed,
         tags=_HVC1 if codec == "hevc" else {},
         muxers=("mp4", "mov") if codec in ("h264", "hevc") else ("mp4",),
         minimum_size=_SMALLEST,
-        minimum_width=minimum_width,
-        complaints=complaints,
         pixel_formats=pixel_formats or (_EIGHT_BITS if codec == "h264" and device is not NVENC else ()),
         reorders="bf" in gop.companions,  # the others have no B-frames by default
         device=device,
+        **more,
     )
 
 
 def _nvenc(codec: str, highest: int, *, minimum_width: int) -> EncoderSpec:
     # cq is the scale closest to x264's crf (LeRobot's constqp with the same number is far from it).  0 means automatic,
     # and without b=0 a default of 2 Mbit/s limits it.
-    quality = Quality(
-        options=("cq",),
-        crf=(0, highest),
-        values=(0, highest),
-        unset_below=0.01,
-        companions={"rc": "vbr", "b": "0"},
-    )
+    scale, mode = (0, highest), {"rc": "vbr", "b": "0"}
+    quality = Quality(options=("cq",), crf=scale, values=scale, unset_below=0.01, companions=mode)
     # NVENC refuses a GOP that is not longer than the number of B-frames + 1; 0 means "intra only" to the wrapper.
     gop = Gop(companions=_NO_B_FRAMES, exact=True, one="0", forced={"forced-idr": "1"})
     return _row(
@@ -160,19 +149,18 @@ def _nvenc(codec: str, highest: int, *, minimum_width: int) -> EncoderSpec:
 
 
 def _constant_quantiser(options: tuple[str, ...], *, codec: str, mode: dict[str, str]) -> Quality:
+    crf, values, unset_below = (0, 51), (0, 51), 1.0
     if codec in ("av1", "vp9"):
         # Their scale is the quantiser index, 0 to 255; crf ends at 63.
-        return Quality(
-            options=options,
-            crf=(0, 63),
-            values=(0, 255),
-            whole=True,
-            unset_below=0.13,
-            companions=mode,
-            excludes=_RATE_ONLY,
-        )
+        crf, values, unset_below = (0, 63), (0, 255), 0.13
     return Quality(
-        options=options, crf=(0, 51), values=(0, 51), whole=True, unset_below=1, companions=mode, excludes=_RATE_ONLY
+        options=options,
+        crf=crf,
+        values=values,
+        whole=True,
+        unset_below=unset_below,
+        companions=mode,
+        excludes=_RATE_ONLY,
     )
 
 

@@ -8,14 +8,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 from ffenc.errors import ConcatError, ProcessDiedError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S, FFmpegProcess
 from ffenc.ffmpeg.process.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
-from ffenc.json_text import as_json
 from ffenc.plan.concat import ConcatPlan, plan_concat
 from ffenc.plan.encode import muxer_for
 from ffenc.regular_files import file_path
@@ -38,10 +36,6 @@ class ConcatResult(WrittenVideo):
 
     clips: int
     offsets: tuple[int, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON values, as ``--json`` prints it and job records store it."""
-        return {**as_json(self), "duration_s": float(self.duration_s)}
 
 
 def concat_videos(

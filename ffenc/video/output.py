@@ -10,9 +10,11 @@ import weakref
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from ffenc.errors import OutputError, OutputExistsError
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
+from ffenc.json_text import as_json
 from ffenc.owner import Owner
 from ffenc.plan.audio import AudioPlan
 from ffenc.video.names import sibling
@@ -44,6 +46,10 @@ class WrittenVideo:
     def duration_s(self) -> Fraction:
         """Length of the video in seconds."""
         return self.frames / self.fps
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON values, as ``--json`` prints it and job records store it."""
+        return {**as_json(self), "duration_s": float(self.duration_s)}
 
     def __repr__(self) -> str:
         frames = f"{self.frames} frame{'' if self.frames == 1 else 's'} at {self.fps}/s"

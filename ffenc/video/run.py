@@ -16,7 +16,6 @@ from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.process.child import Usage
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess, Finished
 from ffenc.ffmpeg.process.progress import Progress
-from ffenc.json_text import as_json
 from ffenc.plan.clip_frames import MISSING_REFERENCE
 from ffenc.plan.effective import compare_with_report
 from ffenc.plan.encode import EncodePlan, VideoClip
@@ -57,11 +56,10 @@ class EncodeResult(WrittenVideo):
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain JSON values, as ``--json`` prints it and job records store it."""
-        document: dict[str, Any] = as_json(self)
+        document = WrittenVideo.to_json(self)
         encoder = document.pop("encoder")
         return {
             **document,
-            "duration_s": float(self.duration_s),
             "encoder": encoder["name"],
             "encoder_options": dict(self.encoder.options),
             "config": encoder["config"],
