@@ -180,18 +180,10 @@ def bd_rate(reference: Curve, curve: Curve, metric: str = "ssim") -> tuple[float
     with warnings.catch_warnings():
         # It warns if the two ranges differ, but a long tail at one end does not invalidate the result.
         warnings.simplefilter("ignore")
-        percent = float(
-            bjontegaard.bd_rate(
-                rates,
-                quality,
-                other_rates,
-                other_quality,
-                method="akima",
-                require_matching_points=False,
-                min_overlap=0,
-            )
+        percent = bjontegaard.bd_rate(
+            *(rates, quality, other_rates, other_quality), method="akima", require_matching_points=False, min_overlap=0
         )
-    return round(percent, 2), None
+    return round(float(percent), 2), None
 
 
 def at_quality(curve: Curve, metric: str, level: float) -> dict[str, float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from ffenc.bench.quality import measure_quality
 from ffenc.bench.rows import ResultsFile, Row
 from ffenc.bench.sources import Footage, materialise
 from ffenc.bench.sweep import SweepSpec, Trial, merged_fields
+from ffenc.encoders.spec import Quality
 from ffenc.encoders.table import find_encoder
 from ffenc.errors import CapabilityError, FFencError, InputError
 from ffenc.ffmpeg.binaries import Binaries
@@ -29,35 +30,6 @@ Metric = Literal["ssim", "vmaf"]
 
 PARTS, PART_FRAMES = 3, 20
 """Number of parts of a clip that are used for the search, and frames of each."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """The crf of equal quality.
-
-    Attributes:
-        crf: the highest integer crf with at least the quality of the reference, on the complete clip.
-        exact_crf: interpolated crf of equal quality, between this crf and the next.
-        similarity: quality of the complete clip at ``crf``; stored as ``likeness``.
-        size_bytes: size of the complete clip at ``crf``.
-        encodes: number of encodes of the search.
-    """
-
-    crf: int
-    exact_crf: float
-    similarity: float
-    size_bytes: int
-    encodes: int
-
-    def to_json(self) -> Row:
-        """Return the fields of a stored row."""
-        return {
-            "crf": self.crf,
-            "exact_crf": self.exact_crf,
-            "likeness": self.similarity,
-            "size_bytes": self.size_bytes,
-            "encodes": self.encodes,
-        }
 
 
 def equivalents_of(
@@ -122,7 +94,10 @@ def find_equivalents(
         on_step: called before every search, and at the end.
 
     Returns:
-        Rows with ``source``, ``reference``, ``fields``, ``metric``, ``target``, ``status``, and the fields of `Found.to_json`.
+        Rows with ``source``, ``reference``, ``fields``, ``metric``, ``target``, ``status``, and:
+        ``crf``, the highest integer crf with at least the quality of the reference, on the complete clip; ``exact_crf``, the
+        interpolated crf of equal quality, between this crf and the next; ``likeness`` and ``size_bytes``, quality and size
+        of the complete clip at ``crf``; ``encodes``, the number of encodes of the search.
     """
     store = ResultsFile(results)
     report = on_step or (lambda *_: None)
@@ -156,22 +131,20 @@ def _search(
             parts = list(_parts(footage, Path(directory)))
             crf = reference["crf"]
             target = goal.of([footage], crf)
-            found = _closest(
-                candidate, footage, parts, target=target, part_target=goal.of(parts, crf), binaries=binaries
-            )
+            found = _closest(candidate, footage, parts, target=target, part_target=goal.of(parts, crf))
     except FFencError as err:
         return {"status": "refused" if isinstance(err, CapabilityError) else "failed", "reason": str(err)}
     row: Row = {"status": "done", "target": target, "reference_bytes": goal.size_bytes(footage, crf)}
     if found is None:
         return row | {"status": "failed", "reason": f"no crf reaches {metric} {target}"}
-    return row | found.to_json()
+    return row | found
 
 
 class _QualityByCrf:
     """Quality and size of an encoder by crf; each crf is encoded once."""
 
     def __init__(self, fields: Mapping[str, Any], metric: Metric, binaries: Binaries, directory: Path) -> None:
-        self.fields = fields
+        self._fields = fields
         self._metric = metric
         self._binaries = binaries
         self._directory = directory
@@ -188,13 +161,24 @@ class _QualityByCrf:
     def size_bytes(self, footage: Footage, crf: float) -> int:
         return self._one(footage, crf)[1]
 
-    def trial(self, footage: Footage, crf: float | None) -> Trial:
-        return Trial(fields={**self.fields, "crf": crf}, encoder_threads=None, cameras=1, footage=footage)
+    def quality_of_encoder(self, footage: Footage) -> Quality:
+        """Return how the encoder takes a crf.
+
+        Raises:
+            CapabilityError: it is not known.
+        """
+        spec = find_encoder(plan_trial(self._trial(footage, None), binaries=self._binaries).encoder.name)
+        if spec is None or spec.quality is None:
+            raise CapabilityError("ffenc knows no crf option of this encoder")
+        return spec.quality
+
+    def _trial(self, footage: Footage, crf: float | None) -> Trial:
+        return Trial(fields={**self._fields, "crf": crf}, encoder_threads=None, cameras=1, footage=footage)
 
     def _one(self, footage: Footage, crf: float) -> tuple[float, int]:
         place = (footage.digest, crf)
         if place not in self._known:
-            (fed,) = encode_trial(self.trial(footage, crf), self._directory, binaries=self._binaries).cameras
+            (fed,) = encode_trial(self._trial(footage, crf), self._directory, binaries=self._binaries).cameras
             value = getattr(measure_quality(fed.result, footage, binaries=self._binaries), self._metric)
             if value is None:
                 raise CapabilityError(f"this FFmpeg cannot measure {self._metric}; compare by ssim")
@@ -203,20 +187,12 @@ class _QualityByCrf:
 
 
 def _closest(
-    candidate: _QualityByCrf,
-    footage: Footage,
-    parts: Sequence[Footage],
-    *,
-    target: float,
-    part_target: float,
-    binaries: Binaries,
-) -> Found | None:
-    """Bisect the range of crf on the parts, then adjust the crf on the complete clip."""
-    spec = find_encoder(plan_trial(candidate.trial(footage, None), binaries=binaries).encoder.name)
-    if spec is None or spec.quality is None:
-        raise CapabilityError("ffenc knows no crf option of this encoder")
-    lowest, highest = (int(end) for end in spec.quality.crf)
-    low, high = max(lowest, int(spec.quality.unset_below), 1), highest
+    candidate: _QualityByCrf, footage: Footage, parts: Sequence[Footage], *, target: float, part_target: float
+) -> Row | None:
+    """Bisect the range of crf on the parts, then adjust the crf on the complete clip; None if no crf reaches the target."""
+    quality = candidate.quality_of_encoder(footage)
+    lowest, highest = (int(end) for end in quality.crf)
+    low, high = max(lowest, int(quality.unset_below), 1), highest
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if candidate.of(parts, middle) >= part_target else (low, middle)
@@ -232,13 +208,13 @@ def _closest(
     if crf < highest:
         there = candidate.of([footage], crf + 1)
         exact += (here - target) / (here - there)
-    return Found(
-        crf=crf,
-        exact_crf=round(exact, 2),
-        similarity=here,
-        size_bytes=candidate.size_bytes(footage, crf),
-        encodes=candidate.encodes,
-    )
+    return {
+        "crf": crf,
+        "exact_crf": round(exact, 2),
+        "likeness": here,
+        "size_bytes": candidate.size_bytes(footage, crf),
+        "encodes": candidate.encodes,
+    }
 
 
 def _parts(footage: Footage, directory: Path) -> Iterator[Footage]:

@@ -8,9 +8,8 @@ import math
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,10 +64,6 @@ class Quality:
     frames: int
     missing: Mapping[str, str]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the values for a row."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepthError:
@@ -77,10 +72,6 @@ class DepthError:
     p50_mm: float
     p95_mm: float
     max_mm: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the values for a row."""
-        return asdict(self)
 
 
 def measure_quality(result: EncodeResult, footage: Footage, *, binaries: Binaries) -> Quality:

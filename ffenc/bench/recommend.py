@@ -21,7 +21,7 @@ from ffenc.bench.timing import load_average
 from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.preset_lists import PRESET_LISTS, Candidate, Use
 from ffenc.encoders.table import auto_candidates
-from ffenc.errors import CapabilityError, FFencError, ProcessError
+from ffenc.errors import CapabilityError, FFencError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.frame_rate import FrameRate, parse_frame_rate
 from ffenc.frames import FrameFormat
@@ -184,8 +184,6 @@ def _try(
     fields, why = dict(candidate.fields), candidate.why
     try:
         timed = encode_trial(trial, directory, binaries=binaries, seconds=seconds, limit_s=seconds * _SLOWEST)
-    except ProcessError as err:
-        return Tried(fields=fields, why=why, refused=str(err).splitlines()[0])
     except TimeoutError:
         refused = f"less than {1 / _SLOWEST:.2f} times real time: it was stopped after {seconds * _SLOWEST:.0f} s"
         return Tried(fields=fields, why=why, refused=refused)
@@ -205,18 +203,14 @@ def _judged(timed: Timed[EncodeResult], trial: Trial, fields: dict[str, Any], wh
     fps = float(trial.footage.fps)
     frames = sum(fed.frames for fed in timed.cameras)
     size_bytes = sum(fed.result.size_bytes for fed in timed.cameras)
-    cpu_s = timed.cost.cpu_s
     realtime = timed.fps / fps
-    refused = None
-    if realtime < MARGIN:
-        refused = f"{realtime:.2f} times real time; {MARGIN} is needed"
     return Tried(
         fields=fields,
         why=why,
         realtime=round(realtime, 2),
-        cpus=round(cpu_s / frames * fps * trial.cameras, 2),
+        cpus=round(timed.cost.cpu_s / frames * fps * trial.cameras, 2),
         gb_per_hour=round(size_bytes / frames * fps * 3600 * trial.cameras / 1e9, 2),
-        refused=refused,
+        refused=f"{realtime:.2f} times real time; {MARGIN} is needed" if realtime < MARGIN else None,
     )
 
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -267,10 +267,9 @@ def _first_time(step: Step, result: EncodeResult) -> Row:
     if "quality" not in step.spec.measure:
         return row
     if isinstance(config, DepthEncoderConfig):
-        error = measure_depth_error(result, footage, config, binaries=step.binaries)
-        return row | {"depth_error": error.to_json()}
+        return row | {"depth_error": asdict(measure_depth_error(result, footage, config, binaries=step.binaries))}
     known = step.similarity.get(digest + footage.digest, {})
-    row["quality"] = known.get("quality") or measure_quality(result, footage, binaries=step.binaries).to_json()
+    row["quality"] = known.get("quality") or asdict(measure_quality(result, footage, binaries=step.binaries))
     middle = VideoReader(result.path, method="process", binaries=step.binaries).frames([footage.count // 2])[0]
     save_crop(middle, CROP, step.crops / f"{step.key}.png")
     return row
