@@ -16,7 +16,7 @@ from typing import Literal
 
 from ffenc.errors import InputError
 from ffenc.ffmpeg.stream_info import AudioStreamInfo, VideoStreamInfo
-from ffenc.plan.graph import Input, Option, file_url
+from ffenc.plan.graph import Input, Option, file_input, seek_options
 
 AudioChoice = Literal["keep", "drop"]
 """What to do with the audio of a clip."""
@@ -146,10 +146,7 @@ def describe_audio(track: AudioStreamInfo) -> str:
 
 def audio_input(plan: AudioPlan, path: Path, demuxer: str) -> Input:
     """Return a separate input for the audio, independent of the seek for video; the command needs ``keep_timestamps``."""
-    options: list[Option] = [("protocol_whitelist", "file"), ("f", demuxer)]
-    if plan.seek_s is not None:
-        options += [("seek_timestamp", "1"), ("noaccurate_seek", None), ("ss", f"{float(plan.seek_s):.6f}")]
-    return Input(url=file_url(path), options=tuple(options), stream="a")
+    return file_input(path, demuxer, *seek_options(plan.seek_s), stream="a")
 
 
 def audio_options(plan: AudioPlan | None) -> list[Option]:

@@ -21,7 +21,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ffenc.errors import InputError
-from ffenc.plan.graph import VIDEO, Filter, Input, Option, file_url
+from ffenc.plan.graph import STRICT, Filter, Input, file_input, seek_options
 
 MOST_RUNS = 3000
 """Most separate ranges in one command: Linux limits one argument to 128 KiB."""
@@ -117,20 +117,11 @@ class ClipFrames:
         Raises:
             InputError: more than `MOST_RUNS` runs.
         """
-        options: list[Option] = [
-            ("protocol_whitelist", "file"),
-            ("f", self.demuxer),
-            # Damage is an error.  Without the second, H.264 outputs frames before it has recovered from a seek.
-            ("err_detect", "explode"),
-            ("flags", "-output_corrupt"),
-        ]
-        if self.seek_s is not None:
-            # An accurate seek would add the container's start time a second time.
-            options += [("seek_timestamp", "1"), ("noaccurate_seek", None), ("ss", f"{float(self.seek_s):.6f}")]
-        return Input(
-            url=file_url(self.path),
-            options=tuple(options),
-            stream=VIDEO,
+        return file_input(
+            self.path,
+            self.demuxer,
+            *STRICT,
+            *seek_options(self.seek_s),
             filters=(*self._end(), size_guard(self.size), self._selection(), *filters),
         )
 

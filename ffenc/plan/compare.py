@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames, color_filters
-from ffenc.plan.graph import VIDEO, ComparisonFilter, Filter, Input, file_url, measuring_argv
+from ffenc.plan.graph import ComparisonFilter, Filter, Input, file_input, file_url, measuring_argv
 
 # The filters pair frames by time.  At 30000/1001 frames/s each time base rounds differently, so that some frames would be
 # compared with their neighbours; whole numbers are not rounded.
@@ -35,12 +35,7 @@ def plan_comparison(
         demuxer: the container of ``video``, by FFmpeg's name.
         comparisons: see `measuring_argv`.
     """
-    encoded = Input(
-        url=file_url(video),
-        options=(("protocol_whitelist", "file"), ("f", demuxer)),
-        stream=VIDEO,
-        filters=(*_COUNTED, ("format", {"pix_fmts": pix_fmt})),
-    )
+    encoded = file_input(video, demuxer, filters=(*_COUNTED, ("format", {"pix_fmts": pix_fmt})))
     raw = Input(
         url=file_url(original),
         options=(("protocol_whitelist", "file"), *RawFrames(frames=frames, fps=fps).input_options()),

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from ffenc.errors import ConcatError
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
-from ffenc.plan.graph import VIDEO, Input, ffmpeg_argv, file_url
+from ffenc.plan.graph import ffmpeg_argv, file_input, file_url
 
 AGREEMENT: Mapping[str, Callable[[VideoStreamInfo], object]] = MappingProxyType(
     {
@@ -137,10 +137,9 @@ def concat_argv(ffmpeg: Path, list_path: Path, output: Path, *, muxer: str, tag:
     Args:
         tag: codec tag (FourCC) in the container; None leaves it to FFmpeg.
     """
-    options = (("protocol_whitelist", "file"), ("f", "concat"), ("safe", "0"))
     return ffmpeg_argv(
         ffmpeg,
-        inputs=[Input(url=file_url(list_path), options=options, stream=VIDEO)],
+        inputs=[file_input(list_path, "concat", ("safe", "0"))],
         output=file_url(output),
         output_options=[("c:v", "copy"), ("tag:v", tag or "0"), ("movflags", "+faststart"), ("f", muxer)],
     )

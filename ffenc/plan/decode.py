@@ -11,7 +11,7 @@ from ffenc.frames import FrameFormat
 from ffenc.plan.clip_frames import ClipFrames, size_guard
 from ffenc.plan.encode import ImageSequence
 from ffenc.plan.frame_checks import FULL_CHROMA
-from ffenc.plan.graph import VIDEO, Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
+from ffenc.plan.graph import STRICT, VIDEO, Filter, Input, Option, ffmpeg_argv, file_input, restart_clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +64,7 @@ def plan_decoder(
         ("f", "mov"),
         ("probesize", "32"),
         ("threads", "1"),
-        ("err_detect", "explode"),
-        ("flags", "-output_corrupt"),
+        *STRICT,
     )
     formats = [PLANES] if frames.layout in _THROUGH_PLANES else []
     formats += [pix_fmt] if pix_fmt not in formats else []
@@ -150,10 +149,9 @@ def _argv(
 
 def plan_frame_list(ffmpeg: Path, path: Path, *, demuxer: str) -> tuple[str, ...]:
     """Plan to decode a complete file and print every frame's timestamp, size and pixel format to standard error."""
-    options: tuple[Option, ...] = (("protocol_whitelist", "file"), ("f", demuxer), ("flags", "-output_corrupt"))
     return ffmpeg_argv(
         ffmpeg,
-        inputs=[Input(url=file_url(path), options=options, stream=VIDEO, filters=(("showinfo", {}),))],
+        inputs=[file_input(path, demuxer, ("flags", "-output_corrupt"), filters=(("showinfo", {}),))],
         output="pipe:1",
         output_options=[("f", "null")],
         loglevel="info",
@@ -171,17 +169,11 @@ def plan_readable_frames(ffmpeg: Path, path: Path, *, demuxer: str, first_only: 
         demuxer: its container, by FFmpeg's name.
         first_only: end after the first frame, decoding only what it needs.
     """
-    options: tuple[Option, ...] = (
-        ("protocol_whitelist", "file"),
-        ("f", demuxer),
-        ("err_detect", "explode"),
-        ("flags", "-output_corrupt"),
-    )
     one: tuple[Option, ...] = (("frames:v", "1"),) if first_only else ()
     single: tuple[Option, ...] = (("threads", "1"),) if first_only else ()  # each thread would decode a frame ahead
     return ffmpeg_argv(
         ffmpeg,
-        inputs=[Input(url=file_url(path), options=(*options, *single), stream=VIDEO)],
+        inputs=[file_input(path, demuxer, *STRICT, *single)],
         output="pipe:1",
         output_options=[*one, ("f", "framecrc")],
         skip_errors=True,

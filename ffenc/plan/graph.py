@@ -53,6 +53,26 @@ class Input:
     filters: tuple[Filter, ...] = ()
 
 
+STRICT: tuple[Option, ...] = (("err_detect", "explode"), ("flags", "-output_corrupt"))
+"""Options that make damage an error.  Without the second, H.264 outputs frames before it has recovered from a seek."""
+
+
+def file_input(
+    path: Path, demuxer: str, *options: Option, stream: str = VIDEO, filters: tuple[Filter, ...] = ()
+) -> Input:
+    """Return an input that is one local file; with a named demuxer, no file is read as a playlist."""
+    whitelist: Option = ("protocol_whitelist", "file")
+    return Input(url=file_url(path), options=(whitelist, ("f", demuxer), *options), stream=stream, filters=filters)
+
+
+def seek_options(time_s: Fraction | None) -> tuple[Option, ...]:
+    """Return the options that start reading at a timestamp of the container; None reads from the start."""
+    if time_s is None:
+        return ()
+    # An accurate seek would add the container's start time a second time.
+    return ("seek_timestamp", "1"), ("noaccurate_seek", None), ("ss", f"{float(time_s):.6f}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonFilter:
     """A filter that compares two videos and writes its result to a file.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ffenc.plan.audio import AudioPlan, audio_input, audio_options
 from ffenc.plan.encode import container_options
-from ffenc.plan.graph import VIDEO, Input, Option, ffmpeg_argv, file_url
+from ffenc.plan.graph import Option, ffmpeg_argv, file_input, file_url
 
 
 def plan_remux(
@@ -30,12 +30,10 @@ def plan_remux(
         start_s: timestamp of the first frame, which becomes 0; None keeps timestamps.
         audio: audio to encode beside the video.
     """
-    options: list[Option] = [("protocol_whitelist", "file"), ("f", "mov")]
-    if start_s:
-        options.append(("itsoffset", f"{-float(start_s):.6f}"))
+    options: list[Option] = [("itsoffset", f"{-float(start_s):.6f}")] if start_s else []
     return ffmpeg_argv(
         ffmpeg,
-        inputs=[Input(url=file_url(source), options=tuple(options), stream=VIDEO)],
+        inputs=[file_input(source, "mov", *options)],
         output=file_url(output),
         output_options=[
             ("c:v", "copy"),

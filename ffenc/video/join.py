@@ -15,7 +15,7 @@ from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.ffprobe import probe_video
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.frames import LAYOUTS
-from ffenc.plan.graph import VIDEO, Input, ffmpeg_argv, file_url
+from ffenc.plan.graph import ffmpeg_argv, file_input
 from ffenc.video.concat import concat_videos
 from ffenc.video.encode import encode_frames
 from ffenc.video.reader import VideoReader
@@ -71,7 +71,7 @@ def frame_hashes(path: Path, *, binaries: Binaries) -> list[str]:
     """
     argv = ffmpeg_argv(
         binaries.ffmpeg,
-        inputs=[Input(url=file_url(path), options=(("protocol_whitelist", "file"), ("f", "mov")), stream=VIDEO)],
+        inputs=[file_input(path, "mov")],
         output="pipe:1",
         output_options=[("f", "framemd5")],
     )
