@@ -485,7 +485,7 @@ class DatasetMovedError(DatasetError):
 
     Attributes:
         now: its new path; None if unknown.
-        kept: the path of the unfinished episode; None if there is none or its path is unknown.
+        kept: the path of the unfinished episode; None if nothing was kept or its path is unknown.
     """
 
     now: Path | None = None

@@ -107,7 +107,7 @@ def vector_statistics(rows: npt.NDArray[Any]) -> FeatureStatistics:
         Statistics of shape (last axis,), with ``count`` = length.  The quantiles of a single row are its mean.
 
     Raises:
-        ValueError: there are no rows, or they are not numeric.
+        ValueError: ``rows`` is empty or not numeric.
     """
     if len(rows) == 0 or rows.dtype.kind not in "biuf":
         raise ValueError(f"statistics need at least one row of numbers, got {rows.shape} {rows.dtype}")

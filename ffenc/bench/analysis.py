@@ -167,7 +167,7 @@ def gaps(summaries: Sequence[Summary], reference: Mapping[str, Any], *, metric: 
 
 
 def bd_rate(reference: Curve, curve: Curve, metric: str = "ssim") -> tuple[float | None, str | None]:
-    """Return the Bjøntegaard delta rate in percent, or None and the reason why there is none."""
+    """Return the Bjøntegaard delta rate in percent, or None and the reason."""
     lines = [_rising(one, metric) for one in (reference, curve)]
     if any(len(line) < FEWEST_POINTS for line in lines):
         return None, f"both curves need {FEWEST_POINTS} points of rising {metric}"

@@ -73,7 +73,7 @@ def load_rows(path: Path) -> list[Row]:
         InputError: the file is missing, or is not a results file.
     """
     if not path.is_file():
-        raise InputError(f"there is no results file {path}; ffenc bench writes one", path=path)
+        raise InputError(f"the results file {path} does not exist; ffenc bench writes one", path=path)
     return list(ResultsFile(path).rows.values())
 
 

@@ -55,7 +55,7 @@ class OptionEffect:
     """The measured effect of an option in one FFmpeg.
 
     Attributes:
-        kind: ``acts``; ``reduced``: the encoder uses `effective` instead, whatever else is set; ``ignored``: no value had an
+        kind: ``acts``; ``reduced``: the encoder uses `effective` instead, with any other settings; ``ignored``: no value had an
             effect in any context; ``refused``: the encoder refuses every tried value; ``unknown``: not measured, or builds
             or contexts differ.
         effective: the value that the encoder uses instead.

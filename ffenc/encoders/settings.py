@@ -23,7 +23,7 @@ def _by_preset(text: str) -> dict[str, str]:
 
 _B_FRAMES = ("b_adapt", "b_bias", "direct", "weightb")
 _ME = {str(number): name for number, name in enumerate(("dia", "hex", "umh", "esa", "tesa"))}
-_NO_B_FRAMES = "there are no B-frames"
+_NO_B_FRAMES = "B-frames are off"
 
 
 def _x264(key: str, *options: str, reported: str = "", **more: object) -> Setting:
@@ -171,7 +171,7 @@ X264_LIMITS: tuple[Limit, ...] = (
         setting="profile", values=("main",), beside={"cabac": ("0",), "bframes": ("0",), "weightp": ("0",)},
         why="without CABAC, B-frames and weighted prediction the stream is of a lower profile",
     ),
-    Limit(setting="mixed_ref", beside={"ref": ("1",)}, why="there is one reference frame only"),
+    Limit(setting="mixed_ref", beside={"ref": ("1",)}, why="only one reference frame is used"),
     Limit(
         setting="me_range",
         beside={"me": ("dia", "hex")},
@@ -191,7 +191,7 @@ X264_LIMITS: tuple[Limit, ...] = (
         setting="psy-rd", beside={"subme": ("0", "1", "2", "3", "4", "5"), "trellis": ("0",)},
         why="it needs subme (subq) 6 or more, or trellis",
     ),
-    Limit(setting="mbtree", beside={"rc_lookahead": ("0",)}, why="there is no look-ahead (rc-lookahead=0)"),
+    Limit(setting="mbtree", beside={"rc_lookahead": ("0",)}, why="look-ahead is off (rc-lookahead=0)"),
     Limit(setting="mbtree", beside={"g": ("1",)}, why="there are only keyframes (g=1)"),
     Limit(
         setting="rc_lookahead", beside={"mbtree": ("0",), "bufsize": ("",), "b_adapt": ("",)},

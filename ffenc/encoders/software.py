@@ -49,7 +49,7 @@ LIBX264 = EncoderSpec(
     },
     refused={
         "cmp": "x264 reads only whether chroma counts, which is chroma-me in x264-params",
-        "fastfirstpass": "there is no second pass",
+        "fastfirstpass": "ffenc encodes in one pass",
         "forced-idr": "no keyframe is forced",
         "flags": "interlaced coding (ildct, ilme) would split progressive frames, an open GOP (-cgop) cannot be read from every "
         "keyframe, loop is the option deblock, and the others change no frame",
@@ -271,7 +271,7 @@ LIBAOM_AV1 = EncoderSpec(
         "dolbyvision": _NO_SIDE_DATA,
         "drop-threshold": "it would drop frames",
         "profile": "it follows from pix_fmt",
-        "still-picture": "it would make every frame a keyframe, whatever g is",
+        "still-picture": "it would make every frame a keyframe, for any g",
     },
     parameters={"aom-params": parameters.AOM},
     muxers=("mp4",),

@@ -49,7 +49,7 @@ class Quality:
         whole: the encoder takes only integers.  If the scales are equal, a fractional crf is refused; otherwise the mapped
             value is rounded.
         floor: lowest mapped value.
-        fraction_option: option for a fractional crf that ``options`` do not take; None if there is none.
+        fraction_option: option for a fractional crf that ``options`` do not take; None if the encoder takes none.
         fraction_since: first version of the library with ``fraction_option``.
         companions: further options that the quality option needs.
         unset_below: lower values mean "not set" to the encoder and are refused.
@@ -134,7 +134,7 @@ class Gop:
             set".
         companions: defaults for a short GOP, which the user can override (``bf=0``, for random access).
         companions_up_to: longest GOP that needs them; None: any.
-        closed: options that make every keyframe a place to start decoding, whatever ``g`` is.  Without them, frames shown
+        closed: options that make every keyframe a place to start decoding, for any ``g``.  Without them, frames shown
             before a keyframe are stored after it and are lost when decoding starts there.
         one: text for ``g=1``; None: ``1``.
         forced: options without which decoding cannot start at a forced keyframe.
@@ -339,7 +339,7 @@ class EncoderSpec:
         codec: the bitstream standard it writes, as ffprobe names it.
         quality, preset, gop, threads, fast_decode: how the config's fields are passed to it; None: it has no such setting.
         bit_rate: used if ``crf`` has no effect and the user sets no bit rate.
-        intra_only: every frame is a keyframe whatever ``g`` is.
+        intra_only: every frame is a keyframe, for any ``g``.
         generic: FFmpeg's generic encoder options that this encoder reads; it ignores the others silently.
         generic_since: those of ``generic`` that older wrappers ignore, and the first libavcodec version that reads them.
         flags: names of the generic option ``flags`` that this encoder reads.

@@ -49,11 +49,11 @@ class Binaries:
     ffmpeg: Path
     """Absolute path; symbolic links are kept."""
     ffprobe: Path | None
-    """Absolute path; None if there is none or it was declined.  ffmpeg is then used to measure files."""
+    """Absolute path; None if it was not found or was declined.  ffmpeg is then used to measure files."""
     ffmpeg_origin: str
     """Where it was found: ``"argument"``, ``"FFENC_FFMPEG"``, ``"PATH"``, ``"package imageio_ffmpeg"``."""
     ffprobe_origin: str
-    """Where it was found; without an ffprobe, why there is none."""
+    """Where it was found, or why it was not."""
 
 
 def find_binaries(ffmpeg: str | Path | None = None, ffprobe: str | Path | None = None) -> Binaries:
@@ -64,7 +64,7 @@ def find_binaries(ffmpeg: str | Path | None = None, ffprobe: str | Path | None =
         ffprobe: path or name of the ffprobe to use; None to search, ``"none"`` to do without.
 
     Raises:
-        BinaryNotFoundError: there is no ffmpeg, or a given path is not an executable.
+        BinaryNotFoundError: ffmpeg was not found, or a given path is not an executable.
     """
     ffmpeg_path, ffmpeg_origin = find_ffmpeg(ffmpeg)
     ffprobe_path, ffprobe_origin = find_ffprobe(ffprobe)
@@ -159,7 +159,7 @@ def _fault(path: Path) -> str | None:
 
 
 def _bundled(tool: Tool) -> Path | str:
-    """Return the executable of an installed package, or why there is none."""
+    """Return the executable of an installed package, or why it has none."""
     package, folder = _PACKAGES[tool]
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -169,7 +169,7 @@ def _bundled(tool: Tool) -> Path | str:
     for candidate in candidates:
         if _fault(candidate) is None:
             return candidate
-    # The source package, which pip installs if there is no wheel for the platform, has no executable.
+    # The source package, which pip installs for platforms without a wheel, has no executable.
     return f"{candidates[0]}: {_fault(candidates[0])}" if candidates else f"no {tool} in {where}"
 
 

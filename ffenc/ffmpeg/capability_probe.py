@@ -73,7 +73,7 @@ def probe_capabilities(
         timeout_s: most seconds for each answer.
 
     Raises:
-        BinaryNotFoundError: there is no ffmpeg.
+        BinaryNotFoundError: ffmpeg was not found.
         ProcessError: it cannot be started, dies, or does not end in time.
         ProbeError: its output is not FFmpeg's.
     """
@@ -198,7 +198,7 @@ def _identity(ffmpeg: Path) -> list[str | int]:
 
 
 def _cache_file(ffmpeg: Path) -> Path:
-    given = os.path.expanduser(os.environ.get("FFENC_CACHE_DIR", ""))  # noqa: PTH111  leaves ~ if there is no home folder
+    given = os.path.expanduser(os.environ.get("FFENC_CACHE_DIR", ""))  # noqa: PTH111  leaves ~ if the user has no home folder
     if not given:
         folder = platformdirs.user_cache_path("ffenc", appauthor=False)
     else:
@@ -208,7 +208,7 @@ def _cache_file(ffmpeg: Path) -> Path:
 
 
 def _load(file: Path, identity: list[str | int]) -> dict[str, str]:
-    """Return the cached answers for this executable; empty if there is no valid file."""
+    """Return the cached answers for this executable; empty without a valid file."""
     try:
         document = load_json(file.read_bytes())
     except (OSError, ValueError) as err:

@@ -81,7 +81,7 @@ class TiffDirectory:
 
 
 def exif_orientation(data: bytes) -> int:
-    """Return the orientation in EXIF data, with or without its ``Exif`` mark; 1 if there is none or it is damaged."""
+    """Return the orientation in EXIF data, with or without its ``Exif`` mark; 1 if it is missing or damaged."""
     if data.startswith(b"Exif\0\0"):
         data = data[6:]
     try:

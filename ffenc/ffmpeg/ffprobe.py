@@ -1,4 +1,4 @@
-"""Measure a media file with one run of ffprobe, or of ffmpeg if there is no ffprobe.
+"""Measure a media file with one run of ffprobe, or of ffmpeg if ffprobe is missing.
 
 The keys that ffprobe prints change with almost every release, so every key but ``codec_type`` and ``codec_name`` may be
 missing.  A missing key that describes the stream is an error.  Measured with ffprobe 5.1 and 8.1.

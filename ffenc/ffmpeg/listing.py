@@ -154,7 +154,7 @@ class EncoderOption:
     maximum: float | None
     """Greatest value; None if no range is printed."""
     default: str | None
-    """As printed, without quotes: a number or the name of a choice; None if there is none."""
+    """As printed, without quotes: a number or the name of a choice; None if nothing is printed."""
     choices: tuple[OptionChoice, ...]
     deprecated: bool
     """Never set by 4.1 and 4.2, which do not print it."""

@@ -51,7 +51,7 @@ class JobState:
         name: ``"done"``; ``"stale"``: the output belongs to another spec or other inputs, or is unfinished, and is made
             again; ``"missing"``; ``"foreign"``: a file with this name exists that no job made.
         reason: one sentence.
-        record: the record; None if there is none.
+        record: the record; None if it is missing.
     """
 
     name: JobStateName
@@ -66,7 +66,7 @@ def record_path(output: str | Path) -> Path:
 
 
 def read_record(output: str | Path) -> JobRecord | None:
-    """Read the record of an output; None if there is none.
+    """Read the record of an output; None if it is missing.
 
     An unreadable record still shows that a job made the output. It is returned with a digest that matches nothing.
 
@@ -135,7 +135,7 @@ def job_state(spec: JobSpec, *, digest: str | None = None) -> JobState:
     """
     output, record = Path(spec.output), read_record(spec.output)
     if not output.exists():
-        return JobState(name="missing", reason="there is no output yet", record=record)
+        return JobState(name="missing", reason="the output does not exist yet", record=record)
     if record is None:
         advice = "move it away, or give the job another output"
         return JobState(name="foreign", reason=f"{output} exists, but no job made it; {advice}")

@@ -241,8 +241,8 @@ def take_shard(specs: Sequence[JobSpec], number: int, count: int) -> list[JobSpe
     """Return part ``number`` of ``count`` (from 1): every ``count``-th job, because neighbours often take equally long.
 
     Raises:
-        ValueError: there is no such part.
+        ValueError: ``number`` is not from 1 to ``count``.
     """
     if not 1 <= number <= count:
-        raise ValueError(f"there is no shard {number} of {count}; expected 1 to {count}")
+        raise ValueError(f"unknown shard {number} of {count}; expected 1 to {count}")
     return list(specs[number - 1 :: count])

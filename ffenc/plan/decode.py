@@ -46,7 +46,7 @@ def plan_decode(ffmpeg: Path, parts: Sequence[ClipFrames], frames: FrameFormat, 
 def plan_decoder(
     ffmpeg: Path, *, display_size: tuple[int, int], frames: FrameFormat, pix_fmt: str, timescale: int
 ) -> tuple[str, ...]:
-    """Plan a process that decodes the MP4 stream on its standard input, whatever files its frames come from.
+    """Plan a process that decodes the MP4 stream on its standard input, with frames of any files.
 
     It writes the frames whose timestamp is odd, as NUT.  Every part of it is there so that no frame is held back: the
     smallest probe, one thread for the decoder, one for the raw-video encoder, which has a frame in every thread, and no
@@ -95,7 +95,7 @@ def _scaled(frames: FrameFormat, display_size: tuple[int, int]) -> Filter:
     """Return the filter that gives decoded frames the wanted size, and converts their colours.
 
     Args:
-        frames: what the raw frames shall be.
+        frames: size and layout of the raw frames.
         display_size: (width, height) of the decoded ones.
     """
     if display_size == (frames.width, frames.height):

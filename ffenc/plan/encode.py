@@ -23,9 +23,9 @@ MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 """Containers by file suffix.  Others (Matroska, AVI) cannot hold every k/fps exactly and are refused."""
 
 FRAGMENTS = "+frag_every_frame+delay_moov+default_base_moof"
-"""``movflags`` of a file that is readable up to its last complete frame wherever writing ends.
+"""``movflags`` of a file that is always readable up to its last complete frame.
 
-One fragment per frame: a crash loses the same whatever ``g`` is.  Without ``delay_moov`` a stream with B-frames starts one
+One fragment per frame: a crash loses the same for any ``g``.  Without ``delay_moov`` a stream with B-frames starts one
 frame late.
 """
 

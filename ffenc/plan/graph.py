@@ -154,7 +154,7 @@ def ffmpeg_argv(
 
 
 def restart_clock(fps: Fraction) -> Filter:
-    """Return a filter that gives frame k the timestamp k/fps, whatever its timestamp was.
+    """Return a filter that gives frame k the timestamp k/fps instead of its own.
 
     The output must have the same rate in ``-r``, which makes it exact.  A ``fps`` filter would do so too, but drops the last
     frames in FFmpeg 4.2, because ``setpts`` does not move the end of the stream.

@@ -61,7 +61,7 @@ class OptionBuilder(InstalledEncoder):
         for key, text in (gop.closed if gop else {}).items():
             self._set(key, text, owner="g")
         if self.spec and self.spec.intra_only:
-            self._refuse_if_given("g", "every frame is a keyframe whatever g says; leave it unset or 1", unless=g == 1)
+            self._refuse_if_given("g", "every frame is a keyframe, for any g; leave it unset or 1", unless=g == 1)
             return 1
         if g is None:
             return None
@@ -343,7 +343,7 @@ class OptionBuilder(InstalledEncoder):
         formats = ", ".join(profiles[profile])
         reason = (
             f"contradicts pix_fmt={self.config.pix_fmt!r}, which makes a stream of another profile; it needs {formats}"
-            if formats else "makes every frame a keyframe whatever g says; use g=1 and another profile"
+            if formats else "makes every frame a keyframe, for any g; use g=1 and another profile"
         )  # fmt: skip
         raise self.error(given["profile"], profile, f"profile {profile} of {self.name} {reason}", formats)
 

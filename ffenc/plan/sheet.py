@@ -17,7 +17,7 @@ def plan_sheet(ffmpeg: Path, rows: Sequence[ClipFrames], output: Path, *, cell: 
 
     Args:
         rows: frames of one video each, the same number in every row.
-        output: the image, a PNG whatever its name.
+        output: the image; always a PNG.
         cell: width and height into which every frame is fitted.
     """
     columns = rows[0].count

@@ -110,7 +110,7 @@ class StreamingVideoEncoder:
 
         Raises:
             ValueError: an invalid frame rate, policy or number.
-            BinaryNotFoundError: there is no ffmpeg.
+            BinaryNotFoundError: ffmpeg was not found.
         """
         if policy not in POLICIES:
             raise ValueError(f"unknown policy {policy!r}; expected one of {', '.join(POLICIES)}")
@@ -265,7 +265,7 @@ class StreamingVideoEncoder:
         return self._open_episode().feed(frames, time_s)
 
     def drop_if_full(self, *, time_s: float | None = None) -> bool:
-        """Leave the next time step out if there is no room for it after ``wait_s``, before any frame of it is fed.
+        """Leave the next time step out if the queues have no room for it after ``wait_s``, before any frame of it is fed.
 
         A caller that keeps more than frames of a step can ask first, and keep nothing of a step that is left out.  If the
         step is not left out, feeding it does not drop it.
@@ -278,7 +278,7 @@ class StreamingVideoEncoder:
 
         Raises:
             FrameError: frames of the current step were fed already.
-            QueueFullError: policy ``raise``, and there is no room.
+            QueueFullError: policy ``raise``, and the queues have no room.
             RecordingError: see `feed_frame`.
         """
         return self._open_episode().drop_if_full(time_s)
@@ -380,7 +380,7 @@ class StreamingVideoEncoder:
     def _open_episode(self) -> Episode:
         self._owner.check(self)
         if self._episode is None:
-            raise FFencError("there is no open episode; call start_episode first")
+            raise FFencError("no episode is open; call start_episode first")
         return self._episode
 
     def _raise_unseen(self) -> None:

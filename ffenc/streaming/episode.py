@@ -166,7 +166,7 @@ class Episode:
         return kept
 
     def drop_if_full(self, time_s: float | None) -> bool:
-        """Leave the next time step out if there is no room for it; True if it was left out."""
+        """Leave the next time step out if the queues have no room for it; True if it was left out."""
         self._begin_feed()
         if self._staged:
             raise self._out_of_step(next(iter(self._staged)))

@@ -57,7 +57,7 @@ class FrameTarget(Protocol):
 
     @property
     def history(self) -> int:
-        """Most frames that a fallback may need again; 0 if there is no fallback."""
+        """Most frames that a fallback may need again; 0 without a fallback."""
         return 0
 
     @property
@@ -92,7 +92,7 @@ class FrameTarget(Protocol):
         """Continue after an error with the next encoder, and return the frame to continue with.
 
         Raises:
-            FFencError: the error itself, if there is no other encoder.
+            FFencError: the error itself, without another encoder.
         """
         raise error
 

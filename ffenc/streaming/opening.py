@@ -235,7 +235,7 @@ class CameraOpener:
         except CapabilityError as err:
             if plan.fallback is not None:
                 raise
-            logger.warning("camera %s: there is no fallback if its encoder fails: %s", name, err)
+            logger.warning("camera %s has no fallback if its encoder fails: %s", name, err)
             return replace(job, fallback=None)
         return job
 

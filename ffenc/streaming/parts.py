@@ -38,7 +38,7 @@ def video_path(directory: Path, camera: str, suffix: str) -> Path:
 
 
 def find_video(directory: Path, camera: str) -> Path | None:
-    """Return a camera's finished video in either container, or None if there is none."""
+    """Return a camera's finished video in either container, or None if it is missing."""
     paths = [video_path(directory, camera, suffix) for suffix in (".mp4", ".mov")]
     return next((path for path in paths if path.exists()), None)
 

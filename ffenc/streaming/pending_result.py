@@ -32,7 +32,7 @@ class PendingResult(Generic[T_co]):
         return self._ended.is_set()
 
     def error(self) -> BaseException | None:
-        """Return the error, or None if there is none yet.  The error then counts as seen."""
+        """Return the error, or None before the end and after a success.  The error then counts as seen."""
         if self._error is not None:
             self._seen = True
         return self._error

@@ -1,6 +1,6 @@
 """Pass numbered frames between two threads through a bounded ring of preallocated slots.
 
-Frame ``n`` is in slot ``n % slots``.  Each thread advances only its own counters.  So there is no lock that an interrupt
+Frame ``n`` is in slot ``n % slots``.  Each thread advances only its own counters.  So no lock is needed, which an interrupt
 could leave acquired, and publishing a frame twice has no effect.
 """
 
@@ -58,11 +58,11 @@ class FrameQueue:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for another frame."""
+        """Whether the queue has no room for another frame."""
         return self.depth >= self.maxsize or self.published - self._released >= len(self._slots)
 
     def stage(self, frame: _Array) -> bool:
-        """Copy the next frame into its slot without publishing it; return False if there is no room.
+        """Copy the next frame into its slot without publishing it; return False if the queue is full.
 
         Staging again replaces the frame.
         """

@@ -88,7 +88,7 @@ class SpoolTarget(FrameTarget):
     def finish(self) -> EncodeResult:
         """Encode the spool, check the video, and remove the spool."""
         if self._file is None:
-            raise OutputError(f"no frame was written, so there is no {self.path}", path=self.path, frames_expected=0)
+            raise OutputError(f"no frame was written, so {self.path} was not made", path=self.path, frames_expected=0)
         result = encode_spool(self._file.path, self._video, quantizer=self._quantizer)
         self._file.discard()
         return result

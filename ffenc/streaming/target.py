@@ -159,7 +159,7 @@ class VideoTarget(FrameTarget):
         """Keep what the failed encoder wrote, start the fallback, and return the frame to continue with.
 
         Raises:
-            FFencError: the error itself, if there is no other encoder.
+            FFencError: the error itself, without another encoder.
         """
         fallback = self.job.fallback
         if fallback is None or self._fallbacks or not isinstance(error, ProcessError):

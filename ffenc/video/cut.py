@@ -68,7 +68,7 @@ def cut_video(
     Raises:
         InputError: ranges outside of the clip, a clip with audio or irregular timestamps, or frames that cannot be copied
             and no ``config``.
-        FFencError: encoding or copying failed.  After any error there is no output.
+        FFencError: encoding or copying failed.  After any error the output does not exist.
     """
     binaries, output = binaries or find_binaries(), file_path(output)
     muxer_for(output)

@@ -43,7 +43,7 @@ def encode_frames(
         path, fps, config, layout, overwrite, encoder_threads, binaries, stall_timeout_s, progress: see `VideoWriter`.
 
     Raises:
-        FFencError: see `VideoWriter`; there is no file then.
+        FFencError: see `VideoWriter`; the file then does not exist.
     """
     with VideoWriter(
         path,
@@ -87,7 +87,7 @@ def encode_images(
 
     Raises:
         InputError: no images, two series, a gap, or an image that cannot be read or differs from the first.
-        FFencError: see `VideoWriter`.  After any error there is no file.
+        FFencError: see `VideoWriter`.  After any error the file does not exist.
     """
     path, rate = file_path(path), parse_frame_rate(fps)
     check_target(path, overwrite=overwrite)

@@ -43,7 +43,7 @@ def join_parts(parts: Sequence[Path], output: Path, *, config: VideoEncoderConfi
         True if the parts were copied bit by bit, False if they were re-encoded.
 
     Raises:
-        FFencError: both failed; there is no output then.
+        FFencError: both failed; the output then does not exist.
     """
     try:
         concat_videos(parts, output, may_differ=IN_BAND, binaries=binaries)

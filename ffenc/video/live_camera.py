@@ -59,7 +59,7 @@ class CapturedFrame:
 class LiveCamera(ABC):
     """A source whose newest frame is kept; a daemon thread opens it and reads every frame as it arrives.
 
-    The source never waits for the user of its frames, and there is no queue.  A frame that was not taken before the next
+    The source never waits for the user of its frames, and frames are not queued.  A frame that was not taken before the next
     one arrived is superseded, and counted.  As a context manager it starts and closes.
 
     Args:
@@ -106,7 +106,7 @@ class LiveCamera(ABC):
         """Wait for the next frame and return it in a new array; called by the thread.
 
         Raises:
-            CameraError: there is no further frame.
+            CameraError: the source sends no further frame.
         """
 
     @abstractmethod

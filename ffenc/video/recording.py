@@ -1,6 +1,6 @@
 """Write a recording that survives a crash.
 
-Frames go into a hidden file in fragments, which is readable up to its last complete frame wherever writing ends.  It is
+Frames go into a hidden file in fragments, which is always readable up to its last complete frame.  It is
 synced twice a second, and locked while this process or its ffmpeg lives.  `find_recordings` finds the unlocked ones that a
 crash left, and `ffenc.video.salvage` makes videos of them.
 """

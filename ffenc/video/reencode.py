@@ -47,7 +47,7 @@ def reencode_video(
 
     Args:
         source: a clip with constant frame rate.
-        output: ends in ``.mp4`` or ``.mov``; with ``overwrite`` it may be ``source``, which stays whole until it is replaced.
+        output: ends in ``.mp4`` or ``.mov``; with ``overwrite`` it may be ``source``, which is unchanged until it is replaced.
         config: encoder settings; LeRobot's defaults if None.
         start: first frame, counted from 0; None means 0.
         end: frame after the last one; None means all.
@@ -64,7 +64,7 @@ def reencode_video(
 
     Raises:
         InputError: not a constant-rate clip, a range outside of it, audio without a choice or audio that AAC cannot hold.
-        FFencError: see `VideoWriter`.  After any error there is no output.
+        FFencError: see `VideoWriter`.  After any error the output does not exist.
     """
     context = RunContext(
         binaries=binaries or find_binaries(),

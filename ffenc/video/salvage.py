@@ -67,7 +67,7 @@ def salvage_video(
 ) -> SalvageResult:
     """Copy all complete frames of a recording, without gaps, into a regular video.
 
-    The first frame is shown at 0, whatever its time in the recording.
+    The first frame is shown at 0, also if its time in the recording differs.
 
     Args:
         path: a hidden ``.NAME.XXXXXXXX.recording.mp4`` that a crash left, or any fragmented MP4 or MOV.
@@ -82,7 +82,7 @@ def salvage_video(
     Raises:
         InputError: the file is still being recorded or has no complete frame; audio without a choice or that cannot be
             kept; or ``most_frames`` for fragments of several frames, which only `shorten_video` cuts.
-        OutputError: frames are not at k/fps, or the file system refused; there is no output then.
+        OutputError: frames are not at k/fps, or the file system refused; the output then does not exist.
         ValueError: ``most_frames`` is less than 1.
     """
     if most_frames is not None and most_frames < 1:
@@ -142,7 +142,7 @@ def _longest_exact(
     """Return the longest cut whose frames are exactly 1/rate apart.
 
     Raises:
-        OutputError: there is none; the message describes the longest cut.
+        OutputError: no cut is; the message describes the longest cut.
     """
     first: _Recording | None = None
     for cut, end in cuts:

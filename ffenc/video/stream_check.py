@@ -71,7 +71,7 @@ def _packet_faults(packets: PacketIndex, expected: ExpectedStream, forced: Seque
         return
     late = next((first for first, then in pairwise((*key_frames, packets.count)) if then - first > g), None)
     if late is not None:
-        yield f"with g={g} keyframes are at {listed}: there is none within {g} frames after frame {late}"
+        yield f"with g={g} keyframes are at {listed}: none is within {g} frames after frame {late}"
 
 
 def missing_key_frames(plan: EncodePlan, packets: PacketIndex) -> list[int]:

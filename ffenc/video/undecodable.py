@@ -37,7 +37,7 @@ def check_listed(listed: str, frames: Sequence[ClipFrames]) -> None:
 
 
 def why_undecodable(clip: MeasuredClip, *, binaries: Binaries) -> InputError | None:
-    """Decode the complete clip and return an error that names its first faulty frame, or None if there is none."""
+    """Decode the complete clip and return an error that names its first faulty frame, or None if all frames decode."""
     try:
         argv = plan_frame_list(binaries.ffmpeg, clip.stream.path, demuxer=clip.demuxer)
         tool = run_tool(argv, timeout_s=_TIMEOUT_S, check=False)

@@ -198,7 +198,7 @@ class VideoWriter:
         """End the stream, read the file back, and give it its name.  A second call returns the same result.
 
         Raises:
-            OutputError: no frame was written, or the file differs from the plan; there is no file then.
+            OutputError: no frame was written, or the file differs from the plan; it was removed.
             ProcessError: ffmpeg failed, died or hung.
             EncoderOptionError: the encoder reported that it ignored an option.
         """
@@ -207,7 +207,7 @@ class VideoWriter:
             return self.result
         if self._process is None or self.plan is None or self.frames_written == 0:
             self.abort()
-            raise OutputError(f"no frame was written, so there is no {self.path}", path=self.path, frames_expected=0)
+            raise OutputError(f"no frame was written, so {self.path} was not made", path=self.path, frames_expected=0)
         try:
             finished = self._process.finish()
             check_complaints(self._process, self.plan)

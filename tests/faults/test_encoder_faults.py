@@ -182,7 +182,7 @@ def test_fallback_to_software_is_one_log_line(double: Double, tmp_path: Path, ca
 
 
 SOFTWARE_FAULTS = [
-    ("key_frames", {}, "with g=2 keyframes are at 0: there is none within 2 frames after frame 0", OutputError),
+    ("key_frames", {}, "with g=2 keyframes are at 0: none is within 2 frames after frame 0", OutputError),
     ("taller", {}, "the size is 320x248, not 320x240", OutputError),
     ("codec", {}, "the codec is mpeg4, not h264", OutputError),
     ("b_frames", {"g": 30, "extra_options": {"bf": 0}}, "it has B-frames", OutputError),

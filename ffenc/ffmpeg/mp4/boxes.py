@@ -35,7 +35,7 @@ def declared_frames(path: Path) -> int | None:
 
 
 def movie_box(file: BinaryIO) -> memoryview | None:
-    """Return the contents of the top-level ``moov`` box; None if there is none or it exceeds 64 MiB."""
+    """Return the contents of the top-level ``moov`` box; None if it is missing or exceeds 64 MiB."""
     for position, kind, size in islice(top_level_boxes(file), _MOST_BOXES):
         if kind == b"moov":
             available = file.seek(0, os.SEEK_END) - position

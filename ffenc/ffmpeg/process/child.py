@@ -131,7 +131,7 @@ class Child:
 
     @property
     def is_asleep(self) -> bool | None:
-        """Whether all of its threads are waiting for something; None where there is no /proc, or it has ended."""
+        """Whether all of its threads are waiting for something; None without /proc, or if it has ended."""
         try:
             states = [_state(task) for task in Path(f"/proc/{self.pid}/task").iterdir()]
         except OSError:

@@ -258,7 +258,7 @@ class FFmpegProcess:
         )
 
     def exchange(self, out: memoryview, into: memoryview, *, wait_s: float) -> tuple[int, int]:
-        """Write and read whatever is possible now, so that neither side waits for the other.
+        """Write and read what is possible now, so that neither side waits for the other.
 
         Args:
             out: bytes for its standard input, possibly none.
@@ -277,7 +277,7 @@ class FFmpegProcess:
 
     @property
     def is_asleep(self) -> bool | None:
-        """Whether all of its threads are waiting for something at this moment; None where there is no /proc."""
+        """Whether all of its threads are waiting for something at this moment; None without /proc."""
         return self._managed.child.is_asleep
 
     def finish(self, timeout_s: float | None = None) -> Finished:

@@ -17,7 +17,7 @@ class Guard:
     """A shell that waits on a pipe of this process, and kills the process group of a child when the pipe closes.
 
     A child that reads its input from this process ends with it.  A child without input, such as a capture of a camera that
-    sends nothing, does not notice.  Linux' ``PR_SET_PDEATHSIG`` is no alternative: it fires when the starting *thread* ends.
+    sends nothing, does not notice.  Linux' ``PR_SET_PDEATHSIG`` is not an alternative: it fires when the starting *thread* ends.
 
     Args:
         group: process group of the child.

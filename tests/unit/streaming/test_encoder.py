@@ -166,7 +166,7 @@ def test_calls_out_of_order_are_refused(make: Make, tmp_path: Path) -> None:
         lambda: encoder.feed_frames({}),
         encoder.finish_episode,
     ):
-        with pytest.raises(FFencError, match="there is no open episode; call start_episode first"):
+        with pytest.raises(FFencError, match="no episode is open; call start_episode first"):
             call()
     encoder.start_episode(["a"], tmp_path / "one")
     with pytest.raises(FFencError, match=r"the episode in .*one is still open; finish or cancel it first"):
