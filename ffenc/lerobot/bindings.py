@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -21,7 +22,7 @@ class Binding:
         attribute: name of a function or class in it, or ``Class.method`` for a method, classmethod or property.
         signature: parameters in the format of `signature_text`.  `install` refuses any other signature.
         replacement: ``module:name`` in `ffenc.lerobot`.
-        wraps: True if the replacement is a decorator of LeRobot's function.
+        wraps: True if the replacement gets LeRobot's own function before its arguments.
         versions: versions of LeRobot that have the attribute with this signature.
     """
 
@@ -43,154 +44,97 @@ class Binding:
         return getattr(import_module(f"ffenc.lerobot.{module}"), name)
 
 
-def _bind(module: str, attribute: str, signature: str, replacement: str, *, wraps: bool = False) -> Binding:
-    return Binding(
-        module=f"lerobot.{module}", attribute=attribute, signature=signature, replacement=replacement, wraps=wraps
-    )
+_TABLE = """
+configs.video
+    VideoEncoderConfig.detect_available_encoders -> settings:detect (self, encoders)
+    VideoEncoderConfig.resolve_vcodec -> settings:resolve_vcodec (self)
+    VideoEncoderConfig.validate -> settings:validate (self)
+    VideoEncoderConfig.from_video_info wrapped by settings:from_video_info (cls, video_info)
+datasets.pyav_utils
+    detect_available_encoders_pyav -> settings:available (encoders)
+    get_pix_fmt_channels -> settings:pixel_format_channels (pix_fmt)
+    check_video_encoder_parameters_pyav -> settings:check_parameters (vcodec, pix_fmt, codec_options, channels=)
+datasets.video_utils
+    StreamingVideoEncoder -> streaming:StreamingVideoEncoder (fps, rgb_encoder=, depth_encoder=, queue_maxsize=,
+        encoder_threads=)
+    _CameraEncoderThread -> camera_thread:CameraEncoderThread (video_path, fps, video_encoder, frame_queue,
+        result_queue, stop_event, encoder_threads=)
+    encode_video_frames -> video_files:encode_video_frames (imgs_dir, video_path, fps, video_encoder=,
+        encoder_threads=, *, log_level=, overwrite=)
+    reencode_video -> video_files:reencode_video (input_video_path, output_video_path, video_encoder=,
+        encoder_threads=, log_level=, overwrite=, start_time_s=, end_time_s=)
+    concatenate_video_files -> video_files:concatenate_video_files (input_video_paths, output_video_path,
+        overwrite=, compatibility_check=)
+    get_video_info -> video_files:get_video_info (video_path, video_encoder=)
+    get_audio_info -> video_files:get_audio_info (video_path)
+    get_video_duration_in_s -> video_files:get_video_duration_in_s (video_path)
+    decode_video_frames wrapped by reading:decode_video_frames (video_path, timestamps, tolerance_s, backend=,
+        return_uint8=, is_depth=)
+utils.import_utils
+    get_safe_default_video_backend -> reading:default_backend ()
+configs.default
+    DatasetConfig.__init__ wrapped by reading:construct_dataset_config (self, repo_id, repo_type=, root=, episodes=,
+        image_transforms=, revision=, use_imagenet_stats=, video_backend=, return_uint8=, depth_output_unit=,
+        streaming=, eval_split=)
+datasets.dataset_metadata
+    LeRobotDatasetMetadata.create wrapped by dataset_tools:create_metadata (cls, repo_id, fps, features,
+        robot_type=, root=, use_videos=, metadata_buffer_size=, chunks_size=, data_files_size_in_mb=,
+        video_files_size_in_mb=)
+datasets.aggregate
+    aggregate_datasets wrapped by dataset_tools:aggregate_datasets (repo_ids, aggr_repo_id, roots=, aggr_root=,
+        data_files_size_in_mb=, video_files_size_in_mb=, chunk_size=, concatenate_videos=, concatenate_data=)
+    validate_all_metadata wrapped by dataset_tools:validate_all_metadata (all_metadata)
+datasets.dataset_tools
+    delete_episodes wrapped by dataset_tools:completed_or_removed (dataset, episode_indices, output_dir=, repo_id=)
+    split_dataset wrapped by dataset_tools:completed_or_removed (dataset, splits, output_dir=)
+    modify_features wrapped by dataset_tools:completed_or_removed (dataset, add_features=, remove_features=,
+        output_dir=, repo_id=)
+    convert_image_to_video_dataset wrapped by dataset_tools:completed_or_removed (dataset, output_dir=, repo_id=,
+        rgb_encoder=, depth_encoder=, episode_indices=, num_workers=, max_episodes_per_batch=,
+        max_frames_per_batch=)
+    _keep_episodes_from_video_with_av -> video_files:keep_episodes (input_path, output_path, episodes_to_keep, fps,
+        video_encoder)
+    _reencode_video_worker -> pool_workers:reencode_video_worker (args)
+datasets.dataset_reader
+    DatasetReader.__reduce_ex__ wrapped by pool_workers:carry (self, protocol)
+datasets.streaming_dataset
+    StreamingLeRobotDataset.__reduce_ex__ wrapped by pool_workers:carry (self, protocol)
+datasets.dataset_writer
+    _encode_video_worker -> pool_workers:encode_video_worker (video_key, episode_index, root, fps, video_encoder=,
+        encoder_threads=)
+    DatasetWriter.__init__ wrapped by dataset_writer:construct (self, meta, root, rgb_encoder, depth_encoder,
+        encoder_threads, batch_encoding_size, streaming_encoder=, initial_frames=)
+    DatasetWriter._create_episode_buffer wrapped by dataset_writer:create_episode_buffer (self, episode_index=)
+    DatasetWriter.finalize wrapped by dataset_writer:finalize (self)
+    DatasetWriter.add_frame wrapped by dataset_writer:add_frame (self, frame)
+    DatasetWriter.save_episode wrapped by dataset_writer:save_episode (self, episode_data=, parallel_encoding=)
+datasets.lerobot_dataset
+    LeRobotDataset.num_episodes wrapped by dataset_writer:num_episodes (self)
+utils.io_utils
+    write_video -> video_files:write_video (video_path, stacked_frames, fps)
+"""
+"""LeRobot's modules; in each, what is replaced or wrapped, by what in `ffenc.lerobot`, and its parameters."""
+
+_ROW = re.compile(r"^ +(\S+) (->|wrapped by) (\S+) \((.*)\)$")
 
 
-BINDINGS: tuple[Binding, ...] = (
-    _bind("configs.video", "VideoEncoderConfig.detect_available_encoders", "self, encoders", "settings:detect"),
-    _bind("configs.video", "VideoEncoderConfig.resolve_vcodec", "self", "settings:resolve_vcodec"),
-    _bind("configs.video", "VideoEncoderConfig.validate", "self", "settings:validate"),
-    _bind(
-        "configs.video", "VideoEncoderConfig.from_video_info", "cls, video_info", "settings:from_video_info", wraps=True
-    ),
-    _bind("datasets.pyav_utils", "detect_available_encoders_pyav", "encoders", "settings:available"),
-    _bind("datasets.pyav_utils", "get_pix_fmt_channels", "pix_fmt", "settings:pixel_format_channels"),
-    _bind(
-        "datasets.pyav_utils",
-        "check_video_encoder_parameters_pyav",
-        "vcodec, pix_fmt, codec_options, channels=",
-        "settings:check_parameters",
-    ),
-    _bind(
-        "datasets.video_utils",
-        "StreamingVideoEncoder",
-        "fps, rgb_encoder=, depth_encoder=, queue_maxsize=, encoder_threads=",
-        "streaming:StreamingVideoEncoder",
-    ),
-    _bind(
-        "datasets.video_utils",
-        "_CameraEncoderThread",
-        "video_path, fps, video_encoder, frame_queue, result_queue, stop_event, encoder_threads=",
-        "camera_thread:CameraEncoderThread",
-    ),
-    _bind(
-        "datasets.video_utils",
-        "encode_video_frames",
-        "imgs_dir, video_path, fps, video_encoder=, encoder_threads=, *, log_level=, overwrite=",
-        "video_files:encode_video_frames",
-    ),
-    _bind(
-        "datasets.video_utils",
-        "reencode_video",
-        "input_video_path, output_video_path, video_encoder=, encoder_threads=, log_level=, overwrite=, start_time_s=, "
-        "end_time_s=",
-        "video_files:reencode_video",
-    ),
-    _bind(
-        "datasets.video_utils",
-        "concatenate_video_files",
-        "input_video_paths, output_video_path, overwrite=, compatibility_check=",
-        "video_files:concatenate_video_files",
-    ),
-    _bind("datasets.video_utils", "get_video_info", "video_path, video_encoder=", "video_files:get_video_info"),
-    _bind("datasets.video_utils", "get_audio_info", "video_path", "video_files:get_audio_info"),
-    _bind("datasets.video_utils", "get_video_duration_in_s", "video_path", "video_files:get_video_duration_in_s"),
-    _bind(
-        "datasets.video_utils",
-        "decode_video_frames",
-        "video_path, timestamps, tolerance_s, backend=, return_uint8=, is_depth=",
-        "reading:decode_video_frames",
-        wraps=True,
-    ),
-    _bind("utils.import_utils", "get_safe_default_video_backend", "", "reading:default_backend"),
-    _bind(
-        "configs.default",
-        "DatasetConfig.__init__",
-        "self, repo_id, repo_type=, root=, episodes=, image_transforms=, revision=, use_imagenet_stats=, video_backend=, "
-        "return_uint8=, depth_output_unit=, streaming=, eval_split=",
-        "reading:construct_dataset_config",
-        wraps=True,
-    ),
-    _bind(
-        "datasets.dataset_metadata",
-        "LeRobotDatasetMetadata.create",
-        "cls, repo_id, fps, features, robot_type=, root=, use_videos=, metadata_buffer_size=, chunks_size=, "
-        "data_files_size_in_mb=, video_files_size_in_mb=",
-        "dataset_tools:create_metadata",
-        wraps=True,
-    ),
-    _bind(
-        "datasets.aggregate",
-        "aggregate_datasets",
-        "repo_ids, aggr_repo_id, roots=, aggr_root=, data_files_size_in_mb=, video_files_size_in_mb=, chunk_size=, "
-        "concatenate_videos=, concatenate_data=",
-        "dataset_tools:aggregate_datasets",
-        wraps=True,
-    ),
-    _bind(
-        "datasets.aggregate",
-        "validate_all_metadata",
-        "all_metadata",
-        "dataset_tools:validate_all_metadata",
-        wraps=True,
-    ),
-    *(
-        _bind("datasets.dataset_tools", name, signature, "dataset_tools:completed_or_removed", wraps=True)
-        for name, signature in {
-            "delete_episodes": "dataset, episode_indices, output_dir=, repo_id=",
-            "split_dataset": "dataset, splits, output_dir=",
-            "modify_features": "dataset, add_features=, remove_features=, output_dir=, repo_id=",
-            "convert_image_to_video_dataset": "dataset, output_dir=, repo_id=, rgb_encoder=, depth_encoder=, "
-            "episode_indices=, num_workers=, max_episodes_per_batch=, max_frames_per_batch=",
-        }.items()
-    ),
-    *(
-        _bind(f"datasets.{module}", f"{name}.__reduce_ex__", "self, protocol", "pool_workers:carry", wraps=True)
-        for module, name in {"dataset_reader": "DatasetReader", "streaming_dataset": "StreamingLeRobotDataset"}.items()
-    ),
-    _bind(
-        "datasets.dataset_tools",
-        "_keep_episodes_from_video_with_av",
-        "input_path, output_path, episodes_to_keep, fps, video_encoder",
-        "video_files:keep_episodes",
-    ),
-    _bind("datasets.dataset_tools", "_reencode_video_worker", "args", "pool_workers:reencode_video_worker"),
-    _bind(
-        "datasets.dataset_writer",
-        "_encode_video_worker",
-        "video_key, episode_index, root, fps, video_encoder=, encoder_threads=",
-        "pool_workers:encode_video_worker",
-    ),
-    _bind(
-        "datasets.dataset_writer",
-        "DatasetWriter.__init__",
-        "self, meta, root, rgb_encoder, depth_encoder, encoder_threads, batch_encoding_size, streaming_encoder=, "
-        "initial_frames=",
-        "dataset_writer:construct",
-        wraps=True,
-    ),
-    _bind(
-        "datasets.dataset_writer",
-        "DatasetWriter._create_episode_buffer",
-        "self, episode_index=",
-        "dataset_writer:create_episode_buffer",
-        wraps=True,
-    ),
-    _bind("datasets.dataset_writer", "DatasetWriter.finalize", "self", "dataset_writer:finalize", wraps=True),
-    _bind("datasets.lerobot_dataset", "LeRobotDataset.num_episodes", "self", "dataset_writer:num_episodes", wraps=True),
-    _bind("datasets.dataset_writer", "DatasetWriter.add_frame", "self, frame", "dataset_writer:add_frame", wraps=True),
-    _bind(
-        "datasets.dataset_writer",
-        "DatasetWriter.save_episode",
-        "self, episode_data=, parallel_encoding=",
-        "dataset_writer:save_episode",
-        wraps=True,
-    ),
-    _bind("utils.io_utils", "write_video", "video_path, stacked_frames, fps", "video_files:write_video"),
-)
+def _bindings() -> Iterator[Binding]:
+    module = ""
+    for line in _TABLE.strip().replace("\n        ", " ").splitlines():
+        if not line.startswith(" "):
+            module = f"lerobot.{line}"
+        else:
+            ((attribute, kind, replacement, signature),) = _ROW.findall(line)
+            yield Binding(
+                module=module,
+                attribute=attribute,
+                signature=signature,
+                replacement=replacement,
+                wraps=kind == "wrapped by",
+            )
+
+
+BINDINGS: tuple[Binding, ...] = tuple(_bindings())
 """All replacements.  LeRobot's dataclasses, dataset classes and table code remain."""
 
 

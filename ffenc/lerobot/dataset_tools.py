@@ -1,8 +1,10 @@
-"""Wrap LeRobot's functions that write a new dataset: check a merge before it writes, and leave no incomplete dataset."""
+"""Wrap LeRobot's functions that write a new dataset: check a merge before it writes, and leave no incomplete dataset.
+
+``own`` is LeRobot's function; `ffenc.lerobot.installation` passes it first.
+"""
 
 from __future__ import annotations
 
-import functools
 import inspect
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -24,79 +26,58 @@ _joined_up_to_bytes: ContextVar[float] = ContextVar("joined_up_to_bytes", defaul
 """Size at which the running merge begins another file; 0 if it joins nothing."""
 
 
-def create_metadata(own: Callable[..., Any]) -> Callable[..., Any]:
+def create_metadata(own: Callable[..., Any], cls: type, *arguments: Any, **options: Any) -> Any:
     """Note the directory of a new dataset; wraps ``LeRobotDatasetMetadata.create``."""
-
-    @functools.wraps(own)
-    def replaced(cls: type, *arguments: Any, **options: Any) -> Any:
-        metadata = own(cls, *arguments, **options)
-        created = _created.get()
-        if created is not None:
-            created.append(Path(metadata.root))
-        return metadata
-
-    return replaced
+    metadata = own(cls, *arguments, **options)
+    created = _created.get()
+    if created is not None:
+        created.append(Path(metadata.root))
+    return metadata
 
 
-def completed_or_removed(own: Callable[..., Any]) -> Callable[..., Any]:
+def completed_or_removed(own: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Remove the new datasets of a function that fails or is interrupted."""
-
-    @functools.wraps(own)
-    def replaced(*arguments: Any, **options: Any) -> Any:
-        if _created.get() is not None:
-            return own(*arguments, **options)
-        created: list[Path] = []
-        token = _created.set(created)
-        try:
-            return own(*arguments, **options)
-        except BaseException:
-            for root in created:
-                shutil.rmtree(root, ignore_errors=True)
-            raise
-        finally:
-            _created.reset(token)
-
-    return replaced
+    if _created.get() is not None:
+        return own(*arguments, **options)
+    created: list[Path] = []
+    token = _created.set(created)
+    try:
+        return own(*arguments, **options)
+    except BaseException:
+        for root in created:
+            shutil.rmtree(root, ignore_errors=True)
+        raise
+    finally:
+        _created.reset(token)
 
 
-def aggregate_datasets(own: Callable[..., Any]) -> Callable[..., Any]:
+def aggregate_datasets(own: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Merge completely or not at all; wraps the function of this name."""
-    signature, merge = inspect.signature(own), completed_or_removed(own)
-
-    @functools.wraps(own)
-    def replaced(*arguments: Any, **options: Any) -> Any:
-        given = signature.bind(*arguments, **options)
-        given.apply_defaults()
-        limit_mb = given.arguments["video_files_size_in_mb"]
-        if limit_mb is None:
-            limit_mb = import_module("lerobot.datasets.utils").DEFAULT_VIDEO_FILE_SIZE_IN_MB
-        token = _joined_up_to_bytes.set(limit_mb * _MIB if given.arguments["concatenate_videos"] else 0.0)
-        try:
-            return merge(*arguments, **options)
-        finally:
-            _joined_up_to_bytes.reset(token)
-
-    return replaced
+    given = inspect.signature(own).bind(*arguments, **options)
+    given.apply_defaults()
+    limit_mb = given.arguments["video_files_size_in_mb"]
+    if limit_mb is None:
+        limit_mb = import_module("lerobot.datasets.utils").DEFAULT_VIDEO_FILE_SIZE_IN_MB
+    token = _joined_up_to_bytes.set(limit_mb * _MIB if given.arguments["concatenate_videos"] else 0.0)
+    try:
+        return completed_or_removed(own, *arguments, **options)
+    finally:
+        _joined_up_to_bytes.reset(token)
 
 
-def validate_all_metadata(own: Callable[..., Any]) -> Callable[..., Any]:
+def validate_all_metadata(own: Callable[..., Any], all_metadata: Sequence[Any]) -> Any:
     """Also compare the videos that a merge joins, before it writes; wraps the function of this name.
 
     Raises:
         ConcatError: videos of one camera cannot be joined; a ValueError.
         InputError: a video has audio, a variable rate, or a start other than 0; a ValueError.
     """
-
-    @functools.wraps(own)
-    def replaced(all_metadata: Sequence[Any]) -> Any:
-        validated = own(all_metadata)
-        for key in all_metadata[0].video_keys:
-            for paths in _joined_files([path for each in all_metadata for path in _video_files(each, key)]):
-                if len(paths) > 1:
-                    check_joinable([clip.stream for clip in measure_clips(paths, binaries=find_binaries())])
-        return validated
-
-    return replaced
+    validated = own(all_metadata)
+    for key in all_metadata[0].video_keys:
+        for paths in _joined_files([path for each in all_metadata for path in _video_files(each, key)]):
+            if len(paths) > 1:
+                check_joinable([clip.stream for clip in measure_clips(paths, binaries=find_binaries())])
+    return validated
 
 
 def _video_files(metadata: Any, key: str) -> list[Path]:

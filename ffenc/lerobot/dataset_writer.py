@@ -1,8 +1,10 @@
-"""Wrap LeRobot's recorder: keep rows and frames in step, and save an episode while the next one is recorded."""
+"""Wrap LeRobot's recorder: keep rows and frames in step, and save an episode while the next one is recorded.
+
+``own`` is LeRobot's function; `ffenc.lerobot.installation` passes it first.
+"""
 
 from __future__ import annotations
 
-import functools
 import logging
 import shutil
 from collections.abc import Callable
@@ -76,26 +78,21 @@ def saver_of(writer: Any) -> Saver | None:
     return _savers.get(writer)
 
 
-def construct(own: _Own) -> _Own:
+def construct(own: _Own, self: Any, meta: Any, root: Any, *arguments: Any, **options: Any) -> None:
     """Check the encoders of all cameras before the first frame; wraps ``DatasetWriter.__init__``.
 
     Removes a new dataset whose videos cannot be encoded.
     """
-
-    @functools.wraps(own)
-    def replaced(self: Any, meta: Any, root: Any, *arguments: Any, **options: Any) -> None:
-        own(self, meta, root, *arguments, **options)
-        encoder = self._streaming_encoder
-        if not isinstance(encoder, StreamingVideoEncoder):
-            return
-        try:
-            encoder.prepare({key: _format(meta.features[key], key in meta.depth_keys) for key in meta.video_keys})
-        except FFencError:
-            if [path for path in Path(root).rglob("*") if path.is_file()] == [Path(root) / "meta" / "info.json"]:
-                shutil.rmtree(root)
-            raise
-
-    return replaced
+    own(self, meta, root, *arguments, **options)
+    encoder = self._streaming_encoder
+    if not isinstance(encoder, StreamingVideoEncoder):
+        return
+    try:
+        encoder.prepare({key: _format(meta.features[key], key in meta.depth_keys) for key in meta.video_keys})
+    except FFencError:
+        if [path for path in Path(root).rglob("*") if path.is_file()] == [Path(root) / "meta" / "info.json"]:
+            shutil.rmtree(root)
+        raise
 
 
 def _format(feature: dict[str, Any], is_depth: bool) -> FrameFormat | DepthFormat:
@@ -105,30 +102,25 @@ def _format(feature: dict[str, Any], is_depth: bool) -> FrameFormat | DepthForma
     return DepthFormat(width=width, height=height) if is_depth else FrameFormat(width=width, height=height)
 
 
-def add_frame(own: _Own) -> _Own:
+def add_frame(own: _Own, self: Any, frame: dict[str, Any]) -> None:
     """Add a row and its images together or not at all; wraps ``DatasetWriter.add_frame``.
 
     If an encoder does not keep up, the row is dropped with its images.  If LeRobot refuses a frame, the values and images
     that it had already added are removed.
     """
-
-    @functools.wraps(own)
-    def replaced(self: Any, frame: dict[str, Any]) -> None:
-        encoder = self._streaming_encoder
-        streams = isinstance(encoder, StreamingVideoEncoder)
-        size = 0 if self.episode_buffer is None else self.episode_buffer["size"]
-        # The first frame of an episode starts the encoders, so their queues have room for it.
-        if streams and size and encoder.drop_if_full():
-            return
-        try:
-            own(self, frame)
-        except BaseException:
-            _truncate(self.episode_buffer, size)
-            if streams:
-                encoder.discard_step()
-            raise
-
-    return replaced
+    encoder = self._streaming_encoder
+    streams = isinstance(encoder, StreamingVideoEncoder)
+    size = 0 if self.episode_buffer is None else self.episode_buffer["size"]
+    # The first frame of an episode starts the encoders, so their queues have room for it.
+    if streams and size and encoder.drop_if_full():
+        return
+    try:
+        own(self, frame)
+    except BaseException:
+        _truncate(self.episode_buffer, size)
+        if streams:
+            encoder.discard_step()
+        raise
 
 
 def _truncate(buffer: dict[str, Any] | None, size: int) -> None:
@@ -137,38 +129,35 @@ def _truncate(buffer: dict[str, Any] | None, size: int) -> None:
             del values[size:]
 
 
-def save_episode(own: _Own) -> _Own:
+def save_episode(
+    own: _Own, self: Any, episode_data: dict[str, Any] | None = None, parallel_encoding: bool = True
+) -> None:
     """Complete the videos before LeRobot writes rows, then record provenance; wraps ``DatasetWriter.save_episode``.
 
     With `Saver.enabled` it returns at once, unless the episode has image features, is passed as ``episode_data``, or is
     encoded in a batch.
     """
-
-    @functools.wraps(own)
-    def replaced(self: Any, episode_data: dict[str, Any] | None = None, parallel_encoding: bool = True) -> None:
-        encoder, saver = self._streaming_encoder, saver_of(self)
-        if not isinstance(encoder, StreamingVideoEncoder) or not encoder.is_active:
-            if saver is not None:
-                saver.raise_failed(wait=True)
-            own(self, episode_data=episode_data, parallel_encoding=parallel_encoding)
-            return
-        in_background = (
-            Saver.enabled and episode_data is None and not self._meta.image_keys and self._batch_encoding_size == 1
-        )
+    encoder, saver = self._streaming_encoder, saver_of(self)
+    if not isinstance(encoder, StreamingVideoEncoder) or not encoder.is_active:
         if saver is not None:
-            saver.raise_failed(wait=False)
-        begun = encoder.begin_finish()
-        if not in_background:
-            _save(own, self, encoder, begun, episode_data)
-            return
-        if saver is None:
-            saver = _savers[self] = Saver()
-        buffer = self.episode_buffer
-        index = int(buffer["episode_index"])
-        saver.save(index, begun.directory, lambda: _save(own, self, encoder, begun, buffer))
-        self.episode_buffer = self._create_episode_buffer()
-
-    return replaced
+            saver.raise_failed(wait=True)
+        own(self, episode_data=episode_data, parallel_encoding=parallel_encoding)
+        return
+    in_background = (
+        Saver.enabled and episode_data is None and not self._meta.image_keys and self._batch_encoding_size == 1
+    )
+    if saver is not None:
+        saver.raise_failed(wait=False)
+    begun = encoder.begin_finish()
+    if not in_background:
+        _save(own, self, encoder, begun, episode_data)
+        return
+    if saver is None:
+        saver = _savers[self] = Saver()
+    buffer = self.episode_buffer
+    index = int(buffer["episode_index"])
+    saver.save(index, begun.directory, lambda: _save(own, self, encoder, begun, buffer))
+    self.episode_buffer = self._create_episode_buffer()
 
 
 def _save(
@@ -188,41 +177,26 @@ def _save(
     append_provenance(Path(writer._root), document)  # noqa: SLF001
 
 
-def create_episode_buffer(own: _Own) -> _Own:
+def create_episode_buffer(own: _Own, self: Any, episode_index: int | None = None) -> dict[str, Any]:
     """Number the next episode after those still being saved; wraps ``DatasetWriter._create_episode_buffer``."""
-
-    @functools.wraps(own)
-    def replaced(self: Any, episode_index: int | None = None) -> dict[str, Any]:
-        saver = saver_of(self)
-        if episode_index is None and saver is not None:
-            episode_index = saver.next_index
-        buffer: dict[str, Any] = own(self, episode_index)
-        return buffer
-
-    return replaced
+    saver = saver_of(self)
+    if episode_index is None and saver is not None:
+        episode_index = saver.next_index
+    buffer: dict[str, Any] = own(self, episode_index)
+    return buffer
 
 
-def finalize(own: _Own) -> _Own:
+def finalize(own: _Own, self: Any) -> None:
     """Wait for all episodes that are being saved; wraps ``DatasetWriter.finalize``."""
-
-    @functools.wraps(own)
-    def replaced(self: Any) -> None:
-        saver = saver_of(self)
-        try:
-            if saver is not None:
-                saver.raise_failed(wait=True)
-        finally:
-            own(self)
-
-    return replaced
+    saver = saver_of(self)
+    try:
+        if saver is not None:
+            saver.raise_failed(wait=True)
+    finally:
+        own(self)
 
 
-def num_episodes(own: _Own) -> _Own:
+def num_episodes(own: _Own, self: Any) -> int:
     """Include episodes that are being saved in the count; wraps ``LeRobotDataset.num_episodes``."""
-
-    @functools.wraps(own)
-    def replaced(self: Any) -> int:
-        saver = saver_of(self.writer) if self.reader is None and self.writer is not None else None
-        return int(own(self)) if saver is None else saver.next_index
-
-    return replaced
+    saver = saver_of(self.writer) if self.reader is None and self.writer is not None else None
+    return int(own(self)) if saver is None else saver.next_index

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import inspect
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -175,10 +176,18 @@ def _prepare(binding: Binding, version: str) -> _Bound:
         )
     replacement = binding.load()
     if binding.wraps:
-        replacement = replacement(function)
+        replacement = _wrapped(function, replacement)
     if isinstance(found, classmethod | property):
         replacement = type(found)(replacement)
     return _Bound(binding, found, replacement)
+
+
+def _wrapped(own: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(own)
+    def replaced(*arguments: Any, **options: Any) -> Any:
+        return wrapper(own, *arguments, **options)
+
+    return replaced
 
 
 def _owner(binding: Binding) -> tuple[Any, str]:

@@ -5,7 +5,6 @@ A forked process already has ffenc installed.  A spawned process imports this mo
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,10 @@ from typing import Any
 from ffenc.lerobot.installation import install, original, status
 
 
-def carry(own: Callable[..., Any]) -> Callable[..., Any]:
+def carry(own: Callable[..., Any], self: Any, protocol: Any) -> Any:
     """Pickle an object so that unpickling it installs ffenc first; wraps ``__reduce_ex__``."""
-
-    @functools.wraps(own)
-    def replaced(self: Any, protocol: Any) -> Any:
-        make, arguments, *state = own(self, protocol)
-        return (_made_with_ffenc, (make, arguments), *state)
-
-    return replaced
+    make, arguments, *state = own(self, protocol)
+    return (_made_with_ffenc, (make, arguments), *state)
 
 
 def _made_with_ffenc(make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:

@@ -25,42 +25,32 @@ def default_backend() -> str:
     return BACKEND
 
 
-def construct_dataset_config(own: Callable[..., None]) -> Callable[..., None]:
+def construct_dataset_config(own: Callable[..., Any], *arguments: Any, **options: Any) -> None:
     """Fill in `default_backend`; wraps ``DatasetConfig.__init__``, which holds on to LeRobot's default."""
-    signature = inspect.signature(own)
-
-    @functools.wraps(own)
-    def replaced(*arguments: Any, **options: Any) -> None:
-        if "video_backend" not in signature.bind(*arguments, **options).arguments:
-            options["video_backend"] = default_backend()
-        own(*arguments, **options)
-
-    return replaced
+    if "video_backend" not in inspect.signature(own).bind(*arguments, **options).arguments:
+        options["video_backend"] = default_backend()
+    own(*arguments, **options)
 
 
-def decode_video_frames(own: Callable[..., Any]) -> Callable[..., Any]:
+def decode_video_frames(
+    own: Callable[..., Any],
+    video_path: Path | str,
+    timestamps: Sequence[float],
+    tolerance_s: float,
+    backend: str | None = None,
+    return_uint8: bool = False,
+    is_depth: bool = False,
+) -> Any:
     """Decode through ffmpeg if it is the backend, if none is named, or if PyAV is needed and missing.
 
     Wraps LeRobot's function of this name, which reads with torchcodec and PyAV if they are named.
     """
-
-    @functools.wraps(own)
-    def replaced(
-        video_path: Path | str,
-        timestamps: Sequence[float],
-        tolerance_s: float,
-        backend: str | None = None,
-        return_uint8: bool = False,
-        is_depth: bool = False,
-    ) -> Any:
-        backend = backend or default_backend()
-        # LeRobot always reads depth with PyAV.
-        needs_pyav = is_depth or backend in ("pyav", "video_reader")
-        if backend == BACKEND or (needs_pyav and is_stand_in(sys.modules.get("av"))):
-            return _decode(video_path, timestamps, tolerance_s, return_uint8=return_uint8, is_depth=is_depth)
-        return own(video_path, timestamps, tolerance_s, backend=backend, return_uint8=return_uint8, is_depth=is_depth)
-
-    return replaced
+    backend = backend or default_backend()
+    # LeRobot always reads depth with PyAV.
+    needs_pyav = is_depth or backend in ("pyav", "video_reader")
+    if backend == BACKEND or (needs_pyav and is_stand_in(sys.modules.get("av"))):
+        return _decode(video_path, timestamps, tolerance_s, return_uint8=return_uint8, is_depth=is_depth)
+    return own(video_path, timestamps, tolerance_s, backend=backend, return_uint8=return_uint8, is_depth=is_depth)
 
 
 def _decode(

@@ -176,18 +176,13 @@ def _check_channels(pix_fmt: str, channels: int | None) -> None:
         )
 
 
-def from_video_info(own: Callable[..., Any]) -> Callable[..., Any]:
+def from_video_info(own: Callable[..., Any], cls: type, video_info: Mapping[str, Any] | None) -> Any:
     """Read settings back from ``info.json`` without checking them; wraps ``VideoEncoderConfig.from_video_info``."""
-
-    @functools.wraps(own)
-    def replaced(cls: type, video_info: Mapping[str, Any] | None) -> Any:
-        token = _reading_stored.set(True)
-        try:
-            return own(cls, video_info)
-        finally:
-            _reading_stored.reset(token)
-
-    return replaced
+    token = _reading_stored.set(True)
+    try:
+        return own(cls, video_info)
+    finally:
+        _reading_stored.reset(token)
 
 
 @functools.cache

@@ -15,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
-from ffenc.dataset.format.video_info import LEROBOT_BACKEND
+from ffenc.dataset.format.video_info import DEPTH_MARKERS, LEROBOT_BACKEND, audio_info, video_info, with_depth_markers
 from ffenc.errors import ConcatError, InputError, NoVideoError, OutputError
 from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.ffmpeg.ffprobe import probe_video
 from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
-from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.lerobot.settings import ffenc_config
 from ffenc.lerobot.streaming import depth_frame, rgb_frame
 from ffenc.plan.concat import check_agreement
@@ -271,23 +270,14 @@ def get_video_info(video_path: Path | str, video_encoder: Any = None) -> dict[st
     """
     _check_exists(video_path)
     try:
-        stream = probe_video(video_path)
+        info = video_info(probe_video(video_path), is_depth_map=hasattr(video_encoder, "depth_min"))
     except NoVideoError:
         return {}
-    info: dict[str, Any] = {
-        "video.height": stream.height,
-        "video.width": stream.width,
-        "video.codec": stream.codec,
-        "video.pix_fmt": stream.pix_fmt,
-        "video.fps": round(stream.fps),
-        "video.channels": stream.channels,
-        **_audio_info(stream),
-    }
     if video_encoder is not None:
         for name, value in dataclasses.asdict(video_encoder).items():
             if name != "vcodec":
                 info.setdefault(f"video.{name}", LEROBOT_BACKEND if name == "video_backend" else value)
-    return {**info, "is_depth_map": hasattr(video_encoder, "depth_min")}
+    return with_depth_markers(info, [DEPTH_MARKERS["lerobot-0.6"]])
 
 
 def get_audio_info(video_path: Path | str) -> dict[str, Any]:
@@ -298,22 +288,7 @@ def get_audio_info(video_path: Path | str) -> dict[str, Any]:
         ProbeError: the file has no video, or cannot be probed.
     """
     _check_exists(video_path)
-    return _audio_info(probe_video(video_path))
-
-
-def _audio_info(stream: VideoStreamInfo) -> dict[str, Any]:
-    audio = stream.audio
-    if audio is None:
-        return {"has_audio": False}
-    return {
-        "audio.channels": audio.channels,
-        "audio.codec": audio.codec,
-        "audio.bit_rate": audio.bit_rate,
-        "audio.sample_rate": audio.sample_rate,
-        "audio.bit_depth": audio.bit_depth,
-        "audio.channel_layout": audio.channel_layout,
-        "has_audio": True,
-    }
+    return audio_info(probe_video(video_path))
 
 
 def get_video_duration_in_s(video_path: Path | str) -> float:

@@ -40,39 +40,23 @@ def video_info(
         A dictionary of JSON values.  ``video.fps`` is rounded to an integer, whereas LeRobot truncates 29.97 to 29.
     """
     is_depth_map = is_depth_map or isinstance(config, DepthEncoderConfig)
-    info: dict[str, Any] = {
-        "video.height": stream.height,
-        "video.width": stream.width,
-        "video.codec": stream.codec,
-        "video.pix_fmt": stream.pix_fmt,
-        "video.fps": round(stream.fps),
-        "video.channels": stream.channels,
-        "video.is_depth_map": is_depth_map,
-    }
-    audio = stream.audio
-    if audio is not None:
-        info |= {
-            "audio.channels": audio.channels,
-            "audio.codec": audio.codec,
-            "audio.bit_rate": audio.bit_rate,
-            "audio.sample_rate": audio.sample_rate,
-            "audio.bit_depth": audio.bit_depth,
-            "audio.channel_layout": audio.channel_layout,
-        }
-    info["has_audio"] = audio is not None
+    info = {f"video.{name}": getattr(stream, name) for name in ("height", "width", "codec", "pix_fmt")}
+    info |= {"video.fps": round(stream.fps), "video.channels": stream.channels, "video.is_depth_map": is_depth_map}
+    info |= audio_info(stream)
     if config is not None:
-        info |= {
-            "video.g": config.g,
-            "video.crf": config.crf,
-            "video.preset": config.preset,
-            "video.fast_decode": config.fast_decode,
-            "video.video_backend": LEROBOT_BACKEND,
-            "video.extra_options": dict(config.extra_options),
-        }
+        info |= {f"video.{name}": getattr(config, name) for name in ("g", "crf", "preset", "fast_decode")}
+        info |= {"video.video_backend": LEROBOT_BACKEND, "video.extra_options": dict(config.extra_options)}
     if isinstance(config, DepthEncoderConfig) and config.quantizes:
         info |= {f"video.{field}": getattr(config, field) for field in QUANTIZER_FIELDS}
     info["is_depth_map"] = is_depth_map
     return info
+
+
+def audio_info(stream: VideoStreamInfo) -> dict[str, Any]:
+    """Return the keys of an ``info`` block about audio."""
+    names = ("channels", "codec", "bit_rate", "sample_rate", "bit_depth", "channel_layout")
+    found = {} if stream.audio is None else {f"audio.{name}": getattr(stream.audio, name) for name in names}
+    return {**found, "has_audio": stream.audio is not None}
 
 
 def depth_markers(blocks: Iterable[Mapping[str, Any] | None]) -> frozenset[str]:

@@ -31,12 +31,8 @@ class Writer:
 
 REPLACEMENTS = """
 def measure(path, *, exact=False): return "ffenc"
-def add(own):
-    def replaced(self, row): return [*own(self, row), "ffenc"]
-    return replaced
-def of(own):
-    def replaced(cls, info): return (*own(cls, info), "ffenc")
-    return replaced
+def add(own, self, row): return [*own(self, row), "ffenc"]
+def of(own, cls, info): return (*own(cls, info), "ffenc")
 """
 
 TABLE = (
