@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +25,25 @@ def pairs_table(rows: Iterable[tuple[str, object]], *, title: str = "") -> Table
     table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(f"  {name}", Text(visible(str(value))))
+    return table
+
+
+def columns_table(*headings: str, title: str = "", lines: bool = True) -> Table:
+    """Make a table with headed columns.
+
+    Args:
+        headings: of the columns; one that begins with ``>`` is for numbers, which are aligned to the right.
+        title: shown above the table.
+        lines: draw a line below the headings.
+    """
+    style: dict[str, Any] = (
+        {"box": box.SIMPLE_HEAD} if lines else {"box": None, "header_style": "bold", "padding": (0, 2, 0, 0)}
+    )
+    table = Table(title=title or None, title_justify="left", title_style="bold", pad_edge=False, **style)
+    for heading in headings:
+        table.add_column(
+            heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left", overflow="fold"
+        )
     return table
 
 

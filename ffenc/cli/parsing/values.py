@@ -149,32 +149,32 @@ def episode_texts(value: str | Mapping[Any, Any]) -> dict[int, Any]:
     return {int(key): text for key, text in loaded.items()}
 
 
+def _number(value: str | float, pattern: str, expected: str) -> str:
+    """Return the text of a number, or raise if it does not match a pattern."""
+    if isinstance(value, bool) or not re.fullmatch(pattern, str(value)):
+        raise ArgumentTypeError(f"{value!r} {expected}")
+    return str(value)
+
+
 def positive(value: str | int) -> int:
     """Parse a whole number of at least 1."""
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)) or int(value) < 1:
-        raise ArgumentTypeError(f"{value!r} must be a whole number of at least 1")
-    return int(value)
+    return int(_number(value, r"0*[1-9][0-9]{0,8}", "must be a whole number of at least 1"))
 
 
 def seconds(value: str | float) -> float:
     """Parse a duration of at least 0 seconds."""
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", str(value)):
-        raise ArgumentTypeError(f"{value!r} is not a duration; write seconds, for example 60 or 2.5")
-    return float(value)
+    expected = "is not a duration; write seconds, for example 60 or 2.5"
+    return float(_number(value, r"[0-9]{1,9}(\.[0-9]{1,9})?", expected))
 
 
 def frame_number(value: str | int) -> int:
     """Parse a whole number of at least 0."""
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,15}", str(value)):
-        raise ArgumentTypeError(f"{value!r} is not a frame number; write a whole number, counted from 0")
-    return int(value)
+    return int(_number(value, r"[0-9]{1,15}", "is not a frame number; write a whole number, counted from 0"))
 
 
 def count(value: str | int) -> int:
     """Parse a whole number of at least 0."""
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)):
-        raise ArgumentTypeError(f"{value!r} must be a whole number of at least 0")
-    return int(value)
+    return int(_number(value, r"[0-9]{1,9}", "must be a whole number of at least 0"))
 
 
 def shard(value: str | tuple[int, int]) -> tuple[int, int]:

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from ffenc.cli.commands.record.cameras import FEATURE_PREFIX, check_camera_name
-from ffenc.cli.output.results import dataset_files, files_table
+from ffenc.cli.output.results import columns_table, dataset_files, files_table
 from ffenc.cli.output.screen import Screen, visible
 from ffenc.cli.parsing.arguments import (
     UsageError,
@@ -162,10 +161,7 @@ def _document(episode: EpisodeSource) -> dict[str, object]:
 
 
 def _table(episodes: Sequence[EpisodeSource]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("episode", justify="right")
-    table.add_column("frames", justify="right")
-    table.add_column("inputs", overflow="fold")
+    table = columns_table(">episode", ">frames", "inputs")
     for number, episode in enumerate(episodes):
         inputs = [str(series.path) for series in episode.cameras.values()]
         inputs += [] if episode.table is None else [str(episode.table.path)]

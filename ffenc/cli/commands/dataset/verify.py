@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ffenc.cli.output.results import columns_table
 from ffenc.cli.output.screen import Screen, visible
 from ffenc.cli.parsing.arguments import UsageError, binaries_of
 from ffenc.dataset.verify.finding_codes import CODES, LEVELS
@@ -110,9 +111,9 @@ def _totals(report: VerifyReport) -> str:
 
 
 def _codes_table() -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("code", "severity", "level", "meaning", "repaired"):
-        table.add_column(title, no_wrap=title != "meaning")
+    table = columns_table("code", "severity", "level", "meaning", "repaired", lines=False)
+    for column in table.columns:
+        column.no_wrap = column.header != "meaning"
     for code in CODES.values():
         style = _STYLES[code.severity]
         table.add_row(

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from jsonargparse import Namespace
-from rich import box
 from rich.table import Table
 
 from ffenc.cli.commands.demo.flags import EPISODES, FRAMES_MADE, FRAMES_TAKEN
 from ffenc.cli.commands.demo.synthetic_frames import SyntheticCamera, ball, number_in
-from ffenc.cli.output.results import dataset_files, files_table, show_plan
+from ffenc.cli.output.results import columns_table, dataset_files, files_table, show_plan
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import binaries_of, encoder_config
 from ffenc.config import VideoEncoderConfig
@@ -226,10 +225,8 @@ def sample_numbers(count: int) -> list[int]:
 
 
 def _sample_table(samples: list[dict[str, object]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold")
-    table.title = "some frames, found by episode and time and decoded again"
-    for heading in ("camera", "episode", "frame", "PSNR to the original", "number read from the frame"):
-        table.add_column(heading, justify="left" if heading == "camera" else "right")
+    headings = ("camera", ">episode", ">frame", ">PSNR to the original", ">number read from the frame")
+    table = columns_table(*headings, title="some frames, found by episode and time and decoded again")
     for sample in samples:
         psnr = "identical" if sample["psnr_db"] is None else f"{sample['psnr_db']:.1f} dB"
         seen = "" if sample["number_seen"] is None else str(sample["number_seen"])

@@ -8,15 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from jsonargparse import Namespace
-from rich.table import Table
 from rich.text import Text
 
+from ffenc.cli.output.results import columns_table
 from ffenc.cli.output.screen import Screen, visible
 from ffenc.cli.parsing.arguments import binaries_of, call
 from ffenc.errors import FFencError
 from ffenc.jobs.executors import Workers, executor_from
+from ffenc.jobs.perform import JobStatus
 from ffenc.jobs.run import JobProgress, JobResult, jobs_at_once, run_jobs
 from ffenc.jobs.spec import JobSpec, read_specs, take_shard
+
+_STATUSES: tuple[JobStatus, ...] = ("done", "skipped", "failed")
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
@@ -63,19 +66,15 @@ def _show(
     numbers = Counter(result.status for result in results)
     document = {
         "jobs": len(results),
-        **{status: numbers[status] for status in ("done", "skipped", "failed")},
+        **{status: numbers[status] for status in _STATUSES},
         "elapsed_s": round(elapsed_s, 3),
         "executor": executor,
         "workers_set_aside": dict(set_aside),
         "results": [result.to_json() for result in results],
     }
-    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
-    table.title = (
-        f"{len(results)} jobs in {elapsed_s:.1f} s: {numbers['done']} done, {numbers['skipped']} skipped, "
-        f"{numbers['failed']} failed"
-    )
-    for column in ("status", "frames", "time", "output"):
-        table.add_column(column, overflow="fold", justify="right" if column in ("frames", "time") else "left")
+    counts = ", ".join(f"{numbers[status]} {status}" for status in _STATUSES)
+    title = f"{len(results)} jobs in {elapsed_s:.1f} s: {counts}"
+    table = columns_table("status", ">frames", ">time", "output", title=title, lines=False)
     for result in results:
         frames = "" if result.result is None else str(result.result["frames"])
         taken = "" if result.status == "skipped" else f"{result.elapsed_s:.2f} s"

@@ -7,15 +7,13 @@ from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.filesize import decimal
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from ffenc.cli.commands.record.cameras import FEATURE_PREFIX
-from ffenc.cli.output.results import frames_text
+from ffenc.cli.output.results import columns_table, frames_text
 from ffenc.cli.output.screen import Screen
 from ffenc.dataset.recording.live_recording import LiveEpisode
 from ffenc.streaming.drop_log import RecordingStatus
@@ -65,10 +63,8 @@ class LiveView:
 
     def render(self) -> RenderableType:
         """Return the table to draw."""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("camera")
-        for heading in ("frames/s", "waiting", "dropped", "encoded/s", "real time", "size"):
-            table.add_column(heading, justify="right")
+        headings = (">frames/s", ">waiting", ">dropped", ">encoded/s", ">real time", ">size")
+        table = columns_table("camera", *headings)
         cameras = {} if self._status is None else self._status.cameras
         for name, camera in self._cameras.items():
             short = name.removeprefix(FEATURE_PREFIX)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich import box
 from rich.console import RenderableType
 from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
 from ffenc.cli.commands.record.session import Recorded, SessionPlan, SessionResult
-from ffenc.cli.output.results import dataset_files, files_table, pairs_table
+from ffenc.cli.output.results import columns_table, dataset_files, files_table, pairs_table
 from ffenc.cli.output.screen import Screen
 
 
@@ -63,16 +62,8 @@ def _document(recorded: Recorded) -> dict[str, object]:
 
 
 def _episodes_table(episodes: tuple[Recorded, ...], planned: int) -> Table:
-    table = Table(
-        title=f"{len(episodes)} of {planned} episode{'' if planned == 1 else 's'} saved",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    for heading in ("episode", "frames", "seconds", "dropped", "late", "repeated", "video"):
-        table.add_column(heading, justify="right")
-    table.add_column("")
+    headings = (">episode", ">frames", ">seconds", ">dropped", ">late", ">repeated", ">video", "")
+    table = columns_table(*headings, title=f"{len(episodes)} of {planned} episode{'' if planned == 1 else 's'} saved")
     for recorded in episodes:
         live, summary = recorded.live, recorded.summary
         remark = "ended early" if live.stopped else "until a camera failed" if live.failure or live.stale else ""
