@@ -20,6 +20,7 @@ from ffenc.errors import ConcatError, InputError, NoVideoError, OutputError
 from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.ffmpeg.ffprobe import probe_video
 from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
+from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.lerobot.settings import ffenc_config
 from ffenc.lerobot.streaming import depth_frame, rgb_frame
 from ffenc.plan.concat import check_agreement

@@ -64,9 +64,9 @@ def _show(
     screen: Screen, results: Sequence[JobResult], *, elapsed_s: float, executor: str, set_aside: Mapping[str, str]
 ) -> None:
     numbers = Counter(result.status for result in results)
-    document = {
+    document: dict[str, object] = {
         "jobs": len(results),
-        **{status: numbers[status] for status in _STATUSES},
+        **{str(status): numbers[status] for status in _STATUSES},
         "elapsed_s": round(elapsed_s, 3),
         "executor": executor,
         "workers_set_aside": dict(set_aside),
