@@ -1,10 +1,10 @@
 """Read frames at random through ffenc, torchcodec and PyAV, request by request in turn.
 
-Usage: python benchmarks/reading.py FOOTAGE [--part clips|files|all] [--requests 200] [--json FILE]
+Usage: python benchmarks/reading.py FOOTAGE [--part clips|files|memory|all] [--requests 200] [--frames 100000] [--json FILE]
 
 Makes clips of 640x480 from the footage with the FFmpeg that ffenc finds: AV1 and H.264, a keyframe every 2 or 30 frames.
 Prints medians and 95th percentiles in milliseconds, and the ratio of the medians to a peer of the same run.  Peers that are not
-installed are left out.
+installed are left out.  `loading` compares loaders of batches.
 """
 
 from __future__ import annotations
@@ -128,12 +128,12 @@ def peers() -> dict[str, Read]:
     return readers
 
 
-def make_clip(footage: Path, codec: str, gop: int, directory: Path) -> Path:
-    """Encode a clip."""
+def make_clip(footage: Path, codec: str, gop: int, directory: Path, *, size: tuple[int, int] = (640, 480)) -> Path:
+    """Encode a clip of (width, height)."""
     encoder, *options = CODECS[codec]
-    path = directory / f"{codec}-g{gop}.mp4"
+    path = directory / f"{codec}-g{gop}-{size[0]}.mp4"
     command = [str(find_binaries().ffmpeg), "-v", "error", "-y", "-stream_loop", "-1", "-i", str(footage), "-an"]
-    command += ["-vf", "scale=640:480,fps=30", "-frames:v", str(FRAMES), "-pix_fmt", "yuv420p"]
+    command += ["-vf", f"scale={size[0]}:{size[1]},fps=30", "-frames:v", str(FRAMES), "-pix_fmt", "yuv420p"]
     command += ["-c:v", encoder, *options, "-g", str(gop), str(path)]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     return path
@@ -188,7 +188,7 @@ def measure_clip(clip: Path, requests: int, rows: list[dict[str, Any]]) -> None:
 
 
 def measure_many_files(clip: Path, directory: Path, requests: int, rows: list[dict[str, Any]]) -> None:
-    """One frame of one of 1,000 files, and what our reader keeps afterwards."""
+    """One frame of one of 1,000 files."""
     paths = [directory / f"{number:04}.mp4" for number in range(FILES)]
     for path in paths:
         os.link(clip, path)
@@ -201,18 +201,33 @@ def measure_many_files(clip: Path, directory: Path, requests: int, rows: list[di
         readers[OURS_SMALL](path, [0])
     drawn = draw(paths, "one", requests)
     show(f"{clip.stem}: one frame of 1,000 files", in_turn(readers, drawn), rows)
-    before = _resident_mb()
-    for path, numbers in draw(paths, "one", 10 * requests):
-        readers[OURS_SMALL](path, numbers)
-    descriptors = len(list(Path("/proc/self/fd").iterdir()))
-    sys.stdout.write(
-        f"  memory before and after {10 * requests} more frames: {before:.0f} and {_resident_mb():.0f} MB; "
-        f"{len(DECODERS)} decoders, {descriptors} descriptors\n"
-    )
 
 
-def _resident_mb() -> float:
-    text = Path("/proc/self/status").read_text()
+def measure_memory(clip: Path, directory: Path, frames: int, rows: list[dict[str, Any]]) -> None:
+    """Read random frames of 1,000 files, and show what this process and its decoders keep."""
+    paths = [directory / f"small-{number:04}.mp4" for number in range(FILES)]
+    for path in paths:
+        os.link(clip, path)
+    read = ours(size=(96, 128))
+    for path in paths:
+        read(path, [0])
+    sys.stdout.write(f"\n{frames} random frames of 1,000 files\n")
+    for done, (path, numbers) in enumerate(draw(paths, "one", frames + 1)):
+        if done % max(1, frames // 5) == 0:
+            decoders = sum(_resident_mb(str(pid)) for pid in DECODERS.pids)
+            descriptors = len(list(Path("/proc/self/fd").iterdir()))
+            row = {"frames": done, "memory_mb": _resident_mb(), "decoders_mb": decoders, "descriptors": descriptors}
+            rows.append({"what": "memory", **row, "decoders": len(DECODERS)})
+            sys.stdout.write(
+                f"  after {done:6} frames: {row['memory_mb']:.1f} MB, {descriptors} descriptors; {len(DECODERS)} decoders "
+                f"with {decoders:.0f} MB\n"
+            )
+            sys.stdout.flush()
+        read(path, numbers)
+
+
+def _resident_mb(process: str = "self") -> float:
+    text = Path(f"/proc/{process}/status").read_text()
     return int(text.split("VmRSS:")[1].split()[0]) / 1024
 
 
@@ -221,7 +236,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("footage", type=Path)
     parser.add_argument("--requests", type=int, default=200)
-    parser.add_argument("--part", choices=("clips", "files", "all"), default="all")
+    parser.add_argument("--part", choices=("clips", "files", "memory", "all"), default="all")
+    parser.add_argument("--frames", type=int, default=100_000, help="of the part memory")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
@@ -230,11 +246,14 @@ def main() -> None:
         import_module("torch").set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        for codec in CODECS if arguments.part != "files" else ():
+        for codec in CODECS if arguments.part in ("clips", "all") else ():
             for gop in GOPS:
                 measure_clip(make_clip(arguments.footage, codec, gop, directory), arguments.requests, rows)
-        if arguments.part != "clips":
+        if arguments.part in ("files", "all"):
             measure_many_files(make_clip(arguments.footage, "av1", 2, directory), directory, arguments.requests, rows)
+        if arguments.part in ("memory", "all"):
+            small = make_clip(arguments.footage, "h264", 2, directory, size=(128, 96))
+            measure_memory(small, directory, arguments.frames, rows)
     sys.stdout.write(f"load at the end: {os.getloadavg()}\n")
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2))
