@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -182,3 +183,19 @@ def test_silent_camera_ends_its_episode_and_is_opened_again(
         assert numbers[: found[0]].count(numbers[found[0] - 1]) <= 2
         assert 57 <= numbers[found[0] - 1] <= 59
     assert found[-1] == 90
+
+
+def test_slow_camera_is_reported_with_its_rate(
+    tmp_path: Path, binaries: Binaries, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    slow = "b: {type: ffmpeg, source: testsrc2, format: lavfi, width: 64, height: 64, fps: 10}"
+    flags = ("--dataset.num_episodes=1", "--dataset.episode_time_s=2", f"--ffmpeg={binaries.ffmpeg}", "--ffprobe=none")
+    assert main(["record", *FLAGS, f"--cameras={CAMERA[:-1]}, {slow}}}", *flags]) == 0
+    said = capsys.readouterr()
+    rate, repeated, steps = re.findall(r"camera b gave ([0-9.]+) new frames per second;\s+(\d+) of (\d+)", said.err)[0]
+    assert float(rate) == pytest.approx(10, rel=0.2)
+    assert (float(repeated), steps) == (pytest.approx(40, abs=5), "60")
+    assert "camera a" not in said.err
+    (spread,) = re.findall(r"(\d+) ms", said.out)
+    assert int(spread) <= 110

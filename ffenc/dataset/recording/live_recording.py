@@ -43,6 +43,7 @@ class LiveEpisode:
         late: ticks that came at least one frame period late; their frames are newer than their timestamps.
         latest_s: the largest delay of a late tick in seconds.
         repeated: for each camera, recorded ticks at which it had no newer frame than at the tick before.
+        spreads_s: for each tick, the time between the oldest and the newest of the cameras' frames, by their arrival.
         stopped: whether the caller stopped it early.
         stale: name of the camera that gave nothing new and thereby ended it.
         failure: error of the camera that ended it.
@@ -55,6 +56,7 @@ class LiveEpisode:
     late: int = 0
     latest_s: float = 0.0
     repeated: dict[str, int] = field(default_factory=dict)
+    spreads_s: list[float] = field(default_factory=list)
     stopped: bool = False
     stale: str | None = None
     failure: CameraError | None = None
@@ -125,6 +127,8 @@ def record_episode(
         if on_stale != "continue" and time.monotonic() - captured[oldest].time_s > stale_after_s:
             episode.stale = oldest
             break
+        arrivals = [newest.time_s for newest in captured.values()]
+        episode.spreads_s.append(max(arrivals) - min(arrivals))
         steps.take(captured)
         on_tick(episode)
     if episode.stale is None:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 from rich.console import RenderableType
 from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from ffenc.cli.commands.record.cameras import FEATURE_PREFIX
 from ffenc.cli.commands.record.session import Recorded, SessionPlan, SessionResult
 from ffenc.cli.output.results import columns_table, dataset_files, files_table, pairs_table
 from ffenc.cli.output.screen import Screen
+from ffenc.dataset.recording.live_recording import LiveEpisode
+
+_MANY_REPEATS = 0.1  # share of repeated frames above which a camera is reported
 
 
 def show_session(screen: Screen, root: Path, repo_id: str, plan: SessionPlan, result: SessionResult) -> None:
     """Print the episodes, the files, and the next steps."""
     files = dataset_files(root)
+    _warn_of_repeats(screen, result)
     document = {
         "root": str(root),
         "repo_id": repo_id,
@@ -32,6 +38,19 @@ def show_session(screen: Screen, root: Path, repo_id: str, plan: SessionPlan, re
     if result.episodes:
         shown.append(pairs_table(_next_steps(root, repo_id, files), title="next"))
     screen.result(document, *shown)
+
+
+def _warn_of_repeats(screen: Screen, result: SessionResult) -> None:
+    lives = [recorded.live for recorded in result.episodes]
+    steps = sum(live.steps for live in lives)
+    for name in lives[0].repeated if lives else ():
+        repeated = sum(live.repeated[name] for live in lives)
+        if repeated > _MANY_REPEATS * steps:
+            rate = float(lives[0].fps) * (steps - repeated) / steps
+            screen.note(
+                f"warning: camera {name.removeprefix(FEATURE_PREFIX)} gave {rate:.1f} new frames per second; "
+                f"{repeated} of {steps} recorded frames repeat the one before"
+            )
 
 
 def saved_text(result: SessionResult, root: Path) -> str:
@@ -55,22 +74,31 @@ def _document(recorded: Recorded) -> dict[str, object]:
         "late": live.late,
         "latest_s": round(live.latest_s, 6),
         "repeated": dict(live.repeated),
+        "spread_s": {name: round(value, 6) for name, value in _spread(live).items()},
         "stopped": live.stopped,
         "stale": live.stale,
         "complete": live.steps == live.steps_wanted,
     }
 
 
+def _spread(live: LiveEpisode) -> dict[str, float]:
+    """Return the median and the maximum of the time between the frames of one step, in seconds."""
+    return {"median": median(live.spreads_s), "max": max(live.spreads_s)} if live.spreads_s else {}
+
+
 def _episodes_table(episodes: tuple[Recorded, ...], planned: int) -> Table:
-    headings = (">episode", ">frames", ">seconds", ">dropped", ">late", ">repeated", ">video", "")
+    headings = (">episode", ">frames", ">seconds", ">dropped", ">late", ">repeated", ">spread", ">video", "")
     table = columns_table(*headings, title=f"{len(episodes)} of {planned} episode{'' if planned == 1 else 's'} saved")
     for recorded in episodes:
         live, summary = recorded.live, recorded.summary
         remark = "ended early" if live.stopped else "until a camera failed" if live.failure or live.stale else ""
         counts = (summary.dropped, live.late, max(live.repeated.values(), default=0))
         seconds = f"{float(summary.frames / live.fps):.1f}"
+        spread = f"{1000 * _spread(live)['median']:.0f} ms" if live.spreads_s else "-"
         size = decimal(summary.size_bytes)
-        table.add_row(str(summary.episode_index), str(summary.frames), seconds, *map(str, counts), size, Text(remark))
+        table.add_row(
+            str(summary.episode_index), str(summary.frames), seconds, *map(str, counts), spread, size, Text(remark)
+        )
     return table
 
 
