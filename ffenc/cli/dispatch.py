@@ -75,7 +75,7 @@ def _run(name: str, words: list[str]) -> int:
         with logging_to(screen.err, verbose=arguments.verbose):
             return COMMANDS[name].run(arguments, screen)
     except (ArgumentError, UsageError) as err:
-        flags = re.findall(r"--[\w.-]+", parser.format_help())
+        flags = re.findall(r"--[\w.-]+", parser.format_help()) + getattr(parser, "camera_flags", [])
         return _refuse(f"ffenc {name}", explain(str(err), name, words, flags=flags))
 
 

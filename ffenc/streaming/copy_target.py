@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy.typing as npt
 
 from ffenc.errors import OutputError
 from ffenc.streaming.frame_target import FrameTarget
-from ffenc.video.clip import MeasuredClip
-from ffenc.video.concat import ConcatResult, join_measured
+from ffenc.video.clip import MeasuredClip, read_back
+from ffenc.video.output import PendingFile, WrittenVideo, check_packets
+from ffenc.video.recording import copy_recording
 from ffenc.video.run_context import RunContext
 
 
@@ -55,7 +57,7 @@ class CopyTarget(FrameTarget):
         del frame
         self._frames += 1
 
-    def finish(self) -> ConcatResult:
+    def finish(self) -> WrittenVideo:
         """Copy the clip, and check the copy.
 
         Raises:
@@ -70,7 +72,14 @@ class CopyTarget(FrameTarget):
                 frames_expected=self._frames,
                 packets_counted=count,
             )
-        return join_measured([(source, count)], self.path, self._context)
+        with PendingFile(self.path, overwrite=False) as pending:
+            copy_recording(source.path, pending.path, self._context, fps=source.fps)
+            made = read_back(pending.path, source, binaries=self._context.binaries)
+            check_packets(made.packets, path=self.path, fps=source.fps, frames=count)
+            pending.commit()
+        size = self.path.stat().st_size
+        stream = replace(made.stream, path=self.path, size_bytes=size)
+        return WrittenVideo(path=self.path, frames=count, fps=source.fps, size_bytes=size, stream=stream)
 
     def fail(self) -> None:
         """Remove the copy."""

@@ -122,6 +122,11 @@ class VideoReader:
         self._entry = table.entry if table else b""
 
     @property
+    def clip(self) -> MeasuredClip:
+        """Header and packets of the file, as measured."""
+        return self._clip
+
+    @property
     def width(self) -> int:
         """Width of the returned frames in pixels."""
         return self._output.size[1]

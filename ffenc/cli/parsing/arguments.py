@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import wraps
 from inspect import getdoc, signature
 from pathlib import Path
@@ -60,7 +60,36 @@ class UsageError(Exception):
 
 
 class _Parser(ArgumentParser):
-    """Parser that reads configuration files of limited size."""
+    """Parser that reads configuration files of limited size, and knows the settings of single cameras.
+
+    Attributes:
+        camera_groups: prefixes of flags that take the name of a camera before the field: ``--PREFIX.CAMERA.FIELD``; each with
+            the fields that flags without a camera have.
+        camera_flags: flags of this kind that were given.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.camera_groups: dict[str, Collection[str]] = {}
+        self.camera_flags: list[str] = []
+
+    def parse_args(self, args: Any = None, *arguments: Any, **options: Any) -> Namespace:  # type: ignore[override]
+        """Parse a command line; flags of single cameras are added first."""
+        for word in args or ():
+            if word.startswith("--"):
+                self._add_camera_flag(word[2:].partition("=")[0])
+        parsed: Namespace = super().parse_args(args, *arguments, **options)
+        return parsed
+
+    def _add_camera_flag(self, name: str) -> None:
+        for prefix, fields in self.camera_groups.items():
+            camera, _, rest = name.removeprefix(f"{prefix}.").partition(".")
+            field = rest.partition(".")[0]
+            flag = f"--{prefix}.{camera}.{field}"
+            if name.startswith(f"{prefix}.") and field and camera not in fields and flag not in self.camera_flags:
+                is_dict = field == "extra_options"
+                self.add_argument(flag, type=dict if is_dict else Any, default=SUPPRESS, help=SUPPRESS)
+                self.camera_flags.append(flag)
 
     def parse_path(self, path: Any, *arguments: Any, **options: Any) -> Namespace:
         """Parse a configuration file.
@@ -69,11 +98,13 @@ class _Parser(ArgumentParser):
             TypeError: the file cannot be read or is not text. jsonargparse turns this into a usage error.
         """
         try:
-            read_regular(Path(str(path)), most_bytes=_CONFIG_BYTES).decode()
+            text = read_regular(Path(str(path)), most_bytes=_CONFIG_BYTES).decode()
         except (OSError, ValueError) as err:
             raise TypeError(
                 f'Parser key "config": {path} cannot be read: {getattr(err, "strerror", None) or err}'
             ) from err
+        for name in _dotted(load_leniently(text)):
+            self._add_camera_flag(name)
         parsed: Namespace = super().parse_path(path, *arguments, **options)
         return parsed
 
@@ -240,7 +271,12 @@ def add_layout_flag(group: Any, *names: str) -> None:
 
 
 def add_config_flags(
-    parser: ArgumentParser, groups: Sequence[str], *, title: str, model: type[VideoEncoderConfig]
+    parser: ArgumentParser,
+    groups: Sequence[str],
+    *,
+    title: str,
+    model: type[VideoEncoderConfig],
+    by_camera: bool = False,
 ) -> Any:
     """Add a flag for each field of a config.
 
@@ -252,11 +288,16 @@ def add_config_flags(
         groups: prefixes of the flags. ``--help`` describes the first one only.
         title: title of the group in ``--help``.
         model: class of the config.
+        by_camera: each field also has a flag for one camera, ``--PREFIX.CAMERA.FIELD``; see `given_by_camera`.
 
     Returns:
         The group of flags.
     """
     others = "".join(f"Also as --{name}.NAME.\n" for name in groups[1:])
+    if by_camera:
+        others += f"For one camera, --{groups[0]}.CAMERA.NAME, which takes precedence.\n"
+        assert isinstance(parser, _Parser)
+        parser.camera_groups |= dict.fromkeys(groups, tuple(model.model_fields))
     group = parser.add_argument_group(title, f"{others}Defaults are skipped if the encoder lacks the setting.")
     for prefix in groups:
         for name, field in model.model_fields.items():
@@ -304,12 +345,37 @@ def given_config(arguments: Namespace, groups: Sequence[str], model: type[_Confi
         if not isinstance(values, Namespace):
             raise UsageError(f"{prefix} was given {_as_typed(values)}; it holds settings such as {prefix}.crf")
         for name, value in values.as_dict().items():
+            if name not in model.model_fields:
+                continue  # a camera, see `given_by_camera`
             if name in given:
                 raise UsageError(f"--{flags[name]} and --{prefix}.{name} are the same setting; give one of them")
             given[name], flags[name] = value, f"{prefix}.{name}"
     if isinstance(options := given.get("extra_options"), Mapping):
         given["extra_options"] = _nested(options)
     return checked_config(given, flags, model)
+
+
+def given_by_camera(
+    arguments: Namespace, groups: Sequence[str], model: type[VideoEncoderConfig]
+) -> dict[str, dict[str, tuple[str, object]]]:
+    """Return the fields that flags give for single cameras: by camera and field, the flag and the value.
+
+    Raises:
+        UsageError: a field was given under both prefixes.
+    """
+    found: dict[str, dict[str, tuple[str, object]]] = {}
+    for prefix in groups:
+        values = arguments.get(prefix)
+        for camera, fields in values.as_dict().items() if isinstance(values, Namespace) else ():
+            if camera in model.model_fields:
+                continue
+            for name, value in fields.items():
+                flag, known = f"{prefix}.{camera}.{name}", found.setdefault(camera, {})
+                if name in known:
+                    raise UsageError(f"--{known[name][0]} and --{flag} are the same setting; give one of them")
+                is_options = name == "extra_options" and isinstance(value, Mapping)
+                known[name] = flag, _nested(value) if is_options else value
+    return found
 
 
 def checked_config(given: Mapping[str, object], flags: Mapping[str, str], model: type[_Config]) -> _Config:
@@ -361,6 +427,15 @@ def call(function: Callable[..., _Result], arguments: Namespace, **given: object
 def is_same_file(first: Path, second: Path) -> bool:
     """Return whether both paths lead to the same existing file."""
     return first.exists() and second.exists() and first.samefile(second)
+
+
+def _dotted(values: object, before: str = "") -> Iterator[str]:
+    """Yield the dotted names of all values in nested dictionaries."""
+    if isinstance(values, Mapping) and values:
+        for name, value in values.items():
+            yield from _dotted(value, f"{before}.{name}" if before else str(name))
+    else:
+        yield before
 
 
 def _nested(options: Mapping[str, object]) -> dict[str, object]:

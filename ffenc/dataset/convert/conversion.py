@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ffenc.errors import InputError
 from ffenc.frames import FrameFormat
+from ffenc.video.clip import MeasuredClip
 
 if TYPE_CHECKING:
     from ffenc.dataset.convert.episode_table import EpisodeTable  # needs pyarrow
@@ -43,10 +44,14 @@ class EpisodeSource:
     Attributes:
         cameras: the frames of each camera, by feature name.
         table: its states and actions, or None.
+        copies: clips of cameras whose video is copied instead of encoded.
+        reasons: why each other camera is encoded, if clips may be copied.
     """
 
     cameras: Mapping[str, FrameSeries]
     table: EpisodeTable | None = None
+    copies: Mapping[str, MeasuredClip] = field(default_factory=dict)
+    reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def frames(self) -> int:

@@ -25,6 +25,7 @@ from ffenc.cli.parsing.arguments import (
 from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.convert.conversion import EpisodeSource, FrameSeries, add_steps, check_episodes
 from ffenc.dataset.convert.episode_table import EpisodeTable, read_episode_table
+from ffenc.dataset.convert.passthrough import choose_copies
 from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.dataset.storage.new_directory import build_dataset, check_new
 from ffenc.errors import InputError
@@ -41,6 +42,15 @@ def run(arguments: Namespace, screen: Screen) -> None:
     fps = Fraction(arguments.fps)
     episodes = _episodes(arguments, fps, binaries, screen)
     features = check_episodes(episodes, fps=fps)
+    episodes = choose_copies(
+        episodes,
+        features,
+        config,
+        fps=arguments.fps,
+        passthrough=arguments.passthrough,
+        binaries=binaries,
+    )
+    _note_settings(config, episodes, screen)
     if arguments.dry_run:
         screen.note("dry run: everything fits together; nothing was written")
     else:
@@ -90,6 +100,7 @@ def _write(
                 progress(next(done), total)
 
         for episode in episodes:
+            recorder.copy_clips(episode.copies)
             add_steps(recorder, episode, task=arguments.task, on_step=step)
             recorder.save_episode(wait=True)
         recorder.finalize()
@@ -152,18 +163,38 @@ def _series(path: Path, fps: Fraction, arguments: Namespace, binaries: Binaries)
     return VideoReader(path, binaries=binaries)
 
 
+def _note_settings(config: VideoEncoderConfig, episodes: Sequence[EpisodeSource], screen: Screen) -> None:
+    """Say which given settings have no effect on copied clips, whose quality is unknown."""
+    copies = sum(len(episode.copies) for episode in episodes)
+    given = [name for name in ("crf", "preset", "fast_decode", "extra_options") if config.was_given(name)]
+    if copies and given:
+        flags = ", ".join(f"--camera_encoder.{name}" for name in given)
+        screen.note(f"{copies} clips are copied, so {flags} applies to the other inputs only (see --passthrough)")
+
+
 def _document(episode: EpisodeSource) -> dict[str, object]:
     return {
         "frames": episode.frames,
         "cameras": {name: str(series.path) for name, series in episode.cameras.items()},
+        "copied": list(episode.copies),
+        "reasons": {name: list(why) for name, why in episode.reasons.items()},
         "table": None if episode.table is None else str(episode.table.path),
     }
 
 
 def _table(episodes: Sequence[EpisodeSource]) -> Table:
-    table = columns_table(">episode", ">frames", "inputs")
+    table = columns_table(">episode", ">frames", "input", "video")
     for number, episode in enumerate(episodes):
-        inputs = [str(series.path) for series in episode.cameras.values()]
-        inputs += [] if episode.table is None else [str(episode.table.path)]
-        table.add_row(str(number), str(episode.frames), Text(visible(", ".join(inputs))))
+        rows = [(str(series.path), _video_text(episode, name)) for name, series in episode.cameras.items()]
+        rows += [] if episode.table is None else [(str(episode.table.path), "")]
+        for place, (path, video) in enumerate(rows):
+            first = (str(number), str(episode.frames)) if place == 0 else ("", "")
+            table.add_row(*first, Text(visible(path)), Text(visible(video)))
     return table
+
+
+def _video_text(episode: EpisodeSource, camera: str) -> str:
+    if camera in episode.copies:
+        return "copied"
+    reasons = episode.reasons.get(camera)
+    return f"encoded: {'; '.join(reasons)}" if reasons else "encoded"

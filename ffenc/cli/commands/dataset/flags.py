@@ -55,6 +55,8 @@ def convert(parser: ArgumentParser) -> None:
     add_layout_flag(parser, "--info_layout", "--dataset.info_layout")
     add_order_flag(parser)
     add_flag(parser, "--audio", ("drop",), "required if a clip has audio, which is dropped")
+    passthrough = "copy clips that have the wanted codec, pixel format and frames; no clip; or all, or refuse"
+    add_flag(parser, "--passthrough", ("auto", "never", "require"), passthrough, default="auto")
     add_dry_run_flag(parser, "measure the inputs, show the episodes, and write nothing")
     add_encoder_flags(parser)
 

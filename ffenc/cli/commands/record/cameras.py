@@ -34,6 +34,7 @@ class _Settings(BaseModel):
     width: _Pixels | None = None
     height: _Pixels | None = None
     fps: FrameRateValue | None = None
+    encoder: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def rate(self) -> Fraction | None:

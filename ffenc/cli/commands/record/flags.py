@@ -44,6 +44,12 @@ def record(parser: ArgumentParser) -> None:
     More settings of type ffmpeg: format and options for FFmpeg's input; convert:
     true to scale and re-time frames to width, height and fps; depth: true for
     16-bit gray in millimetres.
+
+    Encoder settings of one camera are in its block, or in flags with its name:
+      wrist: {type: ffmpeg, source: /dev/video2, encoder: {crf: 35, g: 10}}
+      --dataset.camera_encoder.wrist.crf=35
+    The flag of a camera takes precedence over its block, and the block over
+    --dataset.camera_encoder.crf, which is for all cameras.
     """
     add_flag(parser, "--cameras", dict, "cameras by name, in quotes; see above")
     add_flag(parser, "--robot.cameras", dict, "alias of --cameras, for lerobot-record")
@@ -74,8 +80,8 @@ def record(parser: ArgumentParser) -> None:
     add_flag(group, "--dataset.wait_s", seconds, wait, default=0.0)
     add_layout_flag(group, "--dataset.info_layout")
     add_threads_flag(group, "--dataset.encoder_threads")
-    add_config_flags(parser, RECORD_CAMERA_GROUPS, title="camera encoder", model=VideoEncoderConfig)
-    add_config_flags(parser, RECORD_DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig)
+    add_config_flags(parser, RECORD_CAMERA_GROUPS, title="camera encoder", model=VideoEncoderConfig, by_camera=True)
+    add_config_flags(parser, RECORD_DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig, by_camera=True)
 
 
 @command("salvage [options] RECORDING_OR_DATASET")

@@ -11,7 +11,8 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from ffenc.cli.commands.record.cameras import OpenCameras, parse_cameras
+from ffenc.cli.commands.record.camera_encoders import camera_configs
+from ffenc.cli.commands.record.cameras import CameraSettings, OpenCameras, parse_cameras
 from ffenc.cli.commands.record.flags import RECORD_CAMERA_GROUPS, RECORD_DEPTH_GROUPS
 from ffenc.cli.commands.record.live_view import LiveView
 from ffenc.cli.commands.record.report import saved_text, show_session
@@ -20,7 +21,6 @@ from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import (
     UsageError,
     binaries_of,
-    given_config,
 )
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.dataset.recording.options import RecorderOptions
@@ -40,7 +40,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     if not dataset.single_task:
         raise UsageError("--dataset.single_task is missing; describe the task, e.g. 'Grab the cube'")
     root = dataset_root(dataset.repo_id, dataset.root)
-    configs = _configs(arguments)
+    configs = _configs(arguments, cameras)
     binaries = binaries_of(arguments)
     plan = SessionPlan(
         episodes=dataset.num_episodes,
@@ -175,13 +175,17 @@ def _cameras_given(arguments: Namespace) -> object:
     return of_robot if arguments.cameras is None else arguments.cameras
 
 
-def _configs(arguments: Namespace) -> RecorderOptions:
-    """Return the encoder configs that flags give; without them, a resumed dataset keeps its own."""
-    camera = given_config(arguments, RECORD_CAMERA_GROUPS, VideoEncoderConfig)
-    depth = given_config(arguments, RECORD_DEPTH_GROUPS, DepthEncoderConfig)
+def _configs(arguments: Namespace, cameras: Mapping[str, CameraSettings]) -> RecorderOptions:
+    """Return the encoder configs that flags and cameras give; without them, a resumed dataset keeps its own."""
+    colour = {name: each for name, each in cameras.items() if not each.depth}
+    depth = {name: each for name, each in cameras.items() if each.depth}
     configs: RecorderOptions = {}
-    if camera.model_fields_set:
-        configs["camera_encoder"] = camera
-    if depth.model_fields_set:
-        configs["depth_encoder"] = depth
+    if given := camera_configs(arguments, colour, RECORD_CAMERA_GROUPS, VideoEncoderConfig, others=depth):
+        configs["camera_encoder"] = given
+    if given_depth := camera_configs(arguments, depth, RECORD_DEPTH_GROUPS, DepthEncoderConfig, others=colour):
+        configs["depth_encoder"] = given_depth
+    if not arguments.dataset.video and any(isinstance(each, dict) for each in (given, given_depth)):
+        raise UsageError(
+            "--dataset.video=false stores images, which have no encoder; leave out the settings of cameras"
+        )
     return configs
