@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path
