@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from ffenc.encoders.hardware import DEVICES, HARDWARE
 from ffenc.encoders.software import LIBSVTAV1, SOFTWARE
-from ffenc.encoders.spec import EncoderSpec, HardwareDevice
+from ffenc.encoders.spec import ByVersion, EncoderSpec, HardwareDevice
 
 AUTO = "auto"
 """The ``vcodec`` for the first hardware encoder that works here."""
@@ -25,6 +25,13 @@ AUTO_CODECS = ("h264", "hevc", "av1", "vp9")
 def find_encoder(name: str) -> EncoderSpec | None:
     """Return the row of an encoder, or None."""
     return ENCODERS.get(name)
+
+
+def encoder_row(name: str) -> EncoderSpec:
+    """Return the row of an encoder; an unknown encoder gets one by which only a bit rate and its own listing count."""
+    return ENCODERS.get(name) or EncoderSpec(
+        name=name, codec="", generic=frozenset({"b"}), minimum_size=ByVersion((((0,), 1),))
+    )
 
 
 def encoders_for_codec(codec: str) -> tuple[EncoderSpec, ...]:

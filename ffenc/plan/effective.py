@@ -128,13 +128,13 @@ def with_value(extra_options: Options, option: str, value: OptionValue) -> Optio
     return {**extra_options, name: ":".join(f"{key}={text}" for key, text in pairs.items())}
 
 
-def given_options(spec: EncoderSpec | None, extra_options: Options, *, encoder: str) -> Iterator[tuple[str, str, str]]:
+def given_options(spec: EncoderSpec, extra_options: Options) -> Iterator[tuple[str, str, str]]:
     """Yield (name in the row, name as the user wrote it, text) of every option, and of every key of dictionary options."""
     for given, value in extra_options.items():
         name = plain_option_name(given)
-        if spec and name in spec.parameters:
+        if name in spec.parameters:
             for key, text in parse_parameters(
-                name, value, encoder=encoder, refused=spec.parameters[name].refused
+                name, value, encoder=spec.name, refused=spec.parameters[name].refused
             ).items():
                 yield f"{name}:{key}", f"{name}:{key}", text
         else:
@@ -149,7 +149,7 @@ def is_on(text: str) -> bool:
 def _requests(spec: EncoderSpec, extra_options: Options, options: Mapping[str, str]) -> dict[str, Request]:
     names = {name: key for key, setting in spec.settings.items() for name in (*setting.options, *setting.negations)}
     requests: dict[str, Request] = {}
-    for name, given, _ in given_options(spec, extra_options, encoder=spec.name):
+    for name, given, _ in given_options(spec, extra_options):
         if name not in names:
             continue
         setting = names[name]

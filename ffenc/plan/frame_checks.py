@@ -69,13 +69,13 @@ _OTHER_LAYOUTS = {
 """Pixel formats that differ from another one only in memory layout, and the format of their stream."""
 
 
-def stored_pixel_format(pix_fmt: str, spec: EncoderSpec | None) -> tuple[str, ...]:
+def stored_pixel_format(pix_fmt: str, spec: EncoderSpec) -> tuple[str, ...]:
     """Return the pixel formats that a stream of ``pix_fmt`` can have after decoding without loss.
 
     A full-range format (``yuvj420p``) is a pixel format with a tag, which not every codec and container stores.
     """
     stored = _OTHER_LAYOUTS.get(pix_fmt, pix_fmt)
-    names = [stored, *([spec.stored_as[pix_fmt]] if spec and pix_fmt in spec.stored_as else [])]
+    names = [stored, *([spec.stored_as[pix_fmt]] if pix_fmt in spec.stored_as else [])]
     limited = [name.replace("yuvj", "yuv") for name in names]
     full = [name.replace("yuv", "yuvj") for name in limited if name in ("yuv420p", "yuv422p", "yuv444p", "yuv440p")]
     return tuple(dict.fromkeys([*names, *limited, *full]))
@@ -95,7 +95,7 @@ def check_frame_format(
     """
     spec = encoder.spec
     feed = _check_pix_fmt(encoder, capabilities, pix_fmt)
-    if has_alpha(pix_fmt) and not (spec and spec.keeps_alpha):
+    if has_alpha(pix_fmt) and not spec.keeps_alpha:
         keeping = [row for row in ENCODERS.values() if row.keeps_alpha]
         hint = ", ".join(f"{row.name} into .{row.muxers[0]}" for row in keeping)
         raise PixelFormatError(
@@ -104,7 +104,7 @@ def check_frame_format(
             pix_fmt=pix_fmt,
             alternatives=tuple(row.name for row in keeping),
         )
-    if spec and muxer not in spec.muxers:
+    if muxer not in spec.muxers:
         raise PixelFormatError(
             f"{encoder.name} cannot be stored in {muxer} with exact timestamps; use a file name ending in "
             + " or ".join(f".{name}" for name in spec.muxers),
@@ -115,18 +115,18 @@ def check_frame_format(
 
 
 def accepted_pixel_formats(
-    capabilities: Capabilities, listing: EncoderHelp, spec: EncoderSpec | None
+    capabilities: Capabilities, listing: EncoderHelp, spec: EncoderSpec
 ) -> tuple[str, ...] | None:
     """Return the pixel formats that this encoder's stream can have; None if only the encoder knows, at run time."""
-    if spec and spec.device and spec.device.upload:
+    if spec.device and spec.device.upload:
         return tuple(name for name in spec.device.formats if name in (spec.pixel_formats or spec.device.formats))
     listed = listing.pixel_formats
     if listed is not None:
         known = capabilities.pixel_formats
         listed = tuple(name for name in listed if name not in known or not known[name].hardware)
-    if spec and spec.pixel_formats:
+    if spec.pixel_formats:
         listed = tuple(name for name in spec.pixel_formats if listed is None or name in listed)
-    if listed is not None and spec and spec.device:
+    if listed is not None and spec.device:
         streams = (stream for stream, feed in spec.device.formats.items() if feed in listed)
         listed = tuple(dict.fromkeys((*streams, *listed)))
     return listed
@@ -151,7 +151,7 @@ def _check_pix_fmt(encoder: InstalledEncoder, capabilities: Capabilities, pix_fm
             accepted=accepted,
             alternatives=tuple(row.name for row in others),
         )
-    return spec.device.formats.get(pix_fmt, pix_fmt) if spec and spec.device else pix_fmt
+    return spec.device.formats.get(pix_fmt, pix_fmt) if spec.device else pix_fmt
 
 
 def _software_encoders_taking(pix_fmt: str, capabilities: Capabilities) -> list[EncoderSpec]:
@@ -176,8 +176,8 @@ def _check_size(encoder: InstalledEncoder, pix_fmt: str, width: int, height: int
             height=height,
         )
     spec = encoder.spec
-    smallest = spec.minimum_size.at(encoder.library) if spec else 1
-    narrowest = max(smallest, spec.minimum_width) if spec else 1
+    smallest = spec.minimum_size.at(encoder.library)
+    narrowest = max(smallest, spec.minimum_width)
     if width < narrowest or height < smallest or max(width, height) > _LARGEST_SIDE:
         least = f"; the width is at least {narrowest}" if narrowest > smallest else ""
         raise FrameSizeError(

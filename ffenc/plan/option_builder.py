@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from ffenc.config import OptionValue, VideoEncoderConfig
 from ffenc.encoders.spec import Damage, Quality
+from ffenc.encoders.table import find_encoder
 from ffenc.plan.effective import Settled, given_options, is_on, settle
 from ffenc.plan.frame_checks import bit_depth
 from ffenc.plan.options import (
@@ -55,12 +56,12 @@ class OptionBuilder(InstalledEncoder):
     def gop(self) -> int | None:
         """``g``."""
         g = self.config.g
-        gop = self.spec.gop if self.spec else None
+        gop = self.spec.gop
         option = gop.option if gop else "g"
         self.owners.update({"g": "g", option: "g"})
         for key, text in (gop.closed if gop else {}).items():
             self._set(key, text, owner="g")
-        if self.spec and self.spec.intra_only:
+        if self.spec.intra_only:
             self._refuse_if_given("g", "every frame is a keyframe, for any g; leave it unset or 1", unless=g == 1)
             return 1
         if g is None:
@@ -78,7 +79,7 @@ class OptionBuilder(InstalledEncoder):
 
     def forced_key_frames(self) -> None:
         """Set the options that forced keyframes need."""
-        for key, text in (self.spec.gop.forced if self.spec and self.spec.gop else {}).items():
+        for key, text in (self.spec.gop.forced if self.spec.gop else {}).items():
             self._set(key, text, owner="forced keyframes")
 
     def quality(self) -> float | int | None:
@@ -126,7 +127,7 @@ class OptionBuilder(InstalledEncoder):
 
     def _quality_row(self) -> Quality | None:
         """Return the row's quality, unless this FFmpeg is too old for it."""
-        quality = self.spec.quality if self.spec else None
+        quality = self.spec.quality
         return quality if quality and self.libavcodec[0] >= quality.since_libavcodec else None
 
     def _fraction_option(self, crf: float, accepted: str) -> str:
@@ -142,7 +143,7 @@ class OptionBuilder(InstalledEncoder):
     def preset(self) -> int | str | None:
         """``preset``."""
         value = self.config.preset
-        preset = self.spec.preset if self.spec else None
+        preset = self.spec.preset
         if preset is None:
             return value if self._is_listed("preset", value) else None
         self.owners[preset.option] = "preset"
@@ -166,7 +167,7 @@ class OptionBuilder(InstalledEncoder):
 
     def _default_preset(self) -> int | str | None:
         """Return the row's default, or the fastest preset without damage if that is slower."""
-        preset = self.spec.preset if self.spec else None
+        preset = self.spec.preset
         default = preset.default if preset else None
         for damage in self._damages():
             fastest = damage.fastest_preset.at(self.library)
@@ -180,9 +181,9 @@ class OptionBuilder(InstalledEncoder):
 
     def _damages(self) -> Iterator[Damage]:
         """Yield the known damages at this quality, which need a slower preset."""
-        quality = self.spec.quality if self.spec else None
+        quality = self.spec.quality
         given = {name: text for name, _, text in self._given()}
-        if quality is None or self.spec is None or any(is_on(given.get(name, "0")) for name in quality.lossless):
+        if quality is None or any(is_on(given.get(name, "0")) for name in quality.lossless):
             return
         for damage in self.spec.damage:
             numbers = [self.crf, *(given.get(name) for name in damage.quantizers)]
@@ -205,7 +206,7 @@ class OptionBuilder(InstalledEncoder):
         level = self.config.fast_decode
         if level == 0:
             return 0
-        fast = self.spec.fast_decode if self.spec else None
+        fast = self.spec.fast_decode
         if fast is None:
             raise self.error("fast_decode", level, f"{self.name} has no fast-decode setting; leave fast_decode at 0")
         highest = fast.highest.at(self.library)
@@ -215,7 +216,7 @@ class OptionBuilder(InstalledEncoder):
                 f"{self.name} with library version {self._library_text()} knows fast_decode 0 to {highest}", f"0 to {highest}",
             )  # fmt: skip
         limit = fast.highest_preset.at(self.library)
-        preset_option = self.spec.preset.option if self.spec and self.spec.preset else ""
+        preset_option = self.spec.preset.option if self.spec.preset else ""
         preset = self.options.get(preset_option, "")
         if limit is not None and preset.isdigit() and int(preset) > limit:
             raise self.error(
@@ -234,13 +235,13 @@ class OptionBuilder(InstalledEncoder):
 
     def narrow_frame(self) -> None:
         """Set what a narrow frame needs."""
-        narrow = self.spec.narrow_frame if self.spec else None
+        narrow = self.spec.narrow_frame
         if narrow is not None and self.width <= narrow.width:
             self._set(narrow.option, narrow.value, owner="the width of the frame")
 
     def threads(self, count: int | None) -> None:
         """``encoder_threads``."""
-        threads = self.spec.threads if self.spec else None
+        threads = self.spec.threads
         if threads is None:
             if count is not None:
                 raise self.error(
@@ -264,7 +265,7 @@ class OptionBuilder(InstalledEncoder):
         wanted = self.config.device
         if wanted is None:
             return
-        device = self.spec.device if self.spec else None
+        device = self.spec.device
         if device is None:
             raise self.error("device", wanted, f"{self.name} uses no device; leave device unset")
         if not device.device_pattern:
@@ -279,7 +280,7 @@ class OptionBuilder(InstalledEncoder):
 
     def bit_rate(self) -> int | None:
         """Set the row's bit rate if neither a quality nor a bit rate was set, and return it."""
-        rate, quality = self.spec.bit_rate if self.spec else None, self._quality_row()
+        rate, quality = self.spec.bit_rate, self._quality_row()
         if rate is None or "b" in self.options or (quality and quality.options[0] in self.options):
             return None
         bits_per_s = rate.bits_per_s(width=self.width, height=self.height, fps=self.fps, g=self.config.g)
@@ -296,7 +297,7 @@ class OptionBuilder(InstalledEncoder):
             seen[name] = given
             self._check_ownership(name, given, value)
             text = self.extra_option(name, value)
-            if self.spec and name in self.spec.parameters:
+            if name in self.spec.parameters:
                 pairs = parse_parameters(name, text, encoder=self.name)
                 for key, part in pairs.items():
                     self._check_ownership(f"{name}:{key}", f"{name}:{key}", part)
@@ -309,8 +310,6 @@ class OptionBuilder(InstalledEncoder):
     def settled(self) -> Settled:
         """Return the effective ``extra_options``, limited by the fields and by each other."""
         self._check_damage()
-        if self.spec is None:
-            return Settled(extra_options=self.config.extra_options)
         every = {
             **self.options,
             **{f"{name}:{key}": text for name, pairs in self.parameters.items() for key, text in pairs.items()},
@@ -320,7 +319,7 @@ class OptionBuilder(InstalledEncoder):
 
     def _check_damage(self) -> None:
         """Refuse a given preset that would damage frames."""
-        preset_option = self.spec.preset.option if self.spec and self.spec.preset else ""
+        preset_option = self.spec.preset.option if self.spec.preset else ""
         preset = self.options.get(preset_option, "")
         for damage in self._damages():
             fastest = damage.fastest_preset.at(self.library)
@@ -333,10 +332,10 @@ class OptionBuilder(InstalledEncoder):
                 )  # fmt: skip
 
     def _given(self) -> tuple[tuple[str, str, str], ...]:
-        return tuple(given_options(self.spec, self.config.extra_options, encoder=self.name))
+        return tuple(given_options(self.spec, self.config.extra_options))
 
     def _check_profile(self, given: Mapping[str, str]) -> None:
-        profiles = self.spec.profiles if self.spec else {}
+        profiles = self.spec.profiles
         profile = self.options.get("profile", "")
         if "profile" not in given or profile not in profiles or self.config.pix_fmt in profiles[profile]:
             return
@@ -348,22 +347,21 @@ class OptionBuilder(InstalledEncoder):
         raise self.error(given["profile"], profile, f"profile {profile} of {self.name} {reason}", formats)
 
     def _check_needs(self, given: Mapping[str, str]) -> None:
-        for option, needed in (self.spec.needs if self.spec else {}).items():
+        for option, needed in self.spec.needs.items():
             if option in given and needed not in self.options:
                 raise self.error(
                     given[option], self.config.extra_options[given[option]],
                     f"{self.name} ignores {given[option]!r} unless {needed!r} is set too",
                 )  # fmt: skip
 
-        spec = self.spec
         rates = {self.options.get(name) for name in ("b", "minrate", "maxrate")}
-        for option in sorted((spec.constant_rate_only if spec else frozenset()) & given.keys()):
+        for option in sorted(self.spec.constant_rate_only & given.keys()):
             if len(rates) > 1 or None in rates:
                 raise self.error(
                     given[option], self.config.extra_options[given[option]],
                     f"{self.name} reads {given[option]!r} only at a constant bit rate: set b, minrate and maxrate to one value",
                 )  # fmt: skip
-        for option, since in (spec.since if spec else {}).items():
+        for option, since in self.spec.since.items():
             if option in given and (self.library is None or self.library < since):
                 raise self.error(
                     given[option], self.config.extra_options[given[option]],
@@ -403,19 +401,19 @@ class OptionBuilder(InstalledEncoder):
 
     def _is_absent(self, option: str) -> bool:
         """Return whether this version of the encoder lacks an option that the row sets."""
-        return self.spec is not None and option in self.spec.if_listed and option not in self.listing.options
+        return option in self.spec.if_listed and option not in self.listing.options
 
     def _is_listed(self, field: str, value: OptionValue | None) -> bool:
         """Set a field that the row does not define; False if it has no effect, which is an error only for a given field.
 
         Without a row, an option of the field's name in the encoder's own help is used.
         """
-        if self.spec is None and field in self.listing.options:
+        if find_encoder(self.name) is None and field in self.listing.options:
             self.owners[field] = field
             if value is not None:
                 self._set(field, self._check_listed(field, value, field=field), owner=field)
             return True
-        known = [*self.listing.options, *sorted(self.spec.generic if self.spec else ("b",))]
+        known = [*self.listing.options, *sorted(self.spec.generic)]
         advice = "use extra_options for what it reads: " + ", ".join(known)
         self._refuse_if_given(field, f"{self.name} has no {field} setting; leave {field} unset (None), or {advice}")
         return False

@@ -53,14 +53,14 @@ class InstalledEncoder:
 
     Attributes:
         name: FFmpeg's encoder name.
-        spec: its row, if there is one.
+        spec: its row.
         listing: its options in this FFmpeg.
         libavcodec: version of this FFmpeg's libavcodec.
         library: version of the library behind the encoder, if it is known.
     """
 
     name: str
-    spec: EncoderSpec | None
+    spec: EncoderSpec
     listing: EncoderHelp
     libavcodec: Version
     library: Version | None
@@ -76,16 +76,16 @@ class InstalledEncoder:
             EncoderOptionError: unknown, ignored by this encoder, wrong type, out of range, or free text.
         """
         spec = self.spec
-        parameters = spec.parameters.get(name) if spec else None
+        parameters = spec.parameters.get(name)
         if parameters and name in self.listing.options:
             pairs = _checked_parameters(name, value, parameters, self.name)
             for key, part in pairs.items():
                 self.check_measured(f"{name}:{key}", part)
             return join_parameters(pairs)
-        if spec and name in spec.refused:
+        if name in spec.refused:
             raise self.error(name, value, f"{name} of {self.name} is not passed on: {spec.refused[name]}")
         own, generic = self.listing.options.get(name), GENERIC_OPTIONS.get(name)
-        flags = spec.flags if spec and name == "flags" else frozenset()
+        flags = spec.flags if name == "flags" else frozenset()
         if own is None and not flags and (generic is None or not self._reads(name)):
             raise self._unknown(name, value)
         if isinstance(value, Mapping):
@@ -98,7 +98,7 @@ class InstalledEncoder:
         if flags:
             return _flags(name, value, sorted(flags), self.name)
         assert generic is not None
-        low, high = spec.ranges.get(name, (generic.low, generic.high)) if spec else (generic.low, generic.high)
+        low, high = spec.ranges.get(name, (generic.low, generic.high))
         return _generic_option(name, replace(generic, low=low, high=high), value, self.name)
 
     def check_measured(self, option: str, text: str) -> None:
@@ -123,20 +123,18 @@ class InstalledEncoder:
 
     def _reads(self, name: str) -> bool:
         """Return whether the encoder reads an option of every codec."""
-        if self.spec is None:
-            return name == "b"
         return name in self.spec.generic and self.libavcodec >= self.spec.generic_since.get(name, ())
 
     def _own_option(self, option: EncoderOption, value: OptionValue) -> str:
         spec = self.spec
         if option.type in _NUMBER_TYPES or option.type in ("boolean", "flags"):
-            if spec and option.name in spec.ranges:
+            if option.name in spec.ranges:
                 low, high = spec.ranges[option.name]
                 option = replace(option, minimum=low, maximum=high)
             return listed_value(option, value, encoder=self.name)
-        pattern = spec.text_options.get(option.name) if spec and option.type == "string" else None
+        pattern = spec.text_options.get(option.name) if option.type == "string" else None
         if pattern is None:
-            advice = f"; use a dictionary option: {', '.join(spec.parameters)}" if spec and spec.parameters else ""
+            advice = f"; use a dictionary option: {', '.join(spec.parameters)}" if spec.parameters else ""
             what = (
                 f"{option.name} of {self.name} takes free text, which could name a file or go unread, so ffenc does not "
                 f"pass it on{advice}"
@@ -152,11 +150,11 @@ class InstalledEncoder:
         spec = self.spec
         known = [
             *self.listing.options,
-            *(spec.generic if spec else ("b",)),
-            *(["flags"] if spec and spec.flags else []),
+            *spec.generic,
+            *(["flags"] if spec.flags else []),
         ]
         near = nearest_name(name, known)
-        inside = [option for option, keys in (spec.parameters if spec else {}).items() if name in keys.keys]
+        inside = [option for option, keys in spec.parameters.items() if name in keys.keys]
         if inside:
             option = inside[0]
             reason = f"{self.name} has no option {name!r}, but {option} has a key of that name: {{{option!r}: {{{name!r}: ...}}}}"

@@ -11,7 +11,7 @@ from fractions import Fraction
 from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.profiles import stored_profiles
 from ffenc.encoders.spec import EncoderSpec, Gop, HardwareDevice
-from ffenc.encoders.table import AUTO, CODECS, encoders_for_codec, find_encoder
+from ffenc.encoders.table import AUTO, CODECS, encoder_row, encoders_for_codec, find_encoder
 from ffenc.errors import EncoderUnavailableError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.plan.effective import Request
@@ -155,7 +155,7 @@ def resolve_encoder(
     name = name_encoder(config.vcodec, capabilities)
     builder = OptionBuilder(
         name=name,
-        spec=find_encoder(name),
+        spec=encoder_row(name),
         listing=capabilities.help(name),
         config=config,
         width=width,
@@ -186,9 +186,9 @@ def resolve_encoder(
     )
     if capabilities.encoders[name].experimental:
         builder.options.setdefault("strict", "experimental")
-    if spec and muxer in spec.tags:
+    if muxer in spec.tags:
         builder.options["tag"] = spec.tags[muxer]
-    device = spec.device if spec else None
+    device = spec.device
     return ResolvedEncoder(
         name=name,
         codec=capabilities.encoders[name].codec,
@@ -196,7 +196,7 @@ def resolve_encoder(
         feed_pix_fmt=feed,
         device_options=_device_options(name, device, chosen=config.device, node=device_node) if device else (),
         upload_filters=device.upload if device else (),
-        complaints=spec.complaints if spec else (),
+        complaints=spec.complaints,
         config=config.model_copy(update=effective),
         reductions=(*builder.remarks, *settled.reductions),
         requests=settled.requests,
@@ -205,18 +205,16 @@ def resolve_encoder(
 
 
 def _expected(
-    pix_fmt: str, spec: EncoderSpec | None, builder: OptionBuilder, *, g: int | None, bits_per_s: int | None
+    pix_fmt: str, spec: EncoderSpec, builder: OptionBuilder, *, g: int | None, bits_per_s: int | None
 ) -> ExpectedStream:
-    gop = (spec.gop if spec else None) or Gop()
-    options = builder.options
-    reorders = spec is None or spec.reorders
+    gop, options = spec.gop or Gop(), builder.options
     return ExpectedStream(
         pix_fmts=stored_pixel_format(pix_fmt, spec),
         g=g,
         exact=gop.exact,
         follows_forced=gop.follows_forced.at(builder.library),
-        reorders=options["bf"] != "0" if "bf" in options else reorders,
-        profiles=stored_profiles(spec.codec, options["profile"]) if spec and "profile" in options else (),
+        reorders=options["bf"] != "0" if "bf" in options else spec.reorders,
+        profiles=stored_profiles(spec.codec, options["profile"]) if "profile" in options else (),
         bits_per_s=bits_per_s,
     )
 

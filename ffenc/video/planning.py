@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.software import SOFTWARE
-from ffenc.encoders.table import AUTO, find_encoder
+from ffenc.encoders.table import AUTO, encoder_row, find_encoder
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import EncodePlan, RawFrames, Source, plan_encode
@@ -47,7 +47,7 @@ def plan_for(
         config = config.model_copy(update={"vcodec": selection.encoder})
     capabilities = capabilities_for(config.vcodec, context.binaries)
     if not any(
-        config.pix_fmt in (accepted_pixel_formats(capabilities, listing, find_encoder(name)) or (config.pix_fmt,))
+        config.pix_fmt in (accepted_pixel_formats(capabilities, listing, encoder_row(name)) or (config.pix_fmt,))
         for name, listing in capabilities.helps.items()
     ):
         # The plan refuses the pixel format, and suggests only encoders whose listings it has.

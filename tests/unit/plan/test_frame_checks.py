@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.encoders.table import ENCODERS
+from ffenc.encoders.table import encoder_row
 from ffenc.errors import EncoderOptionError, FrameSizeError, PixelFormatError
 from ffenc.plan.frame_checks import accepted_pixel_formats, chroma_steps, color_range, has_matrix
 from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
@@ -102,7 +102,7 @@ def test_narrow_frame_gets_smaller_coding_units():
 def test_hardware_surfaces_are_never_offered_as_pixel_formats(build):
     capabilities = recorded(build)
     for name, listing in capabilities.helps.items():
-        accepted = accepted_pixel_formats(capabilities, listing, ENCODERS.get(name)) or ()
+        accepted = accepted_pixel_formats(capabilities, listing, encoder_row(name)) or ()
         assert not [pix_fmt for pix_fmt in accepted if capabilities.pixel_formats[pix_fmt].hardware]
         if listing.pixel_formats:
             assert accepted, name

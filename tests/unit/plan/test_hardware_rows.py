@@ -10,7 +10,7 @@ import pytest
 
 from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.hardware import HARDWARE
-from ffenc.encoders.table import auto_candidates
+from ffenc.encoders.table import auto_candidates, encoder_row
 from ffenc.errors import EncoderOptionError, FrameSizeError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.listing import EncoderHelp, EncoderListing
@@ -183,4 +183,4 @@ def test_hardware_row_has_no_b_frames_by_default(row: Any) -> None:
     ],
 )  # fmt: skip
 def test_a_pixel_format_may_have_another_name_but_not_lose_anything(asked: str, shown: str, same: bool) -> None:
-    assert (shown in stored_pixel_format(asked, None)) is same
+    assert (shown in stored_pixel_format(asked, encoder_row("unknown"))) is same
