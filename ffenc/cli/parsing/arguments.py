@@ -25,6 +25,7 @@ from ffenc.cli.parsing.values import (
     load_leniently,
     names,
     positive,
+    positive_number,
     seconds,
     whole_rate,
 )
@@ -150,7 +151,7 @@ def command(usage: str) -> Callable[[Callable[[ArgumentParser], None]], Callable
 
 
 _METAVARS: Mapping[Any, str] = {
-    bool: "BOOL", dict: "DICT", str: "NAME", positive: "N", count: "N", whole_rate: "N", frame_rate: "RATE", seconds: "S",
+    bool: "BOOL", dict: "DICT", str: "NAME", positive: "N", count: "N", whole_rate: "N", frame_rate: "RATE", seconds: "S", positive_number: "N",
     frame_size: "WxH", frame_number: "FRAME", executor_name: "NAME", names: "NAMES", episode_numbers: "NUMBERS",
 }  # fmt: skip
 """Placeholder of a value in ``--help``, by its type."""

@@ -167,6 +167,13 @@ def seconds(value: str | float) -> float:
     return float(_number(value, r"[0-9]{1,9}(\.[0-9]{1,9})?", expected))
 
 
+def positive_number(value: str | float) -> float:
+    """Parse a number above 0."""
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", str(value)) or not float(value):
+        raise ArgumentTypeError(f"{value!r} must be a number above 0, for example 2 or 0.5")
+    return float(value)
+
+
 def frame_number(value: str | int) -> int:
     """Parse a whole number of at least 0."""
     return int(_number(value, r"[0-9]{1,15}", "is not a frame number; write a whole number, counted from 0"))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import bisect
 import operator
 import os
 import shutil
@@ -192,3 +193,24 @@ def load_provenance(root: Path, *, unreadable: list[int] | None = None) -> dict[
                 if unreadable is not None:
                     unreadable.append(number)
     return known
+
+
+def rows_before_drops(document: Mapping[str, Any]) -> set[int]:
+    """Return the rows of an episode after which time steps were dropped."""
+    return {step - before - 1 for before, step in enumerate(_steps(document, "drops"))}
+
+
+def repeated_rows(document: Mapping[str, Any], camera: str) -> set[int]:
+    """Return the rows in which a camera had no new frame, so that its last frame was recorded again.
+
+    They are the list ``repeats`` of the document, whose entries have ``step`` and ``cameras`` like those of ``drops``.
+    """
+    dropped = _steps(document, "drops")
+    return {step - bisect.bisect_left(dropped, step) for step in _steps(document, "repeats", camera=camera)}
+
+
+def _steps(document: Mapping[str, Any], what: str, *, camera: str | None = None) -> list[int]:
+    entries = document.get(what)
+    known = [each for each in entries if isinstance(each, Mapping)] if isinstance(entries, list) else []
+    chosen = [each for each in known if camera is None or camera in (each.get("cameras") or ())]
+    return sorted({each["step"] for each in chosen if type(each.get("step")) is int})

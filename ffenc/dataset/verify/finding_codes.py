@@ -34,6 +34,10 @@ _REMEDIES = {
     "decoder": "try another FFmpeg (FFENC_FFMPEG), because this one may lack a decoder; else copy or download the file again",
     "move": "move it out of the dataset",
     "column": "add the feature to info.json, or remove the column",
+    "camera": "look at the frames with `ffenc preview`; delete the episodes if the camera failed",
+    "cable": "look at the frames with `ffenc preview`; if one source was recorded twice, remove one of the two features",
+    "robot": "check that the robot or teleoperator was connected; delete the episodes if it was not",
+    "jump": "rows are missing there, or the clock was set; delete the episodes if training needs a steady rate",
     "ties": "restore the file from a copy; without it, only `pictures-misaligned` cannot be found",
     "video": "restore the right video; if only the statistics are old, delete their columns and run `ffenc repair`",
     "delete": "delete it if it is not needed",
@@ -107,6 +111,11 @@ stats-wrong             | error   | metadata | repair    | stats.json does not m
 episode-stats-missing   | warning | metadata | repair    | an episode lacks statistics, so merged statistics will be incomplete
 episode-stats-wrong     | warning | metadata | repair    | statistics of an episode do not match its rows
 pictures-misaligned     | error   | decode   | rows      | rows were recorded with different frames
+camera-frozen           | warning | decode   | camera    | the frames of a camera do not change, but other cameras or rows do
+camera-blank            | warning | decode   | camera    | frames of a camera are black, or of one colour or depth
+cameras-equal           | warning | decode   | cable     | two cameras show the same frames
+values-constant         | warning | decode   | robot     | a state or action never changes
+timestamp-jump          | warning | decode   | jump      | a timestamp in the rows goes back, or advances by much more than usual
 provenance-unreadable   | warning | decode   | ties      | episodes.jsonl is damaged, so frames and rows are not compared
 pictures-foreign        | error   | decode   | video     | frames of an episode do not match its statistics
 video-missing           | error   | metadata | again     | a video that episodes need is missing

@@ -26,6 +26,8 @@ class Finding:
         camera: the camera or other feature, or None.
         frame: the frame, or None; counted in the episode if there is one, else in the file.
         path: the file, relative to the dataset, or None.
+        last_episode: the last of several consecutive episodes, which begin with ``episode``; else None.
+        last_frame: the last of several frames, which begin with ``frame``; else None.
     """
 
     code: str
@@ -36,6 +38,8 @@ class Finding:
     camera: str | None = None
     frame: int | None = None
     path: Path | None = None
+    last_episode: int | None = None
+    last_frame: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +68,8 @@ class Findings:
         frame: int | None = None,
         path: Path | None = None,
         severity: Severity | None = None,
+        last_episode: int | None = None,
+        last_frame: int | None = None,
     ) -> None:
         """Add a finding, see `Finding`.
 
@@ -73,6 +79,7 @@ class Findings:
             episode, camera, frame: place of the finding.
             path: the file, absolute or relative.
             severity: None uses the severity of the code.
+            last_episode, last_frame: end of a range that begins at ``episode`` or ``frame``.
         """
         kind = CODES[code]
         with self._lock:
@@ -88,6 +95,8 @@ class Findings:
                 camera=camera,
                 frame=frame,
                 path=path.relative_to(self.root) if path is not None and inside else path,
+                last_episode=last_episode,
+                last_frame=last_frame,
             )
             kept = self._kept.setdefault(code, [])
             bisect.insort(kept, finding, key=_place)

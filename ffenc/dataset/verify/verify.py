@@ -18,10 +18,12 @@ from ffenc.dataset.verify.checks.episode_rows import check_episodes
 from ffenc.dataset.verify.checks.frame_rows import FrameChecks
 from ffenc.dataset.verify.checks.leftovers import check_leftovers
 from ffenc.dataset.verify.checks.packets import check_packets_of_videos
+from ffenc.dataset.verify.checks.row_content import RowContent
 from ffenc.dataset.verify.checks.spans import check_spans, check_video_info
 from ffenc.dataset.verify.checks.statistics import Aggregate, StatisticsChecks
 from ffenc.dataset.verify.checks.stats_document import check_stats_document
 from ffenc.dataset.verify.checks.subject import Subject
+from ffenc.dataset.verify.content_limits import ContentLimits
 from ffenc.dataset.verify.finding_codes import LEVELS, Level, Severity
 from ffenc.dataset.verify.findings import Finding, Findings
 from ffenc.ffmpeg.binaries import Binaries
@@ -61,6 +63,7 @@ def verify_dataset(
     root: str | Path,
     level: Level = "metadata",
     *,
+    limits: ContentLimits | None = None,
     binaries: Binaries | None = None,
     progress: ProgressCallback | None = None,
 ) -> VerifyReport:
@@ -69,7 +72,9 @@ def verify_dataset(
     Args:
         root: its directory.
         level: ``"metadata"`` reads the tables and needs no FFmpeg.  ``"packets"`` also reads every packet header of the videos.
-            ``"decode"`` also decodes every frame and compares the frames with the recorded statistics.
+            ``"decode"`` also decodes every frame and compares the frames with the recorded statistics, with those of
+            other cameras and with each other; and it checks what the values of the rows contain.
+        limits: what level ``"decode"`` accepts in frames and rows; None uses the defaults.
         binaries: the executables; found by `find_binaries` if None and the level needs them.
         progress: called with the number of videos done and the total, at each level that reads videos.
 
@@ -81,7 +86,7 @@ def verify_dataset(
     if level not in LEVELS:
         raise ValueError(f"unknown level {level!r}; expected one of {', '.join(LEVELS)}")
     check_local(root)
-    subject = inspect_dataset(Path(root), level, binaries=binaries, progress=progress)
+    subject = inspect_dataset(Path(root), level, limits=limits, binaries=binaries, progress=progress)
     findings = subject.findings
     return VerifyReport(
         root=subject.root,
@@ -96,7 +101,12 @@ def verify_dataset(
 
 
 def inspect_dataset(
-    root: Path, level: Level, *, binaries: Binaries | None = None, progress: ProgressCallback | None = None
+    root: Path,
+    level: Level,
+    *,
+    limits: ContentLimits | None = None,
+    binaries: Binaries | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Subject:
     """Run the checks of `verify_dataset`, and return what they read and found."""
     subject = Subject(root=root, findings=Findings(root=root))
@@ -105,7 +115,8 @@ def inspect_dataset(
     if subject.info is None:
         return subject
     subject.is_meta_only = level == "metadata" and not _has_rows_or_videos(subject)
-    _check_tables(subject)
+    content = RowContent(subject, limits or ContentLimits()) if level == "decode" else None
+    _check_tables(subject, content)
     for what, check in (
         ("the frame ranges of episodes in videos", check_spans),
         ("the info blocks of cameras", check_video_info),
@@ -121,13 +132,13 @@ def inspect_dataset(
             )
     if level == "decode":
         with subject.checking("the decoded frames"):
-            check_decoded_frames(subject, binaries=binaries, progress=progress)
+            check_decoded_frames(subject, content, binaries=binaries, progress=progress)
     return subject
 
 
-def _check_data(subject: Subject) -> None:
+def _check_data(subject: Subject, content: RowContent | None) -> None:
     statistics = StatisticsChecks(subject)
-    frames = FrameChecks(subject, statistics.take)
+    frames = FrameChecks(subject, statistics.take, None if content is None else content.take)
     try:
         frames.run()
     finally:
@@ -141,7 +152,7 @@ def _has_rows_or_videos(subject: Subject) -> bool:
     return any(os.path.lexists(subject.root / folder) for folder in folders)
 
 
-def _check_tables(subject: Subject) -> None:
+def _check_tables(subject: Subject, content: RowContent | None) -> None:
     with subject.checking("meta/tasks.parquet"):
         check_tasks(subject)
     with subject.checking("meta/episodes"):
@@ -152,6 +163,6 @@ def _check_tables(subject: Subject) -> None:
             if subject.episodes:
                 subject.findings.add("meta-only", "the folder has neither data nor videos, so neither was checked")
         else:
-            _check_data(subject)
+            _check_data(subject, content)
     with subject.checking("the counters of meta/info.json"):
         check_counters(subject)

@@ -25,6 +25,7 @@ from ffenc.cli.parsing.values import (
     names,
     names_or_none,
     positive,
+    positive_number,
     whole_rate,
 )
 from ffenc.dataset.verify.finding_codes import LEVELS
@@ -85,11 +86,26 @@ def verify(parser: ArgumentParser) -> None:
     Level metadata reads its tables and needs no FFmpeg. Level packets also reads
     every packet header of the videos. Level decode also decodes every frame and
     compares the frames with the recorded statistics, which detects swapped videos.
+    It also finds frozen, blank and equal cameras, states and actions that never
+    change, and jumps of timestamps; the limits below are for this level.
     The exit status is 1 if there is an error or a warning. --codes lists all
     possible findings.
     """
     add_flag(parser, "root", Path, "directory of a dataset", nargs="?")
     add_flag(parser, "--level", str, ", ".join(LEVELS), default="packets", metavar="LEVEL")
+    add_flag(
+        parser,
+        "--frozen_s",
+        positive_number,
+        "report frames, states and actions that do not change for this time, and equal cameras (default: 1)",
+    )
+    add_flag(parser, "--blank_s", positive_number, "report blank frames that last this long in an episode (default: 0.1)")
+    add_flag(
+        parser,
+        "--jump_steps",
+        positive_number,
+        "report a timestamp that advances by more than this number of usual steps (default: 3)",
+    )
     add_flag(parser, "--codes", None, "list the codes of all findings and exit")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 
 from jsonargparse import Namespace
 from rich.console import RenderableType
@@ -13,10 +14,13 @@ from rich.text import Text
 from ffenc.cli.output.results import columns_table
 from ffenc.cli.output.screen import Screen, visible
 from ffenc.cli.parsing.arguments import UsageError, binaries_of
+from ffenc.dataset.verify.content_limits import ContentLimits
 from ffenc.dataset.verify.finding_codes import CODES, LEVELS
 from ffenc.dataset.verify.findings import Finding
 from ffenc.dataset.verify.verify import VerifyReport, verify_dataset
 from ffenc.json_text import as_json
+
+_LIMITS = tuple(field.name for field in fields(ContentLimits))
 
 FAULTY = 1
 """Exit status if a dataset has an error or a warning."""
@@ -33,9 +37,14 @@ def run(arguments: Namespace, screen: Screen) -> int:
         raise UsageError("name the directory of a dataset: ffenc verify ROOT")
     if arguments.level not in LEVELS:
         raise UsageError(f"--level was given {arguments.level}; it is one of {', '.join(LEVELS)}")
+    given = {name: arguments[name] for name in _LIMITS if arguments[name] is not None}
+    if given and arguments.level != "decode":
+        names = ", ".join(f"--{name}" for name in given)
+        raise UsageError(f"{names} has no effect at level {arguments.level}; add --level=decode")
+    limits = ContentLimits(**given)
     binaries = None if arguments.level == "metadata" else binaries_of(arguments)
     with screen.progress("verifying", unit="videos") as progress:
-        report = verify_dataset(arguments.root, arguments.level, binaries=binaries, progress=progress)
+        report = verify_dataset(arguments.root, arguments.level, limits=limits, binaries=binaries, progress=progress)
     show_report(screen, report, {**as_json(report), "ok": report.ok})
     return 0 if report.ok else FAULTY
 
@@ -88,9 +97,15 @@ def _line(finding: Finding) -> str:
 
 
 def _where(finding: Finding) -> list[str]:
-    episode = "" if finding.episode is None else f"episode {finding.episode}"
-    frame = "" if finding.frame is None or finding.code == "frame-unreadable" else f"frame {finding.frame}"
+    episode = _range_text("episode", finding.episode, finding.last_episode)
+    frame = "" if finding.code == "frame-unreadable" else _range_text("frame", finding.frame, finding.last_frame)
     return [part for part in (finding.camera or "", episode, frame) if part]
+
+
+def _range_text(noun: str, first: int | None, last: int | None) -> str:
+    if first is None:
+        return ""
+    return f"{noun} {first}" if last is None else f"{noun}s {first}-{last}"
 
 
 def _remedies(report: VerifyReport) -> Table:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,10 +20,15 @@ import numpy.typing as npt
 from ffenc.dataset.format.camera_frames import as_recorded, depth_settings, frame_layout
 from ffenc.dataset.format.frame_ties import TieCheck, camera_ties
 from ffenc.dataset.format.provenance import load_provenance, provenance_path
+from ffenc.dataset.format.schema import Feature
+from ffenc.dataset.verify.checks.content_report import report_content
+from ffenc.dataset.verify.checks.frame_content import COLOUR, DEPTH, ContentSampler, EpisodeContent
 from ffenc.dataset.verify.checks.packets import Measurer, in_parallel, ranges_text, readable_frames
+from ffenc.dataset.verify.checks.row_content import RowContent
 from ffenc.dataset.verify.checks.spans import FrameSpan, VideoUse, video_uses
 from ffenc.dataset.verify.checks.statistics import recorded_statistics
 from ffenc.dataset.verify.checks.subject import Subject
+from ffenc.dataset.verify.content_limits import ContentLimits
 from ffenc.errors import FFencError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.statistics import FeatureStatistics, FrameSampler
@@ -60,10 +66,40 @@ class _Seen:
         return bool(off[0] > _MEAN or off[1] > _STD)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decoded:
+    """The decoded frames of one episode in one video.
+
+    Attributes:
+        span: the frames.
+        statistics: their statistics.
+        ties: the comparison with the images that were stored with the rows.
+        content: what the frames show; None if it was not asked for.
+    """
+
+    span: FrameSpan
+    statistics: FeatureStatistics
+    ties: TieCheck
+    content: EpisodeContent | None
+
+
 def check_decoded_frames(
-    subject: Subject, *, binaries: Binaries | None = None, progress: ProgressCallback | None = None
+    subject: Subject,
+    rows: RowContent | None = None,
+    *,
+    binaries: Binaries | None = None,
+    progress: ProgressCallback | None = None,
 ) -> None:
-    """Decode all videos that episodes need, and compare their frames with the recorded statistics and rows."""
+    """Decode all videos that episodes need, and check their frames.
+
+    They are compared with the recorded statistics, the rows, each other and the other cameras.
+
+    Args:
+        subject: the dataset; its rows have been checked.
+        rows: contents of the rows; None skips the checks of contents.
+        binaries: the executables; found by `find_binaries` if None.
+        progress: called with the number of videos done and the total.
+    """
     tools = Measurer(binaries).binaries
     damaged = {finding.path for finding in subject.findings.kept if finding.code == "video-unreadable"}
     uses = [
@@ -72,24 +108,33 @@ def check_decoded_frames(
         if use.path.is_file() and use.path.stat().st_size and use.path.relative_to(subject.root) not in damaged
     ]
     recorded = {place: _of_cameras(subject, row) for place, row in recorded_statistics(subject)}
-    known_ties = _provenance(subject)
+    provenance = _provenance(subject)
+    limits = None if rows is None else rows.limits
     seen: list[_Seen] = []
+    contents: list[EpisodeContent] = []
 
-    def decode(use: VideoUse) -> list[_Seen]:
-        results: list[_Seen] = []
+    def decode(use: VideoUse) -> tuple[list[_Seen], list[EpisodeContent]]:
+        compared: list[_Seen] = []
+        shown: list[EpisodeContent] = []
         with subject.checking(f"the frames of {use.path}"):
-            for span, statistics, ties in _decode(subject, use, tools, ties=known_ties):
-                _report_ties(subject, use, span, ties)
-                expected = recorded.get(span.episode.place, {}).get(use.camera)
+            for decoded in _decode(subject, use, tools, provenance=provenance, limits=limits):
+                _report_ties(subject, use, decoded.span, decoded.ties)
+                expected = recorded.get(decoded.span.episode.place, {}).get(use.camera)
                 if expected is not None:
-                    results.append(_compared(subject, use, span, statistics, expected))
-        return results
+                    compared.append(_compared(subject, use, decoded.span, decoded.statistics, expected))
+                if decoded.content is not None:
+                    shown.append(decoded.content)
+        return compared, shown
 
-    for done, results in enumerate(in_parallel(decode, uses), start=1):
-        seen += [result for result in results if result.recorded.shape == result.decoded.shape]
+    for done, (compared, shown) in enumerate(in_parallel(decode, uses), start=1):
+        seen += [result for result in compared if result.recorded.shape == result.decoded.shape]
+        contents += shown
         if progress is not None:
             progress(done, len(uses))
     _report(subject, seen)
+    if rows is not None:
+        with subject.checking("what frames and rows contain"):
+            report_content(subject, contents, rows, provenance)
 
 
 def measured_statistics(
@@ -99,8 +144,8 @@ def measured_statistics(
     for use in video_uses(subject):
         if use.camera not in cameras or not use.path.is_file():
             continue
-        for span, statistics, _ in _decode(subject, use, binaries, ties={}):
-            yield span.episode.place, use.camera, statistics
+        for decoded in _decode(subject, use, binaries):
+            yield decoded.span.episode.place, use.camera, decoded.statistics
 
 
 def _of_cameras(subject: Subject, row: Mapping[str, Any]) -> dict[str, FeatureStatistics]:
@@ -148,12 +193,18 @@ def _report_ties(subject: Subject, use: VideoUse, span: FrameSpan, ties: TieChec
 
 
 def _decode(
-    subject: Subject, use: VideoUse, binaries: Binaries, *, ties: Mapping[int, Mapping[str, Any]]
-) -> Iterator[tuple[FrameSpan, FeatureStatistics, TieCheck]]:
-    """Decode a video once, and yield the statistics of each episode and the comparison with its ties."""
+    subject: Subject,
+    use: VideoUse,
+    binaries: Binaries,
+    *,
+    provenance: Mapping[int, Mapping[str, Any]] | None = None,
+    limits: ContentLimits | None = None,
+) -> Iterator[_Decoded]:
+    """Decode a video once, and yield what is known of the frames of each episode."""
     feature = subject.known_info.features[use.camera]
     waiting = [span for span in use.spans if span.is_right]
     number, sampler, check = 0, FrameSampler(), TieCheck({})
+    content: ContentSampler | None = None
     try:
         reader = VideoReader(use.path, layout=frame_layout(feature), binaries=binaries)
         for frame in reader:
@@ -161,17 +212,39 @@ def _decode(
                 waiting.pop(0)
             if waiting and number >= (waiting[0].start or 0):
                 if not sampler.frames:
-                    check = _ties(ties, use, waiting[0])
+                    check = _ties(provenance or {}, use, waiting[0])
+                    content = _content(subject, feature, waiting[0], limits)
                 sampler.add(as_recorded(frame, feature))
                 check.add(frame)
+                if content is not None:
+                    content.add(frame)
                 if number + 1 == waiting[0].stop:
                     if sampler.frames == waiting[0].episode.length:
-                        yield waiting[0], sampler.statistics(), check
+                        place = waiting[0].episode.place
+                        yield _Decoded(
+                            span=waiting[0],
+                            statistics=sampler.statistics(),
+                            ties=check,
+                            content=None
+                            if content is None
+                            else content.content(place=place, camera=use.camera, path=use.path),
+                        )
                     waiting.pop(0)
                     sampler = FrameSampler()
             number += 1
     except FFencError as err:
         _locate(subject, use, err, binaries)
+
+
+def _content(
+    subject: Subject, feature: Feature, span: FrameSpan, limits: ContentLimits | None
+) -> ContentSampler | None:
+    if limits is None or span.episode.length is None:
+        return None
+    frozen_frames = max(2, math.ceil(limits.frozen_s * subject.known_info.fps))
+    return ContentSampler(
+        length=span.episode.length, tolerance=DEPTH if feature.is_depth else COLOUR, frozen_frames=frozen_frames
+    )
 
 
 def _compared(

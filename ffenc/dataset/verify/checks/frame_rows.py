@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from ffenc.dataset.format.schema import DEFAULT_FEATURES
 from ffenc.dataset.verify.checks.data_columns import check_columns
 from ffenc.dataset.verify.checks.subject import Episode, Subject
 from ffenc.errors import DatasetError
+
+OnEpisode: TypeAlias = Callable[[Episode, dict[str, npt.NDArray[Any]]], None]
 
 TIMESTAMP_TOLERANCE_S = 1e-4
 """LeRobot finds the frame of a timestamp within this tolerance."""
@@ -43,18 +45,18 @@ class FrameChecks:
 
     Args:
         subject: the dataset; its table of episodes has been read.
-        on_episode: called with each complete episode and its numeric columns, for statistics.
+        on_episode: called with each complete episode and its numeric columns without wrong ones, for statistics.
+        on_rows: called with each complete episode and all of its numeric columns.
 
     Attributes:
         complete: whether every row of every episode was checked and none is missing.
         spoilt: features with a wrong value, whose statistics are therefore not compared.
     """
 
-    def __init__(
-        self, subject: Subject, on_episode: Callable[[Episode, dict[str, npt.NDArray[Any]]], None] | None = None
-    ) -> None:
+    def __init__(self, subject: Subject, on_episode: OnEpisode | None = None, on_rows: OnEpisode | None = None) -> None:
         self._subject = subject
         self._on_episode = on_episode
+        self._on_rows = on_rows
         self._numeric = {name: f for name, f in subject.known_info.columns.items() if f.is_numeric}
         self._unusable: set[str] = set()
         self._tasks_seen: set[int] = set()
@@ -174,6 +176,8 @@ class FrameChecks:
             where = ", ".join(sorted(path.name for path in set(rows.files)))
             message = f"its file is {named.relative_to(subject.root)}, but its rows are in {where}"
             subject.findings.add("episode-data-file-wrong", message, episode=episode.place, path=rows.files[0])
+        if self._on_rows is not None:
+            self._on_rows(episode, columns)
         if self._on_episode is not None:
             self._on_episode(episode, {name: rows for name, rows in columns.items() if name not in self.spoilt})
 
