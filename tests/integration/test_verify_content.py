@@ -113,6 +113,10 @@ def dark(row: Row, episode: int, number: int) -> None:
     row[TOP] = np.random.default_rng(number).integers(0, 9, row[TOP].shape).astype(np.uint8)
 
 
+def fading(row: Row, episode: int, number: int) -> None:
+    row[TOP] = np.full_like(row[TOP], 10 * number)
+
+
 def copied(row: Row, episode: int, number: int) -> None:
     if episode > 0:
         row[WRIST] = row[TOP]
@@ -144,6 +148,7 @@ FAULTS: dict[str, tuple[list[Fault], set[tuple[Any, ...]]]] = {
     "a black camera": ([filled(TOP, 0, 0, 23, 0, 1, 2)], {("camera-blank", WARNING, TOP, 0, 2, None, None)}),
     "a covered camera": ([dark], {("camera-blank", WARNING, TOP, 0, 2, None, None)}),
     "frames of one colour": ([filled(TOP, (0, 80, 160), 4, 6, 1)], {("camera-blank", WARNING, TOP, 1, None, 4, 6)}),
+    "a colour that changes": ([fading], {("camera-blank", NOTE, TOP, 0, 2, None, None)}),
     "depth that is missing": ([filled(DEPTH, 0, 8, 12, 2)], {("camera-blank", WARNING, DEPTH, 2, None, 8, 12)}),
     "two cameras from one source": ([copied], {("cameras-equal", WARNING, WRIST, 1, 2, None, None)}),
     "states that never change": (
@@ -174,7 +179,11 @@ def test_fault_is_found_with_its_range(tmp_path, binaries, faults, expected):
 
 @pytest.mark.parametrize(
     "config",
-    [{"vcodec": "libsvtav1", "preset": 12, "crf": 30}, {"crf": 26, "g": 30, "preset": "veryfast"}, {"vcodec": "libx265", "crf": 30}],
+    [
+        {"vcodec": "libsvtav1", "preset": 12, "crf": 30},
+        {"crf": 26, "g": 30, "preset": "veryfast"},
+        {"vcodec": "libx265", "crf": 30},
+    ],
     ids=["libsvtav1", "long GOPs", "libx265"],
 )
 def test_frozen_camera_is_found_after_lossy_coding(tmp_path, binaries, config):

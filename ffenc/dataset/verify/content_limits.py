@@ -10,8 +10,9 @@ class ContentLimits:
     """What level ``decode`` accepts in frames and rows.
 
     Attributes:
-        frozen_s: frames, states and actions that do not change for at least this time are reported.
-        blank_s: blank frames of an episode that last at least this time in total are a warning; fewer are a note.
+        frozen_s: frames, states and actions that do not change for at least this time are reported, and cameras that show the
+            same for at least this time.
+        blank_s: blank frames of an episode that last at least this time in total are reported.
         jump_steps: a timestamp that advances by more than this number of usual steps is reported.
 
     Raises:

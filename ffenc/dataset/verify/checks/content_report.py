@@ -56,15 +56,20 @@ def report_content(
     for content in contents:
         by_place.setdefault(content.place, []).append(content)
     found: list[_Found] = []
+    equal: list[_Found] = []
     for place in sorted(by_place):
         cameras = by_place[place]
         document = provenance.get(subject.episodes[place].index, {})
         for content in cameras:
             found += _frozen(subject, content, cameras, rows, document)
             found += _blank(subject, content, rows.limits)
-        found += _equal(subject, cameras)
-    _add(subject, found)
-    _report_constant(subject, rows)
+        equal += _equal(subject, cameras)
+    for each in found:
+        if each.frames is not None:
+            _report(subject, each, f"{each.frames} {each.text}", first=each.first, last=each.last)
+    _report_merged(subject, (each for each in found if each.frames is None))
+    _report_merged(subject, equal, least_s=rows.limits.frozen_s)
+    _report_merged(subject, _constant(rows), least_s=rows.limits.frozen_s)
 
 
 def _frozen(
@@ -117,16 +122,22 @@ def _is_still(content: EpisodeContent, first: int, last: int) -> bool:
 
 def _blank(subject: Subject, content: EpisodeContent, limits: ContentLimits) -> Iterator[_Found]:
     blank = content.blank
-    if not blank.count:
+    if blank.count < max(1, limits.blank_s * subject.known_info.fps):
         return
     kind = "depth" if subject.known_info.features[content.camera].is_depth else "colour"
+    if content.is_black and kind == "colour":
+        text = "are black"
+    elif content.is_varied:
+        text = f"have one {kind} each, which changes"
+    else:
+        text = f"have only one {kind}"
     yield _Found(
         code="camera-blank",
         place=content.place,
         camera=content.camera,
         path=content.path,
-        text="are black" if content.is_black and kind == "colour" else f"have only one {kind}",
-        severity="warning" if blank.count >= limits.blank_s * subject.known_info.fps else "note",
+        text=text,
+        severity="note" if content.is_varied and not content.is_black else "warning",
         first=blank.ranges[0][0],
         last=blank.ranges[-1][1],
         frames=None if blank.count == content.length else _named(blank),
@@ -154,15 +165,32 @@ def _equal(subject: Subject, cameras: Sequence[EpisodeContent]) -> Iterator[_Fou
             )
 
 
-def _add(subject: Subject, found: Iterable[_Found]) -> None:
-    whole = [each for each in found if each.frames is None]
-    for each in found:
-        if each.frames is not None:
-            text = f"{each.frames} {each.text}"
-            _report(subject, each, text, first=each.first, last=each.last)
-    for group in _consecutive(whole):
-        text = f"all frames of {_episodes(group)} {group[0].text}"
-        _report(subject, group[0], text, last_episode=group[-1].place)
+def _constant(rows: RowContent) -> Iterator[_Found]:
+    for name, places in rows.constant.items():
+        for place in places:
+            yield _Found(
+                code="values-constant",
+                place=place,
+                camera=name,
+                path=None,
+                text=f"have the same {name!r}",
+                severity="warning",
+            )
+
+
+def _report_merged(subject: Subject, found: Iterable[_Found], *, least_s: float = 0) -> None:
+    """Report findings about all frames of episodes, those of consecutive episodes as one.
+
+    Args:
+        subject: the dataset.
+        found: the findings.
+        least_s: shortest duration of the episodes together.
+    """
+    for group in _consecutive(found):
+        frames = sum(subject.episodes[each.place].length or 0 for each in group)
+        if frames >= least_s * subject.known_info.fps:
+            text = f"all frames of {_episodes(group)} {group[0].text}"
+            _report(subject, group[0], text, last_episode=group[-1].place)
 
 
 def _report(
@@ -206,17 +234,3 @@ def _consecutive(found: Iterable[_Found]) -> Iterator[list[_Found]]:
 def _episodes(group: Sequence[_Found]) -> str:
     first, last = group[0].place, group[-1].place
     return f"episode {first}" if first == last else f"episodes {first}-{last}"
-
-
-def _report_constant(subject: Subject, rows: RowContent) -> None:
-    lengths = {episode.place: episode.length or 0 for episode in subject.episodes}
-    for name, places in rows.constant.items():
-        found = [
-            _Found(code="values-constant", place=place, camera=name, path=None, text="", severity="warning")
-            for place in places
-        ]
-        for group in _consecutive(found):
-            seconds = sum(lengths[each.place] for each in group) / subject.known_info.fps
-            if seconds >= rows.limits.frozen_s:
-                text = f"{name!r} never changes in {_episodes(group)}, which last {seconds:.1f} s"
-                _report(subject, group[0], text, last_episode=group[-1].place)

@@ -148,8 +148,14 @@ def measured_statistics(
             yield decoded.span.episode.place, use.camera, decoded.statistics
 
 
-def _of_cameras(subject: Subject, row: Mapping[str, Any]) -> dict[str, FeatureStatistics]:
-    return {name: row[name] for name in subject.known_info.videos if isinstance(row.get(name), FeatureStatistics)}
+def _of_cameras(subject: Subject, row: Mapping[str, Any]) -> dict[str, npt.NDArray[np.float64]]:
+    """Return mean and deviation of each camera; those of all episodes are in memory, the other statistics are not."""
+    known = {name: row.get(name) for name in subject.known_info.videos}
+    return {name: _mean_and_std(value) for name, value in known.items() if isinstance(value, FeatureStatistics)}
+
+
+def _mean_and_std(statistics: FeatureStatistics) -> npt.NDArray[np.float64]:
+    return np.array([statistics.mean.ravel(), statistics.std.ravel()])
 
 
 def _provenance(subject: Subject) -> dict[int, dict[str, Any]]:
@@ -248,15 +254,24 @@ def _content(
 
 
 def _compared(
-    subject: Subject, use: VideoUse, span: FrameSpan, decoded: FeatureStatistics, recorded: FeatureStatistics
+    subject: Subject,
+    use: VideoUse,
+    span: FrameSpan,
+    decoded: FeatureStatistics,
+    recorded: npt.NDArray[np.float64],
 ) -> _Seen:
     feature, scale = subject.known_info.features[use.camera], 1.0
     if feature.is_depth:
         settings = depth_settings(feature)
         unit = 1000.0 if (feature.info or {}).get("depth_unit", "mm") == "mm" else 1.0
         scale = (settings["depth_max"] - settings["depth_min"]) * unit
-    rows = [np.array([s.mean.ravel(), s.std.ravel()]) / scale for s in (decoded, recorded)]
-    return _Seen(place=span.episode.place, camera=use.camera, path=use.path, decoded=rows[0], recorded=rows[1])
+    return _Seen(
+        place=span.episode.place,
+        camera=use.camera,
+        path=use.path,
+        decoded=_mean_and_std(decoded) / scale,
+        recorded=recorded / scale,
+    )
 
 
 def _report(subject: Subject, seen: list[_Seen]) -> None:

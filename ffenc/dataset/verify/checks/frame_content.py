@@ -69,6 +69,7 @@ class EpisodeContent:
         frozen: runs of frames that do not change, without blank ones.
         blank: frames of one colour or depth.
         is_black: whether all blank frames are black.
+        is_varied: whether the colour or depth of blank frames changes.
         cells: means of 8x8 cells of a few frames; empty if the frames are blank.
     """
 
@@ -79,6 +80,7 @@ class EpisodeContent:
     frozen: FrameRanges
     blank: FrameRanges
     is_black: bool
+    is_varied: bool
     cells: npt.NDArray[Any]
 
     def shows_the_same(self, other: EpisodeContent, tolerance: Tolerance) -> bool:
@@ -104,7 +106,7 @@ class ContentSampler:
         self._frozen = _Runs(at_least=frozen_frames)
         self._blank = _Runs(at_least=1)
         self._reference: npt.NDArray[Any] | None = None
-        self._all_black = True
+        self._blank_values: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None
         self._number = 0
 
     def add(self, frame: npt.NDArray[Any]) -> None:
@@ -114,7 +116,8 @@ class ContentSampler:
         is_blank = bool((highest - lowest).max() <= limits.spread)
         if is_blank:
             self._blank.extend(self._number)
-            self._all_black = self._all_black and bool(highest.max() <= limits.black)
+            low, high = self._blank_values or (lowest, highest)
+            self._blank_values = np.minimum(low, lowest), np.maximum(high, highest)
         if is_blank or self._reference is None or not self._is_near(pixels, self._reference):
             self._frozen.end()
             self._reference = pixels
@@ -128,6 +131,7 @@ class ContentSampler:
     def content(self, *, place: int, camera: str, path: Path) -> EpisodeContent:
         """Return the summary of all frames."""
         blank = self._blank.ranges()
+        low, high = self._blank_values or (np.zeros(1), np.zeros(1))
         cells = np.stack(self._cells) if blank.count < self._number else np.empty((0, 0), np.uint8)
         return EpisodeContent(
             place=place,
@@ -136,7 +140,8 @@ class ContentSampler:
             length=self._number,
             frozen=self._frozen.ranges(),
             blank=blank,
-            is_black=self._all_black,
+            is_black=bool(high.max() <= self._tolerance.black),
+            is_varied=bool((high - low).max() > self._tolerance.spread),
             cells=cells,
         )
 
