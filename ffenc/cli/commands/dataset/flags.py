@@ -99,7 +99,9 @@ def verify(parser: ArgumentParser) -> None:
         positive_number,
         "report frames, states and actions that do not change for this time, and equal cameras (default: 1)",
     )
-    add_flag(parser, "--blank_s", positive_number, "report blank frames that last this long in an episode (default: 0.1)")
+    add_flag(
+        parser, "--blank_s", positive_number, "report blank frames that last this long in an episode (default: 0.1)"
+    )
     add_flag(
         parser,
         "--jump_steps",
