@@ -68,6 +68,7 @@ COMMANDS: Mapping[str, CommandRow] = {
     "concat": _row("video.concat", "concatenate clips without re-encoding"),
     "info": _row("video.info", "show the contents of a media file or dataset"),
     "preview": _row("dataset.preview", "make a contact sheet of each episode"),
+    "card": _row("dataset.card", "write the README.md of a dataset for the Hub"),
     "verify": _row("dataset.verify", "find faults in a dataset"),
     "repair": _row("dataset.repair", "repair the metadata of a dataset"),
     "merge": _row("dataset.merge", "merge datasets without re-encoding"),

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ffenc import Binaries, DatasetRecorder, VerifyReport, VideoEncoderConfig, verify_dataset
+from ffenc import Binaries, ContentLimits, DatasetRecorder, VerifyReport, VideoEncoderConfig, verify_dataset
 from ffenc.cli.main import main
-from ffenc.dataset.verify.content_limits import ContentLimits
 from ffenc.dataset.verify.findings import Finding
 from tests.scenes import moving_scene
 

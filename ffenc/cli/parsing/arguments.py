@@ -152,7 +152,8 @@ def command(usage: str) -> Callable[[Callable[[ArgumentParser], None]], Callable
 
 _METAVARS: Mapping[Any, str] = {
     bool: "BOOL", dict: "DICT", str: "NAME", positive: "N", count: "N", whole_rate: "N", frame_rate: "RATE", seconds: "S",
-    frame_size: "WxH", frame_number: "FRAME", executor_name: "NAME", names: "NAMES", episode_numbers: "NUMBERS", positive_number: "N",
+    frame_size: "WxH", frame_number: "FRAME", executor_name: "NAME", names: "NAMES", episode_numbers: "NUMBERS",
+    positive_number: "N",
 }  # fmt: skip
 """Placeholder of a value in ``--help``, by its type."""
 

@@ -79,6 +79,22 @@ def preview(parser: ArgumentParser) -> None:
     add_flag(parser, "--overwrite", None, "replace images that exist")
 
 
+@command("card [options] ROOT")
+def card(parser: ArgumentParser) -> None:
+    """Write the card of a LeRobot dataset, which the Hugging Face Hub shows.
+
+    README.md has the metadata that LeRobot writes, features, cameras with their
+    encoder settings, tasks, episodes and hours. contact-sheet.png beside it shows
+    the first episode. If that cannot be drawn, the card is written without it.
+    """
+    add_flag(parser, "root", Path, "directory of a dataset")
+    add_flag(parser, "--license", str, "license of the data: apache-2.0, cc-by-4.0, other, ... (default: left open)")
+    add_flag(parser, "--repo_id", str, "name on the Hub, OWNER/NAME (default: a placeholder)")
+    add_flag(parser, "--output", Path, "the card (default: README.md in ROOT)", "-o", metavar="FILE")
+    add_flag(parser, "--sheet", bool, "write the contact sheet", default=True)
+    add_flag(parser, "--overwrite", None, "replace an existing card and contact sheet")
+
+
 @command("verify [options] ROOT")
 def verify(parser: ArgumentParser) -> None:
     """Check a LeRobot dataset, and write nothing.

@@ -14,6 +14,7 @@ from ffenc.bench.recommend import recommend
 from ffenc.cli.command_tree import COMMANDS
 from ffenc.cli.parsing.arguments import call
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.card import dataset_card
 from ffenc.dataset.preview import preview_dataset
 from ffenc.dataset.transform.edit import delete_episodes, split_dataset
 from ffenc.dataset.transform.features import add_features, remove_features, rename_features
@@ -39,6 +40,7 @@ _CALLS: list[tuple[str, Callable[..., Any], set[str]]] = [
     ("concat", concat_videos, set()),
     ("salvage", salvage_video, {"follow_links"}),
     ("preview", preview_dataset, set()),
+    ("card", dataset_card, set()),
     ("repair", repair_dataset, set()),
     ("merge", merge_datasets, set()),
     ("delete-episodes", delete_episodes, {"root"}),
