@@ -11,188 +11,35 @@ from typing import TYPE_CHECKING, Any
 from ffenc.version import __version__ as __version__
 
 if TYPE_CHECKING:
-
-        BinaryNotFoundError,
-        CameraEndedError,
-        CameraError,
-        CameraFormatError,
-        CameraStalledError,
-        CameraUnavailableError,
-        CapabilityError,
-        ConcatError,
-        DatasetError,
-        DatasetLockedError,
-        DatasetMovedError,
-        DependencyError,
-        EncoderOptionError,
-        EncoderUnavailableError,
-        EpisodeError,
-        ErrorGroup,
-        FFencError,
-        FrameError,
-        FrameSizeError,
-        InputError,
-        LeRobotError,
-        MergeError,
-        NoVideoError,
-        NotOwnerError,
-        OutputError,
-        OutputExistsError,
-        PixelFormatError,
-        PreviewError,
-        ProbeError,
-        ProcessDiedError,
-        ProcessError,
-        ProcessStartError,
-        ProcessTimeoutError,
-        QueueFullError,
-        RecordingError,
-        ThreadStartError,
-        UnsafePathError,
-    "Binaries",
-    "BinaryNotFoundError",
-    "CameraEndedError",
-    "CameraError",
-    "CameraFormatError",
-    "CameraSource",
-    "CameraStalledError",
-    "CameraUnavailableError",
-    "Capabilities",
-    "CapabilityError",
-    "ConcatError",
-    "ConcatResult",
-    "ContentLimits",
-    "DatasetCard",
-    "DatasetError",
-    "DatasetLockedError",
-    "DatasetMovedError",
-    "DatasetReader",
-    "DatasetRecorder",
-    "DependencyError",
-    "DepthEncoderConfig",
-    "EncodeResult",
-    "EncoderOptionError",
-    "EncoderUnavailableError",
-    "EpisodeError",
-    "EpisodeRecording",
-    "EpisodeSummary",
-    "ErrorGroup",
-    "FFencError",
-    "Finding",
-    "FrameError",
-    "FrameFormat",
-    "FrameSizeError",
-    "ImageReader",
-    "InputError",
-    "JobResult",
-    "JobSpec",
-    "LeRobotError",
-    "LiveSource",
-    "MergeError",
-    "NoVideoError",
-    "NotOwnerError",
-    "OutputError",
-    "OutputExistsError",
-    "PacketIndex",
-    "PixelFormatError",
-    "PreviewError",
-    "Priority",
-    "ProbeError",
-    "ProcessDiedError",
-    "ProcessError",
-    "ProcessStartError",
-    "ProcessTimeoutError",
-    "QueueFullError",
-    "RecordingError",
-    "RecordingStatus",
-    "RepairReport",
-    "SalvageResult",
-    "Selection",
-    "StreamingVideoEncoder",
-    "ThreadStartError",
-    "UnsafePathError",
-    "UpgradeResult",
-    "VerifyReport",
-    "VideoEncoderConfig",
-    "VideoReader",
-    "VideoStreamInfo",
-    "VideoWriter",
-    "available_encoders",
-    "concat_videos",
-    "convert_images_to_video",
-    "cut_video",
-    "dataset_card",
-    "delete_episodes",
-    "dequantize_depth",
-    "encode_frames",
-    "encode_images",
-    "encoder_options",
-    "executor_from",
-    "find_binaries",
-    "find_recordings",
-    "merge_datasets",
-    "pixel_format_channels",
-    "preview_dataset",
-    "probe_capabilities",
-    "probe_packets",
-    "probe_video",
-    "quantize_depth",
-    "read_depth",
-    "reencode_dataset",
-    "reencode_video",
-    "repair_dataset",
-    "run_jobs",
-    "salvage_video",
-    "select_encoder",
-    "split_dataset",
-    "upgrade_dataset",
-    "verify_dataset",
-    "video_info",
-    )
     from ffenc.config import DepthEncoderConfig as DepthEncoderConfig
-    from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
     from ffenc.config import VideoEncoderConfig as VideoEncoderConfig
-    from ffenc.dataset.card import DatasetCard, dataset_card
-    from ffenc.dataset.format.video_info import video_info
+    from ffenc.dataset.card import DatasetCard as DatasetCard
+    from ffenc.dataset.card import dataset_card as dataset_card
     from ffenc.dataset.format.video_info import video_info as video_info
-    from ffenc.dataset.preview import preview_dataset
     from ffenc.dataset.preview import preview_dataset as preview_dataset
-    from ffenc.dataset.reader import DatasetReader
     from ffenc.dataset.reader import DatasetReader as DatasetReader
-    from ffenc.dataset.recording.append_episode import EpisodeSummary
     from ffenc.dataset.recording.append_episode import EpisodeSummary as EpisodeSummary
-    from ffenc.dataset.recording.recorder import DatasetRecorder
     from ffenc.dataset.recording.recorder import DatasetRecorder as DatasetRecorder
     from ffenc.dataset.transform.edit import delete_episodes as delete_episodes
-    from ffenc.dataset.transform.edit import delete_episodes, split_dataset
     from ffenc.dataset.transform.edit import split_dataset as split_dataset
     from ffenc.dataset.transform.features import add_features as add_features
     from ffenc.dataset.transform.features import remove_features as remove_features
     from ffenc.dataset.transform.features import rename_features as rename_features
-    from ffenc.dataset.transform.images_to_video import convert_images_to_video
     from ffenc.dataset.transform.images_to_video import convert_images_to_video as convert_images_to_video
-    from ffenc.dataset.transform.merge import merge_datasets
     from ffenc.dataset.transform.merge import merge_datasets as merge_datasets
     from ffenc.dataset.transform.recompute_stats import recompute_stats as recompute_stats
-    from ffenc.dataset.transform.reencode import reencode_dataset
     from ffenc.dataset.transform.reencode import reencode_dataset as reencode_dataset
     from ffenc.dataset.transform.tasks import modify_tasks as modify_tasks
     from ffenc.dataset.transform.upgrade import UpgradeResult as UpgradeResult
-    from ffenc.dataset.transform.upgrade import UpgradeResult, upgrade_dataset
     from ffenc.dataset.transform.upgrade import upgrade_dataset as upgrade_dataset
-    from ffenc.dataset.verify.content_limits import ContentLimits
-    from ffenc.dataset.verify.findings import Finding
+    from ffenc.dataset.verify.content_limits import ContentLimits as ContentLimits
     from ffenc.dataset.verify.findings import Finding as Finding
     from ffenc.dataset.verify.repair import RepairReport as RepairReport
-    from ffenc.dataset.verify.repair import RepairReport, repair_dataset
     from ffenc.dataset.verify.repair import repair_dataset as repair_dataset
     from ffenc.dataset.verify.verify import VerifyReport as VerifyReport
-    from ffenc.dataset.verify.verify import VerifyReport, verify_dataset
     from ffenc.dataset.verify.verify import verify_dataset as verify_dataset
     from ffenc.depth import dequantize_depth as dequantize_depth
-    from ffenc.depth import dequantize_depth, quantize_depth
     from ffenc.depth import quantize_depth as quantize_depth
-    from ffenc.errors import (
     from ffenc.errors import BinaryNotFoundError as BinaryNotFoundError
     from ffenc.errors import CameraEndedError as CameraEndedError
     from ffenc.errors import CameraError as CameraError
@@ -215,8 +62,8 @@ if TYPE_CHECKING:
     from ffenc.errors import InputError as InputError
     from ffenc.errors import LeRobotError as LeRobotError
     from ffenc.errors import MergeError as MergeError
-    from ffenc.errors import NoVideoError as NoVideoError
     from ffenc.errors import NotOwnerError as NotOwnerError
+    from ffenc.errors import NoVideoError as NoVideoError
     from ffenc.errors import OutputError as OutputError
     from ffenc.errors import OutputExistsError as OutputExistsError
     from ffenc.errors import PixelFormatError as PixelFormatError
@@ -231,72 +78,45 @@ if TYPE_CHECKING:
     from ffenc.errors import ThreadStartError as ThreadStartError
     from ffenc.errors import UnsafePathError as UnsafePathError
     from ffenc.ffmpeg.binaries import Binaries as Binaries
-    from ffenc.ffmpeg.binaries import Binaries, find_binaries
     from ffenc.ffmpeg.binaries import find_binaries as find_binaries
-    from ffenc.ffmpeg.capabilities import Capabilities
     from ffenc.ffmpeg.capabilities import Capabilities as Capabilities
-    from ffenc.ffmpeg.capability_probe import probe_capabilities
     from ffenc.ffmpeg.capability_probe import probe_capabilities as probe_capabilities
     from ffenc.ffmpeg.ffprobe import probe_packets as probe_packets
-    from ffenc.ffmpeg.ffprobe import probe_packets, probe_video
     from ffenc.ffmpeg.ffprobe import probe_video as probe_video
-    from ffenc.ffmpeg.process.priority import Priority
     from ffenc.ffmpeg.process.priority import Priority as Priority
     from ffenc.ffmpeg.stream_info import PacketIndex as PacketIndex
-    from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
     from ffenc.ffmpeg.stream_info import VideoStreamInfo as VideoStreamInfo
-    from ffenc.frames import FrameFormat
     from ffenc.frames import FrameFormat as FrameFormat
-    from ffenc.jobs.executors import executor_from
     from ffenc.jobs.executors import executor_from as executor_from
     from ffenc.jobs.run import JobResult as JobResult
-    from ffenc.jobs.run import JobResult, run_jobs
     from ffenc.jobs.run import run_jobs as run_jobs
-    from ffenc.jobs.spec import JobSpec
     from ffenc.jobs.spec import JobSpec as JobSpec
-    from ffenc.plan.capture import LiveSource
     from ffenc.plan.capture import LiveSource as LiveSource
     from ffenc.streaming.drop_log import EpisodeRecording as EpisodeRecording
-    from ffenc.streaming.drop_log import EpisodeRecording, RecordingStatus
     from ffenc.streaming.drop_log import RecordingStatus as RecordingStatus
-    from ffenc.streaming.encoder import StreamingVideoEncoder
     from ffenc.streaming.encoder import StreamingVideoEncoder as StreamingVideoEncoder
-    from ffenc.video.capture import CameraSource
     from ffenc.video.capture import CameraSource as CameraSource
     from ffenc.video.concat import ConcatResult as ConcatResult
-    from ffenc.video.concat import ConcatResult, concat_videos
     from ffenc.video.concat import concat_videos as concat_videos
-    from ffenc.video.cut import cut_video
     from ffenc.video.cut import cut_video as cut_video
-    from ffenc.video.depth import read_depth
     from ffenc.video.depth import read_depth as read_depth
     from ffenc.video.encode import encode_frames as encode_frames
-    from ffenc.video.encode import encode_frames, encode_images
     from ffenc.video.encode import encode_images as encode_images
     from ffenc.video.encoder_options import available_encoders as available_encoders
-    from ffenc.video.encoder_options import available_encoders, encoder_options, pixel_format_channels
     from ffenc.video.encoder_options import encoder_options as encoder_options
     from ffenc.video.encoder_options import pixel_format_channels as pixel_format_channels
-    from ffenc.video.image_reader import ImageReader
     from ffenc.video.image_reader import ImageReader as ImageReader
-    from ffenc.video.reader import VideoReader
     from ffenc.video.reader import VideoReader as VideoReader
-    from ffenc.video.recording import find_recordings
     from ffenc.video.recording import find_recordings as find_recordings
-    from ffenc.video.reencode import reencode_video
     from ffenc.video.reencode import reencode_video as reencode_video
-    from ffenc.video.run import EncodeResult
     from ffenc.video.run import EncodeResult as EncodeResult
     from ffenc.video.salvage import SalvageResult as SalvageResult
-    from ffenc.video.salvage import SalvageResult, salvage_video
     from ffenc.video.salvage import salvage_video as salvage_video
     from ffenc.video.selection import Selection as Selection
-    from ffenc.video.selection import Selection, select_encoder
     from ffenc.video.selection import select_encoder as select_encoder
-    from ffenc.video.writer import VideoWriter
     from ffenc.video.writer import VideoWriter as VideoWriter
-]
-__all__ = [
+
+
 _MODULES = {
     "Binaries": "ffmpeg.binaries",
     "BinaryNotFoundError": "errors",
