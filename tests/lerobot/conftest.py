@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.lerobot.recording import record_example
+
 HERE = Path(__file__).parent
-PLUGIN = "lerobot_robot_simulated"
+ROBOT = "lerobot_robot_simulated"
+CAMERA = "lerobot_camera_ffenc"
 
 if importlib.util.find_spec("lerobot") is None:
     collect_ignore_glob = ["test_*.py"]
@@ -20,13 +23,15 @@ if importlib.util.find_spec("lerobot") is None:
 
 @pytest.fixture(scope="session", autouse=True)
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Install the simulated robot as a distribution for this process and its children; return its directory."""
+    """Install the plugins as distributions for this process and its children; return their directory."""
     folder = tmp_path_factory.mktemp("plugins")
-    for module in (HERE / "plugin").glob("*.py"):
+    camera = HERE.parents[1] / "integrations" / CAMERA / f"{CAMERA}.py"
+    for module in (camera, *(HERE / "plugin").glob("*.py")):
         shutil.copy(module, folder)
-    metadata = folder / f"{PLUGIN}-1.dist-info" / "METADATA"
-    metadata.parent.mkdir()
-    metadata.write_text(f"Metadata-Version: 2.1\nName: {PLUGIN}\nVersion: 1\n")
+    for name in (ROBOT, CAMERA):
+        metadata = folder / f"{name}-1.dist-info" / "METADATA"
+        metadata.parent.mkdir()
+        metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
     with pytest.MonkeyPatch.context() as patch:
         path = [str(folder), str(HERE), str(HERE.parent.parent), os.environ.get("PYTHONPATH", "")]
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, path)))
@@ -47,3 +52,10 @@ def installed(plugins: Path) -> Iterator[None]:
     lerobot_robot_simulated.forbid_pyav_writing()
     yield
     ffenc.lerobot.uninstall()
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory, plugins: Path) -> tuple[Path, str]:
+    """Return the dataset and standard error of the documented example; copy the dataset before you change it."""
+    root = tmp_path_factory.mktemp("recorded") / "dataset"
+    return root, record_example(root)

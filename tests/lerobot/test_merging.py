@@ -55,7 +55,9 @@ def test_videos_that_stay_separate_may_differ(sources: list[Any], tmp_path: Path
 
     aggregate_datasets(["me/a", "me/b"], "me/both", [each.root for each in sources], tmp_path / "both", **options)
     check_dataset(
-        tmp_path / "both", [[0, 1, 2, 3], [4, 5, 6, 7], [100, 101, 102, 103], [104, 105, 106, 107]], backends=(None,)
+        tmp_path / "both",
+        [[0, 1, 2, 3], [4, 5, 6, 7], [100, 101, 102, 103], [104, 105, 106, 107]],
+        backends=("torchcodec",),
     )
 
 

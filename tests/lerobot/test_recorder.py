@@ -73,7 +73,7 @@ def test_long_wait_prevents_drops(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         dataset.add_frame(frame(number))
     dataset.save_episode()
     dataset.finalize()
-    check_dataset(tmp_path / "d", [list(range(60))], backends=(None,))
+    check_dataset(tmp_path / "d", [list(range(60))], backends=("torchcodec",))
 
 
 @pytest.mark.parametrize("wrong", ["shape", "dtype", "name"])
@@ -94,7 +94,7 @@ def test_refused_frame_adds_nothing(tmp_path: Path, wrong: str) -> None:
         dataset.add_frame(frame(number))
     dataset.save_episode()
     dataset.finalize()
-    check_dataset(tmp_path / "d", [list(range(10))], backends=(None,))
+    check_dataset(tmp_path / "d", [list(range(10))], backends=("torchcodec",))
 
 
 @pytest.mark.parametrize("form", ["chw", "float", "chw float"])
@@ -109,7 +109,7 @@ def test_frame_layouts_and_types(tmp_path: Path, form: str) -> None:
         dataset.add_frame(row)
     dataset.save_episode()
     dataset.finalize()
-    check_dataset(tmp_path / "d", [list(range(6))], backends=(None,))
+    check_dataset(tmp_path / "d", [list(range(6))], backends=("torchcodec",))
 
 
 def test_discarded_episode_and_episode_of_one_frame(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_discarded_episode_and_episode_of_one_frame(tmp_path: Path) -> None:
     dataset.add_frame(frame(7))
     dataset.save_episode()
     dataset.finalize()
-    check_dataset(tmp_path / "d", [[7]], backends=(None,))
+    check_dataset(tmp_path / "d", [[7]], backends=("torchcodec",))
     assert not [path for path in (tmp_path / "d").iterdir() if path.name not in ("data", "meta", "videos")]
 
 
@@ -186,7 +186,7 @@ def test_episodes_are_saved_in_the_background(tmp_path: Path) -> None:
     dataset.finalize()
     assert dataset.meta.total_episodes == 4
     numbers = [list(range(20)), list(range(100, 120)), list(range(900, 905)), list(range(300, 320))]
-    check_dataset(tmp_path / "d", numbers, backends=(None,))
+    check_dataset(tmp_path / "d", numbers, backends=("torchcodec",))
     lines = (tmp_path / "d" / "meta" / "ffenc" / "episodes.jsonl").read_text().splitlines()
     assert [json.loads(line)["episode_index"] for line in lines] == [0, 1, 2, 3]
 

@@ -61,7 +61,7 @@ class SimulatedRobot(Robot):
         features: dict[str, Any] = dict.fromkeys(JOINTS, float)
         for name, camera in self.config.cameras.items():
             features[name] = (camera.height, camera.width, 3)
-            if camera.use_depth:
+            if getattr(camera, "use_depth", False):
                 features[f"{name}_depth"] = (camera.height, camera.width, 1)
         return features
 
@@ -90,7 +90,7 @@ class SimulatedRobot(Robot):
         for name, camera in self.config.cameras.items():
             frame = draw(number, camera.height, camera.width)
             seen[name] = np.repeat(frame[:, :, None], 3, axis=2)
-            if camera.use_depth:
+            if getattr(camera, "use_depth", False):
                 seen[f"{name}_depth"] = (frame.astype(np.uint16) * 10)[:, :, None]
         return seen
 
