@@ -1,0 +1,390 @@
+"""What other programs add to a dataset survives every operation: a table of operations and things carried."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ffenc import (
+    Binaries,
+    DatasetRecorder,
+    add_features,
+    convert_images_to_video,
+    delete_episodes,
+    merge_datasets,
+    modify_tasks,
+    recompute_stats,
+    reencode_dataset,
+    remove_features,
+    rename_features,
+    repair_dataset,
+    split_dataset,
+    verify_dataset,
+)
+from ffenc.errors import DatasetError, MergeError
+from tests.dataset_operations import EPISODES, H264, LAPTOP, LENGTH, WRIST, copy_tree, frame_of
+from tests.datasets import change_info, rows_of
+
+pytest.importorskip("pyarrow")
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ffenc.dataset.format.documents import load_info
+from ffenc.dataset.format.frame_columns import nested_array
+from ffenc.dataset.transform.pack import pack_dataset
+
+pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+
+TOP = "observation.images.top"
+FRAMES = EPISODES * LENGTH
+SUBTASKS = {"set": ["reach", "grasp", "lift"], "other": ["push", "lift", "reach"]}
+SKILLS = {
+    "set": [{"skill": "slow", "limits": [1, 2]}, {"skill": "fast", "limits": [3]}],
+    "other": [{"skill": "fast", "limits": [3]}, {"skill": "slow", "limits": [9]}],
+}
+TOOLS = [{"type": "function", "function": {"name": "say"}}]
+FILES = {"README.md": "what it is", "meta/modality.json": "{}", "calibration/arm.yaml": "a: 1"}
+CALLS = pa.list_(pa.json_() if hasattr(pa, "json_") else pa.string())
+EVENT = pa.struct(
+    [pa.field("role", pa.string(), nullable=False), ("content", pa.string()), ("style", pa.string()),
+     ("camera", pa.string()), ("tool_calls", CALLS)]
+)  # fmt: skip
+"""The entries that LeRobot's annotation tools write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The frame of the original dataset that a row was."""
+
+    name: str
+    episode: int
+    frame: int
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Origin:
+        number = round(float(row["observation.state"][1]) * 10)
+        return cls("other" if number >= 1000 else "set", number % 1000 // 10, number % 10)
+
+    @property
+    def is_new(self) -> bool:
+        return self.episode >= EPISODES
+
+    @property
+    def mark(self) -> str:
+        return f"{self.name} {self.episode} {self.frame}"
+
+
+def annotate(root: Path, name: str, *, language: bool) -> Path:
+    """Add everything to a dataset; each value names the row, the episode or the dataset that has it."""
+    features = json.loads((root / "meta/info.json").read_text())["features"]
+    rows: list[Origin] = []
+    for path in sorted(root.glob("data/*/*.parquet")):
+        table = pq.read_table(path)
+        state = np.array(table["observation.state"].to_pylist(), np.float32) + (100 if name == "other" else 0)
+        place = table.schema.get_field_index("observation.state")
+        table = table.set_column(place, table.schema.field(place), pa.array(list(state), pa.list_(pa.float32(), 2)))
+        here = [Origin.of(row) for row in table.to_pylist()]
+        events = [
+            [{"role": "user", "content": each.mark, "style": "vqa", "camera": LAPTOP, "tool_calls": ['{"a": 1}']}]
+            for each in here
+        ]
+        if language:
+            table = table.append_column("language_events", nested_array(events, pa.list_(EVENT)))
+        for feature, count in (("subtask_index", 3), ("skill_index", 2)):
+            table = table.append_column(feature, pa.array([(each.episode + each.frame) % count for each in here]))
+        pq.write_table(table, path)
+        rows += here
+    number = {"dtype": "int64", "shape": [1], "names": None}
+    features |= {"subtask_index": number, "skill_index": {**number, "unit": "none"}}
+    if language:
+        features["language_events"] = {"dtype": "language", "shape": [1], "names": None}
+    change_info(root, features=features, tools=TOOLS, licence="MIT")
+    for path in sorted(root.glob("meta/episodes/*/*.parquet")):
+        table = pq.read_table(path)
+        episodes = table["episode_index"].to_pylist()
+        table = table.append_column("success", pa.array([each == 1 for each in episodes]))
+        table = table.append_column(f"videos/{LAPTOP}/exposure", pa.array([f"{name} {each}" for each in episodes]))
+        pq.write_table(table, path)
+    texts = pa.table({"subtask_index": [0, 1, 2], "subtask": SUBTASKS[name]})
+    pq.write_table(texts, root / "meta/subtasks.parquet")
+    pq.write_table(
+        pa.Table.from_pylist([{"skill_index": k, **row} for k, row in enumerate(SKILLS[name])]),
+        root / "meta/skills.parquet",
+    )
+    columns = {
+        "index": list(range(FRAMES)),
+        "episode_index": [each.episode for each in rows],
+        "frame_index": [each.frame for each in rows],
+        "subtask_index": [(each.episode + each.frame) % 3 for each in rows],
+        "mark": [each.mark for each in rows],
+    }
+    pq.write_table(pa.table(columns), root / "progress.parquet")
+    grades = {"episode_index": list(range(EPISODES)), "grade": [f"{name} {each}" for each in range(EPISODES)]}
+    pq.write_table(pa.table(grades), root / "meta/grades.parquet")
+    for file, text in FILES.items():
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_text(text)
+    return root
+
+
+# Things carried: each fails if it is not as in the original
+
+
+def _language(root: Path, rows: list[tuple[Origin, dict[str, Any]]]) -> None:
+    camera = next(iter(load_info(root).videos))
+    for origin, row in rows:
+        (entry,) = row["language_events"]
+        assert (entry["content"], entry["camera"], entry["tool_calls"]) == (origin.mark, camera, ['{"a": 1}'])
+    (path, *_) = sorted(root.glob("data/*/*.parquet"))
+    assert pq.read_schema(path).field("language_events").type == pa.list_(EVENT)
+
+
+def _subtasks(root: Path, rows: list[tuple[Origin, dict[str, Any]]]) -> None:
+    table = pq.read_table(root / "meta/subtasks.parquet").to_pylist()
+    for origin, row in rows:
+        assert table[row["subtask_index"]]["subtask"] == SUBTASKS[origin.name][(origin.episode + origin.frame) % 3]
+
+
+def _skills(root: Path, rows: list[tuple[Origin, dict[str, Any]]]) -> None:
+    table = pq.read_table(root / "meta/skills.parquet").to_pylist()
+    assert [row["skill_index"] for row in table] == list(range(len(table)))
+    for origin, row in rows:
+        wanted = SKILLS[origin.name][(origin.episode + origin.frame) % 2]
+        assert table[row["skill_index"]] == {"skill_index": row["skill_index"], **wanted}
+    assert (load_info(root).features["skill_index"].model_extra or {}) == {"unit": "none"}
+
+
+def _table_of_frames(root: Path, rows: list[tuple[Origin, dict[str, Any]]]) -> None:
+    table = pq.read_table(root / "progress.parquet").to_pylist()
+    assert [row["mark"] for row in table] == [origin.mark for origin, _ in rows]
+    for mine, (_, row) in zip(table, rows, strict=True):
+        for name in ("index", "episode_index", "frame_index", "subtask_index"):
+            assert mine[name] == row[name]
+
+
+def _table_of_episodes(root: Path, rows: list[tuple[Origin, dict[str, Any]]]) -> None:
+    wanted = {row["episode_index"]: f"{origin.name} {origin.episode}" for origin, row in rows}
+    table = pq.read_table(root / "meta/grades.parquet").to_pylist()
+    assert {row["episode_index"]: row["grade"] for row in table} == wanted
+
+
+def _episode_columns(root: Path, rows: list[tuple[Origin, dict[str, Any]]]) -> None:
+    camera = next(iter(load_info(root).videos))
+    files = sorted(root.glob("meta/episodes/*/*.parquet"))
+    episodes = {row["episode_index"]: row for path in files for row in pq.read_table(path).to_pylist()}
+    for origin, row in rows:
+        found = episodes[row["episode_index"]]
+        assert found["success"] == (origin.episode == 1)
+        assert found[f"videos/{camera}/exposure"] == f"{origin.name} {origin.episode}"
+
+
+def _info_keys(root: Path, rows: list[tuple[Origin, dict[str, Any]]]) -> None:
+    info = load_info(root)
+    assert info.tools == TOOLS
+    assert (info.model_extra or {})["licence"] == "MIT"
+
+
+def _side_files(root: Path, rows: list[tuple[Origin, dict[str, Any]]]) -> None:
+    assert {name: (root / name).read_text() for name in FILES} == FILES
+
+
+THINGS: dict[str, Callable[[Path, list[tuple[Origin, dict[str, Any]]]], None]] = {
+    "language columns": _language,
+    "meta/subtasks.parquet": _subtasks,
+    "other numbered tables": _skills,
+    "tables about frames": _table_of_frames,
+    "tables about episodes": _table_of_episodes,
+    "columns of the episodes": _episode_columns,
+    "tools and keys of info.json": _info_keys,
+    "other files": _side_files,
+}
+
+
+# Operations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """An operation on the annotated dataset ``set``, which may use ``other``.
+
+    Attributes:
+        run: takes ``set``, ``other``, a path for an output, and the executables.
+        made: the resulting datasets; ``out`` is the output.
+        language: False for an operation that refuses this language column.
+    """
+
+    run: Callable[[Path, Path, Path, Binaries], object]
+    made: tuple[str, ...] = ("set",)
+    language: bool = True
+    warnings: tuple[str, ...] = field(default=())
+
+
+def _resume(root: Path, other: Path, out: Path, binaries: Binaries) -> None:
+    with DatasetRecorder.resume(root, binaries=binaries) as recorder:
+        for number in range(LENGTH):
+            new = {"subtask_index": np.array([0]), "skill_index": np.array([1])}
+            recorder.add_frame({**frame_of(EPISODES, number), **new})
+        recorder.save_episode(wait=True)
+        recorder.finalize(pack=False)
+
+
+def _add(root: Path, other: Path, out: Path, binaries: Binaries) -> None:
+    pq.write_table(pa.table({"index": list(range(FRAMES)), "force": [0.5] * FRAMES}), out.with_suffix(".parquet"))
+    add_features(root, out.with_suffix(".parquet"))
+
+
+def _repair(root: Path, other: Path, out: Path, binaries: Binaries) -> None:
+    change_info(root, total_frames=1)
+    repair_dataset(root, level="metadata", binaries=binaries)
+
+
+RUNS: dict[str, Operation] = {
+    "merge": Operation(run=lambda a, b, o, n: merge_datasets([a, b], o, binaries=n), made=("out",)),
+    "delete-episodes": Operation(run=lambda a, b, o, n: delete_episodes(a, [0], o, binaries=n), made=("out",)),
+    "split": Operation(
+        run=lambda a, b, o, n: split_dataset(a, {"x": [2], "y": [0, 1]}, o, binaries=n), made=("out/x", "out/y")
+    ),
+    "reencode-dataset": Operation(
+        run=lambda a, b, o, n: reencode_dataset(a, camera_encoder=H264, output=o, binaries=n), made=("out",)
+    ),
+    "reencode-dataset --resize": Operation(
+        run=lambda a, b, o, n: reencode_dataset(a, camera_encoder=H264, resize=(32, 24), binaries=n)
+    ),
+    "reencode-dataset --fps": Operation(
+        run=lambda a, b, o, n: reencode_dataset(a, camera_encoder=H264, fps=15, binaries=n), language=False
+    ),
+    "images-to-video": Operation(run=lambda a, b, o, n: convert_images_to_video(a, camera_encoder=H264, binaries=n)),
+    "pack": Operation(run=lambda a, b, o, n: pack_dataset(a, binaries=n)),
+    "repair": Operation(run=_repair),
+    "record --resume": Operation(run=_resume, language=False),
+    "modify-tasks": Operation(run=lambda a, b, o, n: modify_tasks(a, "another", output=o), made=("set", "out")),
+    "add-features": Operation(run=_add),
+    "remove-features": Operation(run=lambda a, b, o, n: remove_features(a, [WRIST])),
+    "rename-features": Operation(
+        run=lambda a, b, o, n: rename_features(a, {LAPTOP: TOP}, output=o), made=("set", "out")
+    ),
+    "recompute-stats": Operation(run=lambda a, b, o, n: recompute_stats(a)),
+}
+
+
+@pytest.fixture(scope="module")
+def made(recorded: Path, tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Callable[[str], list[Path]]:
+    """Return a function that runs an operation once and returns the resulting datasets."""
+    done: dict[str, list[Path]] = {}
+
+    def make(name: str) -> list[Path]:
+        if name not in done:
+            operation, home = RUNS[name], tmp_path_factory.mktemp("carried")
+            language = operation.language
+            root = annotate(copy_tree(recorded, home / "set"), "set", language=language)
+            other = annotate(copy_tree(recorded, home / "other"), "other", language=language)
+            operation.run(root, other, home / "out", binaries)
+            done[name] = [home / each for each in operation.made]
+        return done[name]
+
+    return make
+
+
+@pytest.mark.parametrize("thing", THINGS)
+@pytest.mark.parametrize("operation", RUNS)
+def test_thing_survives(operation: str, thing: str, made: Callable[[str], list[Path]]) -> None:
+    if thing == "language columns" and not RUNS[operation].language:
+        pytest.skip("refused; see below")
+    for root in made(operation):
+        rows = [(Origin.of(row), row) for row in rows_of(root)]
+        assert rows
+        THINGS[thing](root, [(origin, row) for origin, row in rows if not origin.is_new])
+
+
+@pytest.mark.parametrize("operation", RUNS)
+def test_result_is_valid(operation: str, made: Callable[[str], list[Path]], binaries: Binaries) -> None:
+    for root in made(operation):
+        found = verify_dataset(root, "decode", binaries=binaries).findings
+        # The statistics of the annotated rows are those that the annotation made wrong or missing.
+        assert {each.code for each in found if each.severity != "note"} <= {
+            "episode-stats-missing", "episode-stats-wrong", "stats-feature-missing", "stats-wrong",
+        }, found  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", [name for name, each in RUNS.items() if not each.language])
+def test_language_entries_that_would_be_lost_are_refused(
+    operation: str, recorded: Path, tmp_path: Path, binaries: Binaries
+) -> None:
+    root = annotate(copy_tree(recorded, tmp_path / "set"), "set", language=True)
+    with pytest.raises(DatasetError, match="language_events"):
+        RUNS[operation].run(root, root, tmp_path / "out", binaries)
+
+
+# What cannot be merged
+
+
+def _without(name: str) -> Callable[[Path], None]:
+    return lambda root: (root / name).unlink()
+
+
+def _columns(name: str, change: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
+    return lambda root: pq.write_table(change(pq.read_table(root / name)), root / name)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (_without("meta/subtasks.parquet"), MergeError, "differ in meta/subtasks.parquet, and .*other has none"),
+        (_columns("meta/skills.parquet", lambda table: table.append_column("more", pa.array([1, 2]))), MergeError,
+         "skills.parquet has other columns than that of"),
+        (_columns("meta/subtasks.parquet", lambda table: table.take([1, 0, 2])), MergeError, "not in the order of its"),
+        (_columns("meta/subtasks.parquet", lambda table: table.slice(0, 2)), DatasetError,
+         "has a subtask_index outside the table of subtasks"),
+        (_columns("meta/grades.parquet", lambda table: table.append_column("more", pa.array([1, 2, 3]))), DatasetError,
+         "grades.parquet has other columns in"),
+        (_columns("progress.parquet", lambda table: table.set_column(1, "episode_index", pa.array([9] * FRAMES))),
+         DatasetError, "row 0 of .*progress.parquet belongs to episode 9, frame 0, which the dataset does not have"),
+        (partial(change_info, tools=[]), MergeError, "tools"),
+        (partial(change_info, licence="GPL"), MergeError, "licence"),
+    ],
+    ids=range(8),
+)  # fmt: skip
+def test_things_that_cannot_be_merged_are_refused(
+    recorded: Path, tmp_path: Path, binaries: Binaries, change: Any, error: type[Exception], message: str
+) -> None:
+    root = annotate(copy_tree(recorded, tmp_path / "set"), "set", language=True)
+    other = annotate(copy_tree(recorded, tmp_path / "other"), "other", language=True)
+    change(other)
+    with pytest.raises(error, match=message):
+        merge_datasets([root, other], tmp_path / "out", binaries=binaries)
+    assert not (tmp_path / "out").exists()
+
+
+def test_merge_names_what_only_one_dataset_has(
+    recorded: Path, tmp_path: Path, binaries: Binaries, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = annotate(copy_tree(recorded, tmp_path / "set"), "set", language=True)
+    other = annotate(copy_tree(recorded, tmp_path / "other"), "other", language=True)
+    (other / "progress.parquet").unlink()
+    shutil.rmtree(other / "calibration")
+    change_info(other, splits={"train": "0:2", "test": "2:3"})
+    merge_datasets([other, root], tmp_path / "out", binaries=binaries)
+    said = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert any(f"progress.parquet has no rows for the episodes of {other}" in each for each in said)
+    assert any("not copied" in each and "calibration/arm.yaml" in each for each in said)
+    assert any("'test': '2:3'" in each for each in said)
+    table = pq.read_table(tmp_path / "out/progress.parquet").to_pylist()
+    assert [row["index"] for row in table] == list(range(FRAMES, 2 * FRAMES))
+    assert [row["episode_index"] for row in table] == [EPISODES + k for k in range(EPISODES) for _ in range(LENGTH)]
+
+
+def test_splits_of_unchanged_episodes_stay(recorded: Path, tmp_path: Path) -> None:
+    root = copy_tree(recorded, tmp_path / "set")
+    splits = {"train": "0:2", "test": "2:3"}
+    change_info(root, splits=splits)
+    modify_tasks(root, "another")
+    assert load_info(root).splits == splits
