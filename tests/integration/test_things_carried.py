@@ -388,3 +388,23 @@ def test_splits_of_unchanged_episodes_stay(recorded: Path, tmp_path: Path) -> No
     change_info(root, splits=splits)
     modify_tasks(root, "another")
     assert load_info(root).splits == splits
+
+
+def test_resumed_recording_has_the_columns_of_earlier_episodes(
+    recorded: Path, tmp_path: Path, binaries: Binaries
+) -> None:
+    """LeRobot leaves the columns of removed features, and adds none for new features."""
+    root = copy_tree(recorded, tmp_path / "set")
+    pack_dataset(root, binaries=binaries)
+    (path,) = root.glob("meta/episodes/*/*.parquet")
+    table = pq.read_table(path)
+    table = table.drop_columns([name for name in table.column_names if name.startswith("stats/observation.state/")])
+    table = table.append_column("stats/gone/mean", pa.array([[1.0]] * EPISODES))
+    table = table.append_column("videos/gone/file_index", pa.array([0] * EPISODES))
+    pq.write_table(table, path)
+    with DatasetRecorder.resume(root, binaries=binaries) as recorder:
+        recorder.add_frame(frame_of(EPISODES, 0))
+        recorder.save_episode(wait=True)
+        recorder.finalize(pack=False)
+    first, second = (pq.read_schema(each) for each in sorted(root.glob("meta/episodes/*/*.parquet")))
+    assert {field.name: field.type for field in first} == {field.name: field.type for field in second}

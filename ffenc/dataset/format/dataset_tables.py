@@ -61,6 +61,26 @@ def other_episode_columns(root: Path, info: DatasetInfo) -> dict[str, pa.DataTyp
     return found
 
 
+def further_episode_columns(root: Path, info: DatasetInfo) -> tuple[dict[str, pa.DataType], set[str]]:
+    """Return the columns with which a further episodes file has those of the others, because LeRobot requires equal ones.
+
+    Returns:
+        The columns that LeRobot does not define or has left behind, and the statistics that the other files lack.
+
+    Raises:
+        DatasetError: a column has different types in two files.
+    """
+    known, present = set(episodes_schema(info).names), set[str]()
+    others: dict[str, pa.DataType] = {}
+    for path in DatasetLayout.of(root, info).episodes_files():
+        with open_parquet(path) as file:
+            present.update(file.schema_arrow.names)
+            add_columns(
+                others, {field.name: field.type for field in file.schema_arrow if field.name not in known}, path
+            )
+    return others, {name for name in known - present if present and name.startswith("stats/")}
+
+
 def add_columns(found: dict[str, pa.DataType], more: Mapping[str, pa.DataType], path: Path) -> None:
     """Add the columns of an episodes file to those of other files.
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ffenc.dataset.format.dataset_tables import load_tasks, other_episode_columns, save_tasks
+from ffenc.dataset.format.dataset_tables import further_episode_columns, load_tasks, save_tasks
 from ffenc.dataset.format.documents import load_info, load_stats, save_info, save_stats
 from ffenc.dataset.format.episode_columns import EpisodeRow, VideoSpan, episodes_table
 from ffenc.dataset.format.frame_columns import data_table
@@ -105,7 +105,7 @@ class EpisodeAppender:
         self._tasks = load_tasks(root, to_write=True) if self._layout.tasks.exists() else []
         self._markers = markers_to_write([each.info for each in self.info.videos.values()], info_layout)
         self._stats = load_stats(root) or {}
-        self._others = other_episode_columns(root, self.info)
+        self._others, self._leave_out = further_episode_columns(root, self.info)
         layout = self._layout
         layout.check_growing()
         self._data = self._behind(layout.data_number, layout.data_files())
@@ -145,7 +145,7 @@ class EpisodeAppender:
             episodes=index + 1, frames=row.dataset_to_index, tasks=max(len(tasks), before.total_tasks)
         )
         save_table(staging.data, data_table(after, columns))
-        save_table(staging.episodes, episodes_table([row], after, self._others))
+        save_table(staging.episodes, episodes_table([row], after, self._others, leave_out=self._leave_out))
         save_stats(staging.path, {name: stats[name] for name in after.features if name in stats})
         save_info(staging.path, after)
         if tasks != self._tasks:
