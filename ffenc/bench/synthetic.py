@@ -19,7 +19,7 @@ _SEED = 7
 def moving_texture(count: int, width: int, height: int) -> Iterator[Frames]:
     """Yield a textured table under a swaying camera, three moving textured objects, and sensor noise.
 
-    The noise matters most: without it most blocks cost an encoder noobj.
+    The noise matters most: without it most blocks cost an encoder nothing.
     """
     random = np.random.default_rng(_SEED)
     margin = 64

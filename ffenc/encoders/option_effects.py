@@ -88,7 +88,7 @@ def effect_of(
 
 
 def _deciding(encoder: str, option: str, libavcodec: Version, library: Version | None) -> tuple[MeasuredBuild, ...]:
-    """Return the build that is this one, else its neighbours on both sides, else none."""
+    """Return the table of this build, else the nearest older and newer ones, else none."""
     builds = [
         build for build in measured_builds() if encoder in build.encoders and option in build.encoders[encoder].options
     ]

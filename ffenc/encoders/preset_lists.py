@@ -48,21 +48,20 @@ PRESET_LISTS: Mapping[Use, tuple[Candidate, ...]] = MappingProxyType(
                 fields={"vcodec": _H264, "preset": "veryfast", "g": 2, "crf": 21}, why="cheap, and read anywhere"
             ),
             Candidate(fields={"vcodec": _H264, "preset": "superfast", "g": 2, "crf": 21}, why="cheaper, and larger"),
-            Candidate(fields={"vcodec": _H264, "preset": "ultrafast", "g": 2, "crf": 21}, why="the cheapest there is"),
+            Candidate(fields={"vcodec": _H264, "preset": "ultrafast", "g": 2, "crf": 21}, why="the cheapest"),
         ),
         "archive": (
             Candidate(fields={"vcodec": _AV1, "preset": 6, "g": 240, "crf": 30}, why="the smallest"),
             Candidate(fields={"vcodec": _AV1, "preset": 8, "g": 240, "crf": 30}, why="small"),
             Candidate(fields={"vcodec": _AV1, "preset": 10, "g": 240, "crf": 30}, why="small and quick"),
             Candidate(
-                fields={"vcodec": _HEVC, "preset": "superfast", "g": 240, "crf": 23}, why="where AV1 cannot be read"
+                fields={"vcodec": _HEVC, "preset": "superfast", "g": 240, "crf": 23},
+                why="for programs that cannot read AV1",
             ),
             Candidate(
                 fields={"vcodec": _H264, "preset": "veryfast", "g": 240, "crf": 21}, why="cheap, and read anywhere"
             ),
-            Candidate(
-                fields={"vcodec": _H264, "preset": "ultrafast", "g": 240, "crf": 21}, why="the cheapest there is"
-            ),
+            Candidate(fields={"vcodec": _H264, "preset": "ultrafast", "g": 240, "crf": 21}, why="the cheapest"),
         ),
         "live": (
             Candidate(fields={"g": 30, "crf": 24}, why="hardware; leaves the processors to the robot"),
@@ -76,7 +75,7 @@ PRESET_LISTS: Mapping[Use, tuple[Candidate, ...]] = MappingProxyType(
             ),
             Candidate(
                 fields={"vcodec": _H264, "preset": "ultrafast", "g": 30, "crf": 23, "extra_options": _NOW},
-                why="the cheapest there is",
+                why="the cheapest",
             ),
         ),
     }

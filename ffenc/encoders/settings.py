@@ -311,7 +311,7 @@ X265_LIMITS: tuple[Limit, ...] = (
     Limit(setting="amp", beside={"rect": ("0",)}, why="it needs rect"),
     Limit(setting="tskip-fast", beside={"tskip": ("0",)}, why="it needs tskip"),
     Limit(setting="psy-rdoq", beside={"rdoq-level": ("0",)}, why="it needs an rdoq-level"),
-    Limit(setting="psy-rd", beside={"ssim-rd": ("1",)}, why="ssim-rd takes its place"),
+    Limit(setting="psy-rd", beside={"ssim-rd": ("1",)}, why="ssim-rd replaces it"),
     Limit(setting="rskip-edge-threshold", beside={"rskip": ("0", "1")}, why="it needs rskip=2"),
     Limit(setting="max-tu-size", highest_from=("ctu", 1, 0), why="a transform is at most as large as a coding unit (ctu)"),
     Limit(setting="qg-size", highest_from=("ctu", 1, 0), why="a quantisation group is at most as large as a coding unit (ctu)"),

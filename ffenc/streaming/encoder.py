@@ -267,7 +267,7 @@ class StreamingVideoEncoder:
     def drop_if_full(self, *, time_s: float | None = None) -> bool:
         """Leave the next time step out if the queues have no room for it after ``wait_s``, before any frame of it is fed.
 
-        A caller that keeps more than frames of a step can ask first, and keep nothing of a step that is left out.  If the
+        A caller that also stores other data of a step can ask first, and store nothing for a step that is left out.  If the
         step is not left out, feeding it does not drop it.
 
         Args:

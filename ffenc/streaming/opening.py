@@ -242,6 +242,6 @@ class CameraOpener:
     def _plan_encoder(
         self, config: VideoEncoderConfig, form: CameraFormat, path: Path | None, context: RunContext
     ) -> EncodePlan:
-        """Settle and check an encoder; the writer makes its own plan, for the file that it writes."""
+        """Choose and check an encoder; the writer makes its own plan for its file."""
         source = RawFrames(frames=form.frames, fps=self._plan.fps)
         return plan_for(config, source, path, context, cameras=self._videos)

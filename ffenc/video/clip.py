@@ -131,7 +131,7 @@ def measure_clip(path: str | Path, *, binaries: Binaries) -> MeasuredClip:
 
 
 def measure_with_table(path: Path, *, binaries: Binaries) -> tuple[MeasuredClip, SampleTable | None]:
-    """Measure a clip, without a process if FFmpeg has measured one whose stream cannot be told apart from it.
+    """Measure a clip, without a process if FFmpeg has measured another file with the same kind of stream.
 
     Returns:
         The clip, and its sample table; None if it has none that is read as FFmpeg reads it.
@@ -157,7 +157,7 @@ def measure_with_table(path: Path, *, binaries: Binaries) -> tuple[MeasuredClip,
 
 _KINDS_KNOWN = 64
 _measured_kinds: dict[tuple[object, ...], VideoStreamInfo] = {}
-"""A measured stream for each kind of file: FFmpeg, and what `Mp4Index` says without looking at the frames."""
+"""A measured stream for each kind of file: the executables, `Mp4Index.stream_key` and the pixel aspect."""
 
 
 def _first_uneven(packets: PacketIndex, fps: Fraction) -> int | None:

@@ -85,16 +85,13 @@ def cut_video(
             "re-encode them",
             path=Path(source),
         )
-    job = _Cut(
-        clip=clip,
-        delay=delay,
-        context=RunContext(binaries=binaries, stall_timeout_s=stall_timeout_s, progress=progress),
-    )
+    context = RunContext(binaries=binaries, stall_timeout_s=stall_timeout_s, progress=progress)
     with (
         tempfile.TemporaryDirectory(prefix=".ffenc-cut-", dir=output.parent) as directory,
         PendingFile(output, overwrite=overwrite) as pending,
     ):
-        made, reencoded = _make(job, pieces, kept, pending.path, Path(directory), config)
+        cut = _Cut(clip=clip, delay=delay, context=context, config=config, directory=Path(directory))
+        made, reencoded = cut.make(pieces, kept, pending.path)
         pending.commit()
     return CutResult(
         path=output,
@@ -113,8 +110,42 @@ class _Cut:
     clip: MeasuredClip
     delay: int
     context: RunContext
+    config: VideoEncoderConfig | None
+    directory: Path
 
-    def copy(self, pieces: Sequence[Piece], output: Path) -> MeasuredClip:
+    def make(self, pieces: Sequence[Piece], kept: Sequence[Range], output: Path) -> tuple[MeasuredClip, list[Piece]]:
+        """Write the output with as little re-encoding as possible; return it with the re-encoded pieces."""
+        fresh = [piece for piece in pieces if not piece.copied]
+        try:
+            if not fresh:
+                return self._copy(pieces, output), []
+            if len(fresh) < len(pieces):
+                return self._mend(pieces, output), fresh
+        except (ConcatError, OutputError, ProcessError) as err:
+            if self.config is None:
+                raise
+            logger.warning(
+                "the kept frames of %s cannot be copied (%s); re-encoding all of them",
+                self.clip.stream.path,
+                str(err).splitlines()[0],
+            )
+        every = [Piece(first=first, stop=stop, copied=False) for first, stop in kept]
+        parts = [self.directory / f"every-{number}{output.suffix}" for number in range(len(every))]
+        for piece, part in zip(every, parts, strict=True):
+            self._encode(piece, part)
+        return self._join(parts, output), every
+
+    def _mend(self, pieces: Sequence[Piece], output: Path) -> MeasuredClip:
+        """Join copied and encoded pieces."""
+        parts = []
+        for number, piece in enumerate(pieces):
+            part = self.directory / f"part-{number}{output.suffix}"
+            parts.append(self._copy([piece], part) if piece.copied else self._encode(piece, part))
+        made = self._join([part.stream.path for part in parts], output)
+        check_frames(made, [(part, (0, part.packets.count)) for part in parts], binaries=self.context.binaries)
+        return made
+
+    def _copy(self, pieces: Sequence[Piece], output: Path) -> MeasuredClip:
         """Copy the packets of pieces, and check that the file decodes to their frames."""
         stream = self.clip.stream
         # The name of the output folder may not be allowed in an ffconcat list.
@@ -135,12 +166,13 @@ class _Cut:
         check_copy(made, [(self.clip, (p.first, p.stop)) for p in pieces], binaries=self.context.binaries)
         return made
 
-    def encode(self, piece: Piece, output: Path, config: VideoEncoderConfig) -> MeasuredClip:
+    def _encode(self, piece: Piece, output: Path) -> MeasuredClip:
         """Encode the frames of a piece."""
+        assert self.config is not None
         reencode_video(
             self.clip.stream.path,
             output,
-            config=config,
+            config=self.config,
             start=piece.first,
             end=piece.stop,
             binaries=self.context.binaries,
@@ -149,55 +181,18 @@ class _Cut:
         (made,) = measure_clips([output], binaries=self.context.binaries)
         return made
 
-    def join(self, parts: Sequence[Path], output: Path) -> MeasuredClip:
+    def _join(self, parts: Sequence[Path], output: Path) -> MeasuredClip:
         """Join parts into an existing temporary file."""
-        concat_videos(parts, output, overwrite=True, may_differ=IN_BAND, binaries=self.context.binaries)
+        concat_videos(
+            parts,
+            output,
+            overwrite=True,
+            may_differ=IN_BAND,
+            binaries=self.context.binaries,
+            stall_timeout_s=self.context.stall_timeout_s,
+        )
         (made,) = measure_clips([output], binaries=self.context.binaries)
         return made
-
-
-def _make(
-    job: _Cut,
-    pieces: Sequence[Piece],
-    kept: Sequence[Range],
-    output: Path,
-    directory: Path,
-    config: VideoEncoderConfig | None,
-) -> tuple[MeasuredClip, list[Piece]]:
-    """Write the output with as little re-encoding as possible; return it with the re-encoded pieces."""
-    fresh = [piece for piece in pieces if not piece.copied]
-    try:
-        if not fresh:
-            return job.copy(pieces, output), []
-        if len(fresh) < len(pieces) and config is not None:
-            return _mend(job, pieces, output, directory, config), fresh
-    except (ConcatError, OutputError, ProcessError) as err:
-        if config is None:
-            raise
-        logger.warning(
-            "the kept frames of %s cannot be copied (%s); re-encoding all of them",
-            job.clip.stream.path,
-            str(err).splitlines()[0],
-        )
-    assert config is not None
-    whole = [Piece(first=first, stop=stop, copied=False) for first, stop in kept]
-    parts = [directory / f"whole-{number}{output.suffix}" for number in range(len(whole))]
-    for piece, part in zip(whole, parts, strict=True):
-        job.encode(piece, part, config)
-    return job.join(parts, output), whole
-
-
-def _mend(
-    job: _Cut, pieces: Sequence[Piece], output: Path, directory: Path, config: VideoEncoderConfig
-) -> MeasuredClip:
-    """Join copied and encoded pieces."""
-    parts = []
-    for number, piece in enumerate(pieces):
-        part = directory / f"part-{number}{output.suffix}"
-        parts.append(job.copy([piece], part) if piece.copied else job.encode(piece, part, config))
-    made = job.join([part.stream.path for part in parts], output)
-    check_frames(made, [(part, (0, part.packets.count)) for part in parts], binaries=job.context.binaries)
-    return made
 
 
 def _checked(ranges: Sequence[Range], clip: MeasuredClip) -> list[Range]:

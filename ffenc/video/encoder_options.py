@@ -1,4 +1,4 @@
-"""What this FFmpeg makes of a config, and which encoders and pixel formats it has, without a frame at hand."""
+"""Resolve a config without frames, and list the encoders and pixel formats of this FFmpeg."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ffenc.video.run_context import RunContext
 TypedOption: TypeAlias = int | float | str
 
 NOMINAL_SIZE = (640, 480)
-"""Size that stands for the frames while their size is not known; every encoder takes it."""
+"""(width, height) used while the size of the frames is unknown; every encoder accepts it."""
 
 
 def encoder_options(
@@ -68,7 +68,7 @@ def resolved_encoder(
 
 
 def available_encoders(names: Iterable[str] | None = None, *, binaries: Binaries | None = None) -> tuple[str, ...]:
-    """Return which encoders this FFmpeg lists; whether hardware really works, only `select_encoder` finds out.
+    """Return the encoders that this FFmpeg lists; only `select_encoder` tests whether hardware works.
 
     Args:
         names: encoders, or codecs (``h264``), which count if this FFmpeg has a software encoder for them; None: all

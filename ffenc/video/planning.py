@@ -1,4 +1,4 @@
-"""Plan an encode on this machine: settle the encoder, ask FFmpeg what the plan needs to know, write the command."""
+"""Plan an encode on this machine: choose the encoder, probe FFmpeg, and build the command."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def plan_for(
 
 
 def _select(config: VideoEncoderConfig, source: Source, context: RunContext, cameras: int) -> Selection | None:
-    """Settle ``auto`` and try named hardware; None for a named software encoder."""
+    """Resolve ``auto`` or try named hardware; return None for a named software encoder."""
     spec = None
     if config.vcodec != AUTO:
         spec = find_encoder(config.vcodec)

@@ -190,15 +190,15 @@ def _short_reason(err: FFencError, node: str | None) -> str:
     if isinstance(err, ProcessTimeoutError):
         return f"{where}it hung: {str(err).splitlines()[0]}"
     if isinstance(err, ProcessError) and err.stderr_tail:
-        return where + _telling_line(err.stderr_tail)
+        return where + _first_error_line(err.stderr_tail)
     return where + str(err).splitlines()[0]
 
 
-def _telling_line(tail: str) -> str:
+def _first_error_line(tail: str) -> str:
     """Return the first error line, which names the cause; later lines are consequences."""
     lines = [line.strip() for line in tail.splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(("Svt[info]", "x265 [info]", "Guessed"))]
-    return (telling or lines)[0]
+    errors = [line for line in lines if not line.startswith(("Svt[info]", "x265 [info]", "Guessed"))]
+    return (errors or lines)[0]
 
 
 def _announce(selection: Selection) -> None:
