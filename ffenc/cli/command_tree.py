@@ -1,6 +1,6 @@
 """The table of commands, and the help of the program.
 
-A command's flags are in the module ``flags`` of its package, its work in a module of its own. Each is imported when it is
+A command's flags are in the module ``flags`` of its package, and its work in another module. Each is imported when it is
 needed, so that ``ffenc --version`` and ``ffenc --help`` import no command.
 """
 

@@ -203,7 +203,7 @@ class DatasetReader:
     def _wanted(
         self, key: str, places: Sequence[tuple[EpisodeRow, int]]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """Return the rows to read for each item and time, and which of them are padding."""
+        """Return the rows to read for each item and time, and whether each is padding."""
         firsts = np.array([[episode.dataset_from_index] for episode, _ in places], np.int64)
         lasts = np.array([[episode.dataset_to_index - 1] for episode, _ in places], np.int64)
         wanted = np.array([[row] for _, row in places], np.int64) + self._deltas.get(key, np.zeros(1, np.int64))

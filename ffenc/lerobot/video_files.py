@@ -221,7 +221,7 @@ def _may_join(refused: ConcatError, *, is_depth: bool) -> bool:
 
 
 def _join_checked(paths: Sequence[Path | str], output: Path, refused: ConcatError) -> None:
-    """Join videos of which `_may_join` is true; the output is kept only if it decodes to the frames of the inputs."""
+    """Join videos if `_may_join` is true; the output is kept only if it decodes to the frames of the inputs."""
     binaries = find_binaries()
     clips = measure_clips(paths, binaries=binaries)
     with PendingFile(output, overwrite=True) as pending:

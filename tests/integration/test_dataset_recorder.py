@@ -121,7 +121,7 @@ def test_video_without_exact_join_stays_separate(root, tmp_path, binaries, caplo
     run_tool([str(binaries.ffmpeg), "-v", "error", "-i", str(silent), *tone, *coded])
     with_audio = video.read_bytes()
     assert pack_dataset(root, binaries=binaries)
-    assert "keeps a file of its own" in caplog.text
+    assert "keeps its own file" in caplog.text
     assert "has audio" in caplog.text
     check_numbered(root, 24, binaries=binaries)
     counts = {

@@ -66,7 +66,7 @@ def dataset_table(result: Any, videos: str, *others: tuple[str, object]) -> Tabl
 
     Args:
         result: has ``root``, ``episodes``, ``frames``, ``videos``, and possibly ``tasks`` and ``dry_run``.
-        videos: what to say about the video files besides their number.
+        videos: text about the video files, in addition to their number.
         others: further rows.
     """
     tasks = f", {result.tasks} tasks" if hasattr(result, "tasks") else ""

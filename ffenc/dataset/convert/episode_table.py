@@ -47,7 +47,7 @@ def read_episode_table(path: str | Path) -> EpisodeTable:
     """Read a CSV or parquet file with one row per frame, in order.
 
     A column ``FEATURE:COMPONENT`` is one component of a vector, e.g. ``observation.state:shoulder_pan.pos``; components are in
-    column order.  A column without a colon is a feature of its own: a number, or in parquet a list of numbers of fixed length.
+    column order.  A column without a colon is a separate feature: a number, or in parquet a list of numbers of fixed length.
 
     Raises:
         InputError: it is not a table, a column is not numeric, a value is missing or not finite, or a column name is one that

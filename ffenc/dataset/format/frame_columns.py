@@ -150,7 +150,7 @@ def column_values(table: pa.Table, name: str, feature: Feature) -> npt.NDArray[A
     shape = (len(table),) if feature.shape == (1,) else (len(table), *feature.shape)
     if flat.null_count or len(flat) != np.prod(shape):
         raise DatasetError(
-            f"the column {name!r} has {len(flat)} values, of which {flat.null_count} are missing; expected {shape}"
+            f"the column {name!r} has {len(flat)} values, and {flat.null_count} of them are missing; expected {shape}"
         )
     return np.asarray(flat.to_numpy(zero_copy_only=False)).astype(feature.dtype, copy=False).reshape(shape)
 

@@ -54,7 +54,7 @@ _NOT_NUMERIC = ("string", "image", "video", "language")
 
 
 class Feature(BaseModel):
-    """One feature: a column of the data files, or a camera with video files of its own.
+    """One feature: a column of the data files, or a camera with its own video files.
 
     Attributes:
         dtype: a numpy name (``float32``, ``int64``, ``bool``, ...), ``string``, ``image``, ``video`` or ``language``.

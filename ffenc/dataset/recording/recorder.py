@@ -287,12 +287,14 @@ class DatasetRecorder:
             called, the next call of the recorder raises the error.  An episode that cannot be appended is kept aside.
 
         Raises:
-            DatasetError: there is no frame to save.
+            DatasetError: the episode has no frame.
         """
         episode = self._open_episode
         self._prepare()  # completes an interrupted save
         if episode is None or not len(episode) or episode.ending == "cleared":
-            raise DatasetError(f"there is no frame to save in {self.root}; call add_frame first", path=self.root)
+            raise DatasetError(
+                f"the open episode of {self.root} has no frame to save; call add_frame first", path=self.root
+            )
         episode.ending = "saved"
         self._complete_ending()
         if self._warm_start:

@@ -249,7 +249,7 @@ class LoggedSteps:
 
 
 def read_log(path: Path, info: DatasetInfo) -> LoggedSteps:
-    """Return the steps of a log up to the first line that is damaged or out of order; none if there is no log.
+    """Return the steps of a log up to the first line that is damaged or out of order; none if the log does not exist.
 
     Raises:
         InputError: the log cannot be read.

@@ -246,7 +246,7 @@ class DatasetLock:
             self._identity.close()
             self._identity = None
         while self._made:
-            with contextlib.suppress(OSError):  # the directory is no longer empty
+            with contextlib.suppress(OSError):  # the directory is not empty any more
                 self._made.pop().rmdir()
 
 

@@ -35,7 +35,7 @@ FEATURE_RULES: Mapping[str, Callable[[Feature], object]] = MappingProxyType(
         "is_depth_map": lambda feature: feature.is_depth,
     }
 )
-"""Properties of a feature that must be equal, besides every key of its ``info`` block that is not in `ENCODER_KEYS`."""
+"""Properties of a feature that must be equal, in addition to every key of its ``info`` block that is not in `ENCODER_KEYS`."""
 
 ENCODER_KEYS: Mapping[str, object] = MappingProxyType(
     {"video.g": None, "video.crf": None, "video.preset": None, "video.fast_decode": None, "video.extra_options": {}}

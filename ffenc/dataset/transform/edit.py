@@ -81,7 +81,7 @@ def delete_episodes(
     Raises:
         DatasetError: ``episodes`` is empty, names every episode or one that does not exist; or the dataset is inconsistent.
         OutputExistsError: ``output`` exists.
-        FFencError: a file cannot be written.  After any error there is no output.
+        FFencError: a file cannot be written.  After any error nothing is left.
     """
     check_new(Path(output))
     opened = DatasetSource.open(source, follow_links=follow_links)
@@ -124,7 +124,7 @@ def split_dataset(
             dataset is inconsistent.
         UnsafePathError: a name cannot be that of a directory.
         OutputExistsError: ``output`` exists.
-        FFencError: a file cannot be written.  After any error there is no output.
+        FFencError: a file cannot be written.  After any error nothing is left.
     """
     output = Path(output)
     check_new(output)

@@ -89,7 +89,7 @@ def convert_images_to_video(
     Raises:
         DatasetError: the dataset is inconsistent, does not have the image features, or does not contain an image.
         OutputExistsError: ``output`` exists.
-        FFencError: see `encode_images`.  After any error the dataset is unchanged and there is no output.
+        FFencError: see `encode_images`.  After any error the dataset is unchanged, and no output is left.
     """
     binaries = binaries or find_binaries()
     final = None if output is None else Path(output)

@@ -127,7 +127,7 @@ def merge_datasets(
         DatasetError: a source is inconsistent.
         InputError: a video is damaged, has audio, or does not show frame k at k/fps.
         OutputExistsError: ``output`` exists.
-        FFencError: a file cannot be written.  After any error there is no output.
+        FFencError: a file cannot be written.  After any error nothing is left.
     """
     binaries, output = binaries or find_binaries(), Path(output)
     check_new(output)

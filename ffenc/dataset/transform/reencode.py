@@ -99,7 +99,7 @@ def reencode_dataset(
         DatasetError: the dataset is inconsistent, there is nothing to do, or a job failed.
         OutputExistsError: ``output`` exists.
         DatasetLockedError: another process is writing into the dataset.
-        FFencError: an output file is wrong.  After any error the dataset is unchanged and there is no output.
+        FFencError: an output file is wrong.  After any error the dataset is unchanged, and no output is left.
     """
     binaries = binaries or find_binaries()
     final = None if output is None else Path(output)

@@ -80,7 +80,7 @@ def upgrade_dataset(
     """Convert a dataset of LeRobot's format 2.1 to 3.0, atomically into a new dataset or in place.
 
     The videos of episodes are joined by stream copy up to the size limit, so no frame is re-encoded.  A video that cannot be
-    joined to the others keeps a file of its own.  Timestamps are computed from frame counts.  Documents and tables have the
+    joined to the others keeps its own file.  Timestamps are computed from frame counts.  Documents and tables have the
     values that LeRobot's converter writes.  Other files, such as ``README.md``, are kept.
 
     Args:
@@ -97,7 +97,7 @@ def upgrade_dataset(
             missing, surplus or listed twice.  The message has the file, and its line or row.
         InputError: a video is damaged.
         OutputExistsError: ``output`` exists.
-        FFencError: a file cannot be written.  After any error the dataset is unchanged and there is no output.
+        FFencError: a file cannot be written.  After any error the dataset is unchanged, and no output is left.
     """
     binaries = binaries or find_binaries()
     final = None if output is None else Path(output)

@@ -111,7 +111,7 @@ def group_videos(
 
 
 def group_joinable(clips: Iterable[tuple[MeasuredClip, FileId]], info: DatasetInfo) -> list[list[SourceVideo]]:
-    """Group videos as `group_videos` does; one that cannot be joined exactly keeps a file of its own, with a warning.
+    """Group videos as `group_videos` does; one that cannot be joined exactly keeps its own file, with a warning.
 
     Args:
         clips: the videos of one camera in order, with their file numbers; not checked for an `obstacle`.
@@ -120,7 +120,7 @@ def group_joinable(clips: Iterable[tuple[MeasuredClip, FileId]], info: DatasetIn
     groups: list[list[SourceVideo]] = []
     for found, some in groupby(clips, lambda each: obstacle(each[0])):
         if found is not None:
-            logger.warning("a video keeps a file of its own: %s", found)
+            logger.warning("a video keeps its own file: %s", found)
         videos = (SourceVideo.of(clip, file) for clip, file in some)
         groups += group_videos(videos, info, concatenate=found is None)
     return groups

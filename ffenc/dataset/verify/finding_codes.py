@@ -87,7 +87,7 @@ episode-range-wrong     | error   | metadata | repair    | the rows of an episod
 episode-data-file-wrong | warning | metadata | repair    | the rows of an episode are in another file than the table says
 episode-meta-file-wrong | warning | metadata | repair    | an episode is in another file of the table than it says
 episode-tasks-wrong     | warning | metadata | repair    | the tasks of an episode differ from those of its rows
-data-missing            | error   | metadata | again     | there is no data file
+data-missing            | error   | metadata | again     | the dataset has no data file
 data-unreadable         | error   | metadata | again     | a data file is damaged or has no footer
 data-column-missing     | error   | metadata | again     | a feature has no column
 data-column-extra       | error   | metadata | column    | a column is not a feature, so LeRobot refuses the dataset

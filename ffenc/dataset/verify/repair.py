@@ -68,9 +68,13 @@ def repair_dataset(
 ) -> RepairReport:
     """Repair a dataset in place, under its lock; each file is replaced in one step.
 
-    A repair derives: ranges of episodes in data and videos (if the numbers of rows and frames agree), counters and splits,
-    the order of tasks (if the episodes agree), tasks of episodes, statistics of numbers, missing statistics of cameras, and
-    the stream values of info blocks.  It removes temporary files.  After an interruption, it can be repeated.
+    A repair derives these values from other files, and removes temporary files.  After an interruption, it can be repeated.
+
+    - ranges of episodes in data and videos, if the numbers of rows and frames agree
+    - counters and splits
+    - the order of tasks, if the episodes agree; tasks of episodes
+    - statistics of numbers, missing statistics of cameras
+    - the stream values of info blocks
 
     Args:
         root: the dataset's directory.
@@ -82,7 +86,7 @@ def repair_dataset(
         progress: progress of the first verification, see `verify_dataset`.
 
     Raises:
-        DatasetError: there is no dataset of this version.
+        DatasetError: the directory is not a dataset of this version.
         DatasetLockedError: another process writes the dataset.
         OutputError: the file system refused; the dataset is not worse than before.
     """
@@ -134,7 +138,7 @@ def _workplace(root: Path, *, dry_run: bool, follow_links: bool) -> Iterator[tup
     if not dry_run:
         restore_missing(root)
     if not (root / "meta" / "info.json").is_file():
-        raise DatasetError(f"{root} is not a LeRobot dataset: there is no meta/info.json", path=root)
+        raise DatasetError(f"{root} is not a LeRobot dataset: meta/info.json is missing", path=root)
     with ExitStack() as stack:
         siblings = [path for mark in SIBLINGS if os.path.lexists(path := sibling(root, mark))]
         if not dry_run:

@@ -57,7 +57,7 @@ def status(parser: ArgumentParser) -> None:
     done      the output belongs to this job and its current inputs
     stale     the output is unfinished, or belongs to another job or other inputs;
               it is made again
-    missing   there is no output
+    missing   the output does not exist
     foreign   a file exists that no job made; the job would be refused
     """
     add_flag(parser, "file", Path, _JOB_LIST)

@@ -1,4 +1,4 @@
-"""The parser of ``ffenc lerobot``: it has no flags of its own."""
+"""The parser of ``ffenc lerobot``: it has no flags."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def _check_columns(subject: Subject, path: Path, columns: Mapping[str, pa.DataTy
         if name not in columns:
             severity: Severity | None = "warning" if is_derivable(name) else None
             subject.findings.add(
-                "episodes-column-missing", f"there is no column {name!r}", path=path, severity=severity
+                "episodes-column-missing", f"the column {name!r} is missing", path=path, severity=severity
             )
             usable &= is_derivable(name)
         elif not _is_compatible(columns[name], expected[name]):

@@ -32,7 +32,7 @@ class Rows:
     Attributes:
         table: columns that could be read.
         files: files that contain the rows.
-        episode_index: ``episode_index`` of the first row; None if there is no such column.
+        episode_index: ``episode_index`` of the first row; None if the column is missing.
     """
 
     table: pa.Table

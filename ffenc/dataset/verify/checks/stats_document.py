@@ -23,7 +23,7 @@ def check_stats_document(subject: Subject, *, measured: Aggregate, cameras: Aggr
     path, findings, info = subject.layout.stats, subject.findings, subject.known_info
     if not path.exists():
         if subject.episodes:
-            findings.add("stats-missing", "there are no statistics of the dataset", path=path)
+            findings.add("stats-missing", "the dataset has no statistics", path=path)
         return
     try:
         document = read_json(path)
