@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ffenc import DatasetRecorder, VideoEncoderConfig, VideoReader
-from ffenc.dataset.format.dataset_tables import load_subtasks, load_tasks, save_subtasks
+from ffenc.dataset.format.dataset_tables import load_tasks, load_texts, save_texts
 from ffenc.dataset.format.documents import load_info
 from ffenc.dataset.transform.edit import delete_episodes, split_dataset
 from ffenc.dataset.transform.images_to_video import convert_images_to_video
@@ -42,6 +42,14 @@ needs_lerobot = pytest.mark.skipif(
     not LEROBOT_PYTHON, reason="FFENC_LEROBOT_PYTHON does not name a Python that has LeRobot 0.6.1"
 )
 RECORDED = json.loads((THEIRS / "meta/info.json").read_text())
+
+
+def save_subtasks(root, texts):
+    save_texts(root / "meta/subtasks.parquet", "subtask", texts)
+
+
+def load_subtasks(root):
+    return load_texts(root / "meta/subtasks.parquet", "subtask", to_write=True)
 
 
 def features(dtype="video"):

@@ -169,12 +169,7 @@ def save_tasks(root: Path, tasks: Sequence[str]) -> None:
         DatasetError: a text is listed twice.
         OutputError: the file cannot be written.
     """
-    _save_texts(DatasetLayout(root=root).tasks, "task", tasks)
-
-
-def save_subtasks(root: Path, subtasks: Sequence[str]) -> None:
-    """Replace ``meta/subtasks.parquet``; see `save_tasks`."""
-    _save_texts(DatasetLayout(root=root).subtasks, "subtask", subtasks)
+    save_texts(DatasetLayout(root=root).tasks, "task", tasks)
 
 
 def load_tasks(root: Path, *, to_write: bool = False) -> list[str]:
@@ -184,16 +179,11 @@ def load_tasks(root: Path, *, to_write: bool = False) -> list[str]:
         DatasetError: it is missing, does not contain texts, its rows are not in the order of their numbers, or it has columns
             that would be lost.
     """
-    return _load_texts(DatasetLayout(root=root).tasks, "task", to_write=to_write)
+    return load_texts(DatasetLayout(root=root).tasks, "task", to_write=to_write)
 
 
-def load_subtasks(root: Path) -> list[str] | None:
-    """Return the texts of ``meta/subtasks.parquet``, or None if it does not exist; see `load_tasks`."""
-    path = DatasetLayout(root=root).subtasks
-    return _load_texts(path, "subtask", to_write=True) if path.exists() else None
-
-
-def _save_texts(path: Path, name: str, texts: Sequence[str]) -> None:
+def save_texts(path: Path, name: str, texts: Sequence[str]) -> None:
+    """Replace a table of texts, such as ``meta/tasks.parquet``; see `save_tasks`."""
     if len(set(texts)) != len(texts):
         raise DatasetError(f"a {name} is listed twice: {sorted(texts)}", path=path)
     columns = [pa.array(range(len(texts)), pa.int64()), pa.array(texts, pa.string())]
@@ -203,7 +193,8 @@ def _save_texts(path: Path, name: str, texts: Sequence[str]) -> None:
     save_table(path, pa.Table.from_arrays(columns, schema=schema))
 
 
-def _load_texts(path: Path, name: str, *, to_write: bool) -> list[str]:
+def load_texts(path: Path, name: str, *, to_write: bool) -> list[str]:
+    """Return the texts of a table by number; see `load_tasks`."""
     table = load_table(path)
     index = _index_column(table.schema, name)
     if index not in table.column_names or f"{name}_index" not in table.column_names:

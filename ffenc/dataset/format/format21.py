@@ -18,6 +18,7 @@ from ffenc.dataset.format.documents import info_path, read_document
 from ffenc.dataset.format.episode_columns import TOLERANCE_S, episodes_schema
 from ffenc.dataset.format.frame_columns import column_values, conform, data_schema
 from ffenc.dataset.format.parquet_series import open_parquet
+from ffenc.dataset.format.paths import FixedPath
 from ffenc.dataset.format.schema import DATA_PATH, DEFAULT_FEATURES, OLD_COUNTERS, VIDEO_PATH, DatasetInfo
 from ffenc.dataset.format.versions import CODEBASE_VERSION, is_known_version, is_upgradable, version_message
 from ffenc.errors import DatasetError
@@ -42,25 +43,13 @@ class Layout21:
     root: Path
     chunks_size: int
 
-    @property
-    def info(self) -> Path:
-        """``meta/info.json``."""
-        return self.root / "meta" / "info.json"
-
-    @property
-    def episodes(self) -> Path:
-        """One line for each episode."""
-        return self.root / "meta" / "episodes.jsonl"
-
-    @property
-    def statistics(self) -> Path:
-        """One line for each episode."""
-        return self.root / "meta" / "episodes_stats.jsonl"
-
-    @property
-    def tasks(self) -> Path:
-        """One line for each task."""
-        return self.root / "meta" / "tasks.jsonl"
+    info = FixedPath("meta/info.json")
+    episodes = FixedPath("meta/episodes.jsonl")
+    """One line for each episode."""
+    statistics = FixedPath("meta/episodes_stats.jsonl")
+    """One line for each episode."""
+    tasks = FixedPath("meta/tasks.jsonl")
+    """One line for each task."""
 
     def data(self, episode: int) -> Path:
         """Return the data file of an episode."""

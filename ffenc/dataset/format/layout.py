@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ffenc.dataset.format.paths import expand_template, file_numbers, glob_pattern, numbers_files
+from ffenc.dataset.format.paths import FixedPath, expand_template, file_numbers, glob_pattern, numbers_files
 from ffenc.dataset.format.schema import DATA_PATH, VIDEO_PATH, DatasetInfo
 from ffenc.dataset.storage.local_root import check_local
 from ffenc.errors import DatasetError
@@ -45,6 +45,12 @@ class DatasetLayout:
     data_path: str = DATA_PATH
     video_path: str | None = VIDEO_PATH
 
+    info = FixedPath("meta/info.json")
+    stats = FixedPath("meta/stats.json")
+    tasks = FixedPath("meta/tasks.parquet")
+    own = FixedPath("meta/ffenc")
+    """``meta/ffenc``, the directory for files of ffenc, which LeRobot does not read."""
+
     def __post_init__(self) -> None:
         """Refuse a URL, because every reader of a dataset starts here."""
         check_local(self.root)
@@ -53,31 +59,6 @@ class DatasetLayout:
     def of(cls, root: Path, info: DatasetInfo) -> DatasetLayout:
         """Return the paths of a dataset with this document."""
         return cls(root=root, data_path=info.data_path, video_path=info.video_path)
-
-    @property
-    def info(self) -> Path:
-        """``meta/info.json``."""
-        return self.root / "meta" / "info.json"
-
-    @property
-    def stats(self) -> Path:
-        """``meta/stats.json``."""
-        return self.root / "meta" / "stats.json"
-
-    @property
-    def tasks(self) -> Path:
-        """``meta/tasks.parquet``."""
-        return self.root / "meta" / "tasks.parquet"
-
-    @property
-    def subtasks(self) -> Path:
-        """``meta/subtasks.parquet``, which only some datasets have."""
-        return self.root / "meta" / "subtasks.parquet"
-
-    @property
-    def own(self) -> Path:
-        """``meta/ffenc``, the directory for files of ffenc, which LeRobot does not read."""
-        return self.root / "meta" / "ffenc"
 
     def data(self, file: FileId) -> Path:
         """Return the path of a data file."""

@@ -17,6 +17,22 @@ _NUMBERS = ("chunk_index", "file_index")
 _NUMBER_FORMAT = re.compile(r"([<>^]?0?\d{0,2})d?")  # a safe subset of Python's format language
 
 
+class FixedPath:
+    """An attribute of a class that describes a directory: a path that is the same in all such directories.
+
+    Args:
+        name: the path, relative to the directory.
+        of: attribute with the directory.
+    """
+
+    def __init__(self, name: str, *, of: str = "root") -> None:
+        self._name, self._of = name, of
+
+    def __get__(self, owner: object, kind: type) -> Path:
+        directory: Path = getattr(owner, self._of)
+        return directory / self._name
+
+
 def check_feature_name(name: str) -> None:
     """Refuse a name that is not a portable directory name.
 

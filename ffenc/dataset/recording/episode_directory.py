@@ -23,6 +23,7 @@ from typing import Any
 
 from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.format.layout import DatasetLayout
+from ffenc.dataset.format.paths import FixedPath
 from ffenc.dataset.storage.atomic_file import make_directory
 from ffenc.dataset.storage.new_directory import sync_tree
 from ffenc.errors import OutputError
@@ -47,6 +48,17 @@ class EpisodeDirectory:
     """
 
     path: Path
+
+    rows = FixedPath("rows.jsonl", of="path")
+    """The log of time steps."""
+    data = FixedPath("data.parquet", of="path")
+    """The staged data file."""
+    episodes = FixedPath("episodes.parquet", of="path")
+    """The staged file of the table of episodes."""
+    commit_list = FixedPath("commit.json", of="path")
+    """The list of renames of its commit."""
+    _settings = FixedPath("recording.json", of="path")
+    _reason = FixedPath("reason.txt", of="path")
 
     @classmethod
     def create(cls, root: Path, number: int, configs: Mapping[str, VideoEncoderConfig]) -> EpisodeDirectory:
@@ -85,34 +97,6 @@ class EpisodeDirectory:
         own = DatasetLayout(root=root).own
         paths = (path for name in (_RECORDING, _KEPT) for path in (own / name).glob("*") if path.is_dir())
         return [cls(path=path) for path in sorted(paths)]
-
-    @property
-    def rows(self) -> Path:
-        """The log of time steps."""
-        return self.path / "rows.jsonl"
-
-    @property
-    def data(self) -> Path:
-        """The staged data file."""
-        return self.path / "data.parquet"
-
-    @property
-    def episodes(self) -> Path:
-        """The staged file of the table of episodes."""
-        return self.path / "episodes.parquet"
-
-    @property
-    def commit_list(self) -> Path:
-        """The list of renames of its commit."""
-        return self.path / "commit.json"
-
-    @property
-    def _settings(self) -> Path:
-        return self.path / "recording.json"
-
-    @property
-    def _reason(self) -> Path:
-        return self.path / "reason.txt"
 
     @property
     def restored(self) -> EpisodeDirectory:

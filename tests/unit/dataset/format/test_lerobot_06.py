@@ -12,7 +12,7 @@ import pytest
 
 from ffenc import VideoEncoderConfig, video_info
 from ffenc.config import DepthEncoderConfig
-from ffenc.dataset.format.dataset_tables import load_subtasks, load_tasks, save_subtasks
+from ffenc.dataset.format.dataset_tables import load_tasks, load_texts, save_texts
 from ffenc.dataset.format.documents import load_stats, save_stats
 from ffenc.dataset.format.frame_columns import data_schema
 from ffenc.dataset.format.layout import DatasetLayout, FileId
@@ -282,6 +282,6 @@ def test_task_table_with_additional_columns_is_not_rewritten(tmp_path):
 
 
 def test_subtasks_are_saved_and_loaded_like_tasks(tmp_path):
-    assert load_subtasks(tmp_path) is None
-    save_subtasks(tmp_path, ["reach", "grasp"])
-    assert load_subtasks(tmp_path) == ["reach", "grasp"]
+    path = tmp_path / "meta/subtasks.parquet"
+    save_texts(path, "subtask", ["reach", "grasp"])
+    assert load_texts(path, "subtask", to_write=True) == ["reach", "grasp"]
