@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from ffenc.dataset.transform.features import add_features as add_features
     from ffenc.dataset.transform.features import remove_features as remove_features
     from ffenc.dataset.transform.features import rename_features as rename_features
+    from ffenc.dataset.transform.idle import find_idle as find_idle
     from ffenc.dataset.transform.images_to_video import convert_images_to_video as convert_images_to_video
     from ffenc.dataset.transform.merge import merge_datasets as merge_datasets
     from ffenc.dataset.transform.recompute_stats import recompute_stats as recompute_stats
     from ffenc.dataset.transform.reencode import reencode_dataset as reencode_dataset
     from ffenc.dataset.transform.tasks import modify_tasks as modify_tasks
+    from ffenc.dataset.transform.trim import trim_episodes as trim_episodes
     from ffenc.dataset.transform.upgrade import UpgradeResult as UpgradeResult
     from ffenc.dataset.transform.upgrade import upgrade_dataset as upgrade_dataset
     from ffenc.dataset.verify.content_limits import ContentLimits as ContentLimits
@@ -199,6 +201,7 @@ _MODULES = {
     "encoder_options": "video.encoder_options",
     "executor_from": "jobs.executors",
     "find_binaries": "ffmpeg.binaries",
+    "find_idle": "dataset.transform.idle",
     "find_recordings": "video.recording",
     "merge_datasets": "dataset.transform.merge",
     "modify_tasks": "dataset.transform.tasks",
@@ -219,6 +222,7 @@ _MODULES = {
     "salvage_video": "video.salvage",
     "select_encoder": "video.selection",
     "split_dataset": "dataset.transform.edit",
+    "trim_episodes": "dataset.transform.trim",
     "upgrade_dataset": "dataset.transform.upgrade",
     "verify_dataset": "dataset.verify.verify",
     "video_info": "dataset.format.video_info",

@@ -73,6 +73,7 @@ COMMANDS: Mapping[str, CommandRow] = {
     "repair": _row("dataset.repair", "repair the metadata of a dataset"),
     "merge": _row("dataset.merge", "merge datasets without re-encoding"),
     "delete-episodes": _row("dataset.delete_episodes", "copy a dataset without some episodes"),
+    "trim": _row("dataset.trim", "keep a range of frames of some episodes"),
     "split": _row("dataset.split", "split a dataset into several datasets"),
     "reencode-dataset": _row("dataset.reencode_dataset", "re-encode the videos of a dataset"),
     "images-to-video": _row("dataset.images_to_video", "turn image features of a dataset into video"),

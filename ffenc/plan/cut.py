@@ -12,6 +12,9 @@ from pathlib import Path
 from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.plan.concat import ConcatPlan, concat_argv, excerpt_list, microseconds_text
 
+Range = tuple[int, int]
+"""(first, stop): frames from ``first`` to ``stop - 1``."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
@@ -32,30 +35,34 @@ class Piece:
         return self.stop - self.first
 
 
-def join_ranges(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def join_ranges(ranges: Sequence[Range]) -> list[Range]:
     """Merge ranges that touch each other."""
-    joined: list[tuple[int, int]] = []
+    joined: list[Range] = []
     for first, stop in ranges:
         begin = joined.pop()[0] if joined and joined[-1][1] == first else first
         joined.append((begin, stop))
     return joined
 
 
-def cut_pieces(packets: PacketIndex, ranges: Sequence[tuple[int, int]], *, in_order: bool) -> list[Piece]:
+def cut_pieces(packets: PacketIndex, ranges: Sequence[Range], *, delay: int) -> list[Piece]:
     """Divide ranges of frames into pieces that can be copied and pieces that cannot.
 
     A copy begins at a cut point and ends at one.  If frames are stored in presentation order, no frame needs a later one,
-    and a copy can end anywhere.
+    and a copy can end anywhere.  Encoders delay the first frame of a piece only if it has more frames than ``delay``, and
+    FFmpeg joins only pieces with equal delays, so a shorter piece takes the next frames up to a cut point.
 
     Args:
         ranges: ascending ranges ``[first, stop)`` that do not overlap.
-        in_order: frames are stored in presentation order.
+        delay: frames between decoding and presentation of the first frame; 0 if they are stored in presentation order.
     """
     points = [*packets.cut_points, packets.count]
     pieces: list[Piece] = []
     for first, stop in join_ranges(ranges):
-        begin = points[bisect.bisect_left(points, first)]
-        end = stop if in_order else points[bisect.bisect_right(points, stop) - 1]
+        begin, end = points[bisect.bisect_left(points, first)], stop
+        if begin != first:
+            begin = points[bisect.bisect_left(points, min(first + delay + 1, packets.count))]
+        if delay and points[bisect.bisect_left(points, stop)] != stop:
+            end = points[max(0, bisect.bisect_right(points, stop - delay - 1) - 1)]
         if begin >= end:
             pieces.append(Piece(first=first, stop=stop, copied=False))
             continue

@@ -13,12 +13,13 @@ from ffenc.errors import ConcatError, InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
 from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
-from ffenc.plan.cut import Piece, cut_pieces, join_ranges, plan_cut
+from ffenc.plan.cut import Piece, Range, cut_pieces, join_ranges, plan_cut
 from ffenc.plan.encode import muxer_for
+from ffenc.plan.frame_stride import FrameStride
 from ffenc.regular_files import file_path
 from ffenc.video.clip import MeasuredClip, measure_clips, measure_plain, read_back
 from ffenc.video.concat import concat_videos, nameable, run_copy
-from ffenc.video.frame_comparison import Range, check_copy, check_frames
+from ffenc.video.frame_comparison import check_copy, check_frames
 from ffenc.video.join import IN_BAND
 from ffenc.video.output import PendingFile, WrittenVideo, check_packets, check_target
 from ffenc.video.reencode import reencode_video
@@ -74,10 +75,7 @@ def cut_video(
     muxer_for(output)
     check_target(output, overwrite=overwrite)
     clip = measure_plain(file_path(source), binaries=binaries)
-    kept = _checked(ranges, clip)
-    index = read_mp4_index(clip.stream.path)
-    delay = clip.stream.has_b_frames if index is None else index.delay
-    pieces = cut_pieces(clip.packets, kept, in_order=delay == 0)
+    kept, delay, pieces = _pieces(clip, ranges)
     fresh = [piece for piece in pieces if not piece.copied]
     if fresh and config is None:
         raise InputError(
@@ -101,6 +99,23 @@ def cut_video(
         size_bytes=output.stat().st_size,
         stream=replace(made.stream, path=output.absolute()),
     )
+
+
+def cut_pieces_of(source: Path, ranges: Sequence[Range], *, binaries: Binaries) -> list[Piece]:
+    """Return what `cut_video` would copy and re-encode; nothing is written.
+
+    Raises:
+        InputError: see `cut_video`.
+    """
+    return _pieces(measure_plain(source, binaries=binaries), ranges)[2]
+
+
+def _pieces(clip: MeasuredClip, ranges: Sequence[Range]) -> tuple[list[Range], int, list[Piece]]:
+    """Return the joined ranges, the frames between decoding and presentation, and the pieces."""
+    kept = _checked(ranges, clip)
+    index = read_mp4_index(clip.stream.path)
+    delay = clip.stream.has_b_frames if index is None else index.delay
+    return kept, delay, cut_pieces(clip.packets, kept, delay=delay)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,18 +144,14 @@ class _Cut:
                 self.clip.stream.path,
                 str(err).splitlines()[0],
             )
-        every = [Piece(first=first, stop=stop, copied=False) for first, stop in kept]
-        parts = [self.directory / f"every-{number}{output.suffix}" for number in range(len(every))]
-        for piece, part in zip(every, parts, strict=True):
-            self._encode(piece, part)
-        return self._join(parts, output), every
+        return self._encode(kept, output), [Piece(first=first, stop=stop, copied=False) for first, stop in kept]
 
     def _mend(self, pieces: Sequence[Piece], output: Path) -> MeasuredClip:
         """Join copied and encoded pieces."""
         parts = []
         for number, piece in enumerate(pieces):
             part = self.directory / f"part-{number}{output.suffix}"
-            parts.append(self._copy([piece], part) if piece.copied else self._encode(piece, part))
+            parts.append(self._copy([piece], part) if piece.copied else self._encode([(piece.first, piece.stop)], part))
         made = self._join([part.stream.path for part in parts], output)
         check_frames(made, [(part, (0, part.packets.count)) for part in parts], binaries=self.context.binaries)
         return made
@@ -166,15 +177,17 @@ class _Cut:
         check_copy(made, [(self.clip, (p.first, p.stop)) for p in pieces], binaries=self.context.binaries)
         return made
 
-    def _encode(self, piece: Piece, output: Path) -> MeasuredClip:
-        """Encode the frames of a piece."""
+    def _encode(self, ranges: Sequence[Range], output: Path) -> MeasuredClip:
+        """Encode ranges of frames; each begins at a keyframe."""
         assert self.config is not None
+        kept = FrameStride(every=1, ranges=tuple(ranges))
         reencode_video(
             self.clip.stream.path,
             output,
             config=self.config,
-            start=piece.first,
-            end=piece.stop,
+            thinning=kept,
+            key_frames=kept.starts[1:],
+            overwrite=True,
             binaries=self.context.binaries,
             stall_timeout_s=self.context.stall_timeout_s,
         )

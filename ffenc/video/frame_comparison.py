@@ -11,14 +11,12 @@ import numpy as np
 from ffenc.errors import InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.frames import LAYOUTS
+from ffenc.plan.cut import Range
 from ffenc.threads import ThreadPool
 from ffenc.video.clip import MeasuredClip
 from ffenc.video.reader import VideoReader
 
 logger = logging.getLogger(__name__)
-
-Range = tuple[int, int]
-"""(first, stop): frames from ``first`` to ``stop - 1``."""
 
 _PARTS_AT_ONCE = 40  # an input of one command each
 _DECODED_AT_ONCE = 2

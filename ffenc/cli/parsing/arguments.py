@@ -47,7 +47,7 @@ _Config = TypeVar("_Config", bound="VideoEncoderConfig")
 
 BARE_FLAGS = (
     "-h", "--help", "-v", "--verbose", "--json", "--dry_run", "--dry-run", "--overwrite", "--codes", "--retry_failed",
-    "--allow_mixed_builds", "--follow_links", "--relative_action", "--relative-action",
+    "--allow_mixed_builds", "--follow_links", "--relative_action", "--relative-action", "--idle", "--yes",
 )  # fmt: skip
 """The flags that take no value."""
 

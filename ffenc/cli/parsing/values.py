@@ -174,6 +174,13 @@ def positive_number(value: str | float) -> float:
     return float(value)
 
 
+def share(value: str | float) -> float:
+    """Parse a number between 0 and 1."""
+    if isinstance(value, bool) or not re.fullmatch(r"0?\.[0-9]{1,9}", str(value)) or float(value) == 0:
+        raise ArgumentTypeError(f"{value!r} is not a share; write a number between 0 and 1, for example 0.02")
+    return float(value)
+
+
 def frame_number(value: str | int) -> int:
     """Parse a whole number of at least 0."""
     return int(_number(value, r"[0-9]{1,15}", "is not a frame number; write a whole number, counted from 0"))

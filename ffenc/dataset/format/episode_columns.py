@@ -37,6 +37,10 @@ class VideoSpan:
     from_frame: int
     to_frame: int
 
+    def part(self, first: int, stop: int) -> VideoSpan:
+        """Return the frames of rows ``[first, stop)`` of the episode."""
+        return VideoSpan(file=self.file, from_frame=self.from_frame + first, to_frame=self.from_frame + stop)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeRow:

@@ -109,6 +109,34 @@ def renamed_document(document: Mapping[str, Any], names: Mapping[str, str | None
     return new
 
 
+def rows_document(document: Mapping[str, Any], rows: range) -> dict[str, Any]:
+    """Return the line of an episode of which only some rows are kept: its frames, drops and ties are renumbered.
+
+    The drops are those between the first and the last kept frame, and those before or after them if the episode still begins
+    or ends there.  If the frame rate is divided, steps and drops keep the numbers of the recording.
+    """
+    frames = document.get("frames")
+    if not isinstance(frames, int) or rows == range(frames):
+        return dict(document)
+    kept = {**document, "frames": len(rows)}
+    if isinstance(ties := document.get("ties"), Mapping):
+        numbers = {name: int(name) for name in ties if name.isdecimal()}
+        kept["ties"] = {str(rows.index(n)): ties[name] for name, n in numbers.items() if n in rows}
+    if rows.step == 1 and "drops" in document:
+        kept |= _kept_drops(document, rows, frames)
+    return kept
+
+
+def _kept_drops(document: Mapping[str, Any], rows: range, frames: int) -> dict[str, Any]:
+    drops = document["drops"]
+    # Drop i is the step before frame drop.step - i.
+    before = [drop["step"] - number for number, drop in enumerate(drops)]
+    start = rows.start + sum(frame <= rows.start for frame in before) if rows.start else 0
+    end = rows.stop + sum(frame < rows.stop for frame in before) if rows.stop < frames else document["steps"]
+    inside = [{**drop, "step": drop["step"] - start} for drop in drops if start <= drop["step"] < end]
+    return {"steps": end - start, "drops": inside}
+
+
 def append_provenance(root: Path, document: Mapping[str, Any]) -> None:
     """Append one line and sync the file.
 

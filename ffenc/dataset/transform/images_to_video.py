@@ -19,11 +19,11 @@ from ffenc.dataset.storage.dataset_tree import resolve_root
 from ffenc.dataset.storage.new_directory import work_beside
 from ffenc.dataset.transform.in_place import copy_unchanged, new_form
 from ffenc.dataset.transform.source import DatasetSource, reading
+from ffenc.dataset.transform.stored_images import unpack_images
 from ffenc.dataset.transform.video_groups import FrameCounter, SourceVideo, group_videos, write_groups
 from ffenc.dataset.transform.write_tables import EpisodeSelection, write_tables
 from ffenc.errors import DatasetError, InputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.plan.images import image_name
 from ffenc.threads import ThreadPool
 from ffenc.video.clip import iterate_clips
 from ffenc.video.encode import encode_frames, encode_images
@@ -32,7 +32,6 @@ from ffenc.video.run import EncodeResult
 from ffenc.video.run_context import ProgressCallback
 
 _CAMERAS_AT_ONCE = 2
-_SUFFIXES = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"), (b"II*\0", ".tiff"), (b"MM\0*", ".tiff"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +188,7 @@ class _Conversion:
         output.parent.mkdir(exist_ok=True)
         report = self.counter.of((key, episode))
         with tempfile.TemporaryDirectory(dir=self.work) as directory:
-            self._unpack(key, episode, images, Path(directory))
+            unpack_images(images, Path(directory), camera=key, episode=episode, root=self.source.root)
             try:
                 result = self._encode_files(key, Path(directory), output, report)
             except InputError as err:  # its file name contains the frame number
@@ -204,26 +203,6 @@ class _Conversion:
             )
         report(result.frames, None)
         return result
-
-    def _unpack(self, key: str, episode: int, images: list[dict[str, Any] | None], directory: Path) -> None:
-        """Write the stored images of an episode as files."""
-        suffixes = set()
-        for number, image in enumerate(images):
-            data = (image or {}).get("bytes")
-            suffix = next((suffix for magic, suffix in _SUFFIXES if data and data.startswith(magic)), None)
-            if data is None or suffix is None:
-                raise DatasetError(
-                    f"frame {number} of episode {episode} does not contain a PNG, JPEG or TIFF image of {key}",
-                    path=self.source.root,
-                )
-            suffixes.add(suffix)
-            if len(suffixes) > 1:
-                raise DatasetError(
-                    f"frame {number} of episode {episode} has a {suffix} image of {key}, but earlier frames have another "
-                    "format; convert it first",
-                    path=self.source.root,
-                )
-            (directory / image_name(number, suffix)).write_bytes(data)
 
     def _encode_files(self, key: str, directory: Path, output: Path, report: ProgressCallback) -> EncodeResult:
         config, fps = self.configs[key], self.source.info.fps

@@ -23,6 +23,7 @@ from ffenc.dataset.storage.swap_directory import link_or_copy
 from ffenc.dataset.transform.in_place import copy_unchanged, new_form
 from ffenc.dataset.transform.reencode_plan import ReencodePlan, plan_reencode_dataset
 from ffenc.dataset.transform.source import reading
+from ffenc.dataset.transform.stored_images import image_statistics
 from ffenc.dataset.transform.write_tables import EpisodeSelection, VideoPlacement, write_tables
 from ffenc.errors import DatasetError, OutputError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
@@ -247,5 +248,6 @@ def _write_new_tables(plan: ReencodePlan, info: DatasetInfo, building: Path, bin
         places = [span for _, span in some]
         measured = span_statistics(layout.video(key, file), info.features[key], places, binaries=binaries)
         statistics[key].update(zip((episode for episode, _ in some), measured, strict=True))
+    statistics |= image_statistics(selection, work=building, binaries=binaries)
     slower = info.model_copy(update={"fps": info.fps // plan.every})
     return write_tables(building, slower, [replace(selection, frame_statistics=statistics)], source.tasks)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,13 +29,15 @@ from ffenc.dataset.format.episode_columns import EpisodeRow, VideoSpan
 from ffenc.dataset.format.frame_columns import column_values, conform
 from ffenc.dataset.format.layout import FileId
 from ffenc.dataset.format.parquet_series import SeriesWriter
-from ffenc.dataset.format.provenance import load_provenance, renamed_document, save_provenance
+from ffenc.dataset.format.provenance import load_provenance, renamed_document, rows_document, save_provenance
 from ffenc.dataset.format.schema import DEFAULT_FEATURES, OLD_COUNTERS, DatasetInfo, Feature
+from ffenc.dataset.transform.language_rows import keep_rows
 from ffenc.dataset.transform.renamed import renamed, renamed_columns, renamed_rows
 from ffenc.dataset.transform.side_tables import MovedEpisodes, write_row_tables
 from ffenc.dataset.transform.source import DatasetSource
 from ffenc.dataset.transform.video_groups import PlacedVideo
 from ffenc.errors import DatasetError
+from ffenc.plan.cut import Range
 from ffenc.plan.frame_stride import FrameStride
 from ffenc.statistics import STATISTICS, FeatureStatistics, StatisticsTotal, aggregate_statistics, vector_statistics
 
@@ -77,9 +79,9 @@ class EpisodeSelection:
     Attributes:
         source: the dataset that has them.
         videos: for each camera and old video file, the place of its frames; None if the files are unchanged.
-        keep: numbers of the episodes; None takes all.
-        every: keep every n-th row of each episode, starting with the first.
-        frame_statistics: for each camera whose frames changed, new statistics of each episode.
+        keep: for each kept episode, the range of its rows that are kept; None takes all episodes completely.
+        every: keep every n-th of these rows, starting with the first.
+        frame_statistics: for each camera, new statistics of the episodes whose frames changed.
         new_videos: for each image feature that becomes video, the place of each episode.
         numbers: for features that number the rows of a table, the new number of each old one.
         names: the new name of each renamed feature; None for a removed one.
@@ -89,7 +91,7 @@ class EpisodeSelection:
 
     source: DatasetSource
     videos: Mapping[str, Mapping[FileId, VideoPlacement | PlacedVideo]] | None
-    keep: Collection[int] | None = None
+    keep: Mapping[int, Range] | None = None
     every: int = 1
     frame_statistics: Mapping[str, Mapping[int, FeatureStatistics]] = field(default_factory=dict)
     new_videos: Mapping[str, Sequence[VideoSpan]] = field(default_factory=dict)
@@ -104,6 +106,11 @@ class EpisodeSelection:
         return self.keep is None and self.every == 1
 
     @property
+    def has_all_episodes(self) -> bool:
+        """True if all episodes stay, perhaps with fewer rows."""
+        return self.keep is None or len(self.keep) == self.source.info.total_episodes
+
+    @property
     def recomputed(self) -> set[str]:
         """Return the features whose numbers change, and the new ones."""
         added = [] if self.added is None else self.added.column_names
@@ -116,6 +123,11 @@ class EpisodeSelection:
     def place(self, key: str, span: VideoSpan) -> VideoSpan:
         """Return the place of an episode in the new video of a camera."""
         return span if self.videos is None else self.videos[key][span.file].place(span)
+
+    def rows(self, episode: int, length: int) -> range:
+        """Return the kept rows of an episode."""
+        first, stop = (0, length) if self.keep is None else self.keep[episode]
+        return range(first, stop, self.every)
 
 
 def write_tables(
@@ -160,13 +172,13 @@ def write_tables(
         raise DatasetError(f"the statistics of the episodes cannot be aggregated: {err}") from err
     save_tasks(root, tasks)
     save_stats(root, stats)
-    save_provenance(root, _provenance(selections))
+    save_provenance(root, _provenance(selections, writer.moved))
     write_row_tables(root, writer.moved)
     dropped = sorted(OLD_COUNTERS & (info.model_extra or {}).keys())
     if dropped:
         logger.warning("removed %s from info.json: LeRobot's format 3.0 does not have it", " and ".join(dropped))
     written = info.with_totals(episodes=writer.episodes, frames=writer.frames, tasks=len(tasks))
-    if len(selections) == 1 and selections[0].is_complete:
+    if len(selections) == 1 and selections[0].has_all_episodes:
         written = written.model_copy(update={"splits": info.splits})
     elif info.splits.keys() - {"train"}:
         logger.warning("the splits %s of info.json are not kept; they are not those of the new episodes", info.splits)
@@ -181,6 +193,10 @@ class _EpisodeWriter:
         info: document of the new dataset.
         tasks: tasks of the new dataset.
         data: writer of its data files.
+
+    Attributes:
+        episodes, frames: number of written episodes and rows.
+        moved: for each source, where its episodes and rows are.
     """
 
     def __init__(self, info: DatasetInfo, tasks: Sequence[str], data: SeriesWriter) -> None:
@@ -205,7 +221,7 @@ class _EpisodeWriter:
                     self._data.close()
                 last = row.data
                 episode, retask = row.episode_index, selection.retask
-                rows[episode] = (self.episodes, self.frames, range(0, row.length, selection.every))
+                rows[episode] = (self.episodes, self.frames, selection.rows(episode, row.length))
                 tasks[episode] = same if retask is None else self._numbers_of(retask(episode, t) for t in source.tasks)
                 yield self._write_episode(selection, row, table, tasks[episode])
 
@@ -215,40 +231,43 @@ class _EpisodeWriter:
     def _write_episode(
         self, selection: EpisodeSelection, row: EpisodeRow, table: pa.Table, tasks: npt.NDArray[np.int64]
     ) -> EpisodeRow:
-        info, every = self._info, selection.every
-        if every > 1:
-            _check_language_columns(info, selection, row, table)
+        info, rows = self._info, selection.rows(row.episode_index, row.length)
+        length, changed = len(rows), len(rows) < row.length
         if selection.added is not None:
             more = selection.added.slice(row.dataset_from_index, row.length)
             for name in more.column_names:
                 table = table.append_column(name, more[name])
+        if changed:
+            table = keep_rows(table, rows, row.episode_index, source=selection.source)
         table = renamed_rows(table, selection.source.info, selection.names)
-        table = table.drop_columns(list(selection.new_videos)).take(pa.array(range(0, len(table), every)))
-        length = len(table)
+        table = table.drop_columns(list(selection.new_videos))
+        old_tasks = table["task_index"].unique().to_pylist() if changed else []
         columns: dict[str, npt.NDArray[Any]] = {
             "episode_index": np.full(length, self.episodes),
             "index": np.arange(self.frames, self.frames + length),
             "task_index": _renumbered(selection, row, table, "task_index", DEFAULT_FEATURES["task_index"], tasks),
         }
-        if every > 1:
+        if changed:
             columns["frame_index"] = np.arange(length)
             columns["timestamp"] = (np.arange(length) / info.fps).astype(np.float32)
         for name, numbers in selection.numbers.items():
             columns[name] = _renumbered(selection, row, table, name, info.features[name], numbers)
         table = _with_columns(conform(table, self._data.schema), columns)
-        videos = {key: selection.place(key, span) for key, span in row.videos.items()}
+        spans = {key: span.part(rows.start, rows.stop) for key, span in row.videos.items()}
+        videos = {key: selection.place(key, span) for key, span in spans.items()}
         new_videos = {key: spans[row.episode_index] for key, spans in selection.new_videos.items()}
         retask = selection.retask or (lambda _, task: task)
+        kept_tasks = [selection.source.tasks[number] for number in old_tasks] if changed else row.tasks
         new = replace(
             row,
             episode_index=self.episodes,
-            tasks=tuple(dict.fromkeys(retask(row.episode_index, task) for task in row.tasks)),
+            tasks=tuple(dict.fromkeys(retask(row.episode_index, task) for task in kept_tasks)),
             length=length,
             dataset_from_index=self.frames,
             data=self._data.write(table),
             videos=renamed(videos, selection.names) | new_videos,
             others=renamed_columns(row.others, selection.names),
-            statistics=self._new_statistics(selection, row, table),
+            statistics=self._new_statistics(selection, row, table, changed=changed),
         )
         self.episodes += 1
         self.frames += length
@@ -256,7 +275,7 @@ class _EpisodeWriter:
         return new
 
     def _new_statistics(
-        self, selection: EpisodeSelection, row: EpisodeRow, table: pa.Table
+        self, selection: EpisodeSelection, row: EpisodeRow, table: pa.Table, *, changed: bool
     ) -> dict[str, FeatureStatistics]:
         """Return the statistics of an episode after renumbering; those of removed features are omitted."""
         old = renamed(row.statistics, selection.names)
@@ -271,11 +290,11 @@ class _EpisodeWriter:
                 known[name] = replace(known[name], **{each: v + shift for each, v in values.items() if v is not None})
         added = set() if selection.added is None else set(selection.added.column_names)
         for name, feature in self._info.columns.items():
-            changed = name in known and (name in selection.recomputed or selection.every > 1)
-            if feature.is_numeric and (changed or name in added):
+            is_stale = name in known and (name in selection.recomputed or changed)
+            if feature.is_numeric and (is_stale or name in added):
                 known[name] = vector_statistics(column_values(table, name, feature))
-        frames = selection.frame_statistics
-        return known | {key: some[row.episode_index] for key, some in frames.items() if key in known}
+        frames = {key: some.get(row.episode_index) for key, some in selection.frame_statistics.items()}
+        return known | {key: new for key, new in frames.items() if new is not None and key in known}
 
 
 def _renumbered(
@@ -297,19 +316,6 @@ def _renumbered(
         )
     renumbered: npt.NDArray[Any] = new_numbers[numbers].astype(feature.dtype)
     return renumbered
-
-
-def _check_language_columns(info: DatasetInfo, selection: EpisodeSelection, row: EpisodeRow, table: pa.Table) -> None:
-    """Refuse to drop a row whose language column differs from that of the row that stays."""
-    for name, feature in info.columns.items():
-        values = table[name].to_pylist() if feature.dtype == "language" else []
-        for number, value in enumerate(values):
-            if value and value != values[number - number % selection.every]:
-                raise DatasetError(
-                    f"frame {number} of episode {row.episode_index} has a value of {name} that another fps would drop; "
-                    "keep the frame rate",
-                    path=selection.source.root,
-                )
 
 
 def _with_columns(table: pa.Table, columns: Mapping[str, npt.NDArray[Any]]) -> pa.Table:
@@ -352,11 +358,10 @@ def _warn_of_other_statistics(source: DatasetSource, stored: Mapping[str, Featur
         )
 
 
-def _provenance(selections: Sequence[EpisodeSelection]) -> Iterator[dict[str, object]]:
-    number = 0
-    for selection in selections:
+def _provenance(selections: Sequence[EpisodeSelection], moved: Sequence[MovedEpisodes]) -> Iterator[dict[str, object]]:
+    for selection, each in zip(selections, moved, strict=True):
         known = load_provenance(selection.source.root)
-        for episode in filter(selection.takes, range(selection.source.info.total_episodes)):
+        for episode, (number, _, rows) in each.rows.items():
             if episode in known:
-                yield {**renamed_document(known[episode], selection.names), "episode_index": number}
-            number += 1
+                document = renamed_document(rows_document(known[episode], rows), selection.names)
+                yield {**document, "episode_index": number}

@@ -51,35 +51,46 @@ def pieces(text: str) -> list[Piece]:
 
 
 @pytest.mark.parametrize(
-    ("ranges", "in_order", "expected"),
+    ("ranges", "delay", "expected"),
     [
-        ([(0, 4)], True, "0-4:copy"),
-        ([(4, 8)], True, "4-8:copy"),
-        ([(4, 6)], True, "4-6:copy"),
-        ([(4, 6)], False, "4-6:new"),
-        ([(0, 6)], False, "0-4:copy 4-6:new"),
-        ([(2, 8)], True, "2-4:new 4-8:copy"),
-        ([(1, 3)], True, "1-3:new"),
-        ([(0, 2), (2, 4), (5, 10)], True, "0-4:copy 5-8:new 8-10:copy"),
-        ([(9, 10)], True, "9-10:new"),
+        ([(0, 4)], 0, "0-4:copy"),
+        ([(4, 8)], 0, "4-8:copy"),
+        ([(4, 6)], 0, "4-6:copy"),
+        ([(4, 6)], 1, "4-6:new"),
+        ([(0, 6)], 1, "0-4:copy 4-6:new"),
+        ([(2, 8)], 0, "2-4:new 4-8:copy"),
+        ([(1, 3)], 0, "1-3:new"),
+        ([(0, 2), (2, 4), (5, 10)], 0, "0-4:copy 5-8:new 8-10:copy"),
+        ([(9, 10)], 0, "9-10:new"),
+        ([(3, 10)], 0, "3-4:new 4-10:copy"),
+        ([(3, 10)], 1, "3-8:new 8-10:copy"),
+        ([(2, 10)], 1, "2-4:new 4-10:copy"),
+        ([(2, 10)], 2, "2-8:new 8-10:copy"),
+        ([(0, 5)], 1, "0-5:new"),
+        ([(0, 9)], 1, "0-4:copy 4-9:new"),
+        ([(3, 9)], 1, "3-9:new"),
+        ([(3, 9)], 9, "3-9:new"),
     ],
 )
-def test_copied_piece_begins_at_a_cut_point(ranges: list[tuple[int, int]], in_order: bool, expected: str) -> None:
+def test_copied_piece_begins_at_a_cut_point(ranges: list[tuple[int, int]], delay: int, expected: str) -> None:
     packets = index_of("0k 1 2 3 4k 5 6 7 8k 9")
-    assert cut_pieces(packets, ranges, in_order=in_order) == pieces(expected)
+    assert cut_pieces(packets, ranges, delay=delay) == pieces(expected)
 
 
-@given(st.lists(st.integers(0, 30), min_size=2, max_size=10, unique=True), st.booleans())
-def test_pieces_together_are_the_ranges(bounds: list[int], in_order: bool) -> None:
+@given(st.lists(st.integers(0, 30), min_size=2, max_size=10, unique=True), st.integers(0, 4))
+def test_pieces_together_are_the_ranges(bounds: list[int], delay: int) -> None:
     bounds.sort()
     ranges = list(zip(bounds[::2], bounds[1::2], strict=False))
     packets = index_of(" ".join(f"{k}k" if k % 5 == 0 else f"{k}" for k in range(31)))
-    made = cut_pieces(packets, ranges, in_order=in_order)
+    made = cut_pieces(packets, ranges, delay=delay)
     assert join_ranges([(piece.first, piece.stop) for piece in made]) == join_ranges(ranges)
+    kept = {bound for joined in join_ranges(ranges) for bound in joined}
     for piece in made:
         if piece.copied:
             assert piece.first in packets.cut_points
-            assert in_order or piece.stop in (*packets.cut_points, packets.count)
+            assert delay == 0 or piece.stop in (*packets.cut_points, packets.count)
+        elif not {piece.first, piece.stop} <= kept:
+            assert piece.count > delay
 
 
 @given(st.integers(1, 5), st.lists(st.integers(1, 12), min_size=1, max_size=6))

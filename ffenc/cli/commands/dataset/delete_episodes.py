@@ -8,7 +8,8 @@ from rich.table import Table
 from ffenc.cli.output.results import dataset_table, frames_text
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import call
-from ffenc.dataset.transform.edit import EditResult, delete_episodes
+from ffenc.dataset.transform.edit import delete_episodes
+from ffenc.dataset.transform.edit_job import EditResult
 
 
 def run(arguments: Namespace, screen: Screen) -> None:

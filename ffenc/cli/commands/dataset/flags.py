@@ -26,6 +26,8 @@ from ffenc.cli.parsing.values import (
     names_or_none,
     positive,
     positive_number,
+    seconds,
+    share,
     whole_rate,
 )
 from ffenc.dataset.verify.finding_codes import LEVELS
@@ -171,6 +173,31 @@ def delete_episodes(parser: ArgumentParser) -> None:
     add_flag(parser, "--episodes", episode_numbers, "episodes to delete: 1,4 or 0,3-5", required=True)
     add_output_flag(parser)
     add_follow_links_flag(parser)
+
+
+@command("trim [options] ROOT --episodes='{NUMBER: [FIRST, STOP], ...}'")
+def trim(parser: ArgumentParser) -> None:
+    """Keep a range of frames of some episodes of a LeRobot dataset.
+
+    The result is a new dataset, or replaces the old one if --output is not given.
+    Videos are cut by stream copy. Only frames outside of complete GOPs are
+    re-encoded, with the stored settings. --idle finds ends of episodes in which
+    nothing moves, and prints them. With --yes, they are trimmed.
+    """
+    add_flag(parser, "root", Path, "directory of a dataset")
+    kept = "frames to keep of each episode, without STOP: '{3: [12, 240], 5: [0, 90]}'"
+    add_flag(parser, "--episodes", dict, kept)
+    add_flag(parser, "--idle", None, "find idle ends of all episodes")
+    still = "what has to stay still: state, action, another feature, or frames"
+    add_flag(parser, "--idle_from", str, still, "--idle-from", default="state", metavar="NAME")
+    threshold = "largest idle movement, as a share of the range of each value"
+    add_flag(parser, "--threshold", share, threshold, default=0.02, metavar="SHARE")
+    shortest = "shortest idle end to trim, in seconds"
+    add_flag(parser, "--min_idle_s", seconds, shortest, "--min-idle-s", default=0.5, metavar="S")
+    add_flag(parser, "--yes", None, "trim the idle ends that were found")
+    add_output_flag(parser, in_place="the dataset is changed in place")
+    add_follow_links_flag(parser)
+    add_dry_run_flag(parser, "show what would be done and write nothing")
 
 
 @command("split [options] ROOT --splits='{NAME: SHARE, ...}' --output=OUTPUT")
