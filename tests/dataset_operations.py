@@ -24,6 +24,7 @@ from ffenc.dataset.transform.images_to_video import convert_images_to_video
 from ffenc.dataset.transform.merge import merge_datasets
 from ffenc.dataset.transform.pack import pack_dataset
 from ffenc.dataset.transform.reencode import reencode_dataset
+from ffenc.dataset.transform.trim import trim_episodes
 from ffenc.dataset.verify.repair import repair_dataset
 from ffenc.dataset.verify.verify import verify_dataset
 from ffenc.errors import DatasetError
@@ -124,6 +125,12 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "delete": Operation(
         run=lambda root, out, b, f: delete_episodes(root, [0], out, follow_links=f, binaries=b), kind="new"
+    ),
+    "trim": Operation(
+        run=lambda root, out, b, f: trim_episodes(root, {1: (1, 3)}, out, follow_links=f, binaries=b), kind="new"
+    ),
+    "trim in place": Operation(
+        run=lambda root, out, b, f: trim_episodes(root, {1: (1, 3)}, follow_links=f, binaries=b), kind="in place"
     ),
     "split": Operation(run=lambda root, out, b, f: _split(root, out, b, follow_links=f), kind="new"),
     "reencode": Operation(run=lambda root, out, b, f: _reencode(root, out, b, follow_links=f), kind="new"),

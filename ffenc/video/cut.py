@@ -59,7 +59,8 @@ def cut_video(
     Args:
         source: a clip with constant frame rate whose frame k is shown at k/fps, without audio.
         output: ends in ``.mp4`` or ``.mov``.
-        ranges: ascending (first, stop) pairs that do not overlap.
+        ranges: ascending (first, stop) pairs that do not overlap.  Where frames are re-encoded, each range begins at a
+            keyframe, also if it continues the one before it.
         config: encoder settings for frames that cannot be copied; None refuses to encode.
         overwrite: replace an existing file.
         binaries: the executables; found by `find_binaries` if None.
@@ -75,7 +76,7 @@ def cut_video(
     muxer_for(output)
     check_target(output, overwrite=overwrite)
     clip = measure_plain(file_path(source), binaries=binaries)
-    kept, delay, pieces = _pieces(clip, ranges)
+    delay, pieces = _pieces(clip, ranges)
     fresh = [piece for piece in pieces if not piece.copied]
     if fresh and config is None:
         raise InputError(
@@ -83,13 +84,17 @@ def cut_video(
             "re-encode them",
             path=Path(source),
         )
-    context = RunContext(binaries=binaries, stall_timeout_s=stall_timeout_s, progress=progress)
+    job = _Cut(
+        clip=clip,
+        ranges=ranges,
+        delay=delay,
+        context=RunContext(binaries=binaries, stall_timeout_s=stall_timeout_s, progress=progress),
+    )
     with (
         tempfile.TemporaryDirectory(prefix=".ffenc-cut-", dir=output.parent) as directory,
         PendingFile(output, overwrite=overwrite) as pending,
     ):
-        cut = _Cut(clip=clip, delay=delay, context=context, config=config, directory=Path(directory))
-        made, reencoded = cut.make(pieces, kept, pending.path)
+        made, reencoded = _make(job, pieces, pending.path, Path(directory), config)
         pending.commit()
     return CutResult(
         path=output,
@@ -107,15 +112,15 @@ def cut_pieces_of(source: Path, ranges: Sequence[Range], *, binaries: Binaries) 
     Raises:
         InputError: see `cut_video`.
     """
-    return _pieces(measure_plain(source, binaries=binaries), ranges)[2]
+    return _pieces(measure_plain(source, binaries=binaries), ranges)[1]
 
 
-def _pieces(clip: MeasuredClip, ranges: Sequence[Range]) -> tuple[list[Range], int, list[Piece]]:
-    """Return the joined ranges, the frames between decoding and presentation, and the pieces."""
-    kept = _checked(ranges, clip)
+def _pieces(clip: MeasuredClip, ranges: Sequence[Range]) -> tuple[int, list[Piece]]:
+    """Return the number of frames between decoding and presentation, and the pieces."""
+    _check_ranges(ranges, clip)
     index = read_mp4_index(clip.stream.path)
     delay = clip.stream.has_b_frames if index is None else index.delay
-    return kept, delay, cut_pieces(clip.packets, kept, delay=delay)
+    return delay, cut_pieces(clip.packets, ranges, delay=delay)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,40 +128,11 @@ class _Cut:
     """The parameters and steps of one cut."""
 
     clip: MeasuredClip
+    ranges: Sequence[Range]
     delay: int
     context: RunContext
-    config: VideoEncoderConfig | None
-    directory: Path
 
-    def make(self, pieces: Sequence[Piece], kept: Sequence[Range], output: Path) -> tuple[MeasuredClip, list[Piece]]:
-        """Write the output with as little re-encoding as possible; return it with the re-encoded pieces."""
-        fresh = [piece for piece in pieces if not piece.copied]
-        try:
-            if not fresh:
-                return self._copy(pieces, output), []
-            if len(fresh) < len(pieces):
-                return self._mend(pieces, output), fresh
-        except (ConcatError, OutputError, ProcessError) as err:
-            if self.config is None:
-                raise
-            logger.warning(
-                "the kept frames of %s cannot be copied (%s); re-encoding all of them",
-                self.clip.stream.path,
-                str(err).splitlines()[0],
-            )
-        return self._encode(kept, output), [Piece(first=first, stop=stop, copied=False) for first, stop in kept]
-
-    def _mend(self, pieces: Sequence[Piece], output: Path) -> MeasuredClip:
-        """Join copied and encoded pieces."""
-        parts = []
-        for number, piece in enumerate(pieces):
-            part = self.directory / f"part-{number}{output.suffix}"
-            parts.append(self._copy([piece], part) if piece.copied else self._encode([(piece.first, piece.stop)], part))
-        made = self._join([part.stream.path for part in parts], output)
-        check_frames(made, [(part, (0, part.packets.count)) for part in parts], binaries=self.context.binaries)
-        return made
-
-    def _copy(self, pieces: Sequence[Piece], output: Path) -> MeasuredClip:
+    def copy(self, pieces: Sequence[Piece], output: Path) -> MeasuredClip:
         """Copy the packets of pieces, and check that the file decodes to their frames."""
         stream = self.clip.stream
         # The name of the output folder may not be allowed in an ffconcat list.
@@ -177,14 +153,14 @@ class _Cut:
         check_copy(made, [(self.clip, (p.first, p.stop)) for p in pieces], binaries=self.context.binaries)
         return made
 
-    def _encode(self, ranges: Sequence[Range], output: Path) -> MeasuredClip:
-        """Encode ranges of frames; each begins at a keyframe."""
-        assert self.config is not None
-        kept = FrameStride(every=1, ranges=tuple(ranges))
+    def encode(self, piece: Piece, output: Path, config: VideoEncoderConfig) -> MeasuredClip:
+        """Encode the kept frames of a piece; each range begins at a keyframe."""
+        inside = [(max(first, piece.first), min(stop, piece.stop)) for first, stop in self.ranges]
+        kept = FrameStride(every=1, ranges=tuple((first, stop) for first, stop in inside if first < stop))
         reencode_video(
             self.clip.stream.path,
             output,
-            config=self.config,
+            config=config,
             thinning=kept,
             key_frames=kept.starts[1:],
             overwrite=True,
@@ -194,21 +170,55 @@ class _Cut:
         (made,) = measure_clips([output], binaries=self.context.binaries)
         return made
 
-    def _join(self, parts: Sequence[Path], output: Path) -> MeasuredClip:
+    def join(self, parts: Sequence[Path], output: Path) -> MeasuredClip:
         """Join parts into an existing temporary file."""
-        concat_videos(
-            parts,
-            output,
-            overwrite=True,
-            may_differ=IN_BAND,
-            binaries=self.context.binaries,
-            stall_timeout_s=self.context.stall_timeout_s,
-        )
+        concat_videos(parts, output, overwrite=True, may_differ=IN_BAND, binaries=self.context.binaries)
         (made,) = measure_clips([output], binaries=self.context.binaries)
         return made
 
 
-def _checked(ranges: Sequence[Range], clip: MeasuredClip) -> list[Range]:
+def _make(
+    job: _Cut,
+    pieces: Sequence[Piece],
+    output: Path,
+    directory: Path,
+    config: VideoEncoderConfig | None,
+) -> tuple[MeasuredClip, list[Piece]]:
+    """Write the output with as little re-encoding as possible; return it with the re-encoded pieces."""
+    fresh = [piece for piece in pieces if not piece.copied]
+    try:
+        if not fresh:
+            return job.copy(pieces, output), []
+        if len(fresh) < len(pieces) and config is not None:
+            return _mend(job, pieces, output, directory, config), fresh
+    except (ConcatError, OutputError, ProcessError) as err:
+        if config is None:
+            raise
+        logger.warning(
+            "the kept frames of %s cannot be copied (%s); re-encoding all of them",
+            job.clip.stream.path,
+            str(err).splitlines()[0],
+        )
+    assert config is not None
+    everything = Piece(first=0, stop=job.clip.packets.count, copied=False)
+    kept = [Piece(first=first, stop=stop, copied=False) for first, stop in join_ranges(job.ranges)]
+    return job.encode(everything, output, config), kept
+
+
+def _mend(
+    job: _Cut, pieces: Sequence[Piece], output: Path, directory: Path, config: VideoEncoderConfig
+) -> MeasuredClip:
+    """Join copied and encoded pieces."""
+    parts = []
+    for number, piece in enumerate(pieces):
+        part = directory / f"part-{number}{output.suffix}"
+        parts.append(job.copy([piece], part) if piece.copied else job.encode(piece, part, config))
+    made = job.join([part.stream.path for part in parts], output)
+    check_frames(made, [(part, (0, part.packets.count)) for part in parts], binaries=job.context.binaries)
+    return made
+
+
+def _check_ranges(ranges: Sequence[Range], clip: MeasuredClip) -> None:
     path, count = clip.stream.path, clip.packets.count
     before = 0
     for first, stop in ranges:
@@ -220,7 +230,6 @@ def _checked(ranges: Sequence[Range], clip: MeasuredClip) -> list[Range]:
         before = stop
     if not ranges:
         raise InputError(f"no ranges of {path} were given; name at least one", path=path)
-    return join_ranges(ranges)
 
 
 def _ranges_text(pieces: Sequence[Piece]) -> str:

@@ -23,6 +23,7 @@ pytest.importorskip("pyarrow")
 from ffenc.dataset.transform.edit import delete_episodes
 from ffenc.dataset.transform.merge import merge_datasets
 from ffenc.dataset.transform.reencode import reencode_dataset
+from ffenc.dataset.transform.trim import trim_episodes
 
 pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 
@@ -97,6 +98,7 @@ SETTINGS = VideoEncoderConfig(vcodec="h264", preset="ultrafast")
 OPERATIONS: dict[str, Callable[[Path, Path, Binaries], object]] = {
     "merge": lambda source, out, binaries: merge_datasets([source, source], out, binaries=binaries),
     "delete": lambda source, out, binaries: delete_episodes(source, [0], out, binaries=binaries),
+    "trim": lambda source, out, binaries: trim_episodes(source, {0: (1, 9)}, out, binaries=binaries),
     "reencode": lambda source, out, binaries: reencode_dataset(
         source, camera_encoder=SETTINGS, output=out, binaries=binaries
     ),

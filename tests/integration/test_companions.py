@@ -27,7 +27,7 @@ LEFT_OUT = {
     "meta/.x.0123abcd.part": "a killed writer's",
 }
 ROOTS = {"delete": ["out"], "split": ["out/a", "out/b"], "reencode": ["out"], "merge": ["out"], "images to video": ["set"],
-         "reencode in place": ["set"], "pack": ["set"]}  # fmt: skip
+         "reencode in place": ["set"], "pack": ["set"], "trim": ["out"], "trim in place": ["set"]}  # fmt: skip
 
 
 def add(root: Path, files: dict[str, str]) -> Path:

@@ -12,6 +12,7 @@ from ffenc import Binaries
 from ffenc.cli.main import main
 from tests.datasets import copy_of, tree_of
 from tests.lerobot_data import LEROBOT, needs_av1_decoder
+from tests.numbered_datasets import check, record
 
 pytest.importorskip("pyarrow")
 from ffenc.dataset.format.documents import load_info
@@ -68,6 +69,54 @@ def test_delete_and_split(tmp_path: Path, ffenc: Any) -> None:
         assert ffenc("split", A, *words, f"--output={tmp_path / 'no'}")[0] == 2
     assert ffenc("delete-episodes", A, "--episodes=1-x", f"--output={tmp_path / 'no'}")[0] == 2
     assert ffenc("delete-episodes", A, "--episodes=9", f"--output={tmp_path / 'no'}")[0] == 1
+
+
+def test_trim(tmp_path: Path, ffenc: Any) -> None:
+    source = copy_of("A", tmp_path)
+    before = tree_of(source)
+    wanted = ["--episodes={0: [4, 12], 2: [0, 9]}", f"--output={tmp_path / 'out'}"]
+    status, plan, _ = ffenc("trim", source, *wanted, "--dry-run")
+    assert (status, plan["kept"], plan["lengths"]) == (0, {"0": [4, 12], "2": [0, 9]}, {"0": 20, "2": 15})
+    assert all(video["copied"] and video["dropped"] == 18 for video in plan["videos"])
+    status, text, _ = ffenc("trim", source, *wanted, "--dry-run", as_json=False)
+    assert (status, "[4, 12)" in text) == (0, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["A"]
+    status, result, _ = ffenc("trim", source, '--episodes={"0": [4, 12], "2": [0, 9]}', f"--output={tmp_path / 'out'}")
+    assert (status, result["episodes"], result["frames"], result["kept"]) == (0, 3, 42, plan["kept"])
+    status, _, said = ffenc("trim", source, "--episodes={0: [4, 21]}")
+    assert (status, "episode 0" in said, "20 frames" in said) == (1, True, True)
+    for words in (
+        [],
+        ["--episodes={0: 4}"],
+        ["--episodes={a: [1, 2]}"],
+        ["--episodes={0: [1, true]}"],
+        ["--episodes=[1]"],
+        ["--idle", "--episodes={0: [1, 2]}"],
+        ["--idle", "--threshold=1"],
+        ["--yes"],
+    ):
+        assert ffenc("trim", source, *words)[0] == 2, words
+    assert tree_of(source) == before
+
+
+def test_idle_ends_are_trimmed_only_with_yes(tmp_path: Path, ffenc: Any, binaries: Binaries) -> None:
+    source = record(tmp_path / "set", [[*[7] * 20, *range(7, 20), *[20] * 18], range(30, 60)], binaries, images=False)
+    before = tree_of(source)
+    for idle_from, threshold in (("state", 0.02), ("observation.state", 0.02), ("frames", 0.1)):
+        words = [f"--idle-from={idle_from}", f"--threshold={threshold}", "--min_idle_s=0.4"]
+        status, plan, _ = ffenc("trim", source, "--idle", *words)
+        assert (status, plan["kept"]) == (0, {"0": [20, 34] if idle_from == "frames" else [21, 33]})
+        assert plan["lengths"] == {"0": 51}
+    status, text, said = ffenc("trim", source, "--idle", as_json=False)
+    assert (status, "[21, 33)" in text, "--yes" in said) == (0, True, True)
+    assert tree_of(source) == before
+    assert ffenc("trim", source, "--idle", "--yes", "--dry-run")[0] == 0
+    assert tree_of(source) == before
+    status, result, _ = ffenc("trim", source, "--idle", "--yes")
+    assert (status, result["frames"], result["kept"]) == (0, 42, {"0": [21, 33]})
+    check(source, [range(8, 20), range(30, 60)], binaries)
+    status, text, _ = ffenc("trim", source, "--idle", "--yes", as_json=False)
+    assert (status, text) == (0, "no episode has an idle end\n")
 
 
 def test_reencode_directly_or_as_jobs(tmp_path: Path, ffenc: Any) -> None:

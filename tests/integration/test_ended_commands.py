@@ -25,6 +25,7 @@ COMMANDS = {
     "merge": ["merge", "set", "set", "--output=out"],
     "split": ["split", "set", "--splits={a: 0.5, b: 0.5}", "--output=out"],
     "delete-episodes": ["delete-episodes", "set", "--episodes=0", "--output=out"],
+    "trim": ["trim", "set", "--episodes={1: [1, 3]}"],
     "reencode-dataset": ["reencode-dataset", "set", "--output=out", H264],
     "images-to-video": ["images-to-video", "set", "--output=out", H264],
     "convert": ["convert", "out", "clip.mp4", "--task=move", H264],

@@ -25,7 +25,7 @@ from ffenc.dataset.transform.video_groups import FrameCounter
 from ffenc.dataset.transform.write_tables import EpisodeSelection, VideoPlacement, write_tables
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
-from ffenc.plan.cut import Range, join_ranges
+from ffenc.plan.cut import Range
 from ffenc.statistics import FeatureStatistics
 from ffenc.threads import ThreadPool
 from ffenc.video.cut import cut_video
@@ -65,7 +65,7 @@ class KeptVideo:
         key: its camera.
         path: the source video.
         file: its file number.
-        ranges: the kept frames, ascending.
+        ranges: the kept frames of each episode, ascending.
         is_complete: all frames are kept, so the file is copied.
         trimmed: the kept frames of each episode of which only some are kept.
     """
@@ -163,7 +163,7 @@ class EditJob:
                     if part != span:
                         trimmed.setdefault((key, span.file), {})[row.episode_index] = part
         for key, file in sorted(spans):
-            ranges = tuple(join_ranges(sorted(spans[key, file])))
+            ranges = tuple(sorted(spans[key, file]))
             is_complete = (key, file) not in mixed
             if is_complete:
                 ranges = ((0, ranges[-1][1]),)

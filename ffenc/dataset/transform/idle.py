@@ -29,7 +29,7 @@ IDLE_FROM = {"state": "observation.state", "action": "action"}
 THRESHOLD = 0.02
 MIN_IDLE_S = 0.5
 
-_LEAST_SHARE = 0.1  # of the largest range: a joint that is not used moves only by noise
+_LEAST_SHARE = 0.2  # of the largest range: a joint that is not used moves only by noise
 _CELLS = 16  # in each direction
 _LEVELS = 255
 
@@ -57,7 +57,7 @@ def find_idle(
         idle_from: ``"state"`` (``observation.state``), ``"action"``, the name of another numeric feature, or ``"frames"``, which
             decodes all colour cameras and compares the mean colours of 16x16 cells.
         threshold: largest distance of a value that does not move, as a share of the range of this value in the dataset, or of
-            the colour range.  If a range is less than a tenth of the largest one of the feature, that tenth takes its place.
+            the colour range.  If a range is less than a fifth of the largest one of the feature, that fifth takes its place.
         min_idle_s: an end with fewer idle seconds is kept.
         follow_links: read through symbolic links in the source.
         binaries: the executables, for ``"frames"``; found by `find_binaries` if None.
