@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ffenc.dataset.format.provenance import append_operation, provenance_path
 from ffenc.dataset.storage.dataset_tree import resolve_root
-from ffenc.dataset.storage.new_directory import check_new
 from ffenc.dataset.transform.edit_job import EditJob, EditResult, KeptRows, complete_rows, known_episodes
 from ffenc.dataset.transform.in_place import copy_unchanged, new_form
 from ffenc.dataset.transform.source import DatasetSource, reading
@@ -123,8 +122,6 @@ def trim_episodes(
         FFencError: a file cannot be written.  After any error the dataset is unchanged and there is no output.
     """
     final = None if output is None else Path(output)
-    if final is not None:
-        check_new(final)
     place = resolve_root(source)
     with new_form(place, final) as building:
         opened = DatasetSource.open(place, follow_links=follow_links)
@@ -132,10 +129,9 @@ def trim_episodes(
         with reading([opened]):
             job = EditJob.of(opened, [kept], binaries, progress)
             result = job.write(kept, building, final=final or Path(source), link=final is None)
-            layout = opened.layout
-            written = {layout.info, layout.stats, layout.tasks, *layout.data_files(), *layout.episodes_files()}
-            written |= {path for key in opened.info.videos for path in layout.video_files(key)}
-            copy_unchanged(place, building, leave={*written, provenance_path(place)}, link=final is None)
+            videos = {path for key in opened.info.videos for path in opened.layout.video_files(key)}
+            written = {*opened.layout.tables(), *videos, provenance_path(place)}
+            copy_unchanged(place, building, leave=written, link=final is None)
             append_operation(
                 building,
                 "trim",

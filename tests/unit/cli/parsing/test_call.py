@@ -18,11 +18,13 @@ from ffenc.dataset.card import dataset_card
 from ffenc.dataset.preview import preview_dataset
 from ffenc.dataset.transform.edit import delete_episodes, split_dataset
 from ffenc.dataset.transform.features import add_features, remove_features, rename_features
+from ffenc.dataset.transform.idle import find_idle
 from ffenc.dataset.transform.images_to_video import convert_images_to_video
 from ffenc.dataset.transform.merge import merge_datasets
 from ffenc.dataset.transform.recompute_stats import recompute_stats
 from ffenc.dataset.transform.reencode import reencode_dataset
 from ffenc.dataset.transform.tasks import modify_tasks
+from ffenc.dataset.transform.trim import trim_episodes
 from ffenc.dataset.transform.upgrade import upgrade_dataset
 from ffenc.dataset.verify.repair import repair_dataset
 from ffenc.jobs.run import run_jobs
@@ -45,6 +47,8 @@ _CALLS: list[tuple[str, Callable[..., Any], set[str]]] = [
     ("merge", merge_datasets, set()),
     ("delete-episodes", delete_episodes, {"root"}),
     ("split", split_dataset, {"root"}),
+    ("trim", trim_episodes, {"root", "episodes", "idle", "idle_from", "threshold", "min_idle_s", "yes"}),
+    ("trim", find_idle, {"root", "episodes", "idle", "output", "yes"}),
     ("reencode-dataset", reencode_dataset, set()),
     ("images-to-video", convert_images_to_video, set()),
     ("upgrade", upgrade_dataset, set()),
