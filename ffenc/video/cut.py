@@ -172,7 +172,14 @@ class _Cut:
 
     def join(self, parts: Sequence[Path], output: Path) -> MeasuredClip:
         """Join parts into an existing temporary file."""
-        concat_videos(parts, output, overwrite=True, may_differ=IN_BAND, binaries=self.context.binaries)
+        concat_videos(
+            parts,
+            output,
+            overwrite=True,
+            may_differ=IN_BAND,
+            binaries=self.context.binaries,
+            stall_timeout_s=self.context.stall_timeout_s,
+        )
         (made,) = measure_clips([output], binaries=self.context.binaries)
         return made
 

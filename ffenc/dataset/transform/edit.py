@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.storage.new_directory import build_dataset, check_new
 from ffenc.dataset.transform.companions import copy_companions
 from ffenc.dataset.transform.edit_job import EditJob, EditResult, KeptRows, complete_rows, known_episodes
@@ -106,8 +104,6 @@ def split_dataset(
 def _write_new(job: EditJob, kept: KeptRows, root: Path, *, final: Path) -> EditResult:
     """Write a new dataset, with the other files of its source."""
     result = job.write(kept, root, final=final)
-    if job.source.layout.subtasks.exists():
-        shutil.copyfile(job.source.layout.subtasks, DatasetLayout(root=root).subtasks)
     copy_companions(job.source, root)
     return result
 
