@@ -13,7 +13,6 @@ from PIL import Image
 from ffenc import Binaries, VideoEncoderConfig, VideoReader, encode_frames, verify_dataset
 from ffenc.cli.main import main
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
-from ffenc.video.clip import measure_clip
 from tests.footage import numbered_frame, numbered_frames, numbers_of
 
 pytest.importorskip("pyarrow")
@@ -246,7 +245,7 @@ def test_recorder_refuses_a_copy_with_another_number_of_rows(count: int, tmp_pat
     clip = save_clip(tmp_path / "clip.mp4", binaries)
     features = {CAMERA: {"dtype": "video", "shape": (96, 128, 3), "names": ["height", "width", "channels"]}}
     recorder = DatasetRecorder.create(tmp_path / "set", "me/set", 30, features, binaries=binaries)
-    recorder.copy_clips({CAMERA: measure_clip(clip, binaries=binaries)})
+    recorder.copy_clips({CAMERA: VideoReader(clip, binaries=binaries)})
     for number in range(count):
         recorder.add_frame({CAMERA: np.full((96, 128, 3), number, np.uint8), "task": "x"})
     with pytest.raises(FFencError, match=f"{count} frames of .*clip.mp4 were given, but it has {LENGTH}"):

@@ -63,7 +63,7 @@ def test_rows_frames_and_documents_stay(name: str, in_place: bool, tmp_path: Pat
     assert load_tasks(root) == load_tasks(source)
     without = [(row.tasks, row.length, row.dataset_from_index, row.videos) for row in load_episodes(source, expected)]
     assert [(r.tasks, r.length, r.dataset_from_index, r.videos) for r in load_episodes(root, info)] == without
-    report = verify_dataset(root, "decode", binaries=binaries)
+    report = verify_dataset(root, "packets" if in_place else "decode", binaries=binaries)
     assert report.counts.keys() == {"stats-incomplete"}, report.findings
     assert (root / "README.md").read_text() == "read me"
     assert not list(root.rglob("*.jsonl")) or [path.name for path in root.rglob("*.jsonl")] == ["operations.jsonl"]
@@ -266,10 +266,10 @@ def test_damaged_dataset_is_refused_and_unchanged(name: str, old: Path, tmp_path
     damage, message = DAMAGED[name]
     damage(old)
     before = tree_of(tmp_path)
-    for output, dry_run in ((None, False), (tmp_path / "out", True)):
-        with pytest.raises(FFencError, match=message):
-            upgrade_dataset(old, output, dry_run=dry_run, binaries=binaries)
-        assert tree_of(tmp_path) == before
+    dry_run = list(DAMAGED).index(name) % 2 == 1  # a dry run finds the same
+    with pytest.raises(FFencError, match=message):
+        upgrade_dataset(old, dry_run=dry_run, binaries=binaries)
+    assert tree_of(tmp_path) == before
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ffenc.errors import InputError
 from ffenc.frames import FrameFormat
-from ffenc.video.clip import MeasuredClip
+from ffenc.video.reader import VideoReader
 
 if TYPE_CHECKING:
     from ffenc.dataset.convert.episode_table import EpisodeTable  # needs pyarrow
@@ -50,7 +50,7 @@ class EpisodeSource:
 
     cameras: Mapping[str, FrameSeries]
     table: EpisodeTable | None = None
-    copies: Mapping[str, MeasuredClip] = field(default_factory=dict)
+    copies: Mapping[str, VideoReader] = field(default_factory=dict)
     reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

@@ -62,7 +62,7 @@ def choose_copies(
     for episode in episodes:
         reasons = {name: _reasons(series, wanted[name], config) for name, series in episode.cameras.items()}
         copies = {
-            name: series.clip
+            name: series
             for name, series in episode.cameras.items()
             if isinstance(series, VideoReader) and not reasons[name]
         }

@@ -32,6 +32,7 @@ from ffenc.owner import Owner
 from ffenc.streaming.drop_log import RecordingStatus
 from ffenc.streaming.pending_result import PendingResult
 from ffenc.video.clip import MeasuredClip
+from ffenc.video.reader import VideoReader
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -227,14 +228,15 @@ class DatasetRecorder:
         """Return the progress of the open episode; call it from any thread."""
         return self._encoder.status()
 
-    def copy_clips(self, clips: Mapping[str, MeasuredClip]) -> None:
+    def copy_clips(self, clips: Mapping[str, VideoReader]) -> None:
         """Copy the videos of these cameras from clips in the next episode, instead of encoding their frames.
 
         All frames of the clips have to be added too, for rows and statistics.  ``info.json`` then has null for the encoder
-        settings of these cameras, which are unknown.
+        settings of these cameras, which are unknown.  Saving the episode fails if the number of frames differs, frame k of a
+        clip is not at k/fps, or a clip has another codec, pixel format or size than the camera's other videos.
 
         Args:
-            clips: by feature name; each shows frame k at k/fps, and has the codec and pixel format of the camera's other videos.
+            clips: readers of the clips, by feature name.
 
         Raises:
             DatasetError: an episode is open.
@@ -243,7 +245,7 @@ class DatasetRecorder:
         if self.frames_open:
             raise DatasetError(f"an episode of {self.root} is open; copy clips before its first frame", path=self.root)
         self.clear_episode()
-        self._copies = dict(clips)
+        self._copies = {name: reader.clip for name, reader in clips.items()}
 
     def add_frame(self, frame: Mapping[str, Any]) -> bool:
         """Add one time step to the open episode.
