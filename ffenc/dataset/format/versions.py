@@ -52,4 +52,4 @@ def version_message(version: object, where: Path | str, root: Path | str) -> str
         return f"{has}; run {_FROM_2_0} of LeRobot 0.3.3, and then {upgrade}"
     if int(numbered[1]) < 2:
         return f"{has}; run {_FROM_1} and {_FROM_2_0} of LeRobot 0.3.3, and then {upgrade}"
-    return f"{has}; run `pip install --upgrade ffenc`, because this version reads up to {CODEBASE_VERSION}"
+    return f"{has}; run `pip install --upgrade ffenc-video`, because this version reads up to {CODEBASE_VERSION}"

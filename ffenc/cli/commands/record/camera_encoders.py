@@ -53,7 +53,7 @@ def camera_configs(
             if field not in model.model_fields:
                 near = difflib.get_close_matches(field, model.model_fields, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(model.model_fields)}"
-                raise UsageError(f"--{place}: there is no setting {field!r}; {hint}")
+                raise UsageError(f"--{place}: unknown setting {field!r}; {hint}")
         if given:
             configs[FEATURE_PREFIX + name] = checked_config(
                 {field: value for field, (_, value) in given.items()},
@@ -72,4 +72,4 @@ def _unknown(
         return f"{flag}: {name} is {kind}; its settings are --dataset.{encoder}.{name}"
     near = difflib.get_close_matches(name, [*cameras, *model.model_fields], n=1)
     hint = f"did you mean {near[0]}?" if near else f"the cameras are {', '.join(cameras) or 'of another kind'}"
-    return f"{flag}: there is no camera {name!r}; {hint}"
+    return f"{flag}: unknown camera {name!r}; {hint}"

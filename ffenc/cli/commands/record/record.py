@@ -24,6 +24,7 @@ from ffenc.cli.parsing.arguments import (
     binaries_of,
 )
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
+from ffenc.dataset.format.documents import load_info
 from ffenc.dataset.recording.options import RecorderOptions
 from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.dataset.storage.lock import DatasetLock
@@ -60,6 +61,8 @@ def run(arguments: Namespace, screen: Screen) -> None:
             f"--dataset.wait_s={dataset.wait_s:g} has no effect with --dataset.queue_policy=block, which waits without a limit; "
             "omit it, or choose drop or raise"
         )
+    if arguments.resume and root.exists():
+        load_info(root)  # refuse what is not a dataset of this format before cameras are opened
     if not arguments.resume and root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise OutputExistsError(
             root, "add episodes to it with --resume=true, or name another folder with --dataset.root"

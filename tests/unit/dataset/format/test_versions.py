@@ -24,9 +24,9 @@ VERSIONS = {
     "v2.0": ("meta", [FROM_2, "ffenc upgrade"]),
     "2.0": ("meta", [FROM_2, "ffenc upgrade"]),
     "v2.1": ("meta", ["ffenc upgrade"]),
-    "v3.1": ("meta", ["pip install --upgrade ffenc"]),
-    "v4.0": ("meta", ["pip install --upgrade ffenc"]),
-    "v10": ("meta", ["pip install --upgrade ffenc"]),
+    "v3.1": ("meta", ["pip install --upgrade ffenc-video"]),
+    "v4.0": ("meta", ["pip install --upgrade ffenc-video"]),
+    "v10": ("meta", ["pip install --upgrade ffenc-video"]),
 }
 COMMANDS = {
     "info": ["info", "set"],
@@ -38,6 +38,15 @@ COMMANDS = {
     "reencode-dataset": ["reencode-dataset", "set", "--output=out", "--camera_encoder.crf=30"],
     "images-to-video": ["images-to-video", "set"],
     "salvage": ["salvage", "set"],
+    "modify-tasks": ["modify-tasks", "set", "--task=Lift"],
+    "remove-features": ["remove-features", "set", "--features=action"],
+    "rename-features": ["rename-features", "set", "--names={action: effort}"],
+    "recompute-stats": ["recompute-stats", "set"],
+    "card": ["card", "set"],
+    "record": [
+        *("record", "--resume=true", "--dataset.repo_id=me/set", "--dataset.root=set", "--dataset.single_task=Lift"),
+        "--cameras={top: {type: ffmpeg, source: testsrc2, format: lavfi, width: 64, height: 64, fps: 30}}",
+    ],
     "jobs plan": ["jobs", "plan", "set", "--work=out", "--camera_encoder.crf=30"],
     "verify": ["verify", "set", "--level=metadata"],
 }

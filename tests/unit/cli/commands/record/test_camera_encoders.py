@@ -96,11 +96,11 @@ def test_a_file_has_them_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "blocks", "message"),
     [
-        ([f"{ALL}.wrst.crf=35"], {}, "--dataset.camera_encoder.wrst.crf: there is no camera 'wrst'; did you mean wrist?"),
+        ([f"{ALL}.wrst.crf=35"], {}, "--dataset.camera_encoder.wrst.crf: unknown camera 'wrst'; did you mean wrist?"),
         ([f"{ALL}.extra_option.bf=2"], {}, "did you mean extra_options?"),
-        ([f"{ALL}.phone.crf=35"], {}, "there is no camera 'phone'; the cameras are top, wrist"),
-        ([f"{ONE}.crff=35"], {}, "--dataset.camera_encoder.wrist.crff: there is no setting 'crff'; did you mean crf?"),
-        ([], {"wrist": ", encoder: {presets: slow}"}, "--cameras: wrist.encoder.presets: there is no setting 'presets'; did you mean preset?"),
+        ([f"{ALL}.phone.crf=35"], {}, "unknown camera 'phone'; the cameras are top, wrist"),
+        ([f"{ONE}.crff=35"], {}, "--dataset.camera_encoder.wrist.crff: unknown setting 'crff'; did you mean crf?"),
+        ([], {"wrist": ", encoder: {presets: slow}"}, "--cameras: wrist.encoder.presets: unknown setting 'presets'; did you mean preset?"),
         ([f"{ONE}.crf=-1"], {}, "--dataset.camera_encoder.wrist.crf was given -1: must be greater than or equal to 0"),
         ([], {"wrist": ", encoder: {g: soon}"}, "--cameras: wrist.encoder.g was given soon: must be a valid integer"),
         ([], {"wrist": ", encoder: fast"}, "--cameras: wrist.encoder: "),
