@@ -61,12 +61,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
             f"--dataset.wait_s={dataset.wait_s:g} has no effect with --dataset.queue_policy=block, which waits without a limit; "
             "omit it, or choose drop or raise"
         )
-    if arguments.resume and root.exists():
-        load_info(root)  # refuse what is not a dataset of this format before cameras are opened
-    if not arguments.resume and root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise OutputExistsError(
-            root, "add episodes to it with --resume=true, or name another folder with --dataset.root"
-        )
+    _check_root(root, resume=arguments.resume)
     screen.note(f"opening {len(cameras)} camera{'s' * (len(cameras) > 1)}: {', '.join(cameras)}")
     with OpenCameras(cameras, binaries) as live:
         result = _record(arguments, root, live, plan, configs, binaries, screen)
@@ -84,6 +79,21 @@ def run(arguments: Namespace, screen: Screen) -> None:
         raise SystemExit(128 + result.ended_by)
     if result.discarded:
         raise KeyboardInterrupt
+
+
+def _check_root(root: Path, *, resume: bool) -> None:
+    """Refuse the folder of the dataset before cameras are opened.
+
+    Raises:
+        OutputExistsError: a new dataset needs an empty folder.
+        DatasetError: the folder to resume is not a dataset of this format.
+    """
+    if resume and root.exists():
+        load_info(root)
+    if not resume and root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise OutputExistsError(
+            root, "add episodes to it with --resume=true, or name another folder with --dataset.root"
+        )
 
 
 def _record(
