@@ -202,30 +202,3 @@ def test_wrong_frame_rate_is_refused(tmp_path: Path, binaries: Binaries) -> None
     change_info(root, fps=29)
     with pytest.raises((DatasetError, InputError)):
         _ = DatasetReader(root)[7]
-
-
-@pytest.mark.parametrize("name", ["A", "D"])
-def test_items_equal_those_of_lerobot(name: str) -> None:
-    torch = pytest.importorskip("torch")
-    dataset_class = pytest.importorskip("lerobot.datasets.lerobot_dataset").LeRobotDataset
-    keys = ["observation.images.laptop", "action"]
-    deltas: dict[str, list[float]] = {key: [-1 / 30, 0.0] for key in keys}
-    theirs = dataset_class("test/test", root=LEROBOT / name, delta_timestamps=deltas)
-    ours = DatasetReader(LEROBOT / name, delta_timestamps=deltas)
-    assert len(theirs) == len(ours)
-    for index in range(0, len(ours), 5):
-        item, expected = ours[index], theirs[index]
-        assert item.keys() == expected.keys()
-        for key, value in expected.items():
-            if not isinstance(value, torch.Tensor):
-                assert item[key] == value
-                continue
-            array = value.numpy()
-            assert item[key].shape == array.shape, key
-            if key in ours.cameras and ours.info.features[key].is_depth:
-                # torch and numpy round some logarithms differently.
-                assert np.abs(item[key] - array).max() <= 1, key
-            elif key in ours.cameras:
-                assert np.abs(item[key] / 255 - array).mean() < 0.02, key
-            else:
-                assert np.array_equal(item[key], array.astype(item[key].dtype)), key
