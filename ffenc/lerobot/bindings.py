@@ -51,6 +51,7 @@ configs.video
     VideoEncoderConfig.validate -> settings:validate (self)
     VideoEncoderConfig.from_video_info wrapped by settings:from_video_info (cls, video_info)
 datasets.pyav_utils
+    get_codec wrapped by settings:get_codec (vcodec)
     detect_available_encoders_pyav -> settings:available (encoders)
     get_pix_fmt_channels -> settings:pixel_format_channels (pix_fmt)
     check_video_encoder_parameters_pyav -> settings:check_parameters (vcodec, pix_fmt, codec_options, channels=)

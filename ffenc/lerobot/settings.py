@@ -108,6 +108,11 @@ def available(encoders: Sequence[str] | str) -> list[str]:
     return list(encoder_options.available_encoders([encoders] if isinstance(encoders, str) else encoders))
 
 
+def get_codec(own: Callable[[str], Any], vcodec: str) -> Any:
+    """Return PyAV's codec only if ffenc's FFmpeg has the encoder too; wraps the function of this name."""
+    return own(vcodec) if available(vcodec) else None
+
+
 def detect(self: Any, encoders: Sequence[str] | str) -> list[str]:
     """Return the encoders that are available; replaces ``VideoEncoderConfig.detect_available_encoders``."""
     return available(encoders) if self.video_backend in BACKENDS else []
@@ -163,9 +168,10 @@ def validate(self: Any) -> None:
     """
     if _reading_stored.get():
         return
+    # LeRobot's own rules, so that it can read back what `info.json` stores.
+    check_parameters(self.vcodec, self.pix_fmt, self.get_codec_options(), self._DEFAULT_CHANNELS)
     with value_errors():
         encoder_options.encoder_options(ffenc_config(self))
-        _check_channels(self.pix_fmt, self._DEFAULT_CHANNELS)
 
 
 def _check_channels(pix_fmt: str, channels: int | None) -> None:

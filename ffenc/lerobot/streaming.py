@@ -39,6 +39,16 @@ class StreamingError(FFencError, RuntimeError):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CameraSettings:
+    """How a camera of the open episode is encoded; LeRobot has these attributes on the camera's thread."""
+
+    fps: int
+    video_encoder: Any
+    encoder_threads: int | None
+    is_depth: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Finishing:
     """An episode that is being completed.
 
@@ -88,7 +98,8 @@ class StreamingVideoEncoder:
     ) -> None:
         self.fps = fps
         self.queue_maxsize = queue_maxsize
-        self.encoder_threads = encoder_threads
+        self.encoder_threads = self._encoder_threads = encoder_threads
+        self._rgb_encoder, self._depth_encoder = rgb_encoder, depth_encoder
         self._encoder = Encoder(
             fps,
             camera_encoder=ffenc_config(rgb_encoder),
@@ -247,8 +258,20 @@ class StreamingVideoEncoder:
         self._encoder.close()
 
     @property
-    def _episode_active(self) -> bool:  # LeRobot's own attribute, which its code may read
+    def _episode_active(self) -> bool:  # this and the next one are attributes of LeRobot's class, which code may read
         return self.is_active
+
+    @property
+    def _threads(self) -> dict[str, CameraSettings]:
+        return {
+            key: CameraSettings(
+                fps=self.fps,
+                video_encoder=self._depth_encoder if key in self._depth else self._rgb_encoder,
+                encoder_threads=self.encoder_threads,
+                is_depth=key in self._depth,
+            )
+            for key in (self._names if self.is_active else ())
+        }
 
     def _count_drops(self) -> None:
         drops = self._encoder.drops
