@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ import numpy.typing as npt
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.dataset.format.video_info import DEPTH_MARKERS, LEROBOT_BACKEND, audio_info, video_info, with_depth_markers
-from ffenc.errors import ConcatError, InputError, NoVideoError, OutputError
+from ffenc.errors import ConcatError, FFencError, InputError, NoVideoError, OutputError, ProcessDiedError, ProcessError
 from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.ffmpeg.ffprobe import probe_video
 from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.lerobot.settings import ffenc_config
 from ffenc.lerobot.streaming import depth_frame, rgb_frame
-from ffenc.plan.concat import check_agreement
+from ffenc.plan.concat import B_FRAMES, check_agreement
 from ffenc.video.clip import measure_clip, measure_clips
 from ffenc.video.concat import concat_videos
 from ffenc.video.cut import cut_video
@@ -196,7 +196,10 @@ def concatenate_video_files(
     except ConcatError as err:
         if not _may_join(err, is_depth=probe_video(input_video_paths[0]).channels == 1):
             raise
-        _join_checked(input_video_paths, output, err)
+        _join_checked(input_video_paths, output, err.disagreements, err)
+    except ProcessDiedError as err:
+        # FFmpeg 5.1 reports the B-frames of the encoder's settings, even if the video has none.
+        _join_checked(input_video_paths, output, {B_FRAMES}, err)
 
 
 def check_joinable(streams: Sequence[VideoStreamInfo]) -> None:
@@ -213,23 +216,27 @@ def check_joinable(streams: Sequence[VideoStreamInfo]) -> None:
 
 
 def _may_join(refused: ConcatError, *, is_depth: bool) -> bool:
-    """Return whether videos differ only in headers that the stream repeats, or in tags that state the default."""
+    """Return whether videos differ only in headers that the stream repeats, or in tags that state the default.
+
+    Videos with equal headers differ in B-frames if one is too short for any.
+    """
     known = _DEPTH_COLOURS if is_depth else _DEFAULT_COLOURS
+    in_band = IN_BAND if "extradata" in refused.disagreements else {*IN_BAND, B_FRAMES}
     return bool(refused.disagreements) and all(
-        name in IN_BAND or set(values) <= {None, *known.get(name, ())} for name, values in refused.disagreements.items()
+        name in in_band or set(values) <= {None, *known.get(name, ())} for name, values in refused.disagreements.items()
     )
 
 
-def _join_checked(paths: Sequence[Path | str], output: Path, refused: ConcatError) -> None:
-    """Join videos if `_may_join` is true; the output is kept only if it decodes to the frames of the inputs."""
+def _join_checked(paths: Sequence[Path | str], output: Path, may_differ: Collection[str], refused: FFencError) -> None:
+    """Join videos that differ in some properties; the output is kept only if it decodes to the frames of the inputs."""
     binaries = find_binaries()
     clips = measure_clips(paths, binaries=binaries)
     with PendingFile(output, overwrite=True) as pending:
-        concat_videos(paths, pending.path, overwrite=True, may_differ=refused.disagreements, binaries=binaries)
-        (made,) = measure_clips([pending.path], binaries=binaries)
         try:
+            concat_videos(paths, pending.path, overwrite=True, may_differ=may_differ, binaries=binaries)
+            (made,) = measure_clips([pending.path], binaries=binaries)
             check_frames(made, [(clip, (0, clip.packets.count)) for clip in clips], binaries=binaries)
-        except OutputError as err:
+        except (OutputError, ProcessError) as err:
             raise refused from err
         pending.commit()
 

@@ -10,7 +10,9 @@ from types import MappingProxyType
 
 from ffenc.errors import ConcatError
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
-from ffenc.plan.graph import ffmpeg_argv, file_input, file_url
+from ffenc.plan.graph import Option, ffmpeg_argv, file_input, file_url
+
+B_FRAMES = "B-frames"
 
 AGREEMENT: Mapping[str, Callable[[VideoStreamInfo], object]] = MappingProxyType(
     {
@@ -23,7 +25,7 @@ AGREEMENT: Mapping[str, Callable[[VideoStreamInfo], object]] = MappingProxyType(
         "time base": lambda clip: clip.time_base,
         "codec tag": lambda clip: clip.codec_tag,
         "extradata": lambda clip: clip.extradata_hash,
-        "B-frames": lambda clip: clip.has_b_frames,
+        B_FRAMES: lambda clip: clip.has_b_frames,
         "colour range": lambda clip: clip.color_range,
         "colour matrix": lambda clip: clip.color_space,
         "colour primaries": lambda clip: clip.color_primaries,
@@ -114,15 +116,23 @@ def plan_concat(
     Args:
         clips: what was measured of each, in order.
         paths: name of each clip in the list; see `concat_list`.
-        may_differ: see `check_agreement`.
+        may_differ: see `check_agreement`.  With `B_FRAMES`, the decode times are written again.
 
     Raises:
         ConcatError: the clips differ.
     """
     check_agreement(clips, may_differ=may_differ)
     fps = clips[0].fps
+    delay = max(clip.has_b_frames for clip in clips) if B_FRAMES in may_differ else None
     return ConcatPlan(
-        argv=concat_argv(ffmpeg, list_path, output, muxer=muxer, tag=clips[0].codec_tag),
+        argv=concat_argv(
+            ffmpeg,
+            list_path,
+            output,
+            muxer=muxer,
+            tag=clips[0].codec_tag,
+            filters=() if delay is None else (decode_times(delay, 1 / (fps * clips[0].time_base)),),
+        ),
         list_path=list_path,
         list_text=concat_list(paths, frame_counts, fps),
         output=output,
@@ -131,17 +141,28 @@ def plan_concat(
     )
 
 
-def concat_argv(ffmpeg: Path, list_path: Path, output: Path, *, muxer: str, tag: str | None) -> tuple[str, ...]:
+def decode_times(delay: int, ticks_per_frame: Fraction) -> Option:
+    """Return an option that gives packet n the decode time of frame n - ``delay``; FFmpeg has it from 5.0 on.
+
+    A clip that is shorter than the encoder's B-frames has no delay, so its decode times would meet those of the next clip.
+    """
+    return "bsf:v", f"setts=pts=PTS:dts=(N-{delay})*{ticks_per_frame}"
+
+
+def concat_argv(
+    ffmpeg: Path, list_path: Path, output: Path, *, muxer: str, tag: str | None, filters: Sequence[Option] = ()
+) -> tuple[str, ...]:
     """Return the command that copies the files of a list into one file.
 
     Args:
         tag: codec tag (FourCC) in the container; None leaves it to FFmpeg.
+        filters: options that filter packets.
     """
     return ffmpeg_argv(
         ffmpeg,
         inputs=[file_input(list_path, "concat", ("safe", "0"))],
         output=file_url(output),
-        output_options=[("c:v", "copy"), ("tag:v", tag or "0"), ("movflags", "+faststart"), ("f", muxer)],
+        output_options=[("c:v", "copy"), ("tag:v", tag or "0"), *filters, ("movflags", "+faststart"), ("f", muxer)],
     )
 
 

@@ -37,6 +37,7 @@ def info_of(root: Path) -> dict[str, dict[str, object]]:
     return {key: value["info"] for key, value in features.items() if value["dtype"] == "video"}
 
 
+@pytest.mark.smoke
 def test_documented_example_records(recorded: tuple[Path, str], installed: None) -> None:
     root, stderr = recorded
     numbers = numbers_of(root)
@@ -68,6 +69,7 @@ def test_resume_appends_an_episode(copied: Path) -> None:
     check_dataset(copied, numbers)
 
 
+@pytest.mark.smoke
 def test_delete_copies_the_streams(copied: Path, tmp_path: Path) -> None:
     numbers = numbers_of(copied)
     new = tmp_path / "deleted"
@@ -75,6 +77,7 @@ def test_delete_copies_the_streams(copied: Path, tmp_path: Path) -> None:
     check_dataset(new, [numbers[0], numbers[2]])
 
 
+@pytest.mark.smoke
 def test_split_and_merge(copied: Path, tmp_path: Path) -> None:
     numbers = numbers_of(copied)
     edit(copied, "split", '--operation.splits={"a": [0, 2], "b": [1]}', f"--new_root={tmp_path / 'parts'}")
@@ -124,11 +127,13 @@ def test_encoding_after_each_episode_and_images_to_video(tmp_path: Path, install
     check_dataset(videos, numbers)
 
 
+@pytest.mark.smoke
 def test_unknown_command_is_refused(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lerobot", "recrod"]) == 1
     assert "LeRobot 0.6.1 has no command 'recrod'; it has" in capsys.readouterr().err
 
 
+@pytest.mark.smoke
 def test_invalid_option_is_refused_before_files_are_created(tmp_path: Path, installed: None) -> None:
     root = tmp_path / "dataset"
     words = record_words(root, "--dataset.rgb_encoder.vcodec=h264", "--dataset.rgb_encoder.extra_options={tun: film}")

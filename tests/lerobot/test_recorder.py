@@ -124,6 +124,21 @@ def test_discarded_episode_and_episode_of_one_frame(tmp_path: Path) -> None:
     assert not [path for path in (tmp_path / "d").iterdir() if path.name not in ("data", "meta", "videos")]
 
 
+@pytest.mark.parametrize("settings", [{"g": 2}, {"g": 12, "extra_options": {"bf": 2}}])
+def test_episodes_that_are_too_short_for_b_frames(tmp_path: Path, settings: dict[str, Any]) -> None:
+    from lerobot.configs import RGBEncoderConfig
+
+    dataset = new_dataset(tmp_path / "d", rgb_encoder=RGBEncoderConfig(vcodec="h264", **settings))
+    expected = [list(range(100 * episode, 100 * episode + rows)) for episode, rows in enumerate((1, 5, 2, 1, 4))]
+    for numbers in expected:
+        for number in numbers:
+            dataset.add_frame(frame(number))
+        dataset.save_episode()
+    dataset.finalize()
+    assert len(list((tmp_path / "d").rglob("*.mp4"))) == 1
+    check_dataset(tmp_path / "d", expected, backends=("pyav", "torchcodec", "ffmpeg"))
+
+
 def test_spawned_worker_encodes_with_ffenc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker fails because ffmpeg is missing, which only ffenc needs."""
     from lerobot.configs import RGBEncoderConfig
