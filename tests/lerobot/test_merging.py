@@ -33,6 +33,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory, installed: None) -> list[A
     return made
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_mismatched_videos_are_refused_before_anything_is_written(
     sources: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[int, ...]

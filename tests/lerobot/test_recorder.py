@@ -124,6 +124,7 @@ def test_discarded_episode_and_episode_of_one_frame(tmp_path: Path) -> None:
     assert not [path for path in (tmp_path / "d").iterdir() if path.name not in ("data", "meta", "videos")]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("settings", [{"g": 2}, {"g": 12, "extra_options": {"bf": 2}}])
 def test_episodes_that_are_too_short_for_b_frames(tmp_path: Path, settings: dict[str, Any]) -> None:
     from lerobot.configs import RGBEncoderConfig
