@@ -20,6 +20,7 @@ from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.preview import preview_dataset
 from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.dataset.transform.edit import delete_episodes, split_dataset
+from ffenc.dataset.transform.features import rename_features
 from ffenc.dataset.transform.images_to_video import convert_images_to_video
 from ffenc.dataset.transform.merge import merge_datasets
 from ffenc.dataset.transform.pack import pack_dataset
@@ -29,7 +30,7 @@ from ffenc.dataset.verify.repair import repair_dataset
 from ffenc.dataset.verify.verify import verify_dataset
 from ffenc.errors import DatasetError
 
-LAPTOP, WRIST = "observation.images.laptop", "observation.images.wrist"
+LAPTOP, WRIST, TOP = "observation.images.laptop", "observation.images.wrist", "observation.images.top"
 EPISODES, LENGTH = 3, 3
 CRF = 40
 """Quality of a re-encoded dataset."""
@@ -141,6 +142,9 @@ OPERATIONS: dict[str, Operation] = {
         run=lambda root, out, b, f: convert_images_to_video(root, camera_encoder=H264, follow_links=f, binaries=b),
         kind="in place",
     ),
+    "rename features": Operation(
+        run=lambda root, out, b, f: rename_features(root, {LAPTOP: TOP}, follow_links=f), kind="in place"
+    ),
     "pack": Operation(run=lambda root, out, b, f: pack_dataset(root, follow_links=f, binaries=b), kind="in place"),
     "repair": Operation(run=lambda root, out, b, f: _repair(root, b, follow_links=f), kind="in place", adds_files=True),
     "resume": Operation(run=lambda root, out, b, f: _resume(root, b, follow_links=f), kind="in place", adds_files=True),
@@ -174,9 +178,9 @@ def signature(root: Path) -> tuple[object, ...]:
     """Return the values that operations in place change: episodes, files, crf and type of the cameras, splits."""
     info = load_info(root)
     layout = DatasetLayout.of(root, info)
-    laptop = (info.features[LAPTOP].info or {}).get("video.crf")
-    files = len(layout.data_files())
-    return info.total_episodes, files, laptop, info.features[WRIST].dtype, info.splits["train"]
+    camera, laptop = next(iter(info.videos.items()))
+    files, crf = len(layout.data_files()), (laptop.info or {}).get("video.crf")
+    return info.total_episodes, files, (camera, crf), info.features[WRIST].dtype, info.splits["train"]
 
 
 def check_whole(root: Path, binaries: Binaries) -> None:

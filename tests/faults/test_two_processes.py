@@ -22,6 +22,7 @@ from tests.crashes import Paused
 from tests.dataset_operations import (
     CRF,
     OPERATIONS,
+    TOP,
     check_whole,
     copy_tree,
     listing,
@@ -51,13 +52,14 @@ def repairable(tmp_path_factory: pytest.TempPathFactory, recorded: Path) -> Path
 
 def _after(name: str, before: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the `signature` of a dataset after an operation in place."""
-    episodes, files, crf, wrist, splits = before
+    episodes, files, laptop, wrist, splits = before
     return {
-        "reencode in place": (episodes, files, CRF, wrist, splits),
-        "images to video": (episodes, 1, crf, "video", f"0:{episodes}"),
-        "pack": (episodes, 1, crf, wrist, splits),
-        "repair": (episodes, files, crf, wrist, f"0:{episodes}"),
-        "resume": (episodes + 1, files + 1, crf, wrist, f"0:{episodes + 1}"),
+        "reencode in place": (episodes, files, (laptop[0], CRF), wrist, splits),
+        "images to video": (episodes, 1, laptop, "video", f"0:{episodes}"),
+        "rename features": (episodes, files, (TOP, laptop[1]), wrist, f"0:{episodes}"),
+        "pack": (episodes, 1, laptop, wrist, splits),
+        "repair": (episodes, files, laptop, wrist, f"0:{episodes}"),
+        "resume": (episodes + 1, files + 1, laptop, wrist, f"0:{episodes + 1}"),
     }[name]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ffenc import Binaries, recompute_stats, verify_dataset
+from ffenc import Binaries, DatasetRecorder, recompute_stats, verify_dataset
 from ffenc.errors import DatasetError
 from tests.datasets import copy_of, tree_of
 from tests.lerobot_data import LEROBOT, needs_av1_decoder
@@ -20,7 +20,8 @@ from ffenc.dataset.format.documents import load_info, load_stats
 from ffenc.dataset.transform.edit import delete_episodes
 from ffenc.dataset.transform.tasks import modify_tasks
 from ffenc.dataset.verify.repair import repair_dataset
-from tests.rows_without_cameras import LENGTHS, record
+from tests.dataset_operations import copy_tree
+from tests.rows_without_cameras import FEATURES, LENGTHS, record
 
 pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 
@@ -119,6 +120,14 @@ def test_statistics_of_relative_actions_are_recognised(
     repair_dataset(root, level="metadata", binaries=binaries)
     assert json.loads((root / "meta/stats.json").read_text())["action"] == kept
     assert not caplog.records
+    copy = copy_tree(root, tmp_path / "resumed")
+    with DatasetRecorder.resume(copy, binaries=binaries) as recorder:
+        recorder.add_frame({name: np.zeros(f["shape"], f["dtype"]) for name, f in FEATURES.items()} | {"task": "go"})
+        recorder.save_episode(wait=True)
+        recorder.finalize()
+    assert "statistics of action that are not those of its rows" in caplog.text
+    assert verify_dataset(copy, "metadata").findings == ()
+    caplog.clear()
     delete_episodes(root, [0], tmp_path / "fewer", binaries=binaries)
     assert "statistics of action that are not those of its rows" in caplog.text
     assert verify_dataset(tmp_path / "fewer", "metadata").findings == ()

@@ -31,7 +31,7 @@ from ffenc import (
     verify_dataset,
 )
 from ffenc.errors import DatasetError, MergeError
-from tests.dataset_operations import EPISODES, H264, LAPTOP, LENGTH, WRIST, copy_tree, frame_of
+from tests.dataset_operations import EPISODES, H264, LAPTOP, LENGTH, TOP, WRIST, copy_tree, frame_of
 from tests.datasets import change_info, rows_of
 
 pytest.importorskip("pyarrow")
@@ -44,7 +44,6 @@ from ffenc.dataset.transform.pack import pack_dataset
 
 pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 
-TOP = "observation.images.top"
 FRAMES = EPISODES * LENGTH
 SUBTASKS = {"set": ["reach", "grasp", "lift"], "other": ["push", "lift", "reach"]}
 SKILLS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,7 @@ from ffenc.dataset.recording.episode_directory import EpisodeDirectory
 from ffenc.dataset.recording.rows import EpisodeRows
 from ffenc.dataset.storage.identity import DatasetIdentity
 from ffenc.dataset.transform.compatibility import ENCODER_KEYS
+from ffenc.dataset.transform.row_statistics import statistics_of_rows
 from ffenc.errors import DatasetError, EpisodeError
 from ffenc.statistics import FeatureStatistics, aggregate_statistics, vector_statistics
 from ffenc.streaming.camera import CameraRecording
@@ -43,6 +45,8 @@ _MEASURED = frozenset(  # equal in all episodes
 
 _UNKNOWN: Mapping[str, object] = {**ENCODER_KEYS, "video.video_backend": LEROBOT_BACKEND}
 """Encoder settings of a video that was copied from a clip."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +108,9 @@ class EpisodeAppender:
         self._decided: tuple[EpisodeDirectory, DatasetInfo, list[str], dict[str, FeatureStatistics]] | None = None
         self._tasks = load_tasks(root, to_write=True) if self._layout.tasks.exists() else []
         self._markers = markers_to_write([each.info for each in self.info.videos.values()], info_layout)
-        self._stats = load_stats(root) or {}
+        self._stats = statistics_of_rows(root, self.info, load_stats(root) or {})
+        if self.info.splits.keys() - {"train"}:
+            logger.warning("the splits %s of %s are not kept when an episode is added", self.info.splits, root)
         self._others, self._leave_out = further_episode_columns(root, self.info)
         layout = self._layout
         layout.check_growing()

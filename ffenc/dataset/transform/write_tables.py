@@ -33,6 +33,7 @@ from ffenc.dataset.format.provenance import load_provenance, renamed_document, r
 from ffenc.dataset.format.schema import DEFAULT_FEATURES, OLD_COUNTERS, DatasetInfo, Feature
 from ffenc.dataset.transform.language_rows import keep_rows
 from ffenc.dataset.transform.renamed import renamed, renamed_columns, renamed_rows
+from ffenc.dataset.transform.row_statistics import warn_of_other_statistics
 from ffenc.dataset.transform.side_tables import MovedEpisodes, write_row_tables
 from ffenc.dataset.transform.source import DatasetSource
 from ffenc.dataset.transform.video_groups import PlacedVideo
@@ -178,9 +179,10 @@ def write_tables(
     if dropped:
         logger.warning("removed %s from info.json: LeRobot's format 3.0 does not have it", " and ".join(dropped))
     written = info.with_totals(episodes=writer.episodes, frames=writer.frames, tasks=len(tasks))
-    if len(selections) == 1 and selections[0].has_all_episodes:
+    is_custom = bool(info.splits.keys() - {"train"})
+    if is_custom and len(selections) == 1 and selections[0].has_all_episodes:
         written = written.model_copy(update={"splits": info.splits})
-    elif info.splits.keys() - {"train"}:
+    elif is_custom:
         logger.warning("the splits %s of info.json are not kept; they are not those of the new episodes", info.splits)
     save_info(root, written)
     return written
@@ -335,27 +337,13 @@ def _dataset_statistics(
         stats |= {name: known for name, known in stored[0].items() if name not in changed}
     else:
         for selection, known in zip(selections, stored, strict=True):
-            _warn_of_other_statistics(selection.source, known)
+            warn_of_other_statistics(selection.source.root, selection.source.info, known)
     if all(each.keep is None for each in selections):
         renumbered = {name for each in selections for name in each.numbers}
         for name in info.features.keys() - stats.keys() - renumbered:
             if all(name in each for each in stored):
                 stats |= aggregate_statistics([{name: each[name]} for each in stored])
     return {name: stats[name] for name in info.features if name in stats}
-
-
-def _warn_of_other_statistics(source: DatasetSource, stored: Mapping[str, FeatureStatistics]) -> None:
-    """Log statistics in ``stats.json`` that are not those of the rows, such as those of relative actions."""
-    columns = source.info.columns
-    numbers = [name for name in stored if name in columns and columns[name].is_numeric]
-    other = [name for name in numbers if stored[name].count[0] != source.info.total_frames]
-    if other:
-        logger.warning(
-            "stats.json of %s has statistics of %s that are not those of its rows (relative actions?); the new dataset has "
-            "those of its rows. `ffenc recompute-stats` computes those of relative actions",
-            source.root,
-            ", ".join(other),
-        )
 
 
 def _provenance(selections: Sequence[EpisodeSelection], moved: Sequence[MovedEpisodes]) -> Iterator[dict[str, object]]:
