@@ -28,6 +28,7 @@ from ffenc import (
     rename_features,
     repair_dataset,
     split_dataset,
+    trim_episodes,
     verify_dataset,
 )
 from ffenc.errors import DatasetError, MergeError
@@ -262,6 +263,9 @@ RUNS: dict[str, Operation] = {
         run=lambda a, b, o, n: reencode_dataset(a, camera_encoder=H264, fps=15, binaries=n), language=False
     ),
     "images-to-video": Operation(run=lambda a, b, o, n: convert_images_to_video(a, camera_encoder=H264, binaries=n)),
+    "trim": Operation(
+        run=lambda a, b, o, n: trim_episodes(a, {0: (1, 3), 2: (0, 2)}, o, binaries=n), made=("set", "out")
+    ),
     "pack": Operation(run=lambda a, b, o, n: pack_dataset(a, binaries=n)),
     "repair": Operation(run=_repair),
     "record --resume": Operation(run=_resume, language=False),
