@@ -90,7 +90,7 @@ def test_silent_camera_is_an_error_with_its_frame_count(binaries: Binaries) -> N
             while True:
                 source.latest()
                 time.sleep(0.02)
-        assert source.frames_read in {29, 30}  # a part ends where the next one begins
+        assert 25 <= source.frames_read <= 30  # a part ends where the next one begins
 
 
 @pytest.mark.one_build

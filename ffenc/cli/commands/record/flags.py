@@ -32,8 +32,8 @@ def record(parser: ArgumentParser) -> None:
     encoder, which encodes during the recording.
 
     Keys: right arrow ends the episode and saves it; left arrow discards it and
-    records it again, also during the reset time after it; Escape saves it and stops.
-    Ctrl-C saves it and stops too, and a second Ctrl-C discards it.
+    records it again, also during the reset time after it; Escape saves it and
+    stops. Ctrl-C saves it and stops too, and a second Ctrl-C discards it.
 
     A camera is a name and its settings:
       laptop: {type: ffmpeg, source: /dev/video0, width: 640, height: 480, fps: 30}
