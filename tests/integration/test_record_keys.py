@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -197,5 +198,8 @@ def test_slow_camera_is_reported_with_its_rate(
     assert float(rate) == pytest.approx(10, rel=0.2)
     assert (float(repeated), steps) == (pytest.approx(40, abs=5), "60")
     assert "camera a" not in said.err
+    (line,) = Path("dataset/meta/ffenc/episodes.jsonl").read_text().splitlines()
+    repeats = [each["step"] for each in json.loads(line)["repeats"] if "observation.images.b" in each["cameras"]]
+    assert len(repeats) == int(repeated)
     (spread,) = re.findall(r"(\d+) ms", said.out)
     assert int(spread) <= 110

@@ -33,17 +33,19 @@ _OPERATIONS = "operations.jsonl"
 def episode_document(
     recording: EpisodeRecording,
     ties: Mapping[int, Mapping[str, Sequence[int]]],
+    repeats: Sequence[tuple[int, Sequence[str]]] = (),
     *,
     episode_index: int,
     ffmpeg_version: str,
 ) -> dict[str, Any]:
     """Return the line of one episode.
 
-    It has versions, dropped time steps and small images of a few frames (`ffenc.dataset.format.frame_ties`), and for each
-    camera the command, the effective settings, fallbacks and CPU time.
+    It has versions, dropped time steps, steps with repeated frames, small images of a few frames
+    (`ffenc.dataset.format.frame_ties`), and for each camera the command, the effective settings, fallbacks and CPU time.
     """
     document = recording_document(recording, episode_index=episode_index, ffmpeg_version=ffmpeg_version)
-    return {**document, "ties": {str(number): shown for number, shown in ties.items()}}
+    repeated = [{"step": step, "cameras": list(cameras)} for step, cameras in repeats]
+    return {**document, "repeats": repeated, "ties": {str(number): shown for number, shown in ties.items()}}
 
 
 def recording_document(recording: EpisodeRecording, *, episode_index: int, ffmpeg_version: str) -> dict[str, Any]:
@@ -101,11 +103,12 @@ def renamed_document(document: Mapping[str, Any], names: Mapping[str, str | None
         new["cameras"] = by_name(new["cameras"])
     if isinstance(new.get("ties"), Mapping):
         new["ties"] = {number: by_name(grids) for number, grids in new["ties"].items()}
-    if isinstance(new.get("drops"), list):
-        new["drops"] = [
-            {**drop, "cameras": list(by_name(dict.fromkeys(drop["cameras"])))} if "cameras" in drop else drop
-            for drop in new["drops"]
-        ]
+    for what in ("drops", "repeats"):
+        if isinstance(new.get(what), list):
+            new[what] = [
+                {**each, "cameras": list(by_name(dict.fromkeys(each["cameras"])))} if "cameras" in each else each
+                for each in new[what]
+            ]
     return new
 
 

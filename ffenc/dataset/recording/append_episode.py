@@ -159,7 +159,9 @@ class EpisodeAppender:
         self._check_place(staging)
         if recording is not None:
             ties = {number: row.shown for number, row in enumerate(rows.rows) if row.shown}
-            document = episode_document(recording, ties, episode_index=index, ffmpeg_version=self._ffmpeg_version)
+            document = episode_document(
+                recording, ties, rows.repeats, episode_index=index, ffmpeg_version=self._ffmpeg_version
+            )
             append_provenance(self.root, document)
         videos = {key: self._layout.video(key, file) for key, file in self._videos.items()}
         # The episode counts once its list of renames is written, even if not all renames succeed.

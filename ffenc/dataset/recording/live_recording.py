@@ -43,6 +43,7 @@ class LiveEpisode:
         late: ticks that came at least one frame period late; their frames are newer than their timestamps.
         latest_s: the largest delay of a late tick in seconds.
         repeated: for each camera, recorded ticks at which it had no newer frame than at the tick before.
+        repeats: recorded ticks with a repeated frame, with the names of the cameras.
         spreads_s: for each tick, the time between the oldest and the newest of the cameras' frames, by their arrival.
         stopped: whether the caller stopped it early.
         stale: name of the camera that gave nothing new and thereby ended it.
@@ -56,6 +57,7 @@ class LiveEpisode:
     late: int = 0
     latest_s: float = 0.0
     repeated: dict[str, int] = field(default_factory=dict)
+    repeats: list[tuple[int, list[str]]] = field(default_factory=list)
     spreads_s: list[float] = field(default_factory=list)
     stopped: bool = False
     stale: str | None = None
@@ -181,6 +183,8 @@ class _Steps:
 
     def _record_one(self) -> None:
         frames, repeated = self._held.popleft()
+        if repeated:
+            self._episode.repeats.append((self._episode.steps, repeated))
         was_taken = self._recorder.add_frame({**frames, "task": self._task})
         self._episode.steps += 1
         self._episode.dropped += not was_taken

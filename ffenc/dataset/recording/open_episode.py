@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -47,6 +47,7 @@ class OpenEpisode:
         recorded: result of the cameras; None for a dataset without cameras.
         appended: result of appending the episode to the dataset.
         ending: what the caller decided; if an interrupt cut it short, the next call completes it.
+        repeats: see `EpisodeRows`.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class OpenEpisode:
         self.recorded: PendingResult[EpisodeRecording] | None = None
         self.appended: PendingResult[EpisodeSummary] = PendingResult(f"episode in {self.directory.path}")
         self.ending: Literal["saved", "cleared"] | None = None
+        self.repeats: Sequence[tuple[int, Sequence[str]]] = ()
         self._info = info
         self._columns = tuple(given_columns(info))
         self._cameras = tuple(name for name, feature in info.features.items() if feature.is_camera)
@@ -79,7 +81,8 @@ class OpenEpisode:
     @property
     def rows(self) -> EpisodeRows:
         """Rows of all steps that were taken."""
-        return EpisodeRows(info=self._info, rows=[step.row for step in self._steps if step.row is not None])
+        rows = [step.row for step in self._steps if step.row is not None]
+        return EpisodeRows(info=self._info, rows=rows, repeats=self.repeats)
 
     def stage(self, frame: Mapping[str, Any], task: str) -> None:
         """Copy the row of a checked frame; it does not count yet."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -278,11 +278,15 @@ class DatasetRecorder:
         episode.take()
         return True
 
-    def save_episode(self, *, wait: bool = False) -> PendingResult[EpisodeSummary]:
+    def save_episode(
+        self, *, wait: bool = False, repeats: Sequence[tuple[int, Sequence[str]]] = ()
+    ) -> PendingResult[EpisodeSummary]:
         """End the episode; it is completed and appended to the dataset in the background.
 
         Args:
             wait: return only after it was appended.
+            repeats: steps, counting dropped ones, at which cameras had no new frame, with the features of these cameras.
+                ``meta/ffenc/episodes.jsonl`` keeps them, and ``verify`` explains frozen frames with them.
 
         Returns:
             The pending result, at once.  Its ``wait()`` returns the `EpisodeSummary` or raises the error.  If ``wait()`` is not
@@ -297,6 +301,7 @@ class DatasetRecorder:
             raise DatasetError(
                 f"the open episode of {self.root} has no frame to save; call add_frame first", path=self.root
             )
+        episode.repeats = tuple(repeats)
         episode.ending = "saved"
         self._complete_ending()
         if self._warm_start:

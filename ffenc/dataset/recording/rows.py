@@ -44,10 +44,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeRows:
-    """Rows of all time steps of one episode, one for every frame."""
+    """Rows of all time steps of one episode, one for every frame.
+
+    Attributes:
+        info: the features.
+        rows: one per frame.
+        repeats: steps at which cameras had no new frame, with the names of these cameras; dropped steps are counted.
+    """
 
     info: DatasetInfo
     rows: Sequence[Row]
+    repeats: Sequence[tuple[int, Sequence[str]]] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -59,7 +66,7 @@ class EpisodeRows:
 
     def first(self, count: int) -> EpisodeRows:
         """Return the first rows."""
-        return EpisodeRows(info=self.info, rows=self.rows[:count])
+        return EpisodeRows(info=self.info, rows=self.rows[:count], repeats=self.repeats)
 
     def arrays(self, *, episode_index: int, first_index: int, task_numbers: Mapping[str, int]) -> dict[str, Any]:
         """Return all columns of the data file except cameras.

@@ -144,7 +144,7 @@ class _Session:
             self._empty = 0 if live.frames else self._empty + 1
             goes_on = self._goes_on(live, is_last=is_kept and number == self._plan.episodes)
             if is_kept and self._key is not Key.AGAIN:
-                self.saved.append((live, self._recorder.save_episode()))
+                self.saved.append((live, self._recorder.save_episode(repeats=live.repeats)))
             else:
                 self._recorder.clear_episode()
                 self._screen.note(
