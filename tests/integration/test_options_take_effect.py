@@ -25,7 +25,7 @@ from ffenc.errors import EncoderOptionError, ProcessError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.frames import FrameFormat
-from ffenc.plan import option_builder as fold
+from ffenc.plan import option_builder
 from ffenc.plan import options as plan_options
 from ffenc.plan.encode import EncodePlan, RawFrames, plan_encode
 from ffenc.plan.frame_checks import accepted_pixel_formats
@@ -472,7 +472,7 @@ def test_option_that_encoder_reports_as_ignored_is_an_error(
     encode: Encode, monkeypatch: pytest.MonkeyPatch, name: str, options: dict[str, Any]
 ) -> None:
     """The library's messages count even if the plan had no objection."""
-    monkeypatch.setattr(fold.OptionBuilder, "_check_needs", lambda *_: None)
+    monkeypatch.setattr(option_builder.OptionBuilder, "_check_needs", lambda *_: None)
     monkeypatch.setattr(table, "ENCODERS", {**ENCODERS, name: replace(ENCODERS[name], refused={}, limits=())})
     monkeypatch.setattr(plan_options.InstalledEncoder, "check_measured", lambda *_: None)
     with pytest.raises(EncoderOptionError, match="did not accept"):
