@@ -29,22 +29,27 @@ class CommandRow:
         summary: one line for the list of commands.
         module: name of its module in ``ffenc.cli.commands``, for example ``"video.encode"``. Its function ``run`` does the
             work. The function of the same name (``encode``) in ``video.flags`` makes the parser.
+        function: name of both functions, in a module that has several commands.
         is_foreign: its arguments are another program's; the module has a function ``run_words`` instead.
     """
 
     summary: str
     module: str
+    function: str = ""
     is_foreign: bool = False
 
     def parser(self) -> jsonargparse.ArgumentParser:
         """Import the flags of the command and make its parser."""
         package, _, name = self.module.rpartition(".")
-        parser: jsonargparse.ArgumentParser = getattr(import_module(f"ffenc.cli.commands.{package}.flags"), name)()
+        make = getattr(import_module(f"ffenc.cli.commands.{package}.flags"), self.function or name)
+        parser: jsonargparse.ArgumentParser = make()
         return parser
 
     def run(self, arguments: jsonargparse.Namespace, screen: Screen) -> int:
         """Import the command and run it; return its exit status."""
-        return import_module(f"ffenc.cli.commands.{self.module}").run(arguments, screen) or 0
+        return (
+            getattr(import_module(f"ffenc.cli.commands.{self.module}"), self.function or "run")(arguments, screen) or 0
+        )
 
     def run_words(self, words: Sequence[str], screen: Screen) -> int:
         """Run a command whose arguments are another program's."""
@@ -52,8 +57,9 @@ class CommandRow:
         return status
 
 
-def _row(module: str, summary: str, *, is_foreign: bool = False) -> CommandRow:
-    return CommandRow(module=module, summary=summary, is_foreign=is_foreign)
+def _row(place: str, summary: str, *, is_foreign: bool = False) -> CommandRow:
+    module, _, function = place.partition(":")
+    return CommandRow(module=module, function=function, summary=summary, is_foreign=is_foreign)
 
 
 COMMANDS: Mapping[str, CommandRow] = {
@@ -62,9 +68,9 @@ COMMANDS: Mapping[str, CommandRow] = {
     "lerobot": _row("lerobot.lerobot", "run a command of LeRobot, with ffenc as its encoder", is_foreign=True),
     "convert": _row("dataset.convert", "make a dataset from clips or images"),
     "salvage": _row("record.salvage", "recover an interrupted recording or episode"),
-    "encode": _row("video.encode", "encode the frames of a clip, through numpy"),
-    "images": _row("video.images", "encode numbered image files into a video"),
-    "reencode": _row("video.reencode", "re-encode a clip, or a range of its frames"),
+    "encode": _row("video.encode:encode", "encode the frames of a clip, through numpy"),
+    "images": _row("video.encode:images", "encode numbered image files into a video"),
+    "reencode": _row("video.encode:reencode", "re-encode a clip, or a range of its frames"),
     "concat": _row("video.concat", "concatenate clips without re-encoding"),
     "info": _row("video.info", "show the contents of a media file or dataset"),
     "preview": _row("dataset.preview", "make a contact sheet of each episode"),
@@ -72,17 +78,17 @@ COMMANDS: Mapping[str, CommandRow] = {
     "verify": _row("dataset.verify", "find faults in a dataset"),
     "repair": _row("dataset.repair", "repair the metadata of a dataset"),
     "merge": _row("dataset.merge", "merge datasets without re-encoding"),
-    "delete-episodes": _row("dataset.delete_episodes", "copy a dataset without some episodes"),
+    "delete-episodes": _row("dataset.edit:delete_episodes", "copy a dataset without some episodes"),
     "trim": _row("dataset.trim", "keep a range of frames of some episodes"),
-    "split": _row("dataset.split", "split a dataset into several datasets"),
+    "split": _row("dataset.edit:split", "split a dataset into several datasets"),
     "reencode-dataset": _row("dataset.reencode_dataset", "re-encode the videos of a dataset"),
     "images-to-video": _row("dataset.images_to_video", "turn image features of a dataset into video"),
     "upgrade": _row("dataset.upgrade", "convert a dataset of format 2.1 to 3.0"),
-    "modify-tasks": _row("dataset.modify_tasks", "change the tasks of a dataset"),
-    "add-features": _row("dataset.add_features", "add columns of a table to a dataset"),
-    "remove-features": _row("dataset.remove_features", "remove features of a dataset"),
-    "rename-features": _row("dataset.rename_features", "rename features of a dataset"),
-    "recompute-stats": _row("dataset.recompute_stats", "compute the statistics of a dataset again"),
+    "modify-tasks": _row("dataset.rewrite:modify_tasks", "change the tasks of a dataset"),
+    "add-features": _row("dataset.rewrite:add_features", "add columns of a table to a dataset"),
+    "remove-features": _row("dataset.rewrite:remove_features", "remove features of a dataset"),
+    "rename-features": _row("dataset.rewrite:rename_features", "rename features of a dataset"),
+    "recompute-stats": _row("dataset.rewrite:recompute_stats", "compute the statistics of a dataset again"),
     "jobs plan": _row("jobs.plan", "print the jobs that re-encode a dataset, as JSON lines"),
     "jobs run": _row("jobs.run", "run a list of jobs, here or on a cluster"),
     "jobs status": _row("jobs.status", "show which jobs of a list are done"),

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from jsonargparse import Namespace
-from rich import box
 from rich.table import Table
 
-from ffenc.cli.commands.dataset.delete_episodes import edit_table
-from ffenc.cli.output.results import frames_text, pairs_table
+from ffenc.cli.commands.dataset.edit import edit_table
+from ffenc.cli.output.results import columns_table, frames_text, pairs_table
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import UsageError, call
 from ffenc.dataset.transform.idle import find_idle
@@ -76,7 +75,7 @@ def _show_plan(arguments: Namespace, ranges: Mapping[int, Range], screen: Screen
 
 
 def _table(plan: TrimPlan) -> Table:
-    table = Table("episode", "length", "cut at start", "cut at end", "kept", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = columns_table("episode", "length", "cut at start", "cut at end", "kept")
     for number, (first, stop) in plan.kept.items():
         length = plan.lengths[number]
         table.add_row(*map(str, (number, length, first, length - stop, f"[{first}, {stop})")))

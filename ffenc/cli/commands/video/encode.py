@@ -1,4 +1,4 @@
-"""``ffenc encode``: encode the frames of a clip, through numpy arrays."""
+"""``ffenc encode``, ``images`` and ``reencode``: encode a video from the frames of a clip, from images, or from a clip."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from ffenc.cli.parsing.arguments import UsageError, binaries_of, call, is_same_f
 from ffenc.errors import InputError
 from ffenc.ffmpeg.ffprobe import probe_video
 from ffenc.plan.encode import EncodePlan, RawFrames
-from ffenc.video.encode import encode_frames
+from ffenc.video.encode import encode_frames, encode_images, plan_images
 from ffenc.video.output import check_target
 from ffenc.video.planning import plan_for
 from ffenc.video.reader import VideoReader
+from ffenc.video.reencode import plan_reencode, reencode_video
 from ffenc.video.run import EncodeResult
 from ffenc.video.run_context import RunContext
 
 
-def run(arguments: Namespace, screen: Screen) -> None:
-    """Encode, and print the result."""
+def encode(arguments: Namespace, screen: Screen) -> None:
+    """Encode the frames of a clip through numpy arrays, and print the result."""
     binaries, source, output = binaries_of(arguments), arguments.input, arguments.output
     if is_same_file(source, output):
         raise UsageError(f"{output} is the input itself; write to another name and rename it")
@@ -36,7 +37,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
     reader = VideoReader(source, binaries=binaries)
     frames = RawFrames(frames=reader.format, fps=reader.fps)
     context = RunContext(binaries=binaries, encoder_threads=arguments.encoder_threads)
-    run_encode(
+    _run(
         arguments,
         screen,
         partial(call, plan_for, arguments, source=frames, context=context),
@@ -46,11 +47,23 @@ def run(arguments: Namespace, screen: Screen) -> None:
     )
 
 
-def run_encode(
+def images(arguments: Namespace, screen: Screen) -> None:
+    """Encode image files, and print the result."""
+    run = partial(call, encode_images, arguments, path=arguments.output)
+    _run(arguments, screen, partial(call, plan_images, arguments), run)
+
+
+def reencode(arguments: Namespace, screen: Screen) -> None:
+    """Re-encode a clip or a range of its frames, and print the result."""
+    plan = partial(call, plan_reencode, arguments, source=arguments.input)
+    _run(arguments, screen, plan, partial(call, reencode_video, arguments, source=arguments.input))
+
+
+def _run(
     arguments: Namespace,
     screen: Screen,
     plan: Callable[[], EncodePlan],
-    encode: Callable[..., EncodeResult],
+    run: Callable[..., EncodeResult],
     *,
     total: int | None = None,
     note: str = "",
@@ -61,7 +74,7 @@ def run_encode(
         arguments: the flags.
         screen: the output.
         plan: makes the command.
-        encode: runs it; gets ``progress``.
+        run: encodes; gets ``progress``.
         total: number of frames, if known.
         note: printed below the command.
     """
@@ -70,5 +83,5 @@ def run_encode(
         show_plan(screen, plan(), note=note)
         return
     with screen.progress("encoding", total=total) as progress:
-        result = encode(progress=progress)
+        result = run(progress=progress)
     screen.result(result.to_json(), encode_table(result))
