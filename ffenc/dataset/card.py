@@ -37,7 +37,7 @@ class DatasetCard:
     Attributes:
         path: the card.
         sheet: the contact sheet that it shows, or None.
-        why_no_sheet: why there is no contact sheet, or None.
+        why_no_sheet: why the contact sheet is missing, or None.
     """
 
     path: Path

@@ -72,8 +72,8 @@ def recompute_stats(
         binaries: the executables for named cameras; found by `find_binaries` if None.
 
     Raises:
-        DatasetError: a feature does not exist or has no statistics; with ``relative_action``, there is no ``action`` or no
-            state, or no episode has ``chunk_size`` frames.
+        DatasetError: a feature does not exist or has no statistics; with ``relative_action``, ``action`` or the state is
+            missing, or no episode has ``chunk_size`` frames.
         FFencError: see `rewrite_dataset`.
     """
     plan = partial(
@@ -132,7 +132,7 @@ def _chosen(info: DatasetInfo, features: Collection[str] | None) -> dict[str, Fe
     for name in features:
         if name not in known:
             raise DatasetError(
-                f"there is no feature {name!r} with statistics; use features (--features) with some of {', '.join(known)}"
+                f"unknown feature {name!r}, or one without statistics; use features (--features) with some of {', '.join(known)}"
             )
         if known[name].dtype == "image":
             raise DatasetError(f"{name!r} has stored images; their statistics cannot be computed again")

@@ -41,7 +41,7 @@ class Tolerance:
 
 COLOUR = Tolerance(pixel=32, mean=3.0, spread=16, black=24, cell=2.0)
 DEPTH = Tolerance(pixel=32, mean=4.0, spread=2, black=0, cell=4.0)
-"""In 12-bit codes, of which one is 1 to 3 mm with the default range, or in millimetres.  Depth is coded without loss."""
+"""In 12-bit codes (one is 1 to 3 mm with the default range), or in millimetres.  Depth is coded without loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
