@@ -136,7 +136,7 @@ def test_statistics_of_relative_actions_are_recognised(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"features": ["nothing"]}, "no feature 'nothing' with statistics"),
+        ({"features": ["nothing"]}, "unknown feature 'nothing', or one without statistics"),
         ({"relative_action": True, "chunk_size": 301}, "a chunk of 301 frames, the longest has 300"),
         ({"relative_action": True, "chunk_size": 0}, r"chunk_size .* is 0; it must be at least 1"),
     ],
