@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -263,10 +264,13 @@ class StreamingVideoEncoder:
 
     @property
     def _threads(self) -> dict[str, CameraSettings]:
+        defaults = import_module("lerobot.configs.video")
+        rgb = self._rgb_encoder or defaults.rgb_encoder_defaults()
+        depth = self._depth_encoder or defaults.depth_encoder_defaults()
         return {
             key: CameraSettings(
                 fps=self.fps,
-                video_encoder=self._depth_encoder if key in self._depth else self._rgb_encoder,
+                video_encoder=depth if key in self._depth else rgb,
                 encoder_threads=self.encoder_threads,
                 is_depth=key in self._depth,
             )

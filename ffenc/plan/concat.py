@@ -10,9 +10,13 @@ from types import MappingProxyType
 
 from ffenc.errors import ConcatError
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
-from ffenc.plan.graph import Option, ffmpeg_argv, file_input, file_url
+from ffenc.plan.graph import ffmpeg_argv, file_input, file_url
 
 B_FRAMES = "B-frames"
+_COLOURS = frozenset({"colour range", "colour matrix"})
+_METADATA_FILTERS = {"h264": "h264_metadata", "hevc": "hevc_metadata", "av1": "av1_metadata"}
+_BT601 = ("smpte170m", "bt470bg")
+_BT601_MATRIX, _UNSPECIFIED_MATRIX = 6, 2  # ITU-T H.273
 
 AGREEMENT: Mapping[str, Callable[[VideoStreamInfo], object]] = MappingProxyType(
     {
@@ -116,14 +120,19 @@ def plan_concat(
     Args:
         clips: what was measured of each, in order.
         paths: name of each clip in the list; see `concat_list`.
-        may_differ: see `check_agreement`.  With `B_FRAMES`, the decode times are written again.
+        may_differ: see `check_agreement`.  With `B_FRAMES`, the decode times are written again, and with
+            colours, the colours in the headers.
 
     Raises:
         ConcatError: the clips differ.
     """
     check_agreement(clips, may_differ=may_differ)
     fps = clips[0].fps
-    delay = max(clip.has_b_frames for clip in clips) if B_FRAMES in may_differ else None
+    filters = []
+    if B_FRAMES in may_differ:
+        filters.append(decode_times(max(clip.has_b_frames for clip in clips), 1 / (fps * clips[0].time_base)))
+    if not _COLOURS.isdisjoint(may_differ):
+        filters += same_colours(clips)
     return ConcatPlan(
         argv=concat_argv(
             ffmpeg,
@@ -131,7 +140,7 @@ def plan_concat(
             output,
             muxer=muxer,
             tag=clips[0].codec_tag,
-            filters=() if delay is None else (decode_times(delay, 1 / (fps * clips[0].time_base)),),
+            filters=filters,
         ),
         list_path=list_path,
         list_text=concat_list(paths, frame_counts, fps),
@@ -141,28 +150,45 @@ def plan_concat(
     )
 
 
-def decode_times(delay: int, ticks_per_frame: Fraction) -> Option:
-    """Return an option that gives packet n the decode time of frame n - ``delay``; FFmpeg has it from 5.0 on.
+def decode_times(delay: int, ticks_per_frame: Fraction) -> str:
+    """Return a packet filter that gives packet n the decode time of frame n - ``delay``; FFmpeg has it from 5.0 on.
 
     A clip that is shorter than the encoder's B-frames has no delay, so its decode times would meet those of the next clip.
     """
-    return "bsf:v", f"setts=pts=PTS:dts=(N-{delay})*{ticks_per_frame}"
+    return f"setts=pts=PTS:dts=(N-{delay})*{ticks_per_frame}"
+
+
+def same_colours(clips: Sequence[VideoStreamInfo]) -> list[str]:
+    """Return packet filters that write one colour matrix and range into the headers of all clips.
+
+    There are none if the clips mean different colours.  They mean the same if all are BT.601 in limited range, which decoders
+    assume for clips without tags, or depth, whose samples are never converted.
+    """
+    codec, is_depth = clips[0].codec, clips[0].channels == 1
+    is_bt601 = all(clip.color_range in (None, "tv") and clip.color_space in (None, *_BT601) for clip in clips)
+    if codec not in _METADATA_FILTERS or not (is_depth or is_bt601):
+        return []
+    is_full = next((clip.color_range for clip in clips if clip.color_range), "tv") == "pc"
+    full = f"color_range={'pc' if is_full else 'tv'}" if codec == "av1" else f"video_full_range_flag={int(is_full)}"
+    matrix = _UNSPECIFIED_MATRIX if is_depth else _BT601_MATRIX
+    return [f"{_METADATA_FILTERS[codec]}=matrix_coefficients={matrix}:{full}"]
 
 
 def concat_argv(
-    ffmpeg: Path, list_path: Path, output: Path, *, muxer: str, tag: str | None, filters: Sequence[Option] = ()
+    ffmpeg: Path, list_path: Path, output: Path, *, muxer: str, tag: str | None, filters: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """Return the command that copies the files of a list into one file.
 
     Args:
         tag: codec tag (FourCC) in the container; None leaves it to FFmpeg.
-        filters: options that filter packets.
+        filters: packet filters, in order.
     """
+    bsf = [("bsf:v", ",".join(filters))] if filters else []
     return ffmpeg_argv(
         ffmpeg,
         inputs=[file_input(list_path, "concat", ("safe", "0"))],
         output=file_url(output),
-        output_options=[("c:v", "copy"), ("tag:v", tag or "0"), *filters, ("movflags", "+faststart"), ("f", muxer)],
+        output_options=[("c:v", "copy"), ("tag:v", tag or "0"), *bsf, ("movflags", "+faststart"), ("f", muxer)],
     )
 
 
