@@ -312,7 +312,7 @@ def test_thing_survives(operation: str, thing: str, made: Callable[[str], list[P
 def test_result_is_valid(operation: str, made: Callable[[str], list[Path]], binaries: Binaries) -> None:
     for root in made(operation):
         found = verify_dataset(root, "decode", binaries=binaries).findings
-        # The frames have one colour.  The annotation made statistics of rows wrong or missing.
+        # The frames have one colour each, and the annotation has made statistics wrong or missing.
         assert {each.code for each in found if each.severity != "note"} <= {
             "camera-blank", "episode-stats-missing", "episode-stats-wrong", "stats-feature-missing", "stats-wrong",
         }, found  # fmt: skip

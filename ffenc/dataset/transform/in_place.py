@@ -81,7 +81,7 @@ def new_form(root: Path, output: Path | None, *, lock: DatasetLock | None = None
 
 
 def copy_unchanged(root: Path, building: Path, *, leave: Collection[Path], link: bool) -> None:
-    """Copy the files of a dataset that are not rewritten into its new form.
+    """Copy the files of a dataset that are not rewritten into its new form; files that exist there are kept.
 
     Args:
         root: the dataset; the caller has checked its symbolic links.
@@ -98,7 +98,7 @@ def copy_unchanged(root: Path, building: Path, *, leave: Collection[Path], link:
             found = sorted(entries, key=lambda entry: entry.name)
         for entry in found:
             path, place = source / entry.name, target / entry.name
-            if path in left:
+            if path in left or place.is_file():
                 continue
             if entry.is_symlink() and link and path not in changed:
                 target.mkdir(parents=True, exist_ok=True)
