@@ -17,7 +17,7 @@ test: $(VENV)/.ready-nox
 	@echo "make test takes about 7 minutes on two cores, one of them to set up a fresh clone."
 	$(CLEAN) $(BIN)/nox --sessions default
 
-# The nets, then the rest of the matrix: every other Python from 3.10 to 3.13 and every other FFmpeg build that can be had here
+# The nets, then the rest of the matrix: the oldest and the newest Python, and every other FFmpeg build that can be had here
 # (noxfile.py).
 test-all: test
 	@echo "make test-all takes about 35 minutes more."
