@@ -46,7 +46,8 @@ CLIPS: dict[str, tuple[list[str], str | None]] = {
     "refresh.mp4": ([*X264, "-preset", "medium", "-g", "8", "-x264-params", "intra-refresh=1:bframes=0"], "it has open GOPs"),
     "milliseconds.mp4": ([*X264, "-video_track_timescale", "1000"], "frame 1 is at 0.033000 s and not at 0.033333 s"),
     "matroska.mkv": (X264, "not a plain MP4 or MOV file with one track of H.264, HEVC, AV1 or VP9 (matroska)"),
-    "fragments.mp4": ([*X264, "-movflags", "frag_keyframe+empty_moov"], "it is not a plain MP4 or MOV file"),
+    "fragments.mp4": ([*X264, "-movflags", "frag_keyframe+empty_moov"], "AV1 or VP9 (fragments or an edit list)"),
+    "late.mp4": (["-c", "copy", "-output_ts_offset", "5"], "AV1 or VP9 (fragments or an edit list)"),
 }  # fmt: skip
 
 

@@ -145,7 +145,9 @@ def episode_texts(value: str | Mapping[Any, Any]) -> dict[int, Any]:
     """Parse ``{0: text, 3: text}`` as texts by episode number; the keys of JSON are numbers in quotes."""
     loaded = load_leniently(value) if isinstance(value, str) else value
     if not isinstance(loaded, Mapping) or not all(re.fullmatch(r"[0-9]{1,9}", str(key)) for key in loaded):
-        raise ArgumentTypeError(f"{value!r} has no episode numbers; write for example '{{0: \"Pick the cube\"}}'")
+        raise ArgumentTypeError(
+            f"{value!r} is not a dictionary with each episode number once; write for example '{{0: \"Pick the cube\"}}'"
+        )
     return {int(key): text for key, text in loaded.items()}
 
 

@@ -112,8 +112,8 @@ def reasons_to_encode(clip: MeasuredClip, wanted: ResolvedEncoder, config: Video
     if index is None or index.packets != clip.packets or index.table.codec not in STARTS:
         found = [clip.demuxer] if clip.demuxer != "mov" else ["audio"] if clip.stream.has_audio else []
         found += clip.stream.other_streams
-        seen = f" ({', '.join(found)})" if found else ""
-        return (f"it is not a plain MP4 or MOV file with one track of H.264, HEVC, AV1 or VP9{seen}",)
+        seen = ", ".join(found) or "fragments or an edit list"
+        return (f"it is not a plain MP4 or MOV file with one track of H.264, HEVC, AV1 or VP9 ({seen})",)
     gop = config.g if config.was_given("g") else None
     return (*_stream_reasons(clip.stream, wanted), *_frame_reasons(clip, index, gop=gop))
 

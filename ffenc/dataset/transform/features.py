@@ -165,7 +165,11 @@ def _plan_added(source: DatasetSource, *, path: Path, features: Mapping[str, Map
     keys = key_columns(table, path)
     wanted = [name for name in table.column_names if name not in KEYS] if features is None else list(features)
     if not wanted:
+        if features is not None:
+            raise DatasetError("features (--features) names no column; leave it out to add all columns")
         raise DatasetError(f"{path} has only the columns {', '.join(table.column_names)}; no feature is left to add")
+    lengths = [row.length for row in iterate_episodes(source.root, source.info, statistics=False)]
+    order = row_order(keys, lengths, path)
     columns = {}
     added: dict[str, Feature] = {}
     for name in wanted:
@@ -179,8 +183,6 @@ def _plan_added(source: DatasetSource, *, path: Path, features: Mapping[str, Map
         given = (features or {}).get(name) or {}
         added[name], columns[name] = column_feature(table, name, given, path)
         check_new_name(name, added[name])
-    lengths = [row.length for row in iterate_episodes(source.root, source.info, statistics=False)]
-    order = row_order(keys, lengths, path)
     new = data_table(DatasetInfo(fps=source.info.fps, features=added), columns).take(pa.array(order))
     old = source.info.features
     ordinary = {name: feature for name, feature in old.items() if name not in DEFAULT_FEATURES}

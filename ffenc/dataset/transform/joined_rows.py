@@ -27,8 +27,11 @@ def key_columns(table: pa.Table, path: Path) -> dict[str, Numbers]:
     """Return the columns that name the frame of each row.
 
     Raises:
-        DatasetError: there are none, or they are not whole numbers.
+        DatasetError: there are none, or they are not whole numbers; or two columns of the table have one name.
     """
+    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if twice:
+        raise DatasetError(f"{path} has several columns named {', '.join(map(repr, twice))}; rename them", path=path)
     found = [name for name in KEYS if name in table.column_names]
     if "index" not in found and len(found) < 2:
         raise DatasetError(
@@ -122,6 +125,22 @@ def column_feature(table: pa.Table, name: str, given: Mapping[str, Any], path: P
         raise DatasetError(
             f"the column {name!r} of {path} contains {kind}; expected numbers, booleans or text", path=path
         )
+    feature = _feature(name, given, dtype, shape, path)
+    if dtype == "string":
+        if feature.shape != (1,):
+            raise DatasetError(f"the column {name!r} of {path} has lists of text; expected one text per row", path=path)
+        return feature, column.to_pylist()
+    values = column_values(table, name, feature)
+    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if not finite.all():
+        raise DatasetError(f"rows {_some(~finite)} of {path} have NaN or infinity in {name!r}", path=path)
+    return feature, values
+
+
+def _feature(name: str, given: Mapping[str, Any], dtype: str, shape: tuple[int, ...], path: Path) -> Feature:
+    """Return the feature of a column, if it is what the caller expects."""
+    if not isinstance(given, Mapping):
+        raise DatasetError(f"the feature {name!r} is {given!r}; expected a dictionary such as {{'dtype': 'float32'}}")
     seen = {"dtype": dtype, "shape": shape}
     unknown = sorted(set(given) - {*seen, "names"})
     if unknown:
@@ -136,15 +155,10 @@ def column_feature(table: pa.Table, name: str, given: Mapping[str, Any], path: P
             f"{list(feature.shape)}",
             path=path,
         )
-    if dtype == "string":
-        if feature.shape != (1,):
-            raise DatasetError(f"the column {name!r} of {path} has lists of text; expected one text per row", path=path)
-        return feature, column.to_pylist()
-    values = column_values(table, name, feature)
-    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
-    if not finite.all():
-        raise DatasetError(f"rows {_some(~finite)} of {path} have NaN or infinity in {name!r}", path=path)
-    return feature, values
+    names = feature.names
+    if isinstance(names, list) and len(feature.shape) == 1 and len(names) != feature.shape[0]:
+        raise DatasetError(f"the feature {name!r} has {len(names)} names, but {feature.shape[0]} components")
+    return feature
 
 
 def _shape(column: pa.ChunkedArray, name: str, path: Path) -> tuple[tuple[int, ...], pa.DataType]:

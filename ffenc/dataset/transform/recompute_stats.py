@@ -72,14 +72,20 @@ def recompute_stats(
         binaries: the executables for named cameras; found by `find_binaries` if None.
 
     Raises:
-        DatasetError: a feature does not exist or has no statistics; with ``relative_action``, ``action`` or the state is
-            missing, or no episode has ``chunk_size`` frames.
+        DatasetError: a feature does not exist or has no statistics; an argument for ``relative_action`` is given without it;
+            with ``relative_action``, ``action`` or the state is missing, or no episode has ``chunk_size`` frames.
         FFencError: see `rewrite_dataset`.
     """
+    relative = (tuple(relative_exclude_joints), chunk_size)
+    if not relative_action and relative != (("gripper",), 50):
+        raise DatasetError(
+            "relative_exclude_joints (--relative_exclude_joints) and chunk_size (--chunk_size) apply only with "
+            "relative_action (--relative_action)"
+        )
     plan = partial(
         _plan,
         features=features,
-        relative=(tuple(relative_exclude_joints), chunk_size) if relative_action else None,
+        relative=relative if relative_action else None,
         binaries=binaries,
         dry_run=dry_run,
     )

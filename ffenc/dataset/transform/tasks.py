@@ -45,6 +45,10 @@ def modify_tasks(
     for text in (*([] if task is None else [task]), *(episode_tasks or {}).values(), *(replace or {}).values()):
         if not isinstance(text, str) or not text.strip():
             raise DatasetError(f"a task must be a text with at least one character, not {text!r}")
+        try:
+            text.encode()
+        except UnicodeEncodeError as err:
+            raise DatasetError(f"a task must be text that has a UTF-8 encoding, not {text!r}") from err
     if task is None and not episode_tasks and not replace:
         raise DatasetError(
             "no task is given; use task (--task), episode_tasks (--episode_tasks) or replace (--replace)"

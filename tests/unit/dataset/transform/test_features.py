@@ -284,8 +284,13 @@ GOOD: dict[str, Any] = {"x": [1.0] * FRAMES}
         ({"timestamp": [1.0] * FRAMES}, None, "has the feature 'timestamp' already"),
         ({"task": ["a"] * FRAMES}, None, "'task' is the key of the task text"),
         ({"my_image": [1.0] * FRAMES}, None, "LeRobot takes 'my_image' for a camera"),
+        ({"index": pa.array([], pa.int64()), "x": pa.array([], pa.float32())}, None, "no row for 60 of 60 frames"),
+        (None, {}, "features .--features. names no column"),
+        (None, {"x": "float32"}, "the feature 'x' is 'float32'; expected a dictionary"),
+        (None, {"x": {"names": ["a", "b"]}}, "the feature 'x' has 2 names, but 1 components"),
+        ({"x": [[1.0, 2.0]] * FRAMES}, {"x": {"names": ["a"]}}, "the feature 'x' has 1 names, but 2 components"),
     ],
-    ids=range(29),
+    ids=range(34),
 )  # fmt: skip
 def test_wrong_tables_are_refused_with_row_numbers(
     root: Path, tmp_path: Path, columns: dict[str, Any] | None, features: dict[str, Any] | None, message: str
@@ -304,3 +309,11 @@ def test_wrong_tables_are_refused_with_row_numbers(
         with pytest.raises(DatasetError, match=message):
             add_features(root, table, features=features, dry_run=dry_run)
     assert tree_of(tmp_path) == before
+
+
+@pytest.mark.parametrize("names", [("index", "index", "x"), ("index", "x", "x")])
+def test_columns_with_one_name_are_refused(root: Path, tmp_path: Path, names: tuple[str, ...]) -> None:
+    table = tmp_path / "table.parquet"
+    pq.write_table(pa.Table.from_arrays([pa.array(range(FRAMES))] * 3, names=list(names)), table)
+    with pytest.raises(DatasetError, match=r"several columns named '(index|x)'; rename them"):
+        add_features(root, table)

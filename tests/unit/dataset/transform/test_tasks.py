@@ -110,6 +110,7 @@ def test_further_tasks_of_an_episode_stay(tmp_path: Path) -> None:
         ({}, "no task is given"),
         ({"task": " "}, "at least one character, not ' '"),
         ({"task": ""}, "at least one character, not ''"),
+        ({"task": "\udce9"}, "text that has a UTF-8 encoding"),
         ({"episode_tasks": {0: 5}}, "at least one character, not 5"),
         ({"episode_tasks": {3: "x"}}, "the episodes 0 to 2, but not 3"),
         ({"episode_tasks": {-1: "x"}}, "the episodes 0 to 2, but not -1"),
