@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -108,6 +109,7 @@ class DatasetReader:
             "binaries": binaries,
         }
         self.root = Path(root)
+        self._directory = self.root.stat().st_ino if self.root.exists() else None
         self.info: DatasetInfo = load_info(self.root)
         self.fps = self.info.fps
         self.stats: dict[str, FeatureStatistics] | None = load_stats(self.root)
@@ -151,8 +153,10 @@ class DatasetReader:
         """Return one item; negative indices count from the end.
 
         Raises:
+            TypeError: the index is not an integer.
             IndexError: the item does not exist.
             InputError: a frame cannot be decoded, or no frame is at the time of the row.
+            DatasetError: the dataset was changed in place after it was opened.
         """
         item = self.batch([index])
         return {key: values[0] for key, values in item.items()}
@@ -172,9 +176,9 @@ class DatasetReader:
         Decodes the frames of each video together, which is faster than reading the items one by one.
 
         Raises:
-            IndexError, InputError: as for one item.
+            TypeError, IndexError, InputError, DatasetError: as for one item.
         """
-        places = [self._place(int(index)) for index in indices]
+        places = [self._place(operator.index(index)) for index in indices]
         rows = np.array([row for _, row in places], np.int64)
         batch: Item = {}
         for key in self.cameras:
@@ -189,6 +193,9 @@ class DatasetReader:
         for key in self._deltas:
             batch[f"{key}_is_pad"] = self._wanted(key, places)[1]
         batch["task"] = [self.tasks[number] for number in self._columns["task_index"][rows].tolist()]
+        # An in-place change replaces the directory, and files that were not open until then may hold other frames.
+        if not self.root.exists() or self.root.stat().st_ino != self._directory:
+            raise DatasetError(f"{self.root} was changed in place after it was opened; open it again", path=self.root)
         return batch
 
     def _place(self, index: int) -> tuple[EpisodeRow, int]:

@@ -233,11 +233,13 @@ class VideoReader:
             ``(len(numbers), *shape)`` array; ``out`` if it was given.
 
         Raises:
+            TypeError: a number is not an integer.
             InputError: a number is not in the file, a frame cannot be decoded, or the file was changed.
             FrameError: ``out`` has a wrong shape, dtype or memory layout.
             ProcessDiedError: two decoder processes in a row were killed or crashed; the message names file and frame.
             ProcessTimeoutError: a decoder hung and was killed; the message names file and frame.
         """
+        numbers = [operator.index(number) for number in numbers]
         wanted = sorted(set(numbers))
         if wanted and not 0 <= wanted[0] <= wanted[-1] < len(self):
             raise InputError(f"frames {wanted[0]} to {wanted[-1]} are not all within [0, {len(self)})", path=self.path)

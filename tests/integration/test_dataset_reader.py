@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ffenc import Binaries, DatasetReader, VideoEncoderConfig, VideoReader
+from ffenc import Binaries, DatasetReader, VideoEncoderConfig, VideoReader, rename_features
 from ffenc.errors import DatasetError, InputError
 from ffenc.video.decoder_pool import DECODERS
 from tests.datasets import change_info, copy_of, rows_of
@@ -202,3 +202,23 @@ def test_wrong_frame_rate_is_refused(tmp_path: Path, binaries: Binaries) -> None
     change_info(root, fps=29)
     with pytest.raises((DatasetError, InputError)):
         _ = DatasetReader(root)[7]
+
+
+def test_dataset_changed_in_place_is_refused(tmp_path: Path, binaries: Binaries) -> None:
+    """No file was open before the change, so the names alone would lead to the frames of another camera."""
+    needs_av1_decoder(binaries)
+    root = copy_of("A", tmp_path)
+    reader = DatasetReader(root)
+    laptop, phone = reader.cameras
+    rename_features(root, {laptop: phone, phone: laptop})
+    with pytest.raises(DatasetError, match="was changed in place after it was opened; open it again"):
+        _ = reader[30]
+    assert DatasetReader(root)[30]["index"] == 30
+
+
+@pytest.mark.parametrize("index", [1.0, 1.7, "3", None])
+def test_index_that_is_not_an_integer_is_refused(index: Any) -> None:
+    reader = DatasetReader(LEROBOT / "A")
+    for read in (reader.__getitem__, lambda index: reader.batch([index])):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            read(index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,6 +81,12 @@ def test_range_and_early_exit(reader: VideoReader) -> None:
 def test_numbers_out_of_range(reader: VideoReader, numbers: list[int]) -> None:
     with pytest.raises(InputError, match="not all within"):
         reader.frames(numbers)
+
+
+@pytest.mark.parametrize("number", [1.0, "1", None])
+def test_number_that_is_not_an_integer(reader: VideoReader, number: Any) -> None:
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        reader.frames([0, number])
 
 
 def test_not_a_video(tmp_path: Path, binaries: Binaries) -> None:
