@@ -41,7 +41,7 @@ def record_episode(recorder: DatasetRecorder, numbers: Iterable[int], *, images:
     """Record an episode with these frames."""
     for number in numbers:
         frame = numbered_frame(number, width=WIDTH, height=HEIGHT)
-        cameras = {LEFT: frame, RIGHT: frame[::-1].copy(), **({STILL: frame} if images else {})}
+        cameras = {LEFT: frame, RIGHT: 255 - frame, **({STILL: frame} if images else {})}
         state = {"observation.state": np.array([number, -number], np.float32), "number": np.array([number])}
         recorder.add_frame({**state, **cameras, "task": task_of(number)})
     recorder.save_episode(wait=True)
@@ -74,8 +74,8 @@ def check(root: Path, episodes: Sequence[Sequence[int]], binaries: Binaries, *, 
         for key, span in episode.videos.items():
             path = layout.video(key, span.file)
             if path not in readers:
-                flipped = -1 if key == RIGHT else 1
-                readers[path] = [number_of(frame[::flipped]) for frame in VideoReader(path, binaries=binaries)]
+                frames = VideoReader(path, binaries=binaries)
+                readers[path] = [number_of(255 - frame if key == RIGHT else frame) for frame in frames]
             assert readers[path][span.from_frame : span.to_frame] == list(numbers), (key, episode.episode_index)
         start += episode.length
     report = verify_dataset(root, level, binaries=binaries)

@@ -1,0 +1,207 @@
+"""Any sequence of operations on a dataset keeps every row with its frame.
+
+``FFENC_OPERATIONS=1000`` runs that many operations instead of a few.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+pytest.importorskip("pyarrow")
+from ffenc import Binaries, VideoEncoderConfig
+from ffenc.dataset.recording.recorder import DatasetRecorder
+from ffenc.dataset.transform.edit import delete_episodes, split_dataset
+from ffenc.dataset.transform.features import rename_features
+from ffenc.dataset.transform.merge import merge_datasets
+from ffenc.dataset.transform.pack import pack_dataset
+from ffenc.dataset.transform.recompute_stats import recompute_stats
+from ffenc.dataset.transform.reencode import reencode_dataset
+from ffenc.dataset.transform.tasks import modify_tasks
+from ffenc.dataset.transform.trim import trim_episodes
+from ffenc.dataset.verify.repair import repair_dataset
+from tests.numbered_datasets import LEFT, NUMBERS, RIGHT, check, record, record_episode
+
+pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+
+STEPS = 10
+"""Operations in one sequence."""
+
+LARGEST = 8
+"""A dataset with more episodes is reduced by deleting some."""
+
+
+class Operations(RuleBasedStateMachine):
+    """A dataset, and the numbers of the frames that each of its episodes must have."""
+
+    binaries: Binaries
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.home = Path(tempfile.mkdtemp(prefix="operations-"))
+        self.root = self.home / "set"
+        self.episodes: list[list[int]] = []
+        self.next = 0
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.home)
+
+    def numbers(self, length: int) -> list[int]:
+        """Return the numbers of the next frames."""
+        found = [number % NUMBERS for number in range(self.next, self.next + length)]
+        self.next += length
+        return found
+
+    def replace(self, make: Callable[[Path], object], made: str = "out") -> None:
+        """Continue with the dataset that an operation writes into another directory."""
+        output = self.home / "out"
+        make(output)
+        new = self.home / "new"
+        (self.home / made).rename(new)
+        shutil.rmtree(self.root)
+        shutil.rmtree(output, ignore_errors=True)
+        new.rename(self.root)
+
+    def check(self) -> None:
+        check(self.root, self.episodes, self.binaries)
+        assert [path.name for path in self.home.iterdir()] == ["set"]
+
+    @initialize(lengths=st.lists(st.integers(1, 14), min_size=1, max_size=3))
+    def record(self, lengths: list[int]) -> None:
+        self.episodes = [self.numbers(length) for length in lengths]
+        record(self.root, self.episodes, self.binaries, images=False)
+        self.check()
+
+    @rule(length=st.integers(1, 14), pack=st.booleans())
+    def resume(self, length: int, pack: bool) -> None:
+        self.episodes.append(self.numbers(length))
+        with DatasetRecorder.resume(self.root, binaries=self.binaries) as recorder:
+            record_episode(recorder, self.episodes[-1], images=False)
+            recorder.finalize(pack=pack)
+        self.check()
+
+    @rule(data=st.data(), in_place=st.booleans())
+    def trim(self, data: st.DataObject, in_place: bool) -> None:
+        chosen = data.draw(st.sets(st.integers(0, len(self.episodes) - 1), min_size=1, max_size=3))
+        ranges = {}
+        for episode in sorted(chosen):
+            length = len(self.episodes[episode])
+            first = data.draw(st.integers(0, length - 1))
+            ranges[episode] = (first, data.draw(st.integers(first + 1, length)))
+        if in_place:
+            trim_episodes(self.root, ranges, binaries=self.binaries)
+        else:
+            self.replace(lambda output: trim_episodes(self.root, ranges, output, binaries=self.binaries))
+        for episode, (first, stop) in ranges.items():
+            self.episodes[episode] = self.episodes[episode][first:stop]
+        self.check()
+
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        count = len(self.episodes)
+        least = max(0, count - LARGEST)
+        gone = data.draw(st.sets(st.integers(0, count - 1), min_size=least, max_size=max(least, count - 1)))
+        if not gone or len(gone) == count:
+            return
+        self.replace(lambda output: delete_episodes(self.root, gone, output, binaries=self.binaries))
+        self.episodes = [numbers for episode, numbers in enumerate(self.episodes) if episode not in gone]
+        self.check()
+
+    @rule(data=st.data())
+    def split_and_merge(self, data: st.DataObject) -> None:
+        count = len(self.episodes)
+        if count < 2:
+            return
+        cut = data.draw(st.integers(1, count - 1))
+        parts = {"b": list(range(cut, count)), "a": list(range(cut))}
+        split_dataset(self.root, parts, self.home / "parts", binaries=self.binaries)
+        sources = [self.home / "parts" / name for name in parts]
+        self.replace(lambda output: merge_datasets(sources, output, binaries=self.binaries))
+        shutil.rmtree(self.home / "parts")
+        self.episodes = self.episodes[cut:] + self.episodes[:cut]
+        self.check()
+
+    @rule(length=st.integers(1, 9), first=st.booleans(), concatenate=st.booleans())
+    def merge_with_another(self, length: int, first: bool, concatenate: bool) -> None:
+        if len(self.episodes) >= LARGEST:
+            return
+        numbers = self.numbers(length)
+        record(self.home / "other", [numbers], self.binaries, images=False)
+        order = [self.home / "other", self.root] if first else [self.root, self.home / "other"]
+        self.replace(
+            lambda output: merge_datasets(
+                order,
+                output,
+                concatenate_videos=concatenate,
+                concatenate_data=concatenate,
+                on_mismatch="reencode",
+                binaries=self.binaries,
+            )
+        )
+        shutil.rmtree(self.home / "other")
+        self.episodes = [numbers, *self.episodes] if first else [*self.episodes, numbers]
+        self.check()
+
+    @rule()
+    def pack(self) -> None:
+        pack_dataset(self.root, binaries=self.binaries)
+        self.check()
+
+    @rule(crf=st.integers(18, 30), g=st.sampled_from([2, 5, 9]), camera=st.sampled_from([LEFT, RIGHT]))
+    def reencode(self, crf: int, g: int, camera: str) -> None:
+        preset = "veryfast" if camera == LEFT else "ultrafast"
+        config = VideoEncoderConfig(vcodec="h264", preset=preset, crf=crf, g=g)
+        reencode_dataset(self.root, camera_encoder=config, cameras=[camera], binaries=self.binaries)
+        self.check()
+
+    @rule(camera=st.sampled_from([LEFT, RIGHT]))
+    def rename_there_and_back(self, camera: str) -> None:
+        rename_features(self.root, {camera: "observation.images.renamed", "number": "count"})
+        rename_features(self.root, {"observation.images.renamed": camera, "count": "number"})
+        self.check()
+
+    @rule(number=st.integers(0, 2))
+    def modify_tasks_there_and_back(self, number: int) -> None:
+        old = f"task {number}"
+        if any(value // 8 % 3 == number for numbers in self.episodes for value in numbers):
+            modify_tasks(self.root, replace={old: "another"})
+            modify_tasks(self.root, replace={"another": old})
+        self.check()
+
+    @rule()
+    def repair(self) -> None:
+        path = self.root / "meta" / "info.json"
+        path.write_text(
+            path.read_text().replace(f'"total_frames": {sum(map(len, self.episodes))}', '"total_frames": 1')
+        )
+        assert repair_dataset(self.root, binaries=self.binaries).after.ok
+        self.check()
+
+    @rule()
+    def recompute(self) -> None:
+        recompute_stats(self.root, binaries=self.binaries)
+        self.check()
+
+
+def test_rows_and_frames_stay_together(binaries: Binaries) -> None:
+    operations = int(os.environ.get("FFENC_OPERATIONS", "0"))
+    Operations.binaries = binaries
+    run_state_machine_as_test(
+        Operations,
+        settings=settings(
+            max_examples=max(1, operations // STEPS) if operations else 2,
+            stateful_step_count=STEPS if operations else 6,
+            deadline=None,
+            derandomize=not operations,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
