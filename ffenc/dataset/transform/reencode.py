@@ -198,7 +198,8 @@ def _checked_streams(plan: ReencodePlan, binaries: Binaries) -> dict[str, VideoS
         if plan.source.info.features[key].is_depth and plan.keep_depth and plan.size is None:
             _check_depth(spec, binaries)
     for some in streams.values():
-        check_agreement(some, may_differ=("extradata",))
+        # A file of one or two frames has no B-frames; the files are not joined here.
+        check_agreement(some, may_differ=("extradata", "B-frames"))
     return {key: some[0] for key, some in streams.items()}
 
 
