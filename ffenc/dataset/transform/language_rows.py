@@ -22,7 +22,7 @@ def keep_rows(table: pa.Table, rows: range, episode: int, *, source: DatasetSour
     languages = [name for name, feature in source.info.columns.items() if feature.dtype == "language"]
     if rows.step > 1:
         for name in languages:
-            _check_same(table[name].to_pylist(), rows.step, f"{name} of episode {episode}", source)
+            _check_same(table[name].to_pylist(), rows.step, f"of episode {episode} has a value of {name}", source)
     kept = table.slice(rows.start, rows.stop - rows.start)
     if rows.step > 1:
         kept = kept.take(pa.array(range(0, len(kept), rows.step)))
@@ -39,7 +39,7 @@ def _check_same(values: list[Any], every: int, what: str, source: DatasetSource)
     for number, value in enumerate(values):
         if value and value != values[number - number % every]:
             raise DatasetError(
-                f"frame {number} has a value of {what} that another fps would drop; keep the frame rate",
+                f"frame {number} {what} that another fps would drop; keep the frame rate",
                 path=source.root,
             )
 
