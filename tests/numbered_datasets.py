@@ -80,4 +80,5 @@ def check(root: Path, episodes: Sequence[Sequence[int]], binaries: Binaries, *, 
             assert readers[path][span.from_frame : span.to_frame] == list(numbers), (key, episode.episode_index)
         start += episode.length
     report = verify_dataset(root, level, binaries=binaries)
-    assert report.findings == (), report.findings
+    # A note says that recompute-stats and later episodes combine quantiles in two ways, as LeRobot's versions do.
+    assert [finding for finding in report.findings if finding.severity != "note"] == [], report.findings
