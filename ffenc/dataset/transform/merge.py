@@ -199,13 +199,15 @@ def plan_merge(
     if found and on_mismatch == "raise":
         raise merge_error(found, roots, remedy=_REENCODE)
     opened = [DatasetSource.open(root, follow_links=follow_links) for root in roots]
-    videos = {key: tuple(_measured(key, opened, binaries)) for key in infos[0].videos}
+    with reading(opened):
+        videos = {key: tuple(_measured(key, opened, binaries)) for key in infos[0].videos}
+        numbered = merge_numbered(opened)
     mismatched = {key: _mismatched(key, some, roots, on_mismatch) for key, some in videos.items()}
     return MergePlan(
         sources=tuple(opened),
         info=merged_info(infos, roots, [key for key, some in mismatched.items() if some]).with_standard_paths(),
         tasks=tuple(dict.fromkeys(task for source in opened for task in source.tasks)),
-        numbered=merge_numbered(opened),
+        numbered=numbered,
         videos=videos,
         mismatched=frozenset().union(*mismatched.values()),
     )
