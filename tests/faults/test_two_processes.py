@@ -57,6 +57,7 @@ def _after(name: str, before: tuple[Any, ...]) -> tuple[Any, ...]:
         "reencode in place": (episodes, files, (laptop[0], CRF), wrist, splits),
         "images to video": (episodes, 1, laptop, "video", f"0:{episodes}"),
         "rename features": (episodes, files, (TOP, laptop[1]), wrist, f"0:{episodes}"),
+        "trim in place": (episodes, 1, laptop, wrist, f"0:{episodes}"),
         "pack": (episodes, 1, laptop, wrist, splits),
         "repair": (episodes, files, laptop, wrist, f"0:{episodes}"),
         "resume": (episodes + 1, files + 1, laptop, wrist, f"0:{episodes + 1}"),
