@@ -36,7 +36,8 @@ def explain(error: str, command: str, words: Sequence[str], *, flags: Iterable[s
         )
     if command == "record" and (refused := refusals(_flags_in(words, error))):
         return "\n".join(refused)
-    message = _plainly(error)
+    flags = list(flags)
+    message = _plainly(error, flags)
     known = [name for flag in flags for name in (flag, flag.replace(*ENCODER_GROUPS))]
     for name in _flags_in(words, error):
         if name == "--" or name in known or name.startswith(_DICT_FLAGS):
@@ -149,8 +150,15 @@ def _is_dictionary(value: object) -> bool:
     return isinstance(value, dict) and bool(value) and None not in value.values()
 
 
-def _plainly(error: str) -> str:
+def _plainly(error: str, flags: Collection[str]) -> str:
     """Remove the names of Python's types and of the parser's keys."""
     error = re.sub(r'Parser key "([^"]+)":\s*', r"--\1: ", error)
     error = re.sub(r"<class '(\w+)'>", r"\1", error)
+    error = re.sub(
+        r"Expected a dict\. Got value: (.*)", r"expected a dictionary, such as '{name: value}', but got \1", error
+    )
+    start, required, names = error.partition("arguments are required: ")
+    if required:
+        names = ", ".join(f"--{name}" if f"--{name}" in flags else name.upper() for name in names.split(", "))
+        return f"{start.lower()}{required}{names}"
     return error[:1].lower() + error[1:]

@@ -113,7 +113,7 @@ def test_a_misspelt_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["reencode", "a.mp4", "b.mp4", "--camera_encoder.g=0"], "greater than or equal to 1"),
         (["images", "a", "b.mp4", "--fps=29.97"], "29.97"),
         (["concat", "a.mp4"], "required"),
-        (["info"], "file"),
+        (["info"], "required: FILE"),
         (["probe", "--size=64"], "640x480"),
         (["encode", "a.mp4", "b.mp4", "--config=there-is-no-such-file.yaml"], "does not exist"),
         ([], "usage: ffenc"),
@@ -134,3 +134,21 @@ def test_the_shell_hint_is_what_is_printed(capsys: pytest.CaptureFixture[str]) -
     err = capsys.readouterr().err
     command = next(line for line in err.splitlines() if line.startswith("  ffenc"))
     assert shlex.split(command)[-1] == f'{FLAG}={{"bf": 2}}'
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["convert"], "required: OUTPUT, INPUTS, --task"),
+        (["delete-episodes", "both", "--episodes=1"], "required: --output"),
+        (
+            ["split", "both", "--splits=0.5", "--output=parts"],
+            "expected a dictionary, such as '{name: value}', but got 0.5",
+        ),
+    ],
+)
+def test_missing_flags_and_dictionaries_are_named(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
