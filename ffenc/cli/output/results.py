@@ -69,19 +69,24 @@ def dataset_table(result: Any, videos: str, *others: tuple[str, object]) -> Tabl
         videos: text about the video files, in addition to their number.
         others: further rows.
     """
-    tasks = f", {result.tasks} tasks" if hasattr(result, "tasks") else ""
+    tasks = f", {count_text(result.tasks, 'task')}" if hasattr(result, "tasks") else ""
     rows = [
         *others,
         ("episodes", f"{result.episodes} of {frames_text(result.frames)}{tasks}"),
-        ("videos", f"{result.videos} files, {videos}"),
+        ("videos", f"{count_text(result.videos, 'file')}, {videos}"),
     ]
     done = "would write" if getattr(result, "dry_run", False) else "wrote"
     return pairs_table(rows, title=f"{done} {result.root}")
 
 
+def count_text(count: int, noun: str) -> str:
+    """Return ``1 file`` or ``2 files``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def frames_text(count: int) -> str:
     """Return ``90 frames``."""
-    return f"{count} frame{'' if count == 1 else 's'}"
+    return count_text(count, "frame")
 
 
 def frame_text(result: EncodeResult) -> str:
@@ -136,4 +141,4 @@ def dataset_files(root: Path) -> dict[Path, int]:
 def files_table(root: Path, files: dict[Path, int]) -> Table:
     """Make a table of the files below a folder."""
     rows = [(str(path.relative_to(root)), decimal(size)) for path, size in files.items()]
-    return pairs_table(rows, title=f"\n{root}: {len(files)} files, {decimal(sum(files.values()))}")
+    return pairs_table(rows, title=f"\n{root}: {count_text(len(files), 'file')}, {decimal(sum(files.values()))}")

@@ -9,11 +9,10 @@ from statistics import median
 from rich.console import RenderableType
 from rich.filesize import decimal
 from rich.table import Table
-from rich.text import Text
 
 from ffenc.cli.commands.record.cameras import FEATURE_PREFIX
 from ffenc.cli.commands.record.session import Recorded, SessionPlan, SessionResult
-from ffenc.cli.output.results import columns_table, dataset_files, files_table, pairs_table
+from ffenc.cli.output.results import columns_table, count_text, dataset_files, files_table, pairs_table
 from ffenc.cli.output.screen import Screen
 from ffenc.dataset.recording.live_recording import LiveEpisode
 
@@ -87,18 +86,24 @@ def _spread(live: LiveEpisode) -> dict[str, float]:
 
 
 def _episodes_table(episodes: tuple[Recorded, ...], planned: int) -> Table:
-    headings = (">episode", ">frames", ">seconds", ">dropped", ">late", ">repeated", ">spread", ">video", "")
-    table = columns_table(*headings, title=f"{len(episodes)} of {planned} episode{'' if planned == 1 else 's'} saved")
+    headings = (">episode", ">frames", ">seconds", ">dropped", ">late", ">repeated", ">spread", ">video")
+    table = columns_table(*headings, title=f"{len(episodes)} of {count_text(planned, 'episode')} saved")
+    remarks: dict[str, list[str]] = {}
     for recorded in episodes:
         live, summary = recorded.live, recorded.summary
-        remark = "ended early" if live.stopped else "until a camera failed" if live.failure or live.stale else ""
+        remark = "ended early" if live.stopped else "ended when a camera failed" if live.failure or live.stale else ""
+        if remark:
+            remarks.setdefault(remark, []).append(str(summary.episode_index))
         counts = (summary.dropped, live.late, max(live.repeated.values(), default=0))
         seconds = f"{float(summary.frames / live.fps):.1f}"
         spread = f"{1000 * _spread(live)['median']:.0f} ms" if live.spreads_s else "-"
         size = decimal(summary.size_bytes)
-        table.add_row(
-            str(summary.episode_index), str(summary.frames), seconds, *map(str, counts), spread, size, Text(remark)
-        )
+        table.add_row(str(summary.episode_index), str(summary.frames), seconds, *map(str, counts), spread, size)
+    # Not a column: the table would exceed 80 characters, and its headings would break.
+    table.caption = "\n".join(
+        f"episode{'s' if len(numbers) > 1 else ''} {', '.join(numbers)} {remark}" for remark, numbers in remarks.items()
+    )
+    table.caption_justify, table.caption_style = "left", "none"
     return table
 
 
