@@ -185,7 +185,7 @@ def trim(parser: ArgumentParser) -> None:
     nothing moves, and prints them. With --yes, they are trimmed.
     """
     add_flag(parser, "root", Path, "directory of a dataset")
-    kept = "frames to keep of each episode, without STOP: '{3: [12, 240], 5: [0, 90]}'"
+    kept = "frames to keep of each episode, up to but not including STOP: '{3: [12, 240], 5: [0, 90]}'"
     add_flag(parser, "--episodes", dict, kept)
     add_flag(parser, "--idle", None, "find idle ends of all episodes")
     still = "what has to stay still: state, action, another feature, or frames"

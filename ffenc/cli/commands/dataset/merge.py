@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jsonargparse import Namespace
 
-from ffenc.cli.output.results import dataset_table, frames_text, pairs_table
+from ffenc.cli.output.results import count_text, dataset_table, frames_text, pairs_table
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import call
 from ffenc.dataset.storage.new_directory import check_new
@@ -37,7 +37,7 @@ def _show_plan(plan: MergePlan, arguments: Namespace, screen: Screen) -> None:
         "reencoded": sorted(map(str, plan.mismatched)),
     }
     rows = [
-        ("episodes", f"{episodes} of {frames_text(frames)}, {len(plan.tasks)} tasks"),
+        ("episodes", f"{episodes} of {frames_text(frames)}, {count_text(len(plan.tasks), 'task')}"),
         ("videos", f"{sum(map(len, plan.videos.values()))} source files, {_reencoded_text(len(plan.mismatched))}"),
     ]
     screen.result(document, pairs_table(rows, title=f"would write {arguments.output}"))

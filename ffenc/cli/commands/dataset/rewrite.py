@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jsonargparse import Namespace
 
-from ffenc.cli.output.results import frames_text, pairs_table
+from ffenc.cli.output.results import count_text, frames_text, pairs_table
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import call
 from ffenc.dataset.transform import features, tasks
@@ -41,7 +41,7 @@ def _show(screen: Screen, result: RewriteResult) -> None:
     """Print what was changed, or would be."""
     rows = [
         *(result.changes.items() or [("changes", "none")]),
-        ("episodes", f"{result.episodes} of {frames_text(result.frames)}, {result.tasks} tasks"),
+        ("episodes", f"{result.episodes} of {frames_text(result.frames)}, {count_text(result.tasks, 'task')}"),
         ("features", ", ".join(result.features)),
     ]
     screen.result(result, pairs_table(rows, title=f"{'wrote' if result.written else 'would write'} {result.root}"))

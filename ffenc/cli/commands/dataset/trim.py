@@ -8,7 +8,7 @@ from jsonargparse import Namespace
 from rich.table import Table
 
 from ffenc.cli.commands.dataset.edit import edit_table
-from ffenc.cli.output.results import columns_table, frames_text, pairs_table
+from ffenc.cli.output.results import columns_table, count_text, frames_text, pairs_table
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import UsageError, call
 from ffenc.dataset.transform.idle import find_idle
@@ -67,7 +67,7 @@ def _show_plan(arguments: Namespace, ranges: Mapping[int, Range], screen: Screen
         ),
         (
             "videos cut",
-            f"{len(plan.videos)} files, {frames_text(copied)} copied, {encoded} re-encoded, {dropped} dropped",
+            f"{count_text(len(plan.videos), 'file')}, {frames_text(copied)} copied, {encoded} re-encoded, {dropped} dropped",
         ),
     ]
     screen.result(plan, _table(plan), pairs_table(rows, title=f"would trim {plan.root}"))

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ffenc.cli.output.results import columns_table
+from ffenc.cli.output.results import columns_table, count_text
 from ffenc.cli.output.screen import Screen, visible
 from ffenc.cli.parsing.arguments import UsageError, binaries_of
 from ffenc.dataset.verify.content_limits import ContentLimits
@@ -119,9 +119,9 @@ def _remedies(report: VerifyReport) -> Table:
 
 
 def _totals(report: VerifyReport) -> str:
-    read = f"{report.episodes} episodes, {report.frames} frames"
-    opened = "no video opened" if report.level == "metadata" else f"{report.videos} videos"
-    found = [f"{count} {severity}{'s' if count != 1 else ''}" for severity, count in report.severities.items() if count]
+    read = f"{count_text(report.episodes, 'episode')}, {count_text(report.frames, 'frame')}"
+    opened = "no video opened" if report.level == "metadata" else count_text(report.videos, "video")
+    found = [count_text(count, severity) for severity, count in report.severities.items() if count]
     return f"\n{report.root}: {', '.join(found) or 'nothing wrong'} (level {report.level}: {read}, {opened})"
 
 

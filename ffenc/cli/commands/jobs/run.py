@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from jsonargparse import Namespace
 from rich.text import Text
 
-from ffenc.cli.output.results import columns_table
+from ffenc.cli.output.results import columns_table, count_text
 from ffenc.cli.output.screen import Screen, visible
 from ffenc.cli.parsing.arguments import binaries_of, call
 from ffenc.errors import FFencError
@@ -73,7 +73,7 @@ def _show(
         "results": [result.to_json() for result in results],
     }
     counts = ", ".join(f"{numbers[status]} {status}" for status in _STATUSES)
-    title = f"{len(results)} jobs in {elapsed_s:.1f} s: {counts}"
+    title = f"{count_text(len(results), 'job')} in {elapsed_s:.1f} s: {counts}"
     table = columns_table("status", ">frames", ">time", "output", title=title, lines=False)
     for result in results:
         frames = "" if result.result is None else str(result.result["frames"])

@@ -9,6 +9,7 @@ from itertools import islice
 
 from jsonargparse import Namespace
 
+from ffenc.cli.output.results import count_text
 from ffenc.cli.output.screen import Screen, visible
 from ffenc.jobs.record import job_state
 from ffenc.jobs.spec import iterate_specs
@@ -27,7 +28,8 @@ def run(arguments: Namespace, screen: Screen) -> None:
     if screen.as_json:
         _write_json(screen, {"jobs": len(states), **summary}, states)
         return
-    screen.lines(f"{len(states)} jobs: {', '.join(f'{number} {name}' for name, number in summary.items() if number)}")
+    counts = ", ".join(f"{number} {name}" for name, number in summary.items() if number)
+    screen.lines(f"{count_text(len(states), 'job')}: {counts}")
     rows = (f"{name:<8}  {visible(output)}  {visible(reason)}" for output, name, reason in states if name != "done")
     for lines in _batches(rows):
         screen.lines("\n".join(lines))

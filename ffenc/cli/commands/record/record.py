@@ -18,6 +18,7 @@ from ffenc.cli.commands.record.flags import RECORD_CAMERA_GROUPS, RECORD_DEPTH_G
 from ffenc.cli.commands.record.live_view import LiveView
 from ffenc.cli.commands.record.report import saved_text, show_session
 from ffenc.cli.commands.record.session import SessionPlan, SessionResult, run_session
+from ffenc.cli.output.results import count_text
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import (
     UsageError,
@@ -127,7 +128,7 @@ def _record(
         )
     try:
         with recorder:
-            screen.note(f"recording {plan.episodes} episodes of {plan.episode_s:g} s into {root}")
+            screen.note(f"recording {count_text(plan.episodes, 'episode')} of {plan.episode_s:g} s into {root}")
             with LiveView(screen, cameras, wanted=arguments.display_data) as view:
                 result = run_session(recorder, cameras, plan, view, screen)
                 if result.ended_by is None:

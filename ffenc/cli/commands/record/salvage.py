@@ -6,7 +6,7 @@ from jsonargparse import Namespace
 from rich.filesize import decimal
 from rich.text import Text
 
-from ffenc.cli.output.results import frames_text, pairs_table
+from ffenc.cli.output.results import count_text, frames_text, pairs_table
 from ffenc.cli.output.screen import Screen, visible
 from ffenc.cli.parsing.arguments import UsageError, binaries_of, call
 from ffenc.dataset.format.documents import load_info
@@ -69,7 +69,7 @@ def _list_interrupted(arguments: Namespace, screen: Screen) -> None:
     }
     lines = [f"{each['path']}: {_outcome(each)}" for each in found]
     lines += [f"{each['path']}: its files are ready to be moved into place" for each in waiting]
-    _show_episodes(screen, document, lines, title=f"{arguments.path}: {info.total_episodes} episodes")
+    _show_episodes(screen, document, lines, title=f"{arguments.path}: {count_text(info.total_episodes, 'episode')}")
 
 
 def _salvage_dataset(arguments: Namespace, screen: Screen) -> None:
@@ -93,7 +93,7 @@ def _salvage_dataset(arguments: Namespace, screen: Screen) -> None:
         recorder.finalize(pack=False)
     document = {"root": str(root), "dry_run": False, "found": found, "episodes": recorder.num_episodes}
     lines = [f"{each['path']}: {_outcome(each)}" for each in found]
-    _show_episodes(screen, document, lines, title=f"{root}: {recorder.num_episodes} episodes")
+    _show_episodes(screen, document, lines, title=f"{root}: {count_text(recorder.num_episodes, 'episode')}")
     if errors:
         raise errors[0]
 

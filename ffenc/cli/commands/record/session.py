@@ -9,6 +9,7 @@ from ffenc.cli.commands.record.cameras import OpenCameras
 from ffenc.cli.commands.record.interrupts import Interrupts
 from ffenc.cli.commands.record.keys import Key, Keys
 from ffenc.cli.commands.record.live_view import LiveView, episode_title
+from ffenc.cli.output.results import count_text
 from ffenc.cli.output.screen import Screen
 from ffenc.dataset.recording.append_episode import EpisodeSummary
 from ffenc.dataset.recording.live_recording import STALE_AFTER_S, LiveEpisode, OnStale, record_episode, wait_for
@@ -96,7 +97,7 @@ def run_session(
         session = _Session(recorder, cameras, plan, view, screen, interrupts, keys)
         session.run()
         if interrupts.ended_by is None:  # after SIGHUP there may be no terminal
-            view.show(f"saving {len(session.saved)} episodes")
+            view.show(f"saving {count_text(len(session.saved), 'episode')}")
         episodes = tuple(Recorded(live=live, summary=handle.wait()) for live, handle in session.saved)
     return SessionResult(
         episodes=episodes, discarded=session.discarded, failure=session.failure, ended_by=interrupts.ended_by
