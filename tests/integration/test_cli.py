@@ -404,7 +404,7 @@ FAILURES: dict[str, tuple[list[str], int, str]] = {
         2,
         """--camera_encoder.extra_options='{"tune": "film", "bf": 2}'""",
     ),
-    "one clip name short": (["concat", "--output=out.mp4"], 2, "clips"),
+    "one clip name short": (["concat", "--output=out.mp4"], 2, "CLIPS"),
     "unknown encoder to probe": (["probe", "--encoders=h264_nvnec"], 2, "did you mean h264_nvenc"),
     "pixel format to probe": (["probe", "--encoders=mpeg4", "--pix_fmt=YUV"], 2, "--pix_fmt was given YUV"),
     "folder is a file": (["demo", "--output_dir=text.mp4", AS_H264], 1, "text.mp4: File exists"),
