@@ -30,7 +30,7 @@ from tests.footage import number_of, numbered_frames
 from tests.integration.test_colour import can_decode_av1
 from tests.lerobot_data import LEROBOT
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 
 LOSSLESS = {"vcodec": "libx264", "crf": 0, "preset": "ultrafast", "pix_fmt": "yuv444p"}
 

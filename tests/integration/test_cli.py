@@ -28,7 +28,7 @@ from ffenc.ffmpeg.ffprobe import probe_packets
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from tests.footage import numbered_frames, numbers_of
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 
 COUNT = 40
 H264 = VideoEncoderConfig(vcodec="h264")

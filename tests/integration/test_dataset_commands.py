@@ -21,7 +21,7 @@ from tests.dataset_faults import LAPTOP, METADATA, OTHER_VIDEO, VIDEO, copy_of, 
 from tests.footage import numbered_frames
 from tests.lerobot_data import LEROBOT, needs_av1_decoder, needs_png_encoder
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 
 
 @pytest.fixture(autouse=True)
