@@ -120,7 +120,8 @@ def column_feature(table: pa.Table, name: str, given: Mapping[str, Any], path: P
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         dtype = "string"
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-        dtype = np.dtype(kind.to_pandas_dtype()).name
+        # Arrow's names; `to_pandas_dtype` needs pandas in some versions.
+        dtype = {"halffloat": "float16", "float": "float32", "double": "float64"}.get(str(kind), str(kind))
     else:
         raise DatasetError(
             f"the column {name!r} of {path} contains {kind}; expected numbers, booleans or text", path=path

@@ -72,7 +72,7 @@ def test_language_entries_keep_their_frames(entries: Any, kept: Any) -> None:
 def test_complete_and_thinned_rows_keep_their_times() -> None:
     table = table_of([("subtask", "a", 0.0), ("subtask", "b", 0.5)])
     assert keep_rows(table, range(LENGTH), 0, source=SOURCE) == table
-    with pytest.raises(DatasetError, match="events of episode 0 that another fps would drop"):
+    with pytest.raises(DatasetError, match="of episode 0 has a value of events that another fps would drop"):
         keep_rows(table, range(0, LENGTH, 2), 0, source=SOURCE)
     quiet = table.set_column(1, "events", pa.array([[]] * LENGTH, pa.list_(_EVENT)))
     thinned = keep_rows(quiet, range(0, LENGTH, 2), 0, source=SOURCE)
