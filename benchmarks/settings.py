@@ -22,6 +22,7 @@ class Settings:
         patience: seconds to wait before a loop, at most, for the others on the machine to be quiet.
         count: episodes or kills; None: as the section has it.
         keep: a directory in which a long section leaves what it has done, to go on from there; None: it starts anew.
+        lerobot: a Python interpreter that has LeRobot; None leaves LeRobot out.
     """
 
     binaries: Binaries
@@ -33,6 +34,7 @@ class Settings:
     patience: float = 0
     count: int | None = None
     keep: Path | None = None
+    lerobot: Path | None = None
 
     @property
     def few(self) -> int:
