@@ -172,7 +172,7 @@ def _lerobot(python: Path | None) -> Iterator[Callable[[str, Sequence[Path], Pat
         yield lambda *_: float("nan")
         return
     # -P: this directory has a file with the name of LeRobot's package.
-    command = [python, "-P", Path(__file__).with_name("lerobot_tools.py")]
+    command = [str(python), "-P", str(Path(__file__).with_name("lerobot_tools.py"))]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

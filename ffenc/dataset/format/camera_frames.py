@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,31 @@ def depth_settings(feature: Feature) -> dict[str, Any]:
 def span_statistics(
     path: Path, feature: Feature, spans: Sequence[VideoSpan], *, binaries: Binaries
 ) -> Iterator[FeatureStatistics]:
-    """Yield the statistics of episodes in one video.
+    """Yield the statistics of episodes in one video; one process decodes all spans that follow each other without a gap.
 
     Raises:
         FFencError: the video cannot be decoded.
     """
     reader = VideoReader(path, layout=frame_layout(feature), binaries=binaries)
+    for run in _without_gaps(spans):
+        frames = reader.read_range(run[0].from_frame, run[-1].to_frame)
+        for span in run:
+            sampler = FrameSampler()
+            for frame in islice(frames, span.to_frame - span.from_frame):
+                sampler.add(as_recorded(frame, feature))
+            if span is run[-1]:
+                # The decoder's exit code is checked after the last frame.
+                next(frames, None)
+            yield sampler.statistics()
+
+
+def _without_gaps(spans: Sequence[VideoSpan]) -> Iterator[list[VideoSpan]]:
+    """Group consecutive spans, each of which starts where the one before it ends."""
+    run: list[VideoSpan] = []
     for span in spans:
-        sampler = FrameSampler()
-        for frame in reader.read_range(span.from_frame, span.to_frame):
-            sampler.add(as_recorded(frame, feature))
-        yield sampler.statistics()
+        if run and span.from_frame != run[-1].to_frame:
+            yield run
+            run = []
+        run.append(span)
+    if run:
+        yield run
