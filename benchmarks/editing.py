@@ -95,19 +95,19 @@ def growth(report: Report, settings: Settings) -> None:
     most = settings.count or (200 if settings.quick else 10_000)
     counts = [count for count in (100, 1_000, 10_000) if count < most] + [most]
     seen: dict[str, list[tuple[float, float]]] = {work: [] for work in WORKS}
-    rows = []
     for count in counts:
+        rows = []
         made = _make(settings, count, GROWTH_LENGTHS)
         for work in WORKS:
             sources, output = made.of(work, settings.scratch), settings.scratch / "output"
             wall_s, peak_mb = in_fresh_process(perform, work, sources, output, settings.binaries)
             seen[work].append((wall_s / count * 1000, peak_mb))
-            rows.append([work, f"{count}", f"{wall_s:.1f}", f"{seen[work][-1][0]:.2f}", f"{peak_mb:.0f}"])
+            rows.append([work, f"{wall_s:.1f}", f"{seen[work][-1][0]:.2f}", f"{peak_mb:.0f}"])
             shutil.rmtree(output, ignore_errors=True)
             shutil.rmtree(settings.scratch / "copy", ignore_errors=True)
         shutil.rmtree(settings.scratch / "made")
-    columns = ["", "episodes", "wall s", "ms per episode", "peak RSS MB"]
-    report.table(f"tiny episodes of {len(CAMERAS)} cameras", columns, sorted(rows, key=lambda row: WORKS.index(row[0])))
+        columns = ["", "wall s", "ms per episode", "peak RSS MB"]
+        report.table(f"{count} tiny episodes of {len(CAMERAS)} cameras", columns, rows)
     for work, ((first_ms, first_mb), *_, (last_ms, last_mb)) in seen.items():
         report.figure("growth", f"{work}, ms per episode, last / first", [last_ms / first_ms], at_most=SLOWER)
         report.figure("growth", f"{work}, peak RSS, last - first", [last_mb - first_mb], unit="MB", at_most=GROWTH_MB)
