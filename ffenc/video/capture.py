@@ -109,6 +109,8 @@ class CameraSource(LiveCamera):
             ends_with_us=True,
             stderr_errors=(_OUTPUT, _STREAM, _CHANGED),
         )
+        if self._closing:  # `close` may have come before the process existed
+            process.abort()
         return process
 
     def _next(self) -> npt.NDArray[Any]:
@@ -148,8 +150,14 @@ class CameraSource(LiveCamera):
 
     def _check_open(self) -> None:
         wanted, stated, measured = self.source.fps, self._stated_rate, self.rate
-        if not self._measures_rate or wanted is None or measured is None:
+        if not self._measures_rate or wanted is None:
             return
+        if measured is None:
+            raise self._differs(
+                f"{wanted} frames per second",
+                "too few frames to measure its rate",
+                "leave out fps to accept any rate, or add convert: true to have frames repeated",
+            )
         if stated is not None and abs(stated - measured) <= _MEASURED_TOLERANCE * measured:
             came, tolerance = stated, _RATE_TOLERANCE
         else:

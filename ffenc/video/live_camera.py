@@ -266,6 +266,12 @@ class LiveCamera(ABC):
                     f"sent no frame within {self._first_frame_timeout_s:g} s; check whether another program uses it, and "
                     "whether it sends video",
                 )
+            if not self._is_open and not self._closing:
+                logger.warning(
+                    "camera %s sends frames at no steady rate after %g s; the first frames may be old ones",
+                    self.name,
+                    self._first_frame_timeout_s,
+                )
 
     def _take(self) -> CapturedFrame:
         if self._is_silent():

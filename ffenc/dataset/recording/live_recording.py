@@ -133,8 +133,7 @@ def record_episode(
         episode.spreads_s.append(max(arrivals) - min(arrivals))
         steps.take(captured)
         on_tick(episode)
-    if episode.stale is None:
-        steps.record_rest()
+    steps.record_rest(only_certain=episode.stale is not None or episode.failure is not None)
     return episode
 
 
@@ -170,16 +169,27 @@ class _Steps:
             self._seen[name] = newest.number
         self._held.append(({name: newest.frame for name, newest in captured.items()}, repeated))
         self._taken += 1
-        certain = min(self._new_at.values()) + 1 if self._holds else self._taken
-        for _ in range(min(_STEPS_AT_ONCE, certain - (self._taken - len(self._held)))):
+        for _ in range(min(_STEPS_AT_ONCE, self._certain)):
             self._record_one()
 
-    def record_rest(self) -> None:
-        """Record all steps, not faster than at the rate of `take`."""
-        while self._held:
-            self._record_one()
-            if len(self._held) % _STEPS_AT_ONCE == 1:
+    def record_rest(self, *, only_certain: bool) -> None:
+        """Record the held steps, not faster than `take` does.
+
+        Args:
+            only_certain: leave out the steps after the last one at which every camera was new.
+        """
+        for number in range(self._certain if only_certain else len(self._held)):
+            if number and number % _STEPS_AT_ONCE == 0:
                 time.sleep(float(1 / self._episode.fps))
+            self._record_one()
+
+    @property
+    def _certain(self) -> int:
+        """Number of held steps that wait for no camera."""
+        if not self._holds:
+            return len(self._held)
+        recorded = self._taken - len(self._held)
+        return max(0, min(self._new_at.values()) + 1 - recorded)
 
     def _record_one(self) -> None:
         frames, repeated = self._held.popleft()

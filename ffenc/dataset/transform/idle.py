@@ -67,7 +67,7 @@ def find_idle(
         For each episode with an idle end, the range of the other frames, for `trim_episodes`.
 
     Raises:
-        DatasetError: there is no such feature or no colour video, or the dataset is inconsistent.
+        DatasetError: the feature does not exist, no camera is a colour video, or the dataset is inconsistent.
         ValueError: ``threshold`` is not between 0 and 1, or ``min_idle_s`` is negative.
     """
     if not 0 < threshold < 1 or not min_idle_s >= 0:

@@ -119,7 +119,7 @@ def trim_episodes(
             inconsistent.
         OutputExistsError: ``output`` exists.
         DatasetLockedError: another process is writing into the dataset.
-        FFencError: a file cannot be written.  After any error the dataset is unchanged and there is no output.
+        FFencError: a file cannot be written.  After any error the dataset is unchanged and no output exists.
     """
     final = None if output is None else Path(output)
     place = resolve_root(source)

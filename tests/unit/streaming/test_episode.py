@@ -165,7 +165,7 @@ def test_drop_also_drops_frames_fed_before_in_the_step() -> None:
     for name in targets:
         assert episode.feed_one(name, stub_frame(1), None)
     drain(episode, "a", "c")
-    assert episode.feed_one("a", stub_frame(2), 5.0) is True  # nobody knows yet
+    assert episode.feed_one("a", stub_frame(2), 5.0) is True  # the failure is not known yet
     assert episode.feed_one("b", stub_frame(2), 6.0) is False
     assert episode.feed_one("c", stub_frame(2), 7.0) is False
     gate.set()

@@ -203,3 +203,17 @@ def test_stale_camera_can_be_repeated(clock: Clock) -> None:
     cameras: dict[str, LiveCamera] = {"b": Silent(clock, 10, silent=(1.05, 99))}
     episode = record(recorder, cameras, duration_s=4.0, on_stale="continue")
     assert (episode.stale, episode.steps, episode.repeated) == (None, 40, {"b": 29})
+
+
+def test_repeats_of_a_camera_that_then_fails_are_not_recorded(clock: Clock) -> None:
+    class Failing(Silent):
+        def latest(self) -> CapturedFrame:
+            if self.clock.now_s - self.start_s > 0.95:
+                raise CameraEndedError("the end", source="test", frames_read=6)
+            return super().latest()
+
+    recorder = Recorder(clock)
+    cameras: dict[str, LiveCamera] = {"a": Camera(clock, 10), "b": Failing(clock, 10, silent=(0.55, 99))}
+    episode = record(recorder, cameras, duration_s=3.0)
+    assert isinstance(episode.failure, CameraEndedError)
+    assert recorder.shown("a") == recorder.shown("b") == list(range(6))
