@@ -45,7 +45,7 @@ from tests.recordings_of_robots import (
     record,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 
 
 @pytest.fixture

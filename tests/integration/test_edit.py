@@ -20,7 +20,7 @@ from ffenc.dataset.transform.edit import delete_episodes, plan_splits, split_dat
 from ffenc.dataset.transform.merge import merge_datasets
 from ffenc.dataset.transform.source import DatasetSource
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from ffenc.video.recording import RecordingFile
 from ffenc.video.writer import VideoWriter
 from tests.footage import numbered_frame, numbers_of
 
-pytestmark = [pytest.mark.net, pytest.mark.integration]
+pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 
 FAST = ["--camera_encoder.vcodec=h264", "--camera_encoder.preset=ultrafast", "--camera_encoder.g=1"]
 COUNT = 3
