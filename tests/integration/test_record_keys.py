@@ -55,18 +55,21 @@ class Terminal:
         )
         self._theirs = theirs
         self.text = ""
+        self._seen = 0  # characters up to the end of the last text that was waited for
 
     def press(self, key: bytes) -> None:
         os.write(self._ours, key)
 
-    def read_until(self, text: str) -> None:
-        """Read until the text was printed after what was read before."""
-        start = len(self.text)
+    def read_until(self, text: str) -> str:
+        """Read until the text was printed after the last one; return what was printed between them."""
+        start = self._seen
         deadline = time.monotonic() + 60
-        while text not in self.text[start:]:
+        while (found := self.text.find(text, start)) < 0:
             assert time.monotonic() < deadline, f"{text!r} is not in {self.text[start:]!r}"
             if select.select([self._ours], [], [], 0.1)[0]:
                 self.text += os.read(self._ours, 65536).decode(errors="replace")
+        self._seen = found + len(text)
+        return self.text[start:found]
 
     def end(self) -> int:
         deadline = time.monotonic() + 60
@@ -102,12 +105,12 @@ def test_arrows_save_and_repeat_and_escape_stops(tmp_path: Path) -> None:
         terminal.read_until("right arrow: next, left arrow: again, Esc: stop")
         terminal.press(UP + b"x")  # other keys do nothing
         terminal.press(RIGHT)
-        terminal.read_until("episode 2 of 4")
+        terminal.read_until("episode 2 of 4:")
         terminal.press(LEFT)
         terminal.read_until("episode 2 was discarded")
-        terminal.read_until("episode 2 of 4")
+        terminal.read_until("episode 2 of 4:")
         terminal.press(RIGHT)
-        terminal.read_until("episode 3 of 4")
+        terminal.read_until("episode 3 of 4:")
         terminal.press(ESCAPE)
         assert terminal.end() == 0, terminal.text
     finally:
@@ -123,8 +126,9 @@ def test_left_arrow_during_the_reset_repeats_the_last_episode(tmp_path: Path) ->
     )
     try:
         terminal.read_until("episode 2 of 2 starts in")
-        terminal.press(LEFT)
+        terminal.press(LEFT + RIGHT)  # the second key belongs to the reset, and must not end the episode that follows
         terminal.read_until("episode 1 was discarded")
+        assert "starts in" not in terminal.read_until("episode 1 of 2:")  # the note must not bring back the old state
         terminal.read_until("episode 2 of 2 starts in")
         terminal.press(RIGHT)
         assert terminal.end() == 0, terminal.text

@@ -64,6 +64,19 @@ class Keys:
             self.is_active = False
             termios.tcsetattr(self._descriptor, termios.TCSAFLUSH, self._before)
 
+    def drop_arrows(self) -> Key | None:
+        """Drop the arrow keys that were pressed so far; return Escape if it was pressed.
+
+        Call it before a new state is shown: an arrow means something else in each state, and Escape the same in all.
+        """
+        stop = None
+        while (key := self.pressed()) is not None or self._held:
+            if key is Key.STOP:
+                stop = key
+            elif key is None:
+                time.sleep(_ESCAPE_ALONE_S / 10)  # the rest of a sequence may follow
+        return stop
+
     def pressed(self) -> Key | None:
         """Return the next key that was pressed; None if there is none.  Other keys are ignored."""
         if not self.is_active:

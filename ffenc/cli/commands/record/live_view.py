@@ -40,7 +40,7 @@ class LiveView:
         self._due = 0.0
         self._live: Live | None = None
         if wanted and not screen.as_json and screen.err.is_terminal:
-            # Drawn in its own thread: the recording loop must not wait for a terminal.
+            # Drawn in its own thread: the loop of an episode must not wait for a terminal.
             self._live = Live(
                 console=screen.err, get_renderable=self.render, refresh_per_second=_UPDATES_PER_S, transient=True
             )
@@ -50,8 +50,17 @@ class LiveView:
         """Whether it is time to update; never if the view is disabled."""
         return self._live is not None and time.monotonic() >= self._due
 
-    def show(self, title: str, status: RecordingStatus | None = None) -> None:
-        """Update what is shown.
+    def show(self, title: str) -> None:
+        """Show a new state of the recording, and return when it is on the terminal.
+
+        Print a note about what led to it after this: printing draws the view again as it was last drawn.
+        """
+        self.update(title)
+        if self._live is not None and self._live.is_started:
+            self._live.refresh()
+
+    def update(self, title: str, status: RecordingStatus | None = None) -> None:
+        """Change what is shown the next time that the view is drawn.
 
         Args:
             title: one line.

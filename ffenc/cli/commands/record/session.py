@@ -133,32 +133,49 @@ class _Session:
     def run(self) -> None:
         """Record episodes until all are saved, or the recording is ended."""
         self._warn_of_slow_cameras()
-        while len(self.saved) < self._plan.episodes:
+        goes_on, note = True, None
+        while goes_on and len(self.saved) < self._plan.episodes:
             number = len(self.saved) + 1
-            self._key = None
+            self._enter(self._title(number, self._new_episode()), note=note)
+            note = None
+            if self._key is Key.STOP:
+                break
             live = self._record(number)
+            is_kept = live.frames > 0 and self._key is not Key.AGAIN
             self.discarded = live.stopped and self._interrupts.came() and self._is_discarded(live)
-            is_kept = live.frames > 0 and not self.discarded and self._key is not Key.AGAIN
+            is_kept = is_kept and not self.discarded
             if live.stale is not None:
                 is_kept = is_kept and self._plan.on_stale != "discard"
-                self._tell_stale(live, live.stale, is_kept=is_kept)
+                self._tell_stale(number, live, live.stale, is_kept=is_kept)
             self._empty = 0 if live.frames else self._empty + 1
-            goes_on = self._goes_on(live, is_last=is_kept and number == self._plan.episodes)
+            goes_on = self._goes_on(live, is_kept=is_kept)
             if is_kept and self._key is not Key.AGAIN:
                 self.saved.append((live, self._recorder.save_episode(repeats=live.repeats)))
             else:
                 self._recorder.clear_episode()
-                self._screen.note(
-                    f"episode {number} was discarded" if live.frames else f"episode {number} has no frames"
-                )
-            if not goes_on:
-                break
+                note = f"episode {number} was discarded" if live.frames else f"episode {number} has no frames"
+        if note is not None:
+            self._enter("recording ended", note=note)
+
+    def _enter(self, title: str, *, note: str | None = None) -> None:
+        """Show a new state, then a note about its cause.
+
+        Arrow keys that were pressed before it was shown belonged to the old state, and are dropped.  Escape means the same
+        in every state.
+        """
+        self._key = self._keys.drop_arrows() or (self._key if self._key is Key.STOP else None)
+        self._view.show(title)
+        if note is not None:
+            self._screen.note(note)
 
     def _record(self, number: int) -> LiveEpisode:
+        has_begun = False
+
         def tick(episode: LiveEpisode) -> None:
+            nonlocal has_begun
+            has_begun = True
             if self._view.is_due:
-                title = episode_title(number, self._plan.episodes, episode, keys=self._keys.is_active)
-                self._view.show(title, self._recorder.status())
+                self._view.update(self._title(number, episode), self._recorder.status())
 
         return record_episode(
             self._recorder,
@@ -166,29 +183,33 @@ class _Session:
             task=self._plan.task,
             fps=self._plan.fps,
             duration_s=self._plan.episode_s,
-            stop=self._is_ended,
+            # A key that ends an episode leaves at least one step, so that there is something to save.
+            stop=lambda: self._is_ended() if has_begun else self._interrupts.came(),
             on_tick=tick,
             on_stale=self._plan.on_stale,
             stale_after_s=self._plan.stale_after_s,
         )
 
+    def _new_episode(self) -> LiveEpisode:
+        return LiveEpisode(steps_wanted=round(self._plan.episode_s * self._plan.fps), fps=self._plan.fps)
+
+    def _title(self, number: int, episode: LiveEpisode) -> str:
+        return episode_title(number, self._plan.episodes, episode, keys=self._keys.is_active)
+
     def _is_ended(self) -> bool:
         self._key = self._key or self._keys.pressed()
         return self._key is not None or self._interrupts.came()
 
-    def _goes_on(self, live: LiveEpisode, *, is_last: bool) -> bool:
+    def _goes_on(self, live: LiveEpisode, *, is_kept: bool) -> bool:
         """Open a lost camera again and wait for the next episode; return False if the recording ends here."""
-        if self._interrupts.came() or self._key is Key.STOP or is_last:
+        next_number = len(self.saved) + 1 + is_kept
+        if self._interrupts.came() or self._key is Key.STOP or next_number > self._plan.episodes:
             self.failure = live.failure
             return False
         lost = live.stale or (live.failure and self._name_of(live.failure))
         if lost and not self._reopens(lost, live.failure):
             return False
-        again = self._key is Key.AGAIN
-        self._key = None
-        goes_on = self._reset()
-        self._key = Key.AGAIN if again else self._key
-        return goes_on
+        return self._reset(next_number)
 
     def _name_of(self, failure: CameraError) -> str:
         return next(name for name, camera in self._cameras.items() if camera.name == failure.source)
@@ -200,8 +221,7 @@ class _Session:
             )
             return False
         text = f"opening camera {self._cameras[name].name} again"
-        self._screen.note(text)
-        self._view.show(text)
+        self._enter(text, note=text)
         try:
             self._cameras.reopen(name)
         except CameraError as err:
@@ -209,16 +229,20 @@ class _Session:
             return False
         return True
 
-    def _reset(self) -> bool:
+    def _reset(self, number: int) -> bool:
         """Wait before the next episode; return False if the user ends the recording."""
-        left_s = self._plan.reset_s
-        number = len(self.saved) + 2
         keys = (
             "right arrow: start now, left arrow: record the last one again, Esc: stop" if self._keys.is_active else ""
         )
+
+        def title() -> str:
+            return f"episode {number} of {self._plan.episodes} starts in {left_s:.0f} s   ({keys or 'Ctrl-C: stop'})"
+
+        left_s = self._plan.reset_s
+        if left_s > 0:
+            self._enter(title())
         while left_s > 0 and not self._interrupts.came():
-            title = f"episode {number} of {self._plan.episodes} starts in {left_s:.0f} s   ({keys or 'Ctrl-C: stop'})"
-            self._view.show(title, self._recorder.status())
+            self._view.update(title(), self._recorder.status())
             step_s = min(left_s, 0.25)
             if not wait_for(step_s, self._is_ended):
                 break
@@ -233,16 +257,16 @@ class _Session:
             f"recording ended; {live.frames} frames of this episode are saved; "
             f"Ctrl-C once more within {DISCARD_WINDOW_S:g} s discards them"
         )
-        self._screen.note(text)
-        self._view.show(text)
+        self._enter(text, note=text)
         wait_for(DISCARD_WINDOW_S, lambda: interrupts.came_again() or interrupts.ended_by is not None)
         return interrupts.came_again()
 
-    def _tell_stale(self, live: LiveEpisode, name: str, *, is_kept: bool) -> None:
+    def _tell_stale(self, number: int, live: LiveEpisode, name: str, *, is_kept: bool) -> None:
         kept = f"{live.frames} frames are saved" if is_kept else "nothing of it is saved"
-        self._screen.note(
-            f"camera {self._cameras[name].name} sent nothing new for {self._plan.stale_after_s:g} s; the episode ends at the "
-            f"last step at which every camera was new, and {kept}"
+        self._enter(
+            f"episode {number} of {self._plan.episodes} ended",
+            note=f"camera {self._cameras[name].name} sent nothing new for {self._plan.stale_after_s:g} s; the episode ends at "
+            f"the last step at which every camera was new, and {kept}",
         )
 
     def _warn_of_slow_cameras(self) -> None:

@@ -40,7 +40,7 @@ def status() -> RecordingStatus:
 def test_every_camera_has_a_row_with_all_that_can_go_wrong() -> None:
     cameras = cast("Any", {"observation.images.laptop": SimpleNamespace(frames_read=0)})
     view = LiveView(screen(terminal=True), cameras)
-    view.show("episode 1", status())
+    view.update("episode 1", status())
     printed = Console(file=StringIO(), width=100, record=True)
     printed.print(view.render())
     text = printed.export_text()
@@ -78,3 +78,15 @@ def test_the_title_says_what_went_wrong() -> None:
     assert episode_title(2, 5, episode) == "episode 2 of 5: 2 s left, 30 frames   (Ctrl-C: stop)"
     episode.dropped, episode.late, episode.latest_s = 3, 4, 0.125
     assert "27 frames, 3 dropped, 4 late, by up to 0.12 s" in episode_title(2, 5, episode)
+
+
+def test_a_note_does_not_bring_back_the_state_before_it() -> None:
+    place = screen(terminal=True)
+    with LiveView(place, {}) as view:
+        view.show("episode 2 starts")
+        view.show("episode 1: 60 s left")
+        place.note("discarded")
+        drawn = cast("StringIO", place.err.file).getvalue()
+    assert "episode 2 starts" in drawn
+    assert "episode 1: 60 s left" in drawn[drawn.index("discarded") :]
+    assert "episode 2 starts" not in drawn[drawn.index("discarded") :]
