@@ -66,8 +66,8 @@ class VideoEncoderConfig(BaseModel):
         fast_decode: 0 to 2; libsvtav1's fast-decode level, or ``tune=fastdecode`` for x264 and x265 if above 0.
         video_backend: ``"ffmpeg"``, or ``"pyav"`` as stored by LeRobot; both encode with ffmpeg.
         extra_options: other options of the encoder, which cannot override the fields above.
-        device: GPU of a hardware encoder: ``"/dev/dri/renderD129"`` for VA-API and QSV, a number for NVENC and Vulkan; None
-            takes the first on which a trial succeeds.  Not stored in ``info.json``.
+        device: GPU of a hardware encoder: ``"/dev/dri/renderD129"`` for VA-API and QSV, a number for NVENC, Vulkan and
+            D3D12; None takes the first on which a trial succeeds.  Not stored in ``info.json``.
 
     Raises:
         pydantic.ValidationError: a value is invalid on every machine.
@@ -99,7 +99,7 @@ class VideoEncoderConfig(BaseModel):
     extra_options: Options = Field(default_factory=dict, description="Other encoder options.")
     device: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9/_.:-]+$")] | None = Field(
         default=None,
-        description="GPU of a hardware encoder: /dev/dri/renderD129 (VAAPI, QSV) or a number (NVENC, Vulkan).",
+        description="GPU of a hardware encoder: /dev/dri/renderD129 (VAAPI, QSV) or a number (NVENC, Vulkan, D3D12).",
     )
 
     @model_validator(mode="before")

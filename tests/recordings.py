@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from ffenc.ffmpeg.capabilities import Capabilities
-from ffenc.ffmpeg.listing import parse_encoder_help, parse_encoders, parse_pix_fmts, parse_version
+from ffenc.ffmpeg.listing import EncoderOption, parse_encoder_help, parse_encoders, parse_pix_fmts, parse_version
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -38,3 +39,13 @@ def recorded(build: str) -> Capabilities:
 
 
 BUILDS = tuple(sorted(folder.name for folder in RECORDED.iterdir()))
+
+
+def with_option(capabilities: Capabilities, encoder: str, name: str) -> Capabilities:
+    """An FFmpeg whose listing of an encoder has one more option, a whole number of any size."""
+    option = EncoderOption(
+        name=name, type="int", minimum=None, maximum=None, default=None, choices=(), deprecated=False, help=""
+    )
+    listing = capabilities.helps[encoder]
+    more = replace(listing, options={**listing.options, name: option})
+    return replace(capabilities, helps={**capabilities.helps, encoder: more})

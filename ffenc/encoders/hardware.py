@@ -1,13 +1,15 @@
 """Rows of the hardware encoders, and of the devices they run on.
 
-Written from FFmpeg's help texts (4.1 to 9.0) and sources (4.3.7, 5.1.9, 7.1.5, 8.1.2, 9.0.2).  ffenc's authors have not run
-any of these encoders on its hardware: see ``HardwareDevice.never_run``, ``ffenc probe`` and docs/ffmpeg.md.  A trial on the
-machine decides whether one works, never this table.
+Written from FFmpeg's help texts (4.1 to 9.0) and sources (4.3.7, 5.1.9, 7.1.5, 8.1.2, 9.0.2); a row from another source
+names it.  No help text was available for VideoToolbox, RKMPP, nvmpi, D3D12 and Media Foundation.  ffenc's authors have not
+run any of these encoders on its hardware: see ``HardwareDevice.never_run``, ``ffenc probe`` and docs/hardware.md.  A trial on
+the machine decides whether one works, never this table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ffenc.encoders.spec import BitRate, ByVersion, EncoderSpec, Gop, HardwareDevice, Preset, Quality
@@ -67,7 +69,7 @@ V4L2M2M = HardwareDevice(
     platforms=("linux",),
     nodes=("/dev/video*",),
     needs="a V4L2 memory-to-memory encoder (Raspberry Pi up to 4, some ARM boards; a Raspberry Pi 5 has no encoder, and "
-    "Jetson's works only with a patched FFmpeg: use software there)",
+    "Jetson's works only with a patched FFmpeg that lists nvmpi encoders: otherwise use software there)",
 )
 VULKAN = HardwareDevice(
     name="vulkan",
@@ -80,11 +82,45 @@ VULKAN = HardwareDevice(
     formats=_NV12_P010,
     needs="a GPU whose Vulkan driver has the video encode extensions",
 )
+RKMPP = HardwareDevice(
+    name="rkmpp",
+    platforms=("linux",),
+    # Rockchip's MPP library opens one of them: the first on new kernels, the second on old ones.
+    nodes=("/dev/mpp_service", "/dev/vpu_service"),
+    needs="a Rockchip board with its vendor kernel and MPP library, and permission to open /dev/mpp_service",
+)
+NVMPI = HardwareDevice(
+    name="nvmpi",
+    platforms=("linux",),
+    # JetPack 6 has the first, JetPack 4 and 5 the second (NvVideoEncoder.cpp of NVIDIA's samples).
+    nodes=("/dev/v4l2-nvenc", "/dev/nvhost-msenc"),
+    needs="a Jetson with an encoder (an Orin Nano has none) and an FFmpeg with the jetson-ffmpeg patch",
+)
+D3D12VA = HardwareDevice(
+    name="d3d12va",
+    platforms=("win32",),
+    # The device is the number of an adapter; FFmpeg's hwcontext_d3d12va.c takes the default one for a number too high.
+    init=(("init_hw_device", "d3d12va=ffenc:{device}"), ("filter_hw_device", "ffenc")),
+    default_init=(("init_hw_device", "d3d12va=ffenc"), ("filter_hw_device", "ffenc")),
+    device_pattern=r"\d+",
+    upload=("hwupload",),
+    formats=_NV12_P010,
+    needs="Windows and a GPU whose driver has Direct3D 12 video encoding",
+)
+MEDIA_FOUNDATION = HardwareDevice(
+    name="mf",
+    platforms=("win32",),
+    # Without it, Media Foundation takes Microsoft's software encoder.
+    encoder_options={"hw_encoding": "1"},
+    formats=_NV12,  # drivers' encoders take nv12; the one that takes yuv420p is the software encoder
+    needs="Windows and a driver that registers a hardware encoder with Media Foundation",
+)
 
-DEVICES = (VIDEOTOOLBOX, NVENC, VAAPI, QSV, AMF, VULKAN, V4L2M2M)
+DEVICES = (VIDEOTOOLBOX, NVENC, VAAPI, QSV, AMF, VULKAN, RKMPP, NVMPI, D3D12VA, MEDIA_FOUNDATION, V4L2M2M)
 """Every device family, in the order ``auto`` prefers them; the platform decides which exist.
 
-V4L2 comes last: it has no constant quality, and some drivers ignore ``g``.
+A vendor's own interface comes before one for every vendor (D3D12, Media Foundation).  V4L2 comes last: it has no constant
+quality, and some drivers ignore ``g``.
 """
 
 # B-frames conflict with short GOPs: with g=2 NVENC's GOP is shorter than its P-frame interval, and VA-API's default of two
@@ -240,6 +276,87 @@ def _vulkan(codec: str) -> EncoderSpec:
     return _row(codec, VULKAN, quality, preset=Preset(option="quality"))
 
 
+def _rkmpp(codec: str) -> EncoderSpec:
+    """Return the row of FFmpeg 8.1 and newer (libavcodec/rkmppenc.c), and that of the fork nyanmisaka/ffmpeg-rockchip."""
+    rates = frozenset({"b", "minrate", "maxrate", "bufsize"})
+    # FFmpeg's wrapper has no constant quality and does not pass forced keyframes on.
+    upstream = _row(
+        codec,
+        RKMPP,
+        None,
+        gop=Gop(exact=True, follows_forced=ByVersion((((0,), False),))),
+        bit_rate=_BIT_RATE,
+        generic=rates,
+        pixel_formats=_EIGHT_BITS,
+    )
+    # With rc_mode=CQP of the fork, every frame gets qp_init, whatever the other limits are.
+    quality = Quality(
+        options=("qp_init",),
+        crf=(0, 51),
+        values=(0, 51),
+        whole=True,
+        companions={"rc_mode": "CQP"},
+        excludes=(*_RATE_ONLY, "minrate", "qp_min", "qp_max", "qp_min_i", "qp_max_i"),
+    )
+    fork = replace(
+        upstream,
+        quality=quality,
+        gop=Gop(exact=True),
+        refused={} if codec == "h264" else {"tier": "the fork reads it from level 4 on only"},
+    )
+    return replace(upstream, forks={"qp_init": fork})
+
+
+def _nvmpi(codec: str) -> EncoderSpec:
+    """Return a row from the wrapper that jetson-ffmpeg adds to FFmpeg (libavcodec/nvmpi_enc.c)."""
+    refused = {"bf": "the wrapper gives packets equal decoding and display times, which B-frames cannot have"}
+    if codec == "hevc":
+        refused |= dict.fromkeys(("profile", "level"), "the wrapper lists the values of H.264 only")
+    return _row(
+        codec,
+        NVMPI,
+        None,
+        preset=Preset(option="preset", names_only=True),
+        # It sets both of the encoder's intervals, of I-frames and of IDR frames, and passes no forced keyframe on.
+        gop=Gop(exact=True, follows_forced=ByVersion((((0,), False),))),
+        bit_rate=_BIT_RATE,
+        generic=frozenset({"b", "maxrate", "bufsize", "refs", "qmin", "qmax"}),
+        needs={"maxrate": "rc", "qmin": "qmax", "qmax": "qmin"},
+        refused=refused,
+        pixel_formats=("yuv420p",),
+    )
+
+
+def _d3d12va(codec: str) -> EncoderSpec:
+    """Return a row from libavcodec/d3d12va_encode*.c: HEVC is new in FFmpeg 7.1, H.264 and AV1 in 8.1."""
+    # The qp of av1_d3d12va ends at 52 in its listing, but its scale is that of AV1, 0 to 255.
+    option = "global_quality" if codec == "av1" else "qp"
+    return _row(codec, D3D12VA, _constant_quantiser((option,), codec=codec, mode={"rc_mode": "CQP"}))
+
+
+def _media_foundation(codec: str) -> EncoderSpec:
+    """Return a row from libavcodec/mfenc.c: H.264 and HEVC are in FFmpeg 4.3 and newer, AV1 in 8.1 and newer."""
+    # 100 is best; a straight line, not measured.  Old wrappers do not pass g on, and the newer ones do not notice a driver
+    # that refuses it; the trial does.  The wrapper sets 0 B-frames unless told otherwise.
+    quality = Quality(
+        options=("quality",),
+        crf=(0, 51),
+        values=(100, 0),
+        whole=True,
+        companions={"rate_control": "quality"},
+        excludes=_RATE_ONLY,
+    )
+    return _row(
+        codec,
+        MEDIA_FOUNDATION,
+        quality,
+        gop=Gop(exact=True),
+        bit_rate=_BIT_RATE,
+        generic=frozenset({"b", "bf"}),
+        pixel_formats=_EIGHT_BITS,
+    )
+
+
 HARDWARE = (
     _videotoolbox("h264"),
     _videotoolbox("hevc"),
@@ -261,6 +378,16 @@ HARDWARE = (
     _vulkan("h264"),
     _vulkan("hevc"),
     _vulkan("av1"),
+    _rkmpp("h264"),
+    _rkmpp("hevc"),
+    _nvmpi("h264"),
+    _nvmpi("hevc"),
+    _d3d12va("h264"),
+    _d3d12va("hevc"),
+    _d3d12va("av1"),
+    _media_foundation("h264"),
+    _media_foundation("hevc"),
+    _media_foundation("av1"),
     _v4l2m2m("h264"),
     _v4l2m2m("hevc"),
 )

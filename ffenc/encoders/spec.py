@@ -8,7 +8,7 @@ each config field, and the options that the encoder is known to ignore.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Generic, TypeAlias, TypeVar
@@ -305,6 +305,7 @@ class HardwareDevice:
         device_pattern: regular expression for the config's ``device``; empty: FFmpeg offers no choice.  Without a choice,
             device files are tried in turn.
         device_option: option of the encoder for the device, instead of ``init``.
+        encoder_options: options without which the encoder does not use the hardware.
         upload: filters that move a frame to the device, after the conversion to ``formats``.
         formats: pixel format of the stream -> software format to feed the encoder with.
         needs: requirements, for messages.
@@ -319,6 +320,7 @@ class HardwareDevice:
     default_init: tuple[tuple[str, str], ...] | None = ()
     device_pattern: str = ""
     device_option: str = ""
+    encoder_options: Mapping[str, str] = field(default_factory=dict)
     upload: tuple[str, ...] = ()
     formats: Mapping[str, str] = field(default_factory=dict)
     needs: str
@@ -369,6 +371,7 @@ class EncoderSpec:
         stored_as: pixel formats that have another name after decoding, without loss.
         reorders: packets can be stored in another order than frames are shown (B-frames), unless ``bf=0`` is set.
         device: the hardware it needs; None: software.
+        forks: rows of other wrappers that FFmpeg lists by the same name, by an option that only they list.
     """
 
     name: str
@@ -408,3 +411,8 @@ class EncoderSpec:
     stored_as: Mapping[str, str] = field(default_factory=dict)
     reorders: bool = True
     device: HardwareDevice | None = None
+    forks: Mapping[str, EncoderSpec] = field(default_factory=dict)
+
+    def as_listed(self, options: Container[str]) -> EncoderSpec:
+        """Return the row for an FFmpeg that lists these options: this one, or the fork to which one of them belongs."""
+        return next((fork for option, fork in self.forks.items() if option in options), self)

@@ -261,18 +261,21 @@ class OptionBuilder(InstalledEncoder):
             self._set(key, text, owner="encoder_threads")
 
     def device(self) -> None:
-        """Check ``device``, and set it if an option of the encoder takes it."""
+        """Check ``device``, and set the encoder's options for its hardware."""
         wanted = self.config.device
+        device = self.spec.device
+        for key, text in (device.encoder_options if device else {}).items():
+            self._set(key, text, owner="vcodec")
         if wanted is None:
             return
-        device = self.spec.device
         if device is None:
             raise self.error("device", wanted, f"{self.name} uses no device; leave device unset")
         if not device.device_pattern:
             raise self.error("device", wanted, f"FFmpeg offers no choice of device for {self.name}; leave device unset")
         if not re.fullmatch(device.device_pattern, wanted):
             raise self.error(
-                "device", wanted, f"device={wanted!r} is not a device of {self.name}; it takes {device.device_pattern}",
+                "device", wanted, f"device={wanted!r} is not a device of {self.name}; it takes "
+                + ("a device file, such as /dev/dri/renderD128" if device.takes_node else "the number of a GPU, such as 0"),
                 device.device_pattern,
             )  # fmt: skip
         if device.device_option:

@@ -153,10 +153,11 @@ def resolve_encoder(
         EncoderOptionError: a field or option that would not take effect.
     """
     name = name_encoder(config.vcodec, capabilities)
+    listing = capabilities.help(name)
     builder = OptionBuilder(
         name=name,
-        spec=encoder_row(name),
-        listing=capabilities.help(name),
+        spec=encoder_row(name).as_listed(listing.options),
+        listing=listing,
         config=config,
         width=width,
         height=height,

@@ -1,7 +1,7 @@
 """The command line of every row, as text that a person can review: ``pytest tests/golden --update-golden`` writes it again.
 
-The listings are recorded ones.  Where no build at hand has an encoder (VideoToolbox), an empty listing stands in, and the
-golden file says so.
+The listings are recorded ones.  Where no build at hand has an encoder (VideoToolbox, RKMPP, nvmpi, D3D12, Media Foundation),
+an empty listing stands in, and the golden file says so.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.listing import EncoderHelp, EncoderListing
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames, plan_encode
-from tests.recordings import recorded
+from tests.recordings import recorded, with_option
 
 FOLDER = Path(__file__).parent
 BUILDS = ("9.0.2", "8.0", "5.1.9-deb", "4.2.2")
@@ -49,6 +49,10 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "qsv": {"async_depth": 1},
     "amf": {"usage": "lowlatency"},
     "v4l2m2m": {"b": "4M"},
+    "rkmpp": {"b": "4M", "maxrate": "6M"},
+    "nvmpi": {"b": "4M"},
+    "d3d12va": {"b": "4M"},
+    "mf": {"bf": 1},
     "vulkan": {"tune": "ll"},
 }
 
@@ -141,6 +145,16 @@ def test_row_on_an_old_build(name: str, build: str, request: pytest.FixtureReque
     compare(FOLDER / f"{name}-{build}.txt", text, request)
 
 
+@pytest.mark.parametrize("name", ["h264_rkmpp", "hevc_rkmpp"])
+def test_row_of_a_fork(name: str, request: pytest.FixtureRequest) -> None:
+    """No listing of the fork was recorded: an empty one with the option that only the fork lists stands in."""
+    _, capabilities = capabilities_with(ENCODERS[name])
+    capabilities = with_option(capabilities, name, "qp_init")
+    text = render(ENCODERS[name], "fork, no listing recorded: only qp_init is taken for listed", capabilities)
+    compare(FOLDER / f"{name}-fork.txt", text, request)
+
+
 def test_no_file_is_left_over() -> None:
     names = {path.stem for path in FOLDER.glob("*.txt")}
-    assert names == {*ENCODERS, "libsvtav1-5.1.9-deb", "libaom-av1-4.2.2", "libx265-4.4"}
+    others = {"libsvtav1-5.1.9-deb", "libaom-av1-4.2.2", "libx265-4.4", "h264_rkmpp-fork", "hevc_rkmpp-fork"}
+    assert names == {*ENCODERS, *others}

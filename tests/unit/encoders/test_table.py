@@ -185,9 +185,9 @@ def test_codec_name_means_its_software_encoders_best_first(codec, best_first):
 @pytest.mark.parametrize(
     ("platform", "families"),
     [
-        ("linux", ["nvenc", "vaapi", "qsv", "amf", "vulkan", "v4l2m2m"]),
+        ("linux", ["nvenc", "vaapi", "qsv", "amf", "vulkan", "rkmpp", "nvmpi", "v4l2m2m"]),
         ("darwin", ["videotoolbox"]),
-        ("win32", ["nvenc", "qsv", "amf", "vulkan"]),
+        ("win32", ["nvenc", "qsv", "amf", "vulkan", "d3d12va", "mf"]),
         ("freebsd13", []),
     ],
 )
@@ -215,7 +215,8 @@ def test_a_stored_codec_is_read_back_as_lerobot_does():
 def test_the_hardware_behind_an_encoder_is_known():
     assert device_of("h264_vaapi").name == "vaapi"
     assert device_of("libx264") is None
-    assert device_of("h264_rkmpp") is None
+    assert device_of("h264_rkmpp").name == "rkmpp"
+    assert device_of("h264_mediacodec") is None
 
 
 @ROWS

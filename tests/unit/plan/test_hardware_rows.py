@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ffenc.config import VideoEncoderConfig
-from ffenc.encoders.hardware import HARDWARE
+from ffenc.encoders.hardware import DEVICES, HARDWARE
 from ffenc.encoders.table import auto_candidates, encoder_row
-from ffenc.errors import EncoderOptionError, FrameSizeError
+from ffenc.errors import EncoderOptionError, FrameSizeError, PixelFormatError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.listing import EncoderHelp, EncoderListing
 from ffenc.plan.frame_checks import stored_pixel_format
 from ffenc.plan.resolve import ResolvedEncoder, resolve_encoder
-from tests.recordings import BUILDS, recorded
+from tests.recordings import BUILDS, recorded, with_option
 
 
 def with_encoder(capabilities: Capabilities, name: str, help_: EncoderHelp | None = None) -> Capabilities:
@@ -134,6 +136,7 @@ def test_a_device_takes_effect() -> None:
     assert ("init_hw_device", f"vaapi=ffenc:{node}") in resolve("hevc_vaapi", device=node).device_options
     assert ("init_hw_device", f"qsv=ffenc,child_device={node}") in resolve("hevc_qsv", device=node).device_options
     assert ("init_hw_device", "vulkan=ffenc:1") in resolve("hevc_vulkan", device="1").device_options
+    assert ("init_hw_device", "d3d12va=ffenc:1") in resolve("hevc_d3d12va", device="1").device_options
     assert options("hevc_nvenc", device="1")["gpu"] == "1"
 
 
@@ -144,14 +147,101 @@ def test_a_device_takes_effect() -> None:
         ("h264_amf", "1", "no choice of device"),
         ("h264_v4l2m2m", "/dev/video11", "no choice of device"),
         ("h264_videotoolbox", "0", "no choice of device"),
-        ("h264_nvenc", "/dev/nvidia0", "not a device of h264_nvenc"),
-        ("h264_vaapi", "1", "not a device of h264_vaapi"),
+        ("h264_rkmpp", "/dev/mpp_service", "no choice of device"),
+        ("hevc_nvmpi", "0", "no choice of device"),
+        ("av1_mf", "0", "no choice of device"),
+        ("h264_nvenc", "/dev/nvidia0", "not a device of h264_nvenc; it takes the number of a GPU, such as 0"),
+        ("h264_vulkan", "/dev/dri/renderD128", "not a device of h264_vulkan; it takes the number of a GPU"),
+        ("h264_d3d12va", "/dev/dri/renderD128", "not a device of h264_d3d12va; it takes the number of a GPU"),
+        ("h264_vaapi", "1", "not a device of h264_vaapi; it takes a device file, such as /dev/dri/renderD128"),
+        ("h264_qsv", "1", "not a device of h264_qsv; it takes a device file"),
         ("h264_vaapi", "/dev/dri/card0", "not a device of h264_vaapi"),
     ],
 )
 def test_a_device_without_effect_is_refused(name: str, device: str, message: str) -> None:
     with pytest.raises(EncoderOptionError, match=message):
         resolve(name, device=device)
+
+
+@pytest.mark.parametrize("row", HARDWARE, ids=lambda row: row.name)
+def test_every_row_takes_a_device_or_refuses_it(row: Any) -> None:
+    """A device reaches the command line, with no other device beside it."""
+    device = "/dev/dri/renderD129" if row.device.takes_node else "1"
+    if not row.device.device_pattern:
+        with pytest.raises(EncoderOptionError, match="no choice of device"):
+            resolve(row.name, device=device)
+        return
+    resolved = resolve(row.name, device=device)
+    texts = [text for _, text in resolved.device_options] + [dict(resolved.options).get(row.device.device_option)]
+    assert sum(device in re.split("[:=]", text) for text in texts if text) == 1
+    assert not any("renderD128" in text for text in texts if text)
+
+
+def test_rkmpp_of_ffmpeg_gets_a_bit_rate_and_no_quality() -> None:
+    resolved = resolve("h264_rkmpp")
+    assert dict(resolved.options) == {"g": "2", "b": "2764800"}
+    assert (resolved.expected.exact, resolved.expected.reorders, resolved.expected.follows_forced) == (
+        True,
+        False,
+        False,
+    )
+    with pytest.raises(EncoderOptionError, match="no crf setting"):
+        resolve("h264_rkmpp", crf=20)
+    assert options("hevc_rkmpp", extra_options={"b": "4M", "minrate": "1M"})["minrate"] == "1000000"
+
+
+def test_rkmpp_of_the_fork_is_told_by_its_listing() -> None:
+    """Only the fork lists qp_init, a constant quantiser."""
+    capabilities = with_option(with_encoder(recorded("9.0.2"), "hevc_rkmpp"), "hevc_rkmpp", "qp_init")
+
+    def resolve_fork(**given: Any) -> ResolvedEncoder:
+        return resolve_encoder(
+            VideoEncoderConfig(vcodec="hevc_rkmpp", **given),
+            capabilities,
+            width=640,
+            height=480,
+            forced_key_frames=True,
+        )
+
+    resolved = resolve_fork(crf=20)
+    assert dict(resolved.options) == {"g": "2", "qp_init": "20", "rc_mode": "CQP", "tag": "hvc1"}
+    assert (resolved.config.crf, resolved.expected.follows_forced, resolved.expected.reorders) == (20, True, False)
+    with pytest.raises(EncoderOptionError, match="'b' contradicts crf"):
+        resolve_fork(crf=20, extra_options={"b": "4M"})
+    assert dict(resolve_fork(crf=None).options)["b"] == "2764800"
+    assert "qp_init" not in dict(resolve_fork(extra_options={"b": "4M"}).options)
+
+
+def test_nvmpi_gets_a_bit_rate() -> None:
+    assert dict(resolve("h264_nvmpi", g=30).options) == {"g": "30", "b": "1474560"}
+    for name, value in {"bf": 1, "profile": 100, "level": 41}.items():
+        with pytest.raises(EncoderOptionError, match=f"{name} of hevc_nvmpi is not passed on"):
+            resolve("hevc_nvmpi", extra_options={name: value})
+    with pytest.raises(EncoderOptionError, match="ignores 'qmin' unless 'qmax' is set too"):
+        resolve("h264_nvmpi", extra_options={"qmin": 20})
+
+
+def test_d3d12_gets_a_quantiser_on_its_codec_s_scale() -> None:
+    assert dict(resolve("h264_d3d12va").options) == {"g": "2", "bf": "0", "qp": "30", "rc_mode": "CQP"}
+    assert dict(resolve("av1_d3d12va").options) == {
+        "g": "2", "bf": "0", "global_quality": "121", "rc_mode": "CQP"
+    }  # fmt: skip
+    assert resolve("hevc_d3d12va", pix_fmt="yuv420p10le").feed_pix_fmt == "p010le"
+    with pytest.raises(PixelFormatError, match="does not take pix_fmt='yuv420p10le'"):
+        resolve("h264_d3d12va", pix_fmt="yuv420p10le")
+    with pytest.raises(EncoderOptionError, match="not set"):
+        resolve("h264_d3d12va", crf=0)
+
+
+def test_media_foundation_always_asks_for_the_hardware() -> None:
+    assert dict(resolve("h264_mf").options) == {
+        "g": "2", "quality": "41", "rate_control": "quality", "hw_encoding": "1"
+    }  # fmt: skip
+    assert dict(resolve("h264_mf", crf=None).options) == {"g": "2", "hw_encoding": "1", "b": "2764800"}
+    assert [options("hevc_mf", crf=crf)["quality"] for crf in (0, 51)] == ["100", "0"]
+    assert resolve("h264_mf").feed_pix_fmt == "nv12"
+    with pytest.raises(EncoderOptionError, match="set by vcodec"):
+        resolve("h264_mf", extra_options={"hw_encoding": False})
 
 
 def test_nvenc_refuses_narrow_frames_but_not_low_ones() -> None:
@@ -163,7 +253,7 @@ def test_nvenc_refuses_narrow_frames_but_not_low_ones() -> None:
 
 def test_auto_tries_v4l2_last_and_never_vp8() -> None:
     families = list(dict.fromkeys(row.device.name for row in auto_candidates("linux") if row.device))
-    assert families == ["nvenc", "vaapi", "qsv", "amf", "vulkan", "v4l2m2m"]
+    assert families == ["nvenc", "vaapi", "qsv", "amf", "vulkan", "rkmpp", "nvmpi", "v4l2m2m"]
     assert "vp8" not in {row.codec for row in HARDWARE}
 
 
@@ -184,3 +274,14 @@ def test_hardware_row_has_no_b_frames_by_default(row: Any) -> None:
 )  # fmt: skip
 def test_a_pixel_format_may_have_another_name_but_not_lose_anything(asked: str, shown: str, same: bool) -> None:
     assert (shown in stored_pixel_format(asked, encoder_row("unknown"))) is same
+
+
+def test_the_page_lists_every_hardware_row_in_the_order_of_auto() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "hardware.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| (\w+): ([\w, ]+) \|.*\| never \|$", page, re.MULTILINE)
+    codecs: dict[str, list[str]] = {}
+    for row in HARDWARE:
+        assert row.device is not None
+        assert row.device.never_run
+        codecs.setdefault(row.device.name, []).append(row.codec)
+    assert listed == [(device.name, ", ".join(codecs[device.name])) for device in DEVICES]
