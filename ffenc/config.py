@@ -115,6 +115,12 @@ class VideoEncoderConfig(BaseModel):
                 raise ValueError(f"{cls.__name__} has no field {name!r}; {hint}")
         return _plain(values)
 
+    @field_validator("device", mode="before")
+    @classmethod
+    def _number_is_text(cls, value: object) -> object:
+        # A flag or a YAML file gives the number of a GPU as an integer.
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
     @field_validator("extra_options", mode="before")
     @classmethod
     def _absent_means_none(cls, value: object) -> object:

@@ -58,6 +58,10 @@ def test_defaults_equal_those_of_lerobot():
         ("preset", "a/b"),
         ("preset", "a=b"),
         ("fast_decode", -1),
+        ("device", True),
+        ("device", 1.5),
+        ("device", ""),
+        ("device", "0,1"),
         ("fast_decode", 3),
         ("fast_decode", True),
         ("fast_decode", 1.0),
@@ -309,3 +313,7 @@ def test_missing_stored_options_are_empty_for_other_codecs():
 def test_invalid_depth_scale_is_refused(wrong):
     with pytest.raises(ValidationError):
         DepthEncoderConfig(**wrong)
+
+
+def test_the_number_of_a_device_may_be_a_number():
+    assert VideoEncoderConfig(device=1) == VideoEncoderConfig(device=np.int64(1)) == VideoEncoderConfig(device="1")
