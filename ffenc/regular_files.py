@@ -1,10 +1,11 @@
-"""Read untrusted files: refuse pipes, devices and open files, and limit the memory that a document takes."""
+"""Read untrusted files: refuse URLs, pipes, devices and open files, and limit the memory that a document takes."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,21 +21,36 @@ _MOST_VALUES = 1_000_000  # of a JSON document; a list or dictionary with one va
 
 _MOST_LEVELS = 100  # deeper documents can be read but not written
 
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
+
+
+def as_url(path: str | Path) -> str | None:
+    """Return the URL that was given as a path, or None; `Path` has shortened its ``//`` to ``/``."""
+    url = _URL.fullmatch(str(path))
+    return None if url is None else f"{url['scheme']}://{'/' if url['scheme'] == 'file' else ''}{url['rest']}"
+
 
 def file_path(value: str | os.PathLike[str]) -> Path:
     """Return the path of a file or a directory.
 
     Raises:
-        InputError: it is not a path, but an open file, for example.
+        InputError: it is a URL, or not a path, but an open file, for example.
     """
     try:
-        return Path(value)
+        path = Path(value)
     except TypeError as err:
         raise InputError(
             f"expected the path of a file, got {type(value).__name__}; ffmpeg opens files by name, so save the content to a "
             "file first",
             path=Path(type(value).__name__),
         ) from err
+    url = as_url(path)
+    if url is not None:
+        what = "download the file first, or upload the finished one"
+        if url.startswith("file:"):
+            what = f"write the path alone: /{url.removeprefix('file:///')}"
+        raise InputError(f"{url} is a URL, but ffenc reads and writes local files only; {what}", path=path)
+    return path
 
 
 def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
@@ -43,6 +59,7 @@ def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
     Raises:
         OSError: it cannot be read, is not a regular file, or has more than ``most_bytes``.
     """
+    _check_no_url(path)
     with open(path, "rb", opener=_open_without_waiting) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -56,12 +73,18 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
+def _check_no_url(path: Path) -> None:
+    if as_url(path) is not None:
+        raise OSError(errno.EINVAL, "it is a URL; download the file first, and give its path", str(path))
+
+
 def check_regular(path: Path) -> None:
     """Refuse a named pipe or a device, before another library opens the path.
 
     Raises:
         OSError: it does not exist or is not a regular file.
     """
+    _check_no_url(path)
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
 

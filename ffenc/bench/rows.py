@@ -18,6 +18,7 @@ import numpy as np
 
 from ffenc.errors import InputError
 from ffenc.json_text import dump_json, load_json
+from ffenc.regular_files import file_path
 from ffenc.video.output import PendingFile
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class ResultsFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = file_path(path)
         self.rows: dict[str, Row] = {row["key"]: row for row in _read(path)} if path.exists() else {}
 
     def put(self, row: Row) -> None:
@@ -70,9 +71,9 @@ def load_rows(path: Path) -> list[Row]:
     """Read the rows of a results file.
 
     Raises:
-        InputError: the file is missing, or is not a results file.
+        InputError: the file is missing, or is not a results file, or a URL was given.
     """
-    if not path.is_file():
+    if not file_path(path).is_file():
         raise InputError(f"the results file {path} does not exist; ffenc bench writes one", path=path)
     return list(ResultsFile(path).rows.values())
 

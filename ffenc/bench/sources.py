@@ -27,6 +27,7 @@ from ffenc.errors import InputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.frame_rate import parse_frame_rate
 from ffenc.frames import FrameFormat
+from ffenc.regular_files import file_path
 from ffenc.video.image_reader import ImageReader
 from ffenc.video.image_series import ImageOrder
 from ffenc.video.reader import VideoReader
@@ -107,7 +108,7 @@ class SourceSpec(BaseModel):
         """
         if not isinstance(value, str):
             return cls.model_validate({**settings, **value})
-        path = Path(value)
+        path = file_path(value)
         kind = "synthetic" if value in SYNTHETIC else "clip"
         if kind != "synthetic" and not path.exists():
             raise InputError(

@@ -20,6 +20,7 @@ from ffenc.dataset.preview import preview_dataset
 from ffenc.dataset.storage.local_root import fetch_commands
 from ffenc.errors import FFencError, OutputError, PreviewError
 from ffenc.ffmpeg.binaries import Binaries
+from ffenc.regular_files import file_path
 from ffenc.video.output import PendingFile
 
 SHEET = "contact-sheet.png"
@@ -80,7 +81,7 @@ def dataset_card(
     _check("repo_id", repo_id, r"[\w.-]+/[\w.-]+", "OWNER/NAME")
     info = load_info(root)
     rows = load_episodes(root, info, statistics=False) if DatasetLayout.of(root, info).episodes_files() else []
-    path = root / "README.md" if output is None else Path(output)
+    path = root / "README.md" if output is None else file_path(output)
     if not path.absolute().parent.is_dir():
         raise OutputError(f"the directory of {path} does not exist; create it first", path=path)
     with ExitStack() as stack:

@@ -18,6 +18,7 @@ from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.plan.clip_frames import ClipFrames, ranges_of
 from ffenc.plan.sheet import plan_sheet
+from ffenc.regular_files import file_path
 from ffenc.video.clip import MeasuredClip, measure_clip
 from ffenc.video.output import PendingFile
 from ffenc.video.undecodable import check_listed
@@ -91,7 +92,7 @@ def preview_dataset(
         OutputExistsError: an image exists and ``overwrite`` is False.
         OutputError: an image cannot be written.
     """
-    root, output = Path(root), Path(output)
+    root, output = Path(root), file_path(output)
     tools = binaries or find_binaries()
     info = load_info(root)
     rows = load_episodes(root, info, statistics=False)

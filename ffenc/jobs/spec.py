@@ -24,7 +24,7 @@ from pydantic import (
 from ffenc.errors import InputError
 from ffenc.jobs.kinds import KINDS, JobKind
 from ffenc.json_text import dump_json, load_json
-from ffenc.regular_files import check_regular
+from ffenc.regular_files import check_regular, file_path
 
 _LINE_BYTES = 4 << 20  # a longer line is cut here, and is then not valid JSON
 
@@ -176,7 +176,7 @@ def iterate_specs(path: str | Path) -> Iterator[JobSpec]:
     Raises:
         InputError: see `read_specs`. A dependency between jobs is found when its second job is read.
     """
-    path = Path(path)
+    path = file_path(path)
     outputs: set[str] = set()
     inputs: set[str] = set()
     try:

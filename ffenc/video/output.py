@@ -17,6 +17,7 @@ from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.json_text import as_json
 from ffenc.owner import Owner
 from ffenc.plan.audio import AudioPlan
+from ffenc.regular_files import file_path
 from ffenc.video.names import sibling
 
 logger = logging.getLogger(__name__)
@@ -63,8 +64,9 @@ def check_target(path: Path, *, overwrite: bool) -> None:
     Raises:
         OutputExistsError: it exists and ``overwrite`` is False, or it is a directory.
         OutputError: the directory is missing.
+        InputError: it is a URL.
     """
-    if path.is_dir():
+    if file_path(path).is_dir():
         raise OutputError(f"{path} is a directory; name the file to write", path=path)
     if path.exists() and not overwrite:
         raise OutputExistsError(path)

@@ -21,6 +21,7 @@ from ffenc import (
     reencode_dataset,
     repair_dataset,
     split_dataset,
+    upgrade_dataset,
     verify_dataset,
 )
 from ffenc.cli.main import main
@@ -33,7 +34,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 
 A = LEROBOT / "A"
 URL = "hf://datasets/me/cubes"
-DOWNLOAD = "hf download me/cubes --repo-type=dataset --revision=v3.0 --local-dir=cubes"
+DOWNLOAD = "hf download me/cubes --repo-type=dataset --revision={} --local-dir=cubes"
+UPLOAD = "hf upload me/cubes cubes . --repo-type=dataset"
 FEATURES = {"action": {"dtype": "float32", "shape": [1], "names": None}}
 
 FUNCTIONS: dict[str, Callable[[str], object]] = {
@@ -57,6 +59,8 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "re-encode into": lambda url: reencode_dataset(A, output=url, camera_encoder=VideoEncoderConfig(crf=40)),
     "images to video": convert_images_to_video,
     "images to video into": lambda url: convert_images_to_video(A, output=url),
+    "upgrade": upgrade_dataset,
+    "upgrade into": lambda url: upgrade_dataset(A, output=url),
 }
 
 COMMANDS = {
@@ -77,9 +81,28 @@ COMMANDS = {
     "salvage": f"salvage {URL}",
     "demo into": f"demo --output_dir={URL} --frames=2",
     "jobs plan": f"jobs plan {URL} --work=work --camera_encoder.crf=40",
+    "upgrade": f"upgrade {URL}",
+    "upgrade dry": f"upgrade {URL} --output=out --dry-run",
+    "modify tasks": f"modify-tasks {URL} --task=x",
+    "add features": f"add-features {URL} --from=x.parquet",
+    "remove features": f"remove-features {URL} --features=x",
+    "rename features": f"rename-features {URL} --names='{{a: b}}'",
+    "statistics": f"recompute-stats {URL}",
+    "trim": f"trim {URL} --episodes='{{0: [0, 1]}}' --output=out",
     "record": f"record --dataset.repo_id=me/cubes --dataset.root={URL} --dataset.single_task=x "
     f"--cameras='{{a: {{type: ffmpeg, source: testsrc, format: lavfi, fps: 30}}}}'",
 }
+
+
+WRITES = (
+    "record", "convert into", "demo into", "merge into", "delete into", "split into", "re-encode into",
+    "images to video into", "upgrade into",
+)  # fmt: skip
+
+
+def advice(use: str) -> str:
+    """The command that the message has: to upload what is written, or to fetch what is read, with the tag of its version."""
+    return UPLOAD if use in WRITES else DOWNLOAD.format("v2.1" if use.startswith("upgrade") else "v3.0")
 
 
 @pytest.fixture(autouse=True)
@@ -88,19 +111,19 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
 
 
-@pytest.mark.parametrize("use", FUNCTIONS.values(), ids=FUNCTIONS)
+@pytest.mark.parametrize("use", FUNCTIONS)
 @pytest.mark.parametrize("form", [str, Path])
 def test_function_refuses_a_url(tmp_path, use, form, binaries: Binaries):
     with pytest.raises(DatasetError) as caught:
-        use(form(URL))
+        FUNCTIONS[use](form(URL))
     assert f"{URL} is a URL" in str(caught.value)
     assert "pip install huggingface_hub" in str(caught.value)
-    assert DOWNLOAD in str(caught.value)
+    assert advice(use) in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
-def test_command_refuses_a_url(tmp_path, words, capsys, binaries: Binaries):
-    assert main(shlex.split(words)) == 1
-    assert DOWNLOAD in capsys.readouterr().err
+@pytest.mark.parametrize("use", COMMANDS)
+def test_command_refuses_a_url(tmp_path, use, capsys, binaries: Binaries):
+    assert main(shlex.split(COMMANDS[use])) == 1
+    assert advice(use) in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

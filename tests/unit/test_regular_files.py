@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ffenc.regular_files import iterate_json_lines, read_json_line, read_regular
+from ffenc.errors import InputError
+from ffenc.regular_files import check_regular, file_path, iterate_json_lines, read_json_line, read_regular
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["directory", "pipe"])
@@ -37,3 +38,28 @@ def test_error_names_the_line(tmp_path: Path, line: bytes) -> None:
     path.write_bytes(b"{}\n" + line)
     with pytest.raises(ValueError, match="line 2: "):
         list(iterate_json_lines(path))
+
+
+@pytest.mark.parametrize("form", [str, Path])
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (
+            "https://example.org/a.mp4",
+            "https://example.org/a.mp4 is a URL, but ffenc reads and writes local files only",
+        ),
+        ("s3://bucket/a.mp4", "download the file first, or upload the finished one"),
+        ("file:///data/a.mp4", "write the path alone: /data/a.mp4"),
+    ],
+)
+def test_url_is_not_the_path_of_a_file(url: str, said: str, form) -> None:
+    with pytest.raises(InputError, match=said):
+        file_path(form(url))
+    for read in (read_regular, check_regular):
+        with pytest.raises(OSError, match="it is a URL; download the file first"):
+            read(Path(url))
+
+
+@pytest.mark.parametrize("path", ["a.mp4", "./https:/a", "/https:/a", "C:/a.mp4", "a b://c"])
+def test_path_with_a_colon_is_not_a_url(path: str) -> None:
+    assert file_path(path) == Path(path)

@@ -19,6 +19,7 @@ from ffenc.dataset.recording.recover_episode import InterruptedEpisode, find_int
 from ffenc.dataset.recording.resume_settings import settle_encoders
 from ffenc.dataset.recording.rows import check_frame
 from ffenc.dataset.storage.dataset_tree import check_tree, resolve_root
+from ffenc.dataset.storage.local_root import check_local
 from ffenc.dataset.storage.lock import DatasetLock
 from ffenc.dataset.storage.new_directory import check_empty, new_dataset
 from ffenc.dataset.storage.swap_directory import clear_siblings, restore_missing, why_not_replaceable
@@ -145,6 +146,7 @@ class DatasetRecorder:
             UnsafePathError: the name of a feature would leave the dataset.
             FFencError: this FFmpeg cannot encode as requested; nothing is left.
         """
+        check_local(root, written=True)
         root = resolve_root(root)
         restore_missing(root)
         check_empty(root)

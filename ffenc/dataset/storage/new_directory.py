@@ -47,7 +47,7 @@ def check_new(output: Path) -> None:
         OutputExistsError: ``output`` exists.
         OutputError: its parent does not exist.
     """
-    check_local(output)
+    check_local(output, written=True)
     if output.exists() or output.is_symlink():
         raise OutputExistsError(output, "name a new directory, or remove this one first")
     if not output.absolute().parent.is_dir():

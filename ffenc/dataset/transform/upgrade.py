@@ -25,6 +25,7 @@ from ffenc.dataset.format.layout import DatasetLayout, FileId
 from ffenc.dataset.format.provenance import append_operation
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.storage.dataset_tree import check_same_tree, check_tree, resolve_root
+from ffenc.dataset.storage.local_root import OLD_VERSION_TAG, check_local
 from ffenc.dataset.storage.new_directory import check_new
 from ffenc.dataset.transform.in_place import copy_unchanged, new_form
 from ffenc.dataset.transform.source import reading
@@ -103,6 +104,7 @@ def upgrade_dataset(
     final = None if output is None else Path(output)
     if final is not None:
         check_new(final)
+    check_local(root, tag=OLD_VERSION_TAG)
     place = resolve_root(root)
 
     def opened() -> _Source:
@@ -273,7 +275,7 @@ def _write(
     written = {*source.files, layout.info, layout.episodes, layout.statistics, layout.tasks}
     written.add(DatasetLayout(root=layout.root).stats)
     copy_unchanged(layout.root, building, leave=written, link=in_place)
-    append_operation(building, "upgrade", codebase_version="v2.1")
+    append_operation(building, "upgrade", codebase_version=OLD_VERSION_TAG)
     return placed
 
 

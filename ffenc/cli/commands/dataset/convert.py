@@ -31,6 +31,7 @@ from ffenc.dataset.storage.new_directory import build_dataset, check_new
 from ffenc.errors import InputError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.ffprobe import probe_video
+from ffenc.regular_files import file_path
 from ffenc.video.image_reader import ImageReader
 from ffenc.video.reader import VideoReader
 
@@ -145,6 +146,7 @@ def _matching(what: str, pattern: str) -> list[Path]:
     """Return the paths that match a pattern, in natural order (2 before 10)."""
     found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207  the pattern may be absolute
     if not found:
+        file_path(pattern)  # a URL has its own message
         raise UsageError(f"{what}: nothing matches {pattern}")
     return sorted(found, key=natural_order)
 

@@ -137,7 +137,7 @@ def _footage(arguments: Namespace, binaries: Binaries) -> _Footage:
 
 
 def _make_room(root: Path, *, overwrite: bool) -> None:
-    check_local(root)
+    check_local(root, written=True)
     if not root.exists():
         return
     if not overwrite:

@@ -8,6 +8,7 @@ from ffenc.cli.commands.dataset.reencode_dataset import settings_of
 from ffenc.cli.output.screen import Screen
 from ffenc.dataset.transform.reencode_plan import plan_reencode_dataset
 from ffenc.json_text import dump_json
+from ffenc.regular_files import file_path
 from ffenc.video.output import PendingFile
 
 PLAN = "plan.json"
@@ -17,7 +18,7 @@ PLAN = "plan.json"
 def run(arguments: Namespace, screen: Screen) -> None:
     """Write the plan into the work directory, and print the jobs."""
     settings = settings_of(arguments)
-    work = arguments.work.absolute()
+    work = file_path(arguments.work).absolute()
     plan = plan_reencode_dataset(arguments.root, work, **settings)
     work.mkdir(parents=True, exist_ok=True)
     document = {"root": str(arguments.root.absolute()), **settings}
