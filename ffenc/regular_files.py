@@ -44,7 +44,7 @@ def file_path(value: str | os.PathLike[str]) -> Path:
             "file first",
             path=Path(type(value).__name__),
         ) from err
-    url = as_url(path)
+    url = as_url(os.fspath(value))  # as given: `Path` drops the dot of ./x:/y
     if url is not None:
         what = "download the file first, or upload the finished one"
         if url.startswith("file:"):
