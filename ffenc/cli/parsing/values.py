@@ -127,18 +127,28 @@ def frame_size(value: str | tuple[int, int]) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def names(value: str | Sequence[str]) -> tuple[str, ...]:
-    """Parse ``a,b,c``; a file may give a list."""
-    parts = value.split(",") if isinstance(value, str) else value
-    found = tuple(part.strip() for part in parts if part.strip())
+def split_list(value: str | Sequence[object]) -> list[str]:
+    """Split ``a,b``, or ``[a,b]`` and ``['a', "b"]`` as typed for LeRobot; a file may give a list."""
+    if not isinstance(value, str):
+        return [str(part) for part in value]
+    inner = re.fullmatch(r"\s*\[(.*)\]\s*", value, re.DOTALL)
+    parts = [part.strip() for part in (inner[1] if inner else value).split(",")]
+    return [re.sub(r"^(['\"])(.*)\1$", r"\2", part) for part in parts] if inner else parts
+
+
+def names(value: str | Sequence[object]) -> tuple[str, ...]:
+    """Parse ``a,b,c`` or another form of `split_list`."""
+    if isinstance(value, str) and value.count("[") != value.count("]"):
+        raise ArgumentTypeError(f"{value!r} has a bracket without its partner; write a,b or [a,b]")
+    found = tuple(part.strip() for part in split_list(value) if part.strip())
     if not found:
         raise ArgumentTypeError(f"{value!r} names nothing; write names with commas between them")
     return found
 
 
-def names_or_none(value: str | Sequence[str]) -> tuple[str, ...]:
-    """Parse ``a,b,c``, or ``none`` for no names; a file may give a list."""
-    return () if value in ("none", [], ()) else names(value)
+def names_or_none(value: str | Sequence[object]) -> tuple[str, ...]:
+    """Parse ``a,b,c``, or ``none`` or ``[]`` for no names; see `split_list` for other forms."""
+    return () if value in ("none", "[]", [], ()) else names(value)
 
 
 def episode_texts(value: str | Mapping[Any, Any]) -> dict[int, Any]:
@@ -214,12 +224,10 @@ def executor_name(value: str) -> str:
     return value
 
 
-def episode_numbers(value: str | int | Sequence[int]) -> tuple[int, ...]:
-    """Parse ``1,4`` or ``0,3-5`` as episode numbers; a file may give a list."""
-    if isinstance(value, list | tuple):
-        return tuple(value)
+def episode_numbers(value: str | int | Sequence[object]) -> tuple[int, ...]:
+    """Parse ``1,4`` or ``0,3-5``, or another form of `split_list`, as episode numbers."""
     found: list[int] = []
-    for part in str(value).split(","):
+    for part in split_list(str(value) if isinstance(value, int) else value):
         match = re.fullmatch(r"\s*([0-9]{1,9})(?:-([0-9]{1,9}))?\s*", part)
         if match is None or int(match[2] or match[1]) < int(match[1]):
             raise ArgumentTypeError(f"{value!r} names no episodes; write their numbers, for example 1,4 or 0,3-5")

@@ -24,7 +24,7 @@ from ffenc.cli.parsing.arguments import (
     binaries_of,
     encoder_config,
 )
-from ffenc.cli.parsing.values import load_leniently
+from ffenc.cli.parsing.values import load_leniently, split_list
 from ffenc.jobs.executors import executor_from
 
 
@@ -130,7 +130,7 @@ def _sweep(arguments: Namespace) -> SweepSpec:
 def _values(given: Any) -> list[Any]:
     """Split ``a,b`` into values; a list is returned as it is."""
     if isinstance(given, str):
-        return [load_leniently(part.strip()) for part in given.split(",")]
+        return [load_leniently(part) for part in split_list(given)]
     if isinstance(given, Mapping):
         return [given]
     return list(given) if isinstance(given, list | tuple) else [given]

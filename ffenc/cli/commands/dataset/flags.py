@@ -75,7 +75,9 @@ def preview(parser: ArgumentParser) -> None:
     add_flag(parser, "root", Path, "directory of a dataset")
     output = "output folder (default: NAME-preview in the current directory)"
     add_flag(parser, "--output", Path, output, "-o", metavar="DIR")
-    add_flag(parser, "--episodes", names, "only these episodes: 0,3 (default: all)", metavar="NUMBERS")
+    add_flag(
+        parser, "--episodes", episode_numbers, "only these episodes: 0,3 or 0,3-5 (default: all)", metavar="NUMBERS"
+    )
     add_flag(parser, "--columns", positive, "frames per row", default=6)
     add_flag(parser, "--width", positive, "width of a frame", default=240, metavar="PIXELS")
     add_flag(parser, "--overwrite", None, "replace images that exist")

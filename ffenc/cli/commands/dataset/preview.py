@@ -8,7 +8,7 @@ from jsonargparse import Namespace
 
 from ffenc.cli.output.results import pairs_table
 from ffenc.cli.output.screen import Screen
-from ffenc.cli.parsing.arguments import UsageError, call
+from ffenc.cli.parsing.arguments import call
 from ffenc.dataset.preview import Sheet, preview_dataset
 from ffenc.errors import PreviewError
 
@@ -22,8 +22,7 @@ def run(arguments: Namespace, screen: Screen) -> int:
     failed: PreviewError | None = None
     with screen.progress("drawing", unit="episodes") as progress:
         try:
-            numbers = _numbers(arguments.episodes)
-            sheets = call(preview_dataset, arguments, output=output, episodes=numbers, progress=progress)
+            sheets = call(preview_dataset, arguments, output=output, progress=progress)
         except PreviewError as err:
             sheets, failed = err.sheets, err
     shown = [(sheet.path.name, _columns_text(sheet)) for sheet in sheets[:_SHOWN]]
@@ -43,14 +42,6 @@ def run(arguments: Namespace, screen: Screen) -> int:
         return 0
     screen.failure("ffenc preview failed", str(failed))
     return 1
-
-
-def _numbers(given: tuple[str, ...] | None) -> list[int] | None:
-    if given is None:
-        return None
-    if not all(text.isdecimal() for text in given):
-        raise UsageError(f"--episodes was given {','.join(given)}; write numbers, as in --episodes=0,3")
-    return [int(text) for text in given]
 
 
 def _columns_text(sheet: Sheet) -> str:

@@ -18,6 +18,7 @@ from ffenc.cli.parsing.values import (
     load_leniently,
     load_value,
     names,
+    names_or_none,
     positive,
 )
 
@@ -81,6 +82,15 @@ def test_a_number_beyond_all_bounds() -> None:
         (frame_size, "640x480", (640, 480)),
         (names, "a, b,c", ("a", "b", "c")),
         (names, ["a", "b"], ("a", "b")),
+        (names, "[a,b]", ("a", "b")),
+        (names, " [ 'a', \"b.c\" ] ", ("a", "b.c")),
+        (names, "[a]", ("a",)),
+        (names, "action[0],action[1]", ("action[0]", "action[1]")),
+        (names, [0, 3], ("0", "3")),
+        (names, "it's,b", ("it's", "b")),
+        (names_or_none, "[gripper, wrist]", ("gripper", "wrist")),
+        (names_or_none, "none", ()),
+        (names_or_none, "[]", ()),
         (positive, "1", 1),
         (positive, 12, 12),
         (frame_number, "0", 0),
@@ -101,6 +111,9 @@ def test_types_of_flags(read: Callable[[Any], object], given: object, value: obj
         (frame_size, "0x5", "0x5"),
         (frame_size, 640, "640"),
         (names, ",", "names nothing"),
+        (names, "[]", "names nothing"),
+        (names, "[a,b", r"\[a,b.* has a bracket without its partner"),
+        (names, "a,b]", r"a,b\].* has a bracket without its partner"),
         (positive, "0", "at least 1"),
         (positive, "1.5", "at least 1"),
         (positive, True, "at least 1"),
@@ -114,13 +127,24 @@ def test_wrong_values_are_refused_in_words(read: Callable[[Any], object], given:
 
 
 @pytest.mark.parametrize(
-    ("text", "numbers"), [("1,4", (1, 4)), ("0,3-5", (0, 3, 4, 5)), (7, (7,)), ([1, 2], (1, 2)), (" 1 , 2", (1, 2))]
+    ("text", "numbers"),
+    [
+        ("1,4", (1, 4)),
+        ("0,3-5", (0, 3, 4, 5)),
+        (7, (7,)),
+        ([1, 2], (1, 2)),
+        (" 1 , 2", (1, 2)),
+        ("[1, 4]", (1, 4)),
+        ("[0,3-5]", (0, 3, 4, 5)),
+        ([0, "3-5"], (0, 3, 4, 5)),
+        ("[7]", (7,)),
+    ],
 )
 def test_episodes_are_numbers_and_ranges(text: Any, numbers: tuple[int, ...]) -> None:
     assert episode_numbers(text) == numbers
 
 
-@pytest.mark.parametrize("text", ["", "1-", "a", "5-3", "-1", "1.5"])
+@pytest.mark.parametrize("text", ["", "1-", "a", "5-3", "-1", "1.5", "[]", "[1", "1]", [True], [1.5]])
 def test_what_names_no_episodes_is_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError):
         episode_numbers(text)
