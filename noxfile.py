@@ -101,7 +101,7 @@ def _pytest(session: nox.Session, environment: dict[str, str], chosen: str = "")
     session.install("--quiet", "--editable", ".[all,dev]")
     marked = ("-m", chosen) if chosen else ()
     # Most tests wait for processes to start; two at once use the time.
-    session.run("pytest", *marked, "-n", "2", *session.posargs, env=environment)
+    session.run("pytest", *marked, "-n", "2", "--durations=60", *session.posargs, env=environment)
 
 
 @nox.session(python=LEROBOT_PYTHON)
