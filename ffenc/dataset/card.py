@@ -26,6 +26,9 @@ from ffenc.video.output import PendingFile
 SHEET = "contact-sheet.png"
 """Name of the contact sheet beside the card."""
 
+PLACEHOLDER = "OWNER/NAME"
+"""Stands for the name on the Hub, which no file of a dataset records."""
+
 _MOST_TASKS = 20
 _ENCODER_KEYS = ("g", "crf", "preset", "fast_decode", "extra_options")
 _DEPTH_KEYS = ("depth_min", "depth_max", "shift", "use_log")
@@ -159,7 +162,7 @@ def _lines(
     yield from _tasks(rows)
     yield from _features(info)
     yield from _cameras(info)
-    yield from _usage(repo_id or "OWNER/NAME", info.codebase_version)
+    yield from _usage(repo_id, info.codebase_version)
 
 
 def _tasks(rows: Sequence[EpisodeRow]) -> Iterator[str]:
@@ -211,11 +214,13 @@ def _settings(feature: Feature) -> str:
     return ", ".join(texts) or "unknown"
 
 
-def _usage(repo_id: str, version: str) -> Iterable[str]:
-    _, download = fetch_commands(repo_id, repo_id.partition("/")[2], version)
-    load = f'dataset = LeRobotDataset("{repo_id}")'
+def _usage(repo_id: str | None, version: str) -> Iterable[str]:
+    repo = repo_id or PLACEHOLDER
+    _, download = fetch_commands(repo, repo.partition("/")[2], version)
+    load = f'dataset = LeRobotDataset("{repo}")'
     python = ("```python", "from lerobot.datasets import LeRobotDataset", "", load, "```")
-    return ("", "## Use", "", "```bash", download, "```", "", *python, "")
+    note = () if repo_id else (f"{PLACEHOLDER} stands for the name of this repository.", "")
+    return ("", "## Use", "", *note, "```bash", download, "```", "", *python, "")
 
 
 def _text(value: str) -> str:

@@ -53,6 +53,7 @@ def test_card_has_metadata_contents_and_a_contact_sheet(tmp_path, binaries: Bina
         assert line in body.splitlines()
     assert "| 128x96 | av1 | yuv420p | g 2, crf 30, preset 12, fast\\_decode 0 |" in body
     assert "depth\\_max 10.0" in body
+    assert "OWNER/NAME" not in body
     assert (root / SHEET).read_bytes().startswith(b"\x89PNG")
     assert {name: content for name, content in tree_of(root).items() if name in before} == before
     assert set(tree_of(root)) - set(before) == {"README.md", SHEET}
@@ -63,6 +64,18 @@ def test_license_is_left_open(tmp_path):
     assert parts(card.path)[0] == LEROBOT_METADATA
     assert "| license | not given |" in card.path.read_text()
     assert SHEET not in card.path.read_text()
+
+
+def test_placeholder_for_the_name_is_explained(tmp_path, capsys):
+    root = copy_of("A", tmp_path)
+    assert main(["card", str(root), "--sheet=false"]) == 0
+    said = capsys.readouterr()
+    assert "has the placeholder OWNER/NAME" in said.err
+    assert "--repo_id=OWNER/NAME" in said.err
+    assert "OWNER/NAME stands for the name of this repository." in (root / "README.md").read_text()
+    assert main(["card", str(root), "--sheet=false", "--overwrite", "--repo_id=me/cubes"]) == 0
+    assert "placeholder" not in capsys.readouterr().err
+    assert "OWNER/NAME" not in (root / "README.md").read_text()
 
 
 @pytest.mark.parametrize("existing", ["README.md", SHEET])
