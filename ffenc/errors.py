@@ -41,7 +41,8 @@
         └── EpisodeError             a recorded episode cannot be added to its dataset
 
 Each message says what was tried, what happened and what to do.  Values that a program may branch on are also attributes.
-All errors can be pickled, so they pass between processes and across a cluster.
+All errors can be pickled, so they pass between processes and across a cluster.  Passwords in their texts are hidden, see
+`ffenc.redaction`.
 """
 
 from __future__ import annotations
@@ -52,12 +53,17 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ffenc.redaction import redacted, redacted_words
 
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Disagreements: TypeAlias = Mapping[str, Sequence[object]]
 """For each property that differs, the value of every source, in the order of the sources."""
@@ -99,6 +105,12 @@ class FFencError(Exception):
     message: str
 
     def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, str):
+                setattr(self, each.name, redacted(value))
+            elif isinstance(value, tuple) and all(isinstance(part, str) for part in value):
+                setattr(self, each.name, redacted_words(value))
         super().__init__(self.message)
 
     def __str__(self) -> str:
@@ -118,8 +130,12 @@ class ErrorGroup(FFencError, ExceptionGroup[Exception]):  # noqa: N818  # named 
         exceptions: the error of each.
     """
 
+    def __new__(cls, message: str, exceptions: Sequence[Exception]) -> Self:
+        """Make the group; `ExceptionGroup` sets its message here."""
+        return ExceptionGroup.__new__(cls, redacted(message), exceptions)
+
     def __init__(self, message: str, exceptions: Sequence[Exception]) -> None:
-        ExceptionGroup.__init__(self, message, exceptions)  # FFencError would set `message`, which a group has already
+        ExceptionGroup.__init__(self, redacted(message), exceptions)  # FFencError would set `message` again
 
     def derive(self, excs: Sequence[Exception]) -> ErrorGroup:  # type: ignore[override]  # generic in Exception
         """Return a group of some of the errors, for ``except*``."""

@@ -13,6 +13,7 @@ from ffenc.errors import CameraFormatError
 from ffenc.ffmpeg.media_input import MEDIA_DEMUXERS
 from ffenc.frames import LAYOUTS
 from ffenc.plan.graph import VIDEO, Filter, Input, Option, ffmpeg_argv, file_url, restart_clock
+from ffenc.redaction import redacted
 
 SourceKind: TypeAlias = Literal["device", "lavfi", "file", "network"]
 
@@ -107,7 +108,11 @@ class LiveSource:
         return None
 
     def __str__(self) -> str:
-        return self.source if self.format is None else f"{self.source} ({self.format})"
+        source = redacted(self.source)
+        return source if self.format is None else f"{source} ({self.format})"
+
+    def __repr__(self) -> str:
+        return f"<LiveSource {self}>"  # options can have passwords, too
 
     def _refused(self, why: str) -> CameraFormatError:
         return CameraFormatError(f"camera {self}: {why}", source=self.source, asked=str(self), came="")

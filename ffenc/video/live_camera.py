@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ffenc.errors import CameraEndedError, CameraError, CameraStalledError, CameraUnavailableError, FFencError
 from ffenc.frames import FrameFormat
+from ffenc.redaction import redacted
 from ffenc.threads import start_thread
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class LiveCamera(ABC):
     one arrived is superseded, and counted.  As a context manager it starts and closes.
 
     Args:
-        name: name in messages.
+        name: name in messages; a password in it is hidden.
         first_frame_timeout_s: longest wait for the camera to open.
         stall_timeout_s: longest time between two frames.
         has_backlog: whether the first frames may be older ones that arrive faster than the camera's rate.  The camera is
@@ -80,7 +81,7 @@ class LiveCamera(ABC):
         has_backlog: bool = False,
         measures_rate: bool = False,
     ) -> None:
-        self.name = name
+        self.name = redacted(name)
         self._first_frame_timeout_s = first_frame_timeout_s
         self._stall_timeout_s = stall_timeout_s
         self._has_backlog = has_backlog

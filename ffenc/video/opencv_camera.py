@@ -27,7 +27,7 @@ class OpenCVCamera(LiveCamera):
     """The newest frame of a camera that OpenCV opens, as RGB.
 
     Args:
-        index_or_path: the number of a camera, or a device; a file would be read as fast as it can be decoded.
+        index_or_path: the number of a camera, a device, or a URL; a file would be read as fast as it can be decoded.
         width, height: requested size in pixels; None accepts any.
         fps: requested rate; None accepts any.
         first_frame_timeout_s: longest wait for the camera to open.
@@ -36,7 +36,7 @@ class OpenCVCamera(LiveCamera):
 
     def __init__(
         self,
-        index_or_path: int | Path,
+        index_or_path: int | str | Path,
         *,
         width: int | None = None,
         height: int | None = None,
@@ -60,6 +60,8 @@ class OpenCVCamera(LiveCamera):
 
     def _open(self) -> None:
         where = self._index_or_path
+        if "://" in str(where) and hasattr(cv2, "setLogLevel"):
+            cv2.setLogLevel(0)  # its warnings quote the URL with the password
         self._capture = cv2.VideoCapture(where if isinstance(where, int) else str(where))
         if not self._capture.isOpened():
             raise self._error_of(CameraUnavailableError, "cannot be opened by OpenCV")

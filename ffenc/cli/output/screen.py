@@ -18,6 +18,7 @@ from rich.text import Text
 
 from ffenc.cli.output.standard_streams import StandardOutputError
 from ffenc.json_text import as_json
+from ffenc.redaction import redacted
 
 if TYPE_CHECKING:
     from ffenc.video.run_context import ProgressCallback
@@ -198,5 +199,5 @@ class _Rate(ProgressColumn):
 
 
 def visible(text: str) -> str:
-    """Escape control characters, so that a file name cannot control the terminal."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda match: f"\\x{ord(match[0]):02x}", text)
+    """Hide passwords, and escape control characters, so that a file name cannot control the terminal."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda match: f"\\x{ord(match[0]):02x}", redacted(text))

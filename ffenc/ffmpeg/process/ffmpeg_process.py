@@ -30,6 +30,7 @@ from ffenc.ffmpeg.process.priority import Priority, lower_child, lower_this_thre
 from ffenc.ffmpeg.process.progress import Progress, ProgressReader
 from ffenc.ffmpeg.process.stderr import StderrTail
 from ffenc.ffmpeg.process.uninterrupted import make_uninterrupted
+from ffenc.redaction import redacted_words
 
 if TYPE_CHECKING:
     from ffenc.ffmpeg.process.pipes import Bytes
@@ -400,7 +401,7 @@ def _launch(
             guard=Guard(popen.pid) if ends_with_us else None,
         )
     managed.start_threads()
-    logger.debug("started PID %d: %s", popen.pid, shlex.join(argv))
+    logger.debug("started PID %d: %s", popen.pid, shlex.join(redacted_words(argv)))
     return managed
 
 

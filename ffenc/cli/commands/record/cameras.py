@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -46,12 +45,12 @@ class FFmpegCamera(_Settings):
     """A camera that an ffmpeg process reads, see `ffenc.plan.capture.LiveSource`."""
 
     type: Literal["ffmpeg"]
-    source: StrictStr
+    source: StrictStr = Field(repr=False)  # it can have a password, as can the options
     format: StrictStr | None = None
     loop: StrictBool = False
     convert: StrictBool = False
     depth: StrictBool = False
-    options: dict[str, StrictStr | StrictInt] = Field(default_factory=dict)
+    options: dict[str, StrictStr | StrictInt] = Field(default_factory=dict, repr=False)
 
     def live_source(self) -> LiveSource:
         """Return the source for `CameraSource`.
@@ -85,7 +84,7 @@ class OpenCVCameraSettings(_Settings):
     """A camera that OpenCV reads, named as in LeRobot's ``OpenCVCameraConfig``."""
 
     type: Literal["opencv"]
-    index_or_path: StrictInt | StrictStr
+    index_or_path: StrictInt | StrictStr = Field(repr=False)
     depth: Literal[False] = False
 
     @property
@@ -102,8 +101,7 @@ class OpenCVCameraSettings(_Settings):
         del binaries  # OpenCV does not use them
         from ffenc.video.opencv_camera import OpenCVCamera  # needs OpenCV, as no other camera does
 
-        where = self.index_or_path if isinstance(self.index_or_path, int) else Path(self.index_or_path)
-        return OpenCVCamera(where, width=self.width, height=self.height, fps=self.rate)
+        return OpenCVCamera(self.index_or_path, width=self.width, height=self.height, fps=self.rate)
 
 
 CameraSettings: TypeAlias = FFmpegCamera | OpenCVCameraSettings
