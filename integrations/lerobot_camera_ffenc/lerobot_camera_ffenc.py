@@ -19,6 +19,7 @@ import ffenc.lerobot
 from ffenc.errors import CameraStalledError, FFencError
 from ffenc.frame_rate import parse_frame_rate
 from ffenc.plan.capture import LiveSource
+from ffenc.redaction import redacted
 from ffenc.video.capture import CameraSource
 
 _SWITCH = "FFENC_LEROBOT"
@@ -35,6 +36,15 @@ if (wanted := os.environ.get(_SWITCH, "0")) != "0":
     if wanted != "1":
         raise SystemExit(f"unknown {_SWITCH}={wanted!r}; expected 1 to encode with ffenc, or 0")
     _install()
+
+
+class _Source(str):
+    """A URL whose password LeRobot does not log with its settings."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(redacted(str(self)))
 
 
 @CameraConfig.register_subclass("ffmpeg")
@@ -59,6 +69,7 @@ class FFmpegCameraConfig(CameraConfig):
     install_ffenc: bool = False
 
     def __post_init__(self) -> None:
+        self.source = _Source(self.source)
         if self.install_ffenc:
             _install()
 
@@ -116,7 +127,7 @@ class FFmpegCamera(Camera):
         age_ms = (time.monotonic() - captured.time_s) * 1000
         if age_ms > max_age_ms:
             raise TimeoutError(
-                f"the newest frame of {self.config.source} is {age_ms:.0f} ms old, more than {max_age_ms} ms"
+                f"the newest frame of {redacted(self.config.source)} is {age_ms:.0f} ms old, more than {max_age_ms} ms"
             )
         return captured.frame.copy()
 
@@ -127,5 +138,5 @@ class FFmpegCamera(Camera):
 
     def _open_camera(self) -> CameraSource:
         if self._camera is None:
-            raise DeviceNotConnectedError(f"the camera {self.config.source} is not connected")
+            raise DeviceNotConnectedError(f"the camera {redacted(self.config.source)} is not connected")
         return self._camera

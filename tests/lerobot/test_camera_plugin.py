@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import pprint
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,6 +45,12 @@ def test_import_does_not_install_ffenc_and_a_setting_does(plugin: Any) -> None:
     assert not ffenc.lerobot.status().installed
     plugin.FFmpegCameraConfig(**TEST_CAMERA, install_ffenc=True)
     assert ffenc.lerobot.status().installed
+
+
+def test_password_is_not_logged_with_the_settings(plugin: Any) -> None:
+    config = plugin.FFmpegCameraConfig(source="rtsp://admin:hunter2@10.0.0.7/live")
+    assert "hunter2" not in pprint.pformat(dataclasses.asdict(config)) + repr(config)
+    assert config.source == "rtsp://admin:hunter2@10.0.0.7/live"
 
 
 def test_camera_returns_frames(plugin: Any) -> None:
