@@ -278,10 +278,16 @@ class CameraError(FFencError):
     Attributes:
         source: the camera, as the caller named it.
         frames_read: complete frames read from it.
+        printed: what FFmpeg printed around the failure; empty if nothing.
     """
 
     source: str
     frames_read: int = 0
+    printed: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"  {line}" for line in self.printed.splitlines()]
+        return "\n".join([self.message, *(["ffmpeg printed:", *lines] if lines else [])])
 
 
 class CameraUnavailableError(CameraError):

@@ -130,6 +130,13 @@ def write(name: str, content: bytes = b"") -> Damage:
     return damage
 
 
+def repeats(start: int, stop: int) -> Damage:
+    """Return a drop log in which a camera had nothing new at these steps of episode 1."""
+    entries = [{"step": step, "cameras": [LAPTOP]} for step in range(start, stop)]
+    document = {"episode_index": 1, "drops": [], "repeats": entries}
+    return write("meta/ffenc/episodes.jsonl", json.dumps(document).encode() + b"\n")
+
+
 def copy(source: str, target: str) -> Damage:
     def damage(root: Path) -> None:
         (root / target).parent.mkdir(parents=True, exist_ok=True)
@@ -233,6 +240,8 @@ METADATA: dict[str, tuple[Damage, set[str]]] = {
     "an episode that was kept": (write("meta/ffenc/kept/3/laptop.mp4", b"x"), {"leftover-recording"}),
     "half a commit": (write("meta/ffenc/recording/3/commit.json", b"[]"), {"leftover-commit"}),
     "half a change": (lambda root: root.with_name(f".{root.name}.ffenc-new").mkdir(), {"leftover-sibling"}),
+    "a run of repeated frames": (repeats(3, 40), {"camera-repeated"}),
+    "repeated frames now and then": (repeats(3, 30), set()),
     # tasks
     "no tasks": (remove(TASKS), {"tasks-missing"}),
     "tasks without footer": (cut(TASKS, 0.5), {"tasks-unreadable"}),

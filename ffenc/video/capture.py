@@ -19,14 +19,19 @@ from ffenc.errors import (
     CameraUnavailableError,
     ProcessDiedError,
     ProcessError,
+    ProcessStartError,
+    describe_returncode,
 )
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
 from ffenc.frames import FrameFormat
 from ffenc.plan.capture import LOW_DELAY_CODECS, LiveSource, plan_capture
+from ffenc.redaction import redacted
+from ffenc.video.camera_complaints import advice, complaints
 from ffenc.video.live_camera import CAMERA_STALL_TIMEOUT_S, FIRST_FRAME_TIMEOUT_S, LiveCamera
 
-_OUTPUT = re.compile(r"^Output #0")
+_INPUT = re.compile(r"^(?:\[info\] )?Input #0")
+_OUTPUT = re.compile(r"^(?:\[info\] )?Output #0")
 _STREAM = re.compile(r"Stream #0:\d+.*: Video: ")
 _CHANGED = re.compile(r"Changing video frame properties on the fly")
 _SIZE = re.compile(r", (\d{1,5})x(\d{1,5})[ ,\n]|, (\d{1,5})x(\d{1,5})$")
@@ -37,6 +42,7 @@ _DEEP_GREY = ("gray16le", "gray16be")
 
 # FFmpeg prints rates with two decimals (29.97), and cameras report 30.01 for 30.
 _RATE_TOLERANCE = 2e-3
+_AROUND_S = 0.5  # what ffmpeg prints this long before the last frame belongs to the failure after it
 # A network camera's stated rate may be a guess of FFmpeg, so its measured rate counts.
 _MEASURED_TOLERANCE = 0.1
 # Another thread reads standard error; lines from before the first frame arrive at once or soon.
@@ -98,7 +104,8 @@ class CameraSource(LiveCamera):
     def _open(self) -> None:
         path = self.source.path
         if path is not None and not path.exists():
-            raise self._error_of(CameraUnavailableError, f"cannot be opened: {path} does not exist")
+            listed = "; ffenc cameras lists the connected cameras" if self.source.kind == "device" else ""
+            raise self._error_of(CameraUnavailableError, f"cannot be opened: {path} does not exist{listed}")
         self._launch(low_delay=True)
 
     def _launch(self, *, low_delay: bool) -> FFmpegProcess:
@@ -107,7 +114,7 @@ class CameraSource(LiveCamera):
             stdout="data",
             stall_timeout_s=math.inf,  # `LiveCamera` has its own limits
             ends_with_us=True,
-            stderr_errors=(_OUTPUT, _STREAM, _CHANGED),
+            stderr_errors=(_INPUT, _OUTPUT, _STREAM, _CHANGED),
         )
         if self._closing:  # `close` may have come before the process existed
             process.abort()
@@ -143,6 +150,15 @@ class CameraSource(LiveCamera):
     def _interrupt(self) -> None:
         if self._process is not None:
             self._process.abort()
+
+    @property
+    def _awaited_first(self) -> str:
+        process = self._process
+        if process is not None and any(_INPUT.search(line) for line in process.stderr_matches):
+            return "a frame that can be decoded, which begins with a keyframe"
+        return (
+            "a connection, or a stream that FFmpeg recognizes" if self.source.kind == "network" else "its first frame"
+        )
 
     @property
     def _stated_rate(self) -> float | None:
@@ -234,12 +250,24 @@ class CameraSource(LiveCamera):
     def _ended(self, process: FFmpegProcess) -> CameraError:
         process.finish()  # raises a more specific error, if there is one
         if not self.frames_read:
-            return self._error_of(CameraUnavailableError, "ended before its first frame")
+            return self._failed(CameraUnavailableError, "ended before its first frame")
         again = "; a file is played once, unless it has loop: true" if self.source.kind == "file" else ""
-        return self._error_of(CameraEndedError, f"ended after {self.frames_read} frames{again}")
+        return self._failed(CameraEndedError, f"ended after {self.frames_read} frames{again}")
 
     def _explained(self, err: ProcessError) -> CameraError:
-        frames = self.frames_read
-        if isinstance(err, ProcessDiedError) and frames:
-            return self._error_of(CameraEndedError, f"failed after {frames} frames: {err}")
-        return self._error_of(CameraUnavailableError, f"cannot be opened: {err}")
+        status = "" if err.returncode is None else f": ffmpeg ended with {describe_returncode(err.returncode)}"
+        if isinstance(err, ProcessDiedError) and self.frames_read:
+            return self._failed(CameraEndedError, f"failed after {self.frames_read} frames{status}")
+        if isinstance(err, ProcessStartError):
+            return self._error_of(CameraUnavailableError, f"cannot be opened: {err.message}")
+        return self._failed(CameraUnavailableError, f"cannot be opened{status}")
+
+    def _failed(self, kind: type[CameraError], what: str) -> CameraError:
+        """Return an error with what ffmpeg printed since shortly before the last frame, and advice."""
+        newest = self._newest
+        since = -math.inf if newest is None else newest.time_s - _AROUND_S
+        printed = "" if self._process is None else complaints(self._process.stderr_since(since))
+        remedy = advice(printed)
+        error = self._error_of(kind, what + (f"; {remedy}" if remedy else ""))
+        error.printed = redacted(printed)
+        return error

@@ -8,6 +8,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ CAMERA_STALL_TIMEOUT_S = 5.0
 """Longest time without a frame before a camera counts as stalled."""
 
 _CLOSE_TIMEOUT_S = 2.0
+_AWAITED_AFTER_S = 2.0  # most cameras are open by then
 # After a pause of this whole process, the reading thread gets this long to fetch the frames that have arrived.
 _STALL_GRACE_S = 0.25
 
@@ -125,6 +127,11 @@ class LiveCamera(ABC):
         """Frame rate that the source states; None if it states none."""
         return None
 
+    @property
+    def _awaited_first(self) -> str:
+        """What is missing for the first frame."""
+        return "its first frame"
+
     def start(self) -> Self:
         """Open the source and wait until frames arrive at its rate.
 
@@ -147,19 +154,33 @@ class LiveCamera(ABC):
         start_thread(self._thread)
         return self
 
-    def wait_until_open(self) -> Self:
+    def wait_until_open(self, *, on_wait: Callable[[str], None] = lambda _: None) -> Self:
         """Wait until frames arrive at the camera's rate.  After an error the camera is closed.
+
+        Args:
+            on_wait: called with `awaited` after two seconds, and whenever it changes later.
 
         Raises:
             CameraError: as `start`.
         """
         try:
-            self._await_open()
+            self._await_open(on_wait)
             self._check_open()
         except BaseException:
             self.close()
             raise
         return self
+
+    @property
+    def awaited(self) -> str | None:
+        """What the camera waits for while it opens, as text; None if it is open."""
+        if self._is_open:
+            return None
+        if self._newest is None:
+            return self._awaited_first
+        if self._steady_since is None:
+            return "frames at a steady rate"
+        return "a second of frames, to measure its rate"
 
     @property
     def format(self) -> FrameFormat:
@@ -255,17 +276,25 @@ class LiveCamera(ABC):
         """Return an error about this camera."""
         return kind(f"camera {self.name} {what}", source=self.name, frames_read=self.frames_read)
 
-    def _await_open(self) -> None:
+    def _await_open(self, on_wait: Callable[[str], None]) -> None:
+        told = None
+        while (left_s := self._deadline - time.monotonic()) > 0:
+            with self._news:
+                pause_s = min(left_s, _AWAITED_AFTER_S)
+                if self._news.wait_for(lambda: self._is_open or self._error or self._closing, timeout=pause_s):
+                    break
+            awaited = self.awaited
+            if awaited is not None and awaited != told:
+                on_wait(awaited)
+                told = awaited
         with self._news:
-            left_s = self._deadline - time.monotonic()
-            self._news.wait_for(lambda: self._is_open or self._error or self._closing, timeout=max(0.0, left_s))
             if self._error is not None:
                 raise self._error
             if self._newest is None and not self._closing:
                 raise self._error_of(
                     CameraUnavailableError,
-                    f"sent no frame within {self._first_frame_timeout_s:g} s; check whether another program uses it, and "
-                    "whether it sends video",
+                    f"sent no frame within {self._first_frame_timeout_s:g} s; it waited for {self._awaited_first}; check whether "
+                    "another program uses it, and whether it sends video",
                 )
             if not self._is_open and not self._closing:
                 logger.warning(

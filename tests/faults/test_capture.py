@@ -99,7 +99,7 @@ def test_camera_without_a_frame(faked: Any, within: Any) -> None:
     ("ending", "kind", "says"),
     [
         ("", CameraEndedError, "ended after 1 frames"),
-        ("'say:device is gone\\n' exit:1", CameraEndedError, "device is gone"),
+        ("'say:[error] device is gone\\n' exit:1", CameraEndedError, "device is gone"),
         ("signal:SIGKILL", CameraEndedError, "SIGKILL"),
         (f"out:{FRAME_BYTES // 2}", CameraEndedError, "ended after 1 frames"),
         (r"'say:Changing video frame properties on the fly is not supported\n' sleep:0.3 out:9999 hang", CameraFormatError, "changed its size"),

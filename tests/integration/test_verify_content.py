@@ -198,7 +198,8 @@ def test_repeats_in_the_drop_log_explain_a_frozen_run(tmp_path, binaries):
     documents = [json.loads(line) for line in path.read_text().splitlines()]
     documents[1]["repeats"] = [{"step": step, "cameras": [TOP]} for step in range(6, 20)]
     path.write_text("".join(json.dumps(document) + "\n" for document in documents))
-    (finding,) = verify_dataset(root, "decode", binaries=binaries).findings
+    repeated, finding = verify_dataset(root, "decode", binaries=binaries).findings
+    assert (repeated.code, repeated.frame, repeated.last_frame) == ("camera-repeated", 6, 19)
     assert (finding.code, finding.severity) == ("camera-frozen", "note")
     assert "the drop log says that the camera gave no new frame" in finding.message
 

@@ -34,18 +34,21 @@ def episode_document(
     recording: EpisodeRecording,
     ties: Mapping[int, Mapping[str, Sequence[int]]],
     repeats: Sequence[tuple[int, Sequence[str]]] = (),
+    captured_ms: Mapping[str, Sequence[int]] | None = None,
     *,
     episode_index: int,
     ffmpeg_version: str,
 ) -> dict[str, Any]:
     """Return the line of one episode.
 
-    It has versions, dropped time steps, steps with repeated frames, small images of a few frames
+    It has versions, dropped time steps, steps with repeated frames, the capture time of each frame, small images of a few frames
     (`ffenc.dataset.format.frame_ties`), and for each camera the command, the effective settings, fallbacks and CPU time.
     """
     document = recording_document(recording, episode_index=episode_index, ffmpeg_version=ffmpeg_version)
     repeated = [{"step": step, "cameras": list(cameras)} for step, cameras in repeats]
-    return {**document, "repeats": repeated, "ties": {str(number): shown for number, shown in ties.items()}}
+    captured = {"captured_ms": {name: list(times) for name, times in captured_ms.items()}} if captured_ms else {}
+    tied = {str(number): shown for number, shown in ties.items()}
+    return {**document, "repeats": repeated, **captured, "ties": tied}
 
 
 def recording_document(recording: EpisodeRecording, *, episode_index: int, ffmpeg_version: str) -> dict[str, Any]:
@@ -99,8 +102,9 @@ def renamed_document(document: Mapping[str, Any], names: Mapping[str, str | None
         return {name: values[old] for old, name in new.items() if name is not None}
 
     new = dict(document)
-    if "cameras" in new:
-        new["cameras"] = by_name(new["cameras"])
+    for what in ("cameras", "captured_ms"):
+        if what in new:
+            new[what] = by_name(new[what])
     if isinstance(new.get("ties"), Mapping):
         new["ties"] = {number: by_name(grids) for number, grids in new["ties"].items()}
     for what in ("drops", "repeats"):
@@ -113,7 +117,7 @@ def renamed_document(document: Mapping[str, Any], names: Mapping[str, str | None
 
 
 def rows_document(document: Mapping[str, Any], rows: range) -> dict[str, Any]:
-    """Return the line of an episode of which only some rows are kept: its frames, drops and ties are renumbered.
+    """Return the line of an episode of which only some rows are kept.  Frames, drops, repeats and ties are renumbered.
 
     The drops are those between the first and the last kept frame, and those before or after them if the episode still begins
     or ends there.  If the frame rate is divided, steps and drops keep the numbers of the recording.
@@ -125,6 +129,8 @@ def rows_document(document: Mapping[str, Any], rows: range) -> dict[str, Any]:
     if isinstance(ties := document.get("ties"), Mapping):
         numbers = {name: int(name) for name in ties if name.isdecimal()}
         kept["ties"] = {str(rows.index(n)): ties[name] for name, n in numbers.items() if n in rows}
+    if isinstance(captured := document.get("captured_ms"), Mapping):
+        kept["captured_ms"] = {name: [times[row] for row in rows] for name, times in captured.items()}
     if rows.step == 1 and "drops" in document:
         kept |= _kept_drops(document, rows, frames)
     return kept
@@ -136,8 +142,12 @@ def _kept_drops(document: Mapping[str, Any], rows: range, frames: int) -> dict[s
     before = [drop["step"] - number for number, drop in enumerate(drops)]
     start = rows.start + sum(frame <= rows.start for frame in before) if rows.start else 0
     end = rows.stop + sum(frame < rows.stop for frame in before) if rows.stop < frames else document["steps"]
-    inside = [{**drop, "step": drop["step"] - start} for drop in drops if start <= drop["step"] < end]
-    return {"steps": end - start, "drops": inside}
+
+    def inside(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [{**each, "step": each["step"] - start} for each in entries if start <= each["step"] < end]
+
+    repeats = {"repeats": inside(document["repeats"])} if "repeats" in document else {}
+    return {"steps": end - start, "drops": inside(drops), **repeats}
 
 
 def append_provenance(root: Path, document: Mapping[str, Any]) -> None:

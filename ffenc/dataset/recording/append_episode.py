@@ -160,7 +160,12 @@ class EpisodeAppender:
         if recording is not None:
             ties = {number: row.shown for number, row in enumerate(rows.rows) if row.shown}
             document = episode_document(
-                recording, ties, rows.repeats, episode_index=index, ffmpeg_version=self._ffmpeg_version
+                recording,
+                ties,
+                rows.repeats,
+                rows.captured_ms,
+                episode_index=index,
+                ffmpeg_version=self._ffmpeg_version,
             )
             append_provenance(self.root, document)
         videos = {key: self._layout.video(key, file) for key, file in self._videos.items()}

@@ -44,6 +44,7 @@ class LiveEpisode:
         latest_s: the largest delay of a late tick in seconds.
         repeated: for each camera, recorded ticks at which it had no newer frame than at the tick before.
         repeats: recorded ticks with a repeated frame, with the names of the cameras.
+        captured_ms: for each camera, the arrival of the frame of each row, in milliseconds since the first tick was due.
         spreads_s: for each tick, the time between the oldest and the newest of the cameras' frames, by their arrival.
         stopped: whether the caller stopped it early.
         stale: name of the camera that gave nothing new and thereby ended it.
@@ -58,6 +59,7 @@ class LiveEpisode:
     latest_s: float = 0.0
     repeated: dict[str, int] = field(default_factory=dict)
     repeats: list[tuple[int, list[str]]] = field(default_factory=list)
+    captured_ms: dict[str, list[int]] = field(default_factory=dict)
     spreads_s: list[float] = field(default_factory=list)
     stopped: bool = False
     stale: str | None = None
@@ -85,6 +87,7 @@ def record_episode(
     on_tick: Callable[[LiveEpisode], None] = lambda _: None,
     on_stale: OnStale = "stop",
     stale_after_s: float = STALE_AFTER_S,
+    reopen: Callable[[str], bool] = lambda _: False,
 ) -> LiveEpisode:
     """Record ``duration_s`` seconds: tick k at start + k/fps, on the clock of ``time.monotonic``.
 
@@ -102,23 +105,28 @@ def record_episode(
         on_tick: called after every tick.
         on_stale: what happens if a camera gives nothing new.
         stale_after_s: for how long, in seconds.
+        reopen: called at every tick with the name of a camera that failed, if ``on_stale`` is ``continue``; True if it is being
+            opened again.  Its newest frame is repeated until then.
 
     Raises:
         FFencError: the recorder failed.  The error of a camera is not raised, see ``failure``.
     """
     rate = parse_frame_rate(fps)
     episode = LiveEpisode(
-        steps_wanted=max(1, round(Fraction(duration_s) * rate)), fps=rate, repeated=dict.fromkeys(cameras, 0)
+        steps_wanted=max(1, round(Fraction(duration_s) * rate)),
+        fps=rate,
+        repeated=dict.fromkeys(cameras, 0),
+        captured_ms={name: [] for name in cameras},
     )
-    steps = _Steps(recorder, episode, task=task, names=tuple(cameras), holds=on_stale != "continue")
     start = time.monotonic()
+    steps = _Steps(recorder, episode, task=task, names=tuple(cameras), start=start, holds=on_stale != "continue")
     for step in range(episode.steps_wanted):
         behind_s = _wait_until(start + float(step / rate), stop)
         if behind_s is None:
             episode.stopped = True
             break
         try:
-            captured = {name: camera.latest() for name, camera in cameras.items()}
+            captured = steps.newest(cameras, reopen)
         except CameraError as err:
             episode.failure = err
             break
@@ -145,29 +153,54 @@ class _Steps:
         episode: its counts are updated.
         task: text of the task.
         names: names of the cameras.
+        start: time of the first tick.
         holds: whether steps wait until every camera has given a newer frame.
     """
 
     def __init__(
-        self, recorder: FrameTaker, episode: LiveEpisode, *, task: str, names: tuple[str, ...], holds: bool
+        self,
+        recorder: FrameTaker,
+        episode: LiveEpisode,
+        *,
+        task: str,
+        names: tuple[str, ...],
+        start: float,
+        holds: bool,
     ) -> None:
         self._recorder = recorder
         self._episode = episode
         self._task = task
+        self._start = start
         self._holds = holds
-        self._seen = dict.fromkeys(names, -1)
+        self._seen: dict[str, CapturedFrame] = {}
         self._new_at = dict.fromkeys(names, 0)  # the last step at which each camera had a new frame
         self._taken = 0
-        self._held: deque[tuple[dict[str, Any], list[str]]] = deque()
+        self._held: deque[tuple[Mapping[str, CapturedFrame], list[str]]] = deque()
+
+    def newest(self, cameras: Mapping[str, LiveCamera], reopen: Callable[[str], bool]) -> dict[str, CapturedFrame]:
+        """Return the newest frame of every camera; the last one again if a camera failed and is being reopened.
+
+        Raises:
+            CameraError: a camera failed.
+        """
+        captured = {}
+        for name in cameras:
+            try:
+                captured[name] = cameras[name].latest()
+            except CameraError:
+                if self._holds or name not in self._seen or not reopen(name):
+                    raise
+                captured[name] = self._seen[name]
+        return captured
 
     def take(self, captured: Mapping[str, CapturedFrame]) -> None:
         """Add a step, and record steps that wait for nothing."""
-        repeated = [name for name, newest in captured.items() if newest.number == self._seen[name]]
+        repeated = [name for name, newest in captured.items() if _is_same(newest, self._seen.get(name))]
         for name, newest in captured.items():
             if name not in repeated:
                 self._new_at[name] = self._taken
-            self._seen[name] = newest.number
-        self._held.append(({name: newest.frame for name, newest in captured.items()}, repeated))
+            self._seen[name] = newest
+        self._held.append((captured, repeated))
         self._taken += 1
         for _ in range(min(_STEPS_AT_ONCE, self._certain)):
             self._record_one()
@@ -192,14 +225,23 @@ class _Steps:
         return max(0, min(self._new_at.values()) + 1 - recorded)
 
     def _record_one(self) -> None:
-        frames, repeated = self._held.popleft()
+        captured, repeated = self._held.popleft()
         if repeated:
             self._episode.repeats.append((self._episode.steps, repeated))
+        frames = {name: newest.frame for name, newest in captured.items()}
         was_taken = self._recorder.add_frame({**frames, "task": self._task})
+        if was_taken:
+            for name, newest in captured.items():
+                self._episode.captured_ms[name].append(round((newest.time_s - self._start) * 1000))
         self._episode.steps += 1
         self._episode.dropped += not was_taken
         for name in repeated:
             self._episode.repeated[name] += 1
+
+
+def _is_same(newest: CapturedFrame, seen: CapturedFrame | None) -> bool:
+    # A camera that was opened again counts its frames from 0.
+    return seen is not None and (newest.number, newest.time_s) == (seen.number, seen.time_s)
 
 
 def wait_for(seconds: float, stop: Callable[[], bool]) -> bool:

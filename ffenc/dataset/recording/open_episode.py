@@ -47,7 +47,7 @@ class OpenEpisode:
         recorded: result of the cameras; None for a dataset without cameras.
         appended: result of appending the episode to the dataset.
         ending: what the caller decided; if an interrupt cut it short, the next call completes it.
-        repeats: see `EpisodeRows`.
+        repeats, captured_ms: see `EpisodeRows`.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class OpenEpisode:
         self.appended: PendingResult[EpisodeSummary] = PendingResult(f"episode in {self.directory.path}")
         self.ending: Literal["saved", "cleared"] | None = None
         self.repeats: Sequence[tuple[int, Sequence[str]]] = ()
+        self.captured_ms: Mapping[str, Sequence[int]] = {}
         self._info = info
         self._columns = tuple(given_columns(info))
         self._cameras = tuple(name for name, feature in info.features.items() if feature.is_camera)
@@ -82,7 +83,7 @@ class OpenEpisode:
     def rows(self) -> EpisodeRows:
         """Rows of all steps that were taken."""
         rows = [step.row for step in self._steps if step.row is not None]
-        return EpisodeRows(info=self._info, rows=rows, repeats=self.repeats)
+        return EpisodeRows(info=self._info, rows=rows, repeats=self.repeats, captured_ms=self.captured_ms)
 
     def stage(self, frame: Mapping[str, Any], task: str) -> None:
         """Copy the row of a checked frame; it does not count yet."""

@@ -281,7 +281,11 @@ class DatasetRecorder:
         return True
 
     def save_episode(
-        self, *, wait: bool = False, repeats: Sequence[tuple[int, Sequence[str]]] = ()
+        self,
+        *,
+        wait: bool = False,
+        repeats: Sequence[tuple[int, Sequence[str]]] = (),
+        captured_ms: Mapping[str, Sequence[int]] | None = None,
     ) -> PendingResult[EpisodeSummary]:
         """End the episode; it is completed and appended to the dataset in the background.
 
@@ -289,13 +293,15 @@ class DatasetRecorder:
             wait: return only after it was appended.
             repeats: steps, counting dropped ones, at which cameras had no new frame, with the features of these cameras.
                 ``meta/ffenc/episodes.jsonl`` keeps them, and ``verify`` explains frozen frames with them.
+            captured_ms: for each camera, the capture time of the frame of each row, in milliseconds from any origin that is
+                common to the cameras.  ``meta/ffenc/episodes.jsonl`` keeps them.
 
         Returns:
             The pending result, at once.  Its ``wait()`` returns the `EpisodeSummary` or raises the error.  If ``wait()`` is not
             called, the next call of the recorder raises the error.  An episode that cannot be appended is kept aside.
 
         Raises:
-            DatasetError: the episode has no frame.
+            DatasetError: the episode has no frame, or ``captured_ms`` does not belong to it.
         """
         episode = self._open_episode
         self._prepare()  # completes an interrupted save
@@ -303,7 +309,14 @@ class DatasetRecorder:
             raise DatasetError(
                 f"the open episode of {self.root} has no frame to save; call add_frame first", path=self.root
             )
-        episode.repeats = tuple(repeats)
+        for name, times in (captured_ms or {}).items():
+            if name not in self._cameras or len(times) != len(episode):
+                raise DatasetError(
+                    f"captured_ms has {len(times)} times for {name}; it needs one for each of the {len(episode)} rows of a "
+                    f"camera: {', '.join(self._cameras)}",
+                    path=self.root,
+                )
+        episode.repeats, episode.captured_ms = tuple(repeats), dict(captured_ms or {})
         episode.ending = "saved"
         self._complete_ending()
         if self._warm_start:

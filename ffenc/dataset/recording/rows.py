@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -50,11 +50,13 @@ class EpisodeRows:
         info: the features.
         rows: one per frame.
         repeats: steps at which cameras had no new frame, with the names of these cameras; dropped steps are counted.
+        captured_ms: for each camera, the capture time of the frame of each row.
     """
 
     info: DatasetInfo
     rows: Sequence[Row]
     repeats: Sequence[tuple[int, Sequence[str]]] = ()
+    captured_ms: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -66,7 +68,8 @@ class EpisodeRows:
 
     def first(self, count: int) -> EpisodeRows:
         """Return the first rows."""
-        return EpisodeRows(info=self.info, rows=self.rows[:count], repeats=self.repeats)
+        captured = {name: times[:count] for name, times in self.captured_ms.items()}
+        return EpisodeRows(info=self.info, rows=self.rows[:count], repeats=self.repeats, captured_ms=captured)
 
     def arrays(self, *, episode_index: int, first_index: int, task_numbers: Mapping[str, int]) -> dict[str, Any]:
         """Return all columns of the data file except cameras.

@@ -111,6 +111,7 @@ stats-wrong             | error   | metadata | repair    | stats.json does not m
 episode-stats-missing   | warning | metadata | repair    | an episode lacks statistics, so merged statistics will be incomplete
 episode-stats-wrong     | warning | metadata | repair    | statistics of an episode do not match its rows
 pictures-misaligned     | error   | decode   | rows      | rows were recorded with different frames
+camera-repeated         | warning | metadata | camera    | the drop log says that a camera gave no new frame for a second or more
 camera-frozen           | warning | decode   | camera    | the frames of a camera do not change, but other cameras or rows do
 camera-blank            | warning | decode   | camera    | frames of a camera are black, or of one colour or depth
 cameras-equal           | warning | decode   | cable     | two cameras show the same frames

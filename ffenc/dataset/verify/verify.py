@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ffenc.dataset.storage.local_root import check_local
+from ffenc.dataset.verify.checks.camera_repeats import check_repeats
 from ffenc.dataset.verify.checks.decoded_frames import check_decoded_frames
 from ffenc.dataset.verify.checks.documents import check_counters, check_info, check_tasks
 from ffenc.dataset.verify.checks.episode_rows import check_episodes
@@ -120,6 +121,7 @@ def inspect_dataset(
     for what, check in (
         ("the frame ranges of episodes in videos", check_spans),
         ("the info blocks of cameras", check_video_info),
+        ("the drop log", check_repeats),
         ("leftovers of writers", check_leftovers),
     ):
         with subject.checking(what):

@@ -180,6 +180,10 @@ class FFmpegProcess:
         """The first 100 lines that match one of ``stderr_errors``, of all that it wrote before the call."""
         return self._managed.stderr_matches
 
+    def stderr_since(self, time_s: float) -> list[str]:
+        """Return the last lines of standard error that were written at this time of ``time.monotonic`` or later."""
+        return self._managed.stderr_since(time_s)
+
     def __repr__(self) -> str:
         status = ""
         if self.state == "exited" and self.returncode is not None:

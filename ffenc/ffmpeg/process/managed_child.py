@@ -240,6 +240,11 @@ class ManagedChild:
         self._drains[0].catch_up()
         return self.tail.matches
 
+    def stderr_since(self, time_s: float) -> list[str]:
+        """Lines of standard error from this time of ``time.monotonic`` on."""
+        self._drains[0].catch_up()
+        return self.tail.lines_since(time_s)
+
     @property
     def progress(self) -> Progress | None:
         """The latest report of ``-progress``, or None."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -41,6 +42,7 @@ class StderrTail:
         self._patterns = tuple(patterns)
         self._lock = threading.Lock()
         self._lines: deque[bytes] = deque()
+        self._times: deque[float] = deque()  # when each line was complete
         self._size_bytes = 0
         self._unfinished = b""
         self._matches: list[str] = []
@@ -70,6 +72,12 @@ class StderrTail:
             kept = [*self._lines, self._unfinished.rstrip(b"\r")]
         return "\n".join(_printable(line) for line in kept).rstrip()
 
+    def lines_since(self, time_s: float) -> list[str]:
+        """Return the kept lines that were complete at this time of ``time.monotonic`` or later."""
+        with self._lock:
+            kept = [line for line, when in zip(self._lines, self._times, strict=True) if when >= time_s]
+        return [_printable(line) for line in kept]
+
     @property
     def last_words(self) -> str:
         """The end of `text`: at most 60 lines and 16 Ki characters, for an error message."""
@@ -95,9 +103,11 @@ class StderrTail:
         if len(line) > LINE_BYTES:
             line = line[:LINE_BYTES] + b" [...]"
         self._lines.append(line)
+        self._times.append(time.monotonic())
         self._size_bytes += len(line) + 1
         while len(self._lines) > self._max_lines or self._size_bytes > self._max_bytes:
             self._size_bytes -= len(self._lines.popleft()) + 1
+            self._times.popleft()
 
     def _look_at(self, line: bytes) -> None:
         if not line or not self._patterns or len(self._matches) >= MATCHES_KEPT:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from functools import partial
 from types import TracebackType
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, TypeAdapter, ValidationError
 
+from ffenc.cli.commands.record.reopening import Reopening
 from ffenc.cli.parsing.arguments import UsageError
 from ffenc.config import FrameRateValue
+from ffenc.errors import CameraError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.frame_rate import parse_frame_rate
 from ffenc.plan.capture import LiveSource
@@ -140,12 +143,21 @@ class OpenCameras(Mapping[str, LiveCamera]):
     Args:
         settings: settings by camera name.
         binaries: the executables.
+        note: called from any thread with what a camera waits for while it opens, and when it failed or came back.
     """
 
-    def __init__(self, settings: Mapping[str, CameraSettings], binaries: Binaries) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, CameraSettings],
+        binaries: Binaries,
+        *,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._settings = {FEATURE_PREFIX + name: each for name, each in settings.items()}
         self._binaries = binaries
+        self._note = note
         self._cameras: dict[str, LiveCamera] = {}
+        self._reopenings: dict[str, Reopening] = {}
 
     def __enter__(self) -> OpenCameras:
         """Open all cameras side by side.
@@ -155,9 +167,10 @@ class OpenCameras(Mapping[str, LiveCamera]):
         """
         try:
             for name in self._settings:
-                self._begin(name)
+                self._cameras[name] = self._made(name)
+                self._cameras[name].begin()
             for camera in self._cameras.values():
-                camera.wait_until_open()
+                camera.wait_until_open(on_wait=partial(self._tell_awaited, camera.name))
         except BaseException:
             self.close()
             raise
@@ -170,28 +183,56 @@ class OpenCameras(Mapping[str, LiveCamera]):
 
     def close(self) -> None:
         """Close all cameras."""
+        for reopening in self._reopenings.values():
+            reopening.end()
         for camera in self._cameras.values():
             camera.close()
 
-    def can_reopen(self, name: str) -> bool:
-        """Return whether a camera may come back; a file that has ended does not."""
-        return self._settings[name].is_live
+    def reopen(self, name: str) -> bool:
+        """Open a camera that failed again, in the background; call it until the camera delivers frames.
 
-    def reopen(self, name: str) -> None:
-        """Close a camera and open it again.
+        Returns:
+            False if the camera cannot come back, as a file that has ended.
 
         Raises:
-            CameraError: it cannot be opened.
+            CameraError: it came back with another frame size.
         """
-        self._cameras[name].close()
-        self._begin(name)
-        self._cameras[name].wait_until_open()
+        if not self._settings[name].is_live:
+            return False
+        if name not in self._reopenings:
+            reopening = Reopening(self._cameras[name], partial(self._made, name), self._note)
+            self._reopenings[name] = reopening
+            reopening.begin()
+        return not self._take_reopened(name)
 
-    def _begin(self, name: str) -> None:
+    def is_lost(self, name: str) -> bool:
+        """Return whether a camera is still being opened again.
+
+        Raises:
+            CameraError: it came back with another frame size.
+        """
+        return name in self._reopenings and not self._take_reopened(name)
+
+    def why_lost(self, name: str) -> CameraError | None:
+        """Return the error of the last attempt to open a camera again."""
+        reopening = self._reopenings.get(name)
+        return None if reopening is None else reopening.last_error
+
+    def _take_reopened(self, name: str) -> bool:
+        camera = self._reopenings[name].result()
+        if camera is None:
+            return False
+        self._cameras[name] = camera
+        del self._reopenings[name]
+        return True
+
+    def _made(self, name: str) -> LiveCamera:
         camera = self._settings[name].camera(self._binaries)
         camera.name = name.removeprefix(FEATURE_PREFIX)  # so that messages show the name and not the URL
-        self._cameras[name] = camera
-        camera.begin()
+        return camera
+
+    def _tell_awaited(self, name: str, awaited: str) -> None:
+        self._note(f"camera {name} is not open yet; it waits for {awaited}")
 
     def __getitem__(self, name: str) -> LiveCamera:
         return self._cameras[name]

@@ -64,7 +64,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
         )
     _check_root(root, resume=arguments.resume)
     screen.note(f"opening {len(cameras)} camera{'s' * (len(cameras) > 1)}: {', '.join(cameras)}")
-    with OpenCameras(cameras, binaries) as live:
+    with OpenCameras(cameras, binaries, note=screen.note) as live:
         result = _record(arguments, root, live, plan, configs, binaries, screen)
     if result.failure is None or screen.as_json:
         # After SIGHUP the terminal may be closed, which is not a failure.

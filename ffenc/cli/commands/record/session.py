@@ -20,6 +20,9 @@ from ffenc.streaming.pending_result import PendingResult
 DISCARD_WINDOW_S = 2.0
 """Time after the Ctrl-C that ends the recording in which a second one discards the episode."""
 
+REOPENING_S = 30.0
+"""Longest time between two episodes for which a camera that failed is opened again."""
+
 _SLOW = 0.9  # a camera below this share of the dataset's rate is reported
 _EMPTY_EPISODES = 3  # most episodes in a row that may end before their first frame
 
@@ -150,12 +153,15 @@ class _Session:
             self._empty = 0 if live.frames else self._empty + 1
             goes_on = self._goes_on(live, is_kept=is_kept)
             if is_kept and self._key is not Key.AGAIN:
-                self.saved.append((live, self._recorder.save_episode(repeats=live.repeats)))
+                self.saved.append((live, self._saved(live)))
             else:
                 self._recorder.clear_episode()
                 note = f"episode {number} was discarded" if live.frames else f"episode {number} has no frames"
         if note is not None:
             self._enter("recording ended", note=note)
+
+    def _saved(self, live: LiveEpisode) -> PendingResult[EpisodeSummary]:
+        return self._recorder.save_episode(repeats=live.repeats, captured_ms=live.captured_ms)
 
     def _enter(self, title: str, *, note: str | None = None) -> None:
         """Show a new state, then a note about its cause.
@@ -188,6 +194,7 @@ class _Session:
             on_tick=tick,
             on_stale=self._plan.on_stale,
             stale_after_s=self._plan.stale_after_s,
+            reopen=self._cameras.reopen,
         )
 
     def _new_episode(self) -> LiveEpisode:
@@ -206,7 +213,7 @@ class _Session:
         if self._interrupts.came() or self._key is Key.STOP or next_number > self._plan.episodes:
             self.failure = live.failure
             return False
-        lost = live.stale or (live.failure and self._name_of(live.failure))
+        lost = live.stale or (live.failure and self._name_of(live.failure)) or self._lost_camera()
         if lost and not self._reopens(lost, live.failure):
             return False
         return self._reset(next_number)
@@ -214,20 +221,28 @@ class _Session:
     def _name_of(self, failure: CameraError) -> str:
         return next(name for name, camera in self._cameras.items() if camera.name == failure.source)
 
+    def _lost_camera(self) -> str | None:
+        """Return a camera that failed during the episode and did not come back."""
+        return next((name for name in self._cameras if self._cameras.why_lost(name) is not None), None)
+
     def _reopens(self, name: str, failure: CameraError | None) -> bool:
-        if not self._cameras.can_reopen(name) or self._empty >= _EMPTY_EPISODES:
-            self.failure = failure or CameraStalledError(
-                f"camera {self._cameras[name].name} gives nothing new", source=self._cameras[name].name
-            )
+        """Wait until a camera is open again; return False if the recording ends here."""
+        camera = self._cameras[name].name
+        lost = failure or CameraStalledError(f"camera {camera} gives nothing new", source=camera)
+        if self._empty >= _EMPTY_EPISODES:
+            self.failure = lost
             return False
-        text = f"opening camera {self._cameras[name].name} again"
-        self._enter(text, note=text)
+        self._enter(f"opening camera {camera} again, for at most {REOPENING_S:g} s")
         try:
-            self._cameras.reopen(name)
+            if not self._cameras.reopen(name):
+                self.failure = lost
+                return False
+            wait_for(REOPENING_S, lambda: not self._cameras.is_lost(name) or self._is_ended())
+            if self._cameras.is_lost(name):
+                self.failure = self._cameras.why_lost(name) or lost
         except CameraError as err:
             self.failure = err
-            return False
-        return True
+        return self.failure is None
 
     def _reset(self, number: int) -> bool:
         """Wait before the next episode; return False if the user ends the recording."""

@@ -55,7 +55,8 @@ class Camera(LiveCamera):
         number = int((self.clock.now_s - self.start_s) * self.fps + 1e-6)
         if number >= self.frames:
             raise CameraEndedError("the end", source="test", frames_read=self.frames)
-        return CapturedFrame(frame=np.full((2, 2, 3), number % 256, np.uint8), time_s=self.clock.now_s, number=number)
+        time_s = self.start_s + number / self.fps
+        return CapturedFrame(frame=np.full((2, 2, 3), number % 256, np.uint8), time_s=time_s, number=number)
 
 
 class Recorder:
@@ -217,3 +218,38 @@ def test_repeats_of_a_camera_that_then_fails_are_not_recorded(clock: Clock) -> N
     episode = record(recorder, cameras, duration_s=3.0)
     assert isinstance(episode.failure, CameraEndedError)
     assert recorder.shown("a") == recorder.shown("b") == list(range(6))
+
+
+class Swapped(dict[str, LiveCamera]):
+    """Cameras of which ``b`` fails, and is another one after some calls of `reopen`."""
+
+    def __init__(self, clock: Clock, *, after: int) -> None:
+        super().__init__(a=Camera(clock, 10), b=Camera(clock, 10, frames=5))
+        self.clock, self.after, self.calls = clock, after, 0
+
+    def reopen(self, name: str) -> bool:
+        self.calls += 1
+        if self.calls == self.after:
+            self["b"] = Camera(self.clock, 10)
+        return self.after > 0
+
+
+def test_camera_that_comes_back_is_recorded_again_within_the_episode(clock: Clock) -> None:
+    recorder, cameras = Recorder(clock), Swapped(clock, after=7)
+    episode = record(recorder, cameras, duration_s=2.0, on_stale="continue", reopen=cameras.reopen)
+    assert (episode.failure, episode.steps, episode.repeated) == (None, 20, {"a": 0, "b": 7})
+    assert recorder.shown("b") == [0, 1, 2, 3, 4, *[4] * 7, *range(1, 9)]
+    assert [step for step, names in episode.repeats if names == ["b"]] == list(range(5, 12))
+
+
+@pytest.mark.parametrize(("on_stale", "after"), [("stop", 7), ("discard", 7), ("continue", 0)])
+def test_failed_camera_ends_the_episode_unless_it_may_come_back(clock: Clock, on_stale: str, after: int) -> None:
+    cameras = Swapped(clock, after=after)
+    episode = record(Recorder(clock), cameras, duration_s=2.0, on_stale=on_stale, reopen=cameras.reopen)
+    assert (type(episode.failure), episode.steps) == (CameraEndedError, 5)
+
+
+def test_capture_times_belong_to_the_rows_that_were_taken(clock: Clock) -> None:
+    cameras: dict[str, LiveCamera] = {"a": Camera(clock, 30), "b": Camera(clock, 4)}
+    episode = record(Recorder(clock, drops={2}), cameras, duration_s=0.6, on_stale="continue")
+    assert episode.captured_ms == {"a": [0, 100, 300, 400, 500], "b": [0, 0, 250, 250, 500]}

@@ -91,11 +91,15 @@ def test_drops_stay_between_the_same_frames(recorded: list[bool], data: st.DataO
     begin = steps[first] if first else 0
     end = steps[stop - 1] + 1 if stop < frames else len(recorded)
     drops = [{"step": step} for step, is_frame in enumerate(recorded) if not is_frame]
+    repeats = [{"step": step} for step in range(0, len(recorded), 3)]
     document = {"frames": frames, "steps": len(recorded), "drops": drops, "ties": {str(k): k for k in range(frames)}}
+    document |= {"repeats": repeats, "captured_ms": {"a": list(range(frames))}}
     kept = rows_document(document, range(first, stop))
     assert kept["steps"] == end - begin
     inside = [step for step in range(begin, end) if not recorded[step]]
     assert [drop["step"] + begin for drop in kept["drops"]] == inside
+    assert [each["step"] + begin for each in kept["repeats"]] == [step for step in range(begin, end) if step % 3 == 0]
+    assert kept["captured_ms"] == {"a": list(range(first, stop))}
     assert kept["frames"] == stop - first == kept["steps"] - len(kept["drops"])
     assert kept["ties"] == {str(k - first): k for k in range(first, stop)}
 

@@ -150,7 +150,7 @@ def test_wait_is_passed_to_the_recorder(tmp_path: Path, monkeypatch: pytest.Monk
         raise CameraError("stop here", source="a", frames_read=0)
 
     monkeypatch.setattr(record.DatasetRecorder, "create", create)
-    monkeypatch.setattr(record, "OpenCameras", lambda *_: nullcontext({}))
+    monkeypatch.setattr(record, "OpenCameras", lambda *_, **__: nullcontext({}))
     words = [*SEED[1:], f"--dataset.root={tmp_path / 'set'}", "--dataset.wait_s=0.25"]
     assert main(["record", *words]) == 1
     assert (seen["wait_s"], seen["queue_policy"]) == (0.25, "drop")
