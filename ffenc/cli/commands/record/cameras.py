@@ -203,7 +203,8 @@ class OpenCameras(Mapping[str, LiveCamera]):
             reopening = Reopening(self._cameras[name], partial(self._made, name), self._note)
             self._reopenings[name] = reopening
             reopening.begin()
-        return not self._take_reopened(name)
+        self._take_reopened(name)
+        return True
 
     def is_lost(self, name: str) -> bool:
         """Return whether a camera is still being opened again.
