@@ -64,6 +64,7 @@ def _row(place: str, summary: str, *, is_foreign: bool = False) -> CommandRow:
 
 COMMANDS: Mapping[str, CommandRow] = {
     "probe": _row("video.probe", "test which encoders work on this machine"),
+    "cameras": _row("record.list_cameras:cameras", "list the connected cameras and their modes"),
     "record": _row("record.record", "record a dataset from live cameras"),
     "lerobot": _row("lerobot.lerobot", "run a command of LeRobot, with ffenc as its encoder", is_foreign=True),
     "convert": _row("dataset.convert", "make a dataset from clips or images"),

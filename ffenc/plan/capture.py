@@ -164,6 +164,11 @@ def plan_capture(ffmpeg: Path | str, source: LiveSource, *, low_delay: bool = Tr
     )
 
 
+def plan_mode_listing(ffmpeg: Path | str, device: str) -> tuple[str, ...]:
+    """Return the command that lists the formats and frame sizes of a V4L2 device; it ends with status 1."""
+    return (str(ffmpeg), "-hide_banner", "-nostdin", "-f", "v4l2", "-list_formats", "all", "-i", device)
+
+
 def _input(source: LiveSource, *, low_delay: bool) -> Input:
     # A frame of another size is then a warning, which the caller watches for, and scale keeps the first size.
     options: list[Option] = [("reinit_filter", "0"), *_decoding_options(source, low_delay=low_delay)]

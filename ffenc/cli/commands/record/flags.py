@@ -41,6 +41,7 @@ def record(parser: ArgumentParser) -> None:
       clip:   {type: ffmpeg, source: clip.mp4, loop: true}
       test:   {type: ffmpeg, source: testsrc2, format: lavfi, width: 64, height: 48}
       phone:  {type: opencv, index_or_path: 0}          (needs OpenCV)
+    ffenc cameras lists the connected cameras and their modes.
     More settings of type ffmpeg: format and options for FFmpeg's input; convert:
     true to scale and re-time frames to width, height and fps; depth: true for
     16-bit gray in millimetres.
@@ -82,6 +83,17 @@ def record(parser: ArgumentParser) -> None:
     add_threads_flag(group, "--dataset.encoder_threads")
     add_config_flags(parser, RECORD_CAMERA_GROUPS, title="camera encoder", model=VideoEncoderConfig, by_camera=True)
     add_config_flags(parser, RECORD_DEPTH_GROUPS, title="depth encoder", model=DepthEncoderConfig, by_camera=True)
+
+
+@command("cameras [options]")
+def cameras(parser: ArgumentParser) -> None:
+    """List the cameras that are connected to this machine, and a block for --cameras.
+
+    Linux (V4L2) only. Each format that a camera offers has its frame sizes, as
+    FFmpeg lists them. Choose one in the settings of the camera:
+      {type: ffmpeg, source: /dev/video0, width: 1280, height: 720,
+       options: {input_format: mjpeg}}
+    """
 
 
 @command("salvage [options] RECORDING_OR_DATASET")
