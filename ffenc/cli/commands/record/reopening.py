@@ -66,7 +66,7 @@ class Reopening:
 
     def _attempt_all(self) -> None:
         try:
-            self._note(f"{self._why()}; opening it again")
+            self._note(self._announcement())
             self._old.close()
             while not self._ended.is_set():
                 self._new = self._make()
@@ -86,12 +86,12 @@ class Reopening:
         if self._ended.is_set() and self._new is not None:
             self._new.close()  # `end` may have come before it was started
 
-    def _why(self) -> str:
+    def _announcement(self) -> str:
         try:
             self._old.latest()
         except CameraError as err:
-            return err.message
-        return f"camera {self._old.name} gives nothing new"
+            return f"{err.message}; opening it again"
+        return f"opening camera {self._old.name} again"
 
     def _checked(self, camera: LiveCamera) -> LiveCamera:
         before, now = self._old.format, camera.format
