@@ -49,7 +49,7 @@ def save_subtasks(root, texts):
 
 
 def load_subtasks(root):
-    return load_texts(root / "meta/subtasks.parquet", "subtask", to_write=True)
+    return load_texts(root / "meta/subtasks.parquet", "subtask")
 
 
 def features(dtype="video"):

@@ -120,6 +120,9 @@ def annotate(root: Path, name: str, *, language: bool) -> Path:
         pa.Table.from_pylist([{"skill_index": k, **row} for k, row in enumerate(SKILLS[name])]),
         root / "meta/skills.parquet",
     )
+    tasks = root / "meta/tasks.parquet"
+    table = pq.read_table(tasks).append_column("difficulty", pa.array([3]))
+    pq.write_table(table.append_column("limits", pa.array([[0.5, 1.5]])), tasks)
     columns = {
         "index": list(range(FRAMES)),
         "episode_index": [each.episode for each in rows],
@@ -152,6 +155,13 @@ def _subtasks(root: Path, rows: list[tuple[Origin, dict[str, Any]]]) -> None:
     table = pq.read_table(root / "meta/subtasks.parquet").to_pylist()
     for origin, row in rows:
         assert table[row["subtask_index"]]["subtask"] == SUBTASKS[origin.name][(origin.episode + origin.frame) % 3]
+
+
+def _task_columns(root: Path, rows: list[tuple[Origin, dict[str, Any]]]) -> None:
+    table = pq.read_table(root / "meta/tasks.parquet").to_pylist()
+    assert {table[row["task_index"]]["task"] for _, row in rows} <= {"move", "another"}
+    for _, row in rows:
+        assert (table[row["task_index"]]["difficulty"], table[row["task_index"]]["limits"]) == (3, [0.5, 1.5])
 
 
 def _skills(root: Path, rows: list[tuple[Origin, dict[str, Any]]]) -> None:
@@ -201,6 +211,7 @@ THINGS: dict[str, Callable[[Path, list[tuple[Origin, dict[str, Any]]]], None]] =
     "language columns": _language,
     "meta/subtasks.parquet": _subtasks,
     "other numbered tables": _skills,
+    "columns of the tasks": _task_columns,
     "tables about frames": _table_of_frames,
     "tables about episodes": _table_of_episodes,
     "columns of the episodes": _episode_columns,
@@ -351,10 +362,14 @@ def _columns(name: str, change: Callable[[pa.Table], pa.Table]) -> Callable[[Pat
          "grades.parquet has other columns in"),
         (_columns("progress.parquet", lambda table: table.set_column(1, "episode_index", pa.array([9] * FRAMES))),
          DatasetError, "row 0 of .*progress.parquet belongs to episode 9, frame 0, which the dataset does not have"),
+        (_columns("meta/tasks.parquet", lambda table: table.set_column(2, "difficulty", pa.array([5]))), MergeError,
+         "the column 'difficulty' of meta/tasks.parquet has several values for the task 'move': 3, 5; make them equal"),
+        (_columns("meta/tasks.parquet", lambda table: table.drop_columns(["limits"])), MergeError,
+         r"meta/tasks.parquet has other columns in .*other than in .*set \(difficulty \(int64\); difficulty"),
         (partial(change_info, tools=[]), MergeError, "tools"),
         (partial(change_info, licence="GPL"), MergeError, "licence"),
     ],
-    ids=range(8),
+    ids=range(10),
 )  # fmt: skip
 def test_things_that_cannot_be_merged_are_refused(
     recorded: Path, tmp_path: Path, binaries: Binaries, change: Any, error: type[Exception], message: str
@@ -411,3 +426,65 @@ def test_resumed_recording_has_the_columns_of_earlier_episodes(
         recorder.finalize(pack=False)
     first, second = (pq.read_schema(each) for each in sorted(root.glob("meta/episodes/*/*.parquet")))
     assert {field.name: field.type for field in first} == {field.name: field.type for field in second}
+
+
+@pytest.fixture
+def with_tasks(recorded: Path, tmp_path: Path) -> Callable[[str, dict[str, int]], Path]:
+    """Return a function that makes a dataset whose episode k has the k-th task, and a column for each task."""
+
+    def make(name: str, difficulties: dict[str, int]) -> Path:
+        root = copy_tree(recorded, tmp_path / name)
+        modify_tasks(root, episode_tasks=dict(enumerate(difficulties)))
+        path = root / "meta/tasks.parquet"
+        table = pq.read_table(path)
+        numbers = pa.array([difficulties[text] for text in table["task"].to_pylist()])
+        pq.write_table(table.append_column("difficulty", numbers), path)
+        return root
+
+    return make
+
+
+def difficulties_of(root: Path) -> dict[str, int | None]:
+    return {row["task"]: row["difficulty"] for row in pq.read_table(root / "meta/tasks.parquet").to_pylist()}
+
+
+def test_rows_of_tasks_move_with_them(
+    with_tasks: Callable[[str, dict[str, int]], Path], tmp_path: Path, binaries: Binaries
+) -> None:
+    one = with_tasks("one", {"b": 2, "a": 1, "c": 3})
+    two = with_tasks("two", {"d": 4, "c": 3, "e": 5})
+    merge_datasets([two, one], tmp_path / "merged", binaries=binaries)
+    assert difficulties_of(tmp_path / "merged") == {"c": 3, "d": 4, "e": 5, "a": 1, "b": 2}
+    delete_episodes(one, [1], tmp_path / "fewer", binaries=binaries)
+    assert difficulties_of(tmp_path / "fewer") == {"b": 2, "c": 3}
+    modify_tasks(one, replace={"a": "z"}, output=tmp_path / "renamed")
+    assert difficulties_of(tmp_path / "renamed") == {"b": 2, "c": 3, "z": 1}
+    modify_tasks(one, replace={"a": "c"}, output=tmp_path / "joined")
+    assert difficulties_of(tmp_path / "joined") == {"b": 2, "c": 3}
+    with DatasetRecorder.resume(one, binaries=binaries) as recorder:
+        recorder.add_frame({**frame_of(EPISODES, 0), "task": "new"})
+        recorder.save_episode(wait=True)
+    assert difficulties_of(one) == {"a": 1, "b": 2, "c": 3, "new": None}
+
+
+def test_tasks_with_different_rows_do_not_become_one(
+    with_tasks: Callable[[str, dict[str, int]], Path], tmp_path: Path
+) -> None:
+    root = with_tasks("one", {"b": 2, "a": 1, "c": 3})
+    for dry_run in (True, False):
+        with pytest.raises(
+            DatasetError, match=r"'difficulty' .* has several values for the task 'all': 1, 2, 3; make them"
+        ):
+            modify_tasks(root, "all", output=tmp_path / "out", dry_run=dry_run)
+    assert not (tmp_path / "out").exists()
+
+
+def test_repair_sorts_the_rows_of_tasks(
+    with_tasks: Callable[[str, dict[str, int]], Path], tmp_path: Path, binaries: Binaries
+) -> None:
+    root = with_tasks("one", {"b": 2, "a": 1, "c": 3})
+    path = root / "meta/tasks.parquet"
+    pq.write_table(pq.read_table(path).take([2, 0, 1]), path)
+    repair_dataset(root, level="metadata", binaries=binaries)
+    assert pq.read_table(path)["task"].to_pylist() == ["a", "b", "c"]
+    assert difficulties_of(root) == {"a": 1, "b": 2, "c": 3}

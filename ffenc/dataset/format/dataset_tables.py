@@ -160,52 +160,59 @@ def load_episodes(root: Path, info: DatasetInfo, *, statistics: bool = True) -> 
     return rows
 
 
-def save_tasks(root: Path, tasks: Sequence[str]) -> None:
+def save_tasks(root: Path, tasks: Sequence[str], others: pa.Table | None = None) -> None:
     """Replace ``meta/tasks.parquet``; ``tasks[i]`` is task i.
 
     LeRobot reads it with pandas, so the file has the metadata of a data frame whose index is the text.
+
+    Args:
+        root: directory of the dataset.
+        tasks: the texts.
+        others: further columns, with a row for each of the first tasks; the others get null.
 
     Raises:
         DatasetError: a text is listed twice.
         OutputError: the file cannot be written.
     """
-    save_texts(DatasetLayout(root=root).tasks, "task", tasks)
+    save_texts(DatasetLayout(root=root).tasks, "task", tasks, others)
 
 
-def load_tasks(root: Path, *, to_write: bool = False) -> list[str]:
-    """Return the texts of ``meta/tasks.parquet`` by number; ``to_write`` refuses columns that rewriting would lose.
+def load_tasks(root: Path) -> list[str]:
+    """Return the texts of ``meta/tasks.parquet`` by number.
 
     Raises:
-        DatasetError: it is missing, does not contain texts, its rows are not in the order of their numbers, or it has columns
-            that would be lost.
+        DatasetError: it is missing, does not contain texts, or its rows are not in the order of their numbers.
     """
-    return load_texts(DatasetLayout(root=root).tasks, "task", to_write=to_write)
+    return load_texts(DatasetLayout(root=root).tasks, "task")
 
 
-def save_texts(path: Path, name: str, texts: Sequence[str]) -> None:
+def load_task_columns(root: Path) -> pa.Table:
+    """Return the columns of ``meta/tasks.parquet`` that LeRobot does not define, in the order of the tasks.
+
+    Raises:
+        DatasetError: the file cannot be read, or has no numbers.
+    """
+    table, further = _table_of_texts(DatasetLayout(root=root).tasks, "task")
+    return table.sort_by("task_index").select(further)
+
+
+def save_texts(path: Path, name: str, texts: Sequence[str], others: pa.Table | None = None) -> None:
     """Replace a table of texts, such as ``meta/tasks.parquet``; see `save_tasks`."""
     if len(set(texts)) != len(texts):
         raise DatasetError(f"a {name} is listed twice: {sorted(texts)}", path=path)
-    columns = [pa.array(range(len(texts)), pa.int64()), pa.array(texts, pa.string())]
-    schema = pa.schema(
-        [(f"{name}_index", pa.int64()), (name, pa.string())], metadata={"pandas": json.dumps(_pandas(name))}
-    )
-    save_table(path, pa.Table.from_arrays(columns, schema=schema))
+    table = pa.table({f"{name}_index": pa.array(range(len(texts)), pa.int64())})
+    for column in others.column_names if others is not None else ():
+        assert others is not None
+        rows = pa.array([row if row < others.num_rows else None for row in range(len(texts))], pa.int64())
+        table = table.append_column(column, others[column].take(rows))
+    table = table.append_column(name, pa.array(texts, pa.string()))
+    save_table(path, table.replace_schema_metadata({"pandas": json.dumps(_pandas(name))}))
 
 
-def load_texts(path: Path, name: str, *, to_write: bool) -> list[str]:
+def load_texts(path: Path, name: str) -> list[str]:
     """Return the texts of a table by number; see `load_tasks`."""
-    table = load_table(path)
-    index = _index_column(table.schema, name)
-    if index not in table.column_names or f"{name}_index" not in table.column_names:
-        raise DatasetError(f"{path} has the columns {table.column_names}; expected {name}_index and {name}", path=path)
-    further = [column for column in table.column_names if column not in (index, f"{name}_index")]
-    if further and to_write:
-        raise DatasetError(
-            f"{path} has columns that would be lost: {', '.join(further)}; save them elsewhere and remove them first",
-            path=path,
-        )
-    tasks: list[str] = table[index].to_pylist()
+    table, _ = _table_of_texts(path, name)
+    tasks: list[str] = table[_index_column(table.schema, name)].to_pylist()
     numbers = table[f"{name}_index"].to_pylist()
     texts_only = all(isinstance(task, str) for task in tasks)
     if not texts_only or numbers != list(range(len(tasks))) or len(set(tasks)) != len(tasks):
@@ -215,6 +222,15 @@ def load_texts(path: Path, name: str, *, to_write: bool) -> list[str]:
             path=path,
         )
     return tasks
+
+
+def _table_of_texts(path: Path, name: str) -> tuple[pa.Table, list[str]]:
+    """Return a table of texts, and the names of its further columns."""
+    table = load_table(path)
+    index = _index_column(table.schema, name)
+    if index not in table.column_names or f"{name}_index" not in table.column_names:
+        raise DatasetError(f"{path} has the columns {table.column_names}; expected {name}_index and {name}", path=path)
+    return table, [column for column in table.column_names if column not in (index, f"{name}_index")]
 
 
 def _index_column(schema: pa.Schema, default: str) -> str:

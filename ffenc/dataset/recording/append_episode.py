@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ffenc.dataset.format.dataset_tables import further_episode_columns, load_tasks, save_tasks
+from ffenc.dataset.format.dataset_tables import further_episode_columns, load_task_columns, load_tasks, save_tasks
 from ffenc.dataset.format.documents import load_info, load_stats, save_info, save_stats
 from ffenc.dataset.format.episode_columns import EpisodeRow, VideoSpan, episodes_table
 from ffenc.dataset.format.frame_columns import data_table
@@ -106,7 +106,9 @@ class EpisodeAppender:
         self._allow_mixed = allow_mixed
         self._identity = identity
         self._decided: tuple[EpisodeDirectory, DatasetInfo, list[str], dict[str, FeatureStatistics]] | None = None
-        self._tasks = load_tasks(root, to_write=True) if self._layout.tasks.exists() else []
+        has_tasks = self._layout.tasks.exists()
+        self._tasks = load_tasks(root) if has_tasks else []
+        self._task_columns = load_task_columns(root) if has_tasks else None
         self._markers = markers_to_write([each.info for each in self.info.videos.values()], info_layout)
         self._stats = statistics_of_rows(root, self.info, load_stats(root) or {})
         if self.info.splits.keys() - {"train"}:
@@ -155,7 +157,7 @@ class EpisodeAppender:
         save_stats(staging.path, {name: stats[name] for name in after.features if name in stats})
         save_info(staging.path, after)
         if tasks != self._tasks:
-            save_tasks(staging.path, tasks)
+            save_tasks(staging.path, tasks, self._task_columns)
         self._check_place(staging)
         if recording is not None:
             ties = {number: row.shown for number, row in enumerate(rows.rows) if row.shown}

@@ -25,6 +25,7 @@ from ffenc.dataset.transform.compatibility import (
 )
 from ffenc.dataset.transform.side_tables import NumberedTables, merge_numbered
 from ffenc.dataset.transform.source import DatasetSource, reading
+from ffenc.dataset.transform.task_columns import task_columns
 from ffenc.dataset.transform.video_groups import (
     FrameCounter,
     PlacedVideo,
@@ -202,11 +203,13 @@ def plan_merge(
     with reading(opened):
         videos = {key: tuple(_measured(key, opened, binaries)) for key in infos[0].videos}
         numbered = merge_numbered(opened)
+        tasks = tuple(dict.fromkeys(task for source in opened for task in source.tasks))
+        task_columns(opened, tasks)  # refuses what cannot be merged
     mismatched = {key: _mismatched(key, some, roots, on_mismatch) for key, some in videos.items()}
     return MergePlan(
         sources=tuple(opened),
         info=merged_info(infos, roots, [key for key, some in mismatched.items() if some]).with_standard_paths(),
-        tasks=tuple(dict.fromkeys(task for source in opened for task in source.tasks)),
+        tasks=tasks,
         numbered=numbered,
         videos=videos,
         mismatched=frozenset().union(*mismatched.values()),

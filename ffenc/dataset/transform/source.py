@@ -73,7 +73,7 @@ class DatasetSource:
         if not episodes:
             raise DatasetError(f"{root} has no episodes", path=root)
         ordered = {key: {file: files[file] for file in sorted(files)} for key, files in videos.items()}
-        return cls(root=root, info=info, tasks=tuple(load_tasks(root, to_write=True)), videos=ordered, digest=digest)
+        return cls(root=root, info=info, tasks=tuple(load_tasks(root)), videos=ordered, digest=digest)
 
     @property
     def layout(self) -> DatasetLayout:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ffenc.dataset.format.parquet_series import iterate_episode_tables
 from ffenc.dataset.transform.rewrite import Rewrite, RewriteResult, rewrite_dataset, table_rewrite
 from ffenc.dataset.transform.source import DatasetSource
+from ffenc.dataset.transform.task_columns import task_columns
 from ffenc.errors import DatasetError
 
 
@@ -91,4 +92,10 @@ def _plan(source: DatasetSource, *, task: str | None, by_episode: dict[int, str]
             changes[old, new_task(episode, old)] += 1
     changed = {pair: count for pair, count in changes.items() if pair[0] != pair[1]}
     shown = {f"{old!r} -> {new!r}": f"{count} of {len(known)} episodes" for (old, new), count in changed.items()}
-    return table_rewrite(source, shown, tasks=sorted(used), retask=new_task)
+    tasks = sorted(used)
+    before, after = ({text: number for number, text in enumerate(some)} for some in (source.tasks, tasks))
+    origins: dict[int, set[tuple[int, int]]] = {}
+    for old, new in changes:
+        origins.setdefault(after[new], set()).add((0, before[old]))
+    task_columns([source], tasks, origins)  # refuses tasks that cannot become one
+    return table_rewrite(source, shown, tasks=tasks, retask=new_task)

@@ -36,6 +36,7 @@ from ffenc.dataset.transform.renamed import renamed, renamed_columns, renamed_ro
 from ffenc.dataset.transform.row_statistics import warn_of_other_statistics
 from ffenc.dataset.transform.side_tables import MovedEpisodes, write_row_tables
 from ffenc.dataset.transform.source import DatasetSource
+from ffenc.dataset.transform.task_columns import task_columns
 from ffenc.dataset.transform.video_groups import PlacedVideo
 from ffenc.errors import DatasetError
 from ffenc.plan.cut import Range
@@ -171,7 +172,7 @@ def write_tables(
         stats = _dataset_statistics(info, selections, writer.total.result())
     except ValueError as err:
         raise DatasetError(f"the statistics of the episodes cannot be aggregated: {err}") from err
-    save_tasks(root, tasks)
+    save_tasks(root, tasks, task_columns([each.source for each in selections], tasks, writer.renamed_tasks))
     save_stats(root, stats)
     save_provenance(root, _provenance(selections, writer.moved))
     write_row_tables(root, writer.moved)
@@ -199,6 +200,7 @@ class _EpisodeWriter:
     Attributes:
         episodes, frames: number of written episodes and rows.
         moved: for each source, where its episodes and rows are.
+        renamed_tasks: see `Origins`.
     """
 
     def __init__(self, info: DatasetInfo, tasks: Sequence[str], data: SeriesWriter) -> None:
@@ -208,6 +210,7 @@ class _EpisodeWriter:
         self.episodes = self.frames = 0
         self.total = StatisticsTotal()
         self.moved: list[MovedEpisodes] = []
+        self.renamed_tasks: dict[int, set[tuple[int, int]]] = {}
 
     def write(self, selection: EpisodeSelection, *, separate_data: bool) -> Iterator[EpisodeRow]:
         """Write the selected episodes and yield their new rows of ``meta/episodes``."""
@@ -243,7 +246,7 @@ class _EpisodeWriter:
             table = keep_rows(table, rows, row.episode_index, source=selection.source)
         table = renamed_rows(table, selection.source.info, selection.names)
         table = table.drop_columns(list(selection.new_videos))
-        old_tasks = table["task_index"].unique().to_pylist() if changed else []
+        old_tasks = table["task_index"].unique().to_pylist()
         columns: dict[str, npt.NDArray[Any]] = {
             "episode_index": np.full(length, self.episodes),
             "index": np.arange(self.frames, self.frames + length),
@@ -254,6 +257,8 @@ class _EpisodeWriter:
             columns["timestamp"] = (np.arange(length) / info.fps).astype(np.float32)
         for name, numbers in selection.numbers.items():
             columns[name] = _renumbered(selection, row, table, name, info.features[name], numbers)
+        for old in old_tasks:
+            self.renamed_tasks.setdefault(int(tasks[old]), set()).add((len(self.moved) - 1, old))
         table = _with_columns(conform(table, self._data.schema), columns)
         spans = {key: span.part(rows.start, rows.stop) for key, span in row.videos.items()}
         videos = {key: selection.place(key, span) for key, span in spans.items()}

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ffenc.dataset.format.dataset_tables import save_tasks
+from ffenc.dataset.format.dataset_tables import load_task_columns, save_tasks
 from ffenc.dataset.format.documents import save_info
 from ffenc.dataset.format.video_info import markers_to_write, video_info, with_depth_markers
 from ffenc.dataset.recording.commit import finish_commits
@@ -63,7 +63,7 @@ def repair_tasks(subject: Subject, changes: Changes) -> None:
     elif findings.has("tasks-order") and findings.has("episode-tasks-wrong"):
         changes.refuse(path, "the episodes name other tasks than their rows have by these numbers")
     else:
-        save_tasks(subject.root, subject.tasks)
+        save_tasks(subject.root, subject.tasks, load_task_columns(subject.root))
         changes.make(path, f"{len(subject.tasks)} tasks in the order of task_index, as an index of texts")
 
 

@@ -8,11 +8,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ffenc import VideoEncoderConfig, video_info
 from ffenc.config import DepthEncoderConfig
-from ffenc.dataset.format.dataset_tables import load_tasks, load_texts, save_texts
+from ffenc.dataset.format.dataset_tables import load_task_columns, load_tasks, load_texts, save_tasks, save_texts
 from ffenc.dataset.format.documents import load_stats, save_stats
 from ffenc.dataset.format.frame_columns import data_schema
 from ffenc.dataset.format.layout import DatasetLayout, FileId
@@ -97,11 +98,6 @@ def test_every_variant_that_lerobot_reads_can_be_opened(tmp_path):
             (tmp_path / str(number)).mkdir()
             root = copy_of("A", tmp_path / str(number))
             VARIANTS[name](root)
-            if name == "tasks with a column":
-                with pytest.raises(DatasetError, match="extra"):
-                    DatasetSource.open(root)
-                assert load_tasks(root) == ["pick the cube", "place the cube"]
-                continue
             source = DatasetSource.open(root)
             assert [len(table) for _, table in source.episodes()] == [20, 25, 15]
             assert all(path.is_file() for key in source.videos for path in source.layout.video_files(key))
@@ -273,15 +269,21 @@ def test_language_column_takes_the_type_of_its_file():
     assert schema.metadata is None
 
 
-def test_task_table_with_additional_columns_is_not_rewritten(tmp_path):
+def test_further_columns_of_tasks_are_in_the_order_of_the_tasks_and_null_for_new_ones(tmp_path):
     root = copy_of("E", tmp_path)
     append(TASKS, "extra", [1, 2])(root)
-    assert len(load_tasks(root)) == 2
-    with pytest.raises(DatasetError, match="would be lost: extra"):
-        load_tasks(root, to_write=True)
+    append(TASKS, "limits", [[0.5], None])(root)
+    tasks, others = load_tasks(root), load_task_columns(root)
+    assert others.to_pydict() == {"extra": [1, 2], "limits": [[0.5], None]}
+    save_tasks(root, [*tasks, "new"], others)
+    assert load_tasks(root) == [*tasks, "new"]
+    assert load_task_columns(root).to_pydict() == {"extra": [1, 2, None], "limits": [[0.5], None, None]}
+    table = pq.read_table(root / TASKS)
+    pq.write_table(table.take([2, 0, 1]), root / TASKS)
+    assert load_task_columns(root).to_pydict()["extra"] == [1, 2, None]
 
 
 def test_subtasks_are_saved_and_loaded_like_tasks(tmp_path):
     path = tmp_path / "meta/subtasks.parquet"
     save_texts(path, "subtask", ["reach", "grasp"])
-    assert load_texts(path, "subtask", to_write=True) == ["reach", "grasp"]
+    assert load_texts(path, "subtask") == ["reach", "grasp"]
