@@ -135,7 +135,7 @@ class CameraSource(LiveCamera):
             raise self._explained(err) from err
         if any(_CHANGED.search(line) for line in process.stderr_matches):
             raise CameraFormatError(
-                f"camera {self.name} changed its size or pixel format after {self.frames_read} frames; start it again",
+                f"camera {self.name} changed its size or pixel format after {self.frames_read} frames",
                 source=self.name,
                 asked=str(form),
                 came="another size or pixel format",
@@ -159,6 +159,11 @@ class CameraSource(LiveCamera):
         return (
             "a connection, or a stream that FFmpeg recognizes" if self.source.kind == "network" else "its first frame"
         )
+
+    def _no_frame(self) -> CameraError:
+        others = "whether it sends video" if self.source.kind == "network" else "whether another program uses it"
+        what = f"sent no frame within {self._first_frame_timeout_s:g} s: it waited for {self._awaited_first}; check {others}"
+        return self._failed(CameraUnavailableError, what)
 
     @property
     def _stated_rate(self) -> float | None:
@@ -255,11 +260,12 @@ class CameraSource(LiveCamera):
         return self._failed(CameraEndedError, f"ended after {self.frames_read} frames{again}")
 
     def _explained(self, err: ProcessError) -> CameraError:
-        status = "" if err.returncode is None else f": ffmpeg ended with {describe_returncode(err.returncode)}"
-        if isinstance(err, ProcessDiedError) and self.frames_read:
-            return self._failed(CameraEndedError, f"failed after {self.frames_read} frames{status}")
         if isinstance(err, ProcessStartError):
             return self._error_of(CameraUnavailableError, f"cannot be opened: {err.message}")
+        is_signal = err.returncode is not None and err.returncode < 0
+        status = f": ffmpeg was {describe_returncode(err.returncode)}" if err.returncode and is_signal else ""
+        if isinstance(err, ProcessDiedError) and self.frames_read:
+            return self._failed(CameraEndedError, f"failed after {self.frames_read} frames{status}")
         return self._failed(CameraUnavailableError, f"cannot be opened{status}")
 
     def _failed(self, kind: type[CameraError], what: str) -> CameraError:
@@ -267,7 +273,8 @@ class CameraSource(LiveCamera):
         newest = self._newest
         since = -math.inf if newest is None else newest.time_s - _AROUND_S
         printed = "" if self._process is None else complaints(self._process.stderr_since(since))
-        remedy = advice(printed)
-        error = self._error_of(kind, what + (f"; {remedy}" if remedy else ""))
+        ended = "; ffmpeg ended without a message" if not printed and ":" not in what else ""
+        remedy = f"; {advice(printed)}" if advice(printed) else ""
+        error = self._error_of(kind, what + ended + remedy)
         error.printed = redacted(printed)
         return error

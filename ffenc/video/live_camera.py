@@ -276,6 +276,14 @@ class LiveCamera(ABC):
         """Return an error about this camera."""
         return kind(f"camera {self.name} {what}", source=self.name, frames_read=self.frames_read)
 
+    def _no_frame(self) -> CameraError:
+        """Return the error of a camera that sent no frame in time."""
+        return self._error_of(
+            CameraUnavailableError,
+            f"sent no frame within {self._first_frame_timeout_s:g} s; check whether another program uses it, and whether it "
+            "sends video",
+        )
+
     def _await_open(self, on_wait: Callable[[str], None]) -> None:
         told = None
         while (left_s := self._deadline - time.monotonic()) > 0:
@@ -291,11 +299,7 @@ class LiveCamera(ABC):
             if self._error is not None:
                 raise self._error
             if self._newest is None and not self._closing:
-                raise self._error_of(
-                    CameraUnavailableError,
-                    f"sent no frame within {self._first_frame_timeout_s:g} s; it waited for {self._awaited_first}; check whether "
-                    "another program uses it, and whether it sends video",
-                )
+                raise self._no_frame()
             if not self._is_open and not self._closing:
                 logger.warning(
                     "camera %s sends frames at no steady rate after %g s; the first frames may be old ones",

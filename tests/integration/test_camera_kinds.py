@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from ffenc import Binaries, CameraSource, LiveSource
+from ffenc.errors import CameraUnavailableError
 from tests import frame_numbers
 from tests.network_camera import encoded, jpegs, paced, part, serving
 from tests.rtsp_camera import PASSWORD, USER, access_units, serving_rtsp
@@ -129,9 +130,7 @@ def test_what_a_camera_waits_for(binaries: Binaries) -> None:
     awaited: list[str] = []
     with serving(lambda send, stopped: None) as url:
         camera = CameraSource(LiveSource(source=url), binaries=binaries, first_frame_timeout_s=2.5).begin()
-        with pytest.raises(
-            Exception, match=r"sent no frame within 2.5 s; it waited for a connection, or a stream that FFmpeg"
-        ):
+        with pytest.raises(CameraUnavailableError, match=r"no frame within 2.5 s: it waited for a connection"):
             camera.wait_until_open(on_wait=awaited.append)
     assert awaited == ["a connection, or a stream that FFmpeg recognizes"]
 

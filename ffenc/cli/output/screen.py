@@ -107,7 +107,7 @@ class Screen:
         self.err.print(Rule(Text(title, style="bold red"), align="left", style="red"))
         for line in message.splitlines():
             # A command stays on one line so that it can be copied; other lines are wrapped.
-            self.err.print(Text(line), soft_wrap=line.startswith(("  ", "command:")))
+            self.err.print(Text(line), soft_wrap=line.startswith(("  ", "command:", "next:")))
         self.err.print(Rule(style="red"))
 
     @contextmanager

@@ -14,9 +14,10 @@ from jsonargparse import Namespace
 
 from ffenc.cli.commands.record.camera_encoders import camera_configs
 from ffenc.cli.commands.record.cameras import CameraSettings, OpenCameras, parse_cameras
+from ffenc.cli.commands.record.failures import camera_failure, encoder_failure
 from ffenc.cli.commands.record.flags import RECORD_CAMERA_GROUPS, RECORD_DEPTH_GROUPS
 from ffenc.cli.commands.record.live_view import LiveView
-from ffenc.cli.commands.record.report import saved_text, show_session
+from ffenc.cli.commands.record.report import show_session
 from ffenc.cli.commands.record.session import SessionPlan, SessionResult, run_session
 from ffenc.cli.output.results import count_text
 from ffenc.cli.output.screen import Screen
@@ -29,7 +30,7 @@ from ffenc.dataset.format.documents import load_info
 from ffenc.dataset.recording.options import RecorderOptions
 from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.dataset.storage.lock import DatasetLock
-from ffenc.errors import CameraError, DatasetError, DatasetMovedError, OutputExistsError
+from ffenc.errors import DatasetError, DatasetMovedError, ErrorGroup, OutputExistsError, RecordingError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.video.live_camera import LiveCamera
 
@@ -65,17 +66,16 @@ def run(arguments: Namespace, screen: Screen) -> None:
     _check_root(root, resume=arguments.resume)
     screen.note(f"opening {len(cameras)} camera{'s' * (len(cameras) > 1)}: {', '.join(cameras)}")
     with OpenCameras(cameras, binaries, note=screen.note) as live:
-        result = _record(arguments, root, live, plan, configs, binaries, screen)
+        try:
+            result = _record(arguments, root, live, plan, configs, binaries, screen)
+        except (RecordingError, ErrorGroup) as err:
+            raise encoder_failure(err, root) from err
     if result.failure is None or screen.as_json:
         # After SIGHUP the terminal may be closed, which is not a failure.
         with nullcontext() if result.ended_by is None else suppress(OSError):
             show_session(screen, root, dataset.repo_id, plan, result)
     if result.failure is not None:
-        raise CameraError(
-            f"{result.failure}; {saved_text(result, root)}",
-            source=result.failure.source,
-            frames_read=result.failure.frames_read,
-        ) from result.failure
+        raise camera_failure(result.failure, result, root, dataset.repo_id) from result.failure
     if result.ended_by is not None:
         raise SystemExit(128 + result.ended_by)
     if result.discarded:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ffenc.cli.commands.record.cameras import FEATURE_PREFIX
 from ffenc.cli.commands.record.session import Recorded, SessionPlan, SessionResult
-from ffenc.cli.output.results import columns_table, count_text, dataset_files, files_table, pairs_table
+from ffenc.cli.output.results import columns_table, count_text, dataset_files, files_table, frames_text, pairs_table
 from ffenc.cli.output.screen import Screen
 from ffenc.dataset.recording.live_recording import LiveEpisode
 
@@ -60,7 +60,13 @@ def saved_text(result: SessionResult, root: Path) -> str:
     end = ", the last one up to the failure" if last.live.failure is not None else ""
     count = len(result.episodes)
     frames = sum(recorded.summary.frames for recorded in result.episodes)
-    return f"{count} episode{'s' * (count > 1)} of {frames} frames in all are saved in {root}{end}"
+    are = "is" if count == 1 else "in all are"
+    return f"{count_text(count, 'episode')} of {frames_text(frames)} {are} saved in {root}{end}"
+
+
+def continue_command(root: Path, repo_id: str) -> str:
+    """Return the command that adds episodes to a dataset."""
+    return f"ffenc record --resume=true --dataset.repo_id={repo_id} --dataset.root={root} ..."
 
 
 def _document(recorded: Recorded) -> dict[str, object]:
@@ -111,5 +117,5 @@ def _next_steps(root: Path, repo_id: str, files: dict[Path, int]) -> Iterator[tu
     video = next((path for path in files if path.suffix == ".mp4"), None)
     if video is not None:
         yield "show", f"ffenc info {video}"
-    yield "continue", f"ffenc record --resume=true --dataset.repo_id={repo_id} --dataset.root={root} ..."
+    yield "continue", continue_command(root, repo_id)
     yield "train", f'LeRobotDataset("{repo_id}", root="{root}")'
