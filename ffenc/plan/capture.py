@@ -39,6 +39,9 @@ _NETWORK_ANALYSIS: Option = ("analyzeduration", "500000")
 80 kbit/s over HTTP, where 1.7 s are enough; RTSP takes 0.4 s instead of 1.1 s.  A smaller ``probesize`` saved nothing.  It
 waits longer for a keyframe if the stream begins without one."""
 
+_FORMAT_PROBE: Option = ("formatprobesize", "32768")
+"""FFmpeg recognizes raw MJPEG only when it has read this much, by default 1 MiB: two minutes of small frames."""
+
 _PREFER_TCP: Option = ("rtsp_flags", "prefer_tcp")
 """Over UDP, which FFmpeg tries first, a lost packet damages frames silently.  Cameras without TCP still use UDP."""
 
@@ -56,8 +59,8 @@ class LiveSource:
         convert: let FFmpeg scale frames, and repeat or drop some, if the source has another size or rate than requested.
         depth: the frames are depth maps: 16-bit grey, in millimetres.
         options: further options for the input, e.g. ``{"input_format": "mjpeg"}``.  Unless given here, devices and network
-            cameras get ``threads: 1`` and, for most codecs, ``flags: low_delay``, network cameras get
-            ``analyzeduration: 500000`` (microseconds), and RTSP cameras ``rtsp_flags: prefer_tcp``.
+            cameras get ``threads: 1`` and, for most codecs, ``flags: low_delay``.  Network cameras get ``analyzeduration:
+            500000`` (microseconds) and ``formatprobesize: 32768`` (bytes), and RTSP cameras ``rtsp_flags: prefer_tcp``.
     """
 
     source: str
@@ -198,7 +201,7 @@ def _decoding_options(source: LiveSource, *, low_delay: bool) -> list[Option]:
     if source.is_live:
         defaults += [_ONE_THREAD, _LOW_DELAY] if low_delay else [_ONE_THREAD]
     if source.kind == "network":
-        defaults.append(_NETWORK_ANALYSIS)
+        defaults += [_NETWORK_ANALYSIS, _FORMAT_PROBE]
     if _RTSP.match(source.source) and "rtsp_transport" not in source.options:
         defaults.append(_PREFER_TCP)
     return [*(option for option in defaults if option[0] not in source.options), *source.options.items()]

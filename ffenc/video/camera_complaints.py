@@ -7,8 +7,11 @@ from collections.abc import Iterable
 
 _LINES_SHOWN = 4
 _COMPLAINT = re.compile(r"^(?:\[(?P<part>[^\]]*?) @ 0x[0-9a-f]+\] )?\[(?:warning|error|fatal|panic)\] (?P<text>.*)$")
-# ffmpeg says after every failure that it failed.
-_HOLLOW = re.compile(r"^Error opening input(?: files?)?\b|^Conversion failed|^Nothing was written|^Terminating thread")
+# ffmpeg says after every failure that it failed, and warns of every MJPEG stream.
+_HOLLOW = re.compile(
+    r"^Error opening input(?: files?)?\b|^Conversion failed|^Nothing was written|^Terminating thread|^Did you mean file:"
+    r"|deprecated pixel format used|detected only with low score|^EOI missing"
+)
 
 _ADVICE = (
     (r"Connection refused", "check the address and the port, and whether the camera is on"),
@@ -28,7 +31,7 @@ _ADVICE = (
         "this FFmpeg cannot decode the stream; choose another codec on the camera",
     ),
     (r"codec parameters|unspecified size", "give FFmpeg more time with options: {analyzeduration: 5000000}"),
-    (r"pixel format|time per frame|video_size|VIDIOC|ioctl", "ffenc cameras lists the sizes and formats of the camera"),
+    (r"proper format|time per frame|VIDIOC|ioctl", "ffenc cameras lists the sizes and formats of the camera"),
     (r"Invalid data found", "FFmpeg does not recognize the stream; set format, or check the URL"),
 )
 

@@ -64,7 +64,9 @@ class OpenCVCamera(LiveCamera):
             cv2.setLogLevel(0)  # its warnings quote the URL with the password
         self._capture = cv2.VideoCapture(where if isinstance(where, int) else str(where))
         if not self._capture.isOpened():
-            raise self._error_of(CameraUnavailableError, "cannot be opened by OpenCV; ffenc cameras lists the connected cameras")
+            raise self._error_of(
+                CameraUnavailableError, "cannot be opened by OpenCV; ffenc cameras lists the connected cameras"
+            )
         for key, value in self._wanted.items():
             if value is None:
                 continue

@@ -44,6 +44,23 @@ def transport_stream(binaries: Binaries) -> list[bytes]:
     return [stream[start : start + size] for start in range(0, len(stream), size)]
 
 
+def large_jpegs(binaries: Binaries) -> list[bytes]:
+    """Return frames of which FFmpeg recognizes the format within a second."""
+    coding = (
+        "-vf",
+        "scale=640:320:flags=neighbor",
+        "-c:v",
+        "mjpeg",
+        "-q:v",
+        "2",
+        "-pix_fmt",
+        "yuvj420p",
+        "-f",
+        "mjpeg",
+    )
+    return [b"\xff\xd8\xff" + each for each in encoded(binaries, 200, *coding).split(b"\xff\xd8\xff")[1:]]
+
+
 @contextlib.contextmanager
 def sending_udp(parts: Sequence[bytes]) -> Iterator[str]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -102,6 +119,7 @@ KINDS: dict[str, tuple[Place, str | None]] = {
         None,
     ),
     "mjpeg over tcp": (lambda binaries, _: sending_tcp(jpegs(binaries, 200)), "mjpeg"),
+    "mjpeg over tcp without a format": (lambda binaries, _: sending_tcp(large_jpegs(binaries)), None),
 }
 
 
