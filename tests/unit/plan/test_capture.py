@@ -93,3 +93,23 @@ def test_depth_camera_is_read_as_16_bit_grey() -> None:
 def test_invalid_camera_is_refused(source: dict[str, Any], says: str) -> None:
     with pytest.raises(CameraFormatError, match=says):
         LiveSource(**source)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "has", "lacks"),
+    [
+        ("rtsp://h/a", {}, ["-rtsp_flags prefer_tcp", "-analyzeduration 500000", "-formatprobesize 32768"], []),
+        ("RTSPS://h/a", {}, ["-rtsp_flags prefer_tcp"], []),
+        ("rtsp://h/a", {"rtsp_transport": "udp"}, ["-rtsp_transport udp"], ["rtsp_flags"]),
+        ("rtsp://h/a", {"rtsp_flags": "listen"}, ["-rtsp_flags listen"], ["prefer_tcp"]),
+        ("udp://h:1", {"analyzeduration": "9"}, ["-analyzeduration 9", "-formatprobesize 32768"], ["500000", "rtsp"]),
+        ("/dev/video0", {}, ["-threads 1"], ["analyzeduration", "probesize", "rtsp"]),
+        ("clip.mp4", {}, [], ["analyzeduration", "probesize", "rtsp"]),
+    ],
+)
+def test_options_for_each_kind_of_source(
+    source: str, options: dict[str, str], has: list[str], lacks: list[str]
+) -> None:
+    line = command(source=source, options=options)
+    assert [text for text in has if text not in line] == []
+    assert [text for text in lacks if text in line] == []
