@@ -28,7 +28,7 @@ LIBX264 = EncoderSpec(
     name="libx264",
     codec="h264",
     quality=Quality(options=("crf",), crf=(0, 51), values=(0, 51)),
-    preset=Preset(option="preset", names=settings.PRESETS),
+    preset=Preset(option="preset", names=settings.PRESETS, compared=("ultrafast", "faster")),
     threads=Threads(option="threads"),
     fast_decode=FastDecode(option="tune", value="fastdecode"),
     # All of these appear in the settings that x264 writes into the stream (4.2 to 9.0); bt, minrate, qblur, b_qfactor and
@@ -101,7 +101,7 @@ LIBX265 = EncoderSpec(
         excludes=("b", "qp", "cq", "q", "global_quality"),
         lossless=("x265-params:lossless",),
     ),
-    preset=Preset(option="preset", names=settings.PRESETS),
+    preset=Preset(option="preset", names=settings.PRESETS, compared=("ultrafast", "faster")),
     # FFmpeg 4.2's wrapper ignores g and writes a single keyframe; x265's own key works in every build.  Its default is the
     # open GOP.
     gop=Gop(option="x265-params:keyint", closed={"x265-params:open-gop": "0"}),
@@ -176,7 +176,7 @@ LIBSVTAV1 = EncoderSpec(
         excludes=("b", "qp", "qmin", "qmax"),
         lossless=("svtav1-params:lossless",),
     ),
-    preset=Preset(option="preset", default=12),
+    preset=Preset(option="preset", default=12, compared=(12, 5)),
     # FFmpeg 5.1's wrapper only passes g > 1.  SVT 1.4.1 ignores forced keyframes, 3.0 and later write them.
     gop=Gop(one_since_libavcodec=60, follows_forced=ByVersion((((0,), False), ((3,), True)))),
     threads=Threads(
@@ -260,7 +260,7 @@ LIBAOM_AV1 = EncoderSpec(
         excludes=_RATE_ONLY,
         lossless=("aom-params:lossless",),
     ),
-    preset=Preset(option="cpu-used"),
+    preset=Preset(option="cpu-used", compared=(8, 3)),
     # With a GOP of 2 and look-ahead, FFmpeg 9.0.2's libaom crashes ("smooth_filter_noise") and 5.1's files are 2.6 times
     # larger (measured at 176x144); longer GOPs benefit from the look-ahead.
     gop=Gop(companions={"lag-in-frames": "0"}, companions_up_to=2),
@@ -283,7 +283,7 @@ LIBRAV1E = EncoderSpec(
     name="librav1e",
     codec="av1",
     quality=Quality(options=("qp",), crf=(0, 63), values=(0, 255), whole=True),
-    preset=Preset(option="speed"),
+    preset=Preset(option="speed", compared=(10, 8)),
     gop=Gop(follows_forced=ByVersion((((0,), False),))),
     threads=Threads(option="threads"),
     generic=frozenset({"b", "keyint_min"}),
@@ -305,7 +305,7 @@ LIBVPX_VP9 = EncoderSpec(
         excludes=(*_RATE_ONLY, "corpus-complexity"),
         lossless=("lossless",),
     ),
-    preset=Preset(option="cpu-used"),
+    preset=Preset(option="cpu-used", compared=(8, 2)),
     threads=Threads(option="threads", companions={"row-mt": "1"}),
     generic=frozenset({"b", "minrate", "maxrate", "bufsize", "qmin", "qmax"}),
     constant_rate_only=frozenset({"maxrate", "bufsize"}),

@@ -116,12 +116,14 @@ class Preset:
         default: value of an unset preset; None leaves it to the encoder.
         names: accepted names, if the listing prints none (for FFmpeg the option is a free string).
         names_only: numbers are refused, because their presets differ between FFmpeg versions.
+        compared: two presets with different streams for a proof, the faster first; empty: all that are listed.
     """
 
     option: str
     default: int | str | None = None
     names: tuple[str, ...] = ()
     names_only: bool = False
+    compared: tuple[int | str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,11 @@ one file per executable; a better parser needs no new cache.
 
 An answer is valid while real path, size and modification time of the executable stay the same.  So must the time of
 ``/etc/ld.so.cache``, which changes whenever a shared library is installed: an encoder library can be replaced without
-ffmpeg.  The folder is the user's cache folder, or ``FFENC_CACHE_DIR``.  An unreadable file is ignored, and an unwritable
-folder only costs time.  Two processes may overwrite each other's file; the answers lost are asked again later.
+ffmpeg.  `ffenc.ffmpeg.machine_cache` names the folder; answers that are lost there are asked again later.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import re
@@ -20,8 +18,6 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-
-import platformdirs
 
 from ffenc.errors import ProbeError, ProcessDiedError, ProcessError
 from ffenc.ffmpeg.binaries import find_ffmpeg
@@ -32,8 +28,8 @@ from ffenc.ffmpeg.listing import (
     parse_pix_fmts,
     parse_version,
 )
+from ffenc.ffmpeg.machine_cache import load_document, save_document
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
-from ffenc.json_text import dump_json, load_json
 from ffenc.threads import ThreadPool
 
 logger = logging.getLogger(__name__)
@@ -89,8 +85,8 @@ def probe_capabilities(
     key = (path, *identity, names, *sorted(patterns.items()))
     if key in _memo:
         return _memo[key]
-    file = _cache_file(path)
-    texts = remembered = _load(file, identity)
+    name = _cache_name(path)
+    texts = remembered = _load(name, identity)
     missing = [question for question in questions if _key(question) not in remembered]
     if missing:
         texts = remembered | ask(missing)
@@ -99,11 +95,11 @@ def probe_capabilities(
     except ProbeError:
         if not remembered:
             raise
-        logger.debug("%s has unreadable answers; asking again", file)
+        logger.debug("%s has unreadable answers; asking again", name)
         missing, texts = questions, ask(questions)
         capabilities = read(texts)
     if missing:
-        _save(file, identity, texts)
+        save_document(name, identity, {"texts": texts})
     _memo[key] = capabilities
     return capabilities
 
@@ -197,42 +193,14 @@ def _identity(ffmpeg: Path) -> list[str | int]:
     return [_FORMAT, os.fsencode(real).decode("latin-1"), status.st_size, status.st_mtime_ns, libraries_ns]
 
 
-def _cache_file(ffmpeg: Path) -> Path:
-    given = os.path.expanduser(os.environ.get("FFENC_CACHE_DIR", ""))  # noqa: PTH111  leaves ~ if the user has no home folder
-    if not given:
-        folder = platformdirs.user_cache_path("ffenc", appauthor=False)
-    else:
-        folder = Path(given) if given.startswith("~") else Path(given).absolute()
-    # Two paths with one checksum only overwrite each other's file: the file also contains the path.
-    return folder / f"capabilities-{zlib.crc32(os.fsencode(ffmpeg.resolve())):08x}.json"
+def _cache_name(ffmpeg: Path) -> str:
+    # Two paths with one checksum only overwrite each other's file: the identity contains the path.
+    return f"capabilities-{zlib.crc32(os.fsencode(ffmpeg.resolve())):08x}.json"
 
 
-def _load(file: Path, identity: list[str | int]) -> dict[str, str]:
+def _load(name: str, identity: list[str | int]) -> dict[str, str]:
     """Return the cached answers for this executable; empty without a valid file."""
-    try:
-        document = load_json(file.read_bytes())
-    except (OSError, ValueError) as err:
-        logger.debug("no cached answers in %s: %s", file, err)
-        return {}
-    if not isinstance(document, dict) or document.get("identity") != identity:
-        logger.debug("no cached answers in %s: it is for another executable", file)
-        return {}
-    texts = document.get("texts")
+    texts = load_document(name, identity).get("texts")
     if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
         return {}
     return texts
-
-
-def _save(file: Path, identity: list[str | int], texts: Mapping[str, str]) -> None:
-    if not file.is_absolute():
-        logger.debug("answers are not cached: this user has no home folder, %s", file)
-        return
-    temporary = file.with_name(f"{file.name}.{os.urandom(8).hex()}.tmp")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(dump_json({"identity": identity, "texts": texts}))
-        temporary.replace(file)
-    except OSError as err:
-        logger.debug("answers are not cached: %s", err)
-        with contextlib.suppress(OSError):  # most likely it was never created
-            temporary.unlink()

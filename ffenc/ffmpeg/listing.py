@@ -9,11 +9,12 @@ a future FFmpeg stays usable.  ``origin`` is the executable, for the error's mes
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -86,6 +87,8 @@ class FFmpegVersion:
     """As printed: ``"5.1.9-0+deb12u1"``, ``"N-47683-g0e8eb07980-static"``."""
     libavcodec: tuple[int, int, int]
     """Version of libavcodec, the one number that every build prints."""
+    digest: str = field(default="", compare=False)
+    """Hash of all that ``-version`` prints: version, configuration and libraries; it identifies the build."""
 
     @property
     def release(self) -> tuple[int, int] | None:
@@ -186,7 +189,8 @@ def parse_version(text: str, *, origin: str | Path = "listing") -> FFmpegVersion
         missing = "version line" if version is None else "line of libavcodec"
         raise _unreadable("-version", f"no {missing}", text, origin)
     major, minor, micro = (int(part) for part in libavcodec.groups())
-    return FFmpegVersion(text=version[1], libavcodec=(major, minor, micro))
+    digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
+    return FFmpegVersion(text=version[1], libavcodec=(major, minor, micro), digest=digest)
 
 
 def parse_encoders(text: str, *, origin: str | Path = "listing") -> dict[str, EncoderListing]:

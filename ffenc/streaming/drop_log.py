@@ -78,6 +78,7 @@ class CameraStatus:
         realtime_factor: ``encoded_fps`` divided by the frame rate; if it stays below 1, the encoder is too slow.
         size_bytes: current size of its file.
         encoder: FFmpeg's encoder, or the requested one until it is known.
+        encoder_pid: process ID of the encoder while it runs, else None.
     """
 
     frames_in: int
@@ -89,6 +90,7 @@ class CameraStatus:
     realtime_factor: float
     size_bytes: int
     encoder: str
+    encoder_pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -240,6 +240,7 @@ class Episode:
             realtime_factor=encoded_fps / self._fps,
             size_bytes=camera.target.size_bytes(),
             encoder=camera.target.encoder,
+            encoder_pid=camera.target.encoder_pid,
         )
 
     def _start(self, name: str, first: Any) -> None:

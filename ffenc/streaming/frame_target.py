@@ -69,6 +69,11 @@ class FrameTarget(Protocol):
         """The running encoder."""
 
     @property
+    def encoder_pid(self) -> int | None:
+        """Process ID of the running encoder, or None."""
+        return None
+
+    @property
     def kept(self) -> Path | None:
         """The file or folder that is left after an error."""
 

@@ -121,6 +121,11 @@ class VideoTarget(FrameTarget):
         plan = self._writer.plan
         return self.job.encoder if plan is None else plan.encoder.name
 
+    @property
+    def encoder_pid(self) -> int | None:
+        """Process ID of the running encoder, or None."""
+        return self._writer.encoder_pid
+
     def size_bytes(self) -> int:
         """Return the bytes written so far into the current part."""
         recording = self._writer.recording

@@ -150,6 +150,12 @@ class VideoWriter:
             raise FFencError(f"{self.path} has no result: the writer {self._ended or 'is still open'}")
         return self._result
 
+    @property
+    def encoder_pid(self) -> int | None:
+        """Process ID of the encoder while it runs, else None."""
+        process = self._process
+        return None if process is None or process.state == "exited" else process.pid
+
     def write(self, frame: npt.NDArray[Any]) -> None:
         """Send one frame to the encoder; returns when ffmpeg's pipe has taken it.
 

@@ -273,7 +273,7 @@ def test_folder_that_cannot_be_made_costs_only_time(fake, monkeypatch, tmp_path,
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FFENC_CACHE_DIR", str(tmp_path / "file" / "cache"))
     first = probe_capabilities(fake.path)
-    assert "answers are not cached" in caplog.text
+    assert "is not cached" in caplog.text
     forget(monkeypatch)
     assert probe_capabilities(fake.path) == first
     assert fake.questions() == LISTINGS + LISTINGS
@@ -286,7 +286,7 @@ def test_write_that_fails_leaves_no_file_behind(fake, cache, caplog):
     file.unlink()
     (file / "in the way").mkdir(parents=True)
     probe_capabilities(fake.path, encoders=["libx264"])
-    assert "answers are not cached" in caplog.text
+    assert "is not cached" in caplog.text
     assert list(cache.iterdir()) == [file]
 
 
