@@ -94,6 +94,9 @@ if TYPE_CHECKING:
     from ffenc.jobs.run import run_jobs as run_jobs
     from ffenc.jobs.spec import JobSpec as JobSpec
     from ffenc.plan.capture import LiveSource as LiveSource
+    from ffenc.proof.prove import EncoderProof as EncoderProof
+    from ffenc.proof.prove import Proof as Proof
+    from ffenc.proof.prove import prove_encoders as prove_encoders
     from ffenc.streaming.drop_log import EpisodeRecording as EpisodeRecording
     from ffenc.streaming.drop_log import RecordingStatus as RecordingStatus
     from ffenc.streaming.encoder import StreamingVideoEncoder as StreamingVideoEncoder
@@ -143,6 +146,7 @@ _MODULES = {
     "DepthEncoderConfig": "config",
     "EncodeResult": "video.run",
     "EncoderOptionError": "errors",
+    "EncoderProof": "proof.prove",
     "EncoderUnavailableError": "errors",
     "EpisodeError": "errors",
     "EpisodeRecording": "streaming.drop_log",
@@ -173,6 +177,7 @@ _MODULES = {
     "ProcessError": "errors",
     "ProcessStartError": "errors",
     "ProcessTimeoutError": "errors",
+    "Proof": "proof.prove",
     "QueueFullError": "errors",
     "RecordingError": "errors",
     "RecordingStatus": "streaming.drop_log",
@@ -210,6 +215,7 @@ _MODULES = {
     "probe_capabilities": "ffmpeg.capability_probe",
     "probe_packets": "ffmpeg.ffprobe",
     "probe_video": "ffmpeg.ffprobe",
+    "prove_encoders": "proof.prove",
     "quantize_depth": "depth",
     "read_depth": "video.depth",
     "recompute_stats": "dataset.transform.recompute_stats",

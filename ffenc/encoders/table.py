@@ -57,6 +57,11 @@ def auto_fallbacks() -> tuple[EncoderSpec, ...]:
     return (LIBSVTAV1, *(row for row in rest if row is not LIBSVTAV1))
 
 
+def platform_rows(platform: str) -> tuple[EncoderSpec, ...]:
+    """Return the rows of a platform (a value of `sys.platform`): hardware in the order of ``auto``, then software."""
+    return (*(row for row in HARDWARE if row.device and platform in row.device.platforms), *SOFTWARE)
+
+
 def device_of(name: str) -> HardwareDevice | None:
     """Return the hardware that an encoder needs; None for software and for unknown encoders."""
     row = ENCODERS.get(name)

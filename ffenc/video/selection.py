@@ -22,6 +22,7 @@ from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames
 from ffenc.plan.resolve import candidate_encoders, library_version_patterns
 from ffenc.plan.selection import Candidate, Selection
+from ffenc.video.proof_memory import Setup, driver_versions, remembered_proof
 from ffenc.video.run_context import RunContext
 from ffenc.video.trial import TrialTooSlowError, try_encoder
 
@@ -93,7 +94,9 @@ def _select(
     spec = None if named is None else find_encoder(named)
     tried: list[Candidate] = []
     rows = None if spec is None else (spec,)
-    for candidate in examine_encoders(config, source, context, cameras=cameras, encoders=rows):
+    for candidate in examine_encoders(
+        config, source, context, cameras=cameras, encoders=rows, heed_proofs=named is None
+    ):
         tried.append(candidate)
         if candidate.works:
             selection = Selection(encoder=candidate.encoder, device_node=candidate.device_node, candidates=tuple(tried))
@@ -118,11 +121,13 @@ def examine_encoders(
     *,
     cameras: int = 1,
     encoders: tuple[EncoderSpec, ...] | None = None,
+    heed_proofs: bool = False,
 ) -> Iterator[Candidate]:
     """Try encoders in order, and yield the result of each; see `select_encoder` for the other arguments.
 
     Args:
         encoders: rows to try; None means all that ``auto`` considers on this platform.
+        heed_proofs: do not try an encoder whose proof on this machine failed.
     """
     rows = encoders if encoders is not None else (*auto_candidates(sys.platform), *auto_fallbacks())
     listed = probe_capabilities(context.binaries.ffmpeg).encoders
@@ -138,11 +143,46 @@ def examine_encoders(
             cameras=cameras if row.device else 1,
         )
 
+    def doubt(row: EncoderSpec, node: str | None) -> str | None:
+        setup = setup_of(row, context.binaries, device=node or config.device)
+        return failed_proof(setup, config, context, cameras=cameras)
+
     for row in rows:
         if row.name not in listed:
             yield Candidate(encoder=row.name, works=False, reason="not compiled into this FFmpeg")
         else:
-            yield _examine(row, config.device, try_on)
+            yield _examine(row, config.device, try_on, doubt if heed_proofs else lambda *_: None)
+
+
+def setup_of(row: EncoderSpec, binaries: Binaries, *, device: str | None) -> Setup:
+    """Return what a proof of this encoder counts for."""
+    used = [device] if device and row.device and row.device.takes_node else device_nodes(row)
+    return Setup(
+        encoder=row.name,
+        device=device or "",
+        driver=driver_versions(row, used),
+        build=probe_capabilities(binaries.ffmpeg).version.digest,
+    )
+
+
+def failed_proof(setup: Setup, config: VideoEncoderConfig, context: RunContext, *, cameras: int) -> str | None:
+    """Return why ``auto`` passes over an encoder for a job: its proof on this machine failed; None otherwise."""
+    proof = remembered_proof(setup)
+    settings = {*config.model_fields_set}
+    settings |= {"encoder_threads"} if context.encoder_threads is not None else set()
+    settings |= {"cameras"} if cameras > 1 else set()
+    failure = None if proof is None else proof.objection(settings)
+    if proof is None or failure is None:
+        return None
+    return (
+        f"its proof of {proof.made_at[:10]} on this machine failed ({failure.check}: {failure.reason}); after an update, "
+        f"prove it again: ffenc probe --prove {setup.encoder}"
+    )
+
+
+def forget_choices() -> None:
+    """Make the next `select_encoder` try the encoders again."""
+    _select.cache_clear()
 
 
 def device_nodes(spec: EncoderSpec) -> list[str]:
@@ -151,7 +191,12 @@ def device_nodes(spec: EncoderSpec) -> list[str]:
     return sorted(str(node) for pattern in patterns for node in Path("/").glob(pattern.lstrip("/")))
 
 
-def _examine(row: EncoderSpec, device: str | None, try_on: Callable[[EncoderSpec, str | None], str]) -> Candidate:
+def _examine(
+    row: EncoderSpec,
+    device: str | None,
+    try_on: Callable[[EncoderSpec, str | None], str],
+    doubt: Callable[[EncoderSpec, str | None], str | None],
+) -> Candidate:
     nodes: list[str | None] = [None]
     if row.device is not None and row.device.nodes and sys.platform == "linux":
         found = device_nodes(row)
@@ -165,6 +210,9 @@ def _examine(row: EncoderSpec, device: str | None, try_on: Callable[[EncoderSpec
     for node in nodes:
         if node is not None and (fault := _node_fault(node)):
             reasons.append(fault)
+            continue
+        if reason := doubt(row, node):
+            reasons.append(reason)
             continue
         try:
             proof = try_on(row, node)

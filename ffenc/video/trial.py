@@ -56,8 +56,8 @@ _MOST_PIXELS = 120_000_000  # of all frames together; a trial of 3840x2160 takes
 _MOST_COMPARED = 6
 _MOST_WAITING = 60  # further frames while an encoder of several cameras has not written a packet yet
 _WAITING_STEP_S = 0.1
-# The last is FFmpeg's own AV1 decoder, which only drives hardware.
-_NO_DECODER = re.compile(r"[Dd]ecoder.*not found|[Nn]o decoder|doesn't support hardware accelerated")
+NO_DECODER = re.compile(r"[Dd]ecoder.*not found|[Nn]o decoder|doesn't support hardware accelerated")
+"""Lines by which FFmpeg reports that it has no decoder; the last is its own AV1 decoder, which only drives hardware."""
 
 # PSNR that every software encoder exceeds on `TrialScene`, measured from 64x64 to 640x480: at the coarse end of its crf
 # range, and in the first 60 % of it.
@@ -249,7 +249,7 @@ def _check_file(plan: EncodePlan, sent: Sequence[Frame], context: RunContext) ->
         )
         decoded = reader.frames(numbers)
     except ProcessDiedError as err:
-        if _NO_DECODER.search(err.stderr_tail):
+        if NO_DECODER.search(err.stderr_tail):
             return f"its trial succeeded, but frames were not compared: this FFmpeg cannot decode {plan.encoder.codec}"
         raise OutputError(f"its stream cannot be decoded: {err.stderr_tail or err}", path=plan.output) from err
     for number, shown in zip(numbers, decoded, strict=True):

@@ -19,7 +19,7 @@ from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import UsageError, binaries_of, checked_config
 from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.spec import EncoderSpec
-from ffenc.encoders.table import ENCODERS, auto_candidates, auto_fallbacks
+from ffenc.encoders.table import ENCODERS, auto_candidates, auto_fallbacks, platform_rows
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.capability_probe import probe_capabilities
@@ -97,8 +97,7 @@ def run(arguments: Namespace, screen: Screen) -> None:
 def _rows(wanted: Sequence[str] | None, capabilities: Capabilities) -> tuple[EncoderSpec, ...]:
     """Return the encoders to try: hardware of this platform in the order of ``auto``, then software; or the wanted ones."""
     if wanted is None:
-        hardware = [row for row in ENCODERS.values() if row.device and sys.platform in row.device.platforms]
-        return (*hardware, *(row for row in ENCODERS.values() if row.device is None))
+        return platform_rows(sys.platform)
     rows = []
     for name in wanted:
         listing = capabilities.encoders.get(name)
