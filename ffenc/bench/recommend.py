@@ -27,9 +27,10 @@ from ffenc.frame_rate import FrameRate, parse_frame_rate
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames
 from ffenc.streaming.encoder import StreamingVideoEncoder
+from ffenc.video.proof_memory import remembered_proof
 from ffenc.video.run import EncodeResult
 from ffenc.video.run_context import RunContext
-from ffenc.video.selection import examine_encoders
+from ffenc.video.selection import examine_encoders, failed_proof, setup_of
 
 BUDGET_S = 60.0
 """Time limit of a recommendation."""
@@ -85,6 +86,7 @@ class Advice:
         source: name of the footage.
         load: load average at the start of the trials.
         took_s: duration of all trials.
+        unproven: hardware encoders that were tried and were never proven on this machine; see `prove_encoders`.
     """
 
     chosen: Tried
@@ -95,6 +97,7 @@ class Advice:
     source: str
     load: float | None
     took_s: float
+    unproven: tuple[str, ...] = ()
 
 
 def recommend(
@@ -128,9 +131,13 @@ def recommend(
     named = {"synthetic": "moving_texture"} if source is None else {"clip": source}
     spec = SourceSpec.model_validate({**named, "size": size, "fps": str(parse_frame_rate(fps)), "frames": _FRAMES})
     tried: list[Tried] = []
+    unproven: list[str] = []
     with tempfile.TemporaryDirectory(prefix="ffenc-recommend-") as directory:
         footage = materialise(spec, Path(directory), binaries=binaries)
-        for candidate in _expanded(PRESET_LISTS[use], footage, cameras, binaries):
+        for candidate, doubt in _expanded(PRESET_LISTS[use], footage, cameras, binaries, unproven):
+            if doubt is not None:
+                tried.append(Tried(fields=dict(candidate.fields), why=candidate.why, refused=doubt))
+                continue
             left_s = budget_s - (time.monotonic() - started)
             trial = Trial(fields=candidate.fields, encoder_threads=None, cameras=cameras, footage=footage)
             if left_s < TRIAL_S / 2:
@@ -157,25 +164,37 @@ def recommend(
                     source=footage.name,
                     load=load,
                     took_s=round(time.monotonic() - started, 1),
+                    unproven=tuple(dict.fromkeys(unproven)),
                 )
     raise CapabilityError(_nothing(tried, cameras, size, str(footage.fps), load))
 
 
 def _expanded(
-    candidates: tuple[Candidate, ...], footage: Footage, cameras: int, binaries: Binaries
-) -> Iterator[Candidate]:
-    """Yield the candidates; those for hardware once for each hardware encoder that works here."""
+    candidates: tuple[Candidate, ...], footage: Footage, cameras: int, binaries: Binaries, unproven: list[str]
+) -> Iterator[tuple[Candidate, str | None]]:
+    """Yield the candidates, those for hardware once for each hardware encoder that works here, and why not to try them.
+
+    Names of hardware encoders that were never proven on this machine are appended to ``unproven``.
+    """
     form = FrameFormat(width=footage.format.width, height=footage.format.height)
     source = RawFrames(frames=form, fps=footage.fps)
     for candidate in candidates:
         if not candidate.is_hardware:
-            yield candidate
+            yield candidate, None
             continue
         rows = auto_candidates(sys.platform)
         config = VideoEncoderConfig.model_validate(candidate.fields)
-        for examined in examine_encoders(config, source, RunContext(binaries=binaries), cameras=cameras, encoders=rows):
-            if examined.works:
-                yield Candidate(fields={"vcodec": examined.encoder, **candidate.fields}, why=candidate.why)
+        context = RunContext(binaries=binaries)
+        for row, examined in zip(
+            rows, examine_encoders(config, source, context, cameras=cameras, encoders=rows), strict=True
+        ):
+            if not examined.works:
+                continue
+            setup = setup_of(row, binaries, device=examined.device_node)
+            if remembered_proof(setup) is None:
+                unproven.append(row.name)
+            named = Candidate(fields={"vcodec": row.name, **candidate.fields}, why=candidate.why)
+            yield named, failed_proof(setup, config, context, cameras=cameras)
 
 
 def _try(

@@ -1,9 +1,9 @@
 """Rows of the hardware encoders, and of the devices they run on.
 
 Written from FFmpeg's help texts (4.1 to 9.0) and sources (4.3.7, 5.1.9, 7.1.5, 8.1.2, 9.0.2); a row from another source
-names it.  No help text was available for VideoToolbox, RKMPP, nvmpi, D3D12 and Media Foundation.  ffenc's authors have not
-run any of these encoders on its hardware: see ``HardwareDevice.never_run``, ``ffenc probe`` and docs/hardware.md.  A trial on
-the machine decides whether one works, never this table.
+names it.  No help text was available for VideoToolbox, RKMPP, nvmpi, D3D12 and Media Foundation.  ffenc's authors have no
+such hardware: see ``EncoderSpec.never_run``, ``ffenc probe --prove`` and docs/hardware.md.  A trial on the machine decides
+whether one works, never this table.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Generic, TypeAlias, TypeVar
 
+from ffenc.encoders.proven import RUN
+
 T = TypeVar("T")
 
 Version: TypeAlias = tuple[int, ...]
@@ -311,8 +313,6 @@ class HardwareDevice:
         upload: filters that move a frame to the device, after the conversion to ``formats``.
         formats: pixel format of the stream -> software format to feed the encoder with.
         needs: requirements, for messages.
-        never_run: True if written from FFmpeg's documentation and sources, and never run on such hardware by ffenc's
-            authors.
     """
 
     name: str
@@ -326,7 +326,6 @@ class HardwareDevice:
     upload: tuple[str, ...] = ()
     formats: Mapping[str, str] = field(default_factory=dict)
     needs: str
-    never_run: bool = True
 
     @property
     def takes_node(self) -> bool:
@@ -418,3 +417,8 @@ class EncoderSpec:
     def as_listed(self, options: Container[str]) -> EncoderSpec:
         """Return the row for an FFmpeg that lists these options: this one, or the fork to which one of them belongs."""
         return next((fork for option, fork in self.forks.items() if option in options), self)
+
+    @property
+    def never_run(self) -> bool:
+        """Whether it is written from FFmpeg's documentation and sources only: no proof from such hardware is known."""
+        return self.device is not None and self.name not in RUN

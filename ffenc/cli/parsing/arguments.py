@@ -17,6 +17,7 @@ from jsonargparse import SUPPRESS, ArgumentParser, Namespace
 from ffenc.cli.parsing.values import (
     PARSER_MODE,
     count,
+    duration,
     episode_numbers,
     executor_name,
     frame_number,
@@ -47,7 +48,7 @@ _Config = TypeVar("_Config", bound="VideoEncoderConfig")
 
 BARE_FLAGS = (
     "-h", "--help", "-v", "--verbose", "--json", "--dry_run", "--dry-run", "--overwrite", "--codes", "--retry_failed",
-    "--allow_mixed_builds", "--follow_links", "--relative_action", "--relative-action", "--idle", "--yes",
+    "--allow_mixed_builds", "--follow_links", "--relative_action", "--relative-action", "--idle", "--yes", "--prove",
 )  # fmt: skip
 """The flags that take no value."""
 
@@ -152,7 +153,7 @@ def command(usage: str) -> Callable[[Callable[[ArgumentParser], None]], Callable
 
 _METAVARS: Mapping[Any, str] = {
     bool: "BOOL", dict: "DICT", str: "NAME", positive: "N", count: "N", whole_rate: "N", frame_rate: "RATE", seconds: "S",
-    frame_size: "WxH", frame_number: "FRAME", executor_name: "NAME", names: "NAMES", episode_numbers: "NUMBERS",
+    duration: "TIME", frame_size: "WxH", frame_number: "FRAME", executor_name: "NAME", names: "NAMES", episode_numbers: "NUMBERS",
     positive_number: "N",
 }  # fmt: skip
 """Placeholder of a value in ``--help``, by its type."""

@@ -179,6 +179,14 @@ def seconds(value: str | float) -> float:
     return float(_number(value, r"[0-9]{1,9}(\.[0-9]{1,9})?", expected))
 
 
+def duration(value: str | float) -> float:
+    """Parse a duration above 0: ``90``, ``90s``, ``30m`` or ``1.5h``, as seconds."""
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh]?)", str(value))
+    if isinstance(value, bool) or match is None or not float(match[1]):
+        raise ArgumentTypeError(f"{value!r} is not a duration above 0; write for example 90s, 30m or 1h")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
 def positive_number(value: str | float) -> float:
     """Parse a number above 0."""
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", str(value)) or not float(value):

@@ -10,6 +10,7 @@ import pytest
 from ffenc.encoders.generic import GENERIC_OPTIONS
 from ffenc.encoders.hardware import DEVICES, HARDWARE
 from ffenc.encoders.lerobot_names import DEFAULT_ENCODER, encoder_for_stored_codec
+from ffenc.encoders.proven import RUN
 from ffenc.encoders.software import SOFTWARE
 from ffenc.encoders.table import (
     AUTO_CODECS,
@@ -159,7 +160,8 @@ def test_a_row_can_be_stored_somewhere(row):
 
 
 def test_hardware_rows_are_marked_as_never_run():
-    assert all(row.device is not None and row.device.never_run for row in HARDWARE)
+    assert all(row.device is not None and row.never_run == (row.name not in RUN) for row in HARDWARE)
+    assert not any(row.never_run for row in SOFTWARE)
     assert all(row.threads is None and row.fast_decode is None for row in HARDWARE)
     assert {row.device.name for row in HARDWARE} == {device.name for device in DEVICES}
 

@@ -31,6 +31,9 @@ def run(arguments: Namespace, screen: Screen) -> None:
         pairs["reading"] = f"{chosen.frame_ms} ms for a random frame, through ffenc's reader"
     for one in advice.tried[:-1]:
         pairs[f"not {one.fields['vcodec']} {one.fields.get('preset', '')}".strip()] = str(one.refused)
+    if advice.unproven:
+        again = shlex.join(["ffenc", "probe", "--prove", *advice.unproven])
+        pairs["to prove"] = f"{', '.join(advice.unproven)}: never proven on this machine, which {again} does"
     if arguments.confirm is not None:
         screen.note(f"recording for {arguments.confirm} s")
         seen = confirm(advice, seconds=arguments.confirm, source=arguments.input, binaries=binaries)

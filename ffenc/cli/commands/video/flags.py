@@ -7,7 +7,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from ffenc.cli.parsing.arguments import add_encoder_flags, add_flag, add_job_flags, add_order_flag, command
-from ffenc.cli.parsing.values import frame_number, frame_rate, frame_size, names, positive
+from ffenc.cli.parsing.values import duration, frame_number, frame_rate, frame_size, names, positive
 
 _CLIP = "a clip with constant frame rate"
 _OUTPUT = "file to write, .mp4 or .mov"
@@ -83,20 +83,31 @@ def info(parser: ArgumentParser) -> None:
     add_flag(parser, "file", Path, "a media file with video, or the directory of a dataset")
 
 
-@command("probe [options]")
+@command("probe [options] [ENCODER ...]")
 def probe(parser: ArgumentParser) -> None:
     """Find the executables, and test the encoders of this machine.
 
-    These are all hardware encoders of this platform and all software encoders that
-    ffenc knows. Each encodes a few frames of the given size and rate. Keyframes,
-    size, codec, pixel format, timestamps and decoded frames are compared with the
-    input. An encoder that FFmpeg lists may still not work: the list shows only what
-    was compiled in. "unknown" means that a test timed out; repeat it when the
-    machine is less busy.
+    These are the named encoders, or all hardware encoders of this platform and all
+    software encoders that ffenc knows. Each encodes a few frames of the given size
+    and rate. Keyframes, size, codec, pixel format, timestamps and decoded frames
+    are compared with the input. An encoder that FFmpeg lists may still not work:
+    the list shows only what was compiled in. "unknown" means that a test timed out;
+    repeat it when the machine is less busy.
+
+    With --prove, each encoder that passes is examined further, for up to a minute:
+    every setting takes effect in the file, several sessions work at once, and
+    software continues if a session is lost. auto passes over an encoder whose proof
+    failed. The exit status is 1 unless every encoder is proven.
     """
+    encoders = "encoder to test (default: all, and the choice of auto)"
+    add_flag(parser, "names", str, encoders, nargs="*", metavar="ENCODER")
     add_flag(parser, "--size", frame_size, "frame size", default="640x480")
     add_flag(parser, "--fps", frame_rate, "30 or 30000/1001", default="30")
     add_flag(parser, "--pix_fmt", str, "pixel format of the stream (default: yuv420p)")
-    add_flag(parser, "--cameras", positive, "number of simultaneous encodes, which drivers limit", default="1")
-    encoders = "only these encoders (default: all, and the choice of auto)"
-    add_flag(parser, "--encoders", names, encoders, metavar="A,B")
+    cameras = "number of simultaneous encodes, which drivers limit (default: 1; with --prove 2)"
+    add_flag(parser, "--cameras", positive, cameras)
+    add_flag(parser, "--encoders", names, "the encoders, in another form", metavar="A,B")
+    proof = parser.add_argument_group("proof")
+    add_flag(proof, "--prove", None, "prove that the encoders do what their settings say")
+    add_flag(proof, "--soak", duration, "also encode in real time that long, for example 90s, 30m or 1h")
+    add_flag(proof, "--output", Path, "JSON document to attach to a report; must not exist", "-o", metavar="OUTPUT")

@@ -27,12 +27,13 @@ from ffenc.ffmpeg.listing import parse_version
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames
+from ffenc.video.proof_memory import RememberedProof, remembered_proof
 from ffenc.video.run_context import RunContext
-from ffenc.video.selection import Candidate, examine_encoders
+from ffenc.video.selection import Candidate, examine_encoders, failed_proof, setup_of
 
 _NEVER_RUN = (
-    "The developers of ffenc have never run hardware encoders, for lack of hardware. These results come only from the "
-    "trials on this machine."
+    "The developers of ffenc have never run hardware encoders, for lack of hardware, and for some of these nobody has sent "
+    "a proof. These results come only from the trials on this machine."
 )
 
 
@@ -41,11 +42,13 @@ _LONG_REASON = 40  # characters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tried:
-    """An encoder and the result of its trial."""
+    """An encoder, the result of its trial, its last proof here, and why ``auto`` passes over it."""
 
     spec: EncoderSpec
     listed: bool
     candidate: Candidate
+    proof: RememberedProof | None
+    doubt: str | None
 
     @property
     def device(self) -> str:
@@ -53,45 +56,77 @@ class _Tried:
 
     @property
     def never_run(self) -> bool:
-        return self.spec.device is not None and self.spec.device.never_run
+        return self.spec.never_run
+
+    @property
+    def reason(self) -> str:
+        node = self.candidate.device_node
+        words = [self.candidate.reason + (f" on {node}" if self.candidate.works and node else "")]
+        if self.doubt is not None:
+            words.append(f"auto passes over it: {self.doubt}")
+        elif self.candidate.works and self.proof is not None and not self.proof.failures:
+            words.append(f"proven here on {self.proof.made_at[:10]}")
+        return "; ".join(words)
 
 
-def run(arguments: Namespace, screen: Screen) -> None:
+def run(arguments: Namespace, screen: Screen) -> int:
     """Try the encoders, and print the results."""
+    for flag in ("soak", "output"):
+        if getattr(arguments, flag) is not None and not arguments.prove:
+            raise UsageError(f"--{flag} is for a proof; add --prove, or leave it out")
+    if arguments.names and arguments.encoders:
+        raise UsageError("encoders are named twice; leave out --encoders")
+    wanted = tuple(arguments.names) or arguments.encoders
     binaries = binaries_of(arguments)
     capabilities = probe_capabilities(binaries.ffmpeg)
+    rows = _rows(wanted, capabilities)
+    if arguments.prove:
+        from ffenc.cli.commands.video.prove import run as prove
+
+        return prove(arguments, screen, wanted)
+    cameras = arguments.cameras or 1
     given = {} if arguments.pix_fmt is None else {"pix_fmt": arguments.pix_fmt}
     width, height = arguments.size
     config = checked_config(given, {"pix_fmt": "pix_fmt"}, VideoEncoderConfig)
-    rows = _rows(arguments.encoders, capabilities)
+    context = RunContext(binaries=binaries)
     candidates = examine_encoders(
         config,
         RawFrames(frames=FrameFormat(width=width, height=height), fps=arguments.fps),
-        RunContext(binaries=binaries),
-        cameras=arguments.cameras,
+        context,
+        cameras=cameras,
         encoders=rows,
     )
     tried = []
     with screen.progress("trying encoders", total=len(rows), unit="encoders") as progress:
         for spec, candidate in zip(rows, candidates, strict=True):
-            tried.append(_Tried(spec=spec, listed=spec.name in capabilities.encoders, candidate=candidate))
+            setup = setup_of(spec, binaries, device=candidate.device_node)
+            tried.append(
+                _Tried(
+                    spec=spec,
+                    listed=spec.name in capabilities.encoders,
+                    candidate=candidate,
+                    proof=remembered_proof(setup),
+                    doubt=failed_proof(setup, config, context, cameras=cameras),
+                )
+            )
             if progress:
                 progress(len(tried), len(rows))
     tools = _tools(binaries, capabilities)
-    auto = None if arguments.encoders else _choice_of_auto(tried)
+    auto = None if wanted else _choice_of_auto(tried)
     trial = {
         "size": [width, height],
         "fps": str(arguments.fps),
         "pix_fmt": config.pix_fmt,
-        "cameras": arguments.cameras,
+        "cameras": cameras,
     }
     screen.result(
         {"tools": tools, "trial": trial, "encoders": [_document(each) for each in tried], "auto": auto},
         pairs_table(_tool_rows(tools)),
         Text(),
-        _table(tried, title=_trial_text(arguments, config)),
-        *_conclusion(tried, auto, asked=not arguments.encoders),
+        _table(tried, title=_trial_text(arguments, config, cameras)),
+        *_conclusion(tried, auto, asked=not wanted),
     )
+    return 0
 
 
 def _rows(wanted: Sequence[str] | None, capabilities: Capabilities) -> tuple[EncoderSpec, ...]:
@@ -111,7 +146,7 @@ def _rows(wanted: Sequence[str] | None, capabilities: Capabilities) -> tuple[Enc
 
 def _choice_of_auto(tried: Sequence[_Tried]) -> str | None:
     """Return the encoder that `select_encoder` would choose after these trials."""
-    works = {each.spec.name for each in tried if each.candidate.works}
+    works = {each.spec.name for each in tried if each.candidate.works and each.doubt is None}
     order = (*auto_candidates(sys.platform), *auto_fallbacks())
     return next((row.name for row in order if row.name in works), None)
 
@@ -140,9 +175,9 @@ def _tool_rows(tools: Mapping[str, Mapping[str, str | None]]) -> Iterator[tuple[
             yield name, f"{tool['version']}  {tool['path']}  (from {tool['origin']})"
 
 
-def _trial_text(arguments: Namespace, config: VideoEncoderConfig) -> str:
+def _trial_text(arguments: Namespace, config: VideoEncoderConfig, cameras: int) -> str:
     width, height = arguments.size
-    at_once = "" if arguments.cameras == 1 else f", {arguments.cameras} at the same time"
+    at_once = "" if cameras == 1 else f", {cameras} at the same time"
     return f"trials at {width}x{height} {config.pix_fmt}, {arguments.fps} per second{at_once}"
 
 
@@ -156,17 +191,15 @@ def _table(tried: Sequence[_Tried], *, title: str) -> Table:
     for _, family in groupby(tried, key=lambda each: each.device):
         first_with: dict[str, str] = {}
         for each in family:
-            candidate = each.candidate
-            on_node = f" on {candidate.device_node}" if candidate.works and candidate.device_node else ""
             # A long reason that a family of encoders shares is printed once.
-            first = first_with.setdefault(candidate.reason, each.spec.name)
-            repeats = first != each.spec.name and len(candidate.reason) > _LONG_REASON
+            first = first_with.setdefault(each.reason, each.spec.name)
+            repeats = first != each.spec.name and len(each.reason) > _LONG_REASON
             table.add_row(
                 Text(each.spec.name),
                 each.device,
                 "yes" if each.listed else "no",
                 _verdict(each),
-                Text(f"see {first}" if repeats else candidate.reason + on_node),
+                Text(f"see {first}" if repeats else each.reason),
             )
         table.add_section()
     return table
@@ -188,6 +221,9 @@ def _conclusion(tried: Sequence[_Tried], auto: str | None, *, asked: bool) -> It
             spec = ENCODERS[auto]
             kind = spec.device.name if spec.device else "software; no hardware encoder passed its trial"
             yield Text.assemble("vcodec=auto would choose ", (auto, "bold green"), f" ({kind}).")
+    unproven = [each.spec.name for each in tried if each.spec.device and each.candidate.works and each.proof is None]
+    if unproven:
+        yield Text(f"Never proven on this machine: prove with ffenc probe --prove {' '.join(unproven)}")
     if any(each.never_run for each in tried):
         yield Text(_NEVER_RUN, style="dim")
 
@@ -200,6 +236,8 @@ def _document(each: _Tried) -> dict[str, object]:
         "listed": each.listed,
         "works": each.candidate.works,
         "reason": each.candidate.reason,
+        "proof": each.proof,
+        "passed_over_by_auto": each.doubt,
         "device_node": each.candidate.device_node,
         "never_run_by_developers": each.never_run,
     }

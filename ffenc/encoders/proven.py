@@ -1,0 +1,6 @@
+"""Hardware encoders that were run.  Written by ``tools/hardware_table.py`` from ``docs/hardware/*.json``; do not edit."""
+
+from __future__ import annotations
+
+RUN: frozenset[str] = frozenset()
+"""Encoders with a proof from a machine that has the hardware; passed or failed."""
