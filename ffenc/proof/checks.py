@@ -37,8 +37,10 @@ _SOAK_SAMPLES = 20
 _TELL_EVERY_S = 1.0
 _PAUSE_S = 0.02
 
-# The formats that matter for video of cameras, as far as an encoder takes them; software takes dozens more.
-_COMPARED_FORMATS = ("yuv420p", "yuv444p", "yuv420p10le", "gray", "gray12le", "gray16le", "yuvj420p")
+# The formats that matter for video of cameras, as far as an encoder takes them; FFmpeg lists dozens more.
+_COMPARED_FORMATS = frozenset(
+    ("yuv420p", "nv12", "yuv444p", "yuv420p10le", "p010le", "gray", "gray12le", "gray16le", "yuvj420p")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +172,7 @@ def _refused(refused: dict[Any, str]) -> str:
 def _pixel_formats(subject: Subject) -> str:
     known = subject.pixel_formats or (subject.config().pix_fmt,)
     frames, refused, found = texture(2), {}, []
-    for pix_fmt in (name for name in known if not subject.is_software or name in _COMPARED_FORMATS):
+    for pix_fmt in (name for name in known if name in _COMPARED_FORMATS):
         if subject.refusal(pix_fmt=pix_fmt):  # alpha, for example
             continue
         try:

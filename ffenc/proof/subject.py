@@ -17,7 +17,14 @@ import numpy.typing as npt
 from ffenc.bench.synthetic import moving_texture
 from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.spec import EncoderSpec
-from ffenc.errors import CapabilityError, FFencError, OutputError, ProcessDiedError
+from ffenc.errors import (
+    CapabilityError,
+    EncoderUnavailableError,
+    FFencError,
+    ProcessDiedError,
+    ProcessError,
+    RecordingError,
+)
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
@@ -269,9 +276,12 @@ def psnr_of(sent: Frames, shown: npt.NDArray[Any]) -> float:
 
 def reason_of(error: FFencError, directory: Path) -> str:
     """Return the reason for a failure in one line, without the names of temporary files."""
-    tail = getattr(error, "stderr_tail", "").strip()
+    if isinstance(error, RecordingError) and isinstance(error.__cause__, FFencError):
+        return reason_of(error.__cause__, directory)  # the error itself tells where the recording is kept
     text = str(error).splitlines()[0]
-    if tail and not isinstance(error, OutputError):
-        text += f": {tail.splitlines()[0]}"
+    if isinstance(error, EncoderUnavailableError) and error.refused:
+        text += f": {error.refused[-1][1]}"
+    if isinstance(error, ProcessError) and error.stderr_tail.strip():
+        text += f": {error.stderr_tail.strip().splitlines()[0]}"
     text = re.sub(r"; \S+ was not written$", "", text)
     return text.replace(f"{directory}{os.sep}", "")

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
+import shlex
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ffenc import Binaries
+from ffenc.video import selection
 from ffenc.video.decoder_pool import DECODERS
+from tests.recordings import RECORDED
 
+DOUBLE = Path(__file__).parent.parent / "fakes" / "hardware_ffmpeg"
 FAKE_FFMPEG = Path(__file__).parent.parent / "fakes" / "ffmpeg"
 OWNER_VARIABLE = "FAKE_OWNER"
 
@@ -103,3 +111,32 @@ def within() -> Callable[[float], AbstractContextManager[None]]:
         assert time.monotonic() - started < seconds
 
     return bounded
+
+
+@pytest.fixture
+def double(binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Binaries]]:
+    """Return a function that makes an ffmpeg with these encoders, whose device files exist."""
+    node = tmp_path / "renderD128"
+    node.touch()
+    monkeypatch.setattr(selection, "device_nodes", lambda row: [str(node)])
+    monkeypatch.setenv("FFENC_CACHE_DIR", str(tmp_path / "cache"))
+    selection._select.cache_clear()
+
+    def make(**encoders: dict[str, Any]) -> Binaries:
+        (tmp_path / "state").mkdir(exist_ok=True)
+        description = {
+            "real": str(binaries.ffmpeg),
+            "recorded": str(RECORDED / "9.0.2"),
+            "state": str(tmp_path / "state"),
+            "encoders": encoders,
+        }
+        (tmp_path / "description.json").write_text(json.dumps(description), encoding="utf-8")
+        command = shlex.join([sys.executable, "-S", str(DOUBLE), str(tmp_path / "description.json")])
+        script = tmp_path / "ffmpeg"
+        script.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+        script.chmod(0o755)
+        # The listings are asked of the double; files are read by the real tools.
+        return replace(binaries, ffmpeg=script)
+
+    yield make
+    selection._select.cache_clear()

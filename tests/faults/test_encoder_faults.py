@@ -5,13 +5,9 @@ The test double in ``tests/fakes/hardware_ffmpeg`` maps a hardware encoder's nam
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-import shlex
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -29,43 +25,11 @@ from ffenc import (
 from ffenc.errors import EncoderOptionError, EncoderUnavailableError, FFencError, OutputError, ProbeError
 from ffenc.video import selection, trial
 from ffenc.video.trial import TrialScene
-from tests.recordings import RECORDED
 
 pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 
-DOUBLE = Path(__file__).parents[1] / "fakes" / "hardware_ffmpeg"
 SIZE = FrameFormat(width=320, height=240)
 LARGE = FrameFormat(width=640, height=480)  # 200 kbit/s are enough for less
-Double = Callable[..., Binaries]
-
-
-@pytest.fixture
-def double(binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
-    """Return a function that makes an ffmpeg with these encoders, whose device files exist."""
-    node = tmp_path / "renderD128"
-    node.touch()
-    monkeypatch.setattr(selection, "device_nodes", lambda row: [str(node)])
-    monkeypatch.setenv("FFENC_CACHE_DIR", str(tmp_path / "cache"))
-    selection._select.cache_clear()
-
-    def make(**encoders: dict[str, Any]) -> Binaries:
-        (tmp_path / "state").mkdir()
-        description = {
-            "real": str(binaries.ffmpeg),
-            "recorded": str(RECORDED / "9.0.2"),
-            "state": str(tmp_path / "state"),
-            "encoders": encoders,
-        }
-        (tmp_path / "description.json").write_text(json.dumps(description), encoding="utf-8")
-        command = shlex.join([sys.executable, "-S", str(DOUBLE), str(tmp_path / "description.json")])
-        script = tmp_path / "ffmpeg"
-        script.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
-        script.chmod(0o755)
-        # The listings are asked of the double; files are read by the real tools.
-        return replace(binaries, ffmpeg=script)
-
-    yield make
-    selection._select.cache_clear()
 
 
 def encode(binaries: Binaries, path: Path, size: FrameFormat = SIZE, **fields: Any) -> Any:
@@ -97,7 +61,7 @@ FAULTS = [
 
 @pytest.mark.parametrize(("fault", "g", "reason"), FAULTS)
 def test_faulty_hardware_is_refused_by_auto_and_by_name(
-    fault: str, g: int, reason: str, double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fault: str, g: int, reason: str, double: Callable[..., Binaries], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if fault == "hang":
         monkeypatch.setattr(trial, "TRIAL_STALL_TIMEOUT_S", 2.0)
@@ -121,7 +85,7 @@ def assert_matches(pattern: str, text: str) -> None:
     assert re.search(pattern, text), text
 
 
-def test_working_hardware_encodes_and_reports_its_selection(double: Double, tmp_path: Path) -> None:
+def test_working_hardware_encodes_and_reports_its_selection(double: Callable[..., Binaries], tmp_path: Path) -> None:
     binaries = double(h264_nvenc={"fault": "green"}, hevc_nvenc={"fault": None})
     result = encode(binaries, tmp_path / "video.mp4", vcodec="auto")
     assert result.encoder.name == "hevc_nvenc"
@@ -131,7 +95,7 @@ def test_working_hardware_encodes_and_reports_its_selection(double: Double, tmp_
     assert encode(binaries, tmp_path / "named.mp4", vcodec="hevc_nvenc").selection.encoder == "hevc_nvenc"
 
 
-def test_sessions_of_all_cameras_overlap_in_the_trial(double: Double, tmp_path: Path) -> None:
+def test_sessions_of_all_cameras_overlap_in_the_trial(double: Callable[..., Binaries], tmp_path: Path) -> None:
     binaries = double(h264_nvenc={"limit": 2}, h264_vaapi={})
     config = VideoEncoderConfig(vcodec="auto")
     two = select_encoder(config, frames=SIZE, fps=Fraction(30), binaries=binaries, cameras=2)
@@ -141,7 +105,7 @@ def test_sessions_of_all_cameras_overlap_in_the_trial(double: Double, tmp_path: 
     assert "OpenEncodeSessionEx failed" in dict(three.refused)["h264_nvenc"]
 
 
-def test_timed_out_trial_counts_as_unknown(double: Double, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timed_out_trial_counts_as_unknown(double: Callable[..., Binaries], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "TIME_LIMIT_S", 1.5)
     binaries = double(h264_nvenc={"fault": "slow"})
     chosen = select_encoder(VideoEncoderConfig(vcodec="auto"), frames=SIZE, fps=Fraction(30), binaries=binaries)
@@ -150,7 +114,9 @@ def test_timed_out_trial_counts_as_unknown(double: Double, monkeypatch: pytest.M
     assert "too slow now" in candidate.reason
 
 
-def test_named_encoder_tries_every_device_file(double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_named_encoder_tries_every_device_file(
+    double: Callable[..., Binaries], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dead, alive = tmp_path / "renderD128", tmp_path / "renderD129"
     alive.touch()
     monkeypatch.setattr(selection, "device_nodes", lambda row: [str(dead), str(alive)])
@@ -159,18 +125,20 @@ def test_named_encoder_tries_every_device_file(double: Double, tmp_path: Path, m
     assert f"vaapi=ffenc:{alive}" in result.argv
 
 
-def test_missing_device_is_refused(double: Double, tmp_path: Path) -> None:
+def test_missing_device_is_refused(double: Callable[..., Binaries], tmp_path: Path) -> None:
     with pytest.raises(EncoderUnavailableError, match="/dev/dri/renderD250 does not exist"):
         encode(double(h264_vaapi={}), tmp_path / "v.mp4", vcodec="h264_vaapi", device="/dev/dri/renderD250")
 
 
-def test_driver_report_of_ignored_g_is_an_error(double: Double, tmp_path: Path) -> None:
+def test_driver_report_of_ignored_g_is_an_error(double: Callable[..., Binaries], tmp_path: Path) -> None:
     binaries = double(h264_v4l2m2m={"says": "[h264_v4l2m2m @ 0x1] Failed to set gop size: Invalid argument\n"})
     with pytest.raises(EncoderUnavailableError, match="Failed to set gop size"):
         encode(binaries, tmp_path / "video.mp4", vcodec="h264_v4l2m2m")
 
 
-def test_fallback_to_software_is_one_log_line(double: Double, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_fallback_to_software_is_one_log_line(
+    double: Callable[..., Binaries], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     binaries = double(h264_nvenc={"fault": "late"})
     with caplog.at_level(logging.INFO, logger="ffenc"):
         result = encode(binaries, tmp_path / "video.mp4", vcodec="auto")
@@ -197,7 +165,13 @@ SOFTWARE_FAULTS = [
 @pytest.mark.parametrize("durable", [False, True], ids=["plain", "durable"])
 @pytest.mark.parametrize(("fault", "fields", "reason", "error"), SOFTWARE_FAULTS)
 def test_faulty_software_output_is_not_committed(
-    fault: str, fields: dict[str, Any], reason: str, error: Any, durable: bool, double: Double, tmp_path: Path
+    fault: str,
+    fields: dict[str, Any],
+    reason: str,
+    error: Any,
+    durable: bool,
+    double: Callable[..., Binaries],
+    tmp_path: Path,
 ) -> None:
     if durable and fault == "truncated":
         pytest.skip("the recording is remuxed, which reads it whole: see the tests of recordings")

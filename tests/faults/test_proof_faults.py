@@ -1,0 +1,137 @@
+"""Every check of a proof fails if its fault is there, and a failed proof is heeded.
+
+The test double in ``tests/fakes/hardware_ffmpeg`` maps an encoder's name to a software encoder with one fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ffenc import Binaries, VideoEncoderConfig, prove_encoders, select_encoder
+from ffenc.encoders.table import ENCODERS
+from ffenc.proof import prove
+from ffenc.proof.checks import CHECKS, checks_for
+from ffenc.proof.prove import CheckResult, run_checks
+from ffenc.proof.subject import ProofJob, Subject
+from ffenc.video.run_context import RunContext
+from ffenc.video.selection import capabilities_for
+from ffenc.video.selection import select_encoder as select
+
+pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+
+Double = Callable[..., Binaries]
+SIZE = (160, 128)
+BY_NAME = {check.name: check for check in CHECKS}
+NVENC, X264 = "h264_nvenc", "libx264"
+
+# check, encoder, faults of the encoders, reason
+FAULTS: list[tuple[str, str, dict[str, dict[str, Any]], str]] = [
+    ("frames", NVENC, {NVENC: {"fault": "previous"}}, "frame 1 shows frame 0"),
+    ("frames", NVENC, {NVENC: {"fault": "frame_missing"}}, "12 frames were sent, but the file has 11"),
+    ("frames", NVENC, {NVENC: {"fault": "timestamps"}}, "frame 1 is shown at"),
+    ("keyframes", NVENC, {NVENC: {"fault": "key_frames"}}, "with g=1 keyframes are at 0, not at every multiple of 1"),
+    ("crf", NVENC, {NVENC: {"fault": "fixed_quality"}}, "a higher crf does not make the file smaller"),
+    ("crf", NVENC, {NVENC: {"fault": "best_quality"}}, "a higher crf does not make the file smaller"),
+    ("bit rate", NVENC, {NVENC: {"fault": "fixed_rate"}}, "a higher bit rate does not make the file larger"),
+    ("presets", NVENC, {NVENC: {"fault": "fixed_preset"}}, "every preset gives the same stream"),
+    ("pixel formats", NVENC, {NVENC: {"fault": "eight_bits"}}, "with pix_fmt=yuv420p10le the stream is yuv420p"),
+    ("threads", X264, {X264: {"fault": "threads"}}, "3 frames were sent, but the file has 2"),
+    ("fast_decode", X264, {X264: {"fault": "slow_decode"}}, "fast_decode=2 does not change the stream"),
+    ("forced keyframes", NVENC, {NVENC: {"fault": "unforced"}}, "wrote no keyframe at 2 of the frames"),
+    ("join", NVENC, {NVENC: {"fault": "changing"}}, "differ|cannot be joined"),
+    ("sessions", NVENC, {NVENC: {"limit": 1}}, "OpenEncodeSessionEx failed"),
+    ("lost session", NVENC, {NVENC: {}, X264: {"fault": "late"}}, "the device was lost"),
+    ("soak", NVENC, {NVENC: {"fault": "tired"}}, r"the encoder failed after 1\.\d s: .*the device was lost"),
+    ("soak", NVENC, {NVENC: {"fault": "half_speed"}}, r"\d+ of 120 frames were dropped"),
+]
+
+
+def result_of(check: str, encoder: str, binaries: Binaries, directory: Path) -> CheckResult:
+    capabilities = capabilities_for(encoder, binaries)
+    subject = Subject(
+        row=ENCODERS[encoder],
+        capabilities=capabilities,
+        context=RunContext(binaries=binaries, stall_timeout_s=20),
+        job=ProofJob(
+            size=SIZE, fps=Fraction(60 if check == "soak" else 30), cameras=1 if check == "soak" else 2, soak_s=2
+        ),
+        directory=directory,
+    )
+    (result,) = run_checks(subject, [BY_NAME[check]])
+    return result
+
+
+@pytest.mark.parametrize(("check", "encoder", "encoders", "reason"), FAULTS)
+def test_check_fails_with_its_fault(
+    check: str, encoder: str, encoders: dict[str, Any], reason: str, double: Double, tmp_path: Path
+) -> None:
+    result = result_of(check, encoder, double(**encoders), tmp_path)
+    assert result.passed is False, result.detail
+    assert re.search(reason, result.detail), result.detail
+    assert str(tmp_path) not in result.detail
+
+
+def test_every_check_has_a_fault() -> None:
+    assert {check for check, *_ in FAULTS} == set(BY_NAME)
+
+
+def test_working_hardware_is_proven(double: Double) -> None:
+    binaries = double(h264_nvenc={})
+    steps: list[tuple[int, int, str]] = []
+    proof = prove_encoders([NVENC], size=SIZE, soak_s=0.5, binaries=binaries, on_step=lambda *step: steps.append(step))
+    (one,) = proof.encoders
+    assert [check.name for check in one.checks if not check.passed] == []
+    assert (one.verdict, one.device, proof.passed) == ("proven", "nvenc", True)
+    assert [check.name for check in one.checks] == list(BY_NAME)
+    details = {check.name: check.detail for check in one.checks}
+    assert "p1, p2, p3" in details["presets"]
+    assert "yuv420p10le, yuv420p," in details["pixel formats"]
+    assert "gray" not in details["pixel formats"]
+    assert "software continued" in details["lost session"]
+    assert steps[0] == (0, len(CHECKS), f"{NVENC}: trial")
+    assert {total for _, total, _ in steps} == {len(CHECKS)}
+
+
+def test_auto_passes_over_an_encoder_whose_proof_failed(double: Double, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prove, "checks_for", lambda _: [BY_NAME["crf"], BY_NAME["pixel formats"]])
+    binaries = double(h264_nvenc={"fault": "fixed_quality"}, h264_vaapi={})
+    config = VideoEncoderConfig(vcodec="auto")
+
+    def choice(**fields: Any) -> Any:
+        asked = VideoEncoderConfig(vcodec="auto", **fields)
+        return select_encoder(asked, frames=ProofJob(size=SIZE).frames, fps=Fraction(30), binaries=binaries)
+
+    assert choice().encoder == NVENC
+    assert not prove_encoders([NVENC], size=SIZE, binaries=binaries).passed
+    chosen = choice()
+    assert chosen.encoder == "h264_vaapi"
+    reason = dict(chosen.refused)[NVENC]
+    assert "on this machine failed (crf: a higher crf does not make the file smaller" in reason
+    assert reason.endswith("prove it again: ffenc probe --prove h264_nvenc")
+    # An encoder that the user names is tried; its trial decides.
+    assert select(config, frames=ProofJob(size=SIZE).frames, fps=Fraction(30), binaries=binaries, encoder=NVENC)
+    # A failed setting matters only to jobs that make it; a later proof counts instead of an earlier one.
+    double(h264_nvenc={"fault": "eight_bits"}, h264_vaapi={})
+    assert not prove_encoders([NVENC], size=SIZE, binaries=binaries).passed
+    assert choice().encoder == NVENC
+    assert choice(pix_fmt="yuv420p").encoder == "h264_vaapi"
+    double(h264_nvenc={}, h264_vaapi={})
+    assert prove_encoders([NVENC], size=SIZE, binaries=binaries).passed
+    assert choice(pix_fmt="yuv420p").encoder == NVENC
+
+
+def test_an_encoder_that_does_not_work_has_no_checks(double: Double) -> None:
+    binaries = double(h264_nvenc={"fault": "green"})
+    (one,) = prove_encoders([NVENC], size=SIZE, binaries=binaries).encoders
+    assert (one.verdict, one.checks) == ("does not work", ())
+    assert "other frames" in one.trial
+
+
+def test_soak_is_a_check_only_if_asked_for() -> None:
+    assert {check.name for check in checks_for(1)} - {check.name for check in checks_for(0)} == {"soak"}
