@@ -17,7 +17,7 @@ from ffenc import (
     probe_capabilities,
     select_encoder,
 )
-from ffenc.encoders.table import ENCODERS, auto_candidates, auto_fallbacks
+from ffenc.encoders.table import auto_candidates, auto_fallbacks
 from ffenc.errors import EncoderUnavailableError
 from ffenc.plan.encode import RawFrames
 from ffenc.video.run_context import RunContext
@@ -82,14 +82,6 @@ def test_no_working_encoder_gives_every_reason(binaries: Binaries) -> None:
     with pytest.raises(EncoderUnavailableError, match="no_such_option") as caught:
         select_encoder(config, frames=VGA, fps=Fraction(30), binaries=binaries)
     assert len(caught.value.refused) >= len(auto_candidates("linux"))
-
-
-def test_several_cameras_at_once(binaries: Binaries) -> None:
-    row = ENCODERS["libx264"]
-    (candidate,) = examine_encoders(
-        VideoEncoderConfig(), SOURCE, RunContext(binaries=binaries), cameras=3, encoders=(row,)
-    )
-    assert candidate.works
 
 
 @pytest.mark.skipif(HAS_DEVICES, reason="this machine may have a hardware encoder")
