@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-lerobot smoke-lerobot lint format docs bench bench-record bench-datasets option-table clean
+.PHONY: demo test test-all test-lerobot smoke-lerobot lint format docs bench bench-record bench-datasets option-table hardware-table clean
 
 # The main job on frames it makes itself, or on a clip of yours: make demo INPUT=clip.mp4
 demo: $(VENV)/.ready-demo
@@ -54,6 +54,10 @@ bench-datasets: $(VENV)/.ready-bench
 # What every encoder option does in an FFmpeg: make option-table FFMPEG=/path/to/ffmpeg.  Measures only what is missing.
 option-table: $(VENV)/.ready-dev
 	$(BIN)/python -m tools.option_table $(if $(FFMPEG),--ffmpeg=$(FFMPEG)) $(ARGS)
+
+# The tables in docs/hardware.md, from the proofs in docs/hardware.
+hardware-table: $(VENV)/.ready-dev
+	$(BIN)/python -m tools.hardware_table
 
 clean:
 	rm -rf $(VENV) .nox .cache demo site

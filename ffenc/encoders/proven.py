@@ -1,4 +1,4 @@
-"""Hardware encoders that were run.  Written by ``tools/hardware_table.py`` from ``docs/hardware/*.json``; do not edit."""
+"""Hardware encoders that were run; written by ``tools/hardware_table.py`` from ``docs/hardware/*.json``."""
 
 from __future__ import annotations
 

@@ -224,11 +224,11 @@ def _prove(
     tell(0, "trial")
     with tempfile.TemporaryDirectory(prefix="ffenc-proof-") as directory:
         capabilities = capabilities_for(row.name, binaries)
-        # Its own listing is needed for the config of the trial.
         if row.name not in capabilities.encoders:
             return _not_working(
                 row, Candidate(encoder=row.name, works=False, reason="not compiled into this FFmpeg"), binaries
             )
+        row = row.as_listed(capabilities.help(row.name).options)
         subject = Subject(row=row, capabilities=capabilities, context=context, job=job, directory=Path(directory))
         source = RawFrames(frames=job.frames, fps=job.fps)
         (candidate,) = examine_encoders(subject.config(), source, context, encoders=(row,))

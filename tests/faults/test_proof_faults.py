@@ -48,7 +48,7 @@ FAULTS: list[tuple[str, str, dict[str, dict[str, Any]], str]] = [
     ("sessions", NVENC, {NVENC: {"limit": 1}}, "OpenEncodeSessionEx failed"),
     ("lost session", NVENC, {NVENC: {}, X264: {"fault": "late"}}, "the device was lost"),
     ("soak", NVENC, {NVENC: {"fault": "tired"}}, r"the encoder failed after 1\.\d s: .*the device was lost"),
-    ("soak", NVENC, {NVENC: {"fault": "half_speed"}}, r"\d+ of 120 frames were dropped"),
+    ("soak", NVENC, {NVENC: {"fault": "slow_device"}}, r"\d+ of 120 frames were dropped"),
 ]
 
 

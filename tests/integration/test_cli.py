@@ -300,7 +300,7 @@ def test_probe_distinguishes_working_from_listed(
     for row in found.values():
         assert row["listed"] or not row["works"]
         assert row["reason"]
-        assert row["never_run_by_developers"] == (row["device"] is not None)
+        assert row["never_run"] == (row["device"] is not None)
     assert found[document["auto"]]["works"]
     assert names_in(tmp_path) == set()
 

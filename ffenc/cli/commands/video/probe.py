@@ -239,5 +239,5 @@ def _document(each: _Tried) -> dict[str, object]:
         "proof": each.proof,
         "passed_over_by_auto": each.doubt,
         "device_node": each.candidate.device_node,
-        "never_run_by_developers": each.never_run,
+        "never_run": each.never_run,
     }
