@@ -14,6 +14,7 @@ import pytest
 from ffenc import Binaries, prove_encoders
 from ffenc.errors import EncoderUnavailableError, FrameSizeError
 from ffenc.proof.checks import CHECKS
+from tests.recordings import RECORDED
 
 pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 
@@ -34,7 +35,7 @@ def faulty(binaries: Binaries, tmp_path: Path) -> Path:
     (tmp_path / "state").mkdir()
     description = {
         "real": str(binaries.ffmpeg),
-        "recorded": "",
+        "recorded": str(RECORDED / "9.0.2"),
         "state": str(tmp_path / "state"),
         "encoders": {"mpeg4": {"fault": "unforced"}},
     }
@@ -109,7 +110,11 @@ WRONG = {
     "soak of nothing": (["--prove", "mpeg4", "--soak=0"], 2, "write for example 90s, 30m or 1h"),
     "soak without a proof": (["mpeg4", "--soak=1m"], 2, "--soak is for a proof; add --prove"),
     "output without a proof": (["mpeg4", "--output=x.json"], 2, "--output is for a proof; add --prove"),
-    "output exists": (["--prove", "mpeg4", "--output=there.json"], 1, "there.json already exists"),
+    "output exists": (
+        ["--prove", "mpeg4", "--output=there.json"],
+        1,
+        "there.json exists already; pass overwrite=True (--overwrite)",
+    ),
     "output in no folder": (
         ["--prove", "mpeg4", "--output=none/x.json"],
         1,
@@ -135,7 +140,7 @@ def test_bad_input_is_refused_before_the_work(case: str, tmp_path: Path) -> None
 
 
 def test_bad_arguments_of_the_function(binaries: Binaries) -> None:
-    with pytest.raises(EncoderUnavailableError, match="did you mean libx264"):
+    with pytest.raises(EncoderUnavailableError, match="encoder 'libx246'; did you mean libx26"):
         prove_encoders(["libx246"], binaries=binaries)
     with pytest.raises(FrameSizeError, match="641x480"):
         prove_encoders(["mpeg4"], size=(641, 480), binaries=binaries)

@@ -110,4 +110,5 @@ def probe(parser: ArgumentParser) -> None:
     proof = parser.add_argument_group("proof")
     add_flag(proof, "--prove", None, "prove that the encoders do what their settings say")
     add_flag(proof, "--soak", duration, "also encode in real time that long, for example 90s, 30m or 1h")
-    add_flag(proof, "--output", Path, "JSON document to attach to a report; must not exist", "-o", metavar="OUTPUT")
+    add_flag(proof, "--output", Path, "JSON document to attach to a report", "-o", metavar="OUTPUT")
+    add_flag(proof, "--overwrite", None, "replace the output if it exists")

@@ -71,8 +71,8 @@ class _Tried:
 
 def run(arguments: Namespace, screen: Screen) -> int:
     """Try the encoders, and print the results."""
-    for flag in ("soak", "output"):
-        if getattr(arguments, flag) is not None and not arguments.prove:
+    for flag in ("soak", "output", "overwrite"):
+        if getattr(arguments, flag) and not arguments.prove:
             raise UsageError(f"--{flag} is for a proof; add --prove, or leave it out")
     if arguments.names and arguments.encoders:
         raise UsageError("encoders are named twice; leave out --encoders")

@@ -33,7 +33,7 @@ def run(arguments: Namespace, screen: Screen, names: tuple[str, ...] | None) -> 
     binaries = binaries_of(arguments)
     with ExitStack() as stack:
         # Created first, so that a proof of half an hour is not lost because its document cannot be written.
-        pending = arguments.output and stack.enter_context(PendingFile(arguments.output, overwrite=False))
+        pending = arguments.output and stack.enter_context(PendingFile(arguments.output, overwrite=arguments.overwrite))
         proof = _prove(arguments, screen, names, binaries)
         if pending:
             pending.path.write_bytes(dump_json(proof.to_json(), indent=True))
@@ -43,19 +43,16 @@ def run(arguments: Namespace, screen: Screen, names: tuple[str, ...] | None) -> 
 
 
 def _prove(arguments: Namespace, screen: Screen, names: tuple[str, ...] | None, binaries: Binaries) -> Proof:
-    try:
-        with screen.steps() as step, _only_errors(verbose=arguments.verbose):
-            return prove_encoders(
-                names,
-                size=arguments.size,
-                fps=arguments.fps,
-                cameras=arguments.cameras or CAMERAS,
-                soak_s=arguments.soak or 0,
-                binaries=binaries,
-                on_step=step,
-            )
-    except ValueError as err:
-        raise UsageError(str(err)) from err
+    with screen.steps() as step, _only_errors(verbose=arguments.verbose):
+        return prove_encoders(
+            names,
+            size=arguments.size,
+            fps=arguments.fps,
+            cameras=arguments.cameras or CAMERAS,
+            soak_s=arguments.soak or 0,
+            binaries=binaries,
+            on_step=step,
+        )
 
 
 @contextmanager
