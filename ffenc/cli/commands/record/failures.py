@@ -54,6 +54,8 @@ def _reason(error: RecordingError) -> str:
     cause = error.__cause__
     if not isinstance(cause, ProcessError):
         return f"{what}: {cause or error.message}"
+    if is_disk_full(cause):
+        return f"{what}: the disk is full"
     if cause.returncode is not None and cause.returncode < 0:
         limit = ", because a file reached the limit of this shell (ulimit -f)"
         why = f"ffmpeg was {describe_returncode(cause.returncode)}"

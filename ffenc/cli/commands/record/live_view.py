@@ -115,6 +115,8 @@ class Rate:
     def per_second(self, count: int) -> float | None:
         """Add a count and return the rate; None for the first count."""
         now = time.monotonic()
+        if self._seen and count < self._seen[-1][1]:
+            self._seen.clear()  # a camera that was opened again counts from 0
         self._seen.append((now, count))
         while now - self._seen[0][0] > _RATE_OVER_S:
             self._seen.popleft()

@@ -73,6 +73,17 @@ def test_a_rate_is_that_of_the_last_two_seconds(monkeypatch: pytest.MonkeyPatch)
     assert rate.per_second(145) == 10  # (145 - 130) in 1.5 s
 
 
+def test_a_count_that_begins_again_has_no_negative_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [10.0]
+    monkeypatch.setattr(live_view, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    rate = Rate()
+    rates = []
+    for count in (100, 130, 3, 33):
+        rates.append(rate.per_second(count))
+        now[0] += 1.0
+    assert rates == [None, 30.0, None, 30.0]
+
+
 def test_the_title_says_what_went_wrong() -> None:
     episode = LiveEpisode(steps_wanted=90, fps=Fraction(30), steps=30)
     assert episode_title(2, 5, episode) == "episode 2 of 5: 2 s left, 30 frames   (Ctrl-C: stop)"
