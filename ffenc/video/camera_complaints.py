@@ -7,11 +7,9 @@ from collections.abc import Iterable
 
 _LINES_SHOWN = 4
 _COMPLAINT = re.compile(r"^(?:\[(?P<part>[^\]]*?) @ 0x[0-9a-f]+\] )?\[(?:warning|error|fatal|panic)\] (?P<text>.*)$")
-# ffmpeg says after every failure that it failed, and warns of every MJPEG stream.
-_HOLLOW = re.compile(
-    r"^Error opening input(?: files?)?\b|^Conversion failed|^Nothing was written|^Terminating thread|^Did you mean file:"
-    r"|deprecated pixel format used|detected only with low score|^EOI missing"
-)
+# ffmpeg says after every failure that it failed; newer versions say why only there, if nothing else knows.
+_HOLLOW = re.compile(r"^Error opening input(?: files?)?\b|^Conversion failed|^Nothing was written|^Terminating thread")
+_NOISE = re.compile(r"deprecated pixel format used|detected only with low score|^EOI missing|^Did you mean file:")
 
 _ADVICE = (
     (r"Connection refused", "check the address and the port, and whether the camera is on"),
@@ -38,15 +36,17 @@ _ADVICE = (
 
 def complaints(lines: Iterable[str]) -> str:
     """Return the last warnings and errors among the lines of ``-loglevel level+info``, without prefixes."""
-    found: dict[str, None] = {}
+    told: dict[str, None] = {}
+    hollow: dict[str, None] = {}
     for line in lines:
         complaint = _COMPLAINT.match(line)
         if complaint is None:
             continue
         part, text = complaint["part"], complaint["text"].strip()
-        if text and not _HOLLOW.match(text):
-            found.setdefault(f"{part}: {text}" if part and "#" not in part else text)
-    return "\n".join([*found][-_LINES_SHOWN:])
+        if text and not _NOISE.search(text):
+            kind = hollow if _HOLLOW.match(text) else told
+            kind.setdefault(f"{part}: {text}" if part and "#" not in part else text)
+    return "\n".join([*(told or hollow)][-_LINES_SHOWN:])
 
 
 def advice(text: str) -> str:
