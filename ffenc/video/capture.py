@@ -273,7 +273,8 @@ class CameraSource(LiveCamera):
         newest = self._newest
         since = -math.inf if newest is None else newest.time_s - _AROUND_S
         printed = "" if self._process is None else complaints(self._process.stderr_since(since))
-        ended = "; ffmpeg ended without a message" if not printed and ":" not in what else ""
+        is_unexplained = not printed and ":" not in what and not what.startswith("ended")
+        ended = "; ffmpeg ended without a message" if is_unexplained else ""
         remedy = f"; {advice(printed)}" if advice(printed) else ""
         error = self._error_of(kind, what + ended + remedy)
         error.printed = redacted(printed)
