@@ -26,7 +26,7 @@ from ffenc.streaming.encoder import StreamingVideoEncoder
 from ffenc.video.concat import concat_videos
 from ffenc.video.encode import encode_frames
 from ffenc.video.reencode import reencode_video
-from ffenc.video.trial import TrialScene, try_encoder
+from ffenc.video.trial import TrialScene, TrialTooSlowError, try_encoder
 
 NTSC = Fraction(30000, 1001)
 
@@ -259,14 +259,17 @@ def _join(subject: Subject) -> str:
 
 def _sessions(subject: Subject) -> str:
     cameras = subject.job.cameras
-    proof = try_encoder(
-        subject.config(),
-        RawFrames(frames=subject.job.frames, fps=subject.job.fps),
-        subject.context,
-        capabilities=subject.capabilities,
-        device_node=subject.device_node,
-        cameras=cameras,
-    )
+    try:
+        proof = try_encoder(
+            subject.config(),
+            RawFrames(frames=subject.job.frames, fps=subject.job.fps),
+            subject.context,
+            capabilities=subject.capabilities,
+            device_node=subject.device_node,
+            cameras=cameras,
+        )
+    except TrialTooSlowError as err:
+        raise UndecidedError(str(err)) from err
     return f"{cameras} at the same time: {proof}"
 
 

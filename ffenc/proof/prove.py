@@ -142,7 +142,8 @@ def prove_encoders(
     """Prove on this machine that encoders do what their settings say.
 
     Each encoder that passes its trial encodes small clips, and the files are examined; see `ffenc.proof.checks.CHECKS`.  The
-    result is remembered for this FFmpeg, device and driver: ``vcodec="auto"`` passes over an encoder whose proof failed.
+    result is remembered for this FFmpeg, device and driver: ``vcodec="auto"`` passes over an encoder whose proof failed.  The
+    encoders that a check kills on purpose are logged as warnings.
 
     Args:
         encoders: FFmpeg's names; None proves every encoder of this platform that passes its trial.

@@ -14,14 +14,17 @@ from typing import Any
 import pytest
 
 from ffenc import Binaries, VideoEncoderConfig, prove_encoders, select_encoder
+from ffenc.bench import recommend
+from ffenc.bench.sources import SourceSpec, materialise
+from ffenc.encoders.preset_lists import PRESET_LISTS
 from ffenc.encoders.table import ENCODERS
 from ffenc.proof import prove
 from ffenc.proof.checks import CHECKS, checks_for
 from ffenc.proof.prove import CheckResult, run_checks
 from ffenc.proof.subject import ProofJob, Subject
+from ffenc.video import trial
 from ffenc.video.run_context import RunContext
 from ffenc.video.selection import capabilities_for
-from ffenc.video.selection import select_encoder as select
 
 pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 
@@ -37,7 +40,6 @@ FAULTS: list[tuple[str, str, dict[str, dict[str, Any]], str]] = [
     ("frames", NVENC, {NVENC: {"fault": "timestamps"}}, "frame 1 is shown at"),
     ("keyframes", NVENC, {NVENC: {"fault": "key_frames"}}, "with g=1 keyframes are at 0, not at every multiple of 1"),
     ("crf", NVENC, {NVENC: {"fault": "fixed_quality"}}, "a higher crf does not make the file smaller"),
-    ("crf", NVENC, {NVENC: {"fault": "best_quality"}}, "a higher crf does not make the file smaller"),
     ("bit rate", NVENC, {NVENC: {"fault": "fixed_rate"}}, "a higher bit rate does not make the file larger"),
     ("presets", NVENC, {NVENC: {"fault": "fixed_preset"}}, "every preset gives the same stream"),
     ("pixel formats", NVENC, {NVENC: {"fault": "eight_bits"}}, "with pix_fmt=yuv420p10le the stream is yuv420p"),
@@ -115,7 +117,7 @@ def test_auto_passes_over_an_encoder_whose_proof_failed(double: Double, monkeypa
     assert "on this machine failed (crf: a higher crf does not make the file smaller" in reason
     assert reason.endswith("prove it again: ffenc probe --prove h264_nvenc")
     # An encoder that the user names is tried; its trial decides.
-    assert select(config, frames=ProofJob(size=SIZE).frames, fps=Fraction(30), binaries=binaries, encoder=NVENC)
+    assert select_encoder(config, frames=ProofJob(size=SIZE).frames, fps=Fraction(30), binaries=binaries, encoder=NVENC)
     # A failed setting matters only to jobs that make it; a later proof counts instead of an earlier one.
     double(h264_nvenc={"fault": "eight_bits"}, h264_vaapi={})
     assert not prove_encoders([NVENC], size=SIZE, binaries=binaries).passed
@@ -124,6 +126,34 @@ def test_auto_passes_over_an_encoder_whose_proof_failed(double: Double, monkeypa
     double(h264_nvenc={}, h264_vaapi={})
     assert prove_encoders([NVENC], size=SIZE, binaries=binaries).passed
     assert choice(pix_fmt="yuv420p").encoder == NVENC
+
+
+def test_recommend_offers_a_proof_and_leaves_out_a_failed_one(
+    double: Double, binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prove, "checks_for", lambda _: [BY_NAME["crf"]])
+    faulty = double(h264_nvenc={"fault": "fixed_quality"}, h264_vaapi={})
+    prove_encoders([NVENC], size=SIZE, binaries=faulty)
+    spec = SourceSpec(synthetic="test_pattern", size=SIZE, frames=2)
+    footage = materialise(spec, tmp_path, binaries=binaries)
+    unproven: list[str] = []
+    hardware = PRESET_LISTS["training"][1:2]
+    offered = list(recommend._expanded(hardware, footage, 1, faulty, unproven))
+    assert [(candidate.fields["vcodec"], bool(doubt)) for candidate, doubt in offered] == [
+        (NVENC, True),
+        ("h264_vaapi", False),
+    ]
+    assert "its proof of" in str(offered[0][1])
+    assert unproven == ["h264_vaapi"]
+
+
+def test_a_trial_that_is_too_slow_decides_nothing(
+    double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "TIME_LIMIT_S", 1.0)
+    result = result_of("sessions", NVENC, double(h264_nvenc={"fault": "slow"}), tmp_path)
+    assert result.passed is None
+    assert "too slow now" in result.detail
 
 
 def test_an_encoder_that_does_not_work_has_no_checks(double: Double) -> None:

@@ -73,6 +73,8 @@ def _shown(proof: Proof, arguments: Namespace) -> Iterator[Table | Text]:
         yield Text("No encoder of this platform passed its trial; ffenc probe prints the reasons.", style="bold red")
         return
     yield _table(proof)
+    for each in proof.encoders:
+        yield from (Text.assemble((each.encoder, "bold"), f": {visible(reason)}") for reason in _reasons(each))
     names = ", ".join(check.name for check in checks_for(proof.job.soak_s))
     yield Text(f"Checks: {names}. docs/hardware.md says what each one proves.", style="dim")
     failed = [each.encoder for each in proof.encoders if each.verdict == "failed"]
@@ -99,9 +101,7 @@ def _table(proof: Proof) -> Table:
         table.add_column(heading, no_wrap=True)
     table.add_column("checks", no_wrap=True, justify="right")
     table.add_column("seconds", no_wrap=True, justify="right")
-    table.add_column("reason", overflow="fold", ratio=1)
     for each in proof.encoders:
-        reasons = list(_reasons(each))
         passed = sum(check.passed is True for check in each.checks)
         table.add_row(
             Text(each.encoder),
@@ -109,7 +109,6 @@ def _table(proof: Proof) -> Table:
             Text(each.verdict, style=_STYLES[each.verdict]),
             f"{passed} of {len(each.checks)}" if each.checks else "",
             f"{each.took_s:.0f}" if each.checks else "",
-            Text(visible("\n".join(reasons))),
         )
     return table
 
