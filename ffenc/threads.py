@@ -13,7 +13,7 @@ import resource
 import select
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +63,58 @@ def start_thread(thread: threading.Thread) -> None:
     require_threads()
     with limits_reported(thread.name):
         thread.start()
+
+
+class PromptThread:
+    """A daemon thread whose start does not wait until it runs, which takes long on a busy machine.
+
+    Args:
+        work: runs in the thread.
+        name: name of the thread.
+        on_failure: called, from another thread, if the system refuses the thread.
+
+    Attributes:
+        error: why the system refused it.
+    """
+
+    def __init__(
+        self, work: Callable[[], None], *, name: str, on_failure: Callable[[ThreadStartError], None] = lambda _: None
+    ) -> None:
+        self._thread = threading.Thread(target=work, name=name, daemon=True)
+        self._on_failure = on_failure
+        self.error: ThreadStartError | None = None
+        self._is_starting = False
+        self._claim = _thread.allocate_lock()
+        self._has_begun = threading.Event()  # or was refused
+
+    def start(self) -> None:
+        """Start it.  A second call does nothing, also after an interrupt of the first.
+
+        Raises:
+            ThreadStartError: see `start_thread`.
+        """
+        if self._is_starting:
+            return
+        require_threads()
+        with limits_reported(self._thread.name):
+            _thread.start_new_thread(self._start, ())
+        self._is_starting = True
+
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait for its end; returns at once if it was not started."""
+        if self._is_starting and self._has_begun.wait(timeout_s) and self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    def _start(self) -> None:
+        if not self._claim.acquire(blocking=False):
+            return
+        try:
+            start_thread(self._thread)
+        except ThreadStartError as err:
+            self.error = err
+            self._on_failure(err)
+        finally:
+            self._has_begun.set()
 
 
 class ThreadPool(ThreadPoolExecutor):

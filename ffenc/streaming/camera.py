@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
@@ -14,18 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from ffenc.depth import DepthQuantizer
-from ffenc.errors import FFencError, FrameError
+from ffenc.errors import FFencError, FrameError, ThreadStartError
 from ffenc.frames import FrameFormat, describe_array, mismatch_hint
 from ffenc.statistics import FeatureStatistics, FrameSampler
 from ffenc.streaming.frame_target import Fallback, FrameTarget
 from ffenc.streaming.images import ImageFolder
+from ffenc.streaming.pending_result import PendingResult
 from ffenc.streaming.queueing import FrameQueue
-from ffenc.threads import start_thread
+from ffenc.threads import PromptThread
 from ffenc.video.output import WrittenVideo
 
 _Array = npt.NDArray[Any]
 
 _POLL_S = 0.5  # how often a waiting thread checks for a cancel
+# The thread that started the camera is in the middle of a time step, and would wait for the interpreter's lock.
+_START_PAUSE_S = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,11 +143,17 @@ class CameraEncoder:
         self._kept_from = 0  # the oldest frame that a fallback may need again
         self._cancelled = False
         self._on_end = on_end
-        self._thread = threading.Thread(target=self._run, name=f"camera {name}", daemon=True)
+        self._after: Sequence[PendingResult[Any]] = ()
+        self._thread = PromptThread(self._run, name=f"camera {name}", on_failure=self._thread_refused)
 
-    def start(self) -> None:
-        """Start the thread; it starts the encoder before the first frame."""
-        start_thread(self._thread)
+    def start(self, *, after: Sequence[PendingResult[Any]] = ()) -> None:
+        """Start the thread, which starts the encoder; return at once.
+
+        Args:
+            after: work that must end before the encoder starts.  Until then, frames wait in the queue.
+        """
+        self._after = after
+        self._thread.start()
 
     @property
     def frames_in(self) -> int:
@@ -171,12 +179,21 @@ class CameraEncoder:
 
     def join(self, timeout_s: float | None = None) -> None:
         """Wait for the thread."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
+        self._thread.join(timeout_s)
+
+    def _thread_refused(self, error: ThreadStartError) -> None:
+        self.error = error
+        self._on_end(self)
 
     def _run(self) -> None:
         try:
-            self.target.start()
+            time.sleep(_START_PAUSE_S)
+            self.queue.allocate()
+            while self._after and not self._cancelled:
+                if self._after[0].settle(_POLL_S):
+                    self._after = self._after[1:]
+            if not self._cancelled:
+                self.target.start()
             self._pump()
             if self._cancelled or not self.frames_out:
                 self.target.abort()  # the episode reports a camera without frames

@@ -42,6 +42,7 @@ ENCODER_PRIORITY = Priority(nice=10)
 """Below the control loop, above idle work."""
 
 _EXIT_WAIT_S = 10.0
+_MOST_WAITING = 2  # episodes that ended before their encoders could start; each has its own queues in memory
 
 
 class StreamingVideoEncoder:
@@ -101,7 +102,9 @@ class StreamingVideoEncoder:
             priority: priority of the encoder processes.
             fallback: settings to continue with if an encoder fails.  None: a hardware encoder falls back to software for the
                 same codec, a software encoder does not fall back.
-            max_finishing: most episodes that are completed in the background; `start_episode` waits if there are more.
+            max_finishing: most episodes that are completed in the background at the same time.  The encoders of the next
+                ones start when there are fewer, and their frames wait in the queues.  `start_episode` waits while two more
+                are unfinished.
             on_status: called with a `RecordingStatus` every ``status_interval_s`` seconds from the first episode on, from
                 another thread.
             status_interval_s: seconds between two calls of ``on_status``.
@@ -176,6 +179,7 @@ class StreamingVideoEncoder:
         image_cameras: Collection[str] = (),
         copies: Mapping[str, MeasuredClip] = MappingProxyType({}),
         record: StepRecord | None = None,
+        warm: bool = True,
     ) -> PendingResult[EpisodeRecording]:
         """Begin an episode.
 
@@ -188,6 +192,7 @@ class StreamingVideoEncoder:
             copies: clips of cameras whose video is copied instead of encoded.  Their frames must be given too, for the
                 statistics.
             record: another record of every time step, taken or dropped together with its frames.
+            warm: start the encoders of cameras with a format now; False starts them with the first frame.
 
         Returns:
             The pending result that `finish_episode` also returns.
@@ -203,6 +208,7 @@ class StreamingVideoEncoder:
             raise FFencError(f"the episode in {self._episode.directory} is still open; finish or cancel it first")
         self._raise_unseen()
         self._wait_for_background()
+        background = list(self._background)
         names = tuple(cameras)
         unknown = [name for name in (*depth_cameras, *image_cameras, *copies) if name not in names]
         if isinstance(cameras, str) or len(set(names)) < len(names):
@@ -226,6 +232,8 @@ class StreamingVideoEncoder:
             wait_s=self.wait_s,
             open_camera=opener.open,
             record=record,
+            starts_at_once=warm,
+            after=[earlier.result for earlier in background[: max(0, len(background) + 1 - self._max_finishing)]],
         )
         self._started[:] = [episode]
         if self._reports is not None:
@@ -390,7 +398,7 @@ class StreamingVideoEncoder:
                 raise error
 
     def _wait_for_background(self) -> None:
-        while len(self._background) >= self._max_finishing:
+        while len(self._background) >= self._max_finishing + _MOST_WAITING:
             self._background[0].result.settle()
             self._raise_unseen()
 

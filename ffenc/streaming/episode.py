@@ -7,12 +7,12 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from ffenc.errors import FFencError, FrameError, QueueFullError, RecordingError
-from ffenc.ffmpeg.process.uninterrupted import make_uninterrupted
+from ffenc.ffmpeg.process.uninterrupted import is_interruptible, make_uninterrupted
 from ffenc.streaming.camera import CameraEncoder, CameraRecording
 from ffenc.streaming.drop_log import CameraStatus, Drop, DropLog, EpisodeRecording
 from ffenc.streaming.pending_result import PendingResult, one_error
@@ -57,6 +57,8 @@ class Episode:
         policy: what happens when a queue is full.
         wait_s: longest wait for room in the queues, per time step, before the policies ``drop`` and ``raise`` apply.
         open_camera: makes a camera at its first frame.
+        after: earlier episodes that must be complete before encoders start; frames wait in the queues until then.
+        starts_at_once: whether encoders start when their cameras are opened, or with the first frame.
         record: another record of every step.
 
     Attributes:
@@ -75,6 +77,8 @@ class Episode:
         open_camera: OpenCamera,
         wait_s: float = 0.0,
         record: StepRecord | None = None,
+        after: Sequence[PendingResult[EpisodeRecording]] = (),
+        starts_at_once: bool = True,
     ) -> None:
         self.directory = directory
         self.cameras: dict[str, CameraEncoder] = {}
@@ -88,6 +92,8 @@ class Episode:
         self._give_up_s: float | None = None  # when the wait of this time step ends, once it has begun
         self._open_camera = open_camera
         self._record = record
+        self._after = after
+        self._starts = starts_at_once
         self._started_s = time.monotonic()
         self._opening: set[str] = set()
         self._staged: dict[str, float] = {}  # cameras that have their frame of this step, and its capture time
@@ -111,7 +117,10 @@ class Episode:
             RecordingError: an earlier, interrupted call is still opening it.
             FFencError: see ``CameraOpener.open``.
         """
-        make_uninterrupted(lambda: self._start(name, first), lambda _: None)
+        if is_interruptible():
+            make_uninterrupted(lambda: self._start(name, first), lambda _: None)
+        else:
+            self._start(name, first)
         if name not in self.cameras:
             raise RecordingError(
                 f"camera {name!r} is still being opened by a call that was interrupted; try again, or cancel the episode",
@@ -191,6 +200,7 @@ class Episode:
                 self._dropping or Drop(step=self.steps, time_s=first_s, cameras=missing, reason="incomplete")
             )
         self._ending = True
+        self._start_cameras()
         for camera in self.cameras.values():
             camera.finish()
         try:
@@ -254,7 +264,8 @@ class Episode:
             with self._lock:
                 if self.is_over:
                     raise self._ended()
-                camera.start()
+                if self._starts:
+                    camera.start(after=self._after)
                 self.cameras[name] = camera
             if self._cancelled:
                 camera.cancel()
@@ -263,11 +274,19 @@ class Episode:
         finally:
             self._opening.discard(name)
 
+    def _start_cameras(self) -> None:
+        """Start the encoders of cameras that were opened before; a second call does nothing."""
+        if not self._starts:
+            for camera in self.cameras.values():
+                camera.start(after=self._after)
+            self._starts = True
+
     def _begin_feed(self) -> None:
         """Complete a decided step after an interrupt, and refuse frames if the current step is ambiguous."""
         self._settle()
         if self.is_over:
             raise self._ended()
+        self._start_cameras()
         if self._is_ambiguous:
             self._raise_failed()
             raise RecordingError(

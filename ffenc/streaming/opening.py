@@ -32,6 +32,8 @@ from ffenc.video.run_context import RunContext
 
 logger = logging.getLogger(__name__)
 
+_PREPARED_SLOTS = 4  # the thread of a camera allocates the others while the first frames come
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraPlan:
@@ -40,6 +42,7 @@ class CameraPlan:
     Attributes:
         fallback: settings to continue with if an encoder fails; None uses `software_fallback`.
         queues: idle queues, by the format of their frames.
+        jobs: encoders that were chosen and checked, by camera, frame format and number of videos at the same time.
     """
 
     fps: Fraction
@@ -50,6 +53,7 @@ class CameraPlan:
     streaming_encoding: bool
     fallback: VideoEncoderConfig | None
     queues: dict[tuple[object, ...], list[FrameQueue]] = field(default_factory=dict)
+    jobs: dict[tuple[object, ...], EncoderJob] = field(default_factory=dict)
 
     def config_of(self, camera: str, *, is_depth: bool) -> VideoEncoderConfig:
         """Return the settings of one camera.
@@ -123,11 +127,8 @@ class CameraOpener:
         form = self.format_of(name, first)
         target = self._target(name, form)
         idle = self._idle_queues(form, target.history)
-        if idle:
-            queue = idle.pop()
-            queue.reset()
-        else:
-            queue = FrameQueue(form.shape, form.dtype, maxsize=self._plan.queue_maxsize, history=target.history)
+        queue = idle.pop() if idle else self._queue(form, target.history)
+        queue.reset()
 
         def ended(camera: CameraEncoder) -> None:
             if camera.recording is not None:  # every slot of its queue is free
@@ -137,15 +138,19 @@ class CameraOpener:
         return CameraEncoder(name, form, queue, target, on_end=ended)
 
     def prepare(self, name: str, form: FrameFormat | DepthFormat) -> None:
-        """Check a camera as `check` does, and allocate its queue, so that `open` costs little.
+        """Check a camera as `check` does, and allocate the start of its queue, so that `open` and the first frames cost little.
 
         Raises:
             CapabilityError: see ``plan_encode``.
         """
         camera = self.format_of(name, form)
         history = 0 if self._job(name, camera).fallback is None else HISTORY
-        queue = FrameQueue(camera.shape, camera.dtype, maxsize=self._plan.queue_maxsize, history=history)
+        queue = self._queue(camera, history)
+        queue.allocate(_PREPARED_SLOTS)
         self._idle_queues(camera, history).append(queue)
+
+    def _queue(self, form: CameraFormat, history: int) -> FrameQueue:
+        return FrameQueue(form.shape, form.dtype, maxsize=self._plan.queue_maxsize, history=history)
 
     def _idle_queues(self, form: CameraFormat, history: int) -> list[FrameQueue]:
         return self._plan.queues.setdefault((form.shape, form.dtype.str, history), [])
@@ -215,6 +220,13 @@ class CameraOpener:
             )
 
     def _job(self, name: str, form: CameraFormat) -> EncoderJob:
+        key = (name, name in self._depth, form.frames, self._videos)
+        job = self._plan.jobs.get(key)
+        if job is None:
+            job = self._plan.jobs[key] = self._planned_job(name, form)
+        return job
+
+    def _planned_job(self, name: str, form: CameraFormat) -> EncoderJob:
         plan = self._plan
         config = plan.config_of(name, is_depth=name in self._depth)
         planned = self._plan_encoder(config, form, None, plan.context)

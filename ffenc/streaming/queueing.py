@@ -24,6 +24,8 @@ _Array: TypeAlias = npt.NDArray[Any]
 class FrameQueue:
     """Passes frames of one shape and dtype from one thread to another; only `stage` copies them.
 
+    A slot is allocated by `allocate`, or else when its first frame comes.
+
     The feeding thread uses `stage` and `publish`; the other thread uses `take`, `frame` and `release_before`.
 
     Args:
@@ -37,11 +39,18 @@ class FrameQueue:
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], *, maxsize: int, history: int = 0) -> None:
         self.maxsize = maxsize
-        # One additional slot for the frame that is being written.
-        self._slots = np.empty((maxsize + 1 + history, *shape), dtype)
-        # The first write to a memory page is as slow as copying it, so write to all pages now.
-        self._slots.fill(0)
+        self._shape, self._dtype = shape, dtype
+        self._count = maxsize + 1 + history  # one additional slot for the frame that is being written
+        self._slots: dict[int, _Array] = {}
         self.reset()
+
+    def allocate(self, most: int | None = None) -> None:
+        """Allocate slots before their frames come: the first ``most`` ones, or all.  Any thread may call it."""
+        for slot in range(self._count if most is None else min(most, self._count)):
+            if slot not in self._slots:
+                array = np.empty(self._shape, self._dtype)
+                array.fill(0)  # the first write to a memory page is slower than copying it
+                self._slots.setdefault(slot, array)  # `stage` may have been faster
 
     def reset(self) -> None:
         """Start again at frame 0 for the next episode; no thread may be using the queue."""
@@ -59,7 +68,7 @@ class FrameQueue:
     @property
     def is_full(self) -> bool:
         """Whether the queue has no room for another frame."""
-        return self.depth >= self.maxsize or self.published - self._released >= len(self._slots)
+        return self.depth >= self.maxsize or self.published - self._released >= self._count
 
     def stage(self, frame: _Array) -> bool:
         """Copy the next frame into its slot without publishing it; return False if the queue is full.
@@ -68,7 +77,10 @@ class FrameQueue:
         """
         if self.is_full:
             return False
-        np.copyto(self._slots[self.published % len(self._slots)], frame)
+        slot = self.published % self._count
+        if slot not in self._slots:
+            self._slots.setdefault(slot, np.empty(self._shape, self._dtype))
+        np.copyto(self._slots[slot], frame)
         return True
 
     def publish(self, number: int) -> None:
@@ -98,8 +110,7 @@ class FrameQueue:
 
     def frame(self, number: int) -> _Array:
         """Return a frame that was taken and not yet released."""
-        frame: _Array = self._slots[number % len(self._slots)]
-        return frame
+        return self._slots[number % self._count]
 
     def release_before(self, number: int) -> None:
         """Free the slots of all frames before this one."""

@@ -13,7 +13,7 @@ import os
 import re
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -25,7 +25,7 @@ from ffenc.owner import Owner
 from ffenc.plan.audio import AudioPlan
 from ffenc.plan.encode import muxer_for
 from ffenc.plan.remux import plan_remux
-from ffenc.threads import start_thread
+from ffenc.threads import PromptThread
 from ffenc.video.names import sibling
 from ffenc.video.run_context import RunContext
 
@@ -50,8 +50,12 @@ class SyncedFile:
         descriptor: for writing, and for children to inherit, so that the lock lasts as long as they live.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, first: Callable[[], None] = lambda: None) -> None:
         """Create it, exclusively.
+
+        Args:
+            path: the file.
+            first: further syncs that the syncing thread does first; an `OSError` of theirs is logged.
 
         Raises:
             OutputError: the directory cannot be written.
@@ -65,11 +69,10 @@ class SyncedFile:
         self._writing = threading.Lock()  # another thread must not close the descriptor under a running write
         self._stop = threading.Event()
         self._closing = weakref.finalize(self, _close, self.descriptor, self._stop)
-        self._syncing = threading.Thread(
-            target=_keep_synced, args=(self.descriptor, self._stop), name=f"sync of {self.path.name}", daemon=True
-        )
+        descriptor, stop = self.descriptor, self._stop  # the thread must not keep this object
+        self._syncing = PromptThread(lambda: _keep_synced(descriptor, stop, first), name=f"sync of {self.path.name}")
         try:
-            start_thread(self._syncing)
+            self._syncing.start()
         except BaseException:
             self._closing()
             self.path.unlink()
@@ -82,6 +85,7 @@ class SyncedFile:
 
         Raises:
             OutputError: the disk is full or failed, or the file was released.
+            ThreadStartError: the system refused the syncing thread.
         """
         rest = memoryview(data)
         with self._writing, self._open_for_writing():
@@ -131,6 +135,8 @@ class SyncedFile:
 
     @contextmanager
     def _open_for_writing(self) -> Iterator[None]:
+        if self._syncing.error is not None:
+            raise self._syncing.error
         if not self._closing.alive:
             raise OutputError(f"cannot write {self.path}: it was closed", path=self.path)
         try:
@@ -240,13 +246,19 @@ def copy_recording(
         process.finish()
 
 
-def _keep_synced(descriptor: int, stop: threading.Event) -> None:
+def _keep_synced(descriptor: int, stop: threading.Event, first: Callable[[], None]) -> None:
     for _ in _ticks(stop):
         try:
+            first()
+            first = _nothing
             _sync(descriptor)
         except OSError as err:
             logger.warning("a recording cannot be synced; a power loss would cost more than a second of it: %s", err)
             return
+
+
+def _nothing() -> None:
+    pass
 
 
 def _ticks(stop: threading.Event) -> Iterator[None]:

@@ -62,7 +62,7 @@ class EpisodeDirectory:
 
     @classmethod
     def create(cls, root: Path, number: int, configs: Mapping[str, VideoEncoderConfig]) -> EpisodeDirectory:
-        """Make the directory of a new episode.
+        """Make the directory of a new episode; `sync_names` makes it durable.
 
         Args:
             root: the dataset.
@@ -74,13 +74,21 @@ class EpisodeDirectory:
         """
         made = cls(path=DatasetLayout(root=root).own / _RECORDING / f"{number:06d}-{os.urandom(4).hex()}")
         settings = {name: config.model_dump(mode="json", exclude_unset=True) for name, config in configs.items()}
-        make_directory(made.path)
+        try:
+            made.path.mkdir(parents=True)
+        except OSError as err:
+            raise OutputError(f"cannot create the directory {made.path}: {err.strerror}", path=made.path) from err
         try:
             made._settings.write_bytes(dump_json({"cameras": settings}))
         except OSError as err:
             made.remove()
             raise OutputError(f"cannot write into {made.path}: {err.strerror}", path=made.path) from err
         return made
+
+    def sync_names(self) -> None:
+        """Sync the names of its files, and of the directory itself and its parents in the dataset."""
+        for directory in (self.path, *self.path.parents[:3]):
+            sync(directory)
 
     @classmethod
     def uncommitted_in(cls, root: Path) -> list[EpisodeDirectory]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,9 +13,10 @@ from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.recording.append_episode import EpisodeSummary
 from ffenc.dataset.recording.episode_directory import EpisodeDirectory
 from ffenc.dataset.recording.rows import EpisodeRows, Row, RowLog, drop_line, given_columns, row_line
-from ffenc.errors import EpisodeError
+from ffenc.errors import EpisodeError, ThreadStartError
 from ffenc.streaming.drop_log import Drop, EpisodeRecording
 from ffenc.streaming.pending_result import PendingResult
+from ffenc.threads import PromptThread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,35 @@ class _Step:
 
 
 _NO_STEP = _Step(row=None, rows=0, end=0)
+
+
+class EpisodeStart:
+    """Starts an episode in a thread of its own, beside the control loop.
+
+    Args:
+        make: starts the episode.
+    """
+
+    def __init__(self, make: Callable[[], OpenEpisode]) -> None:
+        self._result: PendingResult[OpenEpisode] = PendingResult("start of an episode")
+        self._thread = PromptThread(
+            lambda: self._result.run(make), name="start of an episode", on_failure=self._thread_refused
+        )
+
+    def start(self) -> None:
+        """Start the thread; a second call does nothing."""
+        self._thread.start()
+
+    def wait(self) -> OpenEpisode:
+        """Return the episode, or raise why it could not be started."""
+        self._thread.start()  # an interrupt may have prevented it
+        return self._result.wait()
+
+    def _thread_refused(self, error: ThreadStartError) -> None:
+        def fail() -> OpenEpisode:
+            raise error
+
+        self._result.run(fail)
 
 
 class OpenEpisode:
@@ -71,7 +101,7 @@ class OpenEpisode:
         self._next: tuple[Row, int] | None = None
         self._written: _Step | None = None
         try:
-            self._log = RowLog(self.directory.rows)
+            self._log = RowLog(self.directory.rows, first=self.directory.sync_names)
         except BaseException:
             self.directory.remove()
             raise

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypedDict
 
 from ffenc.config import DepthEncoderConfig, PerCamera, VideoEncoderConfig
-from ffenc.dataset.format.schema import DatasetInfo
+from ffenc.dataset.format.schema import DatasetInfo, Feature
 from ffenc.dataset.format.video_info import InfoLayout
+from ffenc.errors import CapabilityError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.process.priority import Priority
 from ffenc.frames import FrameFormat
@@ -19,6 +21,8 @@ from ffenc.streaming.episode import StepRecord
 from ffenc.streaming.pending_result import PendingResult
 from ffenc.streaming.queueing import QueuePolicy
 from ffenc.video.clip import MeasuredClip
+
+logger = logging.getLogger(__name__)
 
 
 class RecorderOptions(TypedDict, total=False):
@@ -92,22 +96,39 @@ def start_cameras(
     record: StepRecord,
     *,
     copies: Mapping[str, MeasuredClip],
+    warm: bool,
 ) -> PendingResult[EpisodeRecording]:
     """Begin an episode of all cameras of a dataset; raises as ``StreamingVideoEncoder.start_episode``."""
     cameras = {name: feature for name, feature in info.features.items() if feature.is_camera}
-    formats: dict[str, FrameFormat | DepthFormat | None] = {}
-    for name, feature in cameras.items():
-        height, width = feature.shape[:2]
-        unit = (feature.info or {}).get("depth_unit")
-        if not feature.is_depth:
-            formats[name] = FrameFormat(width=width, height=height)
-        else:  # the unit of a new dataset is that of the first frame
-            formats[name] = unit and DepthFormat(width=width, height=height, in_metres=unit == "m")
     return encoder.start_episode(
-        formats,
+        {name: _format_of(feature) for name, feature in cameras.items()},
         directory,
         depth_cameras=[name for name, feature in cameras.items() if feature.is_depth],
         image_cameras=[name for name, feature in cameras.items() if not feature.is_video],
         copies=copies,
         record=record,
+        warm=warm,
     )
+
+
+def prepare_cameras(encoder: StreamingVideoEncoder, info: DatasetInfo) -> None:
+    """Choose encoders and allocate queues before the first frame; `start_cameras` raises what this FFmpeg cannot do."""
+    cameras = {name: _format_of(feature) for name, feature in info.features.items() if feature.is_video}
+    try:
+        encoder.prepare({name: form for name, form in cameras.items() if form is not None})
+    except CapabilityError as err:
+        logger.debug("the encoders of %s were not prepared: %s", ", ".join(cameras), err)
+
+
+def has_formats(info: DatasetInfo) -> bool:
+    """Return whether the formats of all cameras are known; the unit of depth is that of the first frame of the dataset."""
+    return all(_format_of(feature) is not None for feature in info.features.values() if feature.is_camera)
+
+
+def _format_of(feature: Feature) -> FrameFormat | DepthFormat | None:
+    """Return the format of a camera; None for depth of a new dataset, whose unit is that of the first frame."""
+    height, width = feature.shape[:2]
+    if not feature.is_depth:
+        return FrameFormat(width=width, height=height)
+    unit = (feature.info or {}).get("depth_unit")
+    return DepthFormat(width=width, height=height, in_metres=unit == "m") if unit else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,14 @@ from ffenc.dataset.format.schema import DatasetInfo, Feature, check_recordable
 from ffenc.dataset.recording.append_episode import EpisodeAppender, EpisodeSummary
 from ffenc.dataset.recording.append_queue import EpisodeQueue
 from ffenc.dataset.recording.commit import finish_commits
-from ffenc.dataset.recording.open_episode import OpenEpisode
-from ffenc.dataset.recording.options import RecorderOptions, start_cameras, streaming_encoder
+from ffenc.dataset.recording.open_episode import EpisodeStart, OpenEpisode
+from ffenc.dataset.recording.options import (
+    RecorderOptions,
+    has_formats,
+    prepare_cameras,
+    start_cameras,
+    streaming_encoder,
+)
 from ffenc.dataset.recording.recover_episode import InterruptedEpisode, find_interrupted, remove_useless, restore
 from ffenc.dataset.recording.resume_settings import settle_encoders
 from ffenc.dataset.recording.rows import check_frame
@@ -24,7 +31,7 @@ from ffenc.dataset.storage.lock import DatasetLock
 from ffenc.dataset.storage.new_directory import check_empty, new_dataset
 from ffenc.dataset.storage.swap_directory import clear_siblings, restore_missing, why_not_replaceable
 from ffenc.dataset.transform.pack import pack_dataset
-from ffenc.errors import DatasetError, EpisodeError, RecordingError, is_disk_full
+from ffenc.errors import DatasetError, EpisodeError, RecordingError, ThreadStartError, is_disk_full
 from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.process.uninterrupted import make_uninterrupted
@@ -99,6 +106,7 @@ class DatasetRecorder:
         self._encoder = streaming_encoder(self.info, self._configs, options, binaries=self._binaries)
         self._cameras = tuple(name for name, feature in self.info.features.items() if feature.is_camera)
         self._open_episode: OpenEpisode | None = None
+        self._next: EpisodeStart | None = None  # the episode after the open one, if it is started already
         self._copies: dict[str, MeasuredClip] = {}  # of the next episode
         self._queue = EpisodeQueue(self._appender, self._identity)
         self._owner = Owner()
@@ -108,6 +116,8 @@ class DatasetRecorder:
             logger.warning("found an interrupted episode: %s; recover() or `ffenc salvage` appends it", each)
         if self._warm_start:
             self._begin()
+        else:
+            prepare_cameras(self._encoder, self.info)
 
     @classmethod
     def create(
@@ -319,8 +329,6 @@ class DatasetRecorder:
         episode.repeats, episode.captured_ms = tuple(repeats), dict(captured_ms or {})
         episode.ending = "saved"
         self._complete_ending()
-        if self._warm_start:
-            self._begin()
         if wait:
             episode.appended.wait()
         return episode.appended
@@ -331,6 +339,7 @@ class DatasetRecorder:
         if self._open_episode is not None and self._open_episode.ending is None:
             self._open_episode.ending = "cleared"
         self._complete_ending()
+        self._discard_next()
 
     def recover(self, interrupted: InterruptedEpisode) -> EpisodeSummary:
         """Append an interrupted episode, with the frames that all its cameras and its table have.
@@ -402,10 +411,25 @@ class DatasetRecorder:
         return f"<DatasetRecorder {self.root}>"
 
     def _begin(self) -> OpenEpisode:
-        """Start an episode; an interrupt discards it."""
-        episode = make_uninterrupted(self._started_episode, self._discard)
-        self._open_episode = episode
+        """Start an episode, or open the one that was started beside the loop; an interrupt discards it or leaves it there."""
+        if self._next is None:
+            self._open_episode = episode = make_uninterrupted(self._started_episode, self._discard)
+            return episode
+        try:
+            episode = self._next.wait()
+        except Exception:
+            self._next = None
+            raise
+        self._identity.check()
+        self._open_episode, self._next = episode, None
         return episode
+
+    def _discard_next(self) -> None:
+        """Discard the episode that was started beside the loop."""
+        if self._next is not None:
+            with suppress(Exception):  # an error of an episode that is not needed
+                self._discard(self._next.wait())
+            self._next = None
 
     def _started_episode(self) -> OpenEpisode:
         self._identity.check()
@@ -415,7 +439,12 @@ class DatasetRecorder:
         try:
             if self._cameras:
                 episode.recorded = start_cameras(
-                    self._encoder, self.info, episode.directory.path, episode, copies=self._copies
+                    self._encoder,
+                    self.info,
+                    episode.directory.path,
+                    episode,
+                    copies=self._copies,
+                    warm=self._warm_start,
                 )
         except BaseException:
             episode.discard()
@@ -436,10 +465,16 @@ class DatasetRecorder:
             if self._encoder.is_recording:
                 self._encoder.finish_episode()
             self._queue.add(episode)
+            can_follow = not self._copies and has_formats(self.info)
+            following = EpisodeStart(self._started_episode) if can_follow else None
         else:
             self._encoder.cancel_episode()
             episode.discard()
-        self._open_episode, self._copies = None, {}
+            following = None
+        self._open_episode, self._copies, self._next = None, {}, following
+        if following is not None:
+            with suppress(ThreadStartError):  # raised when the episode is needed
+                following.start()
 
     def _prepare(self) -> None:
         """Complete an interrupted ending, and raise errors that were not raised yet."""
@@ -462,6 +497,7 @@ class DatasetRecorder:
         try:
             if self.frames_open and self._encoder.is_recording:
                 self._encoder.finish_episode().settle()
+            self._discard_next()
             self._encoder.cancel_episode()
             self._queue.end()
             if episode is not None and len(episode):

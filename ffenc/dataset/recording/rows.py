@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -174,10 +174,11 @@ class RowLog:
 
     Args:
         path: the file; it must not exist.
+        first: see `SyncedFile`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = SyncedFile(path)
+    def __init__(self, path: Path, *, first: Callable[[], None] = lambda: None) -> None:
+        self._file = SyncedFile(path, first=first)
         self._longest = 0  # bytes that may be in the file
 
     def write(self, line: bytes, *, at: int) -> int:

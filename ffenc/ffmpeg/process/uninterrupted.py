@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -28,9 +29,9 @@ def make_uninterrupted(make: Callable[[], T], undo: Callable[[T], None]) -> T:
         ThreadStartError: no thread could be started.
         CancelledError: see `stop_if_unwanted`.
     """
-    job = _Job(make, undo)
     require_threads()
     stop_if_unwanted()
+    job = _Job(make, undo)
     try:
         with limits_reported("starting a child process"):
             _thread.start_new_thread(job.run, ())
@@ -43,6 +44,12 @@ def make_uninterrupted(make: Callable[[], T], undo: Callable[[T], None]) -> T:
     if job.error is not None:
         raise job.error
     return job.made[0]
+
+
+def is_interruptible() -> bool:
+    """Whether signal handlers run in this thread."""
+    # Not `threading.current_thread`: it registers a thread of `make_uninterrupted`, which is never removed on 3.10.
+    return _thread.get_ident() == threading.main_thread().ident
 
 
 class _Job(Generic[T]):

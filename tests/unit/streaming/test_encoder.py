@@ -274,27 +274,40 @@ def test_exception_in_the_block_is_raised_not_an_encoder_error(
     assert "camera 'a' failed after 3 frames" in caplog.text
 
 
-def test_max_finishing_limits_episodes_in_the_background(make: Make, targets: Targets, tmp_path: Path) -> None:
-    gates = [threading.Event() for _ in range(3)]
-    targets += [{"a": StubTarget(gate=gate)} for gate in gates]
+def test_max_finishing_limits_encoders_and_frames_wait_in_the_queues(
+    make: Make, targets: Targets, tmp_path: Path
+) -> None:
+    gate = threading.Event()
+    targets += [{"a": StubTarget(gate=gate)} for _ in range(2)]
     encoder = make(max_finishing=2)
     handles = []
-    for number in range(2):
-        record(encoder, tmp_path / str(number), 1)
+    for number in range(4):
+        record(encoder, tmp_path / str(number), 1, start=number)  # returns at once
         handles.append(encoder.finish_episode())
-    record_third = threading.Thread(target=record, args=(encoder, tmp_path / "2", 1))
-    record_third.start()
+    record_fifth = threading.Thread(target=record, args=(encoder, tmp_path / "4", 1))
+    record_fifth.start()
     time.sleep(0.1)
-    assert len(targets) == 3
-    assert not (tmp_path / "2").exists()  # it waits
-    assert encoder.status().finishing == 2
-    gates[1].set()  # not the oldest one
-    assert handles[1].settle(LONG_S)
-    gates[0].set()
-    record_third.join(LONG_S)
-    assert (tmp_path / "2").is_dir()
-    gates[2].set()
+    assert encoder.status().finishing == 4
+    assert [target.frames for episode in targets[2:4] for target in episode.values()] == [[]] * 4  # they wait
+    assert not (tmp_path / "4").exists()  # too many wait
+    gate.set()
+    record_fifth.join(LONG_S)
+    assert [handle.wait(LONG_S).frames for handle in handles] == [1] * 4
+    assert [episode["a"].frames for episode in targets[:4]] == [[0], [1], [2], [3]]
     encoder.finish_episode()
+    encoder.close()
+
+
+def test_episode_that_waits_for_its_encoders_can_be_cancelled(make: Make, targets: Targets, tmp_path: Path) -> None:
+    gate = threading.Event()
+    targets.append({"a": StubTarget(gate=gate)})
+    encoder = make(max_finishing=1)
+    record(encoder, tmp_path / "0", 1)
+    encoder.finish_episode()
+    record(encoder, tmp_path / "1", 1)
+    encoder.cancel_episode()
+    assert targets[1]["a"].frames == []
+    gate.set()
     encoder.close()
 
 

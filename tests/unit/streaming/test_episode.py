@@ -334,7 +334,7 @@ def test_cancel_discards_everything_and_waits_for_the_threads(policy: str) -> No
     fill(episode, targets["b"])
     episode.cancel()
     assert episode.is_over
-    assert not any(camera._thread.is_alive() for camera in episode.cameras.values())
+    assert not any(camera._thread._thread.is_alive() for camera in episode.cameras.values())
     assert all("abort" in target.calls and "fail" not in target.calls for target in targets.values())
     assert not episode.result.done()
 
