@@ -81,7 +81,7 @@ class PromptThread:
         self, work: Callable[[], None], *, name: str, on_failure: Callable[[ThreadStartError], None] = lambda _: None
     ) -> None:
         self._thread = threading.Thread(target=work, name=name, daemon=True)
-        self._on_failure = on_failure
+        self._on_failure: Callable[[ThreadStartError], None] | None = on_failure
         self.error: ThreadStartError | None = None
         self._is_starting = False
         self._claim = _thread.allocate_lock()
@@ -112,8 +112,10 @@ class PromptThread:
             start_thread(self._thread)
         except ThreadStartError as err:
             self.error = err
-            self._on_failure(err)
+            if self._on_failure is not None:
+                self._on_failure(err)
         finally:
+            self._on_failure = None  # its owner often owns this thread: no cycle must keep both in memory
             self._has_begun.set()
 
 

@@ -183,7 +183,12 @@ class CameraEncoder:
 
     def _thread_refused(self, error: ThreadStartError) -> None:
         self.error = error
-        self._on_end(self)
+        self._end()
+
+    def _end(self) -> None:
+        # The callback leads to the episode with all its rows; a cycle would keep them until the next full collection.
+        on_end, self._on_end = self._on_end, _forgotten
+        on_end(self)
 
     def _run(self) -> None:
         try:
@@ -206,7 +211,7 @@ class CameraEncoder:
         finally:
             if self._cancelled:
                 self.target.abort()
-            self._on_end(self)
+            self._end()
 
     def _pump(self) -> None:
         while not self._cancelled:
@@ -267,3 +272,7 @@ class CameraEncoder:
             fallbacks=tuple(self.target.fallbacks),
             refused=self.target.refused,
         )
+
+
+def _forgotten(_: CameraEncoder) -> None:
+    """Stand in for a callback that was called."""
