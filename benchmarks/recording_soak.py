@@ -27,7 +27,7 @@ FPS, SECONDS, SIZE = 30, 17.28, 32
 STEPS = round(FPS * SECONDS)
 CAMERAS = ("observation.images.top", "observation.images.wrist")
 SAMPLES = 50  # samples of the process over a run
-LIMITS = {"memory, MB": 2.0, "descriptors": 0.5, "threads": 0.5, "children": 0.5}
+LIMITS = {"memory, MB": 5.0, "descriptors": 0.5, "threads": 0.5, "children": 0.5}
 """Most growth per 1000 episodes."""
 
 
