@@ -48,6 +48,10 @@ class CameraSettings:
     encoder_threads: int | None
     is_depth: bool
 
+    def is_alive(self) -> bool:
+        """Return True: `StreamingVideoEncoder` lists only cameras of an open episode."""
+        return True
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Finishing:
@@ -100,11 +104,13 @@ class StreamingVideoEncoder:
         self.fps = fps
         self.queue_maxsize = queue_maxsize
         self.encoder_threads = self._encoder_threads = encoder_threads
-        self._rgb_encoder, self._depth_encoder = rgb_encoder, depth_encoder
+        defaults = import_module("lerobot.configs.video")
+        self._rgb_encoder = rgb_encoder or defaults.rgb_encoder_defaults()
+        self._depth_encoder = depth_encoder or defaults.depth_encoder_defaults()
         self._encoder = Encoder(
             fps,
-            camera_encoder=ffenc_config(rgb_encoder),
-            depth_encoder=None if depth_encoder is None else ffenc_config(depth_encoder),  # type: ignore[arg-type]
+            camera_encoder=ffenc_config(self._rgb_encoder),
+            depth_encoder=ffenc_config(self._depth_encoder),  # type: ignore[arg-type]
             queue_maxsize=queue_maxsize,
             encoder_threads=encoder_threads,
             policy="drop",
@@ -264,13 +270,10 @@ class StreamingVideoEncoder:
 
     @property
     def _threads(self) -> dict[str, CameraSettings]:
-        defaults = import_module("lerobot.configs.video")
-        rgb = self._rgb_encoder or defaults.rgb_encoder_defaults()
-        depth = self._depth_encoder or defaults.depth_encoder_defaults()
         return {
             key: CameraSettings(
                 fps=self.fps,
-                video_encoder=depth if key in self._depth else rgb,
+                video_encoder=self._depth_encoder if key in self._depth else self._rgb_encoder,
                 encoder_threads=self.encoder_threads,
                 is_depth=key in self._depth,
             )

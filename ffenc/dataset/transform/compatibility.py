@@ -14,7 +14,7 @@ from ffenc.dataset.format.schema import OLD_COUNTERS, DatasetInfo, Feature
 from ffenc.dataset.format.video_info import DEPTH_MARKERS, LEROBOT_BACKEND, depth_markers, with_depth_markers
 from ffenc.errors import Disagreements, MergeError
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
-from ffenc.plan.concat import AGREEMENT
+from ffenc.plan.concat import AGREEMENT, B_FRAMES
 
 logger = logging.getLogger(__name__)
 
@@ -107,8 +107,11 @@ def mismatches(stream: VideoStreamInfo, first: VideoStreamInfo) -> list[str]:
     """Return the properties in which a stream is incompatible with the first stream of its camera.
 
     `PROVED_BY_DECODING` is not compared.  Missing colour tags match BT.601 with limited range, which decoders assume for them.
+    B-frames may differ under equal headers: the same settings give none to a video whose clips are too short for any.
     """
     ignored = {*PROVED_BY_DECODING, *(COLOUR_TAGS if shown_colour(stream) == shown_colour(first) else ())}
+    if stream.extradata_hash == first.extradata_hash:
+        ignored.add(B_FRAMES)
     return [name for name, value in AGREEMENT.items() if name not in ignored and value(stream) != value(first)]
 
 

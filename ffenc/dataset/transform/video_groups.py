@@ -16,10 +16,10 @@ from ffenc.dataset.format.parquet_series import MIB
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.storage.swap_directory import link_or_copy
 from ffenc.dataset.transform.compatibility import PROVED_BY_DECODING, colour_tags, mismatches
-from ffenc.errors import ConcatError, OutputError, ProcessError, is_disk_full
+from ffenc.errors import ConcatError, OutputError, ProcessDiedError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
-from ffenc.plan.concat import AGREEMENT
+from ffenc.plan.concat import AGREEMENT, B_FRAMES
 from ffenc.video.clip import MeasuredClip, iterate_clips, obstacle
 from ffenc.video.concat import join_measured
 from ffenc.video.frame_comparison import check_frames
@@ -190,7 +190,7 @@ def _split(group: Sequence[SourceVideo]) -> list[Sequence[SourceVideo]]:
 
 
 def _headers(video: SourceVideo) -> tuple[object, ...]:
-    return tuple(AGREEMENT[name](video.stream) for name in sorted(PROVED_BY_DECODING))
+    return tuple(AGREEMENT[name](video.stream) for name in sorted({*PROVED_BY_DECODING, B_FRAMES}))
 
 
 def _write(
@@ -200,9 +200,15 @@ def _write(
         (link_or_copy if link else shutil.copyfile)(group[0].stream.path, output)
         report(group[0].frames, None)
         return
-    clips = [(video.stream, video.frames) for video in group]
-    join_measured(clips, output, RunContext(binaries=binaries, progress=report), may_differ=PROVED_BY_DECODING)
-    if len({_headers(video) for video in group}) > 1:
+    clips, context = [(video.stream, video.frames) for video in group], RunContext(binaries=binaries, progress=report)
+    must_decode = len({_headers(video) for video in group}) > 1
+    try:
+        join_measured(clips, output, context, may_differ=PROVED_BY_DECODING)
+    except (ConcatError, ProcessDiedError):
+        # Some have no B-frames because they are too short.  ffprobe reports the B-frames of the settings instead.
+        join_measured(clips, output, context, may_differ={*PROVED_BY_DECODING, B_FRAMES})
+        must_decode = True
+    if must_decode:
         (made,) = iterate_clips([output], binaries=binaries)
         parts = iterate_clips([video.stream.path for video in group], binaries=binaries)
         check_frames(made, [(part, (0, part.packets.count)) for part in parts], binaries=binaries)
