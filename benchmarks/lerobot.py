@@ -37,10 +37,7 @@ def record(root: Path, *, cameras: int, seconds: float, size: tuple[int, int]) -
     features: dict[str, Any] = dict.fromkeys(names, camera)
     features["action"] = {"dtype": "float32", "shape": (6,), "names": list("abcdef")}
     dataset = LeRobotDataset.create("me/bench", FPS, features, root=root / "d", streaming_encoding=True)
-    # A moving picture with some noise, which is what a camera gives.
-    noise = np.random.default_rng(0).integers(0, 24, (height, width * 2, 3), np.uint8)
-    slope = np.linspace(0, 200, width * 2, dtype=np.uint8)[None, :, None]
-    scene = noise + slope
+    scene = _scene(width, height)
     steps = int(seconds * FPS)
     starts, cpu_before = [], _cpu_s()
     for step in range(steps):
@@ -79,10 +76,10 @@ def make(root: Path, *, episodes: int, seconds: float) -> None:
         "me/bench", FPS, {**features, "action": vector}, root=root, streaming_encoding=True,
         rgb_encoder=RGBEncoderConfig(vcodec="h264"), encoder_queue_maxsize=1000,
     )  # fmt: skip
-    noise = np.random.default_rng(0).integers(0, 256, (240, 640, 3), np.uint8)
+    scene = _scene(320, 240)
     for _ in range(episodes):
         for step in range(int(seconds * FPS)):
-            view = noise[:, step % 320 : step % 320 + 320]
+            view = scene[:, step % 320 : step % 320 + 320]
             row = dict.fromkeys(features, view)
             dataset.add_frame({**row, "action": np.full(2, step, np.float32), "task": "bench"})
         dataset.save_episode()
@@ -107,6 +104,14 @@ def merge(source: Path, root: Path) -> dict[str, float]:
     began = time.perf_counter()
     merge_datasets(datasets, output_repo_id="me/both", output_dir=root / "d")
     return {"merge s": time.perf_counter() - began}
+
+
+def _scene(width: int, height: int) -> Any:
+    """Return an image of twice the width, to move across, with some noise, which is what a camera gives."""
+    import numpy as np  # noqa: PLC0415
+
+    noise = np.random.default_rng(0).integers(0, 24, (height, width * 2, 3), np.uint8)
+    return noise + np.linspace(0, 200, width * 2, dtype=np.uint8)[None, :, None]
 
 
 def _frames(path: Path) -> int:

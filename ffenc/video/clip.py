@@ -139,20 +139,26 @@ def measure_with_table(path: Path, *, binaries: Binaries) -> tuple[MeasuredClip,
     Raises:
         ProbeError, InputError: see `measure_clip`.
     """
+    clip, index = _measure_with_index(path, binaries)
+    return clip, None if index is None else index.table
+
+
+def _measure_with_index(path: Path, binaries: Binaries) -> tuple[MeasuredClip, Mp4Index | None]:
+    """Measure a clip as `measure_with_table` does; the index is None if FFmpeg does not read the same from the file."""
     index = read_mp4_index(path)
     if index is None:
         return measure_clip(path, binaries=binaries), None
     kind = (binaries, index.stream_key, index.has_square_pixels)
     known = _measured_kinds.get(kind)
     if known is not None and _first_uneven(index.packets, known.fps) is None:
-        return _same_as(known, path, index), index.table
+        return _same_as(known, path, index), index
     clip = measure_clip(path, binaries=binaries)
     if clip.packets != index.packets:
         return clip, None
     while len(_measured_kinds) >= _KINDS_KNOWN:
         _measured_kinds.pop(next(iter(_measured_kinds), kind), None)
     _measured_kinds[kind] = clip.stream
-    return clip, index.table
+    return clip, index
 
 
 _KINDS_KNOWN = 64
@@ -197,13 +203,10 @@ def iterate_clips(clips: Sequence[str | Path], *, binaries: Binaries, check: boo
     paths = [file_path(clip) for clip in clips]
     if not paths:
         raise InputError("no clips were given to join; name at least one", path=Path())
-    first = measure_clip(paths[0], binaries=binaries)
+    first, known = _measure_with_index(paths[0], binaries)
     if check:
         _check_clip(first)
     yield first
-    index = read_mp4_index(paths[0])
-    # Trust the sample tables only if FFmpeg reads the same from them.
-    known = index if index is not None and index.packets == first.packets else None
     for start in range(1, len(paths), _MEASURED_AT_ONCE):
         some = paths[start : start + _MEASURED_AT_ONCE]
         indices = [read_mp4_index(path) if known is not None else None for path in some]
