@@ -92,6 +92,7 @@ class Mp4Index:
         delay: number of frames between decoding and presentation of the first one.
         has_square_pixels: whether the file declares square pixels, which FFmpeg adds when it joins files; not part of
             ``stream_key``.
+        is_evenly_timed: whether all decode times, and so the durations, are one frame apart.
         table: positions of the frames in the file.
     """
 
@@ -99,6 +100,7 @@ class Mp4Index:
     packets: PacketIndex
     delay: int
     has_square_pixels: bool
+    is_evenly_timed: bool
     table: SampleTable = field(compare=False, repr=False)
 
 
@@ -172,6 +174,7 @@ def _read(file: BinaryIO) -> Mp4Index | None:  # noqa: PLR0911 - one return per 
         packets=packets,
         delay=delay,
         has_square_pixels=_SQUARE in _entry_boxes(tables[b"stsd"]),
+        is_evenly_timed=bool((steps == steps[0]).all()),
         table=_sample_table(tables[b"stsd"], bytes(display[-44:]), packets, order, _media(file)[0] + _ends(sizes)),
     )
 
