@@ -11,16 +11,18 @@ from pathlib import Path
 
 from ffenc.errors import ConcatError, ProcessDiedError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
+from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
 from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S, FFmpegProcess
 from ffenc.ffmpeg.process.progress import Progress
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
-from ffenc.plan.concat import ConcatPlan, plan_concat
+from ffenc.plan.concat import B_FRAMES, ConcatPlan, plan_concat
 from ffenc.plan.encode import muxer_for
 from ffenc.regular_files import file_path
 from ffenc.video.clip import measure_clips, read_back
 from ffenc.video.output import PendingFile, WrittenVideo, check_packets, check_target
 from ffenc.video.run_context import ProgressCallback, RunContext
 
+_TIMES_COLLIDE = "Non-monoton"  # "Non-monotonous DTS" up to FFmpeg 5.1, "Non-monotonic DTS" in 8.1 and 9.0
 _CODEC_NOT_IN_CONTAINER = "codec not currently supported in container"
 
 
@@ -64,7 +66,7 @@ def concat_videos(
         progress: called with (frames copied, frames in all), from another thread.
 
     Raises:
-        ConcatError: the clips differ; it has the values of each.
+        ConcatError: the clips differ, it has the values of each; or some are too short for the B-frames of the others.
         InputError: no clips, or a clip is damaged, has a variable frame rate or audio, or does not start at 0.
         OutputError: the joined file is wrong; it was removed.
     """
@@ -106,9 +108,17 @@ def join_measured(
             muxer=muxer_for(output),
             may_differ=may_differ,
         )
-        run_copy(plan, clips[0][0], context)
+        try:
+            run_copy(plan, clips[0][0], context)
+        except ProcessDiedError as err:
+            if _TIMES_COLLIDE not in err.stderr_tail or B_FRAMES in may_differ:
+                raise
+            raise _too_short(clips) from err
         joined = read_back(pending.path, clips[0][0], binaries=context.binaries)
         check_packets(joined.packets, path=output, fps=plan.fps, frames=plan.frames)
+        index = read_mp4_index(pending.path)
+        if index is not None and not index.is_evenly_timed and B_FRAMES not in may_differ:
+            raise _too_short(clips)
         pending.commit()
     return ConcatResult(
         path=output,
@@ -118,6 +128,21 @@ def join_measured(
         fps=plan.fps,
         size_bytes=output.stat().st_size,
         stream=replace(joined.stream, path=output.absolute()),
+    )
+
+
+def _too_short(clips: Sequence[tuple[VideoStreamInfo, int]]) -> ConcatError:
+    """Return the error of clips of which some have no B-frames, although ffprobe reports those of their settings.
+
+    At the end of such a clip, decode times collide, or leave a gap that makes a frame too long.
+    """
+    shortest, frames = min(clips, key=lambda clip: clip[1])
+    return ConcatError(
+        "these clips cannot be joined by stream copy, because some are too short for the B-frames of the others; the shortest "
+        f"is {shortest.path.name} with {frames} frame{'' if frames == 1 else 's'}; re-encode the clips without B-frames "
+        "(ffenc reencode --camera_encoder.extra_options='{\"bf\": 0}')",
+        path=shortest.path,
+        disagreements={B_FRAMES: [clip.has_b_frames for clip, _ in clips]},
     )
 
 

@@ -18,7 +18,6 @@ from ffenc.dataset.storage.swap_directory import link_or_copy
 from ffenc.dataset.transform.compatibility import PROVED_BY_DECODING, colour_tags, mismatches
 from ffenc.errors import ConcatError, OutputError, ProcessDiedError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.ffmpeg.mp4.sample_tables import read_mp4_index
 from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.concat import AGREEMENT, B_FRAMES
 from ffenc.video.clip import MeasuredClip, iterate_clips, obstacle
@@ -205,14 +204,9 @@ def _write(
     must_decode = len({_headers(video) for video in group}) > 1
     try:
         join_measured(clips, output, context, may_differ=PROVED_BY_DECODING)
-        index = read_mp4_index(output)
-        is_even = index is None or index.is_evenly_timed
     except (ConcatError, ProcessDiedError):
-        is_even = False
-    if not is_even:
-        # Some have no B-frames because they are too short, even if ffprobe reports those of the settings: their decode times
-        # collide with those of the next clip, or leave a gap, which makes the frame before it too long.
-        join_measured(clips, output, context, overwrite=True, may_differ={*PROVED_BY_DECODING, B_FRAMES})
+        # Some have no B-frames because they are too short.
+        join_measured(clips, output, context, may_differ={*PROVED_BY_DECODING, B_FRAMES})
         must_decode = True
     if must_decode:
         (made,) = iterate_clips([output], binaries=binaries)
