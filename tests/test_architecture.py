@@ -56,6 +56,16 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
         _ = ffenc.encode_frame
 
 
+def test_a_proof_needs_no_extra():
+    hidden = ("PIL", "pyarrow", "altair", "jinja2", "bjontegaard", "distributed", "cv2")
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({hidden}))\n"
+        "import ffenc.cli.commands.video.prove; from ffenc.proof.subject import texture; texture(1)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_plain_import_loads_nothing_it_does_not_need():
     code = "import ffenc, sys; print(*sorted(m for m in sys.modules if m.split('.')[0] in {'numpy', 'pydantic', 'ffmpeg'}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ffenc.bench.images import scaled
-
 Frames = npt.NDArray[np.uint8]
 """``(height, width, 3)`` RGB, or several frames on a first axis."""
 
 _SEED = 7
+_ONE = 1 << 22  # weights of pixels are multiples of 1/_ONE
 
 
 def moving_texture(count: int, width: int, height: int) -> Iterator[Frames]:
@@ -97,7 +96,27 @@ def _texture(random: np.random.Generator, height: int, width: int) -> Frames:
     total = np.zeros((height, width, 3), np.float32)
     for cells, strength in ((4, 1.0), (12, 0.6), (40, 0.3), (130, 0.12), (400, 0.05)):
         coarse = random.integers(0, 256, (cells * height // width + 1, cells, 3), np.uint8)
-        total += strength * scaled(coarse, (width, height)).astype(np.float32)
+        total += strength * _scaled(coarse, width, height)
     low, high = total.min(), total.max()
     scaled_up: Frames = ((total - low) * (235 / (high - low)) + 10).astype(np.uint8)
     return scaled_up
+
+
+def _scaled(frame: Frames, width: int, height: int) -> npt.NDArray[np.float32]:
+    """Scale a frame with a cubic kernel, as Pillow does to the bit; the core packages include no Pillow."""
+    wide = np.einsum("xc,rcs->rxs", _cubic_weights(frame.shape[1], width), frame.astype(float), optimize=True)
+    full = np.einsum("yr,rxs->yxs", _cubic_weights(frame.shape[0], height), _pixels(wide), optimize=True)
+    return _pixels(full).astype(np.float32)
+
+
+def _pixels(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.floor(sums / _ONE + 0.5).clip(0, 255)
+
+
+def _cubic_weights(size: int, new_size: int) -> npt.NDArray[np.float64]:
+    """Return the matrix that scales one axis, in whole multiples of 1/`_ONE`: sums of them are exact in any order."""
+    scale = size / new_size
+    far = np.abs(np.arange(size) + 0.5 - (np.arange(new_size)[:, None] + 0.5) * scale) / max(scale, 1)
+    inner, outer = (1.5 * far - 2.5) * far**2 + 1, ((2.5 - 0.5 * far) * far - 4) * far + 2
+    weights = np.where(far < 1, inner, np.where(far < 2, outer, 0))
+    return np.rint(weights / weights.sum(axis=1, keepdims=True) * _ONE)
