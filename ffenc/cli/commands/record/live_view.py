@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.control import Control
 from rich.filesize import decimal
 from rich.live import Live
+from rich.live_render import LiveRender, VerticalOverflowMethod
+from rich.segment import Segment
 from rich.text import Text
 
 from ffenc.cli.commands.record.cameras import FEATURE_PREFIX
-from ffenc.cli.output.results import columns_table, frames_text
+from ffenc.cli.output.results import frames_text
 from ffenc.cli.output.screen import Screen
 from ffenc.dataset.recording.live_recording import LiveEpisode
 from ffenc.streaming.drop_log import RecordingStatus
@@ -21,6 +24,10 @@ from ffenc.video.live_camera import LiveCamera
 
 _UPDATES_PER_S = 4
 _RATE_OVER_S = 2.0
+_HEADINGS = ("camera", "frames/s", "waiting", "dropped", "encoded/s", "real time", "size")
+"""Columns, the most important first: a narrow terminal shows the first ones."""
+_DROPPED = _HEADINGS.index("dropped")
+_SHORTEST_NAME = 12  # columns are left out before a name is shortened further
 
 
 class LiveView:
@@ -33,6 +40,7 @@ class LiveView:
     """
 
     def __init__(self, screen: Screen, cameras: Mapping[str, LiveCamera], *, wanted: bool = True) -> None:
+        self._console = screen.err
         self._cameras = cameras
         self._rates = {name: Rate() for name in cameras}
         self._title = Text()
@@ -41,9 +49,7 @@ class LiveView:
         self._live: Live | None = None
         if wanted and not screen.as_json and screen.err.is_terminal:
             # Drawn in its own thread: the loop of an episode must not wait for a terminal.
-            self._live = Live(
-                console=screen.err, get_renderable=self.render, refresh_per_second=_UPDATES_PER_S, transient=True
-            )
+            self._live = _ResizableLive(screen.err, self.render)
 
     @property
     def is_due(self) -> bool:
@@ -71,28 +77,33 @@ class LiveView:
         self._status = status or self._status
 
     def render(self) -> RenderableType:
-        """Return the table to draw."""
-        headings = (">frames/s", ">waiting", ">dropped", ">encoded/s", ">real time", ">size")
-        table = columns_table("camera", *headings)
-        cameras = {} if self._status is None else self._status.cameras
-        for name, camera in self._cameras.items():
-            short = name.removeprefix(FEATURE_PREFIX)
-            rate = self._rates[name].per_second(camera.frames_read)
-            source = f"{rate:.1f}" if rate is not None else "-"
-            status = cameras.get(name)
-            if status is None:
-                table.add_row(short, source, *["-"] * 5)
-                continue
-            table.add_row(
-                short,
-                source,
-                f"{status.queue_depth}/{status.queue_maxsize}",
-                Text(str(status.dropped), style="red" if status.dropped else ""),
-                f"{status.encoded_fps:.1f}",
-                f"{status.realtime_factor:.2f}x",
-                decimal(status.size_bytes),
-            )
-        return Group(self._title, table)
+        """Return the title, and a line for each camera that fits the height of the terminal."""
+        width, height = self._console.width, self._console.height
+        title = self._title.wrap(self._console, width)
+        rows = [_HEADINGS, *(self._row(name, camera) for name, camera in self._cameras.items())]
+        room = max(1, height - len(title) - 2)  # a line for the headings, and one for what was printed above
+        hidden = len(rows) - 1 - room
+        if hidden > 0:
+            rows = rows[:room]
+        lines = _aligned(rows, width)
+        if hidden > 0:
+            lines.append(Text(f"and {hidden + 1} more cameras"))
+        return Group(*title, *lines)
+
+    def _row(self, name: str, camera: LiveCamera) -> tuple[str, ...]:
+        status = None if self._status is None else self._status.cameras.get(name)
+        rate = self._rates[name].per_second(camera.frames_read)
+        first = (name.removeprefix(FEATURE_PREFIX), "-" if rate is None else f"{rate:.1f}")
+        if status is None:
+            return (*first, *["-"] * (len(_HEADINGS) - len(first)))
+        return (
+            *first,
+            f"{status.queue_depth}/{status.queue_maxsize}",
+            str(status.dropped),
+            f"{status.encoded_fps:.1f}",
+            f"{status.realtime_factor:.2f}x",
+            decimal(status.size_bytes),
+        )
 
     def __enter__(self) -> LiveView:
         if self._live is not None:
@@ -104,6 +115,74 @@ class LiveView:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+
+
+class _ResizableLive(Live):
+    """A live display that also erases lines that a narrower terminal has wrapped."""
+
+    def __init__(self, console: Console, get_renderable: Callable[[], RenderableType]) -> None:
+        super().__init__(
+            console=console, get_renderable=get_renderable, refresh_per_second=_UPDATES_PER_S, transient=True
+        )
+        self._live_render = _Drawn(console, vertical_overflow=self.vertical_overflow)
+
+
+class _Drawn(LiveRender):
+    """What is drawn, with the width of each line."""
+
+    def __init__(self, console: Console, *, vertical_overflow: VerticalOverflowMethod) -> None:
+        super().__init__("", vertical_overflow=vertical_overflow)
+        self._console = console
+        self._widths: list[int] = []
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        segments = [part for part in super().__rich_console__(console, options) if isinstance(part, Segment)]
+        self._widths = [Segment.get_line_length(line) for line in Segment.split_lines(segments)]
+        yield from segments
+
+    def position_cursor(self) -> Control:
+        self._count_rows()
+        return super().position_cursor()
+
+    def restore_cursor(self) -> Control:
+        self._count_rows()
+        return super().restore_cursor()
+
+    def _count_rows(self) -> None:
+        """Count the rows that the drawn lines take at the current width, which may have changed since."""
+        if self._shape is not None:
+            width = self._console.width
+            self._shape = (width, sum(max(1, -(-each // width)) for each in self._widths))
+
+
+def _aligned(rows: Sequence[tuple[str, ...]], width: int) -> list[Text]:
+    """Return a line for each row, with as many columns as fit; a name that is too long loses its middle."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    count = len(widths)
+    while count > 1 and width - _taken(widths[1:count]) < min(widths[0], _SHORTEST_NAME):
+        count -= 1
+    name_width = min(widths[0], max(1, width - _taken(widths[1:count])))
+    lines = []
+    for row in rows:
+        line = Text(_shortened(row[0], name_width).ljust(name_width), no_wrap=True, overflow="crop")
+        for column in range(1, count):
+            is_loss = column == _DROPPED and row[column] not in ("0", "-", _HEADINGS[_DROPPED])
+            line.append("  ").append(row[column].rjust(widths[column]), style="red" if is_loss else "")
+        lines.append(line)
+    lines[0].stylize("bold")
+    return lines
+
+
+def _taken(widths: Sequence[int]) -> int:
+    return sum(widths) + 2 * len(widths)
+
+
+def _shortened(name: str, width: int) -> str:
+    """Shorten a name in its middle: names of cameras often differ at their end."""
+    if len(name) <= width:
+        return name
+    end = width // 2
+    return name[: width - end - 1] + "\N{HORIZONTAL ELLIPSIS}" + name[len(name) - end :]
 
 
 class Rate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from io import StringIO
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from ffenc.cli.commands.record.live_view import LiveView, Rate, episode_title
 from ffenc.cli.output.screen import Screen
 from ffenc.dataset.recording.live_recording import LiveEpisode
 from ffenc.streaming.drop_log import CameraStatus, RecordingStatus
+from tests.terminal_screen import TerminalScreen
 
 
 def screen(*, terminal: bool, as_json: bool = False) -> Screen:
@@ -101,3 +103,65 @@ def test_a_note_does_not_bring_back_the_state_before_it() -> None:
     assert "episode 2 starts" in drawn
     assert "episode 1: 60 s left" in drawn[drawn.index("discarded") :]
     assert "episode 2 starts" not in drawn[drawn.index("discarded") :]
+
+
+def view_of(names: list[str], console: Console) -> LiveView:
+    cameras = {f"observation.images.{name}": SimpleNamespace(frames_read=0) for name in names}
+    view = LiveView(Screen(out=console, err=console, as_json=False), cast("Any", cameras))
+    of_camera = status().cameras["observation.images.laptop"]
+    view.update(
+        episode_title(2, 5, LiveEpisode(steps_wanted=90, fps=Fraction(30), steps=30), keys=True),
+        replace(status(), cameras=dict.fromkeys(cameras, of_camera)),
+    )
+    return view
+
+
+@pytest.mark.parametrize("height", [10, 30])
+@pytest.mark.parametrize("cameras", [1, 4, 8])
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_view_fits_the_terminal(width: int, cameras: int, height: int) -> None:
+    names = [f"gripper_left_wide_angle_{number}" for number in range(cameras)]
+    printed = Console(file=StringIO(), force_terminal=True, width=width, height=height, color_system=None)
+    printed.print(view_of(names, printed).render())
+    lines = [line.rstrip() for line in cast("StringIO", printed.file).getvalue().splitlines()]
+    assert len(lines) < height
+    assert all(len(line) <= width for line in lines)
+    rows = [line.split() for line in lines if line.startswith("gripp")]
+    # A camera has one line, and names can be told apart; what is left out is counted.
+    assert len({row[0] for row in rows}) == len(rows)
+    assert all(row[2:4] == ["7/30", "2"] for row in rows)
+    hidden = [int(line.split()[1]) for line in lines if line.startswith("and ")]
+    assert len(rows) + sum(hidden) == cameras
+    assert bool(hidden) is (height == 10 and cameras == 8)
+    assert "Esc: stop" in " ".join(" ".join(lines).split())
+
+
+@pytest.mark.parametrize("widths", [(120, 40, 80), (80, 60, 40, 120), (40, 120, 41), (100, 99, 98)])
+@pytest.mark.parametrize("cameras", [1, 8])
+def test_resized_terminal_has_no_stale_lines(cameras: int, widths: tuple[int, ...]) -> None:
+    console = Console(file=StringIO(), force_terminal=True, width=widths[0], height=30, color_system=None)
+    shown = TerminalScreen(widths[0])
+    view = view_of([f"gripper_left_wide_angle_{number}" for number in range(cameras)], console)
+
+    def drain() -> None:
+        file = cast("StringIO", console.file)
+        shown.feed(file.getvalue().replace("\n", "\r\n"))  # as a terminal does
+        file.seek(0)
+        file.truncate()
+
+    with view:
+        console.print("before")
+        drain()
+        for number, width in enumerate(widths):
+            shown.resize(width)
+            console.width = width
+            view.show(
+                f"episode {number} of 5: 12 s left, 30 frames   (right arrow: next, left arrow: again, Esc: stop)"
+            )
+            drain()
+            expected = Console(file=StringIO(), width=width, height=30)
+            with expected.capture() as captured:
+                expected.print(view.render())
+            assert shown.lines == ["before", *(line.rstrip() for line in captured.get().rstrip().split("\n"))]
+    drain()
+    assert shown.lines == ["before"]
