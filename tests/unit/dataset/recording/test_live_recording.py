@@ -176,6 +176,20 @@ def test_episode_ends_at_the_last_step_at_which_every_camera_was_new(clock: Cloc
     assert recorder.shown("a") == recorder.shown("b") == list(range(13))
 
 
+@pytest.mark.parametrize("fps", [5, 10, 30, 60])
+@pytest.mark.parametrize("stale_after_s", [0.4, 1.0])
+def test_silence_is_noticed_at_the_next_step(clock: Clock, fps: int, stale_after_s: float) -> None:
+    silent_from_s = 2.05
+    cameras: dict[str, LiveCamera] = {"a": Camera(clock, fps), "b": Silent(clock, fps, silent=(silent_from_s, 99))}
+    episode = record(
+        Recorder(clock), cameras, fps=Fraction(fps), duration_s=9.0, on_stale="stop", stale_after_s=stale_after_s
+    )
+    assert episode.stale == "b"
+    last_frame_s = int(silent_from_s * fps + 1e-6) / fps
+    noticed_s = clock.now_s - 1000 - last_frame_s
+    assert stale_after_s < noticed_s <= stale_after_s + 1 / fps + 1e-6 <= stale_after_s + 0.2 + 1e-6
+
+
 def test_steps_of_a_pause_are_recorded_when_the_camera_comes_back(clock: Clock) -> None:
     recorder = Recorder(clock)
     cameras: dict[str, LiveCamera] = {"a": Camera(clock, 10), "b": Silent(clock, 10, silent=(1.05, 1.85))}
