@@ -11,6 +11,7 @@ Every run has a fresh process of its own.  Nobody gets real-time priority.
 SECTIONS = {
     "loop": "looping.run",
     "full": "waiting.full",
+    "starts": "episode_starts.run",
     "save": "saving.run",
     "memory": "encoder_memory.run",
     "spawn": "waiting.spawn",
