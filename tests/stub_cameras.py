@@ -53,6 +53,7 @@ class StubTarget:
     error: BaseException = field(default_factory=lambda: ProcessDiedError("the stub died", argv=["stub"]))
     is_raw: bool = True
     encoder: str = "stub"
+    encoder_pid: int | None = None
     kept: Path | None = None
 
     def __post_init__(self) -> None:
