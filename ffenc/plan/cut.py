@@ -74,15 +74,14 @@ def cut_pieces(packets: PacketIndex, ranges: Sequence[Range], *, delay: int) -> 
 def plan_cut(
     ffmpeg: Path,
     clip: VideoStreamInfo,
-    pieces: Sequence[Piece],
+    pieces: Sequence[tuple[Path, Piece]],
     output: Path,
     *,
-    path: Path,
     delay: int,
     list_path: Path,
     muxer: str,
 ) -> ConcatPlan:
-    """Plan the copy of pieces of one video into one file.
+    """Plan the copy of pieces of one video, or of parts of it, into one file.
 
     FFmpeg's concat demuxer seeks to ``inpoint`` by presentation time and leaves out packets decoded after ``outpoint``.
     Both are in microseconds: ``inpoint`` is rounded up, so that the keyframe at that time is found; ``outpoint`` is halfway
@@ -90,17 +89,16 @@ def plan_cut(
 
     Args:
         clip: what was measured of the video; its frame k is shown at k/fps.
-        pieces: pieces that can be copied.
-        path: name of the video in the list; see `concat_list`.
+        pieces: pieces that can be copied, each with the name of its file in the list; see `concat_list`.
         delay: frames between decoding and presentation of its first frame.
     """
-    excerpts = [(path, piece.count, _bounds(piece, clip.fps, delay)) for piece in pieces]
+    excerpts = [(path, piece.count, _bounds(piece, clip.fps, delay)) for path, piece in pieces]
     return ConcatPlan(
         argv=concat_argv(ffmpeg, list_path, output, muxer=muxer, tag=clip.codec_tag),
         list_path=list_path,
         list_text=excerpt_list(excerpts, clip.fps),
         output=output,
-        frames=sum(piece.count for piece in pieces),
+        frames=sum(piece.count for _, piece in pieces),
         fps=clip.fps,
     )
 

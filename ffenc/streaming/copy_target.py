@@ -12,7 +12,7 @@ from ffenc.errors import OutputError
 from ffenc.streaming.frame_target import FrameTarget
 from ffenc.video.clip import MeasuredClip, read_back
 from ffenc.video.output import PendingFile, WrittenVideo, check_packets
-from ffenc.video.recording import copy_recording
+from ffenc.video.recording_copy import copy_recording
 from ffenc.video.run_context import RunContext
 
 

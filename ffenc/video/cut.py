@@ -27,6 +27,8 @@ from ffenc.video.run_context import ProgressCallback, RunContext
 
 logger = logging.getLogger(__name__)
 
+_PIECES_PER_FILE = 100
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CutResult(WrittenVideo):
@@ -136,22 +138,45 @@ class _Cut:
         """Copy the packets of pieces, and check that the file decodes to their frames."""
         stream = self.clip.stream
         # The name of the output folder may not be allowed in an ffconcat list.
-        with tempfile.TemporaryDirectory(prefix="ffenc-cut-") as directory:
-            plan = plan_cut(
-                self.context.binaries.ffmpeg,
-                stream,
-                pieces,
-                output,
-                path=nameable(stream.path, Path(directory), 0),
-                delay=self.delay,
-                list_path=Path(directory) / "list.ffconcat",
-                muxer=muxer_for(output),
-            )
-            run_copy(plan, stream, self.context)
+        with (
+            tempfile.TemporaryDirectory(prefix="ffenc-cut-") as lists,
+            tempfile.TemporaryDirectory(prefix=".ffenc-cut-", dir=output.parent) as parts,
+        ):
+            named = self._in_parts(pieces, Path(parts), output.suffix, Path(lists))
+            self._run_copy(named, output, Path(lists), self.context)
         made = read_back(output, stream, binaries=self.context.binaries)
-        check_packets(made.packets, path=output, fps=stream.fps, frames=plan.frames)
+        check_packets(made.packets, path=output, fps=stream.fps, frames=sum(p.count for p in pieces))
         check_copy(made, [(self.clip, (p.first, p.stop)) for p in pieces], binaries=self.context.binaries)
         return made
+
+    def _in_parts(self, pieces: Sequence[Piece], parts: Path, suffix: str, lists: Path) -> list[tuple[Path, Piece]]:
+        """Return each piece with its file: the source, or a copy of a part of the source if there are many pieces.
+
+        FFmpeg opens the file again for each piece, and reads the tables of all its frames.
+        """
+        source = nameable(self.clip.stream.path, lists, 0)
+        if len(pieces) <= _PIECES_PER_FILE:
+            return [(source, piece) for piece in pieces]
+        found, silent = [], replace(self.context, progress=None)
+        for number in range(0, len(pieces), _PIECES_PER_FILE):
+            some = pieces[number : number + _PIECES_PER_FILE]
+            first, part = some[0].first, parts / f"{number}{suffix}"
+            self._run_copy([(source, Piece(first=first, stop=some[-1].stop, copied=True))], part, lists, silent)
+            name = nameable(part, lists, number + 1)
+            found += [(name, replace(each, first=each.first - first, stop=each.stop - first)) for each in some]
+        return found
+
+    def _run_copy(self, pieces: Sequence[tuple[Path, Piece]], output: Path, lists: Path, context: RunContext) -> None:
+        plan = plan_cut(
+            context.binaries.ffmpeg,
+            self.clip.stream,
+            pieces,
+            output,
+            delay=self.delay,
+            list_path=lists / "list.ffconcat",
+            muxer=muxer_for(output),
+        )
+        run_copy(plan, self.clip.stream, context)
 
     def encode(self, piece: Piece, output: Path, config: VideoEncoderConfig) -> MeasuredClip:
         """Encode the kept frames of a piece; each range begins at a keyframe."""

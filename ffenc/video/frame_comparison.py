@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from itertools import accumulate
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from ffenc.errors import InputError, OutputError, ProcessError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.frames import LAYOUTS
 from ffenc.plan.cut import Range
-from ffenc.threads import ThreadPool
 from ffenc.video.clip import MeasuredClip
 from ffenc.video.reader import VideoReader
 
 logger = logging.getLogger(__name__)
 
-_PARTS_AT_ONCE = 40  # an input of one command each
-_DECODED_AT_ONCE = 2
+Frame: TypeAlias = npt.NDArray[Any]
 
 
 def check_copy(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]], *, binaries: Binaries) -> None:
@@ -55,29 +57,41 @@ def check_frames(made: MeasuredClip, shown: Sequence[tuple[MeasuredClip, Range]]
         OutputError: a frame differs.
         ProcessError: a file cannot be decoded.
     """
-    place = 0
-    for start in range(0, len(shown), _PARTS_AT_ONCE):
-        some = shown[start : start + _PARTS_AT_ONCE]
-        places: list[int] = []
-        wanted: dict[Path, tuple[MeasuredClip, list[int]]] = {}
-        for clip, (first, stop) in some:
-            places += [place, place + stop - first - 1]
-            wanted.setdefault(clip.stream.path, (clip, []))[1].extend((first, stop - 1))
-            place += stop - first
-        with ThreadPool(max_workers=_DECODED_AT_ONCE) as pool:
-            shows = pool.submit(_reader(made, binaries).frames, places)
-            showed = {p: pool.submit(_reader(clip, binaries).frames, numbers) for p, (clip, numbers) in wanted.items()}
-        try:
-            seen = shows.result()
-        except InputError as err:  # the file is an output here
-            raise OutputError(str(err), path=made.stream.path) from err
-        expected = {path: iter(future.result()) for path, future in showed.items()}
-        for number, (clip, _) in enumerate(part for part in some for _ in range(2)):
-            if not np.array_equal(seen[number], next(expected[clip.stream.path])):
-                raise OutputError(
-                    f"frame {places[number]} differs from its original in {clip.stream.path}",
-                    path=made.stream.path,
-                )
+    places = accumulate((stop - first for _, (first, stop) in shown), initial=0)
+    numbers = [
+        n for place, (_, (first, stop)) in zip(places, shown, strict=False) for n in _ends(place, place + stop - first)
+    ]
+    with closing(_originals(shown, binaries)) as originals, closing(_decoded(made, numbers, binaries)) as decoded:
+        for number, frame, (path, original) in zip(numbers, decoded, originals, strict=True):
+            if not np.array_equal(frame, original):
+                raise OutputError(f"frame {number} differs from its original in {path}", path=made.stream.path)
+
+
+def _ends(first: int, stop: int) -> list[int]:
+    """Return the first and the last frame of a range."""
+    return [first] if stop - first == 1 else [first, stop - 1]
+
+
+def _decoded(made: MeasuredClip, numbers: Sequence[int], binaries: Binaries) -> Generator[Frame, None, None]:
+    try:
+        yield from _reader(made, binaries).iterate(numbers)
+    except InputError as err:  # the file is an output here
+        raise OutputError(str(err), path=made.stream.path) from err
+
+
+def _originals(
+    shown: Sequence[tuple[MeasuredClip, Range]], binaries: Binaries
+) -> Generator[tuple[Path, Frame], None, None]:
+    """Yield the frames to compare with; ascending parts of one file are decoded together."""
+    waiting = list(reversed(shown))
+    while waiting:
+        clip, (first, stop) = waiting.pop()
+        numbers = _ends(first, stop)
+        while waiting and waiting[-1][0] is clip and waiting[-1][1][0] >= stop:
+            _, (first, stop) = waiting.pop()
+            numbers += _ends(first, stop)
+        for frame in _reader(clip, binaries).iterate(numbers):
+            yield clip.stream.path, frame
 
 
 def _reader(clip: MeasuredClip, binaries: Binaries) -> VideoReader:

@@ -200,6 +200,22 @@ class VideoReader:
             )
         return self._finished(self._decode([self._clip.select([(start, end - start)])]))
 
+    def iterate(self, numbers: Sequence[int]) -> Iterator[npt.NDArray[Any]]:
+        """Yield frames by ascending number, each as a new array, with one in memory at a time.
+
+        Processes decode them: one for many frames that are near each other.
+
+        Raises:
+            InputError: a number is not in the file, or a frame cannot be decoded.
+        """
+        if not numbers:
+            return iter(())
+        if not 0 <= numbers[0] <= numbers[-1] < len(self):
+            raise InputError(
+                f"frames {numbers[0]} to {numbers[-1]} are not all within [0, {len(self)})", path=self.path
+            )
+        return self._finished(chain.from_iterable(self._decode(some) for some in self._parts(numbers)))
+
     def frames_at(
         self,
         timestamps_s: Sequence[float | Fraction],
@@ -246,8 +262,7 @@ class VideoReader:
         result = self._result(len(numbers), out)
         first = {number: index for index, number in reversed(list(enumerate(numbers)))}
         if wanted and not (self.method == "decoder" and self._read_kept(wanted, first, result)):
-            frames = chain.from_iterable(self._decode(some) for some in self._parts(wanted))
-            for number, frame in zip(wanted, self._finished(frames), strict=True):
+            for number, frame in zip(wanted, self.iterate(wanted), strict=True):
                 result[first[number]] = frame
         for index, number in enumerate(numbers):
             if first[number] != index:

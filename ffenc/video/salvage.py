@@ -25,7 +25,8 @@ from ffenc.plan.audio import AudioChoice, describe_streams, plan_audio
 from ffenc.plan.encode import muxer_for
 from ffenc.regular_files import file_path
 from ffenc.video.output import PendingFile, WrittenVideo, check_audio, check_packets, check_target
-from ffenc.video.recording import copy_recording, final_of, is_held
+from ffenc.video.recording import final_of, is_held
+from ffenc.video.recording_copy import copy_recording
 from ffenc.video.run_context import RunContext
 
 MOST_REORDERED = 33

@@ -23,7 +23,8 @@ from ffenc.plan.encode import EncodePlan, RawFrames, muxer_for
 from ffenc.regular_files import file_path
 from ffenc.video.output import PendingFile, check_target
 from ffenc.video.planning import plan_for
-from ffenc.video.recording import RecordingFile, copy_recording
+from ffenc.video.recording import RecordingFile
+from ffenc.video.recording_copy import copy_recording
 from ffenc.video.run import EncodeResult, check_complaints, check_result, log_reductions, start_plan
 from ffenc.video.run_context import ProgressCallback, RunContext
 

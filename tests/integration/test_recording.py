@@ -16,7 +16,8 @@ from ffenc import Binaries, VideoEncoderConfig, VideoReader, VideoWriter, encode
 from ffenc.errors import InputError, OutputError, OutputExistsError, ProcessError
 from ffenc.ffmpeg.mp4.fragments import FragmentIndex
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
-from ffenc.video.recording import copy_recording, find_recordings, is_held
+from ffenc.video.recording import find_recordings, is_held
+from ffenc.video.recording_copy import copy_recording
 from ffenc.video.run_context import RunContext
 from ffenc.video.salvage import salvage_video, shorten_video
 from tests.footage import numbered_frame, numbered_frames, numbers_of

@@ -22,7 +22,7 @@ from ffenc.video.output import PendingFile
 MIB = 1024**2
 """The unit of LeRobot's ``..._size_in_mb`` settings."""
 
-MOST_GROUPS = 2000
+MOST_GROUPS = 500
 """Largest number of row groups in one file; writer and reader keep the metadata of all of them in memory."""
 
 ROOM_FOR_OBJECTS = 8 * MIB

@@ -10,16 +10,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ffenc.dataset.storage.local_root import check_local
 from ffenc.dataset.verify.checks.camera_repeats import check_repeats
-from ffenc.dataset.verify.checks.decoded_frames import check_decoded_frames
 from ffenc.dataset.verify.checks.documents import check_counters, check_info, check_tasks
 from ffenc.dataset.verify.checks.episode_rows import check_episodes
 from ffenc.dataset.verify.checks.frame_rows import FrameChecks
 from ffenc.dataset.verify.checks.leftovers import check_leftovers
-from ffenc.dataset.verify.checks.packets import check_packets_of_videos
-from ffenc.dataset.verify.checks.row_content import RowContent
 from ffenc.dataset.verify.checks.spans import check_spans, check_video_info
 from ffenc.dataset.verify.checks.statistics import Aggregate, StatisticsChecks
 from ffenc.dataset.verify.checks.stats_document import check_stats_document
@@ -27,8 +25,12 @@ from ffenc.dataset.verify.checks.subject import Subject
 from ffenc.dataset.verify.content_limits import ContentLimits
 from ffenc.dataset.verify.finding_codes import LEVELS, Level, Severity
 from ffenc.dataset.verify.findings import Finding, Findings
-from ffenc.ffmpeg.binaries import Binaries
-from ffenc.video.run_context import ProgressCallback
+
+if TYPE_CHECKING:
+    # Level "metadata" takes less time without the modules that plan, run and decode.
+    from ffenc.dataset.verify.checks.row_content import RowContent
+    from ffenc.ffmpeg.binaries import Binaries
+    from ffenc.video.run_context import ProgressCallback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,7 @@ def inspect_dataset(
     if subject.info is None:
         return subject
     subject.is_meta_only = level == "metadata" and not _has_rows_or_videos(subject)
-    content = RowContent(subject, limits or ContentLimits()) if level == "decode" else None
+    content = _row_content(subject, limits) if level == "decode" else None
     _check_tables(subject, content)
     for what, check in (
         ("the frame ranges of episodes in videos", check_spans),
@@ -127,15 +129,35 @@ def inspect_dataset(
         with subject.checking(what):
             check(subject)
     if level != "metadata":
-        with subject.checking("the videos"):
-            try_decoding = level == "packets"  # the next level decodes everything
-            subject.videos = check_packets_of_videos(
-                subject, binaries=binaries, progress=progress, try_decoding=try_decoding
-            )
+        _check_videos(subject, level, content, binaries=binaries, progress=progress)
+    return subject
+
+
+def _row_content(subject: Subject, limits: ContentLimits | None) -> RowContent:
+    from ffenc.dataset.verify.checks.row_content import RowContent  # noqa: PLC0415  see above
+
+    return RowContent(subject, limits or ContentLimits())
+
+
+def _check_videos(
+    subject: Subject,
+    level: Level,
+    content: RowContent | None,
+    *,
+    binaries: Binaries | None,
+    progress: ProgressCallback | None,
+) -> None:
+    from ffenc.dataset.verify.checks.decoded_frames import check_decoded_frames  # noqa: PLC0415  see above
+    from ffenc.dataset.verify.checks.packets import check_packets_of_videos  # noqa: PLC0415  see above
+
+    with subject.checking("the videos"):
+        try_decoding = level == "packets"  # the next level decodes everything
+        subject.videos = check_packets_of_videos(
+            subject, binaries=binaries, progress=progress, try_decoding=try_decoding
+        )
     if level == "decode":
         with subject.checking("the decoded frames"):
             check_decoded_frames(subject, content, binaries=binaries, progress=progress)
-    return subject
 
 
 def _check_data(subject: Subject, content: RowContent | None) -> None:
