@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.filesize import decimal
@@ -13,8 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ffenc.cli.output.screen import Screen, visible
-from ffenc.plan.encode import EncodePlan
-from ffenc.video.run import EncodeResult
+
+if TYPE_CHECKING:
+    from ffenc.plan.encode import EncodePlan
+    from ffenc.video.run import EncodeResult
 
 
 def pairs_table(rows: Iterable[tuple[str, object]], *, title: str = "") -> Table:

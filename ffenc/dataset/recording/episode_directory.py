@@ -19,9 +19,8 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ffenc.config import VideoEncoderConfig
 from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.format.paths import FixedPath
 from ffenc.dataset.storage.atomic_file import make_directory
@@ -32,6 +31,9 @@ from ffenc.regular_files import DOCUMENT_BYTES, read_regular
 from ffenc.streaming.parts import find_video, images_path, video_path
 from ffenc.video.output import sync
 from ffenc.video.recording import is_held
+
+if TYPE_CHECKING:
+    from ffenc.config import VideoEncoderConfig
 
 logger = logging.getLogger(__name__)
 

@@ -42,6 +42,7 @@ def check_info(subject: Subject) -> None:
         other = isinstance(document, dict) and not is_known_version(document.get("codebase_version"))
         findings.add("dataset-version" if other else "info-unreadable", str(err), path=path)
         return
+    subject.video_keys = tuple(subject.info.videos)
     for key in subject.info.model_extra or {}:
         findings.add("info-key-unknown", f"LeRobot does not know the key {key!r}", path=path)
     _check_features(subject, subject.info)

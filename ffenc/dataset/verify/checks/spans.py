@@ -112,8 +112,10 @@ def check_spans(subject: Subject) -> None:
 def _check_times(subject: Subject, use: VideoUse, span: FrameSpan, recorded: Span) -> None:
     fps, place = subject.known_info.fps, span.episode.place
     off_s = max(_off_grid_s(recorded.from_s, fps), _off_grid_s(recorded.to_s, fps))
-    times = f"from {recorded.from_s:.9g} s to {recorded.to_s:.9g} s"
     code = ""
+    if off_s <= _ROUNDING_S and span.is_right:
+        return
+    times = f"from {recorded.from_s:.9g} s to {recorded.to_s:.9g} s"
     if span.start is None or span.stop is None:
         code, message = "video-time-off-grid", f"{times} is not at frames of {fps} per second"
     elif off_s > _ROUNDING_S:

@@ -60,6 +60,7 @@ class Subject:
         root: its directory.
         findings: all findings.
         info: ``info.json``; None until it was read, or if it cannot be read.
+        video_keys: names of its video cameras.
         tasks: texts by task_index; None if they are unknown.
         episodes: rows of the table of episodes, in reading order.
         episodes_whole: whether all rows could be read; if not, checks that need all of them are skipped.
@@ -72,6 +73,7 @@ class Subject:
     root: Path
     findings: Findings
     info: DatasetInfo | None = None
+    video_keys: tuple[str, ...] = ()
     tasks: list[str] | None = None
     episodes: list[Episode] = field(default_factory=list)
     episodes_whole: bool = False
