@@ -8,9 +8,10 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ffenc.errors import InputError
 
@@ -59,14 +60,25 @@ def read_regular(path: Path, *, most_bytes: int | None = None) -> bytes:
     Raises:
         OSError: it cannot be read, is not a regular file, or has more than ``most_bytes``.
     """
+    with open_regular(path) as file:
+        size_bytes = os.fstat(file.fileno()).st_size
+        if most_bytes is not None and size_bytes > most_bytes:
+            raise OSError(errno.EFBIG, f"has {size_bytes} bytes; the limit is {most_bytes}", str(path))
+        return file.read()
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file for reading; opening a named pipe might never end.
+
+    Raises:
+        OSError: it cannot be read, or is not a regular file.
+    """
     _check_no_url(path)
     with open(path, "rb", opener=_open_without_waiting) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
-        if most_bytes is not None and status.st_size > most_bytes:
-            raise OSError(errno.EFBIG, f"has {status.st_size} bytes; the limit is {most_bytes}", str(path))
-        return file.read()
+        yield file
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

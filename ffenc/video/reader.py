@@ -261,9 +261,19 @@ class VideoReader:
             raise InputError(f"frames {wanted[0]} to {wanted[-1]} are not all within [0, {len(self)})", path=self.path)
         result = self._result(len(numbers), out)
         first = {number: index for index, number in reversed(list(enumerate(numbers)))}
-        if wanted and not (self.method == "decoder" and self._read_kept(wanted, first, result)):
+        is_read, failure = not wanted, None
+        if wanted and self.method == "decoder":
+            try:
+                is_read = self._read_kept(wanted, first, result)
+            except (OutputError, ProcessDiedError) as err:
+                if _was_killed(err):
+                    raise
+                failure, self.method = err, "process"
+        if not is_read:
             for number, frame in zip(wanted, self.iterate(wanted), strict=True):
                 result[first[number]] = frame
+        if failure is not None:  # not before, because a frame that no process can read has an error
+            logger.warning("each further request for %s starts a process: %s", self.path, failure)
         for index, number in enumerate(numbers):
             if first[number] != index:
                 result[index] = result[first[number]]
@@ -312,12 +322,6 @@ class VideoReader:
             )
         except OSError as err:
             raise InputError(f"{self.path} cannot be read: {err}", path=self.path) from err
-        except (OutputError, ProcessDiedError) as err:
-            if _was_killed(err):
-                raise
-            logger.warning("each further request for %s starts a process: %s", self.path, err)
-            self.method = "process"
-            return False
         for number, frame in raw.items():
             output.finish(frame, result[first[number]])
         return True

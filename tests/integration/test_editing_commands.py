@@ -12,7 +12,7 @@ from ffenc import Binaries
 from ffenc.cli.main import main
 from tests.datasets import copy_of, tree_of
 from tests.lerobot_data import LEROBOT, needs_av1_decoder
-from tests.numbered_datasets import check, record
+from tests.numbered_datasets import LEFT, RIGHT, check, record
 
 pytest.importorskip("pyarrow")
 from ffenc.dataset.format.documents import load_info
@@ -100,7 +100,9 @@ def test_trim(tmp_path: Path, ffenc: Any) -> None:
 
 
 def test_idle_ends_are_trimmed_only_with_yes(tmp_path: Path, ffenc: Any, binaries: Binaries) -> None:
-    source = record(tmp_path / "set", [[*[7] * 20, *range(7, 20), *[20] * 18], range(30, 60)], binaries, images=False)
+    source = record(
+        tmp_path / "set", [[*[7] * 20, *range(7, 20), *[20] * 18], range(30, 60)], binaries, cameras=(LEFT, RIGHT)
+    )
     before = tree_of(source)
     for idle_from, threshold in (("state", 0.02), ("observation.state", 0.02), ("frames", 0.1)):
         words = [f"--idle-from={idle_from}", f"--threshold={threshold}", "--min_idle_s=0.4"]

@@ -17,18 +17,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 pytest.importorskip("pyarrow")
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from ffenc import Binaries, VideoEncoderConfig
 from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.dataset.transform.edit import delete_episodes, split_dataset
-from ffenc.dataset.transform.features import rename_features
+from ffenc.dataset.transform.features import add_features, remove_features, rename_features
+from ffenc.dataset.transform.images_to_video import convert_images_to_video
 from ffenc.dataset.transform.merge import merge_datasets
 from ffenc.dataset.transform.pack import pack_dataset
 from ffenc.dataset.transform.recompute_stats import recompute_stats
 from ffenc.dataset.transform.reencode import reencode_dataset
 from ffenc.dataset.transform.tasks import modify_tasks
 from ffenc.dataset.transform.trim import trim_episodes
+from ffenc.dataset.transform.upgrade import upgrade_dataset
 from ffenc.dataset.verify.repair import repair_dataset
-from tests.numbered_datasets import LEFT, NUMBERS, RIGHT, check, record, record_episode
+from tests.datasets import rows_of
+from tests.numbered_datasets import DEPTH, IN_ORDER, LEFT, NUMBERS, RIGHT, STILL, check, record, record_episode
+from tests.version21 import version_21_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 if "FFENC_OPERATIONS" in os.environ:
@@ -36,6 +43,9 @@ if "FFENC_OPERATIONS" in os.environ:
 
 STEPS = 10
 """Operations in one sequence."""
+
+ADDED = "copy"
+"""A column that is added and removed; its values are the numbers of the frames."""
 
 LARGEST = 8
 """A dataset with more episodes is reduced by deleting some."""
@@ -53,6 +63,9 @@ class Operations(RuleBasedStateMachine):
         self.root = self.home / "set"
         self.episodes: list[list[int]] = []
         self.next = 0
+        self.cameras: list[str] = []
+        self.columns: list[str] = []
+        self.has_images = False
 
     def teardown(self) -> None:
         shutil.rmtree(self.home)
@@ -73,22 +86,36 @@ class Operations(RuleBasedStateMachine):
         shutil.rmtree(output, ignore_errors=True)
         new.rename(self.root)
 
+    def add_numbers(self, root: Path, numbers: list[int]) -> None:
+        """Add the column ``ADDED`` to a dataset."""
+        table = self.home.with_suffix(".parquet")
+        order = range(len(numbers) - 1, -1, -1)
+        pq.write_table(pa.table({"index": list(order), ADDED: [numbers[place] for place in order]}), table)
+        add_features(root, table)
+        table.unlink()
+
     def check(self) -> None:
         check(self.root, self.episodes, self.binaries)
+        for row in rows_of(self.root):
+            assert [row[name] for name in self.columns] == [row["number"]] * len(self.columns)
         assert [path.name for path in self.home.iterdir()] == ["set"]
         type(self).done += 1
 
-    @initialize(lengths=st.lists(st.integers(1, 14), min_size=1, max_size=3))
-    def record(self, lengths: list[int]) -> None:
+    @initialize(
+        lengths=st.lists(st.integers(1, 14), min_size=1, max_size=3),
+        others=st.sampled_from([(), (STILL,), (DEPTH,), (STILL, DEPTH)]),
+    )
+    def record(self, lengths: list[int], others: tuple[str, ...]) -> None:
+        self.cameras, self.has_images = [LEFT, RIGHT, *others], STILL in others
         self.episodes = [self.numbers(length) for length in lengths]
-        record(self.root, self.episodes, self.binaries, images=False)
+        record(self.root, self.episodes, self.binaries, cameras=self.cameras)
         self.check()
 
     @rule(length=st.integers(1, 14), pack=st.booleans())
     def resume(self, length: int, pack: bool) -> None:
         self.episodes.append(self.numbers(length))
         with DatasetRecorder.resume(self.root, binaries=self.binaries) as recorder:
-            record_episode(recorder, self.episodes[-1], images=False)
+            record_episode(recorder, self.episodes[-1], cameras=self.cameras, columns=self.columns)
             recorder.finalize(pack=pack)
         self.check()
 
@@ -138,7 +165,11 @@ class Operations(RuleBasedStateMachine):
         if len(self.episodes) >= LARGEST:
             return
         numbers = self.numbers(length)
-        record(self.home / "other", [numbers], self.binaries, images=False)
+        record(self.home / "other", [numbers], self.binaries, cameras=self.cameras)
+        if STILL in self.cameras and not self.has_images:
+            convert_images_to_video(self.home / "other", camera_encoder=IN_ORDER, binaries=self.binaries)
+        if self.columns:
+            self.add_numbers(self.home / "other", numbers)
         order = [self.home / "other", self.root] if first else [self.root, self.home / "other"]
         self.replace(
             lambda output: merge_datasets(
@@ -166,8 +197,46 @@ class Operations(RuleBasedStateMachine):
         reencode_dataset(self.root, camera_encoder=config, cameras=[camera], binaries=self.binaries)
         self.check()
 
-    @rule(camera=st.sampled_from([LEFT, RIGHT]))
+    @rule()
+    def images_to_video(self) -> None:
+        if self.has_images:
+            convert_images_to_video(self.root, camera_encoder=IN_ORDER, binaries=self.binaries)
+            self.has_images = False
+        self.check()
+
+    @rule(in_place=st.booleans())
+    def downgrade_and_upgrade(self, in_place: bool) -> None:
+        old = version_21_of(self.root, self.home / "old", self.binaries)
+        shutil.rmtree(self.root)
+        if in_place:
+            old.rename(self.root)
+            upgrade_dataset(self.root, binaries=self.binaries)
+        else:
+            upgrade_dataset(old, self.root, binaries=self.binaries)
+            shutil.rmtree(old)
+        self.check()
+
+    @rule()
+    def add_or_remove_a_column(self) -> None:
+        if self.columns:
+            remove_features(self.root, [ADDED])
+            self.columns = []
+        else:
+            self.add_numbers(self.root, [number for numbers in self.episodes for number in numbers])
+            self.columns = [ADDED]
+        self.check()
+
+    @rule()
+    def remove_a_camera(self) -> None:
+        if len(self.cameras) > 2:
+            gone = self.cameras.pop()
+            self.has_images &= gone != STILL
+            remove_features(self.root, [gone])
+        self.check()
+
+    @rule(camera=st.sampled_from([LEFT, RIGHT, STILL, DEPTH]))
     def rename_there_and_back(self, camera: str) -> None:
+        camera = camera if camera in self.cameras else LEFT
         rename_features(self.root, {camera: "observation.images.renamed", "number": "count"})
         rename_features(self.root, {"observation.images.renamed": camera, "count": "number"})
         self.check()

@@ -9,8 +9,9 @@ import bisect
 import operator
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ffenc.dataset.format.layout import DatasetLayout
 from ffenc.dataset.storage.atomic_file import make_directory, write_atomically, write_text_atomically
 from ffenc.errors import OutputError
 from ffenc.json_text import dump_json, load_json
-from ffenc.regular_files import read_regular
+from ffenc.regular_files import open_regular, read_regular
 from ffenc.streaming.camera import CameraRecording
 from ffenc.streaming.drop_log import EpisodeRecording
 from ffenc.version import __version__
@@ -203,9 +204,11 @@ def save_provenance(root: Path, documents: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    lines = [dump_json(document).decode() for document in documents]
-    if lines:
-        write_text_atomically(DatasetLayout(root=root).own / _NAME, "\n".join(lines) + "\n")
+    lines = (dump_json(document) + b"\n" for document in documents)
+    first = next(lines, None)
+    if first is not None:
+        with write_atomically(provenance_path(root)) as temporary, temporary.open("wb") as file:
+            file.writelines(chain([first], lines))
 
 
 def provenance_path(root: Path) -> Path:
@@ -213,7 +216,56 @@ def provenance_path(root: Path) -> Path:
     return DatasetLayout(root=root).own / _NAME
 
 
-def load_provenance(root: Path, *, unreadable: list[int] | None = None) -> dict[int, dict[str, Any]]:
+class EpisodeDocuments(Mapping[int, dict[str, Any]]):
+    """The document of each episode by number, read from the file when it is needed.
+
+    Args:
+        path: the file; it may be missing.
+        unreadable: see `load_provenance`.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+
+    def __init__(self, path: Path, *, unreadable: list[int] | None = None) -> None:
+        self._path = path
+        self._offsets: dict[int, int] = {}
+        if not path.exists():
+            return
+        offset = 0
+        with open_regular(path) as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    self._offsets[operator.index(load_json(line)["episode_index"])] = offset
+                except (ValueError, TypeError, KeyError):
+                    if unreadable is not None:
+                        unreadable.append(number)
+                offset += len(line)
+
+    def __getitem__(self, episode: int) -> dict[str, Any]:
+        """Read the document of an episode.
+
+        Raises:
+            KeyError: there is none.
+            OSError, ValueError: the file was changed.
+        """
+        offset = self._offsets[episode]
+        with self._path.open("rb") as file:
+            file.seek(offset)
+            document: dict[str, Any] = load_json(file.readline())
+        return document
+
+    def __contains__(self, episode: object) -> bool:
+        return episode in self._offsets
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._offsets)
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+
+def load_provenance(root: Path, *, unreadable: list[int] | None = None) -> EpisodeDocuments:
     """Return the document of each episode by number; empty for a dataset that ffenc did not record.
 
     Args:
@@ -223,17 +275,7 @@ def load_provenance(root: Path, *, unreadable: list[int] | None = None) -> dict[
     Raises:
         OSError: the file cannot be read.
     """
-    path = provenance_path(root)
-    known: dict[int, dict[str, Any]] = {}
-    if path.exists():
-        for number, line in enumerate(read_regular(path).splitlines(), start=1):
-            try:
-                document = load_json(line)
-                known[operator.index(document["episode_index"])] = document
-            except (ValueError, TypeError, KeyError):
-                if unreadable is not None:
-                    unreadable.append(number)
-    return known
+    return EpisodeDocuments(provenance_path(root), unreadable=unreadable)
 
 
 def rows_before_drops(document: Mapping[str, Any]) -> set[int]:

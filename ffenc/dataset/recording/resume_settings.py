@@ -107,9 +107,9 @@ def _last_recorded(root: Path, name: str, kind: type[VideoEncoderConfig]) -> Vid
     except OSError as err:
         raise DatasetError(f"cannot read {path}: {err.strerror}; move it away to resume without it", path=path) from err
     config, invalid = None, []
-    for number, document in reversed(known.items()):
+    for number in reversed(list(known)):
         try:
-            config = _recorded(document, name, kind)
+            config = _recorded(known[number], name, kind)
         except ValueError as err:
             invalid.append(f"episode {number}: {err}".replace("\n", " "))
         if config is not None:

@@ -158,7 +158,7 @@ def _mean_and_std(statistics: FeatureStatistics) -> npt.NDArray[np.float64]:
     return np.array([statistics.mean.ravel(), statistics.std.ravel()])
 
 
-def _provenance(subject: Subject) -> dict[int, dict[str, Any]]:
+def _provenance(subject: Subject) -> Mapping[int, Mapping[str, Any]]:
     """Return what was kept of each episode; damage is reported, because frames and rows are then not compared."""
     path = provenance_path(subject.root)
     unreadable: list[int] = []

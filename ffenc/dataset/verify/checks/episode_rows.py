@@ -140,7 +140,7 @@ def _is_column_possible(name: str, column: pa.ChunkedArray) -> bool:
         return not texts.null_count
     low, high = (pc.min_max(column)[end].as_py() for end in ("min", "max"))
     if name.endswith("_timestamp"):
-        return bool(pc.all(pc.is_finite(column)).as_py() and -_MOST < low and high < _MOST)
+        return bool(pc.all(pc.is_finite(column)).as_py() and low > -_MOST and high < _MOST)
     return bool(low >= 0 and high < _MOST)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from ffenc.dataset.format.camera_frames import frame_layout
 from ffenc.dataset.format.video_info import video_info
 from ffenc.dataset.verify.checks.documents import frame_size
 from ffenc.dataset.verify.checks.spans import VideoUse, video_uses
@@ -24,6 +25,7 @@ from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.plan.clip_frames import ranges_of
 from ffenc.plan.decode import plan_readable_frames
 from ffenc.threads import ThreadPool
+from ffenc.video.reader import VideoReader
 from ffenc.video.run_context import ProgressCallback
 
 _DECODE_TIMEOUT_S = 3600.0
@@ -139,6 +141,8 @@ def _check_decoding(
     In other files, a wrong size or offset of a sample only shows in the frames.
     """
     first_only = read_mp4_index(use.path) is not None
+    if first_only and _shows_first_frame(subject, use, measure.binaries):
+        return
     readable, stderr = readable_frames(
         use.path, stream, Fraction(subject.known_info.fps), measure.binaries, first_only=first_only
     )
@@ -148,6 +152,16 @@ def _check_decoding(
         reason = stderr.strip().partition("\n")[0] or "no reason given"
         message = f"FFmpeg cannot decode {ranges_text(missing)} of the video: {reason}"
         subject.findings.add("video-damaged", message, camera=use.camera, frame=missing[0], path=use.path)
+
+
+def _shows_first_frame(subject: Subject, use: VideoUse, binaries: Binaries) -> bool:
+    """Return whether a decoder that is kept for all files with equal headers decodes the first frame of this one."""
+    layout = frame_layout(subject.known_info.features[use.camera])
+    try:
+        VideoReader(use.path, layout=layout, binaries=binaries).frames([0])
+    except (FFencError, ValueError):
+        return False
+    return True
 
 
 def readable_frames(
