@@ -160,21 +160,26 @@ def plan_frame_list(ffmpeg: Path, path: Path, *, demuxer: str) -> tuple[str, ...
     )
 
 
-def plan_readable_frames(ffmpeg: Path, path: Path, *, demuxer: str, first_only: bool = False) -> tuple[str, ...]:
+def plan_readable_frames(
+    ffmpeg: Path, paths: Sequence[Path], *, demuxer: str, first_only: bool = False
+) -> tuple[str, ...]:
     """Plan to list, as framecrc, every frame that can be decoded without an error.
 
     Without ``explode`` a decoder conceals a damaged frame with pixels from around it.
 
     Args:
-        demuxer: its container, by FFmpeg's name.
-        first_only: end after the first frame, decoding only what it needs.
+        ffmpeg: the executable.
+        paths: the files; frames of file i are those of stream i in the list.
+        demuxer: their container, by FFmpeg's name.
+        first_only: end after the first frame of each file, decoding only what it needs.
     """
     one: tuple[Option, ...] = (("frames:v", "1"),) if first_only else ()
     single: tuple[Option, ...] = (("threads", "1"),) if first_only else ()  # each thread would decode a frame ahead
     return ffmpeg_argv(
         ffmpeg,
-        inputs=[file_input(path, demuxer, *STRICT, *single)],
+        inputs=[file_input(path, demuxer, *STRICT, *single) for path in paths],
         output="pipe:1",
         output_options=[*one, ("f", "framecrc")],
         skip_errors=True,
+        separate=True,
     )

@@ -125,6 +125,7 @@ def ffmpeg_argv(
     loglevel: str = "warning",
     skip_errors: bool = False,
     keep_timestamps: bool = False,
+    separate: bool = False,
 ) -> tuple[str, ...]:
     """Return a complete ffmpeg command.
 
@@ -135,6 +136,7 @@ def ffmpeg_argv(
         audio: a further input; all its streams that match its specifier follow the video.
         global_options: e.g. hardware devices.
         skip_errors: skip what cannot be read instead of ending there: for live inputs, and to find damage.
+        separate: each video stream becomes a stream of the output instead; ``video`` has to be empty.
         keep_timestamps: filters see the timestamps of the container instead of times from the start of the input.
 
     Returns:
@@ -142,14 +144,14 @@ def ffmpeg_argv(
     """
     nodes = [ffmpeg.input(_utf8(part.url), **_keywords(part.options)) for part in inputs]
     videos = [_chain(node[part.stream], part.filters) for node, part in zip(nodes, inputs, strict=True)]
-    joined = videos[0] if len(videos) == 1 else ffmpeg.concat(*videos, v=1, a=0)
-    streams = [_chain(joined, video)]
+    if not separate:
+        videos = [_chain(videos[0] if len(videos) == 1 else ffmpeg.concat(*videos, v=1, a=0), video)]
     leading = _leading(output, global_options, loglevel=loglevel, skip_errors=skip_errors)
     if keep_timestamps:
         leading.append("-copyts")
     if audio is not None:
-        streams.append(ffmpeg.input(_utf8(audio.url), **_keywords(audio.options))[audio.stream])
-    target = ffmpeg.output(*streams, _utf8(output), **_keywords(output_options))
+        videos.append(ffmpeg.input(_utf8(audio.url), **_keywords(audio.options))[audio.stream])
+    target = ffmpeg.output(*videos, _utf8(output), **_keywords(output_options))
     return (str(binary), *leading, *map(_names, ffmpeg.get_args(target)))
 
 

@@ -9,9 +9,8 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
-from ffenc.dataset.format.camera_frames import frame_layout
 from ffenc.dataset.format.video_info import video_info
 from ffenc.dataset.verify.checks.documents import frame_size
 from ffenc.dataset.verify.checks.spans import VideoUse, video_uses
@@ -25,7 +24,6 @@ from ffenc.ffmpeg.stream_info import PacketIndex, VideoStreamInfo
 from ffenc.plan.clip_frames import ranges_of
 from ffenc.plan.decode import plan_readable_frames
 from ffenc.threads import ThreadPool
-from ffenc.video.reader import VideoReader
 from ffenc.video.run_context import ProgressCallback
 
 _DECODE_TIMEOUT_S = 3600.0
@@ -33,6 +31,7 @@ _NO_DECODER = re.compile(
     r"no decoder|decoder .* not found|hardware accelerated|function not implemented", re.IGNORECASE
 )
 _AT_ONCE = 64  # most files whose results are in memory
+_FILES_PER_PROCESS = 32  # of which one process decodes the first frames
 
 
 def check_packets_of_videos(
@@ -52,10 +51,20 @@ def check_packets_of_videos(
     """
     uses = [use for use in video_uses(subject) if use.path.is_file() and use.path.stat().st_size]
     measure = Measurer(binaries)
-    for done, _ in enumerate(in_parallel(lambda use: _check_video(subject, use, measure, try_decoding), uses), start=1):
+    whole: list[VideoUse] = []
+    checked = in_parallel(lambda use: _check_video(subject, use, measure), uses)
+    for done, (use, is_whole) in enumerate(zip(uses, checked, strict=True), start=1):
+        if is_whole and try_decoding:
+            whole.append(use)
         if progress is not None:
             progress(done, len(uses))
+    batches = [whole[start : start + _FILES_PER_PROCESS] for start in range(0, len(whole), _FILES_PER_PROCESS)]
+    for _ in in_parallel(lambda some: _check_decoding(subject, some, measure), batches):
+        pass
     return len(uses)
+
+
+_Job = TypeVar("_Job")
 
 
 class Measurer:
@@ -109,15 +118,17 @@ class Measurer:
         return probe_packets(path, binaries=self.binaries) if index is None else index.packets
 
 
-def in_parallel(work: Callable[[VideoUse], Any], uses: Iterable[VideoUse]) -> Iterator[Any]:
+def in_parallel(work: Callable[[_Job], Any], jobs: Iterable[_Job]) -> Iterator[Any]:
     """Yield the results in order, with a bounded number of them in memory."""
-    waiting = iter(uses)
+    waiting = iter(jobs)
     with ThreadPool(max_workers=os.cpu_count() or 1, thread_name_prefix="verify") as pool:
         while some := list(islice(waiting, _AT_ONCE)):
             yield from pool.map(work, some)
 
 
-def _check_video(subject: Subject, use: VideoUse, measure: Measurer, try_decoding: bool) -> None:
+def _check_video(subject: Subject, use: VideoUse, measure: Measurer) -> bool:
+    """Check the packets and the stream of a video; return whether its frames are complete."""
+    is_whole = False
     with subject.checking(str(use.path)):
         try:
             stream, packets = measure.measure(use.path)
@@ -125,24 +136,37 @@ def _check_video(subject: Subject, use: VideoUse, measure: Measurer, try_decodin
             raise
         except FFencError as err:
             subject.findings.add("video-unreadable", str(err), camera=use.camera, path=use.path)
-            return
+            return False
         is_whole = _check_frames(subject, use, stream, packets)
         _check_stream(subject, use, stream)
-        if is_whole and try_decoding:
-            _check_decoding(subject, use, stream, packets, measure)
+    return is_whole
 
 
-def _check_decoding(
-    subject: Subject, use: VideoUse, stream: VideoStreamInfo, packets: PacketIndex, measure: Measurer
-) -> None:
+def _check_decoding(subject: Subject, uses: Sequence[VideoUse], measure: Measurer) -> None:
     """Find videos whose packets can be listed but not decoded, for example because of a damaged header.
 
     In a plain MP4, the tables match the media to the byte, so the first frame shows whether the coded headers are complete.
     In other files, a wrong size or offset of a sample only shows in the frames.
     """
-    first_only = read_mp4_index(use.path) is not None
-    if first_only and _shows_first_frame(subject, use, measure.binaries):
-        return
+    plain = [use for use in uses if read_mp4_index(use.path) is not None]
+    if len(plain) > 1 and _show_first_frames([use.path for use in plain], measure.binaries):
+        uses = [use for use in uses if use not in plain]
+    for use in uses:
+        with subject.checking(str(use.path)):
+            _check_decoding_of(subject, use, measure, first_only=use in plain)
+
+
+def _show_first_frames(paths: Sequence[Path], binaries: Binaries) -> bool:
+    """Return whether the first frame of each plain MP4 file can be decoded, without any message."""
+    argv = plan_readable_frames(binaries.ffmpeg, paths, demuxer="mov", first_only=True)
+    output = run_tool(argv, timeout_s=_DECODE_TIMEOUT_S, check=False)
+    lines = output.stdout.decode("ascii", "replace").splitlines()
+    shown = {line.split(",")[0].strip() for line in lines if not line.startswith("#")}
+    return len(shown) == len(paths) and not output.stderr.strip() and output.returncode == 0
+
+
+def _check_decoding_of(subject: Subject, use: VideoUse, measure: Measurer, *, first_only: bool) -> None:
+    stream, packets = measure.measure(use.path)
     readable, stderr = readable_frames(
         use.path, stream, Fraction(subject.known_info.fps), measure.binaries, first_only=first_only
     )
@@ -152,16 +176,6 @@ def _check_decoding(
         reason = stderr.strip().partition("\n")[0] or "no reason given"
         message = f"FFmpeg cannot decode {ranges_text(missing)} of the video: {reason}"
         subject.findings.add("video-damaged", message, camera=use.camera, frame=missing[0], path=use.path)
-
-
-def _shows_first_frame(subject: Subject, use: VideoUse, binaries: Binaries) -> bool:
-    """Return whether a decoder that is kept for all files with equal headers decodes the first frame of this one."""
-    layout = frame_layout(subject.known_info.features[use.camera])
-    try:
-        VideoReader(use.path, layout=layout, binaries=binaries).frames([0])
-    except (FFencError, ValueError):
-        return False
-    return True
 
 
 def readable_frames(
@@ -180,7 +194,7 @@ def readable_frames(
         ProcessError: FFmpeg could not be started, or did not end.
     """
     demuxer = stream.container.split(",")[0]
-    argv = plan_readable_frames(binaries.ffmpeg, path, demuxer=demuxer, first_only=first_only)
+    argv = plan_readable_frames(binaries.ffmpeg, [path], demuxer=demuxer, first_only=first_only)
     output = run_tool(argv, timeout_s=_DECODE_TIMEOUT_S, check=False)
     lines = output.stdout.decode("ascii", "replace").splitlines()
     base = next((Fraction(line.split(":")[1].strip()) for line in lines if line.startswith("#tb 0:")), None)
