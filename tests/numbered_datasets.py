@@ -71,7 +71,7 @@ def record_episode(
     """Record an episode with these frames; ``columns`` are further numbers, of which each is that of the frame."""
     for number in numbers:
         frame = numbered_frame(number, width=WIDTH, height=HEIGHT)
-        shown = {LEFT: frame, RIGHT: 255 - frame, STILL: frame, DEPTH: depth_frame(number)}
+        shown = {LEFT: frame, RIGHT: 255 - frame, STILL: frame + 25, DEPTH: depth_frame(number)}
         row = {"observation.state": np.array([number, -number], np.float32), "number": np.array([number])}
         row |= {name: np.array([number]) for name in columns}
         recorder.add_frame({**row, **{name: shown[name] for name in cameras}, "task": task_of(number)})

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ffenc import Binaries, cut_video
+from ffenc import Binaries, VideoEncoderConfig, cut_video
 
 pytest.importorskip("pyarrow")
 import pyarrow as pa
@@ -42,6 +42,7 @@ def version_21_of(root: Path, output: Path, binaries: Binaries) -> Path:
         output / "meta/tasks.jsonl",
         [{"task_index": number, "task": task} for number, task in enumerate(load_tasks(root))],
     )
+    config = VideoEncoderConfig(vcodec="h264", preset="veryfast", crf=16)  # for episodes of one or two frames
     episodes, statistics = [], []
     tables = iterate_episode_tables(layout.data_files())
     for row, table in zip(iterate_episodes(root, info), tables, strict=True):
@@ -52,7 +53,13 @@ def version_21_of(root: Path, output: Path, binaries: Binaries) -> Path:
         for key, span in row.videos.items():
             video = output / f"videos/{chunk}/{key}/episode_{number:06d}.mp4"
             video.parent.mkdir(parents=True, exist_ok=True)
-            cut_video(layout.video(key, span.file), video, [(span.from_frame, span.to_frame)], binaries=binaries)
+            cut_video(
+                layout.video(key, span.file),
+                video,
+                [(span.from_frame, span.to_frame)],
+                config=config,
+                binaries=binaries,
+            )
         episodes.append({"episode_index": number, "tasks": list(row.tasks), "length": row.length})
         stats = {name: _without_quantiles(values.to_json()) for name, values in row.statistics.items()}
         statistics.append({"episode_index": number, "stats": stats})

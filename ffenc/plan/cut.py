@@ -63,7 +63,7 @@ def cut_pieces(packets: PacketIndex, ranges: Sequence[Range], *, delay: int) -> 
             begin = points[bisect.bisect_left(points, min(first + delay + 1, packets.count))]
         if delay and points[bisect.bisect_left(points, stop)] != stop:
             end = points[max(0, bisect.bisect_right(points, stop - delay - 1) - 1)]
-        if begin >= end:
+        if end - begin <= delay:  # too few frames to copy
             pieces.append(Piece(first=first, stop=stop, copied=False))
             continue
         parts = ((first, begin, False), (begin, end, True), (end, stop, False))

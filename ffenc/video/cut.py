@@ -82,8 +82,8 @@ def cut_video(
     fresh = [piece for piece in pieces if not piece.copied]
     if fresh and config is None:
         raise InputError(
-            f"frames {_ranges_text(fresh)} of {source} do not begin at a keyframe, so they cannot be copied; give a config to "
-            "re-encode them",
+            f"frames {_ranges_text(fresh)} of {source} do not begin at a keyframe, or are too few between B-frames, so they "
+            "cannot be copied; give a config to re-encode them",
             path=Path(source),
         )
     job = _Cut(

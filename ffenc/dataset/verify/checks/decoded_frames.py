@@ -22,6 +22,7 @@ from ffenc.dataset.format.frame_ties import TieCheck, camera_ties
 from ffenc.dataset.format.provenance import load_provenance, provenance_path
 from ffenc.dataset.format.schema import Feature
 from ffenc.dataset.verify.checks.content_report import report_content
+from ffenc.dataset.verify.checks.documents import frame_size
 from ffenc.dataset.verify.checks.frame_content import COLOUR, DEPTH, ContentSampler, EpisodeContent
 from ffenc.dataset.verify.checks.packets import Measurer, in_parallel, ranges_text, readable_frames
 from ffenc.dataset.verify.checks.row_content import RowContent
@@ -36,8 +37,18 @@ from ffenc.video.reader import VideoReader
 from ffenc.video.run_context import ProgressCallback
 
 _MEAN, _STD = 0.008, 0.06
-"""Largest change of mean and deviation by lossy coding, as a fraction of the value range.  Measured at crf 40 on noisy footage:
-0.0025 and 0.006."""
+_MEAN_BY_SIDE = 0.25
+"""Largest change of mean and deviation by lossy coding up to crf 30, as a fraction of the value range.
+
+That of the mean grows by 0.25 divided by the shorter side in pixels.  Measured with libx264, libx265 and libsvtav1: 0.004 at
+128x96, 0.009 at 64x48, and with libx264 0.024 at 16x16.
+"""
+
+_MOST, _MOST_BY_SIDE = 0.05, 0.8
+"""The same for any crf: the mean changed by up to 0.045 at 320x240 and 0.1 at 16x16, at crf 51."""
+
+_USUAL = 4.0
+"""An episode that differs by this factor more than half of the episodes of its camera is reported."""
 
 _NOTICED, _NEARER = 0.004, 4.0
 """An exchange is reported from this difference on, if the statistics of another video are nearer by this factor."""
@@ -47,12 +58,13 @@ _NOTICED, _NEARER = 0.004, 4.0
 class _Seen:
     """Decoded and recorded statistics of one episode and camera.
 
-    Each is (mean, deviation) by channels, as fractions of the value range.
+    Each is (mean, deviation) by channels, as fractions of the value range.  ``side`` is the shorter side of a frame in pixels.
     """
 
     place: int
     camera: str
     path: Path
+    side: int
     decoded: npt.NDArray[np.float64]
     recorded: npt.NDArray[np.float64]
 
@@ -61,9 +73,10 @@ class _Seen:
         return float(np.abs(self.decoded - self.recorded).max())
 
     @property
-    def is_foreign(self) -> bool:
-        off = np.abs(self.decoded - self.recorded).max(axis=1)
-        return bool(off[0] > _MEAN or off[1] > _STD)
+    def off_by(self) -> tuple[float, float]:
+        """The largest differences of the mean and of the deviation."""
+        mean, std = np.abs(self.decoded - self.recorded).max(axis=1).tolist()
+        return mean, std
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +282,7 @@ def _compared(
         place=span.episode.place,
         camera=use.camera,
         path=use.path,
+        side=min((frame_size(feature) or (1, 1, 1))[:2]),
         decoded=_mean_and_std(decoded) / scale,
         recorded=recorded / scale,
     )
@@ -276,15 +290,35 @@ def _compared(
 
 def _report(subject: Subject, seen: list[_Seen]) -> None:
     """Report episodes far from their statistics, and pairs whose statistics seem exchanged."""
+    limits = {camera: _limits([one for one in seen if one.camera == camera]) for camera in {one.camera for one in seen}}
     noticed = [one for one in seen if one.off > _NOTICED]
     nearest = {id(one): _nearest(one, seen) for one in noticed}
     for one in noticed:
         other = nearest[id(one)]
         exchanged = other is not None and nearest.get(id(other)) is one
-        if one.is_foreign or exchanged:
+        is_foreign = any(off > limit for off, limit in zip(one.off_by, limits[one.camera], strict=True))
+        if is_foreign or exchanged:
             hint = "" if other is None else f"; its frames match {other.camera} in episode {other.place}"
             message = f"mean or deviation differs from the recorded value by {one.off:.3f} of the value range{hint}"
             subject.findings.add("pictures-foreign", message, episode=one.place, camera=one.camera, path=one.path)
+
+
+def _limits(seen: Sequence[_Seen]) -> tuple[float, float]:
+    """Return the largest differences of mean and deviation in one camera that compression explains.
+
+    Strong compression changes all episodes, so the limits depend on the median.
+    """
+    side = seen[0].side
+    means, stds = (sorted(values) for values in zip(*(one.off_by for one in seen), strict=True))
+    least = (_MEAN + _MEAN_BY_SIDE / side, _STD)
+    most = (_MOST + _MOST_BY_SIDE / side, _STD * _USUAL)
+    if len(means) == 1:
+        return most
+    mean, std = (
+        max(low, min(_USUAL * values[(len(values) - 1) // 2], high))
+        for values, low, high in zip((means, stds), least, most, strict=True)
+    )
+    return mean, std
 
 
 def _nearest(one: _Seen, seen: list[_Seen]) -> _Seen | None:
