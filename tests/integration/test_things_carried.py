@@ -29,11 +29,13 @@ from ffenc import (
     repair_dataset,
     split_dataset,
     trim_episodes,
+    upgrade_dataset,
     verify_dataset,
 )
 from ffenc.errors import DatasetError, MergeError
 from tests.dataset_operations import EPISODES, H264, LAPTOP, LENGTH, TOP, WRIST, copy_tree, frame_of
 from tests.datasets import change_info, rows_of
+from tests.version21 import change_lines, version_21_of
 
 pytest.importorskip("pyarrow")
 import pyarrow as pa
@@ -170,7 +172,7 @@ def _skills(root: Path, rows: list[tuple[Origin, dict[str, Any]]]) -> None:
     for origin, row in rows:
         wanted = SKILLS[origin.name][(origin.episode + origin.frame) % 2]
         assert table[row["skill_index"]] == {"skill_index": row["skill_index"], **wanted}
-    assert (load_info(root).features["skill_index"].model_extra or {}) == {"unit": "none"}
+    assert (load_info(root).features["skill_index"].model_extra or {})["unit"] == "none"
 
 
 def _table_of_frames(root: Path, rows: list[tuple[Origin, dict[str, Any]]]) -> None:
@@ -194,7 +196,9 @@ def _episode_columns(root: Path, rows: list[tuple[Origin, dict[str, Any]]]) -> N
     for origin, row in rows:
         found = episodes[row["episode_index"]]
         assert found["success"] == (origin.episode == 1)
-        assert found[f"videos/{camera}/exposure"] == f"{origin.name} {origin.episode}"
+        # Format 2.1 has no columns of cameras.
+        exposure = found["exposure"] if "exposure" in found else found[f"videos/{camera}/exposure"]
+        assert exposure == f"{origin.name} {origin.episode}"
 
 
 def _info_keys(root: Path, rows: list[tuple[Origin, dict[str, Any]]]) -> None:
@@ -253,6 +257,22 @@ def _add(root: Path, other: Path, out: Path, binaries: Binaries) -> None:
     add_features(root, out.with_suffix(".parquet"))
 
 
+def _upgrade(root: Path, other: Path, out: Path, binaries: Binaries) -> None:
+    old = version_21_of(root, out.with_name("old"), binaries)
+    for name in (*FILES, "meta/subtasks.parquet", "meta/skills.parquet", "meta/grades.parquet", "progress.parquet"):
+        (old / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / name, old / name)
+    columns = ["episode_index", "success", f"videos/{LAPTOP}/exposure"]
+    paths = sorted(root.glob("meta/episodes/*/*.parquet"))
+    others = {row["episode_index"]: row for each in paths for row in pq.read_table(each, columns=columns).to_pylist()}
+    for row in others.values():
+        row["exposure"] = row.pop(f"videos/{LAPTOP}/exposure")
+    change_lines(
+        old / "meta/episodes.jsonl", lambda lines: [line.update(others[line["episode_index"]]) for line in lines]
+    )
+    upgrade_dataset(old, out, binaries=binaries)
+
+
 def _repair(root: Path, other: Path, out: Path, binaries: Binaries) -> None:
     change_info(root, total_frames=1)
     repair_dataset(root, level="metadata", binaries=binaries)
@@ -287,6 +307,7 @@ RUNS: dict[str, Operation] = {
         run=lambda a, b, o, n: rename_features(a, {LAPTOP: TOP}, output=o), made=("set", "out")
     ),
     "recompute-stats": Operation(run=lambda a, b, o, n: recompute_stats(a)),
+    "upgrade": Operation(run=_upgrade, made=("out",), language=False),
 }
 
 
