@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ffenc.dataset.storage.local_root import check_local
-from ffenc.dataset.verify.checks.camera_repeats import check_repeats
 from ffenc.dataset.verify.checks.documents import check_counters, check_info, check_tasks
 from ffenc.dataset.verify.checks.episode_rows import check_episodes
 from ffenc.dataset.verify.checks.frame_rows import FrameChecks
@@ -123,7 +122,7 @@ def inspect_dataset(
     for what, check in (
         ("the frame ranges of episodes in videos", check_spans),
         ("the info blocks of cameras", check_video_info),
-        ("the drop log", check_repeats),
+        ("the drop log", _check_repeats),
         ("leftovers of writers", check_leftovers),
     ):
         with subject.checking(what):
@@ -131,6 +130,13 @@ def inspect_dataset(
     if level != "metadata":
         _check_videos(subject, level, content, binaries=binaries, progress=progress)
     return subject
+
+
+def _check_repeats(subject: Subject) -> None:
+    if subject.layout.own.exists():
+        from ffenc.dataset.verify.checks.camera_repeats import check_repeats  # noqa: PLC0415  see above
+
+        check_repeats(subject)
 
 
 def _row_content(subject: Subject, limits: ContentLimits | None) -> RowContent:
