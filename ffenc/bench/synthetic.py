@@ -119,4 +119,5 @@ def _cubic_weights(size: int, new_size: int) -> npt.NDArray[np.float64]:
     far = np.abs(np.arange(size) + 0.5 - (np.arange(new_size)[:, None] + 0.5) * scale) / max(scale, 1)
     inner, outer = (1.5 * far - 2.5) * far**2 + 1, ((2.5 - 0.5 * far) * far - 4) * far + 2
     weights = np.where(far < 1, inner, np.where(far < 2, outer, 0))
-    return np.rint(weights / weights.sum(axis=1, keepdims=True) * _ONE)
+    multiples: npt.NDArray[np.float64] = np.rint(weights / weights.sum(axis=1, keepdims=True) * _ONE)
+    return multiples
