@@ -28,7 +28,7 @@ from ffenc.video import trial
 from ffenc.video.run_context import RunContext
 from ffenc.video.selection import capabilities_for
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 
 Double = Callable[..., Binaries]
 SIZE = (160, 128)

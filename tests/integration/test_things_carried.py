@@ -45,7 +45,7 @@ from ffenc.dataset.format.documents import load_info
 from ffenc.dataset.format.frame_columns import nested_array
 from ffenc.dataset.transform.pack import pack_dataset
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 
 FRAMES = EPISODES * LENGTH
 SUBTASKS = {"set": ["reach", "grasp", "lift"], "other": ["push", "lift", "reach"]}

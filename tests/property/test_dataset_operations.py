@@ -37,7 +37,7 @@ from tests.datasets import rows_of
 from tests.numbered_datasets import DEPTH, IN_ORDER, LEFT, NUMBERS, RIGHT, STILL, check, record, record_episode
 from tests.version21 import version_21_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 if "FFENC_OPERATIONS" in os.environ:
     pytestmark.append(pytest.mark.timeout(0))
 
