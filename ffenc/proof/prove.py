@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import time
@@ -312,10 +313,13 @@ def _log(subject: Subject) -> str:
     ]
     frame = subject.job.frames.bytes_of(texture(1, subject.job.frames)[0])
     try:
-        with FFmpegProcess.start(argv, stdin=True, stdout="progress", stall_timeout_s=STALL_TIMEOUT_S) as process:
+        # The driver names itself in the first lines, and a process keeps only its last ones and those that match.
+        with FFmpegProcess.start(
+            argv, stdin=True, stdout="progress", stall_timeout_s=STALL_TIMEOUT_S, stderr_errors=[re.compile(".")]
+        ) as process:
             for _ in range(5):
                 process.write(frame)
-            text = process.finish().stderr_text
+            text = "\n".join(process.finish().stderr_matches)
     except FFencError as err:
         text = str(err)
     return text.replace(f"{subject.directory}/", "").replace(str(subject.context.binaries.ffmpeg), "ffmpeg")

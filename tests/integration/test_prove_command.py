@@ -82,6 +82,7 @@ def test_proof_of_an_encoder_is_a_table_and_a_document(tmp_path: Path, run: Run)
     assert document["machine"].keys() >= {"processor", "system", "python", "ffenc"}
     assert [check["name"] for check in one["checks"]] == [check.name for check in CHECKS]
     assert "Encoder mpeg4 [" in one["listing"]
+    assert "Input #0, rawvideo" in one["log"]  # the first lines, where drivers name themselves
     assert "Stream mapping" in one["log"]
     assert one["command"][0].startswith("ffmpeg")
     assert one["verdict"] == "proven"
