@@ -95,7 +95,7 @@ def test_statistics_are_those_of_the_kept_frames(recorded: Path, tmp_path: Path,
     assert episode.statistics["observation.state"].to_json() == state.to_json()
     sampler = FrameSampler()
     for number in numbers:
-        sampler.add(numbered_frame(number, width=WIDTH, height=HEIGHT))
+        sampler.add(numbered_frame(number, width=WIDTH, height=HEIGHT) + 25)  # as STILL shows it
     assert episode.statistics[STILL].to_json() == sampler.statistics().to_json()
     for name, seen in episode.statistics[LEFT].to_json().items():
         np.testing.assert_allclose(seen, sampler.statistics().to_json()[name], atol=0.1, err_msg=name)
