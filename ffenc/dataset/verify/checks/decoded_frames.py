@@ -312,8 +312,8 @@ def _limits(seen: Sequence[_Seen]) -> tuple[float, float]:
     means, stds = (sorted(values) for values in zip(*(one.off_by for one in seen), strict=True))
     least = (_MEAN + _MEAN_BY_SIDE / side, _STD)
     most = (_MOST + _MOST_BY_SIDE / side, _STD * _USUAL)
-    if len(means) == 1:
-        return most
+    if len(means) == 1:  # nothing tells strong compression from other frames
+        return least
     mean, std = (
         max(low, min(_USUAL * values[(len(values) - 1) // 2], high))
         for values, low, high in zip((means, stds), least, most, strict=True)
