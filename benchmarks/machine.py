@@ -95,7 +95,7 @@ def wait_until_quiet(patience_s: float) -> None:
 
 def description() -> dict[str, str]:
     """Return processor, system and the versions of the software."""
-    packages = ("ffenc", "numpy", "pydantic", "av", "imageio-ffmpeg", "opencv-python-headless", "pillow")
+    packages = ("numpy", "pydantic", "av", "imageio-ffmpeg", "opencv-python-headless", "pillow")
     found = {
         "load at start": ", ".join(f"{load:.2f}" for load in os.getloadavg()),
         "may take real-time priority": "yes" if may_take_realtime() else "no",

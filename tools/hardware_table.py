@@ -65,7 +65,7 @@ def proofs_table(proofs: Mapping[str, Mapping[str, Any]]) -> str:
                 f"[{name}](hardware/{name})",
             )
         )
-    return _markdown(_HEADINGS, rows) if rows else "No proof was sent yet.\n"
+    return _markdown(_HEADINGS, rows) if rows else "No user has sent a proof yet.\n"
 
 
 def checks_table() -> str:

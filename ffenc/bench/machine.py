@@ -13,6 +13,7 @@ from pathlib import Path
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.ffmpeg.listing import parse_version
 from ffenc.ffmpeg.process.ffmpeg_process import run_tool
+from ffenc.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +37,8 @@ def ffmpeg_build(binaries: Binaries) -> Build:
     return Build(version=version_text, digest=hashlib.sha256(output).hexdigest()[:12])
 
 
-def describe_machine(packages: Iterable[str] = ("ffenc", "numpy")) -> dict[str, str]:
-    """Return processor, memory, system, and the versions of Python packages.
+def describe_machine(packages: Iterable[str] = ("numpy",)) -> dict[str, str]:
+    """Return processor, memory, system, and the versions of Python, ffenc and other packages.
 
     Args:
         packages: names of distributions; a missing one is reported as "not installed".
@@ -47,6 +48,7 @@ def describe_machine(packages: Iterable[str] = ("ffenc", "numpy")) -> dict[str, 
         "memory": _memory(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "ffenc": __version__,
     }
     return found | {package: installed_version(package) or "not installed" for package in packages}
 

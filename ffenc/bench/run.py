@@ -37,7 +37,7 @@ StepCallback = Callable[[int, int, str], None]
 CROP = (192, 144)
 """(width, height) of the crops that the report shows side by side."""
 
-_PACKAGES = ("ffenc", "numpy", "av", "torchcodec")
+_PACKAGES = ("numpy", "av", "torchcodec")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,8 +68,8 @@ V4L2M2M = HardwareDevice(
     name="v4l2m2m",
     platforms=("linux",),
     nodes=("/dev/video*",),
-    needs="a V4L2 memory-to-memory encoder (Raspberry Pi up to 4, some ARM boards; a Raspberry Pi 5 has no encoder, and "
-    "Jetson's works only with a patched FFmpeg that lists nvmpi encoders: otherwise use software there)",
+    needs="a V4L2 memory-to-memory encoder, as in a Raspberry Pi up to 4 and some ARM boards; use software on a Raspberry Pi 5, "
+    "which has no encoder, and on a Jetson without nvmpi encoders",
 )
 VULKAN = HardwareDevice(
     name="vulkan",

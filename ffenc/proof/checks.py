@@ -48,10 +48,10 @@ class Check:
     """One check.
 
     Attributes:
-        name: in tables and documents.
-        proves: what it proves, for people.
+        name: name in tables and documents.
+        proves: what it proves, for tables.
         run: returns what was found, or raises an `FFencError`.
-        field: the setting to whose jobs a failure matters; empty: to every job.
+        field: a failure counts only for jobs that use this setting; empty: for every job.
     """
 
     name: str

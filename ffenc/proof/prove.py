@@ -27,7 +27,6 @@ from ffenc.plan.frame_checks import chroma_steps
 from ffenc.plan.options import nearest_name
 from ffenc.proof.checks import Check, checks_for
 from ffenc.proof.subject import ProofJob, Subject, UndecidedError, reason_of, texture
-from ffenc.version import __version__
 from ffenc.video.proof_memory import Failure, RememberedProof, remember_proof
 from ffenc.video.run_context import RunContext
 from ffenc.video.selection import Candidate, capabilities_for, examine_encoders, forget_choices, setup_of
@@ -67,7 +66,7 @@ class EncoderProof:
         codec: the bitstream standard that it writes.
         device: kind of hardware; None for software.
         device_node: the device file that it used, if the command names one.
-        driver: versions of the driver, as far as the system tells.
+        driver: versions of the driver, as far as the system reports them.
         verdict: ``proven``; ``failed``: a check failed; ``does not work``: it did not pass its trial; ``unknown``: its trial
             ran out of time.
         trial: what the trial proved, or why it failed.
@@ -178,7 +177,7 @@ def prove_encoders(
     forget_choices()
     return Proof(
         made_at=_now(),
-        machine=describe_machine() | {"ffenc": __version__},
+        machine=describe_machine(),
         ffmpeg=_printed(binaries.ffmpeg, "-version"),
         ffprobe=_printed(binaries.ffprobe, "-version").partition("\n")[0] if binaries.ffprobe else None,
         job=job,

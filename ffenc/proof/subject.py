@@ -1,4 +1,4 @@
-"""The encoder that a proof is about, and what every check does with it: encode frames, measure the file, decode it."""
+"""The encoder under proof, and what every check does with it: encode frames, measure the file, decode it."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Subject:
 
     Attributes:
         row: the encoder.
-        capabilities: of the FFmpeg, with the listing of the encoder.
+        capabilities: what this FFmpeg lists, also about the encoder.
         context: the executables, and limits for the processes.
         device_node: the device file that its trial chose.
         job: the job for which it is proved.
@@ -269,7 +269,7 @@ def _measured(path: Path, binaries: Binaries) -> tuple[VideoStreamInfo, PacketIn
 
 
 def psnr_of(sent: Frames, shown: npt.NDArray[Any]) -> float:
-    """Return the mean square error of decoded frames, turned into dB."""
+    """Return the PSNR of decoded frames in dB."""
     error = float(np.mean((shown.astype(np.float32) - np.stack(sent).astype(np.float32)) ** 2))
     return 10 * float(np.log10(SMALL.largest_sample**2 / max(error, 1e-9)))
 

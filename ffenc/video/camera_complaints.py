@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 _LINES_SHOWN = 4
 _COMPLAINT = re.compile(r"^(?:\[(?P<part>[^\]]*?) @ 0x[0-9a-f]+\] )?\[(?:warning|error|fatal|panic)\] (?P<text>.*)$")
-# ffmpeg says after every failure that it failed; newer versions say why only there, if nothing else knows.
+# After every failure ffmpeg reports that it failed. Newer versions give the reason only there if no other line has it.
 _HOLLOW = re.compile(r"^Error opening input(?: files?)?\b|^Conversion failed|^Nothing was written|^Terminating thread")
 _NOISE = re.compile(r"deprecated pixel format used|detected only with low score|^EOI missing|^Did you mean file:")
 

@@ -40,7 +40,7 @@ class CameraMode:
     Attributes:
         input_format: its name for the option ``input_format``; None if FFmpeg cannot read it.
         is_compressed: whether the camera compresses frames (MJPEG, H.264).
-        title: name by the driver.
+        title: name of the format, from the driver.
         sizes: ``(width, height)`` of each size, in the driver's order; empty if it takes a range.
         size_range: ``32-1920, 2 x 32-1080, 2`` (smallest, largest, step) if it takes a range.
     """
@@ -59,7 +59,7 @@ class ConnectedCamera:
     Attributes:
         device: its path, e.g. ``/dev/video0``; the number may change when cameras are plugged in again.
         stable: a path that stays the same, by the camera's serial number; None if the system has none.
-        name: name by the driver.
+        name: name of the camera, from the driver.
         modes: what it sends; empty if it cannot be opened.
         problem: why it cannot be opened, and what to do; empty if it can.
     """

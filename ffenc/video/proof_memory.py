@@ -1,6 +1,6 @@
 """Remember the proofs of encoders on this machine, so that ``auto`` passes over an encoder whose proof failed.
 
-A proof counts for one FFmpeg build, one device and one driver; another driver may have the fault no more.  The file is in
+A proof counts for one FFmpeg build, one device and one driver; another driver may not have the fault.  The file is in
 the folder of `ffenc.ffmpeg.machine_cache`.
 """
 
@@ -28,7 +28,7 @@ class Failure:
     Attributes:
         check: name of the check.
         reason: what went wrong, without a full stop.
-        field: the setting that a job has to make for the fault to matter to it; empty: it matters to every job.
+        field: the failure counts only for jobs that use this setting; empty: for every job.
     """
 
     check: str
@@ -98,7 +98,7 @@ def remembered_proof(setup: Setup) -> RememberedProof | None:
 
 
 def driver_versions(row: EncoderSpec, nodes: Sequence[str]) -> tuple[str, ...]:
-    """Return what the system tells about the driver of an encoder's hardware, without a process; empty for software.
+    """Return what the system reports about the driver of an encoder's hardware, without a process; empty for software.
 
     Args:
         row: the encoder.

@@ -44,7 +44,7 @@ def test_proof_becomes_a_row_and_an_encoder_that_was_run(monkeypatch: pytest.Mon
 
 def test_software_and_encoders_that_did_not_work_are_left_out() -> None:
     proofs = {"a.json": proof("libx264"), "b.json": proof("h264_nvenc", checks=[])}
-    assert proofs_table(proofs) == "No proof was sent yet.\n"
+    assert proofs_table(proofs) == "No user has sent a proof yet.\n"
     assert "frozenset()" in module_text(proofs)
 
 

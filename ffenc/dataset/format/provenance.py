@@ -118,7 +118,7 @@ def renamed_document(document: Mapping[str, Any], names: Mapping[str, str | None
 
 
 def rows_document(document: Mapping[str, Any], rows: range) -> dict[str, Any]:
-    """Return the line of an episode of which only some rows are kept.  Frames, drops, repeats and ties are renumbered.
+    """Return the line of an episode after keeping some of its rows.  Frames, drops, repeats and ties are renumbered.
 
     The drops are those between the first and the last kept frame, and those before or after them if the episode still begins
     or ends there.  If the frame rate is divided, steps and drops keep the numbers of the recording.

@@ -67,7 +67,7 @@ class KeptVideo:
         file: its file number.
         ranges: the kept frames of each episode, ascending.
         is_complete: all frames are kept, so the file is copied.
-        trimmed: the kept frames of each episode of which only some are kept.
+        trimmed: the kept frames of each episode that loses some of its frames.
     """
 
     key: str

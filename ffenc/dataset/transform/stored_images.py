@@ -48,7 +48,7 @@ def unpack_images(
 def image_statistics(
     selection: EpisodeSelection, *, work: Path, binaries: Binaries
 ) -> dict[str, dict[int, FeatureStatistics]]:
-    """Return new statistics of the image features for each episode of which only some rows are kept.
+    """Return new statistics of the image features for each episode that loses some of its rows.
 
     The images of one episode at a time are unpacked into a temporary directory in ``work``.
 

@@ -106,7 +106,7 @@ def probe(parser: ArgumentParser) -> None:
     add_flag(parser, "--pix_fmt", str, "pixel format of the stream (default: yuv420p)")
     cameras = "number of simultaneous encodes, which drivers limit (default: 1; with --prove 2)"
     add_flag(parser, "--cameras", positive, cameras)
-    add_flag(parser, "--encoders", names, "the encoders, in another form", metavar="A,B")
+    add_flag(parser, "--encoders", names, "the same encoders as a list; use either form", metavar="A,B")
     proof = parser.add_argument_group("proof")
     add_flag(proof, "--prove", None, "prove that the encoders do what their settings say")
     add_flag(proof, "--soak", duration, "also encode in real time that long, for example 90s, 30m or 1h")

@@ -32,8 +32,8 @@ from ffenc.video.run_context import RunContext
 from ffenc.video.selection import Candidate, examine_encoders, failed_proof, setup_of
 
 _NEVER_RUN = (
-    "The developers of ffenc have never run hardware encoders, for lack of hardware, and for some of these nobody has sent "
-    "a proof. These results come only from the trials on this machine."
+    "The developers of ffenc have never run hardware encoders, because they have no such hardware. For some of these "
+    "encoders, no user has sent a proof either. The results above come only from the trials on this machine."
 )
 
 

@@ -18,6 +18,7 @@ from ffenc.ffmpeg.binaries import Binaries
 from ffenc.json_text import dump_json
 from ffenc.proof.checks import checks_for
 from ffenc.proof.prove import EncoderProof, Proof, prove_encoders
+from ffenc.proof.subject import ProofJob
 from ffenc.video.output import PendingFile
 
 CAMERAS = 2
@@ -72,6 +73,7 @@ def _shown(proof: Proof, arguments: Namespace) -> Iterator[Table | Text]:
     if not proof.encoders:
         yield Text("No encoder of this platform passed its trial; ffenc probe prints the reasons.", style="bold red")
         return
+    yield Text(_title(proof.job), style="bold")
     yield _table(proof)
     for each in proof.encoders:
         yield from (Text.assemble((each.encoder, "bold"), f": {visible(reason)}") for reason in _reasons(each))
@@ -91,12 +93,13 @@ def _shown(proof: Proof, arguments: Namespace) -> Iterator[Table | Text]:
         yield Text(f"wrote {visible(str(arguments.output))}")
 
 
+def _title(job: ProofJob) -> str:
+    soak = f", {job.soak_s:g} s in real time" if job.soak_s else ""
+    return f"proofs at {job.size[0]}x{job.size[1]}, {job.fps} per second, {job.cameras} at the same time{soak}"
+
+
 def _table(proof: Proof) -> Table:
-    job = proof.job
-    title = f"proofs at {job.size[0]}x{job.size[1]}, {job.fps} per second, {job.cameras} at the same time"
-    if job.soak_s:
-        title += f", {job.soak_s:g} s in real time"
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("encoder", "kind", "verdict"):
         table.add_column(heading, no_wrap=True)
     table.add_column("checks", no_wrap=True, justify="right")
