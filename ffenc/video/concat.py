@@ -132,7 +132,7 @@ def join_measured(
 
 
 def _too_short(clips: Sequence[tuple[VideoStreamInfo, int]]) -> ConcatError:
-    """Return the error of clips of which some have no B-frames, although ffprobe reports those of their settings.
+    """Return the error for clips too short for any B-frames, although ffprobe reports those of their settings.
 
     At the end of such a clip, decode times collide, or leave a gap that makes a frame too long.
     """

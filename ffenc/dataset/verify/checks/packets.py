@@ -31,7 +31,7 @@ _NO_DECODER = re.compile(
     r"no decoder|decoder .* not found|hardware accelerated|function not implemented", re.IGNORECASE
 )
 _AT_ONCE = 64  # most files whose results are in memory
-_FILES_PER_PROCESS = 32  # of which one process decodes the first frames
+_FILES_PER_PROCESS = 32  # most files whose first frames one process decodes
 
 
 def check_packets_of_videos(
