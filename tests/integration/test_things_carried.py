@@ -270,6 +270,8 @@ def _upgrade(root: Path, other: Path, out: Path, binaries: Binaries) -> None:
     change_lines(
         old / "meta/episodes.jsonl", lambda lines: [line.update(others[line["episode_index"]]) for line in lines]
     )
+    tasks = pq.read_table(root / "meta/tasks.parquet").to_pylist()
+    change_lines(old / "meta/tasks.jsonl", lambda lines: [line.update(tasks[line["task_index"]]) for line in lines])
     upgrade_dataset(old, out, binaries=binaries)
 
 

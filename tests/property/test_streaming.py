@@ -143,6 +143,6 @@ def test_cancel_at_any_time_ends_all_threads(targets, policy, maxsize, steps, fr
         assert not thread.is_alive()
     else:
         episode.cancel()
-    assert not any(camera._thread.is_alive() for camera in episode.cameras.values())
+    assert not any(camera._thread._thread.is_alive() for camera in episode.cameras.values())
     for name in episode.cameras:
         assert "abort" in targets[name].calls

@@ -133,8 +133,8 @@ def load_info_21(root: Path, *, data_files_size_in_mb: float, video_files_size_i
     return info
 
 
-def load_tasks_21(path: Path) -> list[str]:
-    """Return the texts of ``meta/tasks.jsonl`` by number.
+def load_tasks_21(path: Path) -> tuple[list[str], list[Mapping[str, Any]]]:
+    """Return the texts of ``meta/tasks.jsonl`` by number, and the keys of each that LeRobot does not define.
 
     Raises:
         DatasetError: a number or a text is missing, invalid or listed twice.
@@ -152,7 +152,9 @@ def load_tasks_21(path: Path) -> list[str]:
             )
         lines[number], texts[text] = line, line.number
     _check_complete(lines, path, "task")
-    return [lines[number].value["task"] for number in range(len(lines))]
+    found = [lines[number].value for number in range(len(lines))]
+    known = ("task_index", "task")
+    return [line["task"] for line in found], [{k: v for k, v in line.items() if k not in known} for line in found]
 
 
 def load_episodes_21(path: Path, info: DatasetInfo) -> list[Episode21]:

@@ -148,6 +148,7 @@ class _Source:
         layout: its paths.
         info: its document in format 3.0.
         tasks: its tasks, by number.
+        task_columns: a column for each key of a task that LeRobot does not define.
         episodes: its episodes, by number.
         others: type of the column for each key of an episode that LeRobot does not define.
         statistics: the statistics of its episodes.
@@ -157,6 +158,7 @@ class _Source:
     layout: Layout21
     info: DatasetInfo
     tasks: Sequence[str]
+    task_columns: pa.Table
     episodes: Sequence[Episode21]
     others: Mapping[str, pa.DataType]
     statistics: StatisticsLines
@@ -176,14 +178,17 @@ class _Source:
         )
         layout = Layout21(root=root, chunks_size=info.chunks_size)
         digest = check_tree(root, follow_links=follow_links)
-        tasks = load_tasks_21(layout.tasks)
+        tasks, keys = load_tasks_21(layout.tasks)
         episodes = load_episodes_21(layout.episodes, info)
         source = cls(
             layout=layout,
             info=info,
             tasks=tasks,
+            task_columns=pa.table(_columns(keys, layout.tasks)),
             episodes=episodes,
-            others=_other_columns(episodes, layout.episodes),
+            others={
+                key: column.type for key, column in _columns([e.others for e in episodes], layout.episodes).items()
+            },
             statistics=StatisticsLines(layout.statistics, info),
             digest=digest,
         )
@@ -303,21 +308,20 @@ def _write_tables(source: _Source, root: Path, placed: Mapping[str, Mapping[File
         save_episodes(root, info, rows(), others=source.others, leave_out=described - source.statistics.columns)
     stats = total.result()
     save_stats(root, {name: stats[name] for name in info.features if name in stats})
-    save_tasks(root, source.tasks)
+    save_tasks(root, source.tasks, source.task_columns)
     save_info(root, info)
 
 
-def _other_columns(episodes: Sequence[Episode21], path: Path) -> dict[str, pa.DataType]:
-    """Return the columns for keys of ``meta/episodes.jsonl`` that LeRobot does not define.
+def _columns(rows: Sequence[Mapping[str, Any]], path: Path) -> dict[str, pa.Array]:
+    """Return a column for each key of the rows, with null where a row lacks it.
 
     Raises:
         DatasetError: the values of a key have different types.
     """
-    found: dict[str, pa.DataType] = {}
-    for key in dict.fromkeys(key for episode in episodes for key in episode.others):
-        values: list[Any] = [episode.others.get(key) for episode in episodes]
+    found: dict[str, pa.Array] = {}
+    for key in dict.fromkeys(key for row in rows for key in row):
         try:
-            found[key] = pa.array(values).type
+            found[key] = pa.array([row.get(key) for row in rows])
         except (pa.ArrowException, TypeError, OverflowError) as err:
             raise DatasetError(f"{path}: the values of {key!r} cannot be one column: {err}", path=path) from err
     return found
