@@ -76,8 +76,8 @@ def test_only_statistics_change(rows: Path, tmp_path: Path) -> None:
     before = tree_of(root)
     shown = recompute_stats(root, dry_run=True)
     assert tree_of(root) == before
-    assert shown.changes["far"] == f"different from stats.json, different from 0 of {len(LENGTHS)} episodes"
-    assert shown.changes["action"] == f"equal to stats.json, different from 0 of {len(LENGTHS)} episodes"
+    assert shown.changes["far"] == f"stats.json differs; 0 of {len(LENGTHS)} episodes differ"
+    assert shown.changes["action"] == f"stats.json is the same; 0 of {len(LENGTHS)} episodes differ"
     assert recompute_stats(root).changes == shown.changes
     after = tree_of(root)
     changed = {name for name in after if after[name] != before.get(name)}

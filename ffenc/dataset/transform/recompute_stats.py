@@ -177,12 +177,12 @@ class _Recomputed:
             yield replace(row, statistics={**row.statistics, **new})
 
     def changes(self, stats: Mapping[str, FeatureStatistics]) -> dict[str, str]:
-        """Return how the dataset's statistics compare with the new ones, by feature; true of a dry run too."""
+        """Return by feature whether the stored statistics differ from the new ones; a dry run shows the same."""
         old = load_stats(self._source.root) or {}
         found = {}
         for name, new in stats.items():
-            document = "equal to" if _same(old.get(name), new) else "different from"
-            found[name] = f"{document} stats.json, different from {self._changed[name]} of {self._count} episodes"
+            document = "is the same" if _same(old.get(name), new) else "differs"
+            found[name] = f"stats.json {document}; {self._changed[name]} of {self._count} episodes differ"
         return found
 
 
