@@ -13,6 +13,7 @@ import resource
 import select
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ _COOPERATIVE = {
 }
 """Libraries that replace threads, with the call that replaces only the rest."""
 
+_GATE_POLL_S = 0.2
 _PIDS_MAX = Path("/sys/fs/cgroup/pids.max")
 
 
@@ -65,6 +67,32 @@ def start_thread(thread: threading.Thread) -> None:
         thread.start()
 
 
+class Gate:
+    """Opens once, for all who wait.  Unlike `threading.Event`, an interrupt of a wait leaves it intact."""
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self._lock = _thread.allocate_lock()  # locked until it is open
+        self._lock.acquire()
+
+    def open(self) -> None:
+        """Open it; a second call does nothing."""
+        if not self.is_open:
+            self.is_open = True
+            self._lock.release()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until it is open; return whether it is."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self.is_open:
+            left = _GATE_POLL_S if deadline is None else min(_GATE_POLL_S, deadline - time.monotonic())
+            if left <= 0:
+                return False
+            if self._lock.acquire(timeout=left):  # an interrupt here would keep it locked, so others look at `is_open`
+                self._lock.release()
+        return True
+
+
 class PromptThread:
     """A daemon thread whose start does not wait until it runs, which takes long on a busy machine.
 
@@ -85,7 +113,7 @@ class PromptThread:
         self.error: ThreadStartError | None = None
         self._is_starting = False
         self._claim = _thread.allocate_lock()
-        self._has_begun = threading.Event()  # or was refused
+        self._has_begun = Gate()  # or was refused
 
     def start(self) -> None:
         """Start it.  A second call does nothing, also after an interrupt of the first.
@@ -116,7 +144,7 @@ class PromptThread:
                 self._on_failure(err)
         finally:
             self._on_failure = None  # its owner often owns this thread: no cycle must keep both in memory
-            self._has_begun.set()
+            self._has_begun.open()
 
 
 class ThreadPool(ThreadPoolExecutor):

@@ -295,6 +295,11 @@ class StreamingVideoEncoder:
         """Forget the frames of the current time step, if it is not complete; it may be fed again.  Nothing is recorded."""
         self._open_episode().discard_step()
 
+    def complete_step(self) -> None:
+        """Complete a time step that is decided, if an interrupt cut its call short; else do nothing."""
+        if self._episode is not None:
+            self._episode.complete_step()
+
     def finish_episode(self) -> PendingResult[EpisodeRecording]:
         """End the episode; it is completed and checked in the background.
 

@@ -184,15 +184,33 @@ class Episode:
             self._leave_out(self._drop_or_raise(full, time_s))
         return bool(full)
 
+    def complete_step(self) -> None:
+        """Carry out the decision about a step; an interrupted call may have done any part of it before."""
+        decided = self._decided
+        if decided is None:
+            return
+        if isinstance(decided, Drop):
+            if not self.drops or self.drops[-1] is not decided:
+                self.drops.append(decided)
+        else:
+            for camera in self.cameras.values():
+                camera.publish(decided)
+            self.recorded = decided + 1
+        if self._record is not None:
+            self._record.take()
+        self._staged.clear()
+        self._dropping = self._give_up_s = None
+        self._decided = None
+
     def discard_step(self) -> None:
         """Forget the frames of a time step that is not complete, so that it can be fed again."""
-        self._settle()
+        self.complete_step()
         self._staged.clear()
         self._dropping = self._give_up_s = None
 
     def finish(self) -> PendingResult[EpisodeRecording]:
         """End all cameras, and complete the episode in the background.  A second call changes nothing."""
-        self._settle()
+        self.complete_step()
         if not self._ending and self._staged:
             missing = tuple(name for name in self._names if name not in self._staged)
             first_s = min(self._staged.values())
@@ -283,7 +301,7 @@ class Episode:
 
     def _begin_feed(self) -> None:
         """Complete a decided step after an interrupt, and refuse frames if the current step is ambiguous."""
-        self._settle()
+        self.complete_step()
         if self.is_over:
             raise self._ended()
         self._start_cameras()
@@ -305,7 +323,7 @@ class Episode:
         if self._record is not None:
             self._record.write(number)
         self._decided = number
-        self._settle()
+        self.complete_step()
 
     def _leave_out(self, drop: Drop) -> None:
         for name in drop.cameras:
@@ -318,25 +336,7 @@ class Episode:
         if self._record is not None:
             self._record.write_drop(drop)
         self._decided = drop
-        self._settle()
-
-    def _settle(self) -> None:
-        """Carry out the decision; an interrupted call may have done any part of it before."""
-        decided = self._decided
-        if decided is None:
-            return
-        if isinstance(decided, Drop):
-            if not self.drops or self.drops[-1] is not decided:
-                self.drops.append(decided)
-        else:
-            for camera in self.cameras.values():
-                camera.publish(decided)
-            self.recorded = decided + 1
-        if self._record is not None:
-            self._record.take()
-        self._staged.clear()
-        self._dropping = self._give_up_s = None
-        self._decided = None
+        self.complete_step()
 
     def _feed_checked(self, camera: CameraEncoder, array: Any, captured_s: float) -> bool:
         if self._policy == "block":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from ffenc.errors import ErrorGroup
 from ffenc.owner import Owner
+from ffenc.threads import Gate
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -21,7 +21,7 @@ class PendingResult(Generic[T_co]):
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._ended = threading.Event()
+        self._ended = Gate()
         self._result: list[T_co] = []
         self._error: BaseException | None = None
         self._seen = False
@@ -29,7 +29,7 @@ class PendingResult(Generic[T_co]):
 
     def done(self) -> bool:
         """Whether the work has ended, with a result or an error."""
-        return self._ended.is_set()
+        return self._ended.is_open
 
     def error(self) -> BaseException | None:
         """Return the error, or None before the end and after a success.  The error then counts as seen."""
@@ -65,8 +65,12 @@ class PendingResult(Generic[T_co]):
         try:
             self._result.append(work())
         except BaseException as err:  # raised by `wait`
-            self._error, self._seen = err, is_seen
-        self._ended.set()
+            self._error, self._seen = err, self._seen or is_seen
+        self._ended.open()
+
+    def hand_over(self) -> None:
+        """Leave the error to another result, which waits for this one and raises it; `unseen_error` then returns None."""
+        self._seen = True
 
     def unseen_error(self) -> BaseException | None:
         """Return the error if it was not seen yet; it then counts as seen."""

@@ -55,6 +55,8 @@ class EpisodeQueue:
             if not episode.appended.done():
                 episode.appended.run(append)
 
+        if episode.recorded is not None:
+            episode.recorded.hand_over()
         if episode.appended not in self._results:
             self._results.append(episode.appended)
         self._waiting.put(work)

@@ -234,7 +234,10 @@ class DatasetRecorder:
     def frames_open(self) -> int:
         """Number of frames in the open episode."""
         episode = self._open_episode
-        return 0 if episode is None or episode.ending is not None else len(episode)
+        if episode is None or episode.ending is not None:
+            return 0
+        self._encoder.complete_step()
+        return len(episode)
 
     def status(self) -> RecordingStatus:
         """Return the progress of the open episode; call it from any thread."""
@@ -315,6 +318,7 @@ class DatasetRecorder:
         """
         episode = self._open_episode
         self._prepare()  # completes an interrupted save
+        self._encoder.complete_step()
         if episode is None or not len(episode) or episode.ending == "cleared":
             raise DatasetError(
                 f"the open episode of {self.root} has no frame to save; call add_frame first", path=self.root

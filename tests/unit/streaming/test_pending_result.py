@@ -110,3 +110,12 @@ def test_several_errors_are_a_group() -> None:
 def test_base_exception_comes_first() -> None:
     stop = KeyboardInterrupt()
     assert one_error("several", [error(), stop, error()]) is stop
+
+
+def test_error_that_was_handed_over_is_raised_by_wait_alone() -> None:
+    pending: PendingResult[int] = PendingResult("episode 3")
+    pending.hand_over()
+    pending.run(raising(error()))
+    assert pending.unseen_error() is None
+    with pytest.raises(RecordingError):
+        pending.wait(0)
