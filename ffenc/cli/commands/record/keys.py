@@ -51,7 +51,7 @@ class Keys:
     def __enter__(self) -> Keys:
         if self._wanted and sys.stdin is not None and sys.stdin.isatty():
             self._descriptor = sys.stdin.fileno()
-            if os.tcgetpgrp(self._descriptor) == os.getpgrp():
+            if _is_in_foreground(self._descriptor):
                 self._before = termios.tcgetattr(self._descriptor)
                 tty.setcbreak(self._descriptor)
                 self.is_active = True
@@ -107,3 +107,11 @@ def _parse(held: bytes, *, is_complete: bool) -> tuple[Key | None, int]:
     if not is_complete:
         return None, 0
     return (Key.STOP, 1) if held == _ESCAPE else (None, len(held))
+
+
+def _is_in_foreground(terminal: int) -> bool:
+    """Return whether this process may read the terminal; False if it is not its controlling terminal."""
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
