@@ -25,7 +25,8 @@ def test_clips_without_b_frames_share_a_file_with_others(
     tmp_path: Path, binaries: Binaries, order: tuple[list[list[int]], ...]
 ) -> None:
     sources = [
-        record(tmp_path / str(number), episodes, binaries, images=False) for number, episodes in enumerate(order)
+        record(tmp_path / str(number), episodes, binaries, cameras=(LEFT, RIGHT))
+        for number, episodes in enumerate(order)
     ]
     merged = merge_datasets(sources, tmp_path / "merged", binaries=binaries)
     assert merged.reencoded == ()
@@ -39,7 +40,7 @@ def test_clips_without_b_frames_share_a_file_with_others(
 
 @pytest.mark.one_build
 def test_other_settings_of_b_frames_are_refused(tmp_path: Path, binaries: Binaries) -> None:
-    sources = [record(tmp_path / str(number), LONG, binaries, images=False) for number in range(2)]
+    sources = [record(tmp_path / str(number), LONG, binaries, cameras=(LEFT, RIGHT)) for number in range(2)]
     encoded_with(sources[1], {"vcodec": "h264", "g": 6, "crf": 20, "extra_options": {"bf": 0}}, binaries)
     with pytest.raises(MergeError, match="B-frames"):
         merge_datasets(sources, tmp_path / "merged", binaries=binaries)
