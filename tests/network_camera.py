@@ -28,9 +28,10 @@ def encoded(binaries: Binaries, count: int, *options: str) -> bytes:
     ).stdout
 
 
-def jpegs(binaries: Binaries, count: int) -> list[bytes]:
-    """Return numbered frames as JPEG files."""
-    stream = encoded(binaries, count, "-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj420p", "-f", "mjpeg")
+def jpegs(binaries: Binaries, count: int, *options: str) -> list[bytes]:
+    """Return numbered frames as JPEG files.  ``options`` are further ones of ffmpeg's output."""
+    coding = ("-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj420p", "-f", "mjpeg")
+    stream = encoded(binaries, count, *options, *coding)
     parts = stream.split(b"\xff\xd8\xff")[1:]
     assert len(parts) == count
     return [b"\xff\xd8\xff" + part for part in parts]

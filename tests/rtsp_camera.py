@@ -25,10 +25,12 @@ _SDP = (
 )
 
 
-def access_units(binaries: Binaries, count: int) -> list[list[bytes]]:
-    """Return numbered frames as H.264: the NAL units of each frame."""
+def access_units(binaries: Binaries, count: int, *options: str) -> list[list[bytes]]:
+    """Return numbered frames as H.264: the NAL units of each frame.  ``options`` are further ones of ffmpeg's output."""
     coding = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "15", "-pix_fmt", "yuv420p")
-    stream = encoded(binaries, count, *coding, "-x264-params", "slices=1:sliced-threads=0:aud=1", "-f", "h264")
+    stream = encoded(
+        binaries, count, *options, *coding, "-x264-params", "slices=1:sliced-threads=0:aud=1", "-f", "h264"
+    )
     units: list[list[bytes]] = []
     for unit in re.split(rb"\x00?\x00\x00\x01", stream)[1:]:
         if unit[0] & 31 == 9:  # an access unit delimiter
