@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-lerobot smoke-lerobot lint format docs bench bench-record bench-datasets option-table hardware-table clean
+.PHONY: demo test test-all test-lerobot smoke-lerobot lint format docs bench bench-record bench-cameras bench-datasets option-table hardware-table clean
 
 # The main job on frames it makes itself, or on a clip of yours: make demo INPUT=clip.mp4
 demo: $(VENV)/.ready-demo
@@ -47,6 +47,9 @@ bench: $(VENV)/.ready-bench
 
 bench-record: $(VENV)/.ready-bench
 	$(BIN)/python benchmarks/record.py $(ARGS)
+
+bench-cameras: $(VENV)/.ready-bench
+	$(BIN)/python benchmarks/cameras.py $(ARGS)
 
 bench-datasets: $(VENV)/.ready-bench
 	$(BIN)/python benchmarks/datasets.py $(ARGS)

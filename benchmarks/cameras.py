@@ -140,7 +140,9 @@ class _Case:
 
     @property
     def name(self) -> str:
-        return f"{self.kind}, " + (f"{self.cores} cores" if self.threads is None else f"{self.threads} threads")
+        if self.threads is not None:
+            return f"{self.kind}, {self.threads} decoding threads"
+        return f"{self.kind}, {self.cores} core" + "s" * (self.cores != 1)
 
     def source(self, url: str) -> LiveSource:
         if self.kind == LAVFI:

@@ -161,7 +161,14 @@ def plan_capture(ffmpeg: Path | str, source: LiveSource, *, low_delay: bool = Tr
         inputs=[_input(source, low_delay=low_delay)],
         video=video,
         output="pipe:1",
-        output_options=[("c:v", "rawvideo"), ("pix_fmt", f"+{pix_fmt}"), ("r", str(rate)), ("f", "rawvideo")],
+        # FFmpeg's raw-video encoder, too, holds back a frame for every thread after the first.
+        output_options=[
+            ("c:v", "rawvideo"),
+            _ONE_THREAD,
+            ("pix_fmt", f"+{pix_fmt}"),
+            ("r", str(rate)),
+            ("f", "rawvideo"),
+        ],
         loglevel="level+info",
         skip_errors=True,
     )

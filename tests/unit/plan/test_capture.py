@@ -113,3 +113,9 @@ def test_options_for_each_kind_of_source(
     line = command(source=source, options=options)
     assert [text for text in has if text not in line] == []
     assert [text for text in lacks if text in line] == []
+
+
+@pytest.mark.parametrize("source", ["rtsp://h/a", "/dev/video0", "clip.mp4"])
+def test_raw_video_encoder_has_one_thread_and_holds_no_frame_back(source: str) -> None:
+    output = command(source=source).partition("-filter_complex")[2]
+    assert "-threads 1" in output
