@@ -387,7 +387,8 @@ def _take_terminal(path: str) -> None:
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
     for stream in range(3):
         os.dup2(descriptor, stream)
-    sys.stdin = os.fdopen(0)  # multiprocessing has replaced it
+    # The old objects may belong to files, or to none.
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
     os.environ |= {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
 
 
