@@ -159,10 +159,15 @@ class OpenEpisode:
         """
         self._log.close(at=self._last.end)
 
-    def discard(self) -> None:
-        """Remove the directory; a second call does nothing."""
+    def discard(self, *, remove: bool = True) -> None:
+        """Close the log and remove the directory; a second call does nothing.
+
+        Args:
+            remove: False if the dataset was moved: what is at the path now may be somebody else's.
+        """
         self._log.release()
-        self.directory.remove()
+        if remove:
+            self.directory.remove()
 
     @property
     def _last(self) -> _Step:

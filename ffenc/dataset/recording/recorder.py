@@ -451,14 +451,14 @@ class DatasetRecorder:
                     warm=self._warm_start,
                 )
         except BaseException:
-            episode.discard()
+            episode.discard(remove=self._identity.is_here)
             raise
         return episode
 
     def _discard(self, episode: OpenEpisode) -> None:
         if self._open_episode is not episode:
             self._encoder.cancel_episode()
-            episode.discard()
+            episode.discard(remove=self._identity.is_here)
 
     def _complete_ending(self) -> None:
         """Save or clear the open episode if that was decided; complete it if an interrupt cut it short."""
@@ -473,7 +473,7 @@ class DatasetRecorder:
             following = EpisodeStart(self._started_episode) if can_follow else None
         else:
             self._encoder.cancel_episode()
-            episode.discard()
+            episode.discard(remove=self._identity.is_here)
             following = None
         self._open_episode, self._copies, self._next = None, {}, following
         if following is not None:
@@ -512,7 +512,7 @@ class DatasetRecorder:
                 if isinstance(error, RecordingError) and isinstance(kept, EpisodeError) and kept.kept is not None:
                     error.follow(episode.directory.path, kept.kept)
             elif episode is not None:
-                episode.discard()
+                episode.discard(remove=self._identity.is_here)
             self._queue.log_unseen()
         finally:
             self._lock.release()

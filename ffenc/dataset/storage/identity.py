@@ -38,7 +38,7 @@ class DatasetIdentity:
         Raises:
             DatasetMovedError: the directory was moved, deleted or replaced.
         """
-        if self._is_here():
+        if self.is_here:
             return
         now = self._place()
         kept = None if now is None or inside is None else now / inside.relative_to(self.root)
@@ -61,7 +61,9 @@ class DatasetIdentity:
         """Close the directory; a second call does nothing."""
         self._closing()
 
-    def _is_here(self) -> bool:
+    @property
+    def is_here(self) -> bool:
+        """Whether the path still leads to the same directory."""
         try:
             return os.path.samestat(self.root.stat(), os.fstat(self._descriptor))
         except OSError:
