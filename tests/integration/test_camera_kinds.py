@@ -25,7 +25,7 @@ from tests import frame_numbers
 from tests.network_camera import encoded, paced, serving
 from tests.rtsp_camera import PASSWORD, USER, access_units, serving_rtsp
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "15", "-pix_fmt", "yuv420p")
 OPENS_WITHIN_S = 8  # of the 20 s that a camera has; FFmpeg's own analysis of MPEG-TS would take 10 s

@@ -22,7 +22,7 @@ from ffenc.errors import CameraFormatError, CameraStalledError, CameraUnavailabl
 from tests import frame_numbers
 from tests.network_camera import Send, encoded, jpegs, paced, part, serving
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.net, pytest.mark.integration]
 
 
 def camera(url: str, binaries: Binaries, *, stall_timeout_s: float = 5.0, **settings: object) -> CameraSource:

@@ -15,7 +15,7 @@ from ffenc.proof.subject import ProofJob, Subject
 from ffenc.video.run_context import RunContext
 from ffenc.video.selection import capabilities_for
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.net, pytest.mark.integration]
 
 SOFTWARE = [row for row in ENCODERS.values() if row.device is None]
 SETTINGS = ("keyframes", "crf", "presets", "pixel formats", "threads", "fast_decode")

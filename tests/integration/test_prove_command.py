@@ -20,7 +20,7 @@ from ffenc.proof.checks import CHECKS
 from ffenc.video.selection import forget_choices
 from tests.recordings import RECORDED
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 
 DOUBLE = Path(__file__).parents[1] / "fakes" / "hardware_ffmpeg"
 

@@ -17,7 +17,7 @@ from tests.integration.test_record_keys import FLAGS, Terminal
 from tests.network_camera import Send, jpegs, paced, part, serving
 from tests.rtsp_camera import PASSWORD, access_units, serving_rtsp
 
-pytestmark = [pytest.mark.integration, pytest.mark.one_build]
+pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]
 pytest.importorskip("pyarrow")
 
 NOISE = ("Stream mapping", "Input #0", "Output #0", "command:", "configuration:", "Press [q]")
