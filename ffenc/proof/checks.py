@@ -178,7 +178,7 @@ def _pixel_formats(subject: Subject) -> str:
         try:
             encoded = subject.encode(frames, pix_fmt=pix_fmt)
         except FFencError as err:
-            # An error is no silent conversion.  Not every GPU takes every format that FFmpeg lists.
+            # FFmpeg lists formats that some GPUs do not take.  An error is acceptable there; a conversion would not be.
             if subject.is_software or pix_fmt == subject.config().pix_fmt:
                 raise
             refused[pix_fmt] = reason_of(err, subject.directory)

@@ -38,7 +38,7 @@ def test_step_that_was_decided_before_an_interrupt_counts_at_once(
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             patched.setattr(CameraEncoder, "publish", interrupted)
             recording.add_frame(frame_of(1))
-        assert recording.save_episode(wait=True).wait().frames == 1  # also if nobody asked in between
+        assert recording.save_episode(wait=True).wait().frames == 1  # also without a look at frames_open before
     assert numbers_shown(root, CAMERAS[0], binaries=binaries) == [0, 1]
 
 
