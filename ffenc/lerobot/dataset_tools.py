@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ffenc.ffmpeg.binaries import find_binaries
-from ffenc.lerobot.video_files import check_joinable
+from ffenc.lerobot.merge_joins import MergeJoins
+from ffenc.lerobot.video_files import check_joinable, concatenate_video_files
 from ffenc.video.clip import measure_clips
 
 _MIB = 1024**2
@@ -22,16 +24,19 @@ _MIB = 1024**2
 _created: ContextVar[list[Path] | None] = ContextVar("created", default=None)
 """Directories of new datasets that the running function created; None outside of such a function."""
 
-_joined_up_to_bytes: ContextVar[float] = ContextVar("joined_up_to_bytes", default=0.0)
-"""Size at which the running merge begins another file; 0 if it joins nothing."""
+_joins: ContextVar[MergeJoins | None] = ContextVar("joins", default=None)
+"""Videos of the running merge; None outside of a merge."""
 
 
 def create_metadata(own: Callable[..., Any], cls: type, *arguments: Any, **options: Any) -> Any:
-    """Note the directory of a new dataset; wraps ``LeRobotDatasetMetadata.create``."""
+    """Note the directory of a new dataset, and begin to join the videos of a merge; wraps ``LeRobotDatasetMetadata.create``."""
     metadata = own(cls, *arguments, **options)
     created = _created.get()
     if created is not None:
         created.append(Path(metadata.root))
+    joins = _joins.get()
+    if joins is not None:
+        joins.begin(Path(metadata.root))
     return metadata
 
 
@@ -52,17 +57,33 @@ def completed_or_removed(own: Callable[..., Any], *arguments: Any, **options: An
 
 
 def aggregate_datasets(own: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Merge completely or not at all; wraps the function of this name."""
+    """Merge completely or not at all, and join videos beside the tables; wraps the function of this name."""
+    return completed_or_removed(functools.partial(_merge, own), *arguments, **options)
+
+
+def _merge(own: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     given = inspect.signature(own).bind(*arguments, **options)
     given.apply_defaults()
-    limit_mb = given.arguments["video_files_size_in_mb"]
-    if limit_mb is None:
-        limit_mb = import_module("lerobot.datasets.utils").DEFAULT_VIDEO_FILE_SIZE_IN_MB
-    token = _joined_up_to_bytes.set(limit_mb * _MIB if given.arguments["concatenate_videos"] else 0.0)
-    try:
-        return completed_or_removed(own, *arguments, **options)
-    finally:
-        _joined_up_to_bytes.reset(token)
+    utils = import_module("lerobot.datasets.utils")
+    limit_mb, files_per_chunk = (
+        default if given.arguments[name] is None else given.arguments[name]
+        for name, default in (
+            ("video_files_size_in_mb", utils.DEFAULT_VIDEO_FILE_SIZE_IN_MB),
+            ("chunk_size", utils.DEFAULT_CHUNK_SIZE),
+        )
+    )
+    with MergeJoins(
+        concatenate_video_files,
+        limit_bytes=limit_mb * _MIB if given.arguments["concatenate_videos"] else 0.0,
+        files_per_chunk=files_per_chunk,
+    ) as joins:
+        token = _joins.set(joins)
+        try:
+            merged = own(*arguments, **options)
+        finally:
+            _joins.reset(token)
+        joins.finish()
+    return merged
 
 
 def validate_all_metadata(own: Callable[..., Any], all_metadata: Sequence[Any]) -> Any:
@@ -73,11 +94,37 @@ def validate_all_metadata(own: Callable[..., Any], all_metadata: Sequence[Any]) 
         InputError: a video has audio, a variable rate, or a start other than 0; a ValueError.
     """
     validated = own(all_metadata)
-    for key in all_metadata[0].video_keys:
-        for paths in _joined_files([path for each in all_metadata for path in _video_files(each, key)]):
-            if len(paths) > 1:
+    joins = _joins.get()
+    if joins is not None:
+        for key in all_metadata[0].video_keys:
+            for paths in joins.plan(key, [path for each in all_metadata for path in _video_files(each, key)]):
                 check_joinable([clip.stream for clip in measure_clips(paths, binaries=find_binaries())])
     return validated
+
+
+def append_video(
+    input_video_paths: Sequence[Path | str],
+    output_video_path: Path | str,
+    overwrite: bool = True,
+    compatibility_check: bool = False,
+) -> None:
+    """Append a video to one of the running merge; replaces ``concatenate_video_files`` there.
+
+    Raises:
+        FFencError: see `concatenate_video_files`.
+    """
+    joins = _joins.get()
+    if joins is None:
+        concatenate_video_files(input_video_paths, output_video_path, overwrite, compatibility_check)
+    else:
+        output, source = map(Path, input_video_paths)
+        joins.append(output, source)
+
+
+def size_in_mb(own: Callable[[Path], float], file_path: Path) -> float:
+    """Count what a merge appends to a file; wraps ``get_file_size_in_mb``."""
+    joins = _joins.get()
+    return own(file_path) if joins is None else joins.size_bytes(file_path) / _MIB
 
 
 def _video_files(metadata: Any, key: str) -> list[Path]:
@@ -88,18 +135,3 @@ def _video_files(metadata: Any, key: str) -> list[Path]:
         metadata.root / template.format(video_key=key, chunk_index=chunk, file_index=file)
         for chunk, file in sorted(set(zip(*columns, strict=True)))
     ]
-
-
-def _joined_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Yield groups of files that LeRobot joins into one."""
-    limit = _joined_up_to_bytes.get()
-    group: list[Path] = []
-    size = 0
-    for path in paths:
-        more = path.stat().st_size
-        if group and size + more >= limit:
-            yield group
-            group, size = [], 0
-        group.append(path)
-        size += more
-    yield group

@@ -1,17 +1,108 @@
-"""Test that a merge or another tool that fails leaves no dataset behind."""
+"""Test merges of several datasets, and that a merge or another tool that fails leaves no dataset behind."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ffenc.errors import ConcatError
+from ffenc.lerobot.merge_joins import MergeJoins
 from tests.lerobot.judge import check_dataset
 from tests.lerobot.test_recorder import frame, new_dataset
 
 pytestmark = pytest.mark.usefixtures("installed")
+
+
+@pytest.fixture(scope="session")
+def alike(tmp_path_factory: pytest.TempPathFactory, installed: None) -> list[Path]:
+    """Three datasets that can be joined; dataset n has the numbers from 100n, and one episode more than the one before."""
+    roots = []
+    for number in range(3):
+        roots.append(tmp_path_factory.mktemp("alike") / "d")
+        dataset = new_dataset(roots[-1])
+        for episode in range(number + 1):
+            for step in range(4):
+                dataset.add_frame(frame(100 * number + 4 * episode + step))
+            dataset.save_episode()
+        dataset.finalize()
+    return roots
+
+
+def _video_sizes(roots: Sequence[Path]) -> list[list[int]]:
+    """Return the sizes of the videos of each camera."""
+    cameras = sorted(path.name for path in roots[0].glob("videos/*"))
+    return [[path.stat().st_size for root in roots for path in root.glob(f"videos/{key}/*/*")] for key in cameras]
+
+
+_NUMBERS = ((0,), (100, 104), (200, 204, 208))
+"""First number of each episode of each dataset."""
+
+
+@pytest.mark.parametrize(
+    ("order", "joined"),
+    [
+        ((0, 1, 2), "all"),
+        ((2, 0, 1), "all"),
+        ((1, 1, 1, 0), "all"),
+        ((0, 1, 2), "two"),
+        ((2, 2, 2, 2), "two"),
+        ((0, 1), "none"),
+    ],
+)
+@pytest.mark.parametrize("chunk_size", [None, 1])
+def test_merged_rows_have_their_frames(
+    alike: list[Path], tmp_path: Path, order: tuple[int, ...], joined: str, chunk_size: int | None
+) -> None:
+    from lerobot.datasets import aggregate_datasets
+
+    roots = [alike[each] for each in order]
+    limits: dict[str, Any] = {"all": {}, "none": {"concatenate_videos": False}}
+    if joined == "two":
+        limits["two"] = {"video_files_size_in_mb": (1 + max(sum(sizes[:2]) for sizes in _video_sizes(roots))) / 1024**2}
+    merged = tmp_path / "merged"
+    aggregate_datasets(["me/a"] * len(roots), "me/both", roots, merged, chunk_size=chunk_size, **limits[joined])
+    expected = [[first + step for step in range(4)] for each in order for first in _NUMBERS[each]]
+    check_dataset(merged, expected, backends=("torchcodec",))
+    cameras = list(merged.glob("videos/*"))
+    files = {"all": 1, "two": (len(order) + 1) // 2, "none": len(order)}[joined]
+    assert [len(list(camera.glob("*/*.mp4"))) for camera in cameras] == [files] * len(cameras)
+    assert sorted(path.name for path in merged.iterdir()) == ["data", "meta", "videos"]
+
+
+def test_merge_that_joins_other_files_than_planned_is_right(
+    alike: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lerobot.datasets import aggregate_datasets
+
+    monkeypatch.setattr(MergeJoins, "_groups", lambda _, paths: iter([paths[:2], paths[2:]]))
+    aggregate_datasets(["me/a"] * 3, "me/both", alike, tmp_path / "merged")
+    check_dataset(
+        tmp_path / "merged",
+        [[first + step for step in range(4)] for firsts in _NUMBERS for first in firsts],
+        backends=("torchcodec",),
+    )
+    assert len(list((tmp_path / "merged").glob("videos/*/*/*.mp4"))) == len(
+        list((tmp_path / "merged").glob("videos/*"))
+    )
+    assert not (tmp_path / "merged" / ".joined").exists()
+
+
+@pytest.mark.parametrize("failing", [Exception("disk"), KeyboardInterrupt()])
+def test_merge_whose_join_fails_leaves_nothing(
+    alike: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: BaseException
+) -> None:
+    from lerobot.datasets import aggregate_datasets
+
+    def fail(*_: Any) -> None:
+        raise failing
+
+    monkeypatch.setattr("ffenc.lerobot.dataset_tools.concatenate_video_files", fail)
+    with pytest.raises(type(failing)):
+        aggregate_datasets(["me/a"] * 3, "me/both", alike, tmp_path / "merged")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="session")
