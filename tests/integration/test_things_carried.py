@@ -33,7 +33,7 @@ from ffenc import (
     verify_dataset,
 )
 from ffenc.errors import DatasetError, MergeError
-from tests.dataset_operations import EPISODES, H264, LAPTOP, LENGTH, TOP, WRIST, copy_tree, frame_of
+from tests.dataset_operations import EPISODES, H264, LAPTOP, LENGTH, TOP, WRIST, copy_tree, frame_of, listing
 from tests.datasets import change_info, rows_of
 from tests.version21 import change_lines, version_21_of
 
@@ -386,7 +386,8 @@ def _columns(name: str, change: Callable[[pa.Table], pa.Table]) -> Callable[[Pat
         (_columns("progress.parquet", lambda table: table.set_column(1, "episode_index", pa.array([9] * FRAMES))),
          DatasetError, "row 0 of .*progress.parquet belongs to episode 9, frame 0, which the dataset does not have"),
         (_columns("meta/tasks.parquet", lambda table: table.set_column(2, "difficulty", pa.array([5]))), MergeError,
-         "the column 'difficulty' of meta/tasks.parquet has several values for the task 'move': 3, 5; make them equal"),
+         ("'move' of .*set and 'move' of .*other cannot become the task 'move': meta/tasks.parquet has different values of "
+         r"'difficulty' \(3 and 5\); make these values equal, or remove the columns, first")),
         (_columns("meta/tasks.parquet", lambda table: table.drop_columns(["limits"])), MergeError,
          r"meta/tasks.parquet has other columns in .*other than in .*set \(difficulty \(int64\); difficulty"),
         (partial(change_info, tools=[]), MergeError, "tools"),
@@ -482,24 +483,60 @@ def test_rows_of_tasks_move_with_them(
     assert difficulties_of(tmp_path / "fewer") == {"b": 2, "c": 3}
     modify_tasks(one, replace={"a": "z"}, output=tmp_path / "renamed")
     assert difficulties_of(tmp_path / "renamed") == {"b": 2, "c": 3, "z": 1}
-    modify_tasks(one, replace={"a": "c"}, output=tmp_path / "joined")
-    assert difficulties_of(tmp_path / "joined") == {"b": 2, "c": 3}
     with DatasetRecorder.resume(one, binaries=binaries) as recorder:
         recorder.add_frame({**frame_of(EPISODES, 0), "task": "new"})
         recorder.save_episode(wait=True)
     assert difficulties_of(one) == {"a": 1, "b": 2, "c": 3, "new": None}
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"task": "all"},
+            "'a' of .*, 'b' of .* and 'c' of .* cannot become the task 'all': .* 'difficulty' .1, 2 and 3.;",
+        ),
+        (
+            {"replace": {"a": "c"}},
+            "'c' of .*one and 'a' of .*one cannot become the task 'c': .* 'difficulty' .3 and 1.;",
+        ),
+        ({"episode_tasks": {1: "c"}}, "'c' of .* and 'a' of .* cannot become the task 'c'"),
+        ({"task": "c"}, "'c' of .*, 'a' of .* and 'b' of .* cannot become the task 'c'"),
+        ({"replace": {"a": "c", "c": "d"}}, "'c' of .* and 'a' of .* cannot become the task 'c'"),
+    ],
+    ids=str,
+)
 def test_tasks_with_different_rows_do_not_become_one(
-    with_tasks: Callable[[str, dict[str, int]], Path], tmp_path: Path
+    with_tasks: Callable[[str, dict[str, int]], Path], tmp_path: Path, given: dict[str, Any], message: str
 ) -> None:
     root = with_tasks("one", {"b": 2, "a": 1, "c": 3})
-    for dry_run in (True, False):
-        with pytest.raises(
-            DatasetError, match=r"'difficulty' .* has several values for the task 'all': 1, 2, 3; make them"
-        ):
-            modify_tasks(root, "all", output=tmp_path / "out", dry_run=dry_run)
-    assert not (tmp_path / "out").exists()
+    before = listing(tmp_path)
+    for more in ({"dry_run": True}, {"output": tmp_path / "out"}, {}):
+        with pytest.raises(MergeError, match=message):
+            modify_tasks(root, **given, **more)
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"replace": {"a": "b"}}, {"b": 2, "c": 3}),
+        ({"task": "b", "replace": {"c": "c"}}, {"b": 2, "c": 3}),
+        ({"replace": {"a": "b", "b": "d"}}, {"b": 2, "c": 3, "d": 2}),
+        ({"replace": {"b": "c", "c": "b"}}, {"a": 2, "b": 2, "c": 3}),
+        ({"episode_tasks": {1: "c"}, "replace": {"b": "a"}}, {"a": 2, "c": 3}),
+    ],
+    ids=str,
+)
+def test_tasks_become_one_if_no_row_is_lost(
+    with_tasks: Callable[[str, dict[str, int]], Path],
+    tmp_path: Path,
+    given: dict[str, Any],
+    expected: dict[str, int],
+) -> None:
+    root = with_tasks("one", {"b": 2, "a": 2, "c": 3})
+    modify_tasks(root, output=tmp_path / "out", **given)
+    assert difficulties_of(tmp_path / "out") == expected
 
 
 def test_repair_sorts_the_rows_of_tasks(

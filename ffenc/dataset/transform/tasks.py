@@ -41,6 +41,7 @@ def modify_tasks(
     Raises:
         DatasetError: no task is given, or it is empty; an episode or a task to replace does not exist; the dataset is
             inconsistent.
+        MergeError: tasks that become one have different values in further columns of ``tasks.parquet``.
         FFencError: see `rewrite_dataset`.
     """
     for text in (*([] if task is None else [task]), *(episode_tasks or {}).values(), *(replace or {}).values()):
