@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ffenc.errors import InputError
+from ffenc.urls import as_url, refusal
 
 DOCUMENT_BYTES = 64 << 20
 """Largest document that is read into memory."""
@@ -22,17 +22,13 @@ _MOST_VALUES = 1_000_000  # of a JSON document; a list or dictionary with one va
 
 _MOST_LEVELS = 100  # deeper documents can be read but not written
 
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
 
-
-def as_url(path: str | Path) -> str | None:
-    """Return the URL that was given as a path, or None; `Path` has shortened its ``//`` to ``/``."""
-    url = _URL.fullmatch(str(path))
-    return None if url is None else f"{url['scheme']}://{'/' if url['scheme'] == 'file' else ''}{url['rest']}"
-
-
-def file_path(value: str | os.PathLike[str]) -> Path:
+def file_path(value: str | os.PathLike[str], *, written: bool = False) -> Path:
     """Return the path of a file or a directory.
+
+    Args:
+        value: the path.
+        written: it is to be written.
 
     Raises:
         InputError: it is a URL, or not a path, but an open file, for example.
@@ -47,10 +43,7 @@ def file_path(value: str | os.PathLike[str]) -> Path:
         ) from err
     url = as_url(os.fspath(value))  # as given: `Path` drops the dot of ./x:/y
     if url is not None:
-        what = "download the file first, or upload the finished one"
-        if url.startswith("file:"):
-            what = f"write the path alone: /{url.removeprefix('file:///')}"
-        raise InputError(f"{url} is a URL, but ffenc reads and writes local files only; {what}", path=path)
+        raise InputError(refusal(url, written=written), path=path)
     return path
 
 
@@ -86,8 +79,9 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def _check_no_url(path: Path) -> None:
-    if as_url(path) is not None:
-        raise OSError(errno.EINVAL, "it is a URL; download the file first, and give its path", str(path))
+    url = as_url(path)
+    if url is not None:
+        raise OSError(errno.EINVAL, refusal(url), str(path))
 
 
 def check_regular(path: Path) -> None:

@@ -43,7 +43,7 @@ class ResultsFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = file_path(path)
+        self.path = file_path(path, written=True)
         self.rows: dict[str, Row] = {row["key"]: row for row in _read(path)} if path.exists() else {}
 
     def put(self, row: Row) -> None:

@@ -84,7 +84,7 @@ def dataset_card(
     _check("repo_id", repo_id, r"[\w.-]+/[\w.-]+", "OWNER/NAME")
     info = load_info(root)
     rows = load_episodes(root, info, statistics=False) if DatasetLayout.of(root, info).episodes_files() else []
-    path = root / "README.md" if output is None else file_path(output)
+    path = root / "README.md" if output is None else file_path(output, written=True)
     if not path.absolute().parent.is_dir():
         raise OutputError(f"the directory of {path} does not exist; create it first", path=path)
     with ExitStack() as stack:

@@ -92,7 +92,7 @@ def preview_dataset(
         OutputExistsError: an image exists and ``overwrite`` is False.
         OutputError: an image cannot be written.
     """
-    root, output = Path(root), file_path(output)
+    root, output = Path(root), file_path(output, written=True)
     tools = binaries or find_binaries()
     info = load_info(root)
     rows = load_episodes(root, info, statistics=False)

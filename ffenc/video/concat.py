@@ -71,7 +71,7 @@ def concat_videos(
         OutputError: the joined file is wrong; it was removed.
     """
     binaries = binaries or find_binaries()
-    output = file_path(output)
+    output = file_path(output, written=True)
     muxer_for(output)
     check_target(output, overwrite=overwrite)
     measured = [(clip.stream, clip.packets.count) for clip in measure_clips(clips, binaries=binaries)]

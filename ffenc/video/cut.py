@@ -74,7 +74,7 @@ def cut_video(
             and no ``config``.
         FFencError: encoding or copying failed.  After any error the output does not exist.
     """
-    binaries, output = binaries or find_binaries(), file_path(output)
+    binaries, output = binaries or find_binaries(), file_path(output, written=True)
     muxer_for(output)
     check_target(output, overwrite=overwrite)
     clip = measure_plain(file_path(source), binaries=binaries)

@@ -89,7 +89,7 @@ def encode_images(
         InputError: no images, two series, a gap, or an image that cannot be read or differs from the first.
         FFencError: see `VideoWriter`.  After any error the file does not exist.
     """
-    path, rate = file_path(path), parse_frame_rate(fps)
+    path, rate = file_path(path, written=True), parse_frame_rate(fps)
     check_target(path, overwrite=overwrite)
     series = image_series(directory, order=order)
     context = RunContext(

@@ -66,7 +66,7 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         OutputError: the directory is missing.
         InputError: it is a URL.
     """
-    if file_path(path).is_dir():
+    if file_path(path, written=True).is_dir():
         raise OutputError(f"{path} is a directory; name the file to write", path=path)
     if path.exists() and not overwrite:
         raise OutputExistsError(path)

@@ -72,7 +72,7 @@ def reencode_video(
         stall_timeout_s=stall_timeout_s,
         progress=progress,
     )
-    output = file_path(output)
+    output = file_path(output, written=True)
     clip = measure_clip(source, binaries=context.binaries)
     plan_of = functools.partial(
         plan_reencode,
@@ -120,7 +120,7 @@ def plan_reencode(
     binaries: Binaries | None = None,
 ) -> EncodePlan:
     """Return the command of `reencode_video` without running it; ``source`` can be a clip that was measured before."""
-    binaries, output = binaries or find_binaries(), file_path(output)
+    binaries, output = binaries or find_binaries(), file_path(output, written=True)
     clip = source if isinstance(source, MeasuredClip) else measure_clip(source, binaries=binaries)
     first, stop = _frame_range(clip, start, end)
     if thinning is not None:

@@ -89,7 +89,7 @@ def salvage_video(
     if most_frames is not None and most_frames < 1:
         raise ValueError(f"most_frames must be at least 1, got {most_frames!r}")
     source = file_path(path)
-    final = final_of(source) if output is None else file_path(output)
+    final = final_of(source) if output is None else file_path(output, written=True)
     ends = _whole_fragments(source)[:most_frames]
     if final == source:
         raise InputError(

@@ -108,7 +108,7 @@ class VideoWriter:
             InputError: its suffix names no container that ffenc writes.
             ValueError: a wrong frame rate, size or layout.
         """
-        self.path = file_path(path)
+        self.path = file_path(path, written=True)
         muxer_for(self.path)
         check_target(self.path, overwrite=overwrite)
         self.fps = parse_frame_rate(fps)

@@ -16,6 +16,13 @@ pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 A = LEROBOT / "A"
 CLIP = Path(__file__).parents[1] / "data" / "media" / "late.mp4"
 URL = "https://example.org/runs/a.mp4"
+DATASET = "hf://datasets/me/cubes"
+FETCH = {
+    URL: f"reads local files only; download it with `curl -fLO {URL}`, and give the path of the copy",
+    DATASET: "reads local files only; download it with `pip install huggingface_hub && hf download me/cubes "
+    "--repo-type=dataset --local-dir=cubes`, and give the path of the copy",
+}
+UPLOAD = "writes local files only; give a local path, and upload the file from there"
 
 COMMANDS = {
     "info": f"info {URL}",
@@ -27,12 +34,18 @@ COMMANDS = {
     "concat": f"concat {CLIP} {URL} --output=out.mp4",
     "concat into": f"concat {CLIP} --output={URL}",
     "convert": f"convert out {URL} --task=x",
-    "convert a dataset": "convert out hf://datasets/me/cubes --task=x",
+    "convert a dataset": f"convert out {DATASET} --task=x",
     "convert pattern": f"convert out --cameras='{{a: \"{URL}\"}}' --task=x",
     "convert tables": f"convert out {CLIP} --tables={URL} --task=x",
     "salvage": f"salvage {URL}",
+    "salvage into": f"salvage {CLIP} --output={URL}",
     "demo": f"demo --input={URL} --output_dir=out",
-    "bench": f"bench {URL} --sources={CLIP}",
+    "bench into": f"bench {URL} --sources={CLIP}",
+    "bench report into": f"bench out.jsonl --sources={CLIP} --report={URL}",
+    "bench csv into": f"bench out.jsonl --sources={CLIP} --csv={URL}",
+    "bench scratch into": f"bench out.jsonl --sources={CLIP} --scratch={URL}",
+    "proof into": f"probe libx264 --prove --output={URL}",
+    "re-encode dataset work into": f"reencode-dataset {A} --output=out --camera_encoder.crf=40 --work={URL}",
     "bench rows": f"bench {URL}",
     "bench source": f"bench out.jsonl --sources={URL}",
     "recommend": f"recommend --input={URL}",
@@ -46,14 +59,19 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+WRITES = (
+    *(use for use in COMMANDS if use.endswith("into")), "jobs plan",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("use", COMMANDS)
 def test_command_refuses_a_url(
-    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, binaries: Binaries
+    use: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, binaries: Binaries
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "300")
-    assert main(shlex.split(words)) in (1, 2)
+    monkeypatch.setenv("COLUMNS", "400")
+    assert main(shlex.split(COMMANDS[use])) in (1, 2)
     said = capsys.readouterr().err
-    assert "is a URL" in said
-    assert "local path" in said or "local files only" in said or "download the file first" in said
+    url = DATASET if DATASET in COMMANDS[use] else URL
+    assert f"{url} is a URL, but ffenc {UPLOAD if use in WRITES else FETCH[url]}" in said
     assert list(tmp_path.iterdir()) == []

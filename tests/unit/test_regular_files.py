@@ -44,19 +44,32 @@ def test_error_names_the_line(tmp_path: Path, line: bytes) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        (
-            "https://example.org/a.mp4",
-            "https://example.org/a.mp4 is a URL, but ffenc reads and writes local files only",
-        ),
-        ("s3://bucket/a.mp4", "download the file first, or upload the finished one"),
+        ("https://example.org/a.mp4", "download it with `curl -fLO https://example.org/a.mp4`, and give the path of the copy"),
+        ("https://example.org/a.mp4?x=1&y=2", "`curl -fLO 'https://example.org/a.mp4?x=1&y=2'`"),
+        ("https://example.org/runs", "only; download it first, and give the path of the copy"),
+        ("https://example.org", "only; download it first, and give the path of the copy"),
+        ("s3://bucket/a.mp4", "`aws s3 cp s3://bucket/a.mp4 .`"),
+        ("gs://bucket/a.mp4", "`gcloud storage cp gs://bucket/a.mp4 .`"),
+        ("rtsp://camera/a.mp4", "only; download it first, and give the path of the copy"),
         ("file:///data/a.mp4", "write the path alone: /data/a.mp4"),
+        ("hf://datasets/me/cubes", "&& hf download me/cubes --repo-type=dataset --local-dir=cubes`"),
+        ("hf://datasets/me/cubes@v1/videos/a b.mp4",
+         "hf download me/cubes 'videos/a b.mp4' --repo-type=dataset --revision=v1 --local-dir=cubes`"),
+        ("https://huggingface.co/datasets/me/cubes/resolve/main/videos/a.mp4?download=true",
+         "hf download me/cubes videos/a.mp4 --repo-type=dataset --revision=main --local-dir=cubes`"),
+        ("https://huggingface.co/datasets/me/cubes/tree/main/videos",
+         "hf download me/cubes --repo-type=dataset --revision=main --local-dir=cubes`"),
     ],
-)
+)  # fmt: skip
 def test_url_is_not_the_path_of_a_file(url: str, said: str, form) -> None:
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError) as caught:
         file_path(form(url))
+    assert str(caught.value).startswith(f"{url} is a URL, but ffenc reads local files only; ")
+    assert said in str(caught.value)
+    with pytest.raises(InputError, match=r"ffenc writes local files only; (give a local path|write the path)"):
+        file_path(form(url), written=True)
     for read in (read_regular, check_regular):
-        with pytest.raises(OSError, match="it is a URL; download the file first"):
+        with pytest.raises(OSError, match="ffenc reads local files only"):
             read(Path(url))
 
 

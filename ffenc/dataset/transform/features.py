@@ -19,6 +19,7 @@ from ffenc.dataset.transform.rewrite import Rewrite, RewriteResult, rewrite_data
 from ffenc.dataset.transform.side_tables import numbered_features
 from ffenc.dataset.transform.source import DatasetSource
 from ffenc.errors import DatasetError
+from ffenc.regular_files import file_path
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ def add_features(
             value is missing, NaN or infinite; the message has the row numbers, starting with 0.
         FFencError: see `rewrite_dataset`.
     """
-    plan = partial(_plan_added, path=Path(table), features=features)
+    plan = partial(_plan_added, path=file_path(table), features=features)
     return rewrite_dataset(root, "add features", plan, output=output, dry_run=dry_run, follow_links=follow_links)
 
 

@@ -31,6 +31,7 @@ from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.jobs.run import JobProgress, JobResult, run_jobs
 from ffenc.jobs.spec import JobSpec
 from ffenc.plan.concat import check_agreement
+from ffenc.regular_files import file_path
 from ffenc.statistics import FeatureStatistics
 from ffenc.video.clip import iterate_clips
 from ffenc.video.join import frame_hashes
@@ -105,6 +106,7 @@ def reencode_dataset(
     binaries = binaries or find_binaries()
     final = None if output is None else Path(output)
     place = resolve_root(root)
+    work = None if work is None else file_path(work, written=True)
     with ExitStack() as stack:
         building = stack.enter_context(new_form(place, final))
         if work is None:

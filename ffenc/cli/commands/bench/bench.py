@@ -26,10 +26,14 @@ from ffenc.cli.parsing.arguments import (
 )
 from ffenc.cli.parsing.values import load_leniently, split_list
 from ffenc.jobs.executors import executor_from
+from ffenc.regular_files import file_path
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
     """Run the sweep, and write the reports."""
+    for written in (arguments.report, arguments.csv, arguments.scratch):
+        if written is not None:
+            file_path(written, written=True)
     if arguments.equal_quality is not None:
         _compare(arguments, screen)
         return

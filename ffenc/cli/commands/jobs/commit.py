@@ -15,7 +15,7 @@ from ffenc.dataset.transform.reencode_plan import plan_reencode_dataset
 from ffenc.errors import InputError
 from ffenc.jobs.record import job_state
 from ffenc.json_text import load_json
-from ffenc.regular_files import DOCUMENT_BYTES, read_regular
+from ffenc.regular_files import DOCUMENT_BYTES, file_path, read_regular
 
 
 def run(arguments: Namespace, screen: Screen) -> None:
@@ -24,8 +24,9 @@ def run(arguments: Namespace, screen: Screen) -> None:
     Raises:
         InputError: the plan is missing, or a job is not done.
     """
-    root, settings = _plan(arguments.work)
-    plan = plan_reencode_dataset(root, arguments.work, **settings)
+    work = file_path(arguments.work)
+    root, settings = _plan(work)
+    plan = plan_reencode_dataset(root, work, **settings)
     states = [(spec, job_state(spec)) for spec in plan.specs]
     waiting = [f"{spec.output} ({state.reason})" for spec, state in states if state.name != "done"]
     if waiting:

@@ -18,7 +18,7 @@ PLAN = "plan.json"
 def run(arguments: Namespace, screen: Screen) -> None:
     """Write the plan into the work directory, and print the jobs."""
     settings = settings_of(arguments)
-    work = file_path(arguments.work).absolute()
+    work = file_path(arguments.work, written=True).absolute()
     plan = plan_reencode_dataset(arguments.root, work, **settings)
     work.mkdir(parents=True, exist_ok=True)
     document = {"root": str(arguments.root.absolute()), **settings}
