@@ -8,6 +8,7 @@ each config field, and the options that the encoder is known to ignore.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -417,6 +418,20 @@ class EncoderSpec:
     def as_listed(self, options: Container[str]) -> EncoderSpec:
         """Return the row for an FFmpeg that lists these options: this one, or the fork to which one of them belongs."""
         return next((fork for option, fork in self.forks.items() if option in options), self)
+
+    def device_refusal(self, wanted: str) -> str | None:
+        """Return why this encoder does not take a config's ``device``, or None if it does."""
+        device = self.device
+        if device is None:
+            return f"{self.name} uses no device; leave device unset"
+        if not device.device_pattern:
+            return f"FFmpeg offers no choice of device for {self.name}; leave device unset"
+        if not re.fullmatch(device.device_pattern, wanted):
+            example = (
+                "a device file, such as /dev/dri/renderD128" if device.takes_node else "the number of a GPU, such as 0"
+            )
+            return f"device={wanted!r} is not a device of {self.name}; it takes {example}"
+        return None
 
     @property
     def never_run(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -268,17 +267,9 @@ class OptionBuilder(InstalledEncoder):
             self._set(key, text, owner="vcodec")
         if wanted is None:
             return
-        if device is None:
-            raise self.error("device", wanted, f"{self.name} uses no device; leave device unset")
-        if not device.device_pattern:
-            raise self.error("device", wanted, f"FFmpeg offers no choice of device for {self.name}; leave device unset")
-        if not re.fullmatch(device.device_pattern, wanted):
-            raise self.error(
-                "device", wanted, f"device={wanted!r} is not a device of {self.name}; it takes "
-                + ("a device file, such as /dev/dri/renderD128" if device.takes_node else "the number of a GPU, such as 0"),
-                device.device_pattern,
-            )  # fmt: skip
-        if device.device_option:
+        if refusal := self.spec.device_refusal(wanted):
+            raise self.error("device", wanted, refusal, device.device_pattern if device else "")
+        if device and device.device_option:
             self._set(device.device_option, wanted, owner="device")
 
     def bit_rate(self) -> int | None:

@@ -29,7 +29,14 @@ from ffenc.proof.checks import Check, checks_for
 from ffenc.proof.subject import ProofJob, Subject, UndecidedError, reason_of, texture
 from ffenc.video.proof_memory import Failure, RememberedProof, remember_proof
 from ffenc.video.run_context import RunContext
-from ffenc.video.selection import Candidate, capabilities_for, examine_encoders, forget_choices, setup_of
+from ffenc.video.selection import (
+    Candidate,
+    capabilities_for,
+    examine_encoders,
+    forget_choices,
+    rows_for_device,
+    setup_of,
+)
 
 STALL_TIMEOUT_S = 20.0
 """Longest time without progress in a check."""
@@ -136,6 +143,7 @@ def prove_encoders(
     fps: FrameRate = 30,
     cameras: int = 2,
     soak_s: float = 0,
+    device: str | None = None,
     binaries: Binaries | None = None,
     on_step: Callable[[int, int, str], None] | None = None,
 ) -> Proof:
@@ -151,17 +159,20 @@ def prove_encoders(
         fps: frame rate.
         cameras: encodes that have to work at the same time.
         soak_s: seconds of encoding in real time, for drivers that fail only after minutes; 0: none.
+        device: the GPU, as `VideoEncoderConfig.device`; only encoders that take it are proved.  None: for each encoder the
+            first on which its trial succeeds.
         binaries: the executables; found by `find_binaries` if None.
         on_step: called with (checks done, number of checks, name of the current one).
 
     Raises:
         EncoderUnavailableError: neither ffenc nor this FFmpeg knows a name.
+        EncoderOptionError: a named encoder, or every encoder, does not take the device.
         FrameSizeError: the size does not fit video with shared chroma samples.
         ValueError: a wrong frame rate or number.
     """
     binaries = binaries or find_binaries()
-    job = _checked_job(size, fps, cameras, soak_s)
-    rows = _rows(encoders, binaries)
+    job = replace(_checked_job(size, fps, cameras, soak_s), device=VideoEncoderConfig(device=device).device)
+    rows = rows_for_device(_rows(encoders, binaries), job.device, named=encoders is not None)
     checks = checks_for(job.soak_s)
     total, proofs = len(rows) * len(checks), []
     for number, row in enumerate(rows):
@@ -226,19 +237,18 @@ def _prove(
     with tempfile.TemporaryDirectory(prefix="ffenc-proof-") as directory:
         capabilities = capabilities_for(row.name, binaries)
         if row.name not in capabilities.encoders:
-            return _not_working(
-                row, Candidate(encoder=row.name, works=False, reason="not compiled into this FFmpeg"), binaries
-            )
+            absent = Candidate(encoder=row.name, works=False, reason="not compiled into this FFmpeg")
+            return _not_working(row, absent, job, binaries)
         row = row.as_listed(capabilities.help(row.name).options)
         subject = Subject(row=row, capabilities=capabilities, context=context, job=job, directory=Path(directory))
         source = RawFrames(frames=job.frames, fps=job.fps)
         (candidate,) = examine_encoders(subject.config(), source, context, encoders=(row,))
         if not candidate.works:
-            return _not_working(row, candidate, binaries)
+            return _not_working(row, candidate, job, binaries)
         subject = replace(subject, device_node=candidate.device_node)
         results = tuple(run_checks(subject, checks, tell))
         proof = replace(
-            _not_working(row, candidate, binaries),
+            _not_working(row, candidate, job, binaries),
             verdict="failed" if any(result.passed is False for result in results) else "proven",
             checks=results,
             command=_anonymous(subject, subject.plan(job.frames).argv),
@@ -247,7 +257,7 @@ def _prove(
         )
     fields = {check.name: check.field for check in checks}
     failures = (Failure(check=each.name, reason=each.detail, field=fields[each.name]) for each in proof.failures)
-    setup = setup_of(row, binaries, device=candidate.device_node)
+    setup = setup_of(row, binaries, device=candidate.device_node or job.device)
     remember_proof(setup, RememberedProof(made_at=_now(), failures=tuple(failures)))
     return proof
 
@@ -282,13 +292,13 @@ def run_checks(
         yield CheckResult(name=check.name, passed=passed, detail=detail, took_s=took_s)
 
 
-def _not_working(row: EncoderSpec, candidate: Candidate, binaries: Binaries) -> EncoderProof:
+def _not_working(row: EncoderSpec, candidate: Candidate, job: ProofJob, binaries: Binaries) -> EncoderProof:
     return EncoderProof(
         encoder=row.name,
         codec=row.codec,
         device=row.device.name if row.device else None,
         device_node=candidate.device_node,
-        driver=setup_of(row, binaries, device=candidate.device_node).driver,
+        driver=setup_of(row, binaries, device=candidate.device_node or job.device).driver,
         verdict="unknown" if candidate.works is None else "does not work",
         trial=candidate.reason,
     )

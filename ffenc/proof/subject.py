@@ -68,12 +68,14 @@ class ProofJob:
         fps: frame rate.
         cameras: encodes that have to work at the same time.
         soak_s: seconds of encoding in real time; 0: none.
+        device: the GPU that every encoder uses, as `VideoEncoderConfig.device`; None: the first on which a trial succeeds.
     """
 
     size: tuple[int, int] = (640, 480)
     fps: Fraction = Fraction(30)
     cameras: int = 2
     soak_s: float = 0
+    device: str | None = None
 
     @property
     def frames(self) -> FrameFormat:
@@ -132,9 +134,11 @@ class Subject:
         return accepted_pixel_formats(self.capabilities, self.capabilities.help(self.row.name), self.row) or ()
 
     def fields(self, **settings: Any) -> dict[str, Any]:
-        """Return the fields of a config: the default pixel format, a fast preset, and the given settings."""
+        """Return the fields of a config: the default pixel format, a fast preset, the job's device, and the given settings."""
         default = VideoEncoderConfig.model_fields["pix_fmt"].default
         fields: dict[str, Any] = {"vcodec": self.row.name}
+        if self.job.device is not None:
+            fields["device"] = self.job.device
         if self.pixel_formats and default not in self.pixel_formats:
             fields["pix_fmt"] = self.pixel_formats[0]
         if self.row.preset and self.row.preset.compared:

@@ -20,6 +20,7 @@ from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames
+from ffenc.plan.options import option_error
 from ffenc.plan.resolve import candidate_encoders, library_version_patterns
 from ffenc.plan.selection import Candidate, Selection
 from ffenc.video.proof_memory import Setup, driver_versions, remembered_proof
@@ -165,6 +166,30 @@ def setup_of(row: EncoderSpec, binaries: Binaries, *, device: str | None) -> Set
     )
 
 
+def rows_for_device(rows: Sequence[EncoderSpec], device: str | None, *, named: bool) -> tuple[EncoderSpec, ...]:
+    """Return the encoders that take a device; all of them if it is None.
+
+    Args:
+        rows: encoders.
+        device: as `VideoEncoderConfig.device`.
+        named: the user named these encoders, so that none may be left out.
+
+    Raises:
+        EncoderOptionError: a named encoder, or every encoder, does not take the device.
+    """
+    refusals = {row.name: row.device_refusal(device) for row in rows} if device is not None else {}
+    refused = next(((name, reason) for name, reason in refusals.items() if reason), None)
+    if refused and named:
+        raise option_error(refused[0], "device", device, refused[1])
+    taken = tuple(row for row in rows if not refusals.get(row.name))
+    if refused and not taken:
+        raise option_error(
+            refused[0], "device", device, f"no encoder of this platform and FFmpeg takes device={device!r}; it is a "
+            "device file, such as /dev/dri/renderD128, or the number of a GPU, such as 0",
+        )  # fmt: skip
+    return taken
+
+
 def failed_proof(setup: Setup, config: VideoEncoderConfig, context: RunContext, *, cameras: int) -> str | None:
     """Return why ``auto`` passes over an encoder for a job: its proof on this machine failed; None otherwise."""
     proof = remembered_proof(setup)
@@ -176,7 +201,7 @@ def failed_proof(setup: Setup, config: VideoEncoderConfig, context: RunContext, 
         return None
     return (
         f"its proof of {proof.made_at[:10]} on this machine failed ({failure.check}: {failure.reason}); after an update, "
-        f"prove it again: ffenc probe --prove {setup.encoder}"
+        f"prove it again: ffenc probe --prove {setup.encoder}{f' --device={setup.device}' if setup.device else ''}"
     )
 
 

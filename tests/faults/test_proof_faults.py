@@ -20,11 +20,12 @@ from ffenc.bench import recommend
 from ffenc.bench.sources import SourceSpec, materialise
 from ffenc.encoders.preset_lists import PRESET_LISTS
 from ffenc.encoders.table import ENCODERS
+from ffenc.errors import EncoderOptionError, EncoderUnavailableError
 from ffenc.proof import prove
 from ffenc.proof.checks import CHECKS, checks_for
 from ffenc.proof.prove import CheckResult, run_checks
 from ffenc.proof.subject import FaultError, ProofJob, Subject
-from ffenc.video import trial
+from ffenc.video import selection, trial
 from ffenc.video.run_context import RunContext
 from ffenc.video.selection import capabilities_for
 
@@ -100,6 +101,65 @@ def test_working_hardware_is_proven(double: Double) -> None:
     assert "software continued" in details["lost session"]
     assert steps[0] == (0, len(CHECKS), f"{NVENC}: trial")
     assert {total for _, total, _ in steps} == {len(CHECKS)}
+
+
+GPU = "/dev/dri/renderD250"
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a second device file exist, as far as the selection sees."""
+    monkeypatch.setattr(selection, "_node_fault", lambda node: None)
+
+
+@pytest.mark.parametrize(("encoder", "device"), [("h264_vaapi", GPU), (NVENC, "1")])
+def test_every_command_of_a_proof_uses_its_device(
+    encoder: str, device: str, double: Double, two_gpus: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("frames", "forced keyframes", "sessions", "lost session")  # one for each way to start an encoder
+    monkeypatch.setattr(prove, "checks_for", lambda _: [BY_NAME[name] for name in names])
+    binaries = double(**{encoder: {"devices": True}})
+    (one,) = prove_encoders([encoder], size=SIZE, device=device, binaries=binaries).encoders
+    assert [check.name for check in one.checks if not check.passed] == []
+    used = (binaries.ffmpeg.parent / "devices").read_text(encoding="utf-8").split()
+    assert len(used) > len(names)
+    assert set(used) == {device}
+    assert any(device in word for word in one.command)
+
+
+def test_proof_of_one_device_says_nothing_about_another(double: Double, two_gpus: None, failing: set[str]) -> None:
+    binaries = double(h264_nvenc={})
+    failing.add("crf")
+    assert not prove_encoders([NVENC], size=SIZE, device="1", binaries=binaries).passed
+    failing.clear()
+    assert prove_encoders([NVENC], size=SIZE, device="0", binaries=binaries).passed
+    form, chosen = ProofJob(size=SIZE).frames, {}
+    for device in ("0", "1"):
+        config = VideoEncoderConfig(vcodec="auto", device=device)
+        try:
+            chosen[device] = select_encoder(config, frames=form, fps=Fraction(30), binaries=binaries).encoder
+        except EncoderUnavailableError as err:
+            chosen[device] = dict(err.refused)[NVENC]
+    assert chosen["0"] == NVENC
+    assert chosen["1"].endswith("prove it again: ffenc probe --prove h264_nvenc --device=1")
+
+
+def test_device_is_refused_for_a_named_encoder_and_leaves_out_the_others(double: Double, two_gpus: None) -> None:
+    binaries = double(h264_nvenc={}, h264_vaapi={})
+    with pytest.raises(EncoderOptionError, match="libx264 uses no device"):
+        prove_encoders(["libx264"], size=SIZE, device="1", binaries=binaries)
+    with pytest.raises(EncoderOptionError, match="h264_nvenc; it takes the number of a GPU"):
+        prove_encoders(["h264_vaapi", NVENC], size=SIZE, device=GPU, binaries=binaries)
+    with pytest.raises(EncoderOptionError, match="no encoder of this platform and FFmpeg takes device='gpu-1'"):
+        prove_encoders(size=SIZE, device="gpu-1", binaries=binaries)
+
+
+def test_device_without_names_takes_the_encoders_that_have_it(
+    double: Double, two_gpus: None, failing: set[str]
+) -> None:
+    proof = prove_encoders(size=SIZE, device=GPU, binaries=double(h264_nvenc={}, h264_vaapi={}))
+    assert [(each.encoder, each.device_node) for each in proof.encoders] == [("h264_vaapi", GPU)]
+    assert proof.to_json()["job"]["device"] == GPU
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def test_proof_of_an_encoder_is_a_table_and_a_document(tmp_path: Path, run: Run)
     assert document["format"] == 1
     assert document["ffmpeg"].startswith("ffmpeg version ")
     assert "configuration:" in document["ffmpeg"]
-    assert document["job"] == {"size": [160, 128], "fps": "30", "cameras": 3, "soak_s": 0.4}
+    assert document["job"] == {"size": [160, 128], "fps": "30", "cameras": 3, "soak_s": 0.4, "device": None}
     assert document["machine"].keys() >= {"processor", "system", "python", "ffenc"}
     assert [check["name"] for check in one["checks"]] == [check.name for check in CHECKS]
     assert "Encoder mpeg4 [" in one["listing"]
@@ -139,6 +139,14 @@ WRONG = {
     ),
     "output is a folder": (["--prove", "mpeg4", "--output=."], 1, "is a directory"),
     "pixel format": (["--prove", "mpeg4", "--pix_fmt=yuv420p"], 2, "--pix_fmt has no effect with --prove"),
+    "device of software": (["--prove", "mpeg4", "--device=1"], 1, "mpeg4 uses no device; leave device unset"),
+    "device of software, tried": (["mpeg4", "--device=1"], 1, "mpeg4 uses no device; leave device unset"),
+    "device that is none": (
+        ["--prove", "--device=gpu"],
+        1,
+        "no encoder of this platform and FFmpeg takes device='gpu'",
+    ),
+    "device with a space": (["--prove", "mpeg4", "--device=a b"], 2, "--device"),
     "named twice": (["--prove", "mpeg4", "--encoders=libx264"], 2, "named twice"),
 }
 

@@ -104,6 +104,8 @@ def probe(parser: ArgumentParser) -> None:
     add_flag(parser, "--size", frame_size, "frame size", default="640x480")
     add_flag(parser, "--fps", frame_rate, "30 or 30000/1001", default="30")
     add_flag(parser, "--pix_fmt", str, "pixel format of the stream (default: yuv420p)")
+    device = "GPU: /dev/dri/renderD129 (VAAPI, QSV) or a number (NVENC, Vulkan, D3D12); only encoders that take it are tested"
+    add_flag(parser, "--device", str, device, metavar="GPU")
     cameras = "number of simultaneous encodes, which drivers limit (default: 1; with --prove 2)"
     add_flag(parser, "--cameras", positive, cameras)
     add_flag(parser, "--encoders", names, "the same encoders as a list; use either form", metavar="A,B")

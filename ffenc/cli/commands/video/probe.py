@@ -29,7 +29,7 @@ from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames
 from ffenc.video.proof_memory import RememberedProof, remembered_proof
 from ffenc.video.run_context import RunContext
-from ffenc.video.selection import Candidate, examine_encoders, failed_proof, setup_of
+from ffenc.video.selection import Candidate, examine_encoders, failed_proof, rows_for_device, setup_of
 
 _NEVER_RUN = (
     "The developers of ffenc have never run hardware encoders, because they have no such hardware. For some of these "
@@ -79,15 +79,16 @@ def run(arguments: Namespace, screen: Screen) -> int:
     wanted = tuple(arguments.names) or arguments.encoders
     binaries = binaries_of(arguments)
     capabilities = probe_capabilities(binaries.ffmpeg)
-    rows = _rows(wanted, capabilities)
+    fields = ("pix_fmt", "device")
+    given = {name: value for name in fields if (value := getattr(arguments, name)) is not None}
+    config = checked_config(given, {name: name for name in fields}, VideoEncoderConfig)
+    rows = rows_for_device(_rows(wanted, capabilities), config.device, named=wanted is not None)
     if arguments.prove:
         from ffenc.cli.commands.video.prove import run as prove
 
-        return prove(arguments, screen, wanted)
+        return prove(arguments, screen, wanted, config.device)
     cameras = arguments.cameras or 1
-    given = {} if arguments.pix_fmt is None else {"pix_fmt": arguments.pix_fmt}
     width, height = arguments.size
-    config = checked_config(given, {"pix_fmt": "pix_fmt"}, VideoEncoderConfig)
     context = RunContext(binaries=binaries)
     candidates = examine_encoders(
         config,
@@ -99,7 +100,7 @@ def run(arguments: Namespace, screen: Screen) -> int:
     tried = []
     with screen.progress("trying encoders", total=len(rows), unit="encoders") as progress:
         for spec, candidate in zip(rows, candidates, strict=True):
-            setup = setup_of(spec, binaries, device=candidate.device_node)
+            setup = setup_of(spec, binaries, device=candidate.device_node or config.device)
             tried.append(
                 _Tried(
                     spec=spec,
@@ -118,13 +119,14 @@ def run(arguments: Namespace, screen: Screen) -> int:
         "fps": str(arguments.fps),
         "pix_fmt": config.pix_fmt,
         "cameras": cameras,
+        "device": config.device,
     }
     screen.result(
         {"tools": tools, "trial": trial, "encoders": [_document(each) for each in tried], "auto": auto},
         pairs_table(_tool_rows(tools)),
         Text(),
         _table(tried, title=_trial_text(arguments, config, cameras)),
-        *_conclusion(tried, auto, asked=not wanted),
+        *_conclusion(tried, auto, config.device, asked=not wanted),
     )
     return 0
 
@@ -178,7 +180,8 @@ def _tool_rows(tools: Mapping[str, Mapping[str, str | None]]) -> Iterator[tuple[
 def _trial_text(arguments: Namespace, config: VideoEncoderConfig, cameras: int) -> str:
     width, height = arguments.size
     at_once = "" if cameras == 1 else f", {cameras} at the same time"
-    return f"trials at {width}x{height} {config.pix_fmt}, {arguments.fps} per second{at_once}"
+    device = "" if config.device is None else f", device {config.device}"
+    return f"trials at {width}x{height} {config.pix_fmt}, {arguments.fps} per second{at_once}{device}"
 
 
 def _table(tried: Sequence[_Tried], *, title: str) -> Table:
@@ -213,17 +216,19 @@ def _verdict(each: _Tried) -> Text:
     return Text("no", style="red" if each.listed else "dim")
 
 
-def _conclusion(tried: Sequence[_Tried], auto: str | None, *, asked: bool) -> Iterator[Text]:
+def _conclusion(tried: Sequence[_Tried], auto: str | None, device: str | None, *, asked: bool) -> Iterator[Text]:
+    chosen = "" if device is None else f" --device={device}"
     if asked:
+        job = "" if device is None else f" with device={device}"
         if auto is None:
-            yield Text("auto would find no working encoder.", style="bold red")
+            yield Text(f"auto would find no working encoder{job}.", style="bold red")
         else:
             spec = ENCODERS[auto]
             kind = spec.device.name if spec.device else "software; no hardware encoder passed its trial"
-            yield Text.assemble("vcodec=auto would choose ", (auto, "bold green"), f" ({kind}).")
+            yield Text.assemble(f"vcodec=auto{job} would choose ", (auto, "bold green"), f" ({kind}).")
     unproven = [each.spec.name for each in tried if each.spec.device and each.candidate.works and each.proof is None]
     if unproven:
-        yield Text(f"Never proven on this machine: prove with ffenc probe --prove {' '.join(unproven)}")
+        yield Text(f"Never proven on this machine: prove with ffenc probe --prove {' '.join(unproven)}{chosen}")
     if any(each.never_run for each in tried):
         yield Text(_NEVER_RUN, style="dim")
 

@@ -27,7 +27,7 @@ CAMERAS = 2
 _STYLES = {"proven": "bold green", "failed": "bold red", "does not work": "red", "unknown": "yellow"}
 
 
-def run(arguments: Namespace, screen: Screen, names: tuple[str, ...] | None) -> int:
+def run(arguments: Namespace, screen: Screen, names: tuple[str, ...] | None, device: str | None) -> int:
     """Prove encoders, write the document, and print the verdicts; return 1 unless every encoder is proven."""
     if arguments.pix_fmt is not None:
         raise UsageError("--pix_fmt has no effect with --prove, which tries every pixel format; leave it out")
@@ -35,7 +35,7 @@ def run(arguments: Namespace, screen: Screen, names: tuple[str, ...] | None) -> 
     with ExitStack() as stack:
         # Created first, so that a proof of half an hour is not lost because its document cannot be written.
         pending = arguments.output and stack.enter_context(PendingFile(arguments.output, overwrite=arguments.overwrite))
-        proof = _prove(arguments, screen, names, binaries)
+        proof = _prove(arguments, screen, names, device, binaries)
         if pending:
             pending.path.write_bytes(dump_json(proof.to_json(), indent=True))
             pending.commit()
@@ -43,7 +43,9 @@ def run(arguments: Namespace, screen: Screen, names: tuple[str, ...] | None) -> 
     return 0 if proof.passed else 1
 
 
-def _prove(arguments: Namespace, screen: Screen, names: tuple[str, ...] | None, binaries: Binaries) -> Proof:
+def _prove(
+    arguments: Namespace, screen: Screen, names: tuple[str, ...] | None, device: str | None, binaries: Binaries
+) -> Proof:
     with screen.steps() as step, _only_errors(verbose=arguments.verbose):
         return prove_encoders(
             names,
@@ -51,6 +53,7 @@ def _prove(arguments: Namespace, screen: Screen, names: tuple[str, ...] | None, 
             fps=arguments.fps,
             cameras=arguments.cameras or CAMERAS,
             soak_s=arguments.soak or 0,
+            device=device,
             binaries=binaries,
             on_step=step,
         )
@@ -81,7 +84,8 @@ def _shown(proof: Proof, arguments: Namespace) -> Iterator[Table | Text]:
     yield Text(f"Checks: {names}. docs/hardware.md says what each one proves.", style="dim")
     failed = [each.encoder for each in proof.encoders if each.verdict == "failed"]
     if failed:
-        again = shlex.join(["ffenc", "probe", "--prove", *failed])
+        device = [] if proof.job.device is None else [f"--device={proof.job.device}"]
+        again = shlex.join(["ffenc", "probe", "--prove", *failed, *device])
         yield Text(
             f"vcodec=auto passes over {', '.join(failed)} on this machine, for jobs with the settings that failed. "
             f"After an update of the driver or FFmpeg, prove again: {again}"
@@ -95,7 +99,8 @@ def _shown(proof: Proof, arguments: Namespace) -> Iterator[Table | Text]:
 
 def _title(job: ProofJob) -> str:
     soak = f", {job.soak_s:g} s in real time" if job.soak_s else ""
-    return f"proofs at {job.size[0]}x{job.size[1]}, {job.fps} per second, {job.cameras} at the same time{soak}"
+    device = "" if job.device is None else f", device {job.device}"
+    return f"proofs at {job.size[0]}x{job.size[1]}, {job.fps} per second, {job.cameras} at the same time{soak}{device}"
 
 
 def _table(proof: Proof) -> Table:
