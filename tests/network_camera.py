@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -20,12 +20,15 @@ _BOUNDARY = "frame"
 
 def encoded(binaries: Binaries, count: int, *options: str) -> bytes:
     """Return numbered frames 0 to ``count - 1``, encoded by ffmpeg."""
+    return encoded_numbers(binaries, range(count), *options)
+
+
+def encoded_numbers(binaries: Binaries, numbers: Iterable[int], *options: str) -> bytes:
+    """Return frames that show these numbers, encoded by ffmpeg."""
     size = f"{frame_numbers.WIDTH}x{frame_numbers.HEIGHT}"
     raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", "30", "-i", "-")
     command = (str(binaries.ffmpeg), "-v", "error", *raw, *options, "-")
-    return subprocess.run(
-        command, input=frame_numbers.draw_all(range(count)), stdout=subprocess.PIPE, check=True
-    ).stdout
+    return subprocess.run(command, input=frame_numbers.draw_all(numbers), stdout=subprocess.PIPE, check=True).stdout
 
 
 def jpegs(binaries: Binaries, count: int, *options: str) -> list[bytes]:
@@ -54,13 +57,17 @@ def paced(send: Send, stopped: threading.Event, *, parts: Sequence[bytes], fps: 
 
 @contextmanager
 def serving(
-    respond: Callable[[Send, threading.Event], None], kind: str = f"multipart/x-mixed-replace;boundary={_BOUNDARY}"
+    respond: Callable[[Send, threading.Event], None],
+    kind: str = f"multipart/x-mixed-replace;boundary={_BOUNDARY}",
+    *,
+    port: int = 0,
 ) -> Iterator[str]:
     """Serve one stream to every client; yield its URL.
 
     Args:
         respond: sends the stream of one client; the event is set when the server stops.
         kind: MIME type.
+        port: number of the port; 0 chooses a free one.
     """
     stopped = threading.Event()
 
@@ -78,7 +85,7 @@ def serving(
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     server.block_on_close = False
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

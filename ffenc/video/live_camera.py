@@ -94,6 +94,7 @@ class LiveCamera(ABC):
         self._steady_since: float | None = None
         self._is_open = False
         self._taken = -1
+        self._asked_at = 0.0
         self._skipped = 0
         self._error: FFencError | None = None
         self._closing = False
@@ -308,9 +309,13 @@ class LiveCamera(ABC):
                 )
 
     def _take(self) -> CapturedFrame:
+        now = time.monotonic()
+        was_paused, self._asked_at = now - self._asked_at > _STALL_GRACE_S, now
         if self._is_silent():
-            # After a pause of this process (suspend, SIGSTOP), the thread may have frames to fetch.
-            self._news.wait_for(lambda: self._error or not self._is_silent(), timeout=_STALL_GRACE_S)
+            # After a pause of this process (suspend, SIGSTOP), the thread may have frames to fetch.  A loop that asks at its
+            # rate was not paused, and does not wait.
+            if was_paused:
+                self._news.wait_for(lambda: self._error or not self._is_silent(), timeout=_STALL_GRACE_S)
             if self._error is None and self._is_silent():
                 self._error = self._error_of(
                     CameraStalledError, f"sent nothing for {self._stall_timeout_s:g} s after {self.frames_read} frames"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -60,13 +61,13 @@ class OpenCVCamera(LiveCamera):
 
     def _open(self) -> None:
         where = self._index_or_path
-        if "://" in str(where) and hasattr(cv2, "setLogLevel"):
-            cv2.setLogLevel(0)  # its warnings quote the URL with the password
+        _silence()
         self._capture = cv2.VideoCapture(where if isinstance(where, int) else str(where))
         if not self._capture.isOpened():
-            raise self._error_of(
-                CameraUnavailableError, "cannot be opened by OpenCV; ffenc cameras lists the connected cameras"
-            )
+            remedy = "ffenc cameras lists the connected cameras"
+            if "://" in str(where):
+                remedy = "check the address, and whether the camera is on; type: ffmpeg with source: URL says more"
+            raise self._error_of(CameraUnavailableError, f"cannot be opened by OpenCV; {remedy}")
         for key, value in self._wanted.items():
             if value is None:
                 continue
@@ -92,3 +93,11 @@ class OpenCVCamera(LiveCamera):
         if self._capture is not None:
             self._capture.release()
             self._capture = None
+
+
+def _silence() -> None:
+    """Keep OpenCV and its FFmpeg from writing to standard error: into the live view, and URLs with passwords."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet; read when the first camera is opened
+    owner = getattr(getattr(cv2, "utils", None), "logging", cv2)  # OpenCV 5 has no cv2.setLogLevel
+    if hasattr(owner, "setLogLevel"):
+        owner.setLogLevel(0)  # LOG_LEVEL_SILENT

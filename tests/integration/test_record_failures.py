@@ -13,8 +13,8 @@ import pytest
 
 from ffenc import Binaries
 from ffenc.cli.main import main
-from tests.integration.test_record_keys import FLAGS, Terminal
 from tests.network_camera import Send, jpegs, paced, part, serving
+from tests.record_terminal import FLAGS, Terminal
 from tests.rtsp_camera import PASSWORD, access_units, serving_rtsp
 
 pytestmark = [pytest.mark.net, pytest.mark.integration, pytest.mark.one_build]

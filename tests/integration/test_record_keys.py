@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
 import re
-import select
-import subprocess
-import sys
-import termios
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -22,77 +14,12 @@ from ffenc import Binaries, VideoReader
 from ffenc.cli.main import main
 from tests import frame_numbers
 from tests.network_camera import Send, jpegs, paced, part, serving
+from tests.record_terminal import CAMERA, FLAGS, Terminal
 
 pytestmark = [pytest.mark.integration, pytest.mark.one_build]
 pq = pytest.importorskip("pyarrow.parquet")
 
 RIGHT, LEFT, ESCAPE, UP = b"\x1b[C", b"\x1b[D", b"\x1b", b"\x1b[A"
-CAMERA = "{a: {type: ffmpeg, source: testsrc2, format: lavfi, width: 64, height: 64, fps: 30}}"
-FLAGS = (
-    "--dataset.repo_id=me/test",
-    "--dataset.root=dataset",
-    "--dataset.single_task=Look",
-    "--dataset.camera_encoder.vcodec=h264",
-    "--dataset.camera_encoder.preset=ultrafast",
-)
-
-
-class Terminal:
-    """``ffenc record`` on a terminal of its own."""
-
-    def __init__(self, directory: Path, *flags: str) -> None:
-        command = (sys.executable, "-m", "ffenc", "record", *FLAGS, f"--cameras={CAMERA}", *flags)
-        self._ours, theirs = pty.openpty()
-        self._before = termios.tcgetattr(theirs)
-        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
-        self.process = subprocess.Popen(
-            command,
-            cwd=directory,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=environment,
-            preexec_fn=_take_terminal,  # noqa: PLW1509  no other thread runs here
-        )
-        self._theirs = theirs
-        self.text = ""
-        self._seen = 0  # characters up to the end of the last text that was waited for
-
-    def press(self, key: bytes) -> None:
-        os.write(self._ours, key)
-
-    def read_until(self, text: str) -> str:
-        """Read until the text was printed after the last one; return what was printed between them."""
-        start = self._seen
-        deadline = time.monotonic() + 60
-        while (found := self.text.find(text, start)) < 0:
-            assert time.monotonic() < deadline, f"{text!r} is not in {self.text[start:]!r}"
-            if select.select([self._ours], [], [], 0.1)[0]:
-                self.text += os.read(self._ours, 65536).decode(errors="replace")
-        self._seen = found + len(text)
-        return self.text[start:found]
-
-    def end(self) -> int:
-        deadline = time.monotonic() + 60
-        while self.process.poll() is None:
-            assert time.monotonic() < deadline
-            if select.select([self._ours], [], [], 0.05)[0]:
-                self.text += os.read(self._ours, 65536).decode(errors="replace")
-        assert termios.tcgetattr(self._theirs)[:4] == self._before[:4]  # the terminal is as it was
-        while select.select([self._ours], [], [], 0)[0]:
-            self.text += os.read(self._ours, 65536).decode(errors="replace")
-        return self.process.returncode
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._ours)
-        os.close(self._theirs)
-
-
-def _take_terminal() -> None:
-    os.setsid()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def lengths(root: Path) -> list[int]:

@@ -1,4 +1,4 @@
-"""Print log records on standard error, one line each."""
+"""Print log records on standard error: their first lines, or all of them with ``--verbose``."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.text import Text
 
+from ffenc.cli.output.results import count_text
 from ffenc.cli.output.screen import visible
 
-_LONGEST = 200  # characters; the reasons for a fallback to software are ten times longer
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
 class _Lines(logging.Handler):
     """Prints through the console, which keeps a progress bar below the lines."""
 
-    def __init__(self, console: Console, *, longest: int | None) -> None:
+    def __init__(self, console: Console, *, verbose: bool) -> None:
         super().__init__()
         self._console = console
-        self._longest = longest
+        self._verbose = verbose
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
@@ -30,8 +30,9 @@ class _Lines(logging.Handler):
             if record.levelno < logging.INFO:
                 head += f"{record.name}: "
             message = visible(record.getMessage())
-            if self._longest and len(message) > self._longest:
-                message = message[: self._longest] + "... (--verbose shows all of it)"
+            first, *rest = message.split("\n")
+            if rest and not self._verbose:  # the command and the output of a process
+                message = f"{first} (--verbose shows {count_text(len(rest), 'more line')})"
             text = Text(head, style=_STYLES.get(record.levelname, "dim"))
             self._console.print(text.append(message, style="none"), soft_wrap=True)
         except Exception:
@@ -43,7 +44,7 @@ class _Lines(logging.Handler):
 def logging_to(console: Console, *, verbose: bool) -> Iterator[None]:
     """Print ffenc's log records from WARNING on, or all of them."""
     logger = logging.getLogger("ffenc")
-    handler, level = _Lines(console, longest=None if verbose else _LONGEST), logger.level
+    handler, level = _Lines(console, verbose=verbose), logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
     try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, Protocol, TypeAlias
 
-from ffenc.errors import CameraError
+from ffenc.errors import CameraError, CameraStalledError
 from ffenc.frame_rate import FrameRate, parse_frame_rate
 from ffenc.video.live_camera import CapturedFrame, LiveCamera
 
@@ -47,7 +47,7 @@ class LiveEpisode:
         captured_ms: for each camera, the arrival of the frame of each row, in milliseconds since the first tick was due.
         spreads_s: for each tick, the time between the oldest and the newest of the cameras' frames, by their arrival.
         stopped: whether the caller stopped it early.
-        stale: name of the camera that gave nothing new and thereby ended it.
+        stale: name of the camera that gave nothing new and thereby ended it; ``failure`` is then a `CameraStalledError`.
         failure: error of the camera that ended it.
     """
 
@@ -136,12 +136,13 @@ def record_episode(
         oldest = min(captured, key=lambda name: captured[name].time_s)
         if on_stale != "continue" and time.monotonic() - captured[oldest].time_s > stale_after_s:
             episode.stale = oldest
+            episode.failure = _stalled(cameras[oldest], stale_after_s)
             break
         arrivals = [newest.time_s for newest in captured.values()]
         episode.spreads_s.append(max(arrivals) - min(arrivals))
         steps.take(captured)
         on_tick(episode)
-    steps.record_rest(only_certain=episode.stale is not None or episode.failure is not None)
+    steps.record_rest(only_certain=episode.failure is not None)
     return episode
 
 
@@ -237,6 +238,11 @@ class _Steps:
         self._episode.dropped += not was_taken
         for name in repeated:
             self._episode.repeated[name] += 1
+
+
+def _stalled(camera: LiveCamera, stale_after_s: float) -> CameraError:
+    what = f"camera {camera.name} sent nothing new for {stale_after_s:g} s"
+    return CameraStalledError(what, source=camera.name, frames_read=camera.frames_read)
 
 
 def _is_same(newest: CapturedFrame, seen: CapturedFrame | None) -> bool:

@@ -82,3 +82,13 @@ def test_without_opencv_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPa
     monkeypatch.delitem(sys.modules, MODULE, raising=False)
     with pytest.raises(DependencyError, match=r"ffenc-video\[opencv\].*type: ffmpeg"):
         importlib.import_module(MODULE)
+
+
+def test_nothing_is_printed_beside_the_error(capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("cv2")
+    url = "http://user:hunter2@127.0.0.1:9/"
+    camera = importlib.import_module(MODULE).OpenCVCamera(url)
+    camera.name = "phone"
+    with pytest.raises(CameraUnavailableError, match="camera phone cannot be opened by OpenCV; check the address"):
+        camera.start()
+    assert capfd.readouterr() == ("", "")

@@ -188,8 +188,12 @@ class OpenCameras(Mapping[str, LiveCamera]):
         for camera in self._cameras.values():
             camera.close()
 
-    def reopen(self, name: str) -> bool:
+    def reopen(self, name: str, *, is_reported: bool = False) -> bool:
         """Open a camera that failed again, in the background; call it until the camera delivers frames.
+
+        Args:
+            name: its feature name.
+            is_reported: whether the user was told why it failed.
 
         Returns:
             False if the camera cannot come back, as a file that has ended.
@@ -200,7 +204,8 @@ class OpenCameras(Mapping[str, LiveCamera]):
         if not self._settings[name].is_live:
             return False
         if name not in self._reopenings:
-            reopening = Reopening(self._cameras[name], partial(self._made, name), self._note)
+            camera = self._cameras[name]
+            reopening = Reopening(camera, partial(self._made, name), self._note, is_reported=is_reported)
             self._reopenings[name] = reopening
             reopening.begin()
         self._take_reopened(name)

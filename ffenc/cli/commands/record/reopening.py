@@ -20,16 +20,25 @@ class Reopening:
         old: the camera that failed; it is closed.
         make: makes a new camera of the same settings.
         note: called with what happened.
+        is_reported: whether the user was told why the camera failed.
 
     Attributes:
         last_error: error of the last attempt.
     """
 
-    def __init__(self, old: LiveCamera, make: Callable[[], LiveCamera], note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        old: LiveCamera,
+        make: Callable[[], LiveCamera],
+        note: Callable[[str], None],
+        *,
+        is_reported: bool = False,
+    ) -> None:
         self.last_error: CameraError | None = None
         self._old = old
         self._make = make
         self._note = note
+        self._is_reported = is_reported
         self._began = time.monotonic()
         self._ended = threading.Event()
         self._new: LiveCamera | None = None
@@ -88,7 +97,8 @@ class Reopening:
 
     def _announcement(self) -> str:
         try:
-            self._old.latest()
+            if not self._is_reported:
+                self._old.latest()
         except CameraError as err:
             return f"{err.message}; opening it again"
         return f"opening camera {self._old.name} again"

@@ -17,6 +17,8 @@ from ffenc.cli.output.screen import Screen
 from ffenc.dataset.recording.live_recording import LiveEpisode
 
 _MANY_REPEATS = 0.1  # share of repeated frames above which a camera is reported
+_LONG_PAUSE_S = 1.0  # of repeated frames, which is reported
+_WIDE = 76  # columns of a terminal that show all columns of the table
 
 
 def show_session(screen: Screen, root: Path, repo_id: str, plan: SessionPlan, result: SessionResult) -> None:
@@ -33,7 +35,9 @@ def show_session(screen: Screen, root: Path, repo_id: str, plan: SessionPlan, re
         "failure": None if result.failure is None else str(result.failure),
         "files": {str(file.relative_to(root)): size for file, size in files.items()},
     }
-    shown: list[RenderableType] = [_episodes_table(result.episodes, plan.episodes), files_table(root, files)]
+    is_narrow = screen.out.width < _WIDE
+    episodes = _episodes_table(result.episodes, plan.episodes, is_narrow=is_narrow)
+    shown: list[RenderableType] = [episodes, files_table(root, files)]
     if result.episodes:
         shown.append(pairs_table(_next_steps(root, repo_id, files), title="next"))
     screen.result(document, *shown)
@@ -46,16 +50,29 @@ def _warn_of_repeats(screen: Screen, result: SessionResult) -> None:
         repeated = sum(live.repeated[name] for live in lives)
         if repeated > _MANY_REPEATS * steps:
             rate = float(lives[0].fps) * (steps - repeated) / steps
+            pause_s = max(longest_pause(live, name) for live in lives)
+            pause = f", without a new frame for up to {pause_s:.1f} s" if pause_s >= _LONG_PAUSE_S else ""
             screen.note(
                 f"warning: camera {name.removeprefix(FEATURE_PREFIX)} gave {rate:.1f} new frames per second; "
-                f"{repeated} of {steps} recorded frames repeat the one before"
+                f"{repeated} of {steps} recorded frames repeat the one before{pause}"
             )
+
+
+def longest_pause(live: LiveEpisode, name: str) -> float:
+    """Return the length of the longest run of repeated frames of a camera, in seconds."""
+    longest = run = 0
+    before = -1
+    for step, names in live.repeats:
+        if name in names:
+            run = run + 1 if step == before + 1 else 1
+            before, longest = step, max(longest, run)
+    return float(longest / live.fps)
 
 
 def saved_text(result: SessionResult, root: Path) -> str:
     """Describe in one sentence what a session saved before a camera failed."""
     if not result.episodes:
-        return f"no frame was recorded in {root}"
+        return f"no episode was saved in {root}"
     last = result.episodes[-1]
     end = ", the last one up to the failure" if last.live.failure is not None else ""
     count = len(result.episodes)
@@ -82,6 +99,7 @@ def _document(recorded: Recorded) -> dict[str, object]:
         "spread_s": {name: round(value, 6) for name, value in _spread(live).items()},
         "stopped": live.stopped,
         "stale": live.stale,
+        "failure": None if live.failure is None else live.failure.message,
         "complete": live.steps == live.steps_wanted,
     }
 
@@ -91,20 +109,23 @@ def _spread(live: LiveEpisode) -> dict[str, float]:
     return {"median": median(live.spreads_s), "max": max(live.spreads_s)} if live.spreads_s else {}
 
 
-def _episodes_table(episodes: tuple[Recorded, ...], planned: int) -> Table:
-    headings = (">episode", ">frames", ">seconds", ">dropped", ">late", ">repeated", ">spread", ">video")
-    table = columns_table(*headings, title=f"{len(episodes)} of {count_text(planned, 'episode')} saved")
+def _episodes_table(episodes: tuple[Recorded, ...], planned: int, *, is_narrow: bool) -> Table:
+    headings = (">episode", ">frames", ">dropped", ">repeated", ">seconds", ">late", ">spread", ">video")
+    count = 4 if is_narrow else len(headings)  # headings that are broken are unreadable
+    table = columns_table(*headings[:count], title=f"{len(episodes)} of {count_text(planned, 'episode')} saved")
     remarks: dict[str, list[str]] = {}
     for recorded in episodes:
         live, summary = recorded.live, recorded.summary
-        remark = "ended early" if live.stopped else "ended when a camera failed" if live.failure or live.stale else ""
+        remark = (
+            "ended early" if live.stopped else f"ended when camera {live.failure.source} failed" if live.failure else ""
+        )
         if remark:
             remarks.setdefault(remark, []).append(str(summary.episode_index))
-        counts = (summary.dropped, live.late, max(live.repeated.values(), default=0))
+        counts = (summary.episode_index, summary.frames, summary.dropped, max(live.repeated.values(), default=0))
         seconds = f"{float(summary.frames / live.fps):.1f}"
         spread = f"{1000 * _spread(live)['median']:.0f} ms" if live.spreads_s else "-"
         size = decimal(summary.size_bytes)
-        table.add_row(str(summary.episode_index), str(summary.frames), seconds, *map(str, counts), spread, size)
+        table.add_row(*[*map(str, counts), seconds, str(live.late), spread, size][:count])
     # Not a column: the table would exceed 80 characters, and its headings would break.
     table.caption = "\n".join(
         f"episode{'s' if len(numbers) > 1 else ''} {', '.join(numbers)} {remark}" for remark, numbers in remarks.items()

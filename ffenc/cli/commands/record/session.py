@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -9,13 +10,14 @@ from ffenc.cli.commands.record.cameras import OpenCameras
 from ffenc.cli.commands.record.interrupts import Interrupts
 from ffenc.cli.commands.record.keys import Key, Keys
 from ffenc.cli.commands.record.live_view import LiveView, episode_title
-from ffenc.cli.output.results import count_text
+from ffenc.cli.output.results import count_text, frames_text
 from ffenc.cli.output.screen import Screen
 from ffenc.dataset.recording.append_episode import EpisodeSummary
 from ffenc.dataset.recording.live_recording import STALE_AFTER_S, LiveEpisode, OnStale, record_episode, wait_for
 from ffenc.dataset.recording.recorder import DatasetRecorder
 from ffenc.errors import CameraError, CameraStalledError
 from ffenc.streaming.pending_result import PendingResult
+from ffenc.video.live_camera import LiveCamera
 
 DISCARD_WINDOW_S = 2.0
 """Time after the Ctrl-C that ends the recording in which a second one discards the episode."""
@@ -147,16 +149,17 @@ class _Session:
             is_kept = live.frames > 0 and self._key is not Key.AGAIN
             self.discarded = live.stopped and self._interrupts.came() and self._is_discarded(live)
             is_kept = is_kept and not self.discarded
-            if live.stale is not None:
+            if live.failure is not None:
                 is_kept = is_kept and self._plan.on_stale != "discard"
-                self._tell_stale(number, live, live.stale, is_kept=is_kept)
+                self._tell_failure(number, live, live.failure, is_kept=is_kept)
             self._empty = 0 if live.frames else self._empty + 1
             goes_on = self._goes_on(live, is_kept=is_kept)
             if is_kept and self._key is not Key.AGAIN:
                 self.saved.append((live, self._saved(live)))
             else:
                 self._recorder.clear_episode()
-                note = f"episode {number} was discarded" if live.frames else f"episode {number} has no frames"
+                if live.failure is None:
+                    note = f"episode {number} was discarded" if live.frames else f"episode {number} has no frames"
         if note is not None:
             self._enter("recording ended", note=note)
 
@@ -213,36 +216,72 @@ class _Session:
         if self._interrupts.came() or self._key is Key.STOP or next_number > self._plan.episodes:
             self.failure = live.failure
             return False
-        lost = live.stale or (live.failure and self._name_of(live.failure)) or self._lost_camera()
-        if lost and not self._reopens(lost, live.failure):
-            return False
-        return self._reset(next_number)
+        return self._reopens_cameras(live.failure) and self._reset(next_number)
 
-    def _name_of(self, failure: CameraError) -> str:
-        return next(name for name, camera in self._cameras.items() if camera.name == failure.source)
+    def _lost_cameras(self) -> list[str]:
+        """Return the cameras that failed or, unless the newest frame is repeated then, give nothing new.
 
-    def _lost_camera(self) -> str | None:
-        """Return a camera that failed during the episode and did not come back."""
-        return next((name for name in self._cameras if self._cameras.why_lost(name) is not None), None)
+        Raises:
+            CameraError: one came back with another frame size.
+        """
+        return [name for name in self._cameras if self._cameras.is_lost(name) or self._is_silent(self._cameras[name])]
 
-    def _reopens(self, name: str, failure: CameraError | None) -> bool:
-        """Wait until a camera is open again; return False if the recording ends here."""
-        camera = self._cameras[name].name
-        lost = failure or CameraStalledError(f"camera {camera} gives nothing new", source=camera)
-        if self._empty >= _EMPTY_EPISODES:
-            self.failure = lost
-            return False
-        self._enter(f"opening camera {camera} again, for at most {REOPENING_S:g} s")
+    def _is_silent(self, camera: LiveCamera) -> bool:
         try:
-            if not self._cameras.reopen(name):
-                self.failure = lost
-                return False
-            wait_for(REOPENING_S, lambda: not self._cameras.is_lost(name) or self._is_ended())
-            if self._cameras.is_lost(name):
-                self.failure = self._cameras.why_lost(name) or lost
+            age_s = time.monotonic() - camera.latest().time_s
+        except CameraError:
+            return True
+        return self._plan.on_stale != "continue" and age_s > self._plan.stale_after_s
+
+    def _reopens_cameras(self, failure: CameraError | None) -> bool:
+        """Open lost cameras again and wait for them; return False if the recording ends here.
+
+        Args:
+            failure: the error that ended the episode, which was reported.
+        """
+        lost: list[str] = []
+        deadline = time.monotonic() + REOPENING_S
+
+        def is_over() -> bool:
+            nonlocal lost
+            lost = self._lost_cameras()
+            for name in lost:
+                error = self._error_of(name, failure)
+                if not self._cameras.reopen(name, is_reported=error is failure):
+                    raise error
+            if lost and self._view.is_due:
+                self._view.update(self._reopening_title(lost, deadline))
+            self._key = self._keys.drop_arrows() or self._key
+            return not lost or self._key is Key.STOP or self._interrupts.came()
+
+        try:
+            lost = self._lost_cameras()
+            if lost and self._empty >= _EMPTY_EPISODES:
+                raise self._error_of(lost[0], failure)
+            if lost:
+                self._enter(self._reopening_title(lost, deadline))
+                wait_for(REOPENING_S, is_over)
+            if lost:
+                self.failure = self._cameras.why_lost(lost[0]) or self._error_of(lost[0], failure)
         except CameraError as err:
             self.failure = err
         return self.failure is None
+
+    def _error_of(self, name: str, failure: CameraError | None) -> CameraError:
+        camera = self._cameras[name]
+        if failure is not None and failure.source == camera.name:
+            return failure
+        try:
+            camera.latest()
+        except CameraError as err:
+            return err
+        return CameraStalledError(f"camera {camera.name} gives nothing new", source=camera.name)
+
+    def _reopening_title(self, lost: list[str], deadline: float) -> str:
+        names = ", ".join(self._cameras[name].name for name in lost)
+        stop = "Esc" if self._keys.is_active else "Ctrl-C"
+        left_s = max(0.0, deadline - time.monotonic())
+        return f"opening camera {names} again, for at most {left_s:.0f} s   ({stop}: stop)"
 
     def _reset(self, number: int) -> bool:
         """Wait before the next episode; return False if the user ends the recording."""
@@ -276,13 +315,13 @@ class _Session:
         wait_for(DISCARD_WINDOW_S, lambda: interrupts.came_again() or interrupts.ended_by is not None)
         return interrupts.came_again()
 
-    def _tell_stale(self, number: int, live: LiveEpisode, name: str, *, is_kept: bool) -> None:
-        kept = f"{live.frames} frames are saved" if is_kept else "nothing of it is saved"
-        self._enter(
-            f"episode {number} of {self._plan.episodes} ended",
-            note=f"camera {self._cameras[name].name} sent nothing new for {self._plan.stale_after_s:g} s; the episode ends at "
-            f"the last step at which every camera was new, and {kept}",
-        )
+    def _tell_failure(self, number: int, live: LiveEpisode, failure: CameraError, *, is_kept: bool) -> None:
+        if is_kept:
+            end = f"ends at the last step at which every camera was new, and {frames_text(live.frames)} of it are saved"
+        else:
+            end = "is discarded" if live.frames else "has no frames"
+        title = f"episode {number} of {self._plan.episodes} ended"
+        self._enter(title, note=f"{failure.message}; episode {number} {end}")
 
     def _warn_of_slow_cameras(self) -> None:
         fps = float(self._plan.fps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from dataclasses import dataclass
@@ -9,12 +10,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 
 from ffenc.cli.output.logs import logging_to
 from ffenc.cli.output.screen import Screen, visible
 from ffenc.config import VideoEncoderConfig
 from ffenc.json_text import as_json
+from tests.terminal_screen import TerminalScreen
 
 
 @dataclass(frozen=True)
@@ -101,13 +105,31 @@ def test_log_records_are_lines(verbose: bool, capsys: pytest.CaptureFixture[str]
     before = logging.getLogger("ffenc").handlers[:]
     with logging_to(Screen.of(as_json=False).err, verbose=verbose):
         logger.debug("started %s", "[bold]x")
-        logger.warning("%s", " ".join(["reason"] * 100))
+        logger.warning("%s\ncommand: ffmpeg\nits output", " ".join(["reason"] * 100))
     logger.warning("nobody listens any more")
     lines = capsys.readouterr().err.splitlines()
+    reasons = "warning: " + " ".join(["reason"] * 100)
     if verbose:
-        assert lines == ["debug: ffenc.some.module: started [bold]x", "warning: " + " ".join(["reason"] * 100)]
+        assert lines == ["debug: ffenc.some.module: started [bold]x", reasons, "command: ffmpeg", "its output"]
     else:
-        assert len(lines) == 1
-        assert lines[0].startswith("warning: reason reason")
-        assert lines[0].endswith("(--verbose shows all of it)")
+        assert lines == [f"{reasons} (--verbose shows 2 more lines)"]
     assert logging.getLogger("ffenc").handlers == before
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_terminal_shows_the_whole_text_at_any_width(width: int) -> None:
+    path = "/data" + "/a-rather-long-name-of-a-folder" * 12
+    kept = f"an episode of 8 frames was not appended to the dataset; its recording is kept in {path}"
+    printed = io.StringIO()
+    console = Console(file=printed, force_terminal=True, width=width, highlight=False)
+    screen = Screen(out=console, err=console, as_json=False)
+    shown = TerminalScreen(width)
+    for say in (
+        screen.note,
+        lambda text: screen.failure("ffenc record failed", text),
+        lambda text: logging.getLogger("ffenc.some.module").warning("%s", text),
+    ):
+        with logging_to(console, verbose=False), Live("the live view", console=console, transient=True):
+            say(kept)
+    shown.feed(printed.getvalue())
+    assert "".join("".join(shown.lines).split()).count("".join(kept.split())) == 3

@@ -12,7 +12,7 @@ import pytest
 
 from ffenc.dataset.recording import live_recording
 from ffenc.dataset.recording.live_recording import record_episode, wait_for
-from ffenc.errors import CameraEndedError, CameraError
+from ffenc.errors import CameraEndedError, CameraError, CameraStalledError
 from ffenc.video.live_camera import CapturedFrame, LiveCamera
 
 
@@ -173,6 +173,8 @@ def test_episode_ends_at_the_last_step_at_which_every_camera_was_new(clock: Cloc
     cameras: dict[str, LiveCamera] = {"a": Camera(clock, 10), "b": Silent(clock, 10, silent=(1.25, 99))}
     episode = record(recorder, cameras, duration_s=5.0)
     assert (episode.stale, episode.steps, episode.repeated) == ("b", 13, {"a": 0, "b": 0})
+    assert isinstance(episode.failure, CameraStalledError)
+    assert str(episode.failure) == "camera test sent nothing new for 1 s"
     assert recorder.shown("a") == recorder.shown("b") == list(range(13))
 
 

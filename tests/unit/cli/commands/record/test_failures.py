@@ -64,4 +64,4 @@ def test_camera_before_the_first_episode() -> None:
     failure = CameraEndedError("camera a ended after 3 frames", source="a", frames_read=3, printed="tcp: reset")
     result = SessionResult(episodes=(), discarded=False, failure=failure)
     text = str(camera_failure(failure, result, Path("set"), "me/set"))
-    assert text == ("camera a ended after 3 frames; no frame was recorded in set\nffmpeg printed:\n  tcp: reset")
+    assert text == ("camera a ended after 3 frames; no episode was saved in set\nffmpeg printed:\n  tcp: reset")
