@@ -139,6 +139,7 @@ def test_statistics_of_relative_actions_are_recognised(
         ({"features": ["nothing"]}, "unknown feature 'nothing', or one without statistics"),
         ({"relative_action": True, "chunk_size": 301}, "a chunk of 301 frames, the longest has 300"),
         ({"relative_action": True, "chunk_size": 0}, r"chunk_size .* is 0; it must be at least 1"),
+        ({"relative_action": True, "chunk_size": 1}, r"give 341 values, and .* has as many rows"),
         ({"chunk_size": 5}, "apply only with relative_action"),
         ({"relative_exclude_joints": ["wrist"]}, "apply only with relative_action"),
     ],

@@ -21,6 +21,7 @@ from ffenc.dataset.format.frame_columns import column_values
 from ffenc.dataset.format.layout import FileId
 from ffenc.dataset.format.schema import DEFAULT_FEATURES, DatasetInfo, Feature
 from ffenc.dataset.transform.rewrite import Rewrite, RewriteResult, rewrite_dataset
+from ffenc.dataset.transform.row_statistics import ACTION, STATE
 from ffenc.dataset.transform.source import DatasetSource
 from ffenc.errors import DatasetError
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
@@ -31,8 +32,6 @@ from ffenc.statistics import (
     relative_action_statistics,
     vector_statistics,
 )
-
-ACTION, STATE = "action", "observation.state"
 
 _ROUNDING = 1e-4  # LeRobot computes in float32
 
@@ -73,7 +72,8 @@ def recompute_stats(
 
     Raises:
         DatasetError: a feature does not exist or has no statistics; an argument for ``relative_action`` is given without it;
-            with ``relative_action``, ``action`` or the state is missing, or no episode has ``chunk_size`` frames.
+            with ``relative_action``, ``action`` or the state is missing, no episode has ``chunk_size`` frames, or the chunks
+            have as many values as the dataset has rows.
         FFencError: see `rewrite_dataset`.
     """
     relative = (tuple(relative_exclude_joints), chunk_size)
@@ -240,6 +240,11 @@ def _relative(source: DatasetSource, exclude: tuple[str, ...], chunk_size: int) 
         raise DatasetError(
             f"no episode of {source.root} has a chunk of {chunk_size} frames, the longest has {longest}; use a smaller "
             "chunk_size (--chunk_size)"
+        )
+    if found.count[0] == source.info.total_frames:
+        raise DatasetError(
+            f"chunks of {chunk_size} frames (--chunk_size) give {found.count[0]} values, and {source.root} has as many rows, so "
+            "these statistics could not be told from those of the rows; use another chunk_size"
         )
     return found
 

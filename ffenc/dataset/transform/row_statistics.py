@@ -10,6 +10,9 @@ from ffenc.dataset.format.dataset_tables import iterate_episodes
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.statistics import FeatureStatistics, StatisticsTotal
 
+RELATIVE = ACTION, STATE = "action", "observation.state"
+"""The features that statistics of relative actions need."""
+
 logger = logging.getLogger(__name__)
 
 

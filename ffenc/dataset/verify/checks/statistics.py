@@ -111,7 +111,6 @@ class Aggregate:
         self._parts: list[Mapping[str, FeatureStatistics]] = []
         self._joined: dict[str, FeatureStatistics] = {}
         self._spread: dict[tuple[str, str], tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
-        self._weighted: dict[tuple[str, str], tuple[npt.NDArray[Any], int]] = {}
 
     def add(self, part: Mapping[str, FeatureStatistics]) -> None:
         """Add one episode."""
@@ -120,11 +119,8 @@ class Aggregate:
             for quantile in QUANTILES:
                 value = getattr(statistics, quantile)
                 low, high = self._spread.get((name, quantile), (value, value))
-                total, count = self._weighted.get((name, quantile), (0, 0))
                 if value is not None and low is not None and value.shape == low.shape:
                     self._spread[name, quantile] = (np.minimum(low, value), np.maximum(high, value))
-                    weight = int(statistics.count[0])
-                    self._weighted[name, quantile] = (total + value * weight, count + weight)
         if len(self._parts) >= _BATCH:
             self._join()
 
@@ -141,17 +137,12 @@ class Aggregate:
         """Return a copy without some features."""
         kept = Aggregate()
         kept._joined = {name: statistics for name, statistics in self.features().items() if name not in names}
-        kept._spread, kept._weighted = self._spread, self._weighted
+        kept._spread = self._spread
         return kept
 
     def between(self, name: str, quantile: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:
         """Return the minimum and maximum of a quantile over the episodes."""
         return self._spread.get((name, quantile))
-
-    def weighted_mean(self, name: str, quantile: str) -> npt.NDArray[Any] | None:
-        """Return the mean of a quantile over the episodes, weighted by their counts."""
-        total, count = self._weighted.get((name, quantile), (None, 0))
-        return None if total is None else total / max(count, 1)
 
     def _join(self) -> None:
         parts = [self._joined, *self._parts] if self._joined else self._parts
