@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,6 +34,7 @@ from ffenc import (
     upgrade_dataset,
     verify_dataset,
 )
+from ffenc.cli.main import main
 from ffenc.errors import DatasetError, MergeError
 from tests.dataset_operations import EPISODES, H264, LAPTOP, LENGTH, TOP, WRIST, copy_tree, frame_of, listing
 from tests.datasets import change_info, rows_of
@@ -243,13 +246,47 @@ class Operation:
     warnings: tuple[str, ...] = field(default=())
 
 
+def _add_frames(recorder: DatasetRecorder) -> None:
+    for number in range(LENGTH):
+        new = {"subtask_index": np.array([0]), "skill_index": np.array([1])}
+        recorder.add_frame({**frame_of(EPISODES, number), **new})
+
+
 def _resume(root: Path, other: Path, out: Path, binaries: Binaries) -> None:
     with DatasetRecorder.resume(root, binaries=binaries) as recorder:
-        for number in range(LENGTH):
-            new = {"subtask_index": np.array([0]), "skill_index": np.array([1])}
-            recorder.add_frame({**frame_of(EPISODES, number), **new})
+        _add_frames(recorder)
         recorder.save_episode(wait=True)
         recorder.finalize(pack=False)
+
+
+def _salvage(root: Path, other: Path, out: Path, binaries: Binaries) -> None:
+    with suppress(InterruptedError), DatasetRecorder.resume(root, binaries=binaries) as recorder:
+        _add_frames(recorder)
+        raise InterruptedError
+    _command(binaries, "salvage", root)
+    assert load_info(root).total_episodes == EPISODES + 1
+
+
+def _command(binaries: Binaries, *words: object) -> str:
+    """Run a command, and return what it prints."""
+    tools = f"--ffmpeg={binaries.ffmpeg}", f"--ffprobe={binaries.ffprobe or 'none'}"
+    with redirect_stdout(io.StringIO()) as printed:
+        assert main([*map(str, words), *tools]) == 0
+    return printed.getvalue()
+
+
+def _jobs(root: Path, other: Path, out: Path, binaries: Binaries) -> None:
+    work, jobs = out.with_name("work"), out.with_name("jobs.jsonl")
+    jobs.write_text(_command(binaries, "jobs", "plan", root, f"--work={work}", "--camera_encoder.vcodec=h264"))
+    _command(binaries, "jobs", "run", jobs)
+    _command(binaries, "jobs", "commit", work, f"--output={out}")
+
+
+def _merge_mismatched(root: Path, other: Path, out: Path, binaries: Binaries) -> None:
+    reencode_dataset(other, camera_encoder=H264.model_copy(update={"pix_fmt": "yuv444p"}), binaries=binaries)
+    with pytest.raises(MergeError, match="pix_fmt"):
+        merge_datasets([root, other], out, binaries=binaries)
+    merge_datasets([root, other], out, on_mismatch="reencode", binaries=binaries)
 
 
 def _add(root: Path, other: Path, out: Path, binaries: Binaries) -> None:
@@ -282,6 +319,7 @@ def _repair(root: Path, other: Path, out: Path, binaries: Binaries) -> None:
 
 RUNS: dict[str, Operation] = {
     "merge": Operation(run=lambda a, b, o, n: merge_datasets([a, b], o, binaries=n), made=("out",)),
+    "merge --on_mismatch": Operation(run=_merge_mismatched, made=("out",)),
     "delete-episodes": Operation(run=lambda a, b, o, n: delete_episodes(a, [0], o, binaries=n), made=("out",)),
     "split": Operation(
         run=lambda a, b, o, n: split_dataset(a, {"x": [2], "y": [0, 1]}, o, binaries=n), made=("out/x", "out/y")
@@ -295,6 +333,7 @@ RUNS: dict[str, Operation] = {
     "reencode-dataset --fps": Operation(
         run=lambda a, b, o, n: reencode_dataset(a, camera_encoder=H264, fps=15, binaries=n), language=False
     ),
+    "jobs commit": Operation(run=_jobs, made=("set", "out")),
     "images-to-video": Operation(run=lambda a, b, o, n: convert_images_to_video(a, camera_encoder=H264, binaries=n)),
     "trim": Operation(
         run=lambda a, b, o, n: trim_episodes(a, {0: (1, 3), 2: (0, 2)}, o, binaries=n), made=("set", "out")
@@ -302,6 +341,7 @@ RUNS: dict[str, Operation] = {
     "pack": Operation(run=lambda a, b, o, n: pack_dataset(a, binaries=n)),
     "repair": Operation(run=_repair),
     "record --resume": Operation(run=_resume, language=False),
+    "salvage": Operation(run=_salvage, language=False),
     "modify-tasks": Operation(run=lambda a, b, o, n: modify_tasks(a, "another", output=o), made=("set", "out")),
     "add-features": Operation(run=_add),
     "remove-features": Operation(run=lambda a, b, o, n: remove_features(a, [WRIST])),
