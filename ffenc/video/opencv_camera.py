@@ -85,7 +85,10 @@ class OpenCVCamera(LiveCamera):
     def _next(self) -> npt.NDArray[Any]:
         was_read, frame = self._capture.read()
         if not was_read or frame is None:
-            raise self._error_of(CameraEndedError, f"ended after {self.frames_read} frames")
+            where = self._index_or_path
+            is_file = not isinstance(where, int) and Path(where).is_file()
+            remedy = f"; OpenCV does not play files in real time; use type: ffmpeg, source: {where}" if is_file else ""
+            raise self._error_of(CameraEndedError, f"ended after {self.frames_read} frames{remedy}")
         return np.ascontiguousarray(frame[:, :, ::-1])
 
     def _shut(self) -> None:
