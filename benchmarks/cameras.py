@@ -351,9 +351,9 @@ def _delays(terminal: str, root: Path, ffmpeg: Path, seconds: float, switches: S
     times: list[float] = []
     add_frame = DatasetRecorder.add_frame
 
-    def timed(self: DatasetRecorder, frame: Mapping[str, Any], /) -> bool:
+    def timed(self: DatasetRecorder, frame: Mapping[str, Any], /, **capture: Any) -> bool:
         times.append(time.monotonic())
-        return add_frame(self, frame)
+        return add_frame(self, frame, **capture)
 
     DatasetRecorder.add_frame = timed  # type: ignore[method-assign]
     camera = f"{{a: {{type: ffmpeg, source: testsrc2, format: lavfi, width: 640, height: 480, fps: {FPS}}}}}"

@@ -34,9 +34,9 @@ _OPERATIONS = "operations.jsonl"
 def episode_document(
     recording: EpisodeRecording,
     ties: Mapping[int, Mapping[str, Sequence[int]]],
-    repeats: Sequence[tuple[int, Sequence[str]]] = (),
-    captured_ms: Mapping[str, Sequence[int]] | None = None,
     *,
+    captured_ms: Sequence[Mapping[str, int]] = (),
+    repeated: Sequence[Sequence[str]] = (),
     episode_index: int,
     ffmpeg_version: str,
 ) -> dict[str, Any]:
@@ -46,10 +46,14 @@ def episode_document(
     (`ffenc.dataset.format.frame_ties`), and for each camera the command, the effective settings, fallbacks and CPU time.
     """
     document = recording_document(recording, episode_index=episode_index, ffmpeg_version=ffmpeg_version)
-    repeated = [{"step": step, "cameras": list(cameras)} for step, cameras in repeats]
-    captured = {"captured_ms": {name: list(times) for name, times in captured_ms.items()}} if captured_ms else {}
+    dropped = {drop.step for drop in recording.drop_log.drops}
+    steps = (step for step in range(recording.drop_log.steps) if step not in dropped)
+    repeats = [
+        {"step": step, "cameras": list(cameras)} for step, cameras in zip(steps, repeated, strict=False) if cameras
+    ]
+    captured = {name: [times[name] for times in captured_ms] for name in captured_ms[0]} if captured_ms else {}
     tied = {str(number): shown for number, shown in ties.items()}
-    return {**document, "repeats": repeated, **captured, "ties": tied}
+    return {**document, "repeats": repeats, **({"captured_ms": captured} if captured else {}), "ties": tied}
 
 
 def recording_document(recording: EpisodeRecording, *, episode_index: int, ffmpeg_version: str) -> dict[str, Any]:

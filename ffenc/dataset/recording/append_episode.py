@@ -164,8 +164,8 @@ class EpisodeAppender:
             document = episode_document(
                 recording,
                 ties,
-                rows.repeats,
-                rows.captured_ms,
+                captured_ms=[capture.times_ms for capture in rows.captures],
+                repeated=[capture.repeated for capture in rows.captures],
                 episode_index=index,
                 ffmpeg_version=self._ffmpeg_version,
             )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, Protocol, TypeAlias
 
+from ffenc.dataset.recording.rows import Capture
 from ffenc.errors import CameraError, CameraStalledError
 from ffenc.frame_rate import FrameRate, parse_frame_rate
 from ffenc.video.live_camera import CapturedFrame, LiveCamera
@@ -44,7 +45,6 @@ class LiveEpisode:
         latest_s: the largest delay of a late tick in seconds.
         repeated: for each camera, recorded ticks at which it had no newer frame than at the tick before.
         repeats: recorded ticks with a repeated frame, with the names of the cameras.
-        captured_ms: for each camera, the arrival of the frame of each row, in milliseconds since the first tick was due.
         spreads_s: for each tick, the time between the oldest and the newest of the cameras' frames, by their arrival.
         stopped: whether the caller stopped it early.
         stale: name of the camera that gave nothing new and thereby ended it; ``failure`` is then a `CameraStalledError`.
@@ -59,7 +59,6 @@ class LiveEpisode:
     latest_s: float = 0.0
     repeated: dict[str, int] = field(default_factory=dict)
     repeats: list[tuple[int, list[str]]] = field(default_factory=list)
-    captured_ms: dict[str, list[int]] = field(default_factory=dict)
     spreads_s: list[float] = field(default_factory=list)
     stopped: bool = False
     stale: str | None = None
@@ -80,6 +79,7 @@ def record_episode(
     recorder: FrameTaker,
     cameras: Mapping[str, LiveCamera],
     *,
+    add: Callable[[Mapping[str, Any], Capture], bool] | None = None,
     task: str,
     fps: FrameRate,
     duration_s: float,
@@ -98,6 +98,8 @@ def record_episode(
     Args:
         recorder: gets one frame of every camera, and the task, for every tick.
         cameras: started cameras by the name of their feature, e.g. ``observation.images.laptop``.
+        add: takes a step with the arrival of its frames, in milliseconds since the first tick was due; None calls ``add_frame``
+            of the recorder, without them.
         task: text of the task.
         fps: frame rate of the dataset.
         duration_s: length of the episode in seconds.
@@ -116,10 +118,16 @@ def record_episode(
         steps_wanted=max(1, round(Fraction(duration_s) * rate)),
         fps=rate,
         repeated=dict.fromkeys(cameras, 0),
-        captured_ms={name: [] for name in cameras},
     )
     start = time.monotonic()
-    steps = _Steps(recorder, episode, task=task, names=tuple(cameras), start=start, holds=on_stale != "continue")
+    steps = _Steps(
+        add or (lambda frame, _: recorder.add_frame(frame)),
+        episode,
+        task=task,
+        names=tuple(cameras),
+        start=start,
+        holds=on_stale != "continue",
+    )
     for step in range(episode.steps_wanted):
         behind_s = _wait_until(start + float(step / rate), stop)
         if behind_s is None:
@@ -150,7 +158,7 @@ class _Steps:
     """Time steps of an episode on their way to the recorder.
 
     Args:
-        recorder: gets the steps.
+        add: gets the steps.
         episode: its counts are updated.
         task: text of the task.
         names: names of the cameras.
@@ -160,7 +168,7 @@ class _Steps:
 
     def __init__(
         self,
-        recorder: FrameTaker,
+        add: Callable[[Mapping[str, Any], Capture], bool],
         episode: LiveEpisode,
         *,
         task: str,
@@ -168,7 +176,7 @@ class _Steps:
         start: float,
         holds: bool,
     ) -> None:
-        self._recorder = recorder
+        self._add = add
         self._episode = episode
         self._task = task
         self._start = start
@@ -230,10 +238,8 @@ class _Steps:
         if repeated:
             self._episode.repeats.append((self._episode.steps, repeated))
         frames = {name: newest.frame for name, newest in captured.items()}
-        was_taken = self._recorder.add_frame({**frames, "task": self._task})
-        if was_taken:
-            for name, newest in captured.items():
-                self._episode.captured_ms[name].append(round((newest.time_s - self._start) * 1000))
+        times_ms = {name: round((newest.time_s - self._start) * 1000) for name, newest in captured.items()}
+        was_taken = self._add({**frames, "task": self._task}, Capture(times_ms=times_ms, repeated=repeated))
         self._episode.steps += 1
         self._episode.dropped += not was_taken
         for name in repeated:

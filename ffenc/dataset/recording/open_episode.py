@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from ffenc.dataset.format.frame_ties import ties_of
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.recording.append_episode import EpisodeSummary
 from ffenc.dataset.recording.episode_directory import EpisodeDirectory
-from ffenc.dataset.recording.rows import EpisodeRows, Row, RowLog, drop_line, given_columns, row_line
+from ffenc.dataset.recording.rows import Capture, EpisodeRows, Row, RowLog, drop_line, given_columns, row_line
 from ffenc.errors import EpisodeError, ThreadStartError
 from ffenc.streaming.drop_log import Drop, EpisodeRecording
 from ffenc.streaming.pending_result import PendingResult
@@ -77,7 +77,6 @@ class OpenEpisode:
         recorded: result of the cameras; None for a dataset without cameras.
         appended: result of appending the episode to the dataset.
         ending: what the caller decided; if an interrupt cut it short, the next call completes it.
-        repeats, captured_ms: see `EpisodeRows`.
     """
 
     def __init__(
@@ -92,8 +91,6 @@ class OpenEpisode:
         self.recorded: PendingResult[EpisodeRecording] | None = None
         self.appended: PendingResult[EpisodeSummary] = PendingResult(f"episode in {self.directory.path}")
         self.ending: Literal["saved", "cleared"] | None = None
-        self.repeats: Sequence[tuple[int, Sequence[str]]] = ()
-        self.captured_ms: Mapping[str, Sequence[int]] = {}
         self._info = info
         self._columns = tuple(given_columns(info))
         self._cameras = tuple(name for name, feature in info.features.items() if feature.is_camera)
@@ -113,13 +110,14 @@ class OpenEpisode:
     def rows(self) -> EpisodeRows:
         """Rows of all steps that were taken."""
         rows = [step.row for step in self._steps if step.row is not None]
-        return EpisodeRows(info=self._info, rows=rows, repeats=self.repeats, captured_ms=self.captured_ms)
+        return EpisodeRows(info=self._info, rows=rows)
 
-    def stage(self, frame: Mapping[str, Any], task: str) -> None:
+    def stage(self, frame: Mapping[str, Any], task: str, capture: Capture | None = None) -> None:
         """Copy the row of a checked frame; it does not count yet."""
         number = len(self)
         row = Row.of(frame, task, self._columns)
-        self._next = replace(row, shown=ties_of(number, {name: frame[name] for name in self._cameras})), number
+        shown = ties_of(number, {name: frame[name] for name in self._cameras})
+        self._next = replace(row, shown=shown, capture=capture), number
 
     def write(self, number: int) -> None:
         """Write the staged row, which belongs to frame ``number``.

@@ -24,14 +24,14 @@ from ffenc.dataset.recording.options import (
 )
 from ffenc.dataset.recording.recover_episode import InterruptedEpisode, find_interrupted, remove_useless, restore
 from ffenc.dataset.recording.resume_settings import settle_encoders
-from ffenc.dataset.recording.rows import check_frame
+from ffenc.dataset.recording.rows import Capture, check_frame
 from ffenc.dataset.storage.dataset_tree import check_tree, resolve_root
 from ffenc.dataset.storage.local_root import check_local
 from ffenc.dataset.storage.lock import DatasetLock
 from ffenc.dataset.storage.new_directory import check_empty, new_dataset
 from ffenc.dataset.storage.swap_directory import clear_siblings, restore_missing, why_not_replaceable
 from ffenc.dataset.transform.pack import pack_dataset
-from ffenc.errors import DatasetError, EpisodeError, RecordingError, ThreadStartError, is_disk_full
+from ffenc.errors import DatasetError, EpisodeError, FrameError, RecordingError, ThreadStartError, is_disk_full
 from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.ffmpeg.process.uninterrupted import make_uninterrupted
@@ -262,13 +262,18 @@ class DatasetRecorder:
         self.clear_episode()
         self._copies = {name: reader.clip for name, reader in clips.items()}
 
-    def add_frame(self, frame: Mapping[str, Any]) -> bool:
+    def add_frame(
+        self, frame: Mapping[str, Any], *, captured_ms: Mapping[str, int] | None = None, repeated: Sequence[str] = ()
+    ) -> bool:
         """Add one time step to the open episode.
 
         Args:
             frame: a value for every feature except those that the recorder fills, and ``"task"``, a text.  Cameras are
                 ``(height, width, 3)`` uint8 RGB; depth is ``(height, width)`` or ``(height, width, 1)``, uint16 millimetres
                 or float32 metres.  Everything is copied.
+            captured_ms: capture time of the frame of each camera, in milliseconds from any origin that is common to all.
+                ``meta/ffenc/episodes.jsonl`` keeps these times if all steps of an episode have them.
+            repeated: with ``captured_ms``, the cameras that had no new frame; ``verify`` explains frozen frames with them.
 
         Returns:
             False if the time step was dropped (policy ``drop``), for all cameras and the table.
@@ -285,36 +290,27 @@ class DatasetRecorder:
         """
         self._prepare()
         task = check_frame(self.info, frame)
+        capture = self._capture(captured_ms, repeated)
         episode = self._begin() if self._open_episode is None else self._open_episode
-        episode.stage(frame, task)
+        episode.stage(frame, task, capture)
         if self._cameras:
             return self._encoder.feed_frames({name: frame[name] for name in self._cameras})
         episode.write(len(episode))
         episode.take()
         return True
 
-    def save_episode(
-        self,
-        *,
-        wait: bool = False,
-        repeats: Sequence[tuple[int, Sequence[str]]] = (),
-        captured_ms: Mapping[str, Sequence[int]] | None = None,
-    ) -> PendingResult[EpisodeSummary]:
+    def save_episode(self, *, wait: bool = False) -> PendingResult[EpisodeSummary]:
         """End the episode; it is completed and appended to the dataset in the background.
 
         Args:
             wait: return only after it was appended.
-            repeats: steps, counting dropped ones, at which cameras had no new frame, with the features of these cameras.
-                ``meta/ffenc/episodes.jsonl`` keeps them, and ``verify`` explains frozen frames with them.
-            captured_ms: for each camera, the capture time of the frame of each row, in milliseconds from any origin that is
-                common to the cameras.  ``meta/ffenc/episodes.jsonl`` keeps them.
 
         Returns:
             The pending result, at once.  Its ``wait()`` returns the `EpisodeSummary` or raises the error.  If ``wait()`` is not
             called, the next call of the recorder raises the error.  An episode that cannot be appended is kept aside.
 
         Raises:
-            DatasetError: the episode has no frame, or ``captured_ms`` does not belong to it.
+            DatasetError: the episode has no frame.
         """
         episode = self._open_episode
         self._prepare()  # completes an interrupted save
@@ -323,14 +319,6 @@ class DatasetRecorder:
             raise DatasetError(
                 f"the open episode of {self.root} has no frame to save; call add_frame first", path=self.root
             )
-        for name, times in (captured_ms or {}).items():
-            if name not in self._cameras or len(times) != len(episode):
-                raise DatasetError(
-                    f"captured_ms has {len(times)} times for {name}; it needs one for each of the {len(episode)} rows of a "
-                    f"camera: {', '.join(self._cameras)}",
-                    path=self.root,
-                )
-        episode.repeats, episode.captured_ms = tuple(repeats), dict(captured_ms or {})
         episode.ending = "saved"
         self._complete_ending()
         if wait:
@@ -413,6 +401,20 @@ class DatasetRecorder:
 
     def __repr__(self) -> str:
         return f"<DatasetRecorder {self.root}>"
+
+    def _capture(self, captured_ms: Mapping[str, int] | None, repeated: Sequence[str]) -> Capture | None:
+        if captured_ms is None and not repeated:
+            return None
+        times_ms, cameras = dict(captured_ms or {}), set(self._cameras)
+        if times_ms.keys() == cameras and cameras.issuperset(repeated):
+            return Capture(times_ms=times_ms, repeated=tuple(repeated))
+        seen, expected = ", ".join([*times_ms, *repeated]), ", ".join(self._cameras)
+        raise FrameError(
+            f"captured_ms and repeated name {seen}; captured_ms needs each camera of the dataset ({expected}), and repeated no "
+            "other; nothing of this frame was taken",
+            expected=expected,
+            seen=seen,
+        )
 
     def _begin(self) -> OpenEpisode:
         """Start an episode, or open the one that was started beside the loop; an interrupt discards it or leaves it there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,6 +21,19 @@ _TASK = "task"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """When the frames of a row were captured.
+
+    Attributes:
+        times_ms: for each camera, the capture time of its frame, in milliseconds from any origin that all rows share.
+        repeated: the cameras that had no new frame.
+    """
+
+    times_ms: Mapping[str, int]
+    repeated: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One time step without its frames.
 
@@ -28,11 +41,13 @@ class Row:
         task: text of its task.
         values: values that the caller gave, by feature, without cameras.
         shown: for a few rows, small images of each camera, see `ffenc.dataset.format.frame_ties`.
+        capture: when its frames were captured, and which are repeated.
     """
 
     task: str
     values: Mapping[str, Any]
     shown: Mapping[str, Sequence[int]] | None = None
+    capture: Capture | None = None
 
     @classmethod
     def of(cls, frame: Mapping[str, Any], task: str, names: Sequence[str]) -> Row:
@@ -49,14 +64,10 @@ class EpisodeRows:
     Attributes:
         info: the features.
         rows: one per frame.
-        repeats: steps at which cameras had no new frame, with the names of these cameras; dropped steps are counted.
-        captured_ms: for each camera, the capture time of the frame of each row.
     """
 
     info: DatasetInfo
     rows: Sequence[Row]
-    repeats: Sequence[tuple[int, Sequence[str]]] = ()
-    captured_ms: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -68,8 +79,13 @@ class EpisodeRows:
 
     def first(self, count: int) -> EpisodeRows:
         """Return the first rows."""
-        captured = {name: times[:count] for name, times in self.captured_ms.items()}
-        return EpisodeRows(info=self.info, rows=self.rows[:count], repeats=self.repeats, captured_ms=captured)
+        return EpisodeRows(info=self.info, rows=self.rows[:count])
+
+    @property
+    def captures(self) -> Sequence[Capture]:
+        """The capture of every row; empty if a row has none."""
+        captures = [row.capture for row in self.rows if row.capture is not None]
+        return captures if len(captures) == len(self.rows) else ()
 
     def arrays(self, *, episode_index: int, first_index: int, task_numbers: Mapping[str, int]) -> dict[str, Any]:
         """Return all columns of the data file except cameras.
@@ -216,6 +232,9 @@ def row_line(number: int, row: Row) -> bytes:
     document = {"frame": number, "task": row.task, "values": values}
     if row.shown is not None:
         document["shown"] = row.shown
+    if row.capture is not None:
+        document["captured_ms"] = row.capture.times_ms
+        document["repeated"] = row.capture.repeated
     try:
         return _line(document)
     except TypeError as err:
@@ -304,7 +323,16 @@ def _row(document: Mapping[str, Any], features: Mapping[str, Feature]) -> Row:
     if not isinstance(task, str):
         raise TypeError(task)
     shown = document.get("shown")
-    return Row(task=task, values=values, shown=shown if isinstance(shown, dict) else None)
+    return Row(
+        task=task, values=values, shown=shown if isinstance(shown, dict) else None, capture=_capture_of(document)
+    )
+
+
+def _capture_of(document: Mapping[str, Any]) -> Capture | None:
+    if "captured_ms" not in document:
+        return None
+    times_ms = {name: int(time_ms) for name, time_ms in document["captured_ms"].items()}
+    return Capture(times_ms=times_ms, repeated=tuple(map(str, document["repeated"])))
 
 
 def _typed(feature: Feature, value: Any) -> Any:

@@ -155,16 +155,13 @@ class _Session:
             self._empty = 0 if live.frames else self._empty + 1
             goes_on = self._goes_on(live, is_kept=is_kept)
             if is_kept and self._key is not Key.AGAIN:
-                self.saved.append((live, self._saved(live)))
+                self.saved.append((live, self._recorder.save_episode()))
             else:
                 self._recorder.clear_episode()
                 if live.failure is None:
                     note = f"episode {number} was discarded" if live.frames else f"episode {number} has no frames"
         if note is not None:
             self._enter("recording ended", note=note)
-
-    def _saved(self, live: LiveEpisode) -> PendingResult[EpisodeSummary]:
-        return self._recorder.save_episode(repeats=live.repeats, captured_ms=live.captured_ms)
 
     def _enter(self, title: str, *, note: str | None = None) -> None:
         """Show a new state, then a note about its cause.
@@ -189,6 +186,9 @@ class _Session:
         return record_episode(
             self._recorder,
             self._cameras,
+            add=lambda frame, capture: self._recorder.add_frame(
+                frame, captured_ms=capture.times_ms, repeated=capture.repeated
+            ),
             task=self._plan.task,
             fps=self._plan.fps,
             duration_s=self._plan.episode_s,

@@ -12,6 +12,7 @@ import pytest
 
 from ffenc.dataset.recording import live_recording
 from ffenc.dataset.recording.live_recording import record_episode, wait_for
+from ffenc.dataset.recording.rows import Capture
 from ffenc.errors import CameraEndedError, CameraError, CameraStalledError
 from ffenc.video.live_camera import CapturedFrame, LiveCamera
 
@@ -265,7 +266,16 @@ def test_failed_camera_ends_the_episode_unless_it_may_come_back(clock: Clock, on
     assert (type(episode.failure), episode.steps) == (CameraEndedError, 5)
 
 
-def test_capture_times_belong_to_the_rows_that_were_taken(clock: Clock) -> None:
+def test_steps_have_the_capture_times_of_their_frames(clock: Clock) -> None:
     cameras: dict[str, LiveCamera] = {"a": Camera(clock, 30), "b": Camera(clock, 4)}
-    episode = record(Recorder(clock, drops={2}), cameras, duration_s=0.6, on_stale="continue")
-    assert episode.captured_ms == {"a": [0, 100, 300, 400, 500], "b": [0, 0, 250, 250, 500]}
+    captures: list[Capture] = []
+
+    def add(_: object, capture: Capture) -> bool:
+        captures.append(capture)
+        return True
+
+    record(Recorder(clock), cameras, duration_s=0.6, on_stale="continue", add=add)
+    assert [capture.times_ms for capture in captures] == [
+        {"a": 100 * step, "b": time_ms} for step, time_ms in enumerate([0, 0, 0, 250, 250, 500])
+    ]
+    assert [capture.repeated for capture in captures] == [[], ["b"], ["b"], [], ["b"], []]
