@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from fractions import Fraction
 from importlib import import_module
@@ -19,11 +19,12 @@ from pydantic import ValidationError
 
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.encoders.lerobot_names import DEFAULT_ENCODER
-from ffenc.encoders.table import find_encoder
+from ffenc.encoders.table import encoder_row, find_encoder
 from ffenc.errors import CapabilityError, EncoderUnavailableError, PixelFormatError
 from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.frames import FrameFormat
 from ffenc.plan.encode import RawFrames
+from ffenc.plan.frame_checks import accepted_pixel_formats
 from ffenc.plan.options import listed_value
 from ffenc.plan.resolve import name_encoder
 from ffenc.video import encoder_options
@@ -53,6 +54,7 @@ def ffenc_config(config: Any) -> VideoEncoderConfig:
         return VideoEncoderConfig()
     model = DepthEncoderConfig if hasattr(config, "depth_min") else VideoEncoderConfig
     given = {name: value for name, value in _differing(config).items() if name in model.model_fields}
+    given |= {name: _number(given[name]) for name in _FIELDS_IN_OPTIONS if name in given}
     if "extra_options" in given:
         options = dict(given["extra_options"] or {})
         for name in _FIELDS_IN_OPTIONS:
@@ -84,12 +86,11 @@ def _differing(config: Any) -> dict[str, Any]:
 
 
 def _number(value: Any) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(value) if isinstance(value, str) else value
-        except ValueError:
-            continue
-    return value
+    """Return the number of a text, as an int if it is whole; LeRobot accepts numbers in any form.  Return others unchanged."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = float(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 @contextmanager
@@ -109,8 +110,10 @@ def available(encoders: Sequence[str] | str) -> list[str]:
 
 
 def get_codec(own: Callable[[str], Any], vcodec: str) -> Any:
-    """Return PyAV's codec only if ffenc's FFmpeg has the encoder too; wraps the function of this name."""
-    return own(vcodec) if available(vcodec) else None
+    """Return PyAV's codec only if ffenc can encode with the encoder of this name; wraps the function of this name."""
+    row = find_encoder(vcodec)
+    usable = _working_hardware((vcodec,)) if row is not None and row.device is not None else available(vcodec)
+    return own(vcodec) if usable else None
 
 
 def detect(self: Any, encoders: Sequence[str] | str) -> list[str]:
@@ -134,6 +137,10 @@ def resolve_vcodec(self: Any) -> None:
         raise ValueError(f"unknown video_backend {self.video_backend!r}; expected {' or '.join(BACKENDS)}")
     if self.vcodec == "auto":
         self.vcodec = _working_hardware(tuple(known.HW_VIDEO_CODECS)) or DEFAULT_ENCODER
+        if self.vcodec == DEFAULT_ENCODER:
+            logger.warning(
+                "no hardware encoder works here, encoding with %s; `ffenc probe` shows the reasons", DEFAULT_ENCODER
+            )
     if not available(self.vcodec):
         with value_errors():
             name_encoder(self.vcodec, capabilities_for(self.vcodec, find_binaries()))
@@ -151,10 +158,9 @@ def _working_hardware(names: tuple[str, ...]) -> str | None:
         encoders=rows,
     ):
         if candidate.works:
-            logger.info("auto chose %s", candidate.encoder)
+            logger.info("%s works", candidate.encoder)
             return candidate.encoder
-        logger.info("auto rejected %s: %s", candidate.encoder, candidate.reason)
-    logger.warning("no hardware encoder works here, encoding with %s; `ffenc probe` shows the reasons", DEFAULT_ENCODER)
+        logger.info("%s does not work: %s", candidate.encoder, candidate.reason)
     return None
 
 
@@ -210,11 +216,13 @@ def check_parameters(vcodec: str, pix_fmt: str, codec_options: Mapping[str, Any]
         except EncoderUnavailableError as err:
             raise ValueError(f"Codec {vcodec!r} is not available in the FFmpeg build: {err}") from err
         listing = capabilities.help(name)
-        if listing.pixel_formats and pix_fmt not in listing.pixel_formats:
+        # Hardware encoders accept formats that they do not list, because ffenc converts and uploads them.
+        accepted = accepted_pixel_formats(capabilities, listing, encoder_row(name))
+        if accepted and pix_fmt not in accepted:
             raise PixelFormatError(
-                f"pix_fmt={pix_fmt!r} is not supported by {name}; accepted: {', '.join(listing.pixel_formats)}",
+                f"pix_fmt={pix_fmt!r} is not supported by {name}; accepted: {', '.join(accepted)}",
                 pix_fmt=pix_fmt,
-                accepted=tuple(listing.pixel_formats),
+                accepted=accepted,
             )
         _check_channels(pix_fmt, channels)
         g = codec_options.get("g", 1)
