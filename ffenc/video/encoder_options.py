@@ -20,8 +20,8 @@ from ffenc.video.run_context import RunContext
 
 TypedOption: TypeAlias = int | float | str
 
-NOMINAL_SIZE = (640, 480)
-"""(width, height) used while the size of the frames is unknown; every encoder accepts it."""
+NOMINAL_SIZE = (1280, 720)
+"""(width, height) used while the size of the frames is unknown; no encoder or setting refuses it."""
 
 
 def encoder_options(

@@ -36,6 +36,14 @@ def test_the_size_is_checked_if_it_is_known(binaries: Binaries) -> None:
         encoder_options(VideoEncoderConfig(), (641, 480), binaries=binaries)
 
 
+def test_without_a_size_no_setting_is_refused_for_the_size(binaries: Binaries) -> None:
+    """SVT-AV1 ignores fast_decode for small frames."""
+    config = VideoEncoderConfig(fast_decode=1, preset=8)
+    assert "fast-decode=1" in str(encoder_options(config, binaries=binaries)["svtav1-params"])
+    with pytest.raises(EncoderOptionError, match="ignores fast_decode for frames of less than"):
+        encoder_options(config, (640, 480), binaries=binaries)
+
+
 def test_a_text_where_a_number_belongs(binaries: Binaries) -> None:
     with pytest.raises(EncoderOptionError, match="qp='medium' for libsvtav1 is not accepted"):
         encoder_options(VideoEncoderConfig(extra_options={"qp": "medium"}), binaries=binaries)
