@@ -107,20 +107,24 @@ class StreamingVideoEncoder:
         defaults = import_module("lerobot.configs.video")
         self._rgb_encoder = rgb_encoder or defaults.rgb_encoder_defaults()
         self._depth_encoder = depth_encoder or defaults.depth_encoder_defaults()
-        self._encoder = Encoder(
-            fps,
-            camera_encoder=ffenc_config(self._rgb_encoder),
-            depth_encoder=ffenc_config(self._depth_encoder),  # type: ignore[arg-type]
-            queue_maxsize=queue_maxsize,
-            encoder_threads=encoder_threads,
-            policy="drop",
-            wait_s=WAIT_S,
-        )
+        self._encoder = self._new_encoder()
+        self._closed = False
         self._names: dict[str, str] = {}  # ffenc's name of each camera, by LeRobot's key
         self._depth: frozenset[str] = frozenset()
         self._directory: Path | None = None
         self._dropped_frames: Counter[str] = Counter()
         self._in_thread = threading.local()
+
+    def _new_encoder(self) -> Encoder:
+        return Encoder(
+            self.fps,
+            camera_encoder=ffenc_config(self._rgb_encoder),
+            depth_encoder=ffenc_config(self._depth_encoder),  # type: ignore[arg-type]
+            queue_maxsize=self.queue_maxsize,
+            encoder_threads=self.encoder_threads,
+            policy="drop",
+            wait_s=WAIT_S,
+        )
 
     def prepare(self, cameras: Mapping[str, FrameFormat | DepthFormat]) -> None:
         """Check the encoder settings of all cameras before the first episode."""
@@ -134,7 +138,7 @@ class StreamingVideoEncoder:
     def start_episode(
         self, video_keys: Sequence[str], temp_dir: str | Path, depth_video_keys: Sequence[str] | None = None
     ) -> None:
-        """Begin an episode; cancel an open one.
+        """Begin an episode, also after `close`; cancel an open one.
 
         Args:
             video_keys: keys of the video features.
@@ -142,6 +146,8 @@ class StreamingVideoEncoder:
             depth_video_keys: keys of depth features; those that are not in ``video_keys`` are ignored.
         """
         self.cancel_episode()
+        if self._closed:
+            self._encoder, self._closed = self._new_encoder(), False
         self._dropped_frames.clear()
         self._names = {key: key.replace("/", "_") for key in video_keys}
         self._depth = frozenset(depth_video_keys or ()) & self._names.keys()
@@ -262,6 +268,7 @@ class StreamingVideoEncoder:
     def close(self) -> None:
         """Discard an open episode and end the encoders; a second call does nothing."""
         self.cancel_episode()
+        self._closed = True
         self._encoder.close()
 
     @property

@@ -124,6 +124,21 @@ def test_discarded_episode_and_episode_of_one_frame(tmp_path: Path) -> None:
     assert not [path for path in (tmp_path / "d").iterdir() if path.name not in ("data", "meta", "videos")]
 
 
+def test_encoder_records_again_after_close(tmp_path: Path) -> None:
+    from lerobot.datasets.video_utils import StreamingVideoEncoder, get_video_duration_in_s
+
+    encoder = StreamingVideoEncoder(30)
+    for rows in (2, 3):
+        encoder.start_episode([CAMERA], tmp_path)
+        for number in range(rows):
+            encoder.feed_frame(CAMERA, frame(number)[CAMERA])
+        path, statistics = encoder.finish_episode()[CAMERA]
+        assert get_video_duration_in_s(path) == pytest.approx(rows / 30)
+        assert statistics["count"] == rows
+        encoder.close()
+        encoder.close()
+
+
 @pytest.mark.smoke
 @pytest.mark.parametrize("settings", [{"g": 2}, {"g": 12, "extra_options": {"bf": 2}}])
 def test_episodes_that_are_too_short_for_b_frames(tmp_path: Path, settings: dict[str, Any]) -> None:
