@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ffenc import Binaries, VideoEncoderConfig, cut_video
+from ffenc import Binaries, DepthEncoderConfig, VideoEncoderConfig, cut_video
 
 pytest.importorskip("pyarrow")
 import pyarrow as pa
@@ -42,7 +42,8 @@ def version_21_of(root: Path, output: Path, binaries: Binaries) -> Path:
         output / "meta/tasks.jsonl",
         [{"task_index": number, "task": task} for number, task in enumerate(load_tasks(root))],
     )
-    config = VideoEncoderConfig(vcodec="h264", preset="veryfast", crf=16)  # for episodes of one or two frames
+    # For episodes of one or two frames, which cannot be copied if the video has B-frames.
+    colour, depth = VideoEncoderConfig(vcodec="h264", preset="veryfast", crf=16), DepthEncoderConfig()
     episodes, statistics = [], []
     tables = iterate_episode_tables(layout.data_files())
     for row, table in zip(iterate_episodes(root, info), tables, strict=True):
@@ -57,7 +58,7 @@ def version_21_of(root: Path, output: Path, binaries: Binaries) -> Path:
                 layout.video(key, span.file),
                 video,
                 [(span.from_frame, span.to_frame)],
-                config=config,
+                config=depth if info.features[key].is_depth else colour,
                 binaries=binaries,
             )
         episodes.append({"episode_index": number, "tasks": list(row.tasks), "length": row.length})
