@@ -12,8 +12,10 @@ from ffenc.config import VideoEncoderConfig
 from ffenc.errors import InputError, OutputError, ProbeError, ProcessError, is_disk_full
 from ffenc.ffmpeg.binaries import Binaries, find_binaries
 from ffenc.ffmpeg.process.ffmpeg_process import STALL_TIMEOUT_S
+from ffenc.ffmpeg.stream_info import VideoStreamInfo
 from ffenc.plan.audio import AudioChoice, describe_streams, plan_audio
 from ffenc.plan.encode import EncodePlan, VideoClip, muxer_for
+from ffenc.plan.frame_checks import bit_depth
 from ffenc.plan.frame_stride import FrameStride
 from ffenc.regular_files import file_path
 from ffenc.video.clip import MeasuredClip, measure_clip
@@ -63,7 +65,8 @@ def reencode_video(
         progress: called with (frames encoded, frames in all) about twice a second, from another thread.
 
     Raises:
-        InputError: not a constant-rate clip, a range outside of it, audio without a choice or audio that AAC cannot hold.
+        InputError: not a constant-rate clip, depth with a pixel format of 8 bits, a range outside of it, audio without a
+            choice or audio that AAC cannot hold.
         FFencError: see `VideoWriter`.  After any error the output does not exist.
     """
     context = RunContext(
@@ -122,6 +125,7 @@ def plan_reencode(
     """Return the command of `reencode_video` without running it; ``source`` can be a clip that was measured before."""
     binaries, output = binaries or find_binaries(), file_path(output, written=True)
     clip = source if isinstance(source, MeasuredClip) else measure_clip(source, binaries=binaries)
+    _check_depth(clip.stream, config or VideoEncoderConfig())
     first, stop = _frame_range(clip, start, end)
     if thinning is not None:
         _check_stride(thinning, clip, whole=start is None and end is None, audio=audio)
@@ -156,6 +160,16 @@ def plan_reencode(
         output,
         RunContext(binaries=binaries, encoder_threads=encoder_threads),
     )
+
+
+def _check_depth(stream: VideoStreamInfo, config: VideoEncoderConfig) -> None:
+    bits, kept = bit_depth(stream.pix_fmt), bit_depth(config.pix_fmt)
+    if stream.channels == 1 and kept <= 8 < bits:
+        raise InputError(
+            f"{stream.path} has one channel of {bits} bits ({stream.pix_fmt}), which is depth; pix_fmt={config.pix_fmt} would "
+            f"keep {kept} of them; encode it with DepthEncoderConfig, or another pix_fmt (--camera_encoder.pix_fmt)",
+            path=stream.path,
+        )
 
 
 def _check_stride(stride: FrameStride, clip: MeasuredClip, *, whole: bool, audio: AudioChoice | None) -> None:

@@ -14,6 +14,7 @@ from ffenc import (
     DepthEncoderConfig,
     VideoEncoderConfig,
     VideoReader,
+    cut_video,
     encode_frames,
     quantize_depth,
     read_depth,
@@ -92,6 +93,16 @@ def test_millimetres_are_bit_exact(tmp_path: Path, binaries: Binaries) -> None:
     assert not stored.quantizes
     with pytest.raises(InputError, match="has pixel format gray16le, but the config has gray12le"):
         read_depth(result.path, binaries=binaries)
+
+
+@pytest.mark.parametrize("config", [None, VideoEncoderConfig(vcodec="h264"), VideoEncoderConfig(pix_fmt="yuv444p")])
+def test_depth_is_not_reduced_to_8_bits(tmp_path: Path, binaries: Binaries, config: VideoEncoderConfig | None) -> None:
+    output = tmp_path / "a.mp4"
+    with pytest.raises(InputError, match=r"one channel of 12 bits .* would keep 8"):
+        reencode_video(MADE_BY_LEROBOT, output, config=config, binaries=binaries)
+    with pytest.raises(InputError, match=r"one channel of 12 bits|no config|cannot be copied"):
+        cut_video(MADE_BY_LEROBOT, output, [(1, 3)], config=config, binaries=binaries)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_depth_is_read_in_both_units(tmp_path: Path, binaries: Binaries) -> None:
