@@ -53,7 +53,14 @@ def good_row(episode: int, number: int) -> Row:
     return row | {DEPTH: depth.astype(np.uint16), STATE: motion, ACTION: motion * 2, STAMP: stamp}
 
 
-def recorded(root: Path, binaries: Binaries, *faults: Fault, names: Iterable[str] = COLOUR, **config: Any) -> Path:
+def recorded(
+    root: Path,
+    binaries: Binaries,
+    *faults: Fault,
+    names: Iterable[str] = COLOUR,
+    use_videos: bool = True,
+    **config: Any,
+) -> Path:
     settings = {"vcodec": "libx264", "preset": "ultrafast", "crf": 23, "g": 2, **config}
     encoder = VideoEncoderConfig.model_validate(settings)
     wanted = list(names)
@@ -63,6 +70,7 @@ def recorded(root: Path, binaries: Binaries, *faults: Fault, names: Iterable[str
         fps=FPS,
         features=features(wanted),
         camera_encoder=encoder,
+        use_videos=use_videos,
         queue_policy="block",
         binaries=binaries,
     ) as recorder:
@@ -163,8 +171,9 @@ FAULTS: dict[str, tuple[list[Fault], set[tuple[Any, ...]]]] = {
 }
 
 
-def test_good_recording_has_no_findings(tmp_path, binaries):
-    root = recorded(tmp_path / "set", binaries, names=(*COLOUR, DEPTH))
+@pytest.mark.parametrize("use_videos", [True, False], ids=["videos", "images"])
+def test_good_recording_has_no_findings(tmp_path, binaries, use_videos):
+    root = recorded(tmp_path / "set", binaries, names=(*COLOUR, DEPTH), use_videos=use_videos)
     assert verify_dataset(root, "decode", binaries=binaries).findings == ()
 
 
@@ -173,6 +182,20 @@ def test_fault_is_found_with_its_range(tmp_path, binaries, faults, expected):
     names = WITH_DEPTH if any(DEPTH in place for place in expected) else COLOUR
     root = recorded(tmp_path / "set", binaries, *faults, names=names)
     report = verify_dataset(root, "decode", binaries=binaries)
+    assert found(report) == expected, report.findings
+
+
+OF_CAMERAS = [name for name, (_, expected) in FAULTS.items() if any("camera" in place[0] for place in expected)]
+
+
+@pytest.mark.parametrize("name", OF_CAMERAS)
+def test_fault_is_found_in_stored_images(tmp_path, binaries, name):
+    faults, expected = FAULTS[name]
+    names = WITH_DEPTH if any(DEPTH in place for place in expected) else COLOUR
+    root = recorded(tmp_path / "set", binaries, *faults, names=names, use_videos=False)
+    report = verify_dataset(root, "decode", binaries=binaries)
+    if name == "a still scene":  # in a video, its first frame differs
+        expected = {(*place[:5], 5, place[6]) for place in expected}
     assert found(report) == expected, report.findings
 
 

@@ -19,6 +19,11 @@ from ffenc.video.image_reader import ImageReader
 _SUFFIXES = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"), (b"II*\0", ".tiff"), (b"MM\0*", ".tiff"))
 
 
+def image_suffix(data: bytes | None) -> str | None:
+    """Return the suffix for the content of an image file; None if it is not a PNG, JPEG or TIFF image."""
+    return next((suffix for magic, suffix in _SUFFIXES if data and data.startswith(magic)), None)
+
+
 def unpack_images(
     images: Sequence[Mapping[str, Any] | None], directory: Path, *, camera: str, episode: int, root: Path
 ) -> None:
@@ -30,7 +35,7 @@ def unpack_images(
     suffixes = set()
     for number, image in enumerate(images):
         data = (image or {}).get("bytes")
-        suffix = next((suffix for magic, suffix in _SUFFIXES if data and data.startswith(magic)), None)
+        suffix = image_suffix(data)
         if data is None or suffix is None:
             raise DatasetError(
                 f"frame {number} of episode {episode} does not contain a PNG, JPEG or TIFF image of {camera}", path=root

@@ -1,13 +1,12 @@
 """Decode every frame: each must be readable, and the frames of an episode must match its recorded statistics.
 
-Nothing else distinguishes two exchanged videos of equal length.
+Nothing else distinguishes two exchanged videos of equal length, or the stored images of two cameras.
 """
 
 from __future__ import annotations
 
 import bisect
 import itertools
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,22 +16,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ffenc.dataset.format.camera_frames import as_recorded, depth_settings, frame_layout
-from ffenc.dataset.format.frame_ties import TieCheck, camera_ties
+from ffenc.dataset.format.camera_frames import depth_settings, frame_layout
 from ffenc.dataset.format.provenance import load_provenance, provenance_path
-from ffenc.dataset.format.schema import Feature
 from ffenc.dataset.verify.checks.content_report import report_content
 from ffenc.dataset.verify.checks.documents import frame_size
-from ffenc.dataset.verify.checks.frame_content import COLOUR, DEPTH, ContentSampler, EpisodeContent
+from ffenc.dataset.verify.checks.episode_frames import Comparisons, DecodedEpisode, EpisodeFrames
+from ffenc.dataset.verify.checks.frame_content import EpisodeContent
 from ffenc.dataset.verify.checks.packets import Measurer, in_parallel, ranges_text, readable_frames
 from ffenc.dataset.verify.checks.row_content import RowContent
 from ffenc.dataset.verify.checks.spans import FrameSpan, VideoUse, video_uses
 from ffenc.dataset.verify.checks.statistics import recorded_statistics
+from ffenc.dataset.verify.checks.stored_images import decode_images, image_cameras
 from ffenc.dataset.verify.checks.subject import Subject
-from ffenc.dataset.verify.content_limits import ContentLimits
 from ffenc.errors import FFencError
 from ffenc.ffmpeg.binaries import Binaries
-from ffenc.statistics import FeatureStatistics, FrameSampler
+from ffenc.statistics import FeatureStatistics
 from ffenc.video.reader import VideoReader
 from ffenc.video.run_context import ProgressCallback
 
@@ -79,23 +77,6 @@ class _Seen:
         return mean, std
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Decoded:
-    """The decoded frames of one episode in one video.
-
-    Attributes:
-        span: the frames.
-        statistics: their statistics.
-        ties: the comparison with the images that were stored with the rows.
-        content: what the frames show; None if it was not asked for.
-    """
-
-    span: FrameSpan
-    statistics: FeatureStatistics
-    ties: TieCheck
-    content: EpisodeContent | None
-
-
 def check_decoded_frames(
     subject: Subject,
     rows: RowContent | None = None,
@@ -103,7 +84,7 @@ def check_decoded_frames(
     binaries: Binaries | None = None,
     progress: ProgressCallback | None = None,
 ) -> None:
-    """Decode all videos that episodes need, and check their frames.
+    """Decode all videos and stored images that episodes need, and check their frames.
 
     They are compared with the recorded statistics, the rows, each other and the other cameras.
 
@@ -111,30 +92,35 @@ def check_decoded_frames(
         subject: the dataset; its rows have been checked.
         rows: contents of the rows; None skips the checks of contents.
         binaries: the executables; found by `find_binaries` if None.
-        progress: called with the number of videos done and the total.
+        progress: called with the number of videos and cameras with images done, and the total.
     """
     tools = Measurer(binaries).binaries
     damaged = {finding.path for finding in subject.findings.kept if finding.code == "video-unreadable"}
-    uses = [
+    uses: list[VideoUse | str] = [
         use
         for use in video_uses(subject)
         if use.path.is_file() and use.path.stat().st_size and use.path.relative_to(subject.root) not in damaged
     ]
+    uses += image_cameras(subject)
     recorded = {place: _of_cameras(subject, row) for place, row in recorded_statistics(subject)}
-    provenance = _provenance(subject)
-    limits = None if rows is None else rows.limits
+    comparisons = Comparisons(provenance=_provenance(subject), limits=None if rows is None else rows.limits)
     seen: list[_Seen] = []
     contents: list[EpisodeContent] = []
 
-    def decode(use: VideoUse) -> tuple[list[_Seen], list[EpisodeContent]]:
+    def decode(use: VideoUse | str) -> tuple[list[_Seen], list[EpisodeContent]]:
         compared: list[_Seen] = []
         shown: list[EpisodeContent] = []
-        with subject.checking(f"the frames of {use.path}"):
-            for decoded in _decode(subject, use, tools, provenance=provenance, limits=limits):
-                _report_ties(subject, use, decoded.span, decoded.ties)
-                expected = recorded.get(decoded.span.episode.place, {}).get(use.camera)
+        with subject.checking(f"the frames of {use if isinstance(use, str) else use.path}"):
+            episodes = (
+                decode_images(subject, use, tools, comparisons)
+                if isinstance(use, str)
+                else _decode(subject, use, tools, comparisons)
+            )
+            for decoded in episodes:
+                _report_ties(subject, decoded)
+                expected = recorded.get(decoded.episode.place, {}).get(decoded.camera)
                 if expected is not None:
-                    compared.append(_compared(subject, use, decoded.span, decoded.statistics, expected))
+                    compared.append(_compared(subject, decoded, expected))
                 if decoded.content is not None:
                     shown.append(decoded.content)
         return compared, shown
@@ -147,7 +133,7 @@ def check_decoded_frames(
     _report(subject, seen)
     if rows is not None:
         with subject.checking("what frames and rows contain"):
-            report_content(subject, contents, rows, provenance)
+            report_content(subject, contents, rows, comparisons.provenance)
 
 
 def measured_statistics(
@@ -158,12 +144,12 @@ def measured_statistics(
         if use.camera not in cameras or not use.path.is_file():
             continue
         for decoded in _decode(subject, use, binaries):
-            yield decoded.span.episode.place, use.camera, decoded.statistics
+            yield decoded.episode.place, use.camera, decoded.statistics
 
 
 def _of_cameras(subject: Subject, row: Mapping[str, Any]) -> dict[str, npt.NDArray[np.float64]]:
     """Return mean and deviation of each camera; those of all episodes are in memory, the other statistics are not."""
-    known = {name: row.get(name) for name in subject.known_info.videos}
+    known = {name: row.get(name) for name, each in subject.known_info.features.items() if each.is_camera}
     return {name: _mean_and_std(value) for name, value in known.items() if isinstance(value, FeatureStatistics)}
 
 
@@ -192,98 +178,60 @@ def _provenance(subject: Subject) -> Mapping[int, Mapping[str, Any]]:
     return known
 
 
-def _ties(known: Mapping[int, Mapping[str, Any]], use: VideoUse, span: FrameSpan) -> TieCheck:
-    document = known.get(span.episode.index, {})
-    return TieCheck(camera_ties(document, use.camera) if document.get("frames") == span.episode.length else {})
-
-
-def _report_ties(subject: Subject, use: VideoUse, span: FrameSpan, ties: TieCheck) -> None:
-    found = ties.misaligned()
+def _report_ties(subject: Subject, decoded: DecodedEpisode) -> None:
+    found = decoded.ties.misaligned()
     if found is not None:
         row, nearest = found
         subject.findings.add(
             "pictures-misaligned",
             f"the image recorded with row {row} is now in frame {nearest}",
-            episode=span.episode.place,
-            camera=use.camera,
+            episode=decoded.episode.place,
+            camera=decoded.camera,
             frame=row,
-            path=use.path,
+            path=decoded.path,
         )
 
 
 def _decode(
-    subject: Subject,
-    use: VideoUse,
-    binaries: Binaries,
-    *,
-    provenance: Mapping[int, Mapping[str, Any]] | None = None,
-    limits: ContentLimits | None = None,
-) -> Iterator[_Decoded]:
+    subject: Subject, use: VideoUse, binaries: Binaries, comparisons: Comparisons | None = None
+) -> Iterator[DecodedEpisode]:
     """Decode a video once, and yield what is known of the frames of each episode."""
     feature = subject.known_info.features[use.camera]
     waiting = [span for span in use.spans if span.is_right]
-    number, sampler, check = 0, FrameSampler(), TieCheck({})
-    content: ContentSampler | None = None
+    number = 0
+    frames: EpisodeFrames | None = None
     try:
         reader = VideoReader(use.path, layout=frame_layout(feature), binaries=binaries)
         for frame in reader:
             while waiting and number >= (waiting[0].stop or 0):  # it overlaps the episode before
                 waiting.pop(0)
             if waiting and number >= (waiting[0].start or 0):
-                if not sampler.frames:
-                    check = _ties(provenance or {}, use, waiting[0])
-                    content = _content(subject, feature, waiting[0], limits)
-                sampler.add(as_recorded(frame, feature))
-                check.add(frame)
-                if content is not None:
-                    content.add(frame)
+                if frames is None:
+                    frames = EpisodeFrames(subject, waiting[0].episode, use.camera, use.path, comparisons)
+                frames.add(frame)
                 if number + 1 == waiting[0].stop:
-                    if sampler.frames == waiting[0].episode.length:
-                        place = waiting[0].episode.place
-                        yield _Decoded(
-                            span=waiting[0],
-                            statistics=sampler.statistics(),
-                            ties=check,
-                            content=None
-                            if content is None
-                            else content.content(place=place, camera=use.camera, path=use.path),
-                        )
+                    if frames.is_complete:
+                        yield frames.decoded()
                     waiting.pop(0)
-                    sampler = FrameSampler()
+                    frames = None
             number += 1
     except FFencError as err:
         _locate(subject, use, err, binaries)
 
 
-def _content(
-    subject: Subject, feature: Feature, span: FrameSpan, limits: ContentLimits | None
-) -> ContentSampler | None:
-    if limits is None or span.episode.length is None:
-        return None
-    frozen_frames = max(2, math.ceil(limits.frozen_s * subject.known_info.fps))
-    return ContentSampler(
-        length=span.episode.length, tolerance=DEPTH if feature.is_depth else COLOUR, frozen_frames=frozen_frames
-    )
-
-
-def _compared(
-    subject: Subject,
-    use: VideoUse,
-    span: FrameSpan,
-    decoded: FeatureStatistics,
-    recorded: npt.NDArray[np.float64],
-) -> _Seen:
-    feature, scale = subject.known_info.features[use.camera], 1.0
-    if feature.is_depth:
+def _compared(subject: Subject, decoded: DecodedEpisode, recorded: npt.NDArray[np.float64]) -> _Seen:
+    feature, scale = subject.known_info.features[decoded.camera], 1.0
+    if decoded.is_depth:
         settings = depth_settings(feature)
-        unit = 1000.0 if (feature.info or {}).get("depth_unit", "mm") == "mm" else 1.0
+        is_metres = feature.is_video and (feature.info or {}).get("depth_unit", "mm") != "mm"
+        unit = 1.0 if is_metres else 1000.0
         scale = (settings["depth_max"] - settings["depth_min"]) * unit
     return _Seen(
-        place=span.episode.place,
-        camera=use.camera,
-        path=use.path,
+        place=decoded.episode.place,
+        camera=decoded.camera,
+        path=decoded.path,
         side=min((frame_size(feature) or (1, 1, 1))[:2]),
-        decoded=_mean_and_std(decoded) / scale,
+        decoded=_mean_and_std(decoded.statistics) / scale,
         recorded=recorded / scale,
     )
 

@@ -64,7 +64,7 @@ class EpisodeContent:
     Attributes:
         place: place of the episode.
         camera: the camera.
-        path: its video.
+        path: its video or data file.
         length: number of frames.
         frozen: runs of frames that do not change, without blank ones.
         blank: frames of one colour or depth.

@@ -27,9 +27,7 @@ from ffenc.threads import ThreadPool
 from ffenc.video.run_context import ProgressCallback
 
 _DECODE_TIMEOUT_S = 3600.0
-_NO_DECODER = re.compile(
-    r"no decoder|decoder .* not found|hardware accelerated|function not implemented", re.IGNORECASE
-)
+NO_DECODER = re.compile(r"no decoder|decoder .* not found|hardware accelerated|function not implemented", re.IGNORECASE)
 _AT_ONCE = 64  # most files whose results are in memory
 _FILES_PER_PROCESS = 32  # most files whose first frames one process decodes
 
@@ -172,7 +170,7 @@ def _check_decoding_of(subject: Subject, use: VideoUse, measure: Measurer, *, fi
     )
     wanted = range(1) if first_only else range(packets.count)
     missing = [number for number in wanted if number not in readable]
-    if missing and not (not readable and _NO_DECODER.search(stderr)):
+    if missing and not (not readable and NO_DECODER.search(stderr)):
         reason = stderr.strip().partition("\n")[0] or "no reason given"
         message = f"FFmpeg cannot decode {ranges_text(missing)} of the video: {reason}"
         subject.findings.add("video-damaged", message, camera=use.camera, frame=missing[0], path=use.path)
