@@ -30,7 +30,7 @@ from ffenc import Binaries, CameraSource, LiveSource
 from ffenc.cli.main import main
 from ffenc.dataset.recording.live_recording import record_episode
 from ffenc.dataset.recording.recorder import DatasetRecorder
-from tests import frame_numbers, network_camera, rtsp_camera
+from tests import camera_process, frame_numbers, network_camera, rtsp_camera
 
 ABOUT = """Measure the age of frames, the jitter of ``ffenc record`` with its live view, and how soon a stall is noticed.
 
@@ -53,7 +53,6 @@ _NUMBERS = 256  # the numbers of the frames repeat after these
 _OPENING_S = 25  # frames that a server has, beyond those of the loop
 _SCALE = ("-vf", "scale=640:480:flags=neighbor")
 _H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "15", "-pix_fmt", "yuv420p")
-_TS_PACKET = 188
 _NUMBERED_GRAPH = (
     f"nullsrc=size=128x64:rate={FPS},format=gray,geq="
     "lum='if(mod(floor(N/pow(2,floor(X/16)))+floor(Y/32),2),215,40)',scale=640:480:flags=neighbor"
@@ -67,6 +66,11 @@ def age(report: Report, settings: Settings) -> None:
     cases = [_Case(kind=kind, cores=cores) for kind in (*SERVED, LAVFI) for cores in sorted({1, available})]
     # What a decoder does by itself on a machine with 16 cores.
     cases += [_Case(kind=kind, cores=available, threads=16) for kind in (HTTP_TS, RTSP)]
+    # What the options that docs/recording.md advises change.
+    cases += [
+        _Case(kind=HTTP_TS, cores=available, has_lengths=has_lengths, is_parsed=is_parsed)
+        for has_lengths, is_parsed in ((False, False), (True, True), (True, False))
+    ]
     works = {
         case.name: partial(in_fresh_process, _ages, replace(case, seconds=seconds, binaries=settings.binaries))
         for case in cases
@@ -80,7 +84,7 @@ def age(report: Report, settings: Settings) -> None:
         [[case, *(spread([run.note[name] for run in runs], 1) for name in names)] for case, runs in costs.items()],
     )
     for case in cases:
-        limit = AGE_MS if case.threads is None else None
+        limit = AGE_MS if case.is_default else None
         for name in ("age p50", "age p99"):
             values = [run.note[name] for run in costs[case.name]]
             report.figure("age", f"{name}, {case.name}", values, unit="ms", at_most=limit)
@@ -128,6 +132,8 @@ class _Case:
         kind: kind of source.
         cores: processors that this process and its children may use; None for all.
         threads: decoding threads that hold frames back, as FFmpeg's own default does; None leaves them to ffenc.
+        has_lengths: whether packets of MPEG-TS state their length.
+        is_parsed: whether FFmpeg's parser looks for the ends of frames.
         seconds: length of the loop.
         binaries: the executables.
     """
@@ -135,6 +141,8 @@ class _Case:
     kind: str
     cores: int | None = None
     threads: int | None = None
+    has_lengths: bool = False
+    is_parsed: bool = True
     seconds: float = 0
     binaries: Binaries | None = None
 
@@ -142,13 +150,20 @@ class _Case:
     def name(self) -> str:
         if self.threads is not None:
             return f"{self.kind}, {self.threads} decoding threads"
+        if not self.is_default:
+            return self.kind + ", lengths stated" * self.has_lengths + ", not parsed" * (not self.is_parsed)
         return f"{self.kind}, {self.cores} core" + "s" * (self.cores != 1)
+
+    @property
+    def is_default(self) -> bool:
+        return self.threads is None and self.is_parsed and not self.has_lengths
 
     def source(self, url: str) -> LiveSource:
         if self.kind == LAVFI:
             return LiveSource(source=url, format="lavfi")
-        threads = {} if self.threads is None else {"threads": str(self.threads), "flags": "-low_delay"}
-        return LiveSource(source=url, options=threads)
+        options = {} if self.threads is None else {"threads": str(self.threads), "flags": "-low_delay"}
+        options |= {} if self.is_parsed else {"fflags": "noparse+nofillin"}
+        return LiveSource(source=url, options=options)
 
 
 class _Log:
@@ -237,7 +252,7 @@ def _server(case: _Case, log: _Log) -> AbstractContextManager[Any]:
         units = rtsp_camera.access_units(case.binaries, log.count, *_SCALE)
         return rtsp_camera.serving_rtsp(_Frames(units, log), fps=FPS)
     if case.kind == HTTP_TS:
-        packets = _transport_stream(case.binaries, log.count)
+        packets = _transport_stream(case.binaries, log.count, has_lengths=case.has_lengths)
         return network_camera.serving(partial(_respond, _Frames(packets, log)), "video/mp2t")
     jpegs = network_camera.jpegs(case.binaries, log.count, *_SCALE)
     return network_camera.serving(partial(_respond, _Frames([[network_camera.part(jpeg)] for jpeg in jpegs], log)))
@@ -252,21 +267,13 @@ def _respond(frames: _Frames, send: network_camera.Send, stopped: threading.Even
             send(part)
 
 
-def _transport_stream(binaries: Binaries, count: int) -> list[list[bytes]]:
+def _transport_stream(binaries: Binaries, count: int, *, has_lengths: bool) -> list[list[bytes]]:
     """Return numbered frames as MPEG-TS: the packets of each frame."""
-    stream = network_camera.encoded(binaries, count, *_SCALE, *_H264, "-f", "mpegts")
-    frames: list[list[bytes]] = [[]]
-    has_begun = False
-    for start in range(0, len(stream), _TS_PACKET):
-        packet = stream[start : start + _TS_PACKET]
-        is_start, pid = packet[1] & 0x40, (packet[1] & 0x1F) << 8 | packet[2]
-        if is_start and pid == 0x100:  # FFmpeg's number for the first stream
-            if has_begun:
-                frames.append([])
-            has_begun = True
-        frames[-1].append(packet)
+    lengths = ("-omit_video_pes_length", str(int(not has_lengths)))
+    stream = network_camera.encoded(binaries, count, *_SCALE, *_H264, "-f", "mpegts", *lengths)
+    frames = camera_process.transport_stream(stream)
     assert len(frames) == count
-    return [[b"".join(packets)] for packets in frames]
+    return [[frame] for frame in frames]
 
 
 @dataclass

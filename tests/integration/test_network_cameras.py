@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import signal
 import subprocess
@@ -17,9 +18,11 @@ import numpy.typing as npt
 import pytest
 
 from ffenc import Binaries, CameraSource, LiveSource
-from ffenc.cli.commands.record.cameras import OpenCameras, parse_cameras
+from ffenc.cli.commands.record.cameras import FFmpegCamera, OpenCameras, parse_cameras
 from ffenc.errors import CameraFormatError, CameraStalledError, CameraUnavailableError
+from ffenc.plan.capture import plan_capture
 from tests import frame_numbers
+from tests.camera_process import PERIOD, CameraProcess
 from tests.network_camera import Send, encoded, jpegs, paced, part, serving
 
 pytestmark = [pytest.mark.net, pytest.mark.integration]
@@ -147,6 +150,34 @@ def test_frames_never_go_back(options: tuple[str, ...], binaries: Binaries, monk
         source.close()
     assert len(seen) >= 30
     assert seen == sorted(set(seen))
+
+
+def test_transport_stream_that_is_not_parsed_has_every_frame(
+    binaries: Binaries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"wrist": {"type": "ffmpeg", "source": "", "options": {"fflags": "noparse+nofillin"}}}
+    with CameraProcess("ts", binaries) as server:
+        settings["wrist"]["source"] = server.url
+        parsed = parse_cameras(settings)["wrist"]
+        assert isinstance(parsed, FFmpegCamera)
+        command = plan_capture(binaries.ffmpeg, parsed.live_source())
+        assert ("-fflags", "noparse+nofillin") in itertools.pairwise(command)
+        source = CameraSource(parsed.live_source(), binaries=binaries)
+        seen: list[int] = []
+        take = source._next
+
+        def noted() -> npt.NDArray[Any]:
+            frame = take()
+            seen.append(frame_numbers.read(frame))
+            return frame
+
+        monkeypatch.setattr(source, "_next", noted)
+        with source:
+            deadline = time.monotonic() + 20
+            while len(seen) < 45 and time.monotonic() < deadline:
+                time.sleep(0.05)
+    assert len(seen) >= 45
+    assert {(after - before) % PERIOD for before, after in itertools.pairwise(seen)} == {1}
 
 
 @pytest.mark.one_build
