@@ -1,4 +1,4 @@
-"""Sections ``tools`` and ``growth``: five operations on datasets, against LeRobot's own tools and with more episodes."""
+"""Sections ``tools`` and ``growth``: operations on datasets, against LeRobot's own tools and with more episodes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,17 @@ from made_datasets import CAMERAS, FPS, make_dataset, make_version_21
 from measure import Report, in_fresh_process, spread
 from settings import Settings
 
-from ffenc import Binaries, VideoEncoderConfig, delete_episodes, encode_frames, merge_datasets, upgrade_dataset
+from ffenc import (
+    Binaries,
+    VideoEncoderConfig,
+    delete_episodes,
+    encode_frames,
+    merge_datasets,
+    recompute_stats,
+    split_dataset,
+    upgrade_dataset,
+    verify_dataset,
+)
 from ffenc.bench.timing import round_order
 from ffenc.dataset.format.dataset_tables import iterate_episodes
 from ffenc.dataset.format.documents import load_info
@@ -31,9 +41,11 @@ SOURCES = 4
 GROWTH_LENGTHS = (4, 5, 6)
 SLOWER, GROWTH_MB = 1.1, 5.0
 
-WORKS = ("merge", "delete", "trim", "pack", "upgrade")
-COMPARED = ("merge", "delete", "upgrade")
+WORKS = ("merge", "delete", "trim", "split", "pack", "upgrade", "recompute-stats", "verify")
+COMPARED = ("merge", "delete", "split", "upgrade", "recompute-stats")
 """The operations for which LeRobot has a tool."""
+
+IN_PLACE = ("pack", "upgrade", "recompute-stats")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +67,7 @@ class Datasets:
     def of(self, work: str, scratch: Path) -> tuple[Path, ...]:
         """Return what an operation reads; a copy, in ``scratch``, of what it changes in place."""
         sources = {"merge": self.parts, "pack": (self.single,), "upgrade": (self.old,)}.get(work, (self.whole,))
-        if work not in {"pack", "upgrade"}:
+        if work not in IN_PLACE:
             return sources
         return (shutil.copytree(sources[0], scratch / "copy" / work),)
 
@@ -127,8 +139,14 @@ def perform(work: str, sources: Sequence[Path], output: Path, binaries: Binaries
         assert not delete_episodes(sources[0], [1], output, binaries=binaries).reencoded
     elif work == "trim":
         trim_episodes(sources[0], ranges, output, binaries=binaries)
+    elif work == "split":
+        split_dataset(sources[0], {"train": 0.5, "val": 0.5}, output, binaries=binaries)
     elif work == "pack":
         assert pack_dataset(sources[0], binaries=binaries)
+    elif work == "recompute-stats":
+        recompute_stats(sources[0])
+    elif work == "verify":
+        verify_dataset(sources[0], "packets", binaries=binaries)
     else:
         upgrade_dataset(sources[0], output, binaries=binaries)
     wall_s = time.perf_counter() - started

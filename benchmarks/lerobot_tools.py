@@ -32,6 +32,23 @@ def delete(sources: Sequence[Path], output: Path) -> Callable[[], object]:
     return lambda: delete_episodes(dataset, [1], output_dir=output, repo_id="bench/kept")
 
 
+def split(sources: Sequence[Path], output: Path) -> Callable[[], object]:
+    """Split into halves."""
+    from lerobot.datasets import LeRobotDataset, split_dataset  # noqa: PLC0415
+
+    dataset = LeRobotDataset("bench/all", root=sources[0])
+    return lambda: split_dataset(dataset, {"train": 0.5, "val": 0.5}, output_dir=output)
+
+
+def statistics(sources: Sequence[Path], output: Path) -> Callable[[], object]:
+    """Compute the statistics of numbers again, in place."""
+    from lerobot.datasets import LeRobotDataset, recompute_stats  # noqa: PLC0415
+
+    del output
+    dataset = LeRobotDataset("bench/all", root=sources[0])
+    return lambda: recompute_stats(dataset)
+
+
 def upgrade(sources: Sequence[Path], output: Path) -> Callable[[], object]:
     """Convert from format 2.1 in place."""
     from lerobot.scripts.convert_dataset_v21_to_v30 import convert_dataset  # noqa: PLC0415
@@ -40,7 +57,7 @@ def upgrade(sources: Sequence[Path], output: Path) -> Callable[[], object]:
     return lambda: convert_dataset("bench/old", root=sources[0], push_to_hub=False)
 
 
-WORKS = {"merge": merge, "delete": delete, "upgrade": upgrade}
+WORKS = {"merge": merge, "delete": delete, "split": split, "upgrade": upgrade, "recompute-stats": statistics}
 
 
 def main() -> None:
