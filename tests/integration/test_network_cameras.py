@@ -22,7 +22,7 @@ from ffenc.cli.commands.record.cameras import FFmpegCamera, OpenCameras, parse_c
 from ffenc.errors import CameraFormatError, CameraStalledError, CameraUnavailableError
 from ffenc.plan.capture import plan_capture
 from tests import frame_numbers
-from tests.camera_process import PERIOD, CameraProcess
+from tests.camera_process import PERIOD, CameraProcess, Kind
 from tests.network_camera import Send, encoded, jpegs, paced, part, serving
 
 pytestmark = [pytest.mark.net, pytest.mark.integration]
@@ -152,16 +152,18 @@ def test_frames_never_go_back(options: tuple[str, ...], binaries: Binaries, monk
     assert seen == sorted(set(seen))
 
 
-def test_transport_stream_that_is_not_parsed_has_every_frame(
-    binaries: Binaries, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("ts", {"fflags": "noparse+nofillin"}), ("rtsp", {"fflags": "noparse", "flags2": "chunks"})],
+)
+def test_stream_that_is_not_parsed_has_every_frame(
+    kind: Kind, options: dict[str, str], binaries: Binaries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {"wrist": {"type": "ffmpeg", "source": "", "options": {"fflags": "noparse+nofillin"}}}
-    with CameraProcess("ts", binaries) as server:
-        settings["wrist"]["source"] = server.url
-        parsed = parse_cameras(settings)["wrist"]
+    with CameraProcess(kind, binaries) as server:
+        parsed = parse_cameras({"wrist": {"type": "ffmpeg", "source": server.url, "options": options}})["wrist"]
         assert isinstance(parsed, FFmpegCamera)
         command = plan_capture(binaries.ffmpeg, parsed.live_source())
-        assert ("-fflags", "noparse+nofillin") in itertools.pairwise(command)
+        assert {(f"-{name}", value) for name, value in options.items()} <= set(itertools.pairwise(command))
         source = CameraSource(parsed.live_source(), binaries=binaries)
         seen: list[int] = []
         take = source._next
