@@ -15,6 +15,9 @@ RECORDED = Path(__file__).parent / "recorded"
 SVT_VERSIONS = {"5.1.9-deb": (1, 4, 1), "8.0": (3, 1, 0), "9.0.2": (4, 2, 0)}
 """SVT-AV1 behind the recorded builds, as it prints itself; no listing has it."""
 
+AOM_VERSIONS = {"4.2.2": (1, 0, 0), "5.1.9-deb": (3, 6, 0), "7.0.2": (3, 2, 0), "9.0.2": (3, 15, 1)}
+"""libaom behind the recorded builds, as far as it is known."""
+
 
 @functools.cache
 def recorded(build: str) -> Capabilities:
@@ -34,7 +37,11 @@ def recorded(build: str) -> Capabilities:
         encoders={name: row for name, row in parse_encoders(encoders).items() if row.media_type == "video"},
         pixel_formats=parse_pix_fmts(pix_fmts),
         helps={name: found for name, found in helps.items() if found is not None},
-        library_versions={"libsvtav1": SVT_VERSIONS[build]} if build in SVT_VERSIONS else {},
+        library_versions={
+            encoder: versions[build]
+            for encoder, versions in (("libsvtav1", SVT_VERSIONS), ("libaom-av1", AOM_VERSIONS))
+            if build in versions
+        },
     )
 
 

@@ -7,7 +7,7 @@ Comments say how the properties were found that no listing shows.
 from __future__ import annotations
 
 from ffenc.encoders import parameters, settings
-from ffenc.encoders.spec import ByVersion, Damage, EncoderSpec, FastDecode, Gop, NarrowFrame, Preset, Quality, Threads
+from ffenc.encoders.spec import ByVersion, Damage, EncoderSpec, FastDecode, Gop, Preset, Quality, Safeguard, Threads
 
 _VBV = frozenset({"b", "maxrate", "bufsize"})
 # x264 and x265 ignore each of these without the other, with or without a line on stderr.
@@ -148,7 +148,14 @@ LIBX265 = EncoderSpec(
     tags={"mp4": "hvc1", "mov": "hvc1"},
     # A frame with a single column of coding units (64x64 each) decodes to another one than x265 reconstructed, by its own
     # checksums: 4.2.2 to 9.0.2, 8 and 12 bits, lossless or not.  With smaller units there are two columns.
-    narrow_frame=NarrowFrame(width=64, option="x265-params:ctu", value="32"),
+    safeguards=(
+        Safeguard(
+            width=64,
+            option="x265-params:ctu",
+            value="32",
+            why="larger coding units damage frames of at most 64 pixels width",
+        ),
+    ),
     # Frames smaller than one coding unit fail with some presets and crash some builds (34x34 in 5.1.9 and 8.1.2).
     minimum_size=ByVersion((((0,), 64),)),
     complaints=(
@@ -265,6 +272,17 @@ LIBAOM_AV1 = EncoderSpec(
     # larger (measured at 176x144); longer GOPs benefit from the look-ahead.
     gop=Gop(companions={"lag-in-frames": "0"}, companions_up_to=2),
     threads=Threads(option="threads", companions={"row-mt": "1"}),
+    # libaom 1.0.0 (FFmpeg 4.2.2) has threads for rows by default, and they race: two encodes of the same frames differ, and
+    # decoders reject frames (at 160x128 in nearly every file, at 320x240 in one of six).  3.2.0 to 3.15.1 do not.
+    safeguards=(
+        Safeguard(
+            option="row-mt",
+            value="0",
+            before=(3, 2),
+            why="several threads for the rows of a frame write damaged streams",
+        ),
+    ),
+    if_listed=frozenset({"row-mt"}),
     generic=frozenset({"b", "qmin", "qmax"}),
     ranges={"qmin": (0, 63), "qmax": (0, 63)},
     refused={
@@ -276,6 +294,7 @@ LIBAOM_AV1 = EncoderSpec(
     parameters={"aom-params": parameters.AOM},
     muxers=("mp4",),
     minimum_size=ByVersion((((0,), 16),)),
+    library_version=r"\[libaom-av1 @ \w+\] v?(\d+(?:\.\d+)+)",
     complaints=(r"Failed to set \S+ codec control",),
 )
 

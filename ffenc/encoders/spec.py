@@ -284,17 +284,21 @@ class Damage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NarrowFrame:
-    """An option that an encoder needs to encode narrow frames correctly.
+class Safeguard:
+    """An option without which an encoder damages frames; the user cannot set it then.
 
     Attributes:
-        width: width of the widest affected frame.
-        option, value: the option, which the user cannot set then.
+        option, value: the option.
+        why: what happens without it, for messages.
+        width: width of the widest affected frame; None: every width.
+        before: first version of its library that does not need it; None: every version does.  An unknown version does.
     """
 
-    width: int
     option: str
     value: str
+    why: str
+    width: int | None = None
+    before: Version | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,7 +362,7 @@ class EncoderSpec:
         muxers: containers that can hold its stream with exact timestamps, the default first.  FFmpeg writes AV1 and VP9
             into MP4 but not into MOV.
         tags: FourCC per muxer, if fewer players support the default one.
-        narrow_frame: an option without which narrow frames are damaged.
+        safeguards: options without which frames are damaged.
         minimum_size: smallest width and height, by library version.
         minimum_width: smallest width, if it is more than the smallest height.
         library_version: regular expression for the version of the library in the encoder's log.
@@ -398,7 +402,7 @@ class EncoderSpec:
     parameters: Mapping[str, ParameterString] = field(default_factory=dict)
     muxers: tuple[str, ...] = ("mp4", "mov")
     tags: Mapping[str, str] = field(default_factory=dict)
-    narrow_frame: NarrowFrame | None = None
+    safeguards: tuple[Safeguard, ...] = ()
     minimum_size: ByVersion[int] = ByVersion((((0,), 2),))
     minimum_width: int = 0
     library_version: str | None = None

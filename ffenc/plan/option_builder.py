@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from ffenc.config import OptionValue, VideoEncoderConfig
-from ffenc.encoders.spec import Damage, Quality
+from ffenc.encoders.spec import Damage, Quality, Safeguard
 from ffenc.encoders.table import find_encoder
 from ffenc.plan.effective import Settled, given_options, is_on, settle
 from ffenc.plan.frame_checks import bit_depth
@@ -34,6 +34,7 @@ class OptionBuilder(InstalledEncoder):
         options: text of each option on the command line.
         parameters: text of each key, by dictionary option.
         owners: options (``name`` or ``name:key``) that a field sets, and that field.
+        guarded: those that prevent damage.
         rivals: options that contradict a field that is set, and that field.
         switches: options that contradict a field if they are switched on, and that field.
         crf: the effective crf.
@@ -47,6 +48,7 @@ class OptionBuilder(InstalledEncoder):
     options: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, dict[str, str]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
+    guarded: dict[str, Safeguard] = field(default_factory=dict)
     rivals: dict[str, str] = field(default_factory=dict)
     switches: dict[str, str] = field(default_factory=dict)
     crf: float | int | None = None
@@ -232,11 +234,13 @@ class OptionBuilder(InstalledEncoder):
         self._set(fast.option, fast.value or str(level), owner="fast_decode")
         return level
 
-    def narrow_frame(self) -> None:
-        """Set what a narrow frame needs."""
-        narrow = self.spec.narrow_frame
-        if narrow is not None and self.width <= narrow.width:
-            self._set(narrow.option, narrow.value, owner="the width of the frame")
+    def safeguards(self) -> None:
+        """Set options without which this version of the encoder damages these frames."""
+        for guard in self.spec.safeguards:
+            is_fixed = guard.before is not None and self.library is not None and self.library >= guard.before
+            if not is_fixed and (guard.width is None or self.width <= guard.width):
+                self._set(guard.option, guard.value, owner=guard.option)
+                self.guarded[guard.option] = guard
 
     def threads(self, count: int | None) -> None:
         """``encoder_threads``."""
@@ -257,7 +261,8 @@ class OptionBuilder(InstalledEncoder):
             raise self.error("encoder_threads", count, f"encoder_threads for {self.name} is {accepted}", accepted)
         self._set(threads.option, str(count), owner="encoder_threads")
         for key, text in threads.companions.items():
-            self._set(key, text, owner="encoder_threads")
+            if key not in self.guarded:
+                self._set(key, text, owner="encoder_threads")
 
     def device(self) -> None:
         """Check ``device``, and set the encoder's options for its hardware."""
@@ -369,6 +374,9 @@ class OptionBuilder(InstalledEncoder):
                 given, value, f"{given!r} contradicts {field} for {self.name}: the encoder would follow only one of them; "
                 f"leave it out, or set {field} to None",
             )  # fmt: skip
+        if guard := self.guarded.get(option):
+            needed = f"{self.name} with library version {self._library_text()} needs {option}={guard.value}"
+            raise self.error(given, value, f"{needed}: {guard.why}; leave {given!r} out")
         if option in self.owners:
             field = self.owners[option]
             raise self.error(given, value, f"{given!r} is set by {field} for {self.name}; use {field} instead")

@@ -174,7 +174,7 @@ def resolve_encoder(
         "preset": builder.preset(),
         "fast_decode": builder.fast_decode(),
     }
-    builder.narrow_frame()
+    builder.safeguards()
     builder.threads(encoder_threads)
     builder.device()
     if forced_key_frames:

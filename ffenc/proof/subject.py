@@ -21,6 +21,7 @@ from ffenc.errors import (
     CapabilityError,
     EncoderUnavailableError,
     FFencError,
+    InputError,
     ProcessDiedError,
     ProcessError,
     RecordingError,
@@ -38,7 +39,7 @@ from ffenc.video.run import check_complaints, start_plan
 from ffenc.video.run_context import RunContext
 from ffenc.video.similarity import find_wrong_frame
 from ffenc.video.stream_check import check_stream
-from ffenc.video.trial import NO_DECODER, TrialScene, lowest_psnr_db
+from ffenc.video.trial import NO_DECODER, TrialScene, damage_of, lowest_psnr_db
 
 Frames = Sequence[npt.NDArray[Any]]
 
@@ -283,9 +284,11 @@ def reason_of(error: FFencError, directory: Path) -> str:
     if isinstance(error, RecordingError) and isinstance(error.__cause__, FFencError):
         return reason_of(error.__cause__, directory)  # the error itself tells where the recording is kept
     text = str(error).splitlines()[0]
+    if isinstance(error, InputError):
+        text = damage_of(error)
     if isinstance(error, EncoderUnavailableError) and error.refused:
         text += f": {error.refused[-1][1]}"
     if isinstance(error, ProcessError) and error.stderr_tail.strip():
         text += f": {error.stderr_tail.strip().splitlines()[0]}"
     text = re.sub(r"; \S+ was not written$", "", text)
-    return text.replace(f"{directory}{os.sep}", "")
+    return re.sub(r"\S*/ffenc-trial-\w+/", "", text).replace(f"{directory}{os.sep}", "")

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from ffenc.config import VideoEncoderConfig
 from ffenc.encoders.table import device_of, find_encoder
-from ffenc.errors import FFencError, OutputError, ProcessDiedError
+from ffenc.errors import FFencError, InputError, OutputError, ProcessDiedError
 from ffenc.ffmpeg.capabilities import Capabilities
 from ffenc.ffmpeg.ffprobe import probe_video_and_packets
 from ffenc.ffmpeg.process.ffmpeg_process import FFmpegProcess
@@ -252,6 +252,8 @@ def _check_file(plan: EncodePlan, sent: Sequence[Frame], context: RunContext) ->
         if NO_DECODER.search(err.stderr_tail):
             return f"its trial succeeded, but frames were not compared: this FFmpeg cannot decode {plan.encoder.codec}"
         raise OutputError(f"its stream cannot be decoded: {err.stderr_tail or err}", path=plan.output) from err
+    except InputError as err:
+        raise OutputError(damage_of(err), path=plan.output) from err
     for number, shown in zip(numbers, decoded, strict=True):
         wrong = find_wrong_frame(
             sent,
@@ -264,6 +266,12 @@ def _check_file(plan: EncodePlan, sent: Sequence[Frame], context: RunContext) ->
         if wrong:
             raise OutputError(f"{plan.encoder.name} encodes other frames than were sent: {wrong}", path=plan.output)
     return "its trial succeeded"
+
+
+def damage_of(error: InputError) -> str:
+    """Return what is wrong with a file that an encoder just wrote, without the advice for files of the user."""
+    fault = str(error).partition("; ")[0]
+    return "its stream is damaged: " + fault.removeprefix(f"{error.path}: ")
 
 
 def _check_bit_rate(plan: EncodePlan, bits_per_s: Fraction) -> None:

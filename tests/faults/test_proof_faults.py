@@ -41,6 +41,8 @@ FAULTS: list[tuple[str, str, dict[str, dict[str, Any]], str]] = [
     ("frames", NVENC, {NVENC: {"fault": "previous"}}, "frame 1 shows frame 0"),
     ("frames", NVENC, {NVENC: {"fault": "frame_missing"}}, "12 frames were sent, but the file has 11"),
     ("frames", NVENC, {NVENC: {"fault": "timestamps"}}, "frame 1 is shown at"),
+    ("frames", NVENC, {NVENC: {"fault": "damaged"}}, r"^its stream is damaged: frame \d+ [^;]+$"),
+    ("sessions", NVENC, {NVENC: {"fault": "damaged"}}, r"^its stream is damaged: frame \d+ [^;]+$"),
     ("keyframes", NVENC, {NVENC: {"fault": "key_frames"}}, "with g=1 keyframes are at 0, not at every multiple of 1"),
     ("crf", NVENC, {NVENC: {"fault": "fixed_quality"}}, "a higher crf does not make the file smaller"),
     ("bit rate", NVENC, {NVENC: {"fault": "fixed_rate"}}, "a higher bit rate does not make the file larger"),
@@ -80,6 +82,7 @@ def test_check_fails_with_its_fault(
     assert result.passed is False, result.detail
     assert re.search(reason, result.detail), result.detail
     assert str(tmp_path) not in result.detail
+    assert "/ffenc-trial-" not in result.detail
 
 
 def test_every_check_has_a_fault() -> None:

@@ -94,7 +94,7 @@ def test_narrow_frame_gets_smaller_coding_units():
 
     assert (ctu(64), ctu(66)) == ("32", None)
     config = VideoEncoderConfig(vcodec="libx265", extra_options={"x265-params": {"ctu": 64}})
-    with pytest.raises(EncoderOptionError, match="width of the frame"):
+    with pytest.raises(EncoderOptionError, match=r"needs x265-params:ctu=32: larger coding units damage"):
         resolve_encoder(config, recorded("9.0.2"), width=64, height=64)
 
 

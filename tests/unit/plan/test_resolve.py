@@ -110,7 +110,7 @@ def test_unknown_encoder_is_refused_with_available_encoders(build, vcodec, said,
 def test_only_listings_of_candidate_encoders_are_requested():
     assert candidate_encoders("av1") == ("libsvtav1", "libaom-av1", "librav1e")
     assert candidate_encoders("h264_nvenc") == ("h264_nvenc",)
-    assert set(library_version_patterns("av1")) == {"libsvtav1"}
+    assert set(library_version_patterns("av1")) == {"libaom-av1", "libsvtav1"}
     assert library_version_patterns("h264") == {}
 
 
@@ -422,6 +422,20 @@ def test_fast_decode_is_refused_for_an_encoder_without_it(vcodec):
 def test_threads_are_written_by_the_option_of_every_software_encoder(vcodec, written):
     assert written.items() <= options(vcodec=vcodec, threads=2).items()
     assert not {"threads", "row-mt"} & set(options(vcodec=vcodec))
+
+
+@pytest.mark.parametrize(
+    ("version", "written"), [(None, "0"), ((1, 0, 0), "0"), ((3, 1, 9), "0"), ((3, 2, 0), "1"), ((3, 15, 1), "1")]
+)
+def test_libaom_uses_threads_for_rows_only_in_versions_that_write_sound_streams(version, written):
+    here = replace(recorded(NEW), library_versions={"libaom-av1": version} if version else {})
+    assert options(here, vcodec="libaom-av1", threads=2)["row-mt"] == written
+    assert options(here, vcodec="libaom-av1").get("row-mt", "1") == written
+    settings = {"vcodec": "libaom-av1", "extra_options": {"row-mt": 1}}
+    if written == "1":
+        assert options(here, **settings)["row-mt"] == "1"
+    else:
+        assert "needs row-mt=0: several threads for the rows of a frame" in str(refusal(here, **settings))
 
 
 @pytest.mark.parametrize("threads", [0, -1, True, 2.0, "2"])
