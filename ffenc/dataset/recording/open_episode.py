@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +14,10 @@ from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.recording.append_episode import EpisodeSummary
 from ffenc.dataset.recording.episode_directory import EpisodeDirectory
 from ffenc.dataset.recording.rows import Capture, EpisodeRows, Row, RowLog, drop_line, given_columns, row_line
-from ffenc.errors import EpisodeError, ThreadStartError
+from ffenc.errors import EpisodeError
 from ffenc.streaming.drop_log import Drop, EpisodeRecording
 from ffenc.streaming.pending_result import PendingResult
-from ffenc.threads import PromptThread
+from ffenc.threads import limits_reported, require_threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,30 +41,43 @@ _NO_STEP = _Step(row=None, rows=0, end=0)
 class EpisodeStart:
     """Starts an episode in a thread of its own, beside the control loop.
 
+    A bare thread: the next frame may come at once, and `PromptThread` would start two threads one after the other.
+
     Args:
         make: starts the episode.
     """
 
     def __init__(self, make: Callable[[], OpenEpisode]) -> None:
+        self._make = make
         self._result: PendingResult[OpenEpisode] = PendingResult("start of an episode")
-        self._thread = PromptThread(
-            lambda: self._result.run(make), name="start of an episode", on_failure=self._thread_refused
-        )
+        self._is_starting = False
+        self._claim = _thread.allocate_lock()
 
     def start(self) -> None:
-        """Start the thread; a second call does nothing."""
-        self._thread.start()
+        """Start the thread.  A second call does nothing, also after an interrupt of the first.
+
+        Raises:
+            ThreadStartError: the system refuses the thread, or a library has replaced threads.
+        """
+        if not self._is_starting:
+            require_threads()
+            with limits_reported("the start of an episode"):
+                _thread.start_new_thread(self._run, ())
+            self._is_starting = True
 
     def wait(self) -> OpenEpisode:
         """Return the episode, or raise why it could not be started."""
-        self._thread.start()  # an interrupt may have prevented it
+        self.start()  # an interrupt may have prevented it
         return self._result.wait()
 
-    def _thread_refused(self, error: ThreadStartError) -> None:
-        def fail() -> OpenEpisode:
-            raise error
+    def settle(self) -> None:
+        """Wait until the episode is started, or could not be; `wait` raises why."""
+        self.start()
+        self._result.settle()
 
-        self._result.run(fail)
+    def _run(self) -> None:
+        if self._claim.acquire(blocking=False):
+            self._result.run(self._make)
 
 
 class OpenEpisode:

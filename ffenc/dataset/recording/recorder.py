@@ -118,6 +118,7 @@ class DatasetRecorder:
             self._begin()
         else:
             prepare_cameras(self._encoder, self.info)
+            self._start_first()
 
     @classmethod
     def create(
@@ -429,6 +430,18 @@ class DatasetRecorder:
         self._identity.check()
         self._open_episode, self._next = episode, None
         return episode
+
+    def _start_first(self) -> None:
+        """Start the first episode, so that its first frame costs no more than others; that frame raises an error of it."""
+        if not has_formats(self.info):
+            return
+        self._next = EpisodeStart(self._started_episode)
+        try:
+            with suppress(ThreadStartError):
+                self._next.settle()
+        except BaseException:
+            self._discard_next()
+            raise
 
     def _discard_next(self) -> None:
         """Discard the episode that was started beside the loop."""
