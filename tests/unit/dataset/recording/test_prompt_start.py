@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ffenc.dataset.recording import open_episode
 from ffenc.dataset.recording.open_episode import EpisodeStart
 from ffenc.errors import OutputError, ProcessStartError, RecordingError, ThreadStartError
 from ffenc.streaming.queueing import FrameQueue
@@ -84,8 +86,19 @@ def test_refused_thread_is_reported_later(monkeypatch: pytest.MonkeyPatch) -> No
     thread.start()
     thread.join(LONG_S)
     assert told == [thread.error]
-    with pytest.raises(ThreadStartError, match="no more threads"):
-        EpisodeStart(lambda: None).wait()  # type: ignore[arg-type, return-value]
+
+
+def test_episode_whose_thread_is_refused_can_be_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    made: Any = object()
+    start = EpisodeStart(lambda: made)
+    with monkeypatch.context() as patch:
+        patch.setattr(open_episode, "_thread", SimpleNamespace(start_new_thread=refused))
+        with pytest.raises(ThreadStartError, match="the start of an episode"):
+            start.start()
+    assert start.wait() is made
 
 
 def test_allocating_slots_does_not_touch_frames_that_came_before() -> None:
