@@ -282,7 +282,7 @@ class _Taker:
 
     taken: list[tuple[float, Any]] = field(default_factory=list)
 
-    def add_frame(self, frame: Mapping[str, Any], /) -> bool:
+    def add_frame(self, frame: Mapping[str, Any], /, **_: object) -> bool:
         now = time.monotonic()
         self.taken.append((now, frame["camera"][::16, ::16].copy()))
         return True

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, Protocol, TypeAlias
 
-from ffenc.dataset.recording.rows import Capture
 from ffenc.errors import CameraError, CameraStalledError
 from ffenc.frame_rate import FrameRate, parse_frame_rate
 from ffenc.video.live_camera import CapturedFrame, LiveCamera
@@ -28,7 +27,9 @@ _STEPS_AT_ONCE = 2  # most held steps that are recorded in one tick, so that the
 class FrameTaker(Protocol):
     """Takes the steps of an episode, as `ffenc.dataset.recording.recorder.DatasetRecorder` does."""
 
-    def add_frame(self, frame: Mapping[str, Any], /) -> bool:
+    def add_frame(
+        self, frame: Mapping[str, Any], /, *, captured_ms: Mapping[str, int], repeated: Sequence[str]
+    ) -> bool:
         """Take one step; False if the recorder dropped it."""
 
 
@@ -79,7 +80,6 @@ def record_episode(
     recorder: FrameTaker,
     cameras: Mapping[str, LiveCamera],
     *,
-    add: Callable[[Mapping[str, Any], Capture], bool] | None = None,
     task: str,
     fps: FrameRate,
     duration_s: float,
@@ -96,10 +96,9 @@ def record_episode(
     frame are held until every camera has given a newer one, so that no frame of a camera that died is recorded.
 
     Args:
-        recorder: gets one frame of every camera, and the task, for every tick.
+        recorder: gets one frame of every camera, and the task, for every tick; with the arrival of each frame, in milliseconds
+            since the first tick was due, and the cameras whose frame is repeated.
         cameras: started cameras by the name of their feature, e.g. ``observation.images.laptop``.
-        add: takes a step with the arrival of its frames, in milliseconds since the first tick was due; None calls ``add_frame``
-            of the recorder, without them.
         task: text of the task.
         fps: frame rate of the dataset.
         duration_s: length of the episode in seconds.
@@ -120,14 +119,7 @@ def record_episode(
         repeated=dict.fromkeys(cameras, 0),
     )
     start = time.monotonic()
-    steps = _Steps(
-        add or (lambda frame, _: recorder.add_frame(frame)),
-        episode,
-        task=task,
-        names=tuple(cameras),
-        start=start,
-        holds=on_stale != "continue",
-    )
+    steps = _Steps(recorder, episode, task=task, names=tuple(cameras), start=start, holds=on_stale != "continue")
     for step in range(episode.steps_wanted):
         behind_s = _wait_until(start + float(step / rate), stop)
         if behind_s is None:
@@ -158,7 +150,7 @@ class _Steps:
     """Time steps of an episode on their way to the recorder.
 
     Args:
-        add: gets the steps.
+        recorder: gets the steps.
         episode: its counts are updated.
         task: text of the task.
         names: names of the cameras.
@@ -168,7 +160,7 @@ class _Steps:
 
     def __init__(
         self,
-        add: Callable[[Mapping[str, Any], Capture], bool],
+        recorder: FrameTaker,
         episode: LiveEpisode,
         *,
         task: str,
@@ -176,7 +168,7 @@ class _Steps:
         start: float,
         holds: bool,
     ) -> None:
-        self._add = add
+        self._recorder = recorder
         self._episode = episode
         self._task = task
         self._start = start
@@ -239,7 +231,8 @@ class _Steps:
             self._episode.repeats.append((self._episode.steps, repeated))
         frames = {name: newest.frame for name, newest in captured.items()}
         times_ms = {name: round((newest.time_s - self._start) * 1000) for name, newest in captured.items()}
-        was_taken = self._add({**frames, "task": self._task}, Capture(times_ms=times_ms, repeated=repeated))
+        frame = {**frames, "task": self._task}
+        was_taken = self._recorder.add_frame(frame, captured_ms=times_ms, repeated=repeated)
         self._episode.steps += 1
         self._episode.dropped += not was_taken
         for name in repeated:

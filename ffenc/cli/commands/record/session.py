@@ -186,9 +186,6 @@ class _Session:
         return record_episode(
             self._recorder,
             self._cameras,
-            add=lambda frame, capture: self._recorder.add_frame(
-                frame, captured_ms=capture.times_ms, repeated=capture.repeated
-            ),
             task=self._plan.task,
             fps=self._plan.fps,
             duration_s=self._plan.episode_s,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -12,7 +12,6 @@ import pytest
 
 from ffenc.dataset.recording import live_recording
 from ffenc.dataset.recording.live_recording import record_episode, wait_for
-from ffenc.dataset.recording.rows import Capture
 from ffenc.errors import CameraEndedError, CameraError, CameraStalledError
 from ffenc.video.live_camera import CapturedFrame, LiveCamera
 
@@ -67,10 +66,14 @@ class Recorder:
         self.clock, self.slow, self.drops = clock, slow or {}, drops
         self.frames: list[dict[str, Any]] = []
         self.times: list[float] = []
+        self.captured_ms: list[Mapping[str, int]] = []
+        self.repeated: list[Sequence[str]] = []
 
-    def add_frame(self, frame: Any, /) -> bool:
+    def add_frame(self, frame: Any, /, *, captured_ms: Mapping[str, int], repeated: Sequence[str]) -> bool:
         step = len(self.frames)
         self.frames.append(dict(frame))
+        self.captured_ms.append(captured_ms)
+        self.repeated.append(repeated)
         self.times.append(self.clock.now_s - 1000)
         self.clock.now_s += self.slow.get(step, 0)
         return step not in self.drops
@@ -134,7 +137,7 @@ def test_failed_camera_ends_the_episode_with_complete_ticks(clock: Clock) -> Non
 
 def test_error_of_the_recorder_is_raised(clock: Clock) -> None:
     class Broken(Recorder):
-        def add_frame(self, frame: Any, /) -> bool:
+        def add_frame(self, frame: Any, /, **_: object) -> bool:
             raise OSError("disk")
 
     with pytest.raises(OSError, match="disk"):
@@ -268,14 +271,9 @@ def test_failed_camera_ends_the_episode_unless_it_may_come_back(clock: Clock, on
 
 def test_steps_have_the_capture_times_of_their_frames(clock: Clock) -> None:
     cameras: dict[str, LiveCamera] = {"a": Camera(clock, 30), "b": Camera(clock, 4)}
-    captures: list[Capture] = []
-
-    def add(_: object, capture: Capture) -> bool:
-        captures.append(capture)
-        return True
-
-    record(Recorder(clock), cameras, duration_s=0.6, on_stale="continue", add=add)
-    assert [capture.times_ms for capture in captures] == [
+    recorder = Recorder(clock)
+    record(recorder, cameras, duration_s=0.6, on_stale="continue")
+    assert recorder.captured_ms == [
         {"a": 100 * step, "b": time_ms} for step, time_ms in enumerate([0, 0, 0, 250, 250, 500])
     ]
-    assert [capture.repeated for capture in captures] == [[], ["b"], ["b"], [], ["b"], []]
+    assert recorder.repeated == [[], ["b"], ["b"], [], ["b"], []]
