@@ -96,26 +96,25 @@ def check_decoded_frames(
     """
     tools = Measurer(binaries).binaries
     damaged = {finding.path for finding in subject.findings.kept if finding.code == "video-unreadable"}
-    uses: list[VideoUse | str] = [
+    uses = [
         use
         for use in video_uses(subject)
         if use.path.is_file() and use.path.stat().st_size and use.path.relative_to(subject.root) not in damaged
     ]
-    uses += image_cameras(subject)
     recorded = {place: _of_cameras(subject, row) for place, row in recorded_statistics(subject)}
     comparisons = Comparisons(provenance=_provenance(subject), limits=None if rows is None else rows.limits)
+    sources = [
+        *((str(use.path), _decode(subject, use, tools, comparisons)) for use in uses),
+        *((camera, decode_images(subject, camera, tools, comparisons)) for camera in image_cameras(subject)),
+    ]
     seen: list[_Seen] = []
     contents: list[EpisodeContent] = []
 
-    def decode(use: VideoUse | str) -> tuple[list[_Seen], list[EpisodeContent]]:
+    def check(source: tuple[str, Iterator[DecodedEpisode]]) -> tuple[list[_Seen], list[EpisodeContent]]:
+        name, episodes = source
         compared: list[_Seen] = []
         shown: list[EpisodeContent] = []
-        with subject.checking(f"the frames of {use if isinstance(use, str) else use.path}"):
-            episodes = (
-                decode_images(subject, use, tools, comparisons)
-                if isinstance(use, str)
-                else _decode(subject, use, tools, comparisons)
-            )
+        with subject.checking(f"the frames of {name}"):
             for decoded in episodes:
                 _report_ties(subject, decoded)
                 expected = recorded.get(decoded.episode.place, {}).get(decoded.camera)
@@ -125,11 +124,11 @@ def check_decoded_frames(
                     shown.append(decoded.content)
         return compared, shown
 
-    for done, (compared, shown) in enumerate(in_parallel(decode, uses), start=1):
+    for done, (compared, shown) in enumerate(in_parallel(check, sources), start=1):
         seen += [result for result in compared if result.recorded.shape == result.decoded.shape]
         contents += shown
         if progress is not None:
-            progress(done, len(uses))
+            progress(done, len(sources))
     _report(subject, seen)
     if rows is not None:
         with subject.checking("what frames and rows contain"):

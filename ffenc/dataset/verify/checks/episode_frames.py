@@ -1,4 +1,4 @@
-"""Collect what is known of the frames of one camera in one episode, while they are decoded from a video or from images."""
+"""Compute statistics and contents of the frames of one camera in one episode while they are decoded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Comparisons:
     """What frames are compared with.
 
     Attributes:
-        provenance: what was kept of each recorded episode, by number.
+        provenance: entries of ``meta/ffenc/episodes.jsonl``, by number of the episode.
         limits: limits for the contents; None skips the contents.
     """
 
@@ -41,7 +41,7 @@ class DecodedEpisode:
         camera: the camera.
         path: the file with the frames.
         statistics: statistics of the frames.
-        is_depth: whether they are in a unit of depth, and not fractions of the largest value.
+        is_depth: whether the statistics are depths, not intensities from 0 to 1.
         ties: the comparison with the small images that were stored with the rows.
         content: what the frames show; None if it was not asked for.
     """

@@ -41,7 +41,7 @@ def decode_images(
         for table in iterate_episode_tables(subject.layout.data_files(), columns=[camera]):
             episode = by_index.get(table["episode_index"][0].as_py())
             if camera not in table.column_names or episode is None or len(table) != episode.length:
-                continue  # that has a finding
+                continue  # already reported
             images = _Images(subject, camera, episode, binaries)
             frames = EpisodeFrames(subject, episode, camera, images.path, comparisons)
             for frame in images.decode(table[camera].to_pylist()):
@@ -49,7 +49,7 @@ def decode_images(
             if frames.is_complete:
                 yield frames.decoded()
     except DatasetError:
-        return  # an unreadable file has a finding
+        return  # an unreadable file was already reported
     except _NoDecoderError as err:
         subject.findings.add("images-undecodable", str(err), camera=camera)
 
@@ -73,7 +73,7 @@ class _Images:
         return self.subject.layout.data(self.episode.data)
 
     def decode(self, images: Sequence[Any]) -> Iterator[npt.NDArray[Any]]:
-        """Yield the frames, and report images that are not readable or of another size; stop at an undecodable one.
+        """Yield the frames; report images that are unreadable or have another size, and stop at one that cannot be decoded.
 
         Raises:
             _NoDecoderError: this FFmpeg cannot decode them.
