@@ -57,7 +57,7 @@ def completed_or_removed(own: Callable[..., Any], *arguments: Any, **options: An
 
 
 def aggregate_datasets(own: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Merge completely or not at all, and join videos beside the tables; wraps the function of this name."""
+    """Merge completely or not at all, and join videos while the tables are written; wraps the function of this name."""
     return completed_or_removed(functools.partial(_merge, own), *arguments, **options)
 
 
@@ -108,7 +108,7 @@ def append_video(
     overwrite: bool = True,
     compatibility_check: bool = False,
 ) -> None:
-    """Append a video to one of the running merge; replaces ``concatenate_video_files`` there.
+    """Append a video to a file of the running merge; replaces ``concatenate_video_files`` in the module of merges.
 
     Raises:
         FFencError: see `concatenate_video_files`.
@@ -122,7 +122,7 @@ def append_video(
 
 
 def size_in_mb(own: Callable[[Path], float], file_path: Path) -> float:
-    """Count what a merge appends to a file; wraps ``get_file_size_in_mb``."""
+    """Return the size of a file with all that the merge appends to it; wraps ``get_file_size_in_mb``."""
     joins = _joins.get()
     return own(file_path) if joins is None else joins.size_bytes(file_path) / _MIB
 

@@ -1,7 +1,7 @@
-"""Join the videos of a merge beside LeRobot's work on the tables.
+"""Join the videos of a merge in threads while LeRobot writes the tables.
 
-LeRobot appends one source after the other, and copies what it has so far each time.  Which sources share a file is known before
-it writes, so each file is joined once.
+LeRobot appends one source after the other, and copies the file again each time.  Which sources share a file is known before
+it writes, so ffenc joins each file once.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ _DIRECTORY = ".joined"  # in the new dataset while the merge runs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Join:
+    """One file of the new dataset, joined in a thread: its sources, the path until it is complete, and the pending result."""
+
     sources: Sequence[Path]
     joined: Path
     done: Future[None]
 
 
 class MergeJoins:
-    """The video files of a running merge; a context manager that ends its threads and removes what it does not need.
+    """The video files of a running merge; a context manager that ends its threads and removes its temporary files.
 
     Args:
         join: function that joins files into another one.
@@ -52,7 +54,7 @@ class MergeJoins:
         self._appended: dict[Path, list[Path]] = {}
 
     def plan(self, key: str, paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
-        """Yield the groups of a camera's files that LeRobot joins, as its rule for sizes decides."""
+        """Plan one join for each group of a camera's files that LeRobot's size limit puts into one file; yield the groups."""
         utils = import_module("lerobot.datasets.utils")
         chunk = file = 0
         for group in self._groups(paths):
@@ -85,7 +87,7 @@ class MergeJoins:
             )
 
     def append(self, output: Path, source: Path) -> None:
-        """Append a source to a file that has only the first one."""
+        """Note that LeRobot appends a source to a file; `finish` writes the joined file."""
         self._appended.setdefault(output, []).append(source)
 
     def size_bytes(self, path: Path) -> int:
@@ -103,7 +105,7 @@ class MergeJoins:
             if begun is not None and list(begun.sources[1:]) == appended:
                 begun.done.result()
                 begun.joined.replace(output)
-            else:  # LeRobot decided otherwise
+            else:  # LeRobot grouped the sources in another way than planned
                 self._join([output, *appended], output)
 
     def __enter__(self) -> Self:
