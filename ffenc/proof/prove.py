@@ -238,17 +238,17 @@ def _prove(
         capabilities = capabilities_for(row.name, binaries)
         if row.name not in capabilities.encoders:
             absent = Candidate(encoder=row.name, works=False, reason="not compiled into this FFmpeg")
-            return _not_working(row, absent, job, binaries)
+            return _without_checks(row, absent, job, binaries)
         row = row.as_listed(capabilities.help(row.name).options)
         subject = Subject(row=row, capabilities=capabilities, context=context, job=job, directory=Path(directory))
         source = RawFrames(frames=job.frames, fps=job.fps)
         (candidate,) = examine_encoders(subject.config(), source, context, encoders=(row,))
         if not candidate.works:
-            return _not_working(row, candidate, job, binaries)
+            return _without_checks(row, candidate, job, binaries)
         subject = replace(subject, device_node=candidate.device_node)
         results = tuple(run_checks(subject, checks, tell))
         proof = replace(
-            _not_working(row, candidate, job, binaries),
+            _without_checks(row, candidate, job, binaries),
             verdict="failed" if any(result.passed is False for result in results) else "proven",
             checks=results,
             command=_anonymous(subject, subject.plan(job.frames).argv),
@@ -292,7 +292,7 @@ def run_checks(
         yield CheckResult(name=check.name, passed=passed, detail=detail, took_s=took_s)
 
 
-def _not_working(row: EncoderSpec, candidate: Candidate, job: ProofJob, binaries: Binaries) -> EncoderProof:
+def _without_checks(row: EncoderSpec, candidate: Candidate, job: ProofJob, binaries: Binaries) -> EncoderProof:
     return EncoderProof(
         encoder=row.name,
         codec=row.codec,
