@@ -244,7 +244,7 @@ def _relative(source: DatasetSource, exclude: tuple[str, ...], chunk_size: int) 
     if found.count[0] == source.info.total_frames:
         raise DatasetError(
             f"chunks of {chunk_size} frames (--chunk_size) give {found.count[0]} values, and {source.root} has as many rows, so "
-            "these statistics could not be told from those of the rows; use another chunk_size"
+            "nothing would distinguish these statistics from those of the rows; use another chunk_size"
         )
     return found
 

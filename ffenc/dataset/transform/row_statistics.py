@@ -10,8 +10,8 @@ from ffenc.dataset.format.dataset_tables import iterate_episodes
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.statistics import FeatureStatistics, StatisticsTotal
 
-RELATIVE = ACTION, STATE = "action", "observation.state"
-"""The features that statistics of relative actions need."""
+ACTION, STATE = "action", "observation.state"
+"""The features from which LeRobot computes statistics of relative actions."""
 
 logger = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ from ffenc.dataset.format.provenance import load_provenance, renamed_document, r
 from ffenc.dataset.format.schema import DEFAULT_FEATURES, OLD_COUNTERS, DatasetInfo, Feature
 from ffenc.dataset.transform.language_rows import keep_rows
 from ffenc.dataset.transform.renamed import renamed, renamed_columns, renamed_rows
-from ffenc.dataset.transform.row_statistics import RELATIVE, warn_of_other_statistics
+from ffenc.dataset.transform.row_statistics import ACTION, STATE, warn_of_other_statistics
 from ffenc.dataset.transform.side_tables import MovedEpisodes, write_row_tables
 from ffenc.dataset.transform.source import DatasetSource
 from ffenc.dataset.transform.task_columns import task_columns
@@ -340,7 +340,7 @@ def _dataset_statistics(
     if len(selections) == 1 and selections[0].is_complete:
         source, names = selections[0].source, selections[0].names
         changed = {*selections[0].recomputed, *selections[0].frame_statistics}
-        if names.keys() & RELATIVE:  # statistics of relative actions are known by these names
+        if names.keys() & {ACTION, STATE}:  # under another name, statistics of relative actions would not be recognised
             other = warn_of_other_statistics(source.root, source.info, load_stats(source.root) or {})
             changed |= {names.get(name) or name for name in other}
         stats |= {name: known for name, known in stored[0].items() if name not in changed}
