@@ -529,7 +529,7 @@ class EpisodeError(DatasetError):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class MergeError(DatasetError):
-    """Datasets, or tasks of a dataset, cannot become one; nothing was written.
+    """Datasets, or tasks of a dataset, cannot be merged; nothing was written.
 
     Attributes:
         disagreements: for each property that differs, the value of every source, in the order of the sources.

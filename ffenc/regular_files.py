@@ -28,7 +28,7 @@ def file_path(value: str | os.PathLike[str], *, written: bool = False) -> Path:
 
     Args:
         value: the path.
-        written: it is to be written.
+        written: whether ffenc would write there; only the error for a URL depends on it.
 
     Raises:
         InputError: it is a URL, or not a path, but an open file, for example.

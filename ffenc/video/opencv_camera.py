@@ -66,7 +66,9 @@ class OpenCVCamera(LiveCamera):
         if not self._capture.isOpened():
             remedy = "ffenc cameras lists the connected cameras"
             if "://" in str(where):
-                remedy = "check the address, and whether the camera is on; type: ffmpeg with source: URL says more"
+                remedy = (
+                    "check the address, and whether the camera is on; for the reason, use type: ffmpeg, source: URL"
+                )
             raise self._error_of(CameraUnavailableError, f"cannot be opened by OpenCV; {remedy}")
         for key, value in self._wanted.items():
             if value is None:
@@ -99,7 +101,7 @@ class OpenCVCamera(LiveCamera):
 
 
 def _silence() -> None:
-    """Keep OpenCV and its FFmpeg from writing to standard error: into the live view, and URLs with passwords."""
+    """Keep OpenCV and its FFmpeg from printing: their messages break the live view and quote URLs with passwords."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet; read when the first camera is opened
     owner = getattr(getattr(cv2, "utils", None), "logging", cv2)  # OpenCV 5 has no cv2.setLogLevel
     if hasattr(owner, "setLogLevel"):

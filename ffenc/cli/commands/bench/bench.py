@@ -31,6 +31,7 @@ from ffenc.regular_files import file_path
 
 def run(arguments: Namespace, screen: Screen) -> None:
     """Run the sweep, and write the reports."""
+    # Refuse URLs now: the sweep may take hours.
     for written in (arguments.report, arguments.csv, arguments.scratch):
         if written is not None:
             file_path(written, written=True)

@@ -17,8 +17,8 @@ from ffenc.cli.output.screen import Screen
 from ffenc.dataset.recording.live_recording import LiveEpisode
 
 _MANY_REPEATS = 0.1  # share of repeated frames above which a camera is reported
-_LONG_PAUSE_S = 1.0  # of repeated frames, which is reported
-_WIDE = 76  # columns of a terminal that show all columns of the table
+_LONG_PAUSE_S = 1.0  # shortest run of repeated frames that is reported
+_WIDE = 76  # narrowest terminal, in characters, on which the table of episodes fits
 
 
 def show_session(screen: Screen, root: Path, repo_id: str, plan: SessionPlan, result: SessionResult) -> None:
@@ -111,15 +111,15 @@ def _spread(live: LiveEpisode) -> dict[str, float]:
 
 def _episodes_table(episodes: tuple[Recorded, ...], planned: int, *, is_narrow: bool) -> Table:
     headings = (">episode", ">frames", ">dropped", ">repeated", ">seconds", ">late", ">spread", ">video")
-    count = 4 if is_narrow else len(headings)  # headings that are broken are unreadable
+    count = 4 if is_narrow else len(headings)  # more would break the headings in the middle of a word
     table = columns_table(*headings[:count], title=f"{len(episodes)} of {count_text(planned, 'episode')} saved")
     remarks: dict[str, list[str]] = {}
     for recorded in episodes:
         live, summary = recorded.live, recorded.summary
-        remark = (
-            "ended early" if live.stopped else f"ended when camera {live.failure.source} failed" if live.failure else ""
-        )
-        if remark:
+        if live.stopped:
+            remarks.setdefault("ended early", []).append(str(summary.episode_index))
+        elif live.failure is not None:
+            remark = f"ended when camera {live.failure.source} failed"
             remarks.setdefault(remark, []).append(str(summary.episode_index))
         counts = (summary.episode_index, summary.frames, summary.dropped, max(live.repeated.values(), default=0))
         seconds = f"{float(summary.frames / live.fps):.1f}"

@@ -216,7 +216,7 @@ class _Session:
         return self._reopens_cameras(live.failure) and self._reset(next_number)
 
     def _lost_cameras(self) -> list[str]:
-        """Return the cameras that failed or, unless the newest frame is repeated then, give nothing new.
+        """Return the cameras that failed or, unless ``on_stale`` is ``continue``, give nothing new.
 
         Raises:
             CameraError: one came back with another frame size.
