@@ -52,7 +52,6 @@ SERVED = (HTTP_MJPEG, HTTP_TS, RTSP)
 _NUMBERS = 256  # the numbers of the frames repeat after these
 _OPENING_S = 25  # frames that a server has, beyond those of the loop
 _SCALE = ("-vf", "scale=640:480:flags=neighbor")
-_H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "15", "-pix_fmt", "yuv420p")
 _NUMBERED_GRAPH = (
     f"nullsrc=size=128x64:rate={FPS},format=gray,geq="
     "lum='if(mod(floor(N/pow(2,floor(X/16)))+floor(Y/32),2),215,40)',scale=640:480:flags=neighbor"
@@ -270,7 +269,7 @@ def _respond(frames: _Frames, send: network_camera.Send, stopped: threading.Even
 def _transport_stream(binaries: Binaries, count: int, *, has_lengths: bool) -> list[list[bytes]]:
     """Return numbered frames as MPEG-TS: the packets of each frame."""
     lengths = ("-omit_video_pes_length", str(int(not has_lengths)))
-    stream = network_camera.encoded(binaries, count, *_SCALE, *_H264, "-f", "mpegts", *lengths)
+    stream = network_camera.encoded(binaries, count, *_SCALE, *network_camera.H264, "-f", "mpegts", *lengths)
     frames = camera_process.transport_stream(stream)
     assert len(frames) == count
     return [[frame] for frame in frames]

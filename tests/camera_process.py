@@ -1,6 +1,6 @@
 """Network cameras that run as processes of their own, so that a test can kill, freeze and restart them.
 
-Frames show their number modulo `PERIOD`.  Numbers follow the system's monotonic clock, so they go on when a camera restarts.
+Frames show their number modulo `PERIOD`.  Numbers follow the system's monotonic clock, so they continue when a camera restarts.
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["rtsp", "mjpeg", "ts", "udp"]
 
-FPS, PERIOD, GOP = 30, 240, 15
+FPS, PERIOD = 30, 240
 
 _SPAWN = multiprocessing.get_context("spawn")
-_LENGTH_S = 75  # a stream has timestamps that go on, so it cannot be sent in a loop
+_LENGTH_S = 75  # timestamps of MPEG-TS must increase, so the stream cannot be sent in a loop
 _TS_PACKET, _TS_VIDEO = 188, 0x100
-_H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", str(GOP), "-pix_fmt", "yuv420p")
 
 
 class CameraProcess:
@@ -103,7 +102,7 @@ class _FromNow(Sequence[Any]):
 
 
 def _last_keyframe() -> int:
-    return int(time.monotonic() * FPS) // GOP * GOP
+    return int(time.monotonic() * FPS) // network_camera.GOP * network_camera.GOP
 
 
 @functools.cache
@@ -114,11 +113,11 @@ def _frames(kind: Kind, binaries: Binaries) -> Sequence[Any]:
     if kind == "rtsp":
         return rtsp_camera.access_units(binaries, PERIOD)
     numbers = [number % PERIOD for number in range(_LENGTH_S * FPS)]
-    return transport_stream(network_camera.encoded_numbers(binaries, numbers, *_H264, "-f", "mpegts"))
+    return transport_stream(network_camera.encoded_numbers(binaries, numbers, *network_camera.H264, "-f", "mpegts"))
 
 
 def transport_stream(stream: bytes) -> list[bytes]:
-    """Return MPEG-TS with one video as the packets of each frame."""
+    """Split MPEG-TS with one video into its frames; return the packets of each frame, joined."""
     frames: list[list[bytes]] = [[]]
     has_begun = False
     for start in range(0, len(stream), _TS_PACKET):
@@ -144,8 +143,8 @@ def _serve(kind: Kind, port: int, frames: Sequence[Any], listens: Any) -> None:
         listens.set()
         _send_datagrams(shown, port)
     else:
-        type_of_stream = {} if kind == "mjpeg" else {"kind": "video/mp2t"}
-        with network_camera.serving(functools.partial(_respond, frames=shown), port=port, **type_of_stream):
+        mime = network_camera.MJPEG if kind == "mjpeg" else "video/mp2t"
+        with network_camera.serving(functools.partial(_respond, frames=shown), mime, port=port):
             listens.set()
             signal.pause()
 
@@ -160,7 +159,7 @@ def _send_datagrams(frames: Sequence[bytes], port: int) -> None:
         def send(frame: bytes) -> None:
             size = 7 * _TS_PACKET
             for start in range(0, len(frame), size):
-                with suppress(ConnectionRefusedError):  # nobody listens
+                with suppress(ConnectionRefusedError):  # no client listens
                     sender.sendto(frame[start : start + size], ("127.0.0.1", port))
 
         network_camera.paced(send, threading.Event(), parts=frames, fps=FPS)

@@ -15,7 +15,14 @@ from tests import frame_numbers
 Send = Callable[[bytes], None]
 """Sends bytes of the response."""
 
+GOP = 15
+H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", str(GOP), "-pix_fmt", "yuv420p")
+"""Options of ffmpeg for the H.264 of a camera."""
+
 _BOUNDARY = "frame"
+
+MJPEG = f"multipart/x-mixed-replace;boundary={_BOUNDARY}"
+"""MIME type of MJPEG over HTTP."""
 
 
 def encoded(binaries: Binaries, count: int, *options: str) -> bytes:
@@ -58,7 +65,7 @@ def paced(send: Send, stopped: threading.Event, *, parts: Sequence[bytes], fps: 
 @contextmanager
 def serving(
     respond: Callable[[Send, threading.Event], None],
-    kind: str = f"multipart/x-mixed-replace;boundary={_BOUNDARY}",
+    kind: str = MJPEG,
     *,
     port: int = 0,
 ) -> Iterator[str]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ffenc import Binaries
-from tests.network_camera import encoded
+from tests.network_camera import H264, encoded
 
 USER, PASSWORD = "admin", "hunter2"
 
@@ -27,10 +27,7 @@ _SDP = (
 
 def access_units(binaries: Binaries, count: int, *options: str) -> list[list[bytes]]:
     """Return numbered frames as H.264: the NAL units of each frame.  ``options`` are further ones of ffmpeg's output."""
-    coding = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "15", "-pix_fmt", "yuv420p")
-    stream = encoded(
-        binaries, count, *options, *coding, "-x264-params", "slices=1:sliced-threads=0:aud=1", "-f", "h264"
-    )
+    stream = encoded(binaries, count, *options, *H264, "-x264-params", "slices=1:sliced-threads=0:aud=1", "-f", "h264")
     units: list[list[bytes]] = []
     for unit in re.split(rb"\x00?\x00\x00\x01", stream)[1:]:
         if unit[0] & 31 == 9:  # an access unit delimiter

@@ -59,9 +59,7 @@ COMMANDS = {
 }
 
 
-WRITES = (
-    *(use for use in COMMANDS if use.endswith("into")), "jobs plan",
-)  # fmt: skip
+WRITES = {"jobs plan", *(use for use in COMMANDS if use.endswith("into"))}
 
 
 @pytest.mark.parametrize("use", COMMANDS)

@@ -118,10 +118,8 @@ def test_lerobot_reads_and_merges_the_result(name: str, tmp_path: Path) -> None:
     from lerobot.datasets import aggregate_datasets
 
     operation, expected = OPERATIONS[name]
-    root, output = (
-        _record(tmp_path / "set", stills=name in ("images to video", "merge", "trim", "resume")),
-        tmp_path / "out",
-    )
+    has_stills = name in ("images to video", "merge", "trim", "resume")
+    root, output = _record(tmp_path / "set", stills=has_stills), tmp_path / "out"
     operation(root, output)
     result = output / "late" if name == "split" else output if output.exists() else root
     check_dataset(result, expected)

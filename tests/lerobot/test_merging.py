@@ -37,8 +37,10 @@ def _video_sizes(roots: Sequence[Path]) -> list[list[int]]:
     return [[path.stat().st_size for root in roots for path in root.glob(f"videos/{key}/*/*")] for key in cameras]
 
 
-_NUMBERS = ((0,), (100, 104), (200, 204, 208))
-"""First number of each episode of each dataset."""
+_EPISODES = [
+    [[first + step for step in range(4)] for first in firsts] for firsts in ((0,), (100, 104), (200, 204, 208))
+]
+"""Numbers of the rows of each episode of each dataset."""
 
 
 @pytest.mark.parametrize(
@@ -64,8 +66,7 @@ def test_merged_rows_have_their_frames(
         limits["two"] = {"video_files_size_in_mb": (1 + max(sum(sizes[:2]) for sizes in _video_sizes(roots))) / 1024**2}
     merged = tmp_path / "merged"
     aggregate_datasets(["me/a"] * len(roots), "me/both", roots, merged, chunk_size=chunk_size, **limits[joined])
-    expected = [[first + step for step in range(4)] for each in order for first in _NUMBERS[each]]
-    check_dataset(merged, expected, backends=("torchcodec",))
+    check_dataset(merged, [episode for each in order for episode in _EPISODES[each]], backends=("torchcodec",))
     cameras = list(merged.glob("videos/*"))
     files = {"all": 1, "two": (len(order) + 1) // 2, "none": len(order)}[joined]
     assert [len(list(camera.glob("*/*.mp4"))) for camera in cameras] == [files] * len(cameras)
@@ -78,16 +79,11 @@ def test_merge_that_joins_other_files_than_planned_is_right(
     from lerobot.datasets import aggregate_datasets
 
     monkeypatch.setattr(MergeJoins, "_groups", lambda _, paths: iter([paths[:2], paths[2:]]))
-    aggregate_datasets(["me/a"] * 3, "me/both", alike, tmp_path / "merged")
-    check_dataset(
-        tmp_path / "merged",
-        [[first + step for step in range(4)] for firsts in _NUMBERS for first in firsts],
-        backends=("torchcodec",),
-    )
-    assert len(list((tmp_path / "merged").glob("videos/*/*/*.mp4"))) == len(
-        list((tmp_path / "merged").glob("videos/*"))
-    )
-    assert not (tmp_path / "merged" / ".joined").exists()
+    merged = tmp_path / "merged"
+    aggregate_datasets(["me/a"] * 3, "me/both", alike, merged)
+    check_dataset(merged, [episode for episodes in _EPISODES for episode in episodes], backends=("torchcodec",))
+    assert len(list(merged.glob("videos/*/*/*.mp4"))) == len(list(merged.glob("videos/*")))
+    assert not (merged / ".joined").exists()
 
 
 @pytest.mark.parametrize("failing", [Exception("disk"), KeyboardInterrupt()])
