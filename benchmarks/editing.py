@@ -46,6 +46,7 @@ COMPARED = ("merge", "delete", "split", "upgrade", "recompute-stats")
 """The operations for which LeRobot has a tool."""
 
 IN_PLACE = ("pack", "upgrade", "recompute-stats")
+"""The operations that change their dataset, so they work on a copy."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,5 +92,7 @@ def _download_command(url: str) -> str | None:
         command = hub_download(hub.repo, hub.directory, file=hub.file, revision=hub.revision)
         return f"{HUB_CLIENT} && {command}"
     scheme, _, rest = url.partition("://")
-    is_file = PurePosixPath(re.split(r"[?#]", rest)[0].partition("/")[2]).suffix
-    return _DOWNLOADS[scheme.lower()].format(shlex.quote(url)) if is_file and scheme.lower() in _DOWNLOADS else None
+    download = _DOWNLOADS.get(scheme.lower())
+    suffix = PurePosixPath(re.split(r"[?#]", rest)[0].partition("/")[2]).suffix
+    # Without a suffix, it may be a directory, which these commands do not download.
+    return download.format(shlex.quote(url)) if download and suffix else None

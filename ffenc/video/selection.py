@@ -177,16 +177,18 @@ def rows_for_device(rows: Sequence[EncoderSpec], device: str | None, *, named: b
     Raises:
         EncoderOptionError: a named encoder, or every encoder, does not take the device.
     """
-    refusals = {row.name: row.device_refusal(device) for row in rows} if device is not None else {}
-    refused = next(((name, reason) for name, reason in refusals.items() if reason), None)
-    if refused and named:
-        raise option_error(refused[0], "device", device, refused[1])
-    taken = tuple(row for row in rows if not refusals.get(row.name))
-    if refused and not taken:
-        raise option_error(
-            refused[0], "device", device, f"no encoder of this platform and FFmpeg takes device={device!r}; it is a "
-            "device file, such as /dev/dri/renderD128, or the number of a GPU, such as 0",
-        )  # fmt: skip
+    if device is None:
+        return tuple(rows)
+    refusals = {row.name: reason for row in rows if (reason := row.device_refusal(device)) is not None}
+    taken = tuple(row for row in rows if row.name not in refusals)
+    if refusals and (named or not taken):
+        name, reason = next(iter(refusals.items()))
+        if not named:
+            reason = (
+                f"no encoder of this platform and FFmpeg takes device={device!r}; it is a device file, such as "
+                "/dev/dri/renderD128, or the number of a GPU, such as 0"
+            )
+        raise option_error(name, "device", device, reason)
     return taken
 
 

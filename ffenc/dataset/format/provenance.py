@@ -48,6 +48,7 @@ def episode_document(
     document = recording_document(recording, episode_index=episode_index, ffmpeg_version=ffmpeg_version)
     dropped = {drop.step for drop in recording.drop_log.drops}
     steps = (step for step in range(recording.drop_log.steps) if step not in dropped)
+    # ``repeated`` is empty if the caller of add_frame gave no capture times.
     repeats = [
         {"step": step, "cameras": list(cameras)} for step, cameras in zip(steps, repeated, strict=False) if cameras
     ]

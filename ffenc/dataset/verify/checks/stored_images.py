@@ -100,7 +100,7 @@ class _Images:
                     damaged = [
                         each for each in numbers if path is not None and path.name == image_name(each, path.suffix)
                     ]
-                    self._report("frame-unreadable", damaged or numbers, "the data is damaged")
+                    self._report("frame-unreadable", damaged or numbers, "cannot be decoded: the data is damaged")
                     return
 
     def _unpack(self, images: Sequence[Any], directory: Path) -> list[ImageHeader] | None:
@@ -131,21 +131,22 @@ class _Images:
             path.rename(folder / path.name)
             headers.append(header)
         if unreadable:
-            self._report("frame-unreadable", list(unreadable), next(iter(unreadable.values())))
+            reason = next(iter(unreadable.values()))
+            self._report("frame-unreadable", list(unreadable), f"cannot be decoded: {reason}")
         if foreign:
             seen = "x".join(map(str, next(iter(foreign.values()))))
-            self._report("image-size-foreign", list(foreign), f"{seen}, expected {width}x{height}")
+            problem = f"has another size than the feature: {seen}, expected {width}x{height}"
+            self._report("image-size-foreign", list(foreign), problem)
         return None if unreadable or foreign else headers
 
     @property
     def _size(self) -> tuple[int, int, int]:
         return frame_size(self.subject.known_info.features[self.camera]) or (0, 0, 0)
 
-    def _report(self, code: str, frames: Sequence[int], reason: str) -> None:
-        what = "cannot be decoded" if code == "frame-unreadable" else "has another size than the feature"
+    def _report(self, code: str, frames: Sequence[int], problem: str) -> None:
         self.subject.findings.add(
             code,
-            f"{ranges_text(frames)} of the episode {what}: {reason}",
+            f"{ranges_text(frames)} of the episode {problem}",
             episode=self.episode.place,
             camera=self.camera,
             frame=frames[0],
