@@ -291,7 +291,8 @@ class Safeguard:
         option, value: the option.
         why: what happens without it, for messages.
         width: width of the widest affected frame; None: every width.
-        before: first version of its library that does not need it; None: every version does.  An unknown version does.
+        before: first version of the library that does not need it; None: every version needs it.  An unknown version is taken
+            for an affected one.
     """
 
     option: str

@@ -34,7 +34,7 @@ class OptionBuilder(InstalledEncoder):
         options: text of each option on the command line.
         parameters: text of each key, by dictionary option.
         owners: options (``name`` or ``name:key``) that a field sets, and that field.
-        guarded: those that prevent damage.
+        guarded: options that prevent damage, and why.
         rivals: options that contradict a field that is set, and that field.
         switches: options that contradict a field if they are switched on, and that field.
         crf: the effective crf.

@@ -41,7 +41,7 @@ _NO_STEP = _Step(row=None, rows=0, end=0)
 class EpisodeStart:
     """Starts an episode in a thread of its own, beside the control loop.
 
-    A bare thread: the next frame may come at once, and `PromptThread` would start two threads one after the other.
+    The thread is not a `PromptThread`, which starts two threads one after the other: the next frame may come at once.
 
     Args:
         make: starts the episode.
@@ -51,7 +51,9 @@ class EpisodeStart:
         self._make = make
         self._result: PendingResult[OpenEpisode] = PendingResult("start of an episode")
         self._is_starting = False
-        self._claim = _thread.allocate_lock()
+        self._claim = (
+            _thread.allocate_lock()
+        )  # an interrupted `start` may have started a thread; only the first one works
 
     def start(self) -> None:
         """Start the thread.  A second call does nothing, also after an interrupt of the first.

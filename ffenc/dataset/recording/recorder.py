@@ -432,7 +432,7 @@ class DatasetRecorder:
         return episode
 
     def _start_first(self) -> None:
-        """Start the first episode, so that its first frame costs no more than others; that frame raises an error of it."""
+        """Prepare the first episode, so that its first frame takes no longer than others; `add_frame` raises an error of it."""
         if not has_formats(self.info):
             return
         self._next = EpisodeStart(self._started_episode)
