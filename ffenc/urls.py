@@ -71,7 +71,7 @@ def refusal(url: str, *, written: bool = False) -> str:
     if url.startswith("file:"):
         what = f"write the path alone: /{url.removeprefix('file:///')}"
     elif written:
-        what = "give a local path, and upload the file from there"
+        what = "give a local path, and upload from there"
     elif (command := _download_command(url)) is None:
         what = "download it first, and give the path of the copy"
     else:

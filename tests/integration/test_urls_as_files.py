@@ -22,7 +22,7 @@ FETCH = {
     DATASET: "reads local files only; download it with `pip install huggingface_hub && hf download me/cubes "
     "--repo-type=dataset --local-dir=cubes`, and give the path of the copy",
 }
-UPLOAD = "writes local files only; give a local path, and upload the file from there"
+UPLOAD = "writes local files only; give a local path, and upload from there"
 
 COMMANDS = {
     "info": f"info {URL}",

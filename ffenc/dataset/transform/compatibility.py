@@ -178,8 +178,7 @@ def merged_info(infos: Sequence[DatasetInfo], roots: Sequence[Path], reencoded: 
         )
     if lost:
         logger.warning(
-            "the sources were encoded with different settings; info.json has null for these:\n  %s",
-            "\n  ".join(lost),
+            "the sources were encoded with different settings, so info.json has null for these: %s", "; ".join(lost)
         )
     return merged
 

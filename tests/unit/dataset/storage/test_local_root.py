@@ -13,7 +13,7 @@ DOWNLOAD = "hf download me/cubes --repo-type=dataset --revision={} --local-dir=c
 URLS = {
     "hf://datasets/me/cubes": DOWNLOAD.format("v3.0"),
     "hf://me/cubes": DOWNLOAD.format("v3.0"),
-    "HF://me/cubes": "download it first, then give its path",
+    "HF://me/cubes": "download it first, and give the path of the copy",
     "hf://datasets/me/cubes@main": DOWNLOAD.format("main"),
     "hf://datasets/me/cubes/meta/info.json": DOWNLOAD.format("v3.0"),
     "https://huggingface.co/datasets/me/cubes": DOWNLOAD.format("v3.0"),
@@ -21,11 +21,11 @@ URLS = {
     "http://hf.co/datasets/me/cubes": DOWNLOAD.format("v3.0"),
     "https://huggingface.co/datasets/me/cubes/tree/v2.1/meta": DOWNLOAD.format("v2.1"),
     "https://huggingface.co/datasets/me/cubes?library=datasets": DOWNLOAD.format("v3.0"),
-    "https://huggingface.co/me/policy": "download it first, then give its path",
-    "hf://buckets/me/cubes": "download it first, then give its path",
-    "hf://datasets/me/$(date)": "download it first, then give its path",
-    "https://example.org/cubes.zip": "download it first, then give its path",
-    "s3://bucket/cubes": "download it first, then give its path",
+    "https://huggingface.co/me/policy": "download it first, and give the path of the copy",
+    "hf://buckets/me/cubes": "download it first, and give the path of the copy",
+    "hf://datasets/me/$(date)": "download it first, and give the path of the copy",
+    "https://example.org/cubes.zip": "download it with `curl -fLO https://example.org/cubes.zip`, and give the path of the copy",
+    "s3://bucket/cubes": "download it first, and give the path of the copy",
     "file:///data/cubes": "write the path alone: /data/cubes",
 }
 
@@ -50,7 +50,7 @@ def test_tag_of_an_old_version_is_fetched_unless_the_url_names_another():
     ("url", "said"),
     {
         "hf://datasets/me/cubes": "\n  hf upload me/cubes cubes . --repo-type=dataset\n  hf repos tag create me/cubes v3.0 ",
-        "s3://bucket/cubes": "name a local path, and upload from there",
+        "s3://bucket/cubes": "give a local path, and upload from there",
         "file:///data/cubes": "write the path alone: /data/cubes",
     }.items(),
 )
