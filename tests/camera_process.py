@@ -85,7 +85,7 @@ class CameraProcess:
 
 
 class _FromNow(Sequence[Any]):
-    """The frames from the last keyframe before the time at which a client begins with frame 0."""
+    """Frames that start, for each client, with the last keyframe before the time at which the client takes item 0."""
 
     def __init__(self, frames: Sequence[Any], begun: int) -> None:
         self._frames = frames

@@ -71,12 +71,7 @@ class _Tried:
 
 def run(arguments: Namespace, screen: Screen) -> int:
     """Try the encoders, and print the results."""
-    for flag in ("soak", "output", "overwrite"):
-        if getattr(arguments, flag) and not arguments.prove:
-            raise UsageError(f"--{flag} is for a proof; add --prove, or leave it out")
-    if arguments.names and arguments.encoders:
-        raise UsageError("encoders are named twice; leave out --encoders")
-    wanted = tuple(arguments.names) or arguments.encoders
+    wanted = _wanted(arguments)
     binaries = binaries_of(arguments)
     capabilities = probe_capabilities(binaries.ffmpeg)
     fields = ("pix_fmt", "device")
@@ -89,27 +84,11 @@ def run(arguments: Namespace, screen: Screen) -> int:
         return prove(arguments, screen, wanted, config.device)
     cameras = arguments.cameras or 1
     width, height = arguments.size
-    context = RunContext(binaries=binaries)
-    candidates = examine_encoders(
-        config,
-        RawFrames(frames=FrameFormat(width=width, height=height), fps=arguments.fps),
-        context,
-        cameras=cameras,
-        encoders=rows,
-    )
+    source = RawFrames(frames=FrameFormat(width=width, height=height), fps=arguments.fps)
     tried = []
     with screen.progress("trying encoders", total=len(rows), unit="encoders") as progress:
-        for spec, candidate in zip(rows, candidates, strict=True):
-            setup = setup_of(spec, binaries, device=candidate.device_node or config.device)
-            tried.append(
-                _Tried(
-                    spec=spec,
-                    listed=spec.name in capabilities.encoders,
-                    candidate=candidate,
-                    proof=remembered_proof(setup),
-                    doubt=failed_proof(setup, config, context, cameras=cameras),
-                )
-            )
+        for each in _trials(rows, source, config, RunContext(binaries=binaries), capabilities, cameras=cameras):
+            tried.append(each)
             if progress:
                 progress(len(tried), len(rows))
     tools = _tools(binaries, capabilities)
@@ -126,9 +105,41 @@ def run(arguments: Namespace, screen: Screen) -> int:
         pairs_table(_tool_rows(tools)),
         Text(),
         _table(tried, title=_trial_text(arguments, config, cameras)),
-        *_conclusion(tried, auto, config.device, asked=not wanted),
+        *_conclusion(tried, auto, config.device, shows_auto=not wanted),
     )
     return 0
+
+
+def _wanted(arguments: Namespace) -> tuple[str, ...] | None:
+    """Return the names that the user gave, after checking flags that exclude each other; None for all encoders."""
+    for flag in ("soak", "output", "overwrite"):
+        if getattr(arguments, flag) and not arguments.prove:
+            raise UsageError(f"--{flag} is for a proof; add --prove, or leave it out")
+    if arguments.names and arguments.encoders:
+        raise UsageError("encoders are named twice; leave out --encoders")
+    return tuple(arguments.names) or arguments.encoders
+
+
+def _trials(
+    rows: tuple[EncoderSpec, ...],
+    source: RawFrames,
+    config: VideoEncoderConfig,
+    context: RunContext,
+    capabilities: Capabilities,
+    *,
+    cameras: int,
+) -> Iterator[_Tried]:
+    """Try one encoder after the other, and look up its last proof."""
+    candidates = examine_encoders(config, source, context, cameras=cameras, encoders=rows)
+    for spec, candidate in zip(rows, candidates, strict=True):
+        setup = setup_of(spec, context.binaries, device=candidate.device_node or config.device)
+        yield _Tried(
+            spec=spec,
+            listed=spec.name in capabilities.encoders,
+            candidate=candidate,
+            proof=remembered_proof(setup),
+            doubt=failed_proof(setup, config, context, cameras=cameras),
+        )
 
 
 def _rows(wanted: Sequence[str] | None, capabilities: Capabilities) -> tuple[EncoderSpec, ...]:
@@ -216,9 +227,9 @@ def _verdict(each: _Tried) -> Text:
     return Text("no", style="red" if each.listed else "dim")
 
 
-def _conclusion(tried: Sequence[_Tried], auto: str | None, device: str | None, *, asked: bool) -> Iterator[Text]:
-    chosen = "" if device is None else f" --device={device}"
-    if asked:
+def _conclusion(tried: Sequence[_Tried], auto: str | None, device: str | None, *, shows_auto: bool) -> Iterator[Text]:
+    flag = "" if device is None else f" --device={device}"
+    if shows_auto:
         job = "" if device is None else f" with device={device}"
         if auto is None:
             yield Text(f"auto would find no working encoder{job}.", style="bold red")
@@ -228,7 +239,7 @@ def _conclusion(tried: Sequence[_Tried], auto: str | None, device: str | None, *
             yield Text.assemble(f"vcodec=auto{job} would choose ", (auto, "bold green"), f" ({kind}).")
     unproven = [each.spec.name for each in tried if each.spec.device and each.candidate.works and each.proof is None]
     if unproven:
-        yield Text(f"Never proven on this machine: prove with ffenc probe --prove {' '.join(unproven)}{chosen}")
+        yield Text(f"Never proven on this machine: prove with ffenc probe --prove {' '.join(unproven)}{flag}")
     if any(each.never_run for each in tried):
         yield Text(_NEVER_RUN, style="dim")
 
