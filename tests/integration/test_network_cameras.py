@@ -119,6 +119,26 @@ def test_cameras_open_side_by_side(binaries: Binaries) -> None:
             assert [each.frames_read > 0 for each in live.values()] == [True, True]
 
 
+def first_numbers(source: CameraSource, count: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Open a camera, and return the numbers of at least its first ``count`` frames, also of those that it supersedes."""
+    seen: list[int] = []
+    take = source._next
+
+    def noted() -> npt.NDArray[Any]:
+        frame = take()
+        seen.append(frame_numbers.read(frame))
+        return frame
+
+    monkeypatch.setattr(source, "_next", noted)
+    source.begin()
+    deadline = time.monotonic() + 20
+    while len(seen) < count and time.monotonic() < deadline:
+        time.sleep(0.05)
+    source.close()
+    assert len(seen) >= count
+    return seen
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -134,21 +154,7 @@ def test_frames_never_go_back(options: tuple[str, ...], binaries: Binaries, monk
     pieces = [stream[start : start + 400] for start in range(0, len(stream), 400)]
     with serving(functools.partial(paced, parts=pieces, fps=len(pieces) / 5), "video/x-matroska") as url:
         source = camera(url, binaries)
-        seen: list[int] = []
-        take = source._next
-
-        def noted() -> npt.NDArray[Any]:
-            frame = take()
-            seen.append(frame_numbers.read(frame))
-            return frame
-
-        monkeypatch.setattr(source, "_next", noted)
-        source.begin()
-        deadline = time.monotonic() + 20
-        while len(seen) < 30 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        source.close()
-    assert len(seen) >= 30
+        seen = first_numbers(source, 30, monkeypatch)
     assert seen == sorted(set(seen))
 
 
@@ -165,20 +171,7 @@ def test_stream_that_is_not_parsed_has_every_frame(
         command = plan_capture(binaries.ffmpeg, parsed.live_source())
         assert {(f"-{name}", value) for name, value in options.items()} <= set(itertools.pairwise(command))
         source = CameraSource(parsed.live_source(), binaries=binaries)
-        seen: list[int] = []
-        take = source._next
-
-        def noted() -> npt.NDArray[Any]:
-            frame = take()
-            seen.append(frame_numbers.read(frame))
-            return frame
-
-        monkeypatch.setattr(source, "_next", noted)
-        with source:
-            deadline = time.monotonic() + 20
-            while len(seen) < 45 and time.monotonic() < deadline:
-                time.sleep(0.05)
-    assert len(seen) >= 45
+        seen = first_numbers(source, 45, monkeypatch)
     assert {(after - before) % PERIOD for before, after in itertools.pairwise(seen)} == {1}
 
 
