@@ -210,7 +210,8 @@ def _aggregate(name: str, parts: Sequence[FeatureStatistics], mean_quantiles: bo
     weights = (counts / counts.sum()).reshape(-1, *(1,) * parts[0].mean.ndim)
     means = np.stack([part.mean for part in parts])
     mean = (means * weights).sum(axis=0)
-    variances = np.stack([part.std for part in parts]) ** 2 + (means - mean) ** 2
+    with np.errstate(invalid="ignore"):  # the deviation of infinite values is NaN
+        variances = np.stack([part.std for part in parts]) ** 2 + (means - mean) ** 2
     quantiles = {}
     for quantile, share in QUANTILES.items():
         values = [getattr(part, quantile) for part in parts]

@@ -56,6 +56,7 @@ class ImageHeader:
         width, height: pixels as stored, before the orientation is applied.
         samples: how a pixel is stored, for comparison and messages: ``8-bit RGB``.
         bits: bits of one sample.
+        channels: samples of a pixel as stored; 1 for a palette.
         is_grey: one sample per pixel, without a palette.
         has_alpha: it has an alpha channel or a transparent colour.
         orientation: EXIF orientation, 1 (upright) to 8.
@@ -66,6 +67,7 @@ class ImageHeader:
     height: int
     samples: str
     bits: int
+    channels: int
     is_grey: bool
     has_alpha: bool
     orientation: int
@@ -157,13 +159,14 @@ def _png(file: BinaryIO, size_bytes: int) -> ImageHeader:
             older = older if data is None else exif_orientation(data)
     else:
         raise UnreadableImageError("has more chunks than an image needs")
-    text, _ = _PNG_COLOURS[colour]
+    text, channels = _PNG_COLOURS[colour]
     return ImageHeader(
         kind="PNG",
         width=width,
         height=height,
         samples=f"{bits}-bit {text}{', one colour transparent' if transparent and colour != 3 else ''}",
         bits=8 if colour == 3 else bits,
+        channels=channels,
         is_grey=colour in (0, 4),
         has_alpha=colour in (4, 6) or transparent,
         orientation=orientation or older or 1,
@@ -237,6 +240,7 @@ def _jpeg_header(frame: bytes, orientation: int, *, is_rgb: bool) -> ImageHeader
         height=height,
         samples=f"{bits}-bit {colour}",
         bits=bits,
+        channels=count,
         is_grey=count == 1,
         has_alpha=False,
         orientation=orientation,
@@ -289,6 +293,7 @@ def _tiff(file: BinaryIO, size_bytes: int) -> ImageHeader:
         height=tiff.number(257, 0),
         samples=f"{bits}-bit {_TIFF_COLOURS[colour]}{more}",
         bits=8 if colour == 3 else bits,
+        channels=samples,
         is_grey=colour in (0, 1),
         has_alpha=samples > plain,
         orientation=tiff.orientation,

@@ -118,6 +118,10 @@ FAULTS: dict[str, tuple[Change, set[tuple[Any, ...]]]] = {
     "images four rows late": (late, {("pictures-misaligned", ERROR, TOP, 0, 4)}),
     "no bytes": (set_bytes(15, lambda image: None), {("frame-unreadable", ERROR, TOP, 1, 3)}),
     "empty bytes": (set_bytes(2, lambda image: b""), {("frame-unreadable", ERROR, TOP, 0, 2)}),
+    "only the start of a PNG header": (
+        set_bytes(2, lambda image: image["bytes"][:6]),
+        {("frame-unreadable", ERROR, TOP, 0, 2)},
+    ),
     "text": (set_bytes(2, lambda image: b"no image"), {("frame-unreadable", ERROR, TOP, 0, 2)}),
     "a cut image": (set_bytes(23, lambda image: image["bytes"][:40]), {("frame-unreadable", ERROR, TOP, 1, 11)}),
     "a damaged image": (set_bytes(7, damaged), {("frame-unreadable", ERROR, TOP, 0, 7)}),
@@ -130,7 +134,13 @@ FAULTS: dict[str, tuple[Change, set[tuple[Any, ...]]]] = {
         {("image-size-foreign", ERROR, TOP, 0, 3)},
     ),
     "another format": (set_bytes(3, lambda image: encoded(image, "JPEG")), set()),
-    "a palette": (set_bytes(3, lambda image: encoded(image, "PNG", mode="P")), set()),
+    **{
+        f"mode {mode}": (  # LeRobot gives these frames another number of channels
+            set_bytes(3, lambda image, mode=mode: encoded(image, "PNG", mode=mode)),  # type: ignore[misc]
+            {("image-size-foreign", ERROR, TOP, 0, 3)},
+        )
+        for mode in ("P", "L", "LA", "RGBA")
+    },
 }
 
 
@@ -141,7 +151,25 @@ def test_fault_of_stored_images_is_found(fault: str, recorded: Path, tmp_path: P
     report = verify_dataset(root, "decode", binaries=binaries)
     assert {(each.code, each.severity, each.camera, each.episode, each.frame) for each in report.findings} == expected
     assert all(str(each.path) == "data/chunk-000/file-000.parquet" for each in report.findings), report.findings
-    assert all("/tmp" not in each.message for each in report.findings), report.findings
+    assert all("/tmp" not in each.message and "suffix" not in each.message for each in report.findings), report.findings
+
+
+def test_path_without_an_image_is_named(recorded: Path, tmp_path: Path, binaries: Binaries) -> None:
+    def only_path(top: Images, wrist: Images) -> None:
+        top[3] = {"bytes": None, "path": "images/frame-000003.png"}
+
+    (found,) = verify_dataset(changed(recorded, tmp_path / "set", only_path), "decode", binaries=binaries).findings
+    assert "images/frame-000003.png" in found.message
+
+
+def test_one_black_frame_is_described_as_one(recorded: Path, tmp_path: Path, binaries: Binaries) -> None:
+    def black(top: Images, wrist: Images) -> None:
+        file = io.BytesIO()
+        Image.new("RGB", (WIDTH, HEIGHT)).save(file, "PNG")
+        top[5]["bytes"] = file.getvalue()
+
+    report = verify_dataset(changed(recorded, tmp_path / "set", black), "decode", binaries=binaries)
+    assert "frame 5 is black" in [found.message for found in report.findings if found.code == "camera-blank"]
 
 
 def test_unchanged_images_have_no_findings(recorded: Path, tmp_path: Path, binaries: Binaries) -> None:

@@ -24,6 +24,7 @@ WORK = ".work"
 """Suffix of the directory for temporary files beside the hidden directory of an unfinished dataset."""
 
 _LOCK = ".lock"
+_INFO = Path("meta", "info.json")
 _BUILDING = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 
 
@@ -40,18 +41,22 @@ def hidden_sibling(path: Path, mark: str, *, room: str) -> Path:
 
 
 def check_new(output: Path) -> None:
-    """Refuse an output directory that exists, or whose parent does not exist.
+    """Refuse an output directory that exists, that would be part of a dataset, or whose parent does not exist.
 
     Raises:
         DatasetError: ``output`` is a URL.
         OutputExistsError: ``output`` exists.
-        OutputError: its parent does not exist.
+        OutputError: its parent does not exist, or is in a dataset, whose operations would copy it.
     """
     check_local(output, written=True)
     if output.exists() or output.is_symlink():
         raise OutputExistsError(output, "name a new directory, or remove this one first")
     if not output.absolute().parent.is_dir():
         raise OutputError(f"the directory of {output} does not exist; create it first", path=output)
+    parent = output.absolute().parent.resolve()
+    outer = next((path for path in (parent, *parent.parents) if (path / _INFO).is_file()), None)
+    if outer is not None:
+        raise OutputError(f"{output} would be in the dataset {outer}; name a directory outside of it", path=output)
 
 
 @undisturbed_context

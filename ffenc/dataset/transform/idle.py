@@ -119,16 +119,17 @@ def _feature(source: DatasetSource, idle_from: str) -> str:
 def _feature_values(source: DatasetSource, name: str) -> Iterator[Values]:
     for table in iterate_episode_tables(source.layout.data_files(), columns=[name]):
         values = column_values(table, name, source.info.features[name])
-        yield values.reshape(len(table), -1).astype(np.float64)
+        rows = values.reshape(len(table), -1).astype(np.float64)
+        yield np.where(np.isfinite(rows), rows, np.nan)  # an infinite range would make every row still
 
 
 def _limits(source: DatasetSource, name: str, threshold: float) -> Values:
     """Return the largest distance without movement of each component."""
     lows, highs = zip(
-        *((np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)) for rows in _feature_values(source, name)), strict=True
+        *((np.fmin.reduce(rows), np.fmax.reduce(rows)) for rows in _feature_values(source, name)), strict=True
     )
-    ranges = np.nanmax(highs, axis=0) - np.nanmin(lows, axis=0)
-    limits: Values = threshold * np.maximum(ranges, _LEAST_SHARE * np.nanmax(ranges))
+    ranges = np.fmax.reduce(highs) - np.fmin.reduce(lows)
+    limits: Values = threshold * np.maximum(ranges, _LEAST_SHARE * np.fmax.reduce(ranges))
     return limits
 
 

@@ -16,7 +16,7 @@ from ffenc.plan.images import image_name
 from ffenc.statistics import FeatureStatistics, FrameSampler
 from ffenc.video.image_reader import ImageReader
 
-_SUFFIXES = ((b"\x89PNG", ".png"), (b"\xff\xd8", ".jpg"), (b"II*\0", ".tiff"), (b"MM\0*", ".tiff"))
+_SUFFIXES = ((b"\x89PNG\r\n\x1a\n", ".png"), (b"\xff\xd8\xff", ".jpg"), (b"II*\0", ".tiff"), (b"MM\0*", ".tiff"))
 
 
 def image_suffix(data: bytes | None) -> str | None:

@@ -141,7 +141,7 @@ video-format-foreign    | warning | packets  | reencode  | the pixel format of a
 video-key-frame-missing | note    | packets  | none      | an episode does not begin with a keyframe, so cutting it is slow
 video-undecodable       | error   | decode   | decoder   | no frame of a video can be decoded, although its packets are complete
 images-undecodable      | note    | decode   | decoder   | this FFmpeg has no decoder for stored images, so they were not checked
-image-size-foreign      | error   | decode   | again     | the size of a stored image differs from its feature
+image-size-foreign      | error   | decode   | again     | size or channels of a stored image differ from its feature
 frame-unreadable        | error   | decode   | again     | a frame cannot be decoded
 """
 

@@ -12,6 +12,7 @@ from ffenc.cli.commands.jobs.run import job_workers
 from ffenc.cli.output.results import dataset_table, pairs_table
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import DEPTH_GROUPS, ENCODER_GROUPS, UsageError, call, depth_config, encoder_config
+from ffenc.dataset.storage.new_directory import check_new
 from ffenc.dataset.transform.reencode import reencode_dataset
 from ffenc.dataset.transform.reencode_plan import plan_reencode_dataset
 from ffenc.json_text import as_json
@@ -40,6 +41,8 @@ def run(arguments: Namespace, screen: Screen) -> None:
     if not arguments.dry_run:
         encode_dataset(arguments.root, settings, arguments, screen)
         return
+    if arguments.output is not None:
+        check_new(arguments.output)
     plan = plan_reencode_dataset(arguments.root, arguments.work or Path(".ffenc-work"), **settings)
     screen.result(
         {"jobs": [spec.model_dump(mode="json", exclude_defaults=True) for spec in plan.specs]},

@@ -11,6 +11,7 @@ from ffenc.cli.commands.dataset.edit import edit_table
 from ffenc.cli.output.results import columns_table, count_text, frames_text, pairs_table
 from ffenc.cli.output.screen import Screen
 from ffenc.cli.parsing.arguments import UsageError, call
+from ffenc.dataset.storage.new_directory import check_new
 from ffenc.dataset.transform.idle import find_idle
 from ffenc.dataset.transform.trim import TrimPlan, plan_trim, trim_episodes
 from ffenc.json_text import as_json
@@ -23,6 +24,8 @@ def run(arguments: Namespace, screen: Screen) -> None:
     """Find the ranges if wanted, then trim, and print the result."""
     if arguments.idle == (arguments.episodes is not None):
         raise UsageError(f"give either the frames to keep, --episodes={_EXAMPLE}, or --idle")
+    if arguments.output is not None:
+        check_new(arguments.output)
     ranges = _idle(arguments, screen) if arguments.idle else _given(arguments.episodes)
     if arguments.dry_run or (arguments.idle and not (arguments.yes and ranges)):
         _show_plan(arguments, ranges, screen)

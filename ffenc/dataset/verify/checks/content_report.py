@@ -125,12 +125,13 @@ def _blank(subject: Subject, content: EpisodeContent, limits: ContentLimits) -> 
     if blank.count < max(1, limits.blank_s * subject.known_info.fps):
         return
     kind = "depth" if subject.known_info.features[content.camera].is_depth else "colour"
+    is_one = blank.count == 1 < content.length
     if content.is_black and kind == "colour":
-        text = "are black"
+        text = "is black" if is_one else "are black"
     elif content.is_varied:
         text = f"have one {kind} each, which changes"
     else:
-        text = f"have only one {kind}"
+        text = f"{'has' if is_one else 'have'} only one {kind}"
     yield _Found(
         code="camera-blank",
         place=content.place,

@@ -107,14 +107,22 @@ class _Images:
         """Write consecutive images with equal headers into a folder each; return None if some are not readable."""
         headers: list[ImageHeader] = []
         unreadable: dict[int, str] = {}
-        foreign: dict[int, tuple[int, int]] = {}
-        height, width, _ = self._size
+        foreign: dict[int, str] = {}
+        height, width, channels = self._size
+        expected = _size_text(width, height, channels)
         folder = directory
         for number, image in enumerate(images):
             data: bytes | None = (image or {}).get("bytes")
             suffix = image_suffix(data)
             if data is None or suffix is None:
-                unreadable[number] = "it has no PNG, JPEG or TIFF image" if data else "it has no image"
+                path_only = None if data else (image or {}).get("path")
+                unreadable[number] = (
+                    "it has no PNG, JPEG or TIFF image"
+                    if data
+                    else f"it has only the path {path_only!r} of an image, which is not part of the dataset"
+                    if path_only
+                    else "it has no image"
+                )
                 continue
             path = directory / image_name(number, suffix)
             path.write_bytes(data)
@@ -123,8 +131,9 @@ class _Images:
             except InputError as err:
                 unreadable[number] = str(err).replace(str(path), "the image")
                 continue
-            if header.upright_size != (width, height):
-                foreign[number] = header.upright_size
+            seen = _size_text(*header.upright_size, header.channels)
+            if seen != expected:
+                foreign[number] = seen
             if not headers or header != headers[-1]:
                 folder = _folder(directory, number)
                 folder.mkdir()
@@ -134,8 +143,8 @@ class _Images:
             reason = next(iter(unreadable.values()))
             self._report("frame-unreadable", list(unreadable), f"cannot be decoded: {reason}")
         if foreign:
-            seen = "x".join(map(str, next(iter(foreign.values()))))
-            problem = f"has another size than the feature: {seen}, expected {width}x{height}"
+            has = "has" if len(foreign) == 1 else "have"
+            problem = f"{has} another size than the feature: {next(iter(foreign.values()))}, expected {expected}"
             self._report("image-size-foreign", list(foreign), problem)
         return None if unreadable or foreign else headers
 
@@ -152,6 +161,10 @@ class _Images:
             frame=frames[0],
             path=self.path,
         )
+
+
+def _size_text(width: int, height: int, channels: int) -> str:
+    return f"{width}x{height} with {channels} channel{'s' if channels > 1 else ''}"
 
 
 def _folder(directory: Path, first: int) -> Path:

@@ -89,3 +89,9 @@ def test_flags_have_the_defaults_of_the_function() -> None:
     for name in ("idle_from", "threshold", "min_idle_s"):
         assert flags[name] == parameters[name].default
     assert flags.threshold == idle.THRESHOLD
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_value_that_is_not_finite_does_not_change_what_is_idle_elsewhere(tmp_path: Path, value: float) -> None:
+    assert found(tmp_path, [value] * 3, RAMP, [0.0, value, 1.0]) == {1: (19, 25)}
