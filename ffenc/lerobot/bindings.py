@@ -85,6 +85,7 @@ datasets.aggregate
     aggregate_datasets wrapped by dataset_tools:aggregate_datasets (repo_ids, aggr_repo_id, roots=, aggr_root=,
         data_files_size_in_mb=, video_files_size_in_mb=, chunk_size=, concatenate_videos=, concatenate_data=)
     validate_all_metadata wrapped by dataset_tools:validate_all_metadata (all_metadata)
+    finalize_aggregation wrapped by dataset_tools:finalize_aggregation (aggr_meta, all_metadata)
     concatenate_video_files -> dataset_tools:append_video (input_video_paths, output_video_path, overwrite=,
         compatibility_check=)
     get_file_size_in_mb wrapped by dataset_tools:size_in_mb (file_path)

@@ -29,15 +29,34 @@ _joins: ContextVar[MergeJoins | None] = ContextVar("joins", default=None)
 
 
 def create_metadata(own: Callable[..., Any], cls: type, *arguments: Any, **options: Any) -> Any:
-    """Note the directory of a new dataset, and begin to join the videos of a merge; wraps ``LeRobotDatasetMetadata.create``."""
-    metadata = own(cls, *arguments, **options)
+    """Create the directory of a new dataset completely or not at all, and begin to join the videos of a merge.
+
+    Wraps ``LeRobotDatasetMetadata.create``.
+    """
+    root = _new_root(own, cls, *arguments, **options)
+    is_new = not root.exists()
+    try:
+        metadata = own(cls, *arguments, **options)
+    except FileExistsError:  # another process may have created it meanwhile
+        raise
+    except BaseException:
+        if is_new:
+            shutil.rmtree(root, ignore_errors=True)
+        raise
     created = _created.get()
     if created is not None:
-        created.append(Path(metadata.root))
+        created.append(root)
     joins = _joins.get()
     if joins is not None:
-        joins.begin(Path(metadata.root))
+        joins.begin(root)
     return metadata
+
+
+def _new_root(own: Callable[..., Any], *arguments: Any, **options: Any) -> Path:
+    given = inspect.signature(own).bind(*arguments, **options).arguments
+    root = given.get("root")
+    home = import_module("lerobot.datasets.dataset_metadata").HF_LEROBOT_HOME
+    return Path(home / given["repo_id"] if root is None else root)
 
 
 def completed_or_removed(own: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -79,11 +98,23 @@ def _merge(own: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     ) as joins:
         token = _joins.set(joins)
         try:
-            merged = own(*arguments, **options)
+            return own(*arguments, **options)
         finally:
             _joins.reset(token)
+
+
+def finalize_aggregation(own: Callable[..., Any], *arguments: Any) -> None:
+    """Complete the videos of a merge before LeRobot writes its totals; wraps the function of this name.
+
+    A merge that is killed before this has a dataset without episodes, which no reader opens.
+
+    Raises:
+        FFencError: videos cannot be joined.
+    """
+    joins = _joins.get()
+    if joins is not None:
         joins.finish()
-    return merged
+    own(*arguments)
 
 
 def validate_all_metadata(own: Callable[..., Any], all_metadata: Sequence[Any]) -> Any:

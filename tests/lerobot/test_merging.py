@@ -101,6 +101,48 @@ def test_merge_whose_join_fails_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_merge_completes_its_videos_before_its_totals(
+    alike: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A merge that is killed in between must not look complete."""
+    from lerobot.datasets import aggregate, aggregate_datasets
+
+    from ffenc.lerobot.video_files import get_video_duration_in_s
+
+    seen: list[float] = []
+    write_info = aggregate.write_info
+
+    def watch(info: Any, root: Path) -> None:
+        seen.extend(get_video_duration_in_s(path) for path in root.glob("videos/*/*/*.mp4"))
+        write_info(info, root)
+
+    monkeypatch.setattr(aggregate, "write_info", watch)
+    aggregate_datasets(["me/a"] * 3, "me/both", alike, tmp_path / "merged")
+    assert seen == [24 / 30]
+
+
+@pytest.mark.parametrize("existing", [False, True])
+@pytest.mark.parametrize("failing", [OSError("the disk is full"), KeyboardInterrupt()])
+def test_dataset_that_cannot_be_created_leaves_no_directory(
+    alike: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: BaseException, existing: bool
+) -> None:
+    from lerobot.datasets import aggregate_datasets, dataset_metadata
+
+    def fail(*_: Any) -> None:
+        raise failing
+
+    if existing:
+        (tmp_path / "d").mkdir()
+    monkeypatch.setattr(dataset_metadata, "write_info", fail)
+    for create in (
+        lambda: aggregate_datasets(["me/a"] * 3, "me/both", alike, tmp_path / "d"),
+        lambda: new_dataset(tmp_path / "d"),
+    ):
+        with pytest.raises(FileExistsError if existing else type(failing)):
+            create()
+    assert [path.name for path in tmp_path.rglob("*")] == ["d"] * existing
+
+
 @pytest.fixture(scope="session")
 def sources(tmp_path_factory: pytest.TempPathFactory, installed: None) -> list[Any]:
     """Two datasets that LeRobot calls compatible, because they differ only in B-frames."""
