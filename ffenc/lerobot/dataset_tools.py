@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ffenc.errors import ConcatError
 from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.lerobot.merge_joins import MergeJoins
 from ffenc.lerobot.video_files import check_joinable, concatenate_video_files
@@ -129,8 +130,20 @@ def validate_all_metadata(own: Callable[..., Any], all_metadata: Sequence[Any]) 
     if joins is not None:
         for key in all_metadata[0].video_keys:
             for paths in joins.plan(key, [path for each in all_metadata for path in _video_files(each, key)]):
-                check_joinable([clip.stream for clip in measure_clips(paths, binaries=find_binaries())])
+                _check_joinable(paths)
     return validated
+
+
+def _check_joinable(paths: Sequence[Path]) -> None:
+    try:
+        check_joinable([clip.stream for clip in measure_clips(paths, binaries=find_binaries())])
+    except ConcatError as err:
+        raise ConcatError(
+            f"{err}, or keep every video in a file of its own: concatenate_videos=False "
+            "(--operation.concatenate_videos=false)",
+            path=err.path,
+            disagreements=err.disagreements,
+        ) from None
 
 
 def append_video(

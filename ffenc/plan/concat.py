@@ -95,8 +95,9 @@ def check_agreement(clips: Sequence[VideoStreamInfo], *, may_differ: Collection[
 
 def _by_value(clips: Sequence[VideoStreamInfo], values: Sequence[object]) -> str:
     groups: dict[object, list[str]] = {}
+    are_unique = len({clip.path.name for clip in clips}) == len({clip.path for clip in clips})
     for clip, value in zip(clips, values, strict=True):
-        groups.setdefault(value, []).append(clip.path.name)
+        groups.setdefault(value, []).append(clip.path.name if are_unique else str(clip.path))
     return "; ".join(
         f"{value if value is not None else 'unspecified'} in {names[0]}"
         + (f" and {len(names) - 1} more" if len(names) > 1 else "")

@@ -174,9 +174,11 @@ def test_mismatched_videos_are_refused_before_anything_is_written(
         raise AssertionError("the merge began to write")
 
     monkeypatch.setattr(LeRobotDatasetMetadata, "create", create)
-    with pytest.raises(ConcatError, match="B-frames"):
+    with pytest.raises(ConcatError, match="B-frames") as raised:
         merge_datasets([sources[each] for each in order], output_repo_id="me/both", output_dir=tmp_path / "both")
     assert not (tmp_path / "both").exists()
+    assert all(str(each.root) in str(raised.value) for each in sources)
+    assert "--operation.concatenate_videos=false" in str(raised.value)
 
 
 @pytest.mark.parametrize("options", [{"concatenate_videos": False}, {"video_files_size_in_mb": 0.001}])
