@@ -114,6 +114,10 @@ datasets.dataset_writer
     DatasetWriter.add_frame wrapped by dataset_writer:add_frame (self, frame)
     DatasetWriter.save_episode wrapped by dataset_writer:save_episode (self, episode_data=, parallel_encoding=)
 datasets.lerobot_dataset
+    LeRobotDataset.create wrapped by dataset_tools:completed_or_removed (cls, repo_id, fps, features, root=, robot_type=,
+        use_videos=, tolerance_s=, image_writer_processes=, image_writer_threads=, video_backend=,
+        batch_encoding_size=, rgb_encoder=, depth_encoder=, metadata_buffer_size=, streaming_encoding=,
+        encoder_queue_maxsize=, encoder_threads=, video_files_size_in_mb=, data_files_size_in_mb=)
     LeRobotDataset.num_episodes wrapped by dataset_writer:num_episodes (self)
 utils.io_utils
     write_video -> video_files:write_video (video_path, stacked_frames, fps)

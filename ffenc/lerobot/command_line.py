@@ -79,7 +79,16 @@ def run(name: str, words: Sequence[str]) -> int:
     state = install(save_in_background=name in _SAVING_IN_BACKGROUND)
     sys.stderr.write(f"{introduction(state, words)}\n")
     sys.argv = [f"{_PREFIX}{name}", *words]
-    status = commands[name].load()()
+    try:
+        status = commands[name].load()()
+    except Exception as err:
+        # LeRobot's parser reports only which dataclass it could not make.
+        reason = err.__cause__
+        while reason is not None and not isinstance(reason, FFencError):
+            reason = reason.__cause__
+        if reason is None:
+            raise
+        raise reason from err
     return status if isinstance(status, int) else 0
 
 

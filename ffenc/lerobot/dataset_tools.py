@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ffenc.errors import ConcatError
+from ffenc.errors import ConcatError, LeRobotError
 from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.lerobot.merge_joins import MergeJoins
 from ffenc.lerobot.video_files import check_joinable, concatenate_video_files
@@ -84,6 +84,9 @@ def aggregate_datasets(own: Callable[..., Any], *arguments: Any, **options: Any)
 def _merge(own: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     given = inspect.signature(own).bind(*arguments, **options)
     given.apply_defaults()
+    repo_ids, roots = given.arguments["repo_ids"], given.arguments["roots"]
+    if roots is not None and len(roots) != len(repo_ids):
+        raise LeRobotError(f"a merge needs one root for each repo_id, but got {len(roots)} for {len(repo_ids)}")
     utils = import_module("lerobot.datasets.utils")
     limit_mb, files_per_chunk = (
         default if given.arguments[name] is None else given.arguments[name]

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ffenc.dataset.format.provenance import append_provenance, recording_document
-from ffenc.errors import FFencError, LeRobotError
+from ffenc.errors import LeRobotError
 from ffenc.ffmpeg.binaries import find_binaries
 from ffenc.ffmpeg.capability_probe import probe_capabilities
 from ffenc.frames import FrameFormat
@@ -78,21 +77,12 @@ def saver_of(writer: Any) -> Saver | None:
     return _savers.get(writer)
 
 
-def construct(own: _Own, self: Any, meta: Any, root: Any, *arguments: Any, **options: Any) -> None:
-    """Check the encoders of all cameras before the first frame; wraps ``DatasetWriter.__init__``.
-
-    Removes a new dataset whose videos cannot be encoded.
-    """
-    own(self, meta, root, *arguments, **options)
+def construct(own: _Own, self: Any, meta: Any, *arguments: Any, **options: Any) -> None:
+    """Check the encoders of all cameras before the first frame; wraps ``DatasetWriter.__init__``."""
+    own(self, meta, *arguments, **options)
     encoder = self._streaming_encoder
-    if not isinstance(encoder, StreamingVideoEncoder):
-        return
-    try:
+    if isinstance(encoder, StreamingVideoEncoder):
         encoder.prepare({key: _format(meta.features[key], key in meta.depth_keys) for key in meta.video_keys})
-    except FFencError:
-        if [path for path in Path(root).rglob("*") if path.is_file()] == [Path(root) / "meta" / "info.json"]:
-            shutil.rmtree(root)
-        raise
 
 
 def _format(feature: dict[str, Any], is_depth: bool) -> FrameFormat | DepthFormat:

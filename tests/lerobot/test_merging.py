@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ffenc.errors import ConcatError
+from ffenc.errors import ConcatError, LeRobotError
 from ffenc.lerobot.merge_joins import MergeJoins
 from tests.lerobot.judge import check_dataset
 from tests.lerobot.test_recorder import frame, new_dataset
@@ -119,6 +119,14 @@ def test_merge_completes_its_videos_before_its_totals(
     monkeypatch.setattr(aggregate, "write_info", watch)
     aggregate_datasets(["me/a"] * 3, "me/both", alike, tmp_path / "merged")
     assert seen == [24 / 30]
+
+
+def test_merge_with_too_few_roots_is_refused(alike: list[Path], tmp_path: Path) -> None:
+    from lerobot.datasets import aggregate_datasets
+
+    with pytest.raises(LeRobotError, match="got 2 for 3"):
+        aggregate_datasets(["me/a"] * 3, "me/both", alike[:2], tmp_path / "merged")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("existing", [False, True])
