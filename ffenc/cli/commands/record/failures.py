@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def encoder_failure(error: RecordingError | ErrorGroup, root: Path) -> FFencErro
     lines.append(f"saved: {_saved(root)}")
     if episode is not None:
         room = "make room on the disk, then run " if is_disk_full(error) else ""
-        lines.append(f"next: {room}ffenc salvage {root}")
+        lines.append(f"next: {room}{shlex.join(['ffenc', 'salvage', str(root)])}")
     return RecordingError("\n".join(lines), camera=errors[0].camera, frames=errors[0].frames, kept=errors[0].kept)
 
 

@@ -20,6 +20,7 @@ from ffenc.cli.parsing.arguments import (
 from ffenc.cli.parsing.values import frame_rate, positive, seconds, whole_rate
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 
+DEFAULT_FPS = 30
 RECORD_CAMERA_GROUPS = tuple(f"dataset.{name}" for name in ENCODER_GROUPS)
 RECORD_DEPTH_GROUPS = tuple(f"dataset.{name}" for name in DEPTH_GROUPS)
 
@@ -66,11 +67,13 @@ def record(parser: ArgumentParser) -> None:
     add_flag(group, "--dataset.repo_id", str, "name of the dataset, USER/NAME")
     add_flag(group, "--dataset.single_task", str, "description of the task, one sentence", metavar="TEXT")
     add_flag(group, "--dataset.root", Path, "folder of the dataset (default: NAME in $HF_LEROBOT_HOME)", metavar="DIR")
-    add_flag(group, "--dataset.fps", whole_rate, "frames per second", default=30)
+    rate = f"frames per second (default: {DEFAULT_FPS}, or the rate of the dataset to resume)"
+    add_flag(group, "--dataset.fps", whole_rate, rate)
     add_flag(group, "--dataset.num_episodes", positive, "number of episodes", default=50)
     add_flag(group, "--dataset.episode_time_s", seconds, "length of an episode, in seconds", default=60.0)
     add_flag(group, "--dataset.reset_time_s", seconds, "time between episodes, in seconds", default=60.0)
-    add_flag(group, "--dataset.video", bool, "store cameras as video; false stores single images", default=True)
+    video = "store cameras as video; false stores single images (default: true, or as in the dataset to resume)"
+    add_flag(group, "--dataset.video", bool, video)
     streaming = "encode during the recording; false encodes after each episode"
     add_flag(group, "--dataset.streaming_encoding", bool, streaming, default=True)
     queue = "frames per camera that may wait in the queue of its encoder"

@@ -15,9 +15,10 @@ from jsonargparse import Namespace
 from ffenc.cli.commands.record.camera_encoders import camera_configs
 from ffenc.cli.commands.record.cameras import CameraSettings, OpenCameras, parse_cameras
 from ffenc.cli.commands.record.failures import camera_failure, encoder_failure
-from ffenc.cli.commands.record.flags import RECORD_CAMERA_GROUPS, RECORD_DEPTH_GROUPS
+from ffenc.cli.commands.record.flags import DEFAULT_FPS, RECORD_CAMERA_GROUPS, RECORD_DEPTH_GROUPS
 from ffenc.cli.commands.record.live_view import LiveView
 from ffenc.cli.commands.record.report import show_session
+from ffenc.cli.commands.record.resumed import check_features, check_rate
 from ffenc.cli.commands.record.session import SessionPlan, SessionResult, run_session
 from ffenc.cli.output.results import count_text
 from ffenc.cli.output.screen import Screen
@@ -27,9 +28,12 @@ from ffenc.cli.parsing.arguments import (
 )
 from ffenc.config import DepthEncoderConfig, VideoEncoderConfig
 from ffenc.dataset.format.documents import load_info
+from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.recording.options import RecorderOptions
 from ffenc.dataset.recording.recorder import DatasetRecorder
+from ffenc.dataset.storage.dataset_tree import resolve_root
 from ffenc.dataset.storage.lock import DatasetLock
+from ffenc.dataset.storage.swap_directory import restore_missing
 from ffenc.errors import DatasetError, DatasetMovedError, ErrorGroup, OutputExistsError, RecordingError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.video.live_camera import LiveCamera
@@ -46,28 +50,19 @@ def run(arguments: Namespace, screen: Screen) -> None:
     root = dataset_root(dataset.repo_id, dataset.root)
     configs = _configs(arguments, cameras)
     binaries = binaries_of(arguments)
-    plan = SessionPlan(
-        episodes=dataset.num_episodes,
-        episode_s=dataset.episode_time_s,
-        reset_s=dataset.reset_time_s,
-        fps=Fraction(dataset.fps),
-        task=dataset.single_task,
-        on_stale=arguments.on_stale,
-        stale_after_s=arguments.stale_after_s,
-        keys=arguments["keys"],
-    )
-    if plan.episode_s <= 0:
-        raise UsageError("--dataset.episode_time_s must be above 0")
+    info = _check_root(root, resume=arguments.resume)
+    if info is not None:
+        check_rate(info, root, dataset.fps)
+    plan = _plan(arguments, info)
     if dataset.wait_s and dataset.queue_policy == "block":
         raise UsageError(
             f"--dataset.wait_s={dataset.wait_s:g} has no effect with --dataset.queue_policy=block, which waits without a limit; "
             "omit it, or choose drop or raise"
         )
-    _check_root(root, resume=arguments.resume)
     screen.note(f"opening {len(cameras)} camera{'s' * (len(cameras) > 1)}: {', '.join(cameras)}")
     with OpenCameras(cameras, binaries, note=screen.note) as live:
         try:
-            result = _record(arguments, root, live, plan, configs, binaries, screen)
+            result = _record(arguments, root, info, live, plan, configs, binaries, screen)
         except (RecordingError, ErrorGroup) as err:
             raise encoder_failure(err, root) from err
     if result.failure is None or screen.as_json:
@@ -82,24 +77,43 @@ def run(arguments: Namespace, screen: Screen) -> None:
         raise KeyboardInterrupt
 
 
-def _check_root(root: Path, *, resume: bool) -> None:
-    """Refuse the folder of the dataset before cameras are opened.
+def _plan(arguments: Namespace, info: DatasetInfo | None) -> SessionPlan:
+    dataset = arguments.dataset
+    if dataset.episode_time_s <= 0:
+        raise UsageError("--dataset.episode_time_s must be above 0")
+    return SessionPlan(
+        episodes=dataset.num_episodes,
+        episode_s=dataset.episode_time_s,
+        reset_s=dataset.reset_time_s,
+        fps=Fraction((dataset.fps or DEFAULT_FPS) if info is None else info.fps),
+        task=dataset.single_task,
+        on_stale=arguments.on_stale,
+        stale_after_s=arguments.stale_after_s,
+        keys=arguments["keys"],
+    )
+
+
+def _check_root(root: Path, *, resume: bool) -> DatasetInfo | None:
+    """Refuse the folder of the dataset before cameras are opened, and return the document of a dataset to resume.
 
     Raises:
         OutputExistsError: a new dataset needs an empty folder.
         DatasetError: the folder to resume is not a dataset of this format.
     """
-    if resume and root.exists():
-        load_info(root)
-    if not resume and root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if resume:
+        restore_missing(resolve_root(root))
+        return load_info(root)
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise OutputExistsError(
             root, "add episodes to it with --resume=true, or name another folder with --dataset.root"
         )
+    return None
 
 
 def _record(
     arguments: Namespace,
     root: Path,
+    info: DatasetInfo | None,
     cameras: OpenCameras,
     plan: SessionPlan,
     configs: RecorderOptions,
@@ -119,13 +133,13 @@ def _record(
         "warm_start": True,
         "binaries": binaries,
     }
-    if arguments.resume:
+    is_video = dataset.video is not False
+    features = {name: camera_feature(camera, is_video=is_video) for name, camera in cameras.items()}
+    if info is not None:
+        check_features(info, root, features, is_video=dataset.video)
         recorder = DatasetRecorder.resume(root, repo_id=dataset.repo_id, follow_links=arguments.follow_links, **options)
     else:
-        features = {name: camera_feature(camera, is_video=dataset.video) for name, camera in cameras.items()}
-        recorder = DatasetRecorder.create(
-            root, dataset.repo_id, dataset.fps, features, use_videos=dataset.video, **options
-        )
+        recorder = DatasetRecorder.create(root, dataset.repo_id, plan.fps, features, use_videos=is_video, **options)
     try:
         with recorder:
             screen.note(f"recording {count_text(plan.episodes, 'episode')} of {plan.episode_s:g} s into {root}")
@@ -199,7 +213,7 @@ def _configs(arguments: Namespace, cameras: Mapping[str, CameraSettings]) -> Rec
         configs["camera_encoder"] = given
     if given_depth := camera_configs(arguments, depth, RECORD_DEPTH_GROUPS, DepthEncoderConfig, others=colour):
         configs["depth_encoder"] = given_depth
-    if not arguments.dataset.video and any(isinstance(each, dict) for each in (given, given_depth)):
+    if arguments.dataset.video is False and any(isinstance(each, dict) for each in (given, given_depth)):
         raise UsageError(
             "--dataset.video=false stores images, which have no encoder; leave out the settings of cameras"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -39,7 +40,7 @@ def show_session(screen: Screen, root: Path, repo_id: str, plan: SessionPlan, re
     episodes = _episodes_table(result.episodes, plan.episodes, is_narrow=is_narrow)
     shown: list[RenderableType] = [episodes, files_table(root, files)]
     if result.episodes:
-        shown.append(pairs_table(_next_steps(root, repo_id, files), title="next"))
+        shown.append(pairs_table(_next_steps(root, repo_id), title="next"))
     screen.result(document, *shown)
 
 
@@ -83,7 +84,8 @@ def saved_text(result: SessionResult, root: Path) -> str:
 
 def continue_command(root: Path, repo_id: str) -> str:
     """Return the command that adds episodes to a dataset."""
-    return f"ffenc record --resume=true --dataset.repo_id={repo_id} --dataset.root={root} ..."
+    command = ["ffenc", "record", "--resume=true", f"--dataset.repo_id={repo_id}", f"--dataset.root={root}"]
+    return f"{shlex.join(command)} ..."
 
 
 def _document(recorded: Recorded) -> dict[str, object]:
@@ -134,9 +136,7 @@ def _episodes_table(episodes: tuple[Recorded, ...], planned: int, *, is_narrow: 
     return table
 
 
-def _next_steps(root: Path, repo_id: str, files: dict[Path, int]) -> Iterator[tuple[str, object]]:
-    video = next((path for path in files if path.suffix == ".mp4"), None)
-    if video is not None:
-        yield "show", f"ffenc info {video}"
+def _next_steps(root: Path, repo_id: str) -> Iterator[tuple[str, object]]:
+    yield "show", shlex.join(["ffenc", "preview", str(root)])
     yield "continue", continue_command(root, repo_id)
     yield "train", f'LeRobotDataset("{repo_id}", root="{root}")'

@@ -36,18 +36,8 @@ def test_the_command_of_the_documentation_is_understood() -> None:
     arguments = COMMANDS["record"].parser().parse_args(SEED[1:])
     dataset = arguments.dataset
     assert (dataset.num_episodes, dataset.encoder_threads, dataset.single_task) == (2, 2, "Grab the cube")
-    assert (dataset.streaming_encoding, dataset.video, dataset.queue_policy, arguments.resume) == (
-        True,
-        True,
-        "drop",
-        False,
-    )
-    assert (dataset.fps, dataset.episode_time_s, dataset.reset_time_s, dataset.encoder_queue_maxsize) == (
-        30,
-        60,
-        60,
-        30,
-    )
+    assert (dataset.streaming_encoding, dataset.queue_policy, arguments.resume) == (True, "drop", False)
+    assert (dataset.episode_time_s, dataset.reset_time_s, dataset.encoder_queue_maxsize) == (60, 60, 30)
     assert arguments["robot.cameras"]["laptop"]["index_or_path"] == 0
     assert given_config(arguments, RECORD_CAMERA_GROUPS, VideoEncoderConfig) == VideoEncoderConfig(
         vcodec="h264", preset="fast", extra_options={"tune": "film", "profile:v": "high", "bf": 2}
