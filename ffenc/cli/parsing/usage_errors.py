@@ -9,9 +9,11 @@ import shlex
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
+
 from ffenc.cli.parsing.arguments import ENCODER_GROUPS
 from ffenc.cli.parsing.lerobot_flags import refusals
-from ffenc.cli.parsing.values import load_leniently
+from ffenc.cli.parsing.values import load_leniently, load_value
 
 _DICT_FLAGS = tuple(
     f"--{before}{name}.extra_options" for before in ("", "dataset.") for name in (*ENCODER_GROUPS, "depth_encoder")
@@ -150,13 +152,22 @@ def _is_dictionary(value: object) -> bool:
     return isinstance(value, dict) and bool(value) and None not in value.values()
 
 
+def _no_dictionary(found: re.Match[str]) -> str:
+    text = found[1]
+    try:
+        load_value(text)
+        reason = ""
+    except (yaml.YAMLError, ValueError) as err:
+        # YAML errors repeat the text; their problem is the short reason.
+        reason = f"; it cannot be read: {getattr(err, 'problem', None) or err}"
+    return f"expected a dictionary, such as '{{name: value}}', but got {text}{reason}"
+
+
 def _plainly(error: str, flags: Collection[str]) -> str:
     """Remove the names of Python's types and of the parser's keys."""
     error = re.sub(r'Parser key "([^"]+)":\s*', r"--\1: ", error)
     error = re.sub(r"<class '(\w+)'>", r"\1", error)
-    error = re.sub(
-        r"Expected a dict\. Got value: (.*)", r"expected a dictionary, such as '{name: value}', but got \1", error
-    )
+    error = re.sub(r"Expected a dict\. Got value: (.*)", _no_dictionary, error)
     start, required, names = error.partition("arguments are required: ")
     if required:
         names = ", ".join(f"--{name}" if f"--{name}" in flags else name.upper() for name in names.split(", "))

@@ -293,7 +293,7 @@ class _Session:
         if left_s > 0:
             self._enter(title())
         while left_s > 0 and not self._interrupts.came():
-            self._view.update(title(), self._recorder.status())
+            self._view.update(title())  # the rates of an ended episode would sink
             step_s = min(left_s, 0.25)
             if not wait_for(step_s, self._is_ended):
                 break

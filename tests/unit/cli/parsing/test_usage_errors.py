@@ -145,6 +145,8 @@ def test_the_shell_hint_is_what_is_printed(capsys: pytest.CaptureFixture[str]) -
             ["split", "both", "--splits=0.5", "--output=parts"],
             "expected a dictionary, such as '{name: value}', but got 0.5",
         ),
+        (["record", "--cameras={a: {type: opencv}, a: {type: opencv}}"], "it cannot be read: duplicate key 'a'"),
+        (["record", "--cameras={a: {type: opencv}"], "it cannot be read: expected ',' or '}'"),
     ],
 )
 def test_missing_flags_and_dictionaries_are_named(
