@@ -7,7 +7,7 @@ import importlib.metadata
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -88,10 +88,11 @@ def install(*, save_in_background: bool = False) -> Status:
             find_binaries()
             provide_pyav()
             prepared = [_prepare(binding, version) for binding in BINDINGS if version in binding.versions]
+            copies = _copies([each.original for each in prepared])
             try:
                 for each in prepared:
                     _bound.append(each)
-                    _set(each.binding, each.original, each.replacement)
+                    _set(each.binding, each.replacement, copies.pop(id(each.original), ()))
             except BaseException:
                 uninstall()
                 raise
@@ -102,9 +103,10 @@ def uninstall() -> None:
     """Restore LeRobot's own functions; does nothing if they were not replaced."""
     with _lock:
         Saver.enabled = False
+        copies = _copies([each.replacement for each in _bound])
         while _bound:
             each = _bound.pop()
-            _set(each.binding, each.replacement, each.original)
+            _set(each.binding, each.original, copies.pop(id(each.replacement), ()))
 
 
 def status() -> Status:
@@ -198,19 +200,21 @@ def _owner(binding: Binding) -> tuple[Any, str]:
     return owner, name
 
 
-def _set(binding: Binding, before: object, after: object) -> None:
+def _set(binding: Binding, value: object, copies: Iterable[tuple[ModuleType, str]]) -> None:
     owner, name = _owner(binding)
-    setattr(owner, name, after)
+    setattr(owner, name, value)
     if isinstance(owner, ModuleType):
-        for module, copied in _copies(before):
-            setattr(module, copied, after)
+        for module, copied in copies:
+            setattr(module, copied, value)
 
 
-def _copies(value: object) -> Iterator[tuple[ModuleType, str]]:
-    """Yield (module, name) for every module-level name in the process that refers to the object."""
+def _copies(values: Iterable[object]) -> dict[int, list[tuple[ModuleType, str]]]:
+    """Return, by the ``id`` of each value, every module-level name in the process that refers to it, as (module, name)."""
+    found: dict[int, list[tuple[ModuleType, str]]] = {id(value): [] for value in values}
     for module in list(sys.modules.values()):
         if not isinstance(module, ModuleType) or module.__name__.startswith("ffenc."):
             continue
         for name, held in list(vars(module).items()):
-            if held is value:
-                yield module, name
+            if id(held) in found:
+                found[id(held)].append((module, name))
+    return found
