@@ -104,8 +104,10 @@ class CameraSource(LiveCamera):
     def _open(self) -> None:
         path = self.source.path
         if path is not None and not path.exists():
-            listed = "; ffenc cameras lists the connected cameras" if self.source.kind == "device" else ""
-            raise self._error_of(CameraUnavailableError, f"cannot be opened: {path} does not exist{listed}")
+            hint = "; ffenc cameras lists the connected cameras" if self.source.kind == "device" else ""
+            if self.source.kind == "file" and not path.suffix:
+                hint = "; if it is a filter of FFmpeg, add format: lavfi"
+            raise self._error_of(CameraUnavailableError, f"cannot be opened: {path} does not exist{hint}")
         self._launch(low_delay=True)
 
     def _launch(self, *, low_delay: bool) -> FFmpegProcess:

@@ -109,7 +109,7 @@ def _feature(source: DatasetSource, idle_from: str) -> str:
     name = IDLE_FROM.get(idle_from, idle_from)
     if name not in usable:
         raise DatasetError(
-            f"{source.root} does not have the numeric feature {name!r}; it has {', '.join(usable) or 'no numeric ones'}. "
+            f"{source.root} does not have the numeric feature {name!r}; it has {', '.join(usable) or 'none'}. "
             f"{'Name one of them (--idle_from), or compare' if usable else 'Compare'} the frames (--idle_from=frames)",
             path=source.root,
         )

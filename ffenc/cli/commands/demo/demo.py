@@ -226,7 +226,7 @@ def sample_numbers(count: int) -> list[int]:
 
 def _sample_table(samples: list[dict[str, object]]) -> Table:
     headings = ("camera", ">episode", ">frame", ">PSNR to the original", ">number read from the frame")
-    table = columns_table(*headings, title="some frames, found by episode and time and decoded again")
+    table = columns_table(*headings, title="sample frames, looked up by episode and time, and decoded")
     for sample in samples:
         psnr = "identical" if sample["psnr_db"] is None else f"{sample['psnr_db']:.1f} dB"
         seen = "" if sample["number_seen"] is None else str(sample["number_seen"])

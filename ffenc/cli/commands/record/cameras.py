@@ -274,7 +274,14 @@ def _problems(name: str, err: ValidationError) -> str:
                 f"{where} is not a setting of cameras of type {kind}; expected {', '.join(model.model_fields)}"
             )
         elif error["type"].startswith("union_tag"):
-            problems.append(f"{name} needs type: ffmpeg (any device, file or URL that FFmpeg opens) or type: opencv")
+            given = f"; {error['ctx']['tag']!r} is not one of them" if "tag" in error.get("ctx", {}) else ""
+            problems.append(
+                f"{name} needs type: ffmpeg (any device, file or URL that FFmpeg opens) or type: opencv{given}"
+            )
+        elif error["type"] == "missing":
+            problems.append(f"{where} is missing")
+        elif isinstance(error["input"], int | float):  # a text may contain a password
+            problems.append(f"{where}: {error['msg']}, but got {error['input']}")
         else:
-            problems.append(f"{where}: {error['msg']}")
+            problems.append(f"{where}: {error['msg'].removeprefix('Value error, ')}")
     return "; ".join(dict.fromkeys(problems))

@@ -58,8 +58,16 @@ def test_all_settings_reach_the_source() -> None:
         ("{a: /dev/video0}", "a was given '/dev/video0'"),
         ("{a/b: {type: ffmpeg, source: x}}", "'a/b' cannot be the name"),
         ("{a: {source: x}}", "a needs type: ffmpeg"),
-        ("{a: {type: intelrealsense, serial: 1}}", "a needs type: ffmpeg"),
-        ("{a: {type: ffmpeg}}", "a.source: Field required"),
+        (
+            "{a: {type: intelrealsense, serial: 1}}",
+            "a needs type: ffmpeg .* or type: opencv; 'intelrealsense' is not one of them",
+        ),
+        ("{a: {type: ffmpeg}}", "a.source is missing"),
+        (
+            "{a: {type: ffmpeg, source: x, width: -1, height: 2}}",
+            "a.width: Input should be greater than or equal to 1, but got -1",
+        ),
+        ("{a: {type: ffmpeg, source: x, fps: fast}}", "a.fps: frame rate 'fast' is not a number"),
         ("{a: {type: ffmpeg, source: x, colour: 1}}", "a.colour is not a setting .* expected .*width, height, fps"),
         (
             "{a: {type: opencv, index_or_path: 0, rotation: 90}}",
