@@ -180,7 +180,7 @@ def test_second_ctrl_c_discards_the_episode(clip: Path) -> None:
     assert status == 130
     assert "discards" in err
     assert "episode 1 was discarded" in err
-    assert "0 of 3 episodes saved" in out
+    assert out.strip() == "0 of 3 episodes saved"  # without empty tables
     assert {path.name for path in clip.parent.iterdir()} == {"clip.mp4"}
 
 

@@ -38,8 +38,9 @@ def show_session(screen: Screen, root: Path, repo_id: str, plan: SessionPlan, re
     }
     is_narrow = screen.out.width < _WIDE
     episodes = _episodes_table(result.episodes, plan.episodes, is_narrow=is_narrow)
-    shown: list[RenderableType] = [episodes, files_table(root, files)]
+    shown: list[RenderableType] = [str(episodes.title)]
     if result.episodes:
+        shown = [episodes, files_table(root, files)]
         shown.append(pairs_table(_next_steps(root, repo_id), title="next"))
     screen.result(document, *shown)
 
