@@ -168,11 +168,12 @@ class CameraSource(LiveCamera):
         return self._failed(CameraUnavailableError, what)
 
     @property
-    def _stated_rate(self) -> float | None:
+    def stated_rate(self) -> float | None:
+        """Frames per second that FFmpeg states for the source; None before it is open."""
         return None if self._streams is None else self._streams.rate
 
     def _check_open(self) -> None:
-        wanted, stated, measured = self.source.fps, self._stated_rate, self.rate
+        wanted, stated, measured = self.source.fps, self.stated_rate, self.rate
         if not self._measures_rate or wanted is None:
             return
         if measured is None:

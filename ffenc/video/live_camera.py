@@ -124,8 +124,8 @@ class LiveCamera(ABC):
         """Raise a `CameraError` if the camera has another rate than requested; called once, when it is open."""
 
     @property
-    def _stated_rate(self) -> float | None:
-        """Frame rate that the source states; None if it states none."""
+    def stated_rate(self) -> float | None:
+        """Frames per second that the source states; None if it states none.  Network cameras often state a wrong one."""
         return None
 
     @property
@@ -377,7 +377,7 @@ class LiveCamera(ABC):
         middle = recent[len(recent) // 2]
         earlier_s = (middle - recent[0]) / (len(recent) // 2)
         later_s = (now - middle) / (len(recent) - 1 - len(recent) // 2)
-        stated = self._stated_rate
+        stated = self.stated_rate
         is_too_fast = stated is not None and later_s * _SETTLE_RATIO < 1 / stated
         return later_s <= earlier_s * _SETTLE_RATIO and not is_too_fast
 

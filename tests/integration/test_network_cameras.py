@@ -119,6 +119,22 @@ def test_cameras_open_side_by_side(binaries: Binaries) -> None:
             assert [each.frames_read > 0 for each in live.values()] == [True, True]
 
 
+@pytest.mark.one_build
+def test_rates_are_known_before_the_first_episode(binaries: Binaries) -> None:
+    frames = [part(jpeg) for jpeg in jpegs(binaries, 200)]
+    with serving(functools.partial(paced, parts=frames, fps=12)) as url:
+        settings = {
+            "a": {"type": "ffmpeg", "source": url},
+            "b": {"type": "ffmpeg", "source": "testsrc2=rate=7", "format": "lavfi"},
+        }
+        with OpenCameras(parse_cameras(settings), binaries) as live:
+            rates = live.rates(lambda: False)
+    assert rates == {
+        "observation.images.a": pytest.approx(12, rel=0.15),
+        "observation.images.b": 7.0,
+    }
+
+
 def first_numbers(source: CameraSource, count: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Open a camera, and return the numbers of at least its first ``count`` frames, also of those that it supersedes."""
     seen: list[int] = []

@@ -126,6 +126,10 @@ def test_slow_camera_is_reported_with_its_rate(
     flags = ("--dataset.num_episodes=1", "--dataset.episode_time_s=2", f"--ffmpeg={binaries.ffmpeg}", "--ffprobe=none")
     assert main(["record", *FLAGS, f"--cameras={CAMERA[:-1]}, {slow}}}", *flags]) == 0
     said = capsys.readouterr()
+    expected = (
+        "warning: camera b sends 10.0 frames per second, and the dataset has 30; 67% of its frames will be repeated"
+    )
+    assert expected in " ".join(said.err.split())
     reported = {
         name: (float(rate), int(repeated), int(steps))
         for name, rate, repeated, steps in re.findall(

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from ffenc.cli.commands.record.reopening import Reopening
 from ffenc.cli.parsing.arguments import UsageError
 from ffenc.config import FrameRateValue
+from ffenc.dataset.recording.live_recording import wait_for
 from ffenc.errors import CameraError
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.frame_rate import parse_frame_rate
@@ -23,6 +24,8 @@ from ffenc.video.live_camera import LiveCamera
 
 FEATURE_PREFIX = "observation.images."
 """Prefix of the feature of a camera in LeRobot."""
+
+_MEASURED_WITHIN_S = 2.5  # a rate is known after a second of frames
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _Pixels: TypeAlias = Annotated[StrictInt, Field(ge=1, le=16384)]
@@ -187,6 +190,19 @@ class OpenCameras(Mapping[str, LiveCamera]):
             reopening.end()
         for camera in self._cameras.values():
             camera.close()
+
+    def rates(self, stop: Callable[[], bool]) -> dict[str, float]:
+        """Wait until the rates of live cameras are measured, and return the known rates, in frames per second.
+
+        FFmpeg plays files and filters at the rate that it states.
+
+        Args:
+            stop: ends the wait early.
+        """
+        live = [camera for name, camera in self._cameras.items() if self._settings[name].is_live]
+        wait_for(_MEASURED_WITHIN_S, lambda: stop() or all(camera.rate is not None for camera in live))
+        known = {name: camera.rate if camera in live else camera.stated_rate for name, camera in self._cameras.items()}
+        return {name: rate for name, rate in known.items() if rate is not None}
 
     def reopen(self, name: str, *, is_reported: bool = False) -> bool:
         """Open a camera that failed again, in the background; call it until the camera delivers frames.

@@ -322,10 +322,10 @@ class _Session:
 
     def _warn_of_slow_cameras(self) -> None:
         fps = float(self._plan.fps)
-        for camera in self._cameras.values():
-            rate = camera.rate
-            if rate is not None and rate < _SLOW * fps:
+        for name, rate in self._cameras.rates(self._is_ended).items():
+            if rate < _SLOW * fps:
+                camera = self._cameras[name].name
                 self._screen.note(
-                    f"warning: camera {camera.name} sends {rate:.1f} frames per second, and the dataset has {fps:g}; "
+                    f"warning: camera {camera} sends {rate:.1f} frames per second, and the dataset has {fps:g}; "
                     f"{1 - rate / fps:.0%} of its frames will be repeated"
                 )
