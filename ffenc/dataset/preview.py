@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +127,7 @@ def _missing_text(root: Path, missing: Sequence[MissingRow]) -> str:
     more = [f"and {len(reasons) - _NAMED} more files"] if len(reasons) > _NAMED else []
     return (
         f"{len(missing)} rows of {len({row.episode_index for row in missing})} episodes cannot be shown; all others were "
-        f"written. `ffenc verify {root}` lists all faults.\n" + "\n".join([*listed, *more])
+        f"written. `ffenc verify {shlex.quote(str(root))}` lists all faults.\n" + "\n".join([*listed, *more])
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -154,7 +155,7 @@ def load_episodes(root: Path, info: DatasetInfo, *, statistics: bool = True) -> 
         if row.episode_index != place:
             raise DatasetError(
                 f"row {place} of the episodes in {root} is episode {row.episode_index}; LeRobot would read a wrong episode. "
-                f"`ffenc verify {root}` lists all faults",
+                f"`ffenc verify {shlex.quote(str(root))}` lists all faults",
                 path=root,
             )
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -100,7 +101,7 @@ class EpisodeQueue:
             if episode.directory.is_committing:
                 return EpisodeError(
                     f"an episode of {length} frames is complete but not yet appended to {root}: {why}; the next episode, "
-                    f"DatasetRecorder.resume or `ffenc salvage {root}` moves its files to their places",
+                    f"DatasetRecorder.resume or `ffenc salvage {shlex.quote(str(root))}` moves its files to their places",
                     episode_index=self._appender.info.total_episodes,
                     path=root,
                     kept=episode.directory.path,
@@ -115,7 +116,7 @@ class EpisodeQueue:
         room = "make room on the disk, then run" if is_disk_full(why) else "run"
         return EpisodeError(
             f"an episode of {length} frames was not appended to {root}; its recording is kept in {directory.path} ({room} "
-            f"`ffenc salvage {root}` or call recover() to append what can be used): {reason}",
+            f"`ffenc salvage {shlex.quote(str(root))}` or call recover() to append what can be used): {reason}",
             episode_index=self._appender.info.total_episodes,
             path=root,
             kept=directory.path,

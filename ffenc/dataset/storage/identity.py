@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import weakref
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class DatasetIdentity:
             else f"it is now {now}, with all finished episodes"
         )
         if kept is not None:
-            where += f"; the unfinished episode is in {kept}, and `ffenc salvage {now}` adds it"
+            where += f"; the unfinished episode is in {kept}, and `ffenc salvage {shlex.quote(str(now))}` adds it"
         raise DatasetMovedError(
             f"{self.root} was moved, deleted or replaced while the dataset was open: {where}. Nothing was written to "
             f"{self.root}; move the dataset back, or open it at its new path",

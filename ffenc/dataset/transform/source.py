@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -161,4 +162,6 @@ def _check_row(row: EpisodeRow, root: Path, *, episode: int, first: int) -> None
 
 
 def _inconsistent(root: Path, what: str) -> DatasetError:
-    return DatasetError(f"{root} is inconsistent: {what}; `ffenc verify {root}` lists all faults", path=root)
+    return DatasetError(
+        f"{root} is inconsistent: {what}; `ffenc verify {shlex.quote(str(root))}` lists all faults", path=root
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
@@ -85,7 +86,7 @@ def _plan(source: DatasetSource, *, task: str | None, by_episode: dict[int, str]
             if number is None or not 0 <= number < len(source.tasks):
                 raise DatasetError(
                     f"episode {episode} of {source.root} has the task_index {number}, but there are {len(source.tasks)} "
-                    f"tasks; `ffenc verify {source.root}` lists all faults",
+                    f"tasks; `ffenc verify {shlex.quote(str(source.root))}` lists all faults",
                     path=source.root,
                 )
             old = source.tasks[number]

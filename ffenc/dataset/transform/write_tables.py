@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 import logging
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -318,7 +319,7 @@ def _renumbered(
         root = selection.source.root
         raise DatasetError(
             f"episode {row.episode_index} of {root} has a {name} outside the table of {name.removesuffix('_index')}s "
-            f"(0 to {len(new_numbers) - 1}); `ffenc verify {root}` lists all faults",
+            f"(0 to {len(new_numbers) - 1}); `ffenc verify {shlex.quote(str(root))}` lists all faults",
             path=root,
         )
     renumbered: npt.NDArray[Any] = new_numbers[numbers].astype(feature.dtype)
