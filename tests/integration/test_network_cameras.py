@@ -128,7 +128,7 @@ def test_rates_are_known_before_the_first_episode(binaries: Binaries) -> None:
             "b": {"type": "ffmpeg", "source": "testsrc2=rate=7", "format": "lavfi"},
         }
         with OpenCameras(parse_cameras(settings), binaries) as live:
-            rates = live.rates(lambda: False)
+            rates = live.rates()
     assert rates == {
         "observation.images.a": pytest.approx(12, rel=0.15),
         "observation.images.b": 7.0,

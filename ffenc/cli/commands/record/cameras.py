@@ -191,16 +191,13 @@ class OpenCameras(Mapping[str, LiveCamera]):
         for camera in self._cameras.values():
             camera.close()
 
-    def rates(self, stop: Callable[[], bool]) -> dict[str, float]:
+    def rates(self) -> dict[str, float]:
         """Wait until the rates of live cameras are measured, and return the known rates, in frames per second.
 
         FFmpeg plays files and filters at the rate that it states.
-
-        Args:
-            stop: ends the wait early.
         """
         live = [camera for name, camera in self._cameras.items() if self._settings[name].is_live]
-        wait_for(_MEASURED_WITHIN_S, lambda: stop() or all(camera.rate is not None for camera in live))
+        wait_for(_MEASURED_WITHIN_S, lambda: all(camera.rate is not None for camera in live))
         known = {name: camera.rate if camera in live else camera.stated_rate for name, camera in self._cameras.items()}
         return {name: rate for name, rate in known.items() if rate is not None}
 

@@ -38,6 +38,8 @@ from ffenc.errors import DatasetError, DatasetMovedError, ErrorGroup, OutputExis
 from ffenc.ffmpeg.binaries import Binaries
 from ffenc.video.live_camera import LiveCamera
 
+_SLOW = 0.9  # a camera below this share of the dataset's rate is reported
+
 
 def run(arguments: Namespace, screen: Screen) -> None:
     """Record, and print the contents of the dataset."""
@@ -142,6 +144,7 @@ def _record(
         recorder = DatasetRecorder.create(root, dataset.repo_id, plan.fps, features, use_videos=is_video, **options)
     try:
         with recorder:
+            _warn_of_slow_cameras(cameras, float(plan.fps), screen)
             screen.note(f"recording {count_text(plan.episodes, 'episode')} of {plan.episode_s:g} s into {root}")
             with LiveView(screen, cameras, wanted=arguments.display_data) as view:
                 result = run_session(recorder, cameras, plan, view, screen)
@@ -157,6 +160,15 @@ def _record(
     if not arguments.resume:
         _remove_if_empty(root)
     return result
+
+
+def _warn_of_slow_cameras(cameras: OpenCameras, fps: float, screen: Screen) -> None:
+    for name, rate in cameras.rates().items():
+        if rate < _SLOW * fps:
+            screen.note(
+                f"warning: camera {cameras[name].name} sends {rate:.1f} frames per second, and the dataset has {fps:g}; "
+                f"{1 - rate / fps:.0%} of its frames will be repeated"
+            )
 
 
 def _remove_if_empty(root: Path) -> None:

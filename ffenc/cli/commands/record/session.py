@@ -25,7 +25,6 @@ DISCARD_WINDOW_S = 2.0
 REOPENING_S = 30.0
 """Longest time between two episodes for which a camera that failed is opened again."""
 
-_SLOW = 0.9  # a camera below this share of the dataset's rate is reported
 _EMPTY_EPISODES = 3  # most episodes in a row that may end before their first frame
 
 
@@ -137,7 +136,6 @@ class _Session:
 
     def run(self) -> None:
         """Record episodes until all are saved, or the recording is ended."""
-        self._warn_of_slow_cameras()
         goes_on, note = True, None
         while goes_on and len(self.saved) < self._plan.episodes:
             number = len(self.saved) + 1
@@ -319,13 +317,3 @@ class _Session:
             end = "is discarded" if live.frames else "has no frames"
         title = f"episode {number} of {self._plan.episodes} ended"
         self._enter(title, note=f"{failure.message}; episode {number} {end}")
-
-    def _warn_of_slow_cameras(self) -> None:
-        fps = float(self._plan.fps)
-        for name, rate in self._cameras.rates(self._is_ended).items():
-            if rate < _SLOW * fps:
-                camera = self._cameras[name].name
-                self._screen.note(
-                    f"warning: camera {camera} sends {rate:.1f} frames per second, and the dataset has {fps:g}; "
-                    f"{1 - rate / fps:.0%} of its frames will be repeated"
-                )
