@@ -281,7 +281,7 @@ class _Taker:
 
     taken: list[tuple[float, Any]] = field(default_factory=list)
 
-    def add_frame(self, frame: Mapping[str, Any], /, **_: object) -> bool:
+    def add_frame(self, frame: Mapping[str, Any], /) -> bool:
         now = time.monotonic()
         self.taken.append((now, frame["camera"][::16, ::16].copy()))
         return True

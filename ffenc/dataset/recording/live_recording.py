@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from ffenc.errors import CameraError, CameraStalledError
 from ffenc.frame_rate import FrameRate, parse_frame_rate
@@ -27,10 +27,9 @@ _STEPS_AT_ONCE = 2  # most held steps that are recorded in one tick, so that the
 class FrameTaker(Protocol):
     """Takes the steps of an episode, as `ffenc.dataset.recording.recorder.DatasetRecorder` does."""
 
-    def add_frame(
-        self, frame: Mapping[str, Any], /, *, captured_ms: Mapping[str, int], repeated: Sequence[str]
-    ) -> bool:
-        """Take one step; False if the recorder dropped it."""
+    @property
+    def add_frame(self) -> Callable[..., bool]:
+        """Takes one step, and returns False if it was dropped."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,6 +87,7 @@ def record_episode(
     on_stale: OnStale = "stop",
     stale_after_s: float = STALE_AFTER_S,
     reopen: Callable[[str], bool] = lambda _: False,
+    with_capture_times: bool = False,
 ) -> LiveEpisode:
     """Record ``duration_s`` seconds: tick k at start + k/fps, on the clock of ``time.monotonic``.
 
@@ -96,8 +96,7 @@ def record_episode(
     frame are held until every camera has given a newer one, so that no frame of a camera that died is recorded.
 
     Args:
-        recorder: gets one frame of every camera, and the task, for every tick; with the arrival of each frame, in milliseconds
-            since the first tick was due, and the cameras whose frame is repeated.
+        recorder: gets one frame of every camera, and the task, for every tick.
         cameras: started cameras by the name of their feature, e.g. ``observation.images.laptop``.
         task: text of the task.
         fps: frame rate of the dataset.
@@ -108,6 +107,8 @@ def record_episode(
         stale_after_s: for how long, in seconds.
         reopen: called at every tick with the name of a camera that failed, if ``on_stale`` is ``continue``; True if it is being
             opened again.  Its newest frame is repeated until then.
+        with_capture_times: give ``add_frame`` also the arrival of each frame, ``captured_ms``, in milliseconds since the first
+            tick was due, and the cameras whose frame is ``repeated``.
 
     Raises:
         FFencError: the recorder failed.  The error of a camera is not raised, see ``failure``.
@@ -119,7 +120,15 @@ def record_episode(
         repeated=dict.fromkeys(cameras, 0),
     )
     start = time.monotonic()
-    steps = _Steps(recorder, episode, task=task, names=tuple(cameras), start=start, holds=on_stale != "continue")
+    steps = _Steps(
+        recorder,
+        episode,
+        task=task,
+        names=tuple(cameras),
+        start=start,
+        holds=on_stale != "continue",
+        with_capture_times=with_capture_times,
+    )
     for step in range(episode.steps_wanted):
         behind_s = _wait_until(start + float(step / rate), stop)
         if behind_s is None:
@@ -156,6 +165,7 @@ class _Steps:
         names: names of the cameras.
         start: time of the first tick.
         holds: whether steps wait until every camera has given a newer frame.
+        with_capture_times: see `record_episode`.
     """
 
     def __init__(
@@ -167,8 +177,10 @@ class _Steps:
         names: tuple[str, ...],
         start: float,
         holds: bool,
+        with_capture_times: bool,
     ) -> None:
         self._recorder = recorder
+        self._with_capture_times = with_capture_times
         self._episode = episode
         self._task = task
         self._start = start
@@ -232,7 +244,8 @@ class _Steps:
         frames = {name: newest.frame for name, newest in captured.items()}
         times_ms = {name: round((newest.time_s - self._start) * 1000) for name, newest in captured.items()}
         frame = {**frames, "task": self._task}
-        was_taken = self._recorder.add_frame(frame, captured_ms=times_ms, repeated=repeated)
+        capture = {"captured_ms": times_ms, "repeated": repeated} if self._with_capture_times else {}
+        was_taken = self._recorder.add_frame(frame, **capture)
         self._episode.steps += 1
         self._episode.dropped += not was_taken
         for name in repeated:

@@ -193,6 +193,7 @@ class _Session:
             on_stale=self._plan.on_stale,
             stale_after_s=self._plan.stale_after_s,
             reopen=self._cameras.reopen,
+            with_capture_times=True,
         )
 
     def _new_episode(self) -> LiveEpisode:

@@ -83,7 +83,11 @@ class Recorder:
 
 
 def record(recorder: Recorder, cameras: dict[str, LiveCamera], **more: Any) -> Any:
-    return record_episode(recorder, cameras, **{"task": "lift", "fps": Fraction(10), "duration_s": 1.0, **more})
+    return record_episode(
+        recorder,
+        cameras,
+        **{"task": "lift", "fps": Fraction(10), "duration_s": 1.0, "with_capture_times": True, **more},
+    )
 
 
 def test_ticks_come_at_exactly_the_rate_with_the_newest_frame_of_every_camera(clock: Clock) -> None:
