@@ -6,6 +6,7 @@ it writes, so ffenc joins each file once.
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -102,7 +103,11 @@ class MergeJoins:
         """
         for output, appended in self._appended.items():
             begun = self._begun.get(output)
-            if begun is not None and list(begun.sources[1:]) == appended:
+            if (
+                begun is not None
+                and list(begun.sources[1:]) == appended
+                and filecmp.cmp(begun.sources[0], output, shallow=False)  # LeRobot's copy of the first source
+            ):
                 begun.done.result()
                 begun.joined.replace(output)
             else:  # LeRobot grouped the sources in another way than planned

@@ -51,9 +51,8 @@ class EpisodeStart:
         self._make = make
         self._result: PendingResult[OpenEpisode] = PendingResult("start of an episode")
         self._is_starting = False
-        self._claim = (
-            _thread.allocate_lock()
-        )  # an interrupted `start` may have started a thread; only the first one works
+        # An interrupted `start` may have started a thread; only the first one works.
+        self._claim = _thread.allocate_lock()
 
     def start(self) -> None:
         """Start the thread.  A second call does nothing, also after an interrupt of the first.

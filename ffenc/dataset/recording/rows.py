@@ -83,9 +83,10 @@ class EpisodeRows:
 
     @property
     def captures(self) -> Sequence[Capture]:
-        """The capture of every row; empty if a row has none."""
+        """The capture of every row; empty if a row has none, or has other cameras than the rest."""
         captures = [row.capture for row in self.rows if row.capture is not None]
-        return captures if len(captures) == len(self.rows) else ()
+        is_complete = len(captures) == len(self.rows) and len({frozenset(each.times_ms) for each in captures}) <= 1
+        return captures if is_complete else ()
 
     def arrays(self, *, episode_index: int, first_index: int, task_numbers: Mapping[str, int]) -> dict[str, Any]:
         """Return all columns of the data file except cameras.
@@ -331,7 +332,10 @@ def _row(document: Mapping[str, Any], features: Mapping[str, Feature]) -> Row:
 def _capture_of(document: Mapping[str, Any]) -> Capture | None:
     if "captured_ms" not in document:
         return None
-    times_ms = {name: int(time_ms) for name, time_ms in document["captured_ms"].items()}
+    given = document["captured_ms"]
+    if not isinstance(given, dict):
+        raise TypeError(given)
+    times_ms = {name: int(time_ms) for name, time_ms in given.items()}
     return Capture(times_ms=times_ms, repeated=tuple(map(str, document["repeated"])))
 
 

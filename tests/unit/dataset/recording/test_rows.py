@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from ffenc.dataset.format.schema import DatasetInfo
 from ffenc.dataset.recording.episode_directory import EpisodeDirectory
 from ffenc.dataset.recording.recover_episode import find_interrupted, remove_useless
-from ffenc.dataset.recording.rows import Row, RowLog, check_frame, drop_line, read_log, row_line
+from ffenc.dataset.recording.rows import Capture, Row, RowLog, check_frame, drop_line, read_log, row_line
 from ffenc.errors import FrameError
 from ffenc.streaming.drop_log import Drop
 
@@ -31,6 +32,10 @@ def row(number: int) -> Row:
 
 def lines(*numbers: int) -> list[bytes]:
     return [row_line(number, row(number)) for number in numbers]
+
+
+def damaged_capture(**capture: object) -> bytes:
+    return json.dumps({**json.loads(lines(1)[0]), **capture}).encode() + b"\n"
 
 
 def written(path: Path, content: bytes) -> Path:
@@ -75,6 +80,10 @@ GARBAGE: dict[str, tuple[bytes, int]] = {
     "no number": (json.dumps({"task": "t", "values": {}}).encode(), 0),
     "a missing value": (json.dumps({"frame": 0, "task": "t", "values": {"state": [1, 2, 3]}}).encode(), 0),
     "a wrong shape": (lines(0)[0].replace(b"[0.0,", b"["), 0),
+    "captures in a list": (lines(0)[0] + damaged_capture(captured_ms=[1], repeated=[]), 1),
+    "no captures": (lines(0)[0] + damaged_capture(captured_ms=None, repeated=[]), 1),
+    "a capture that is no number": (lines(0)[0] + damaged_capture(captured_ms={"a": "b"}, repeated=[]), 1),
+    "captures without repeats": (lines(0)[0] + damaged_capture(captured_ms={"a": 1}), 1),
     "a wrong drop": (lines(0)[0] + b'{"drop": 7}\n' + lines(1)[0], 1),
     "a drop of another step": (lines(0)[0] + drop_line(Drop(step=5, time_s=1, cameras=("a",))) + lines(1)[0], 1),
 }
@@ -85,6 +94,17 @@ def test_damaged_log_is_read_up_to_the_damage(tmp_path: Path, case: str) -> None
     content, count = GARBAGE[case]
     read = read_log(written(tmp_path / "log", content), INFO)
     assert [int(each.values["count"][0]) for each in read.rows.rows] == list(range(count))
+
+
+def test_captures_of_other_cameras_count_as_none(tmp_path: Path) -> None:
+    captures = [{"a": 0}, {"b": 33}]
+    content = [
+        row_line(number, replace(row(number), capture=Capture(times_ms=times_ms)))
+        for number, times_ms in enumerate(captures)
+    ]
+    read = read_log(written(tmp_path / "log", b"".join(content)), INFO)
+    assert [each.capture and each.capture.times_ms for each in read.rows.rows] == captures
+    assert read.rows.captures == ()
 
 
 def test_drops_are_read_back_in_order(tmp_path: Path) -> None:
